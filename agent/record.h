@@ -1,0 +1,91 @@
+/* record: one claim's directory in the spool, and the order law.
+ *
+ * The only interface between agent, step and courier. Every file in it is written whole by
+ * `durable`; which files are there is the state (job.h). Format: docs/SPOOL.md. The functions that
+ * commit an event check it against job.h's table and log nothing; they are called by the process
+ * whose turn it is (job_need): the step while it holds the lock, the agent otherwise.
+ *
+ *   claim + token -> transcoder started; outcome -> upload; sealed bytes -> first POST;
+ *   acknowledgement -> clean-up -> directory removed.
+ *
+ * Refuses: files of a wrong form (err PERMANENT: the caller quarantines the record). */
+#ifndef AGENT_RECORD_H
+#define AGENT_RECORD_H
+
+#include "job.h"
+
+#include "tailslate/error.h"
+#include "tailslate/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RECORD_OUTPUT "output" /* the renditions, as they lie on the server */
+#define RECORD_LOG    "transcoder.log"
+
+struct record_claim { /* claim.json */
+    struct message_claim claim;
+    char token[TOKEN_BYTES];
+    int64_t claimed_at_us; /* wall clock */
+};
+
+struct record_outcome {                   /* outcome.json: transcoded and checked */
+    struct message_completion completion; /* all but the token */
+    int64_t transcode_ms;
+};
+
+/* Who runs: boot id + pid + start time; a pid alone names an innocent process after reuse. */
+struct process_identity {
+    char boot_id[40];
+    pid_t pid;
+    uint64_t start_ticks; /* field 22 of /proc/<pid>/stat */
+};
+
+int record_state(int dir, enum job_state *state, struct error *err);
+
+int record_read_claim(int dir, struct record_claim *claim, struct error *err);
+int record_read_outcome(int dir, struct record_outcome *outcome, struct error *err);
+
+/* The commits. */
+int record_commit_outcome(int dir, const struct record_outcome *outcome, struct error *err);
+/* Makes the body from outcome.json and the claim's token, and writes exactly these bytes. */
+int record_seal_completion(int dir, struct error *err);
+int record_seal_failure(int dir, const struct message_failure *failure, struct error *err);
+int record_mark_missing(int dir, quality_set missing, struct error *err);
+int record_clear_missing(int dir, struct error *err);
+int record_mark_lost(int dir, enum problem why, const char *detail, struct error *err);
+int record_acknowledge(int dir, const char *answer, size_t size, struct error *err);
+/* A new claim of this job: new token (made by the caller), epoch and times; re-seals a completion.
+ */
+int record_rebind(int dir, const struct record_claim *claim, struct error *err);
+
+/* The sealed bytes, exactly as they are to be posted (owned). is_failure: it goes to /fail. */
+int record_read_sealed(int dir, char **body, size_t *size, bool *is_failure, struct error *err);
+int record_read_missing(int dir, quality_set *missing, struct error *err);
+int record_read_lost(int dir, enum problem *why, char detail[256], struct error *err);
+
+/* Who works on it. `name` is "step" or "transcoder". Absent file: -1, code ENOENT. */
+int record_write_identity(int dir, const char *name, pid_t pid, struct error *err);
+int record_read_identity(int dir, const char *name, struct process_identity *identity,
+                         struct error *err);
+/* A pidfd of that very process, or -1 where it is no longer there. */
+int process_identity_open(const struct process_identity *identity);
+/* Is it alive? Then SIGKILL its process group, through the pidfd first. */
+void process_identity_kill_group(const struct process_identity *identity);
+
+/* The lock that a step holds as long as it lives. -1 with code EWOULDBLOCK: somebody else does. */
+int record_lock(int dir, struct error *err); /* the descriptor, CLOEXEC */
+bool record_is_locked(int dir);
+
+/* What the step is doing, for people and for status; volatile: losing it costs a glance. */
+struct record_progress {
+    struct message_progress progress;
+    double speed;        /* seconds of film per second; 0 unknown */
+    int64_t eta_seconds; /* ABSENT_INT */
+    int64_t updated_at_us;
+};
+int record_write_progress(int dir, const struct record_progress *progress, struct error *err);
+int record_read_progress(int dir, struct record_progress *progress, struct error *err);
+
+#endif

@@ -1,0 +1,50 @@
+/* spool: the directory of records, and what became of those that left it.
+ *
+ *   state_dir/agent.lock            one agent per spool
+ *   state_dir/spool/<job>.<n>/      live records (record.h), n counts up per job
+ *   state_dir/kept/<job>.<n>/       finished work that the server gave to somebody else
+ *   state_dir/quarantine/<job>.<n>/ what needs a person: corrupt records, refused completions
+ *   state_dir/status.json           what only the running agent knows, published by rename
+ *
+ * A foreign file in the spool is left alone and reported; a corrupt record is quarantined; neither
+ * stops the agent (known mistake 20). Everything is 0700/0600. */
+#ifndef AGENT_SPOOL_H
+#define AGENT_SPOOL_H
+
+#include "record.h"
+
+enum { SPOOL_ID_BYTES = 48, SPOOL_RECORDS_MAX = 4096 };
+
+struct spool {
+    int state_dir, live, kept, quarantine; /* directory descriptors */
+    int lock;                              /* -1: opened for reading only */
+};
+
+enum spool_mode { SPOOL_READ, SPOOL_OWN };
+
+/* SPOOL_OWN makes what is missing, proves that it can write, takes agent.lock (held: PERMANENT
+ * error naming the pid) and sweeps temp leftovers. SPOOL_READ changes nothing. */
+int spool_open(const char *path, enum spool_mode mode, struct spool *spool, struct error *err);
+void spool_close(struct spool *spool);
+
+/* Crash-atomic: the record is there whole or not at all. id gets "<job>.<n>". */
+int spool_add(const struct spool *spool, const struct record_claim *claim, char id[SPOOL_ID_BYTES],
+              struct error *err);
+
+/* A record's id and the job id in it. */
+struct spool_entry {
+    char id[SPOOL_ID_BYTES];
+    int64_t job_id;
+};
+/* The live records, oldest first; *entries is owned. Foreign names are counted in *foreign. */
+int spool_list(int room, struct spool_entry **entries, size_t *count, size_t *foreign,
+               struct error *err);
+int spool_open_record(int room, const char *id, struct error *err); /* a directory descriptor */
+
+int spool_keep(const struct spool *spool, const char *id, const char *reason, struct error *err);
+int spool_quarantine(const struct spool *spool, const char *id, const char *reason,
+                     struct error *err);
+/* Outputs first, then the record, then the directory: the order law's tail. */
+int spool_remove(const struct spool *spool, const char *id, struct error *err);
+
+#endif

@@ -1,0 +1,49 @@
+/* crash: numbered points at which a test kills the process with SIGKILL.
+ *
+ * Compiled in only with -DTAILSLATE_CRASH_POINTS=ON (presets dev and dev-clang); in a release every
+ * call is empty and the environment is not read. TAILSLATE_CRASH="<number>:<flag file>": the
+ * process that reaches that point and can unlink the flag file dies there, so that each crash
+ * happens once and the test sees by the missing file that it did.
+ *
+ * The numbers are stable; the sweep in tests/fault walks this table. */
+#ifndef TAILSLATE_CRASH_H
+#define TAILSLATE_CRASH_H
+
+#define CRASH_POINTS(X)                                                                            \
+    X(1, AGENT_CLAIM_ANSWERED, "the claim's answer is here, nothing is written")                   \
+    X(2, AGENT_CLAIM_RECORDED, "claim and token are on disk, no step runs")                        \
+    X(3, AGENT_STEP_STARTED, "the step runs")                                                      \
+    X(4, AGENT_PRESENTING, "the sealed report is about to be posted")                              \
+    X(5, AGENT_ANSWERED, "the server has acknowledged, the disk does not know")                    \
+    X(6, AGENT_ACKNOWLEDGED, "the acknowledgement is on disk, the outputs are there")              \
+    X(7, AGENT_OUTPUTS_REMOVED, "the outputs are gone, the record is there")                       \
+    X(8, AGENT_RECORD_REMOVED, "the record is gone")                                               \
+    X(20, STEP_LOCKED, "the step holds its record")                                                \
+    X(21, STEP_SOURCE_PARTIAL, "a part of the source is on disk")                                  \
+    X(22, STEP_SOURCE_FETCHED, "the source is on disk, whole")                                     \
+    X(23, STEP_TRANSCODER_STARTED, "the transcoder runs and its identity is on disk")              \
+    X(24, STEP_SEGMENT_UPLOADED, "a segment was uploaded while the transcoder runs")               \
+    X(25, STEP_TRANSCODER_EXITED, "the transcoder has ended, nothing is written")                  \
+    X(26, STEP_OUTCOME_RECORDED, "the outcome is on disk")                                         \
+    X(27, STEP_RENDITION_FINALIZED, "the server has one rendition whole")                          \
+    X(28, STEP_UPLOADED, "everything is uploaded, nothing is sealed")                              \
+    X(29, STEP_SEALED, "the completion is on disk")                                                \
+    X(30, STEP_FAILURE_FOUND, "the job has failed, nothing is written")                            \
+    X(31, STEP_FAILURE_SEALED, "the failure is on disk")
+
+enum crash_point {
+#define CRASH_ENUM(number, name, meaning) CRASH_##name = (number),
+    CRASH_POINTS(CRASH_ENUM)
+#undef CRASH_ENUM
+};
+
+#ifdef TAILSLATE_CRASH_POINTS
+void crash_point(enum crash_point point);
+#else
+static inline void crash_point(enum crash_point point)
+{
+    (void)point;
+}
+#endif
+
+#endif

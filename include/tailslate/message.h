@@ -1,0 +1,173 @@
+/* message: the bodies of the Worker API, once for both sides. Pure.
+ *
+ * A parse function takes one body and fills a struct; the verdict is PROBLEM_NONE or the problem to
+ * answer with, and then *err says which field and what was expected. Unknown members are ignored,
+ * JSON null is the same as absent. A format function returns text owned by the caller. */
+#ifndef TAILSLATE_MESSAGE_H
+#define TAILSLATE_MESSAGE_H
+
+#include "tailslate/clock.h"
+#include "tailslate/error.h"
+#include "tailslate/hash.h"
+#include "tailslate/problem.h"
+#include "tailslate/quality.h"
+#include "tailslate/token.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SLUG_BYTES = 256,
+    FILENAME_BYTES = 256,
+    WORKER_ID_BYTES = 64,
+    REASON_BYTES = 501, /* error_message is at most 500 bytes */
+    HELD_JOBS_MAX = 256,
+    SIDE_MAX = 65535,
+};
+
+/* Not in the message. Numbers that may be absent start as these. */
+#define ABSENT_INT    (-1)
+#define ABSENT_NUMBER (-1.0)
+
+/* POST /api/worker/claim, the answer. job_id 0: there is no job. */
+struct message_claim {
+    int64_t job_id, video_id;
+    char video_slug[SLUG_BYTES];
+    char source_filename[FILENAME_BYTES];
+    double duration; /* ABSENT_NUMBER, or 0 where the server does not know yet */
+    int64_t source_width, source_height;
+    char claim_expires_at[WALL_TEXT_BYTES]; /* as the server wrote it, "" if absent */
+    bool existing_known;                    /* existing_qualities was a list, not null */
+    quality_set existing;
+    int64_t claim_epoch;    /* ABSENT_INT from a stock server */
+    int64_t attempt_number; /* ABSENT_INT from a stock server */
+};
+enum problem message_claim_parse(const char *body, size_t size, struct message_claim *claim,
+                                 struct error *err);
+char *message_claim_format(const struct message_claim *claim, const char *message);
+
+/* POST /api/worker/{job_id}/complete, the request. */
+struct message_rendition {
+    enum quality quality;
+    int64_t width, height, bitrate_kbit;
+};
+enum streaming_format { FORMAT_ABSENT, FORMAT_CMAF, FORMAT_HLS_TS };
+enum streaming_codec { CODEC_ABSENT, CODEC_H264, CODEC_HEVC, CODEC_AV1 };
+const char *streaming_format_name(enum streaming_format format); /* NULL for ABSENT */
+const char *streaming_codec_name(enum streaming_codec codec);    /* NULL for ABSENT */
+
+struct message_completion {
+    struct message_rendition renditions[QUALITY_COUNT];
+    size_t rendition_count; /* may be 0: the caller decides whether that is allowed */
+    double duration;        /* seconds, ABSENT_NUMBER */
+    int64_t source_width, source_height;
+    enum streaming_format format;
+    enum streaming_codec codec;
+    char token[TOKEN_BYTES]; /* canonical; "" = none */
+};
+/* PROBLEM_BAD_JSON, _INVALID_FIELD, _TOKEN_MALFORMED, or _TOKEN_MISMATCH where the token's job is
+ * not path_job_id. */
+enum problem message_completion_parse(const char *body, size_t size, int64_t path_job_id,
+                                      struct message_completion *completion, struct error *err);
+char *message_completion_format(const struct message_completion *completion);
+/* SHA-256 over the canonical form: fixed order, qualities by name, numbers normalised, no token. */
+void message_completion_fingerprint(const struct message_completion *completion,
+                                    char hex[HASH_HEX_BYTES]);
+quality_set message_completion_qualities(const struct message_completion *completion);
+
+/* The answer to a completion. An answer of a stock server has no token: "" then. */
+struct message_acknowledgement {
+    bool status_ok;
+    char message[128];
+    char token[TOKEN_BYTES];
+    int64_t job_id; /* ABSENT_INT */
+    bool replayed, late;
+    char completed_at[WALL_TEXT_BYTES]; /* "" if absent */
+};
+enum problem message_acknowledgement_parse(const char *body, size_t size,
+                                           struct message_acknowledgement *answer,
+                                           struct error *err);
+char *message_acknowledgement_format(const struct message_acknowledgement *answer);
+
+/* POST /api/worker/{job_id}/fail, request and answer. */
+struct message_failure {
+    char reason[REASON_BYTES]; /* error_message; a longer one is refused by parse, cut by format */
+    bool retry;                /* default true */
+};
+enum problem message_failure_parse(const char *body, size_t size, struct message_failure *failure,
+                                   struct error *err);
+char *message_failure_format(const struct message_failure *failure);
+char *message_failure_answer_format(bool will_retry, int64_t attempt_number);
+
+/* POST /api/worker/{job_id}/progress. */
+enum quality_status {
+    QUALITY_STATUS_PENDING,
+    QUALITY_STATUS_IN_PROGRESS,
+    QUALITY_STATUS_UPLOADING,
+    QUALITY_STATUS_COMPLETED,
+    QUALITY_STATUS_UPLOADED,
+    QUALITY_STATUS_FAILED,
+    QUALITY_STATUS_SKIPPED,
+};
+const char *quality_status_name(enum quality_status status);
+enum work_step {
+    WORK_ABSENT,
+    WORK_DOWNLOAD,
+    WORK_PROBE,
+    WORK_THUMBNAIL,
+    WORK_TRANSCODE,
+    WORK_MASTER_PLAYLIST,
+    WORK_UPLOAD,
+    WORK_FINALIZE,
+};
+const char *work_step_name(enum work_step step); /* NULL for ABSENT */
+
+struct message_quality_progress {
+    enum quality quality;
+    enum quality_status status;
+    int64_t percent;
+    int64_t segments_total, segments_completed; /* ABSENT_INT */
+};
+struct message_progress {
+    enum work_step step;
+    int64_t percent; /* 0-100; ABSENT_INT */
+    struct message_quality_progress qualities[QUALITY_COUNT];
+    size_t quality_count;
+    double duration;
+    int64_t source_width, source_height;
+};
+enum problem message_progress_parse(const char *body, size_t size,
+                                    struct message_progress *progress, struct error *err);
+char *message_progress_format(const struct message_progress *progress);
+
+/* POST /api/worker/heartbeat, request. */
+enum worker_status { WORKER_ACTIVE, WORKER_BUSY, WORKER_IDLE };
+const char *worker_status_name(enum worker_status status);
+struct message_heartbeat {
+    enum worker_status status;
+    char code_version[41]; /* "" = absent */
+    bool jobs_known;       /* metadata.jobs was there (ours) */
+    int64_t jobs[HELD_JOBS_MAX];
+    size_t job_count;
+    char *metadata;     /* the metadata object as one line of JSON, or NULL; owned */
+    char *capabilities; /* metadata.capabilities likewise, or NULL; owned */
+};
+enum problem message_heartbeat_parse(const char *body, size_t size,
+                                     struct message_heartbeat *heartbeat, struct error *err);
+/* Builds metadata from jobs and from `capabilities` and `metadata` (an object whose members go
+ * beside; may be NULL). */
+char *message_heartbeat_format(const struct message_heartbeat *heartbeat);
+void message_heartbeat_fini(struct message_heartbeat *heartbeat);
+
+/* An error body, ours or anybody's. */
+struct message_problem {
+    enum problem problem; /* PROBLEM_NONE: not one of our codes, or no JSON at all */
+    char detail[256];     /* of `detail` where it is a string (or the first message of a stock
+                             server's array); "" otherwise */
+    quality_set missing;  /* output_missing: member `qualities` names them */
+};
+void message_problem_parse(const char *body, size_t size, struct message_problem *problem);
+char *message_problem_format(enum problem problem, const char *detail, quality_set missing);
+
+#endif

@@ -1,0 +1,13 @@
+/* uuid: random identifiers and random numbers from the kernel (libuuid stands behind it). */
+#ifndef TAILSLATE_UUID_H
+#define TAILSLATE_UUID_H
+
+#include "tailslate/token.h"
+
+#include <stdint.h>
+
+void uuid_make_v4(char text[UUID_BYTES]);
+void random_bytes(void *out, size_t size); /* getrandom(2); aborts where it fails */
+uint64_t random_u64(void);
+
+#endif
