@@ -1,0 +1,164 @@
+#include "config.h"
+
+#include "http.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AT(member) offsetof(struct config, member)
+#define TEXT_KEY(group, name, fallback, choices, help)                                             \
+    {                                                                                              \
+#group, #name, CONFIG_TEXT, AT(group.name), "\"" fallback "\"", 0, 0, choices, help        \
+    }
+#define INTEGER_KEY(group, name, fallback, min, max, help)                                         \
+    {                                                                                              \
+#group, #name, CONFIG_INTEGER, AT(group.name), #fallback, min, max, NULL, help             \
+    }
+#define NUMBER_KEY(group, name, fallback, min, max, help)                                          \
+    {                                                                                              \
+#group, #name, CONFIG_NUMBER, AT(group.name), #fallback, min, max, NULL, help              \
+    }
+#define BOOL_KEY(group, name, fallback, help)                                                      \
+    {                                                                                              \
+#group, #name, CONFIG_BOOL, AT(group.name), #fallback, 0, 0, NULL, help                    \
+    }
+
+#define PRESETS "ultrafast|superfast|veryfast|faster|fast|medium|slow|slower|veryslow"
+
+static const struct config_key keys[] = {
+    TEXT_KEY(server, url, "http://127.0.0.1:9002", NULL,
+             "where the verifier (or a stock server's worker API) listens: http:// or https://"),
+    TEXT_KEY(server, api_key_file, "/etc/tailslate/agent.key", NULL,
+             "file with the worker's API key, mode 0600; without a slash: a systemd credential"),
+    TEXT_KEY(server, ca_file, "", NULL,
+             "certificates to trust instead of the system's; empty: "
+             "the system's"),
+    TEXT_KEY(server, cert_file, "", NULL, "client certificate (PEM); empty: none"),
+    TEXT_KEY(server, key_file, "", NULL, "the client certificate's key (PEM); empty: none"),
+
+    TEXT_KEY(node, name, "", NULL, "this node's name in logs and status; empty: the host's name"),
+    TEXT_KEY(node, state_dir, "/var/lib/tailslate-agent", NULL,
+             "the spool and all work in progress; on a disk that survives a reboot"),
+    INTEGER_KEY(node, slots, 1, 1, 64, "transcodes at a time"),
+    NUMBER_KEY(node, min_free_disk_gb, 5.0, 0, 1e6,
+               "below this much free space in state_dir nothing is claimed (GB)"),
+
+    NUMBER_KEY(claim, poll_seconds, 10.0, 0.01, 3600,
+               "pause between claims where the server has no long poll (seconds, +-25 %)"),
+    NUMBER_KEY(claim, wait_seconds, 30.0, 0, 60, "how long the server may hold a claim (seconds)"),
+
+    NUMBER_KEY(heartbeat, interval_seconds, 30.0, 0.05, 300, "pause between heartbeats (seconds)"),
+
+    NUMBER_KEY(retry, base_seconds, 1.0, 0.01, 60, "first step of the backoff (seconds)"),
+    NUMBER_KEY(retry, cap_seconds, 300.0, 0.01, 3600, "longest step of the backoff (seconds)"),
+    NUMBER_KEY(retry, rate_per_second, 5.0, 0.1, 1000,
+               "deliveries a second over all records, so that a backlog is a trickle"),
+
+    TEXT_KEY(transcode, recipe, "ladder", "ladder|command",
+             "ladder: built in, by ffmpeg; command: the program below"),
+    TEXT_KEY(transcode, command, "", NULL,
+             "recipe command: program and arguments, split at blanks, quotes group, no shell; "
+             "{source} {output} {job_id} are replaced"),
+    TEXT_KEY(transcode, preset, "veryfast", PRESETS, "x264's preset"),
+    NUMBER_KEY(transcode, segment_seconds, 6.0, 1, 60, "length of a segment (seconds)"),
+    BOOL_KEY(transcode, original, true, "keep the source as the rendition `original`, remuxed"),
+    NUMBER_KEY(transcode, stall_seconds, 120.0, 0.1, 86400,
+               "a transcoder without progress for so long is stopped (seconds)"),
+    TEXT_KEY(transcode, ffmpeg, "ffmpeg", NULL, "the program, by path or looked up in PATH"),
+    TEXT_KEY(transcode, ffprobe, "ffprobe", NULL, "the program, by path or looked up in PATH"),
+    INTEGER_KEY(transcode, threads, 0, 0, 512, "of the transcoder; 0: it decides"),
+    INTEGER_KEY(transcode, nice, 10, 0, 19, "of the transcoder; 0: as the agent"),
+
+    TEXT_KEY(health, address, "127.0.0.1", NULL, "where /healthz /readyz /metrics listen"),
+    INTEGER_KEY(health, port, 0, 0, 65535, "of the same; 0: off"),
+
+    TEXT_KEY(log, level, "info", "debug|info|warning|error", "lines below it are not written"),
+    TEXT_KEY(log, format, "text", "text|json", "text is logfmt"),
+};
+enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
+
+static const char sample_header[] =
+    "Tailslate agent: every key with its default. Uncomment what you change.\n"
+    "Regenerate with: tailslate-agent check --sample > agent.cfg.sample\n"
+    "Any key can be overridden by the environment: TAILSLATE_<GROUP>_<KEY>,\n"
+    "for example TAILSLATE_NODE_SLOTS=2.";
+
+static bool is_http_url(const char *url)
+{
+    return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+}
+
+static int check_together(const struct config *config, struct error *err)
+{
+    if (!is_http_url(config->server.url))
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "server.url is \"%s\"; it begins with http:// or https://",
+                         config->server.url);
+    if (config->node.state_dir[0] != '/')
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "node.state_dir is \"%s\"; it is an absolute path",
+                         config->node.state_dir);
+    if (config->retry.cap_seconds < config->retry.base_seconds)
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "retry.cap_seconds (%g) is below retry.base_seconds (%g)",
+                         config->retry.cap_seconds, config->retry.base_seconds);
+    if (!config->server.cert_file[0] != !config->server.key_file[0])
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "server.cert_file and server.key_file go together: set both or neither");
+    bool runs_command = strcmp(config->transcode.recipe, "command") == 0;
+    if (runs_command && !config->transcode.command[0])
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "transcode.recipe is \"command\" but transcode.command is empty");
+    return 0;
+}
+
+int agent_config_load(const char *path, struct config *config, struct error *err)
+{
+    struct config read = {0};
+    if (config_load(keys, KEY_COUNT, path, &read, err) != 0)
+        return -1;
+    if (check_together(&read, err) != 0)
+        return error_wrap(err, "%s", path ? path : "environment");
+    if (!read.node.name[0] && gethostname(read.node.name, sizeof read.node.name - 1) != 0)
+        return error_errno(err, "the host's name");
+    *config = read;
+    return 0;
+}
+
+void agent_config_print(const struct config *config, FILE *out)
+{
+    config_print(keys, KEY_COUNT, config, out);
+}
+
+void agent_config_print_sample(FILE *out)
+{
+    config_print_sample(keys, KEY_COUNT, sample_header, out);
+}
+
+struct backoff_policy agent_config_backoff(const struct config *config)
+{
+    return (struct backoff_policy){
+        .base_ms = (int64_t)(config->retry.base_seconds * 1000),
+        .cap_ms = (int64_t)(config->retry.cap_seconds * 1000),
+    };
+}
+
+struct http_client *agent_config_connect(const struct config *config, struct error *err)
+{
+    char secret[CONFIG_SECRET_BYTES];
+    if (config_read_secret(config->server.api_key_file, secret, err) != 0) {
+        error_wrap(err, "server.api_key_file");
+        return NULL;
+    }
+    struct http_settings settings = {
+        .url = config->server.url,
+        .api_key = secret,
+        .ca_file = config->server.ca_file,
+        .cert_file = config->server.cert_file,
+        .key_file = config->server.key_file,
+    };
+    struct http_client *client = http_client_new(&settings, err);
+    explicit_bzero(secret, sizeof secret);
+    return client;
+}
