@@ -20,7 +20,8 @@
  * after a failed fsync of the directory either content may be found. */
 int durable_write(int dir, const char *name, const void *data, size_t size, struct error *err);
 
-/* Make dir/temp, already written through fd, durable as dir/name. fd stays open. */
+/* Make dir/temp, already written through fd, durable as dir/name. fd stays open. On -1 dir/temp is
+ * removed: nothing may be tried again on a descriptor whose fsync has failed. */
 int durable_publish(int dir, int fd, const char *temp, const char *name, struct error *err);
 
 /* As durable_publish without the two fsyncs of a publication that may be lost (a progress figure).
