@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Install from Debian's packages what a purpose needs. Says nothing and touches nothing where all is there.
+#
+#   packaging/dependencies.sh build    compile the release
+#   packaging/dependencies.sh run      what a node needs beside our binaries
+#   packaging/dependencies.sh test     everything that packaging/check.sh uses
+set -euo pipefail
+
+build=(gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-dev libcjson-dev uuid-dev
+    libconfig-dev libmicrohttpd-dev libsqlite3-dev libssl-dev libarchive-dev)
+run=(ffmpeg ca-certificates)
+test=("${build[@]}" "${run[@]}" libcriterion-dev libasan8 libubsan1 clang clang-format cppcheck curl
+    sqlite3 procps)
+
+usage() {
+    sed -n '2,7s/^# \{0,1\}//p' "$0"
+}
+
+wanted=()
+for purpose in "$@"; do
+    case $purpose in
+    build) wanted+=("${build[@]}") ;;
+    run) wanted+=("${run[@]}") ;;
+    test) wanted+=("${test[@]}") ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "dependencies.sh: no such purpose: $purpose" >&2; usage >&2; exit 64 ;;
+    esac
+done
+
+missing=()
+for package in "${wanted[@]}"; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || {
+        echo "dependencies.sh: missing: ${missing[*]}; run as root, or install sudo" >&2
+        exit 77
+    }
+    as_root=(sudo)
+fi
+echo "Installing: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { "${as_root[@]}" apt-get -q update &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends \
+        -o Dpkg::Use-Pty=0 install "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 25 "$log" >&2
+    echo "dependencies.sh: apt-get failed (its last lines are above); needed: ${missing[*]}" >&2
+    exit 69
+fi
