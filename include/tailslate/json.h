@@ -1,9 +1,10 @@
 /* json: bounded reading and writing of JSON (cJSON stands behind it, and nowhere else).
  *
- * Refused before or while parsing: over JSON_MAX_BYTES, nesting over JSON_MAX_DEPTH, `\u0000` or a
- * NUL (cJSON would cut the string there and let a poisoned token pass), a key twice in one object,
- * invalid UTF-8, anything after the value. Numbers are range-checked on the double (cJSON turns
- * 1e40 into INT_MAX). Nodes below the root are borrowed and live as long as the root. */
+ * Refused before or while parsing: over JSON_MAX_BYTES, over JSON_MAX_NODES values, nesting over
+ * JSON_MAX_DEPTH, `\u0000` or a NUL (cJSON would cut the string there and let a poisoned token
+ * pass), a key twice in one object, invalid UTF-8, a number that no double holds, anything after
+ * the value. Numbers are range-checked on the double (cJSON turns 1e40 into INT_MAX). Nodes below
+ * the root are borrowed and live as long as the root. */
 #ifndef TAILSLATE_JSON_H
 #define TAILSLATE_JSON_H
 
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JSON_MAX_BYTES = 1 << 20, JSON_MAX_DEPTH = 16 };
+enum { JSON_MAX_BYTES = 1 << 20, JSON_MAX_DEPTH = 16, JSON_MAX_NODES = 1 << 16 };
 
 struct json;
 
@@ -27,6 +28,9 @@ bool json_is_object(const struct json *node);
 bool json_is_array(const struct json *node);
 int json_count(const struct json *node); /* members or elements */
 const struct json *json_at(const struct json *array, int index);
+/* To walk a long list: json_at is linear. First element or member, or NULL; the one behind. */
+const struct json *json_first(const struct json *container);
+const struct json *json_next(const struct json *node);
 const char *json_key_at(const struct json *object, int index); /* the index-th member's name */
 /* NULL: no such member, or null (the wire treats both alike), or object is no object. */
 const struct json *json_get(const struct json *object, const char *key);
@@ -45,6 +49,7 @@ const char *json_text(const struct json *node); /* NULL if it is no string */
 
 struct json *json_new_object(void);
 struct json *json_new_array(void);
+/* Setting a member that is there replaces it. Bytes that are no UTF-8 become `?`, each. */
 void json_set_text(struct json *object, const char *key, const char *text); /* NULL text: null */
 void json_set_int(struct json *object, const char *key, int64_t value);
 void json_set_number(struct json *object, const char *key, double value); /* not finite: null */

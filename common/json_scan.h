@@ -1,0 +1,21 @@
+/* json_scan: is this text JSON that json.c may give to cJSON? Pure; belongs to json.c.
+ *
+ * cJSON is lenient where the wire must not be: it cuts a string at `\u0000`, takes raw control
+ * bytes and any UTF-8, and cuts numbers at 63 bytes. So the grammar of RFC 8259 is checked here,
+ * strictly and with limits, and cJSON only builds the tree. */
+#ifndef COMMON_JSON_SCAN_H
+#define COMMON_JSON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What cJSON's own buffer for a number holds. */
+enum { JSON_NUMBER_MAX_BYTES = 63 };
+
+/* False: *why says what is wrong (a constant) and *where at which byte. */
+bool json_scan(const char *text, size_t size, const char **why, size_t *where);
+
+/* The length of the UTF-8 sequence at text, 1 to 4; 0 where it is none. A NUL is a sequence. */
+size_t json_utf8_length(const char *text, size_t size);
+
+#endif
