@@ -35,8 +35,8 @@ struct http_request {
     int64_t stall_ms;    /* no byte for so long ends it; 0 = only the deadline counts */
     const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL-terminated, borrowed until done */
     int64_t claim_epoch; /* >= 0: sent as X-Claim-Epoch. Set ABSENT_INT otherwise */
-    /* At most one kind of body: text (JSON), or a file descriptor from offset 0 (raw octets, or as
-     * the multipart field `file` where multipart_name is set). */
+    /* At most one kind of body: text (JSON, copied), or a file descriptor from offset 0 (raw
+     * octets, or as the multipart field `file` where multipart_name is set). */
     const char *body;
     size_t body_size;
     int body_fd; /* -1 = none */
@@ -78,12 +78,12 @@ int http_global_init(struct error *err); /* before any thread; signals are to be
 struct http_client *http_client_new(const struct http_settings *settings, struct error *err);
 void http_client_free(struct http_client *client); /* cancels what runs, without callbacks */
 
-/* Blocking. wake_fd (or -1): when it becomes readable, `on_wake(ctx)` is called, the call goes on.
- */
+/* Blocking: returns when the answer is there, or its deadline has passed. */
 void http_perform(struct http_client *client, const struct http_request *request,
                   struct http_answer *answer);
 
-/* On an event loop. The callback owns nothing: it copies what it wants to keep. */
+/* On an event loop. The callback owns nothing: it copies what it wants to keep. It may start and
+ * cancel other calls; it must not free the client. It is called once, never from http_start. */
 typedef void http_done(void *ctx, const struct http_answer *answer);
 struct http_call;
 struct http_call *http_start(struct http_client *client, const struct http_request *request,
@@ -93,6 +93,7 @@ void http_cancel(struct http_call *call); /* no callback */
 /* Poll: waits at most timeout_ms for transfers or for extra descriptors (their revents are filled),
  * runs callbacks. The loop calls nothing else to wait. Returns the number of extra descriptors
  * ready. */
+enum { HTTP_WAIT_FDS_MAX = 8 }; /* more of them go behind one epoll descriptor */
 struct http_wait_fd {
     int fd;
     short events, revents; /* POLLIN, POLLOUT */
