@@ -2,7 +2,8 @@
  *
  * Order: default, file, environment TAILSLATE_<GROUP>_<KEY>. An unknown group or key, a wrong type,
  * a value out of its range or not among its choices is an error that names file:line (or the
- * variable), what was found and what is accepted. All or nothing: the target is written only on
+ * variable), what was found and what is accepted; so are @include, a hexadecimal number and a
+ * variable of a known group that names no key. All or nothing: the target is written only on
  * success. Secrets are never values here: keys name files (config_read_secret). */
 #ifndef TAILSLATE_CONFIG_H
 #define TAILSLATE_CONFIG_H
@@ -43,8 +44,9 @@ void config_print_sample(const struct config_key *keys, size_t count, const char
                          FILE *out);
 
 /* Read a secret: the first line of the file, without the line end. Refused: group or others may
- * read it, empty, over CONFIG_SECRET_BYTES - 1. A path without a slash is looked up in
- * $CREDENTIALS_DIRECTORY (a systemd credential) first. */
+ * read it, empty, over CONFIG_SECRET_BYTES - 1, control characters. A path without a slash is
+ * looked up in $CREDENTIALS_DIRECTORY (a systemd credential) first; there the group's read bit is
+ * accepted, because systemd grants the service access by an ACL, whose mask shows as that bit. */
 int config_read_secret(const char *path, char secret[CONFIG_SECRET_BYTES], struct error *err);
 
 #endif
