@@ -153,7 +153,7 @@ enum json_found json_get_number(const struct json *object, const char *key, doub
     if (!cJSON_IsNumber(member) || !isfinite(member->valuedouble) || member->valuedouble < min ||
         member->valuedouble > max)
         return JSON_WRONG;
-    *out = member->valuedouble;
+    *out = member->valuedouble + 0.0; /* -0 becomes 0 */
     return JSON_FOUND;
 }
 

@@ -21,7 +21,7 @@ enum {
     SLUG_BYTES = 256,
     FILENAME_BYTES = 256,
     WORKER_ID_BYTES = 64,
-    REASON_BYTES = 501, /* error_message is at most 500 bytes */
+    REASON_BYTES = 501, /* of error_message, which is at most 500 characters */
     HELD_JOBS_MAX = 256,
     SIDE_MAX = 65535,
 };
@@ -92,8 +92,10 @@ char *message_acknowledgement_format(const struct message_acknowledgement *answe
 
 /* POST /api/worker/{job_id}/fail, request and answer. */
 struct message_failure {
-    char reason[REASON_BYTES]; /* error_message; a longer one is refused by parse, cut by format */
-    bool retry;                /* default true */
+    /* error_message. Over 500 characters is refused; what of them is over 500 bytes is cut (a stock
+     * worker cuts by characters, and its report must not be lost for an umlaut). */
+    char reason[REASON_BYTES];
+    bool retry; /* default true */
 };
 enum problem message_failure_parse(const char *body, size_t size, struct message_failure *failure,
                                    struct error *err);
