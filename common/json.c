@@ -144,30 +144,40 @@ const struct json *json_get(const struct json *object, const char *key)
     return cJSON_IsNull(member) ? NULL : (const struct json *)member;
 }
 
-enum json_found json_get_number(const struct json *object, const char *key, double min, double max,
-                                double *out)
+static enum json_found number_of(const struct json *node, double min, double max, double *out)
 {
-    const cJSON *member = node_of(json_get(object, key));
-    if (!member)
+    const cJSON *number = node_of(node);
+    if (!number || cJSON_IsNull(number))
         return JSON_ABSENT;
-    if (!cJSON_IsNumber(member) || !isfinite(member->valuedouble) || member->valuedouble < min ||
-        member->valuedouble > max)
+    double value = cJSON_IsNumber(number) ? number->valuedouble : NAN;
+    if (!isfinite(value) || value < min || value > max)
         return JSON_WRONG;
-    *out = member->valuedouble + 0.0; /* -0 becomes 0 */
+    *out = value + 0.0; /* -0 becomes 0 */
     return JSON_FOUND;
 }
 
-enum json_found json_get_int(const struct json *object, const char *key, int64_t min, int64_t max,
-                             int64_t *out)
+enum json_found json_get_number(const struct json *object, const char *key, double min, double max,
+                                double *out)
+{
+    return number_of(json_get(object, key), min, max, out);
+}
+
+enum json_found json_int(const struct json *node, int64_t min, int64_t max, int64_t *out)
 {
     double value;
-    enum json_found found = json_get_number(object, key, -EXACT_MAX, EXACT_MAX, &value);
+    enum json_found found = number_of(node, -EXACT_MAX, EXACT_MAX, &value);
     if (found != JSON_FOUND)
         return found;
     if (floor(value) != value || (int64_t)value < min || (int64_t)value > max)
         return JSON_WRONG;
     *out = (int64_t)value;
     return JSON_FOUND;
+}
+
+enum json_found json_get_int(const struct json *object, const char *key, int64_t min, int64_t max,
+                             int64_t *out)
+{
+    return json_int(json_get(object, key), min, max, out);
 }
 
 enum json_found json_get_bool(const struct json *object, const char *key, bool *out)
@@ -277,6 +287,12 @@ void json_append_text(struct json *array, const char *text)
 struct json *json_copy(const struct json *node)
 {
     return made(cJSON_Duplicate(node_of(node), true));
+}
+
+void json_append_int(struct json *array, int64_t value)
+{
+    must(fabs((double)value) <= EXACT_MAX);
+    json_append(array, made(cJSON_CreateNumber((double)value)));
 }
 
 /* The shortest text that reads back as the same double. */

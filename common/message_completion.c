@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a 4-byte integer column holds; nobody encodes at 2 Tbit/s. */
-enum { BITRATE_MAX_KBIT = 2147483647 };
-
 static const char *const format_names[] = {
     [FORMAT_ABSENT] = NULL, [FORMAT_CMAF] = "cmaf", [FORMAT_HLS_TS] = "hls_ts"};
 static const char *const codec_names[] = {
@@ -35,7 +32,7 @@ static bool read_rendition(const struct json *node, struct message_rendition *re
     if (!field_quality(node, "name", &rendition->quality, err) ||
         !field_int(node, "width", 1, SIDE_MAX, &rendition->width, err) ||
         !field_int(node, "height", 1, SIDE_MAX, &rendition->height, err) ||
-        !field_int(node, "bitrate", 0, BITRATE_MAX_KBIT, &rendition->bitrate_kbit, err))
+        !field_int(node, "bitrate", 0, COLUMN_MAX, &rendition->bitrate_kbit, err))
         return false;
     if (rendition->width > 0 && rendition->height > 0 && rendition->bitrate_kbit >= 0)
         return true;

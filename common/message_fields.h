@@ -16,6 +16,9 @@
 /* The largest id: what JSON's number holds exactly. */
 #define ID_MAX (INT64_C(1) << 53)
 
+/* What a 4-byte integer column holds. */
+enum { COLUMN_MAX = 2147483647 };
+
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 /* PROBLEM_BAD_JSON where the body is no JSON object. */

@@ -45,7 +45,9 @@ enum json_found json_get_bool(const struct json *object, const char *key, bool *
 /* Bytes without the NUL; *out is borrowed. */
 enum json_found json_get_text(const struct json *object, const char *key, size_t max_bytes,
                               const char **out);
+/* Of a node itself, e.g. an element of a list. */
 const char *json_text(const struct json *node); /* NULL if it is no string */
+enum json_found json_int(const struct json *node, int64_t min, int64_t max, int64_t *out);
 
 struct json *json_new_object(void);
 struct json *json_new_array(void);
@@ -58,6 +60,7 @@ void json_set_null(struct json *object, const char *key);
 void json_set(struct json *object, const char *key, struct json *owned_child);
 void json_append(struct json *array, struct json *owned_child);
 void json_append_text(struct json *array, const char *text);
+void json_append_int(struct json *array, int64_t value);
 struct json *json_copy(const struct json *node);
 
 char *json_print(const struct json *node);        /* one line, owned by the caller */

@@ -26,6 +26,8 @@ enum {
     SIDE_MAX = 65535,
 };
 
+struct json;
+
 /* Not in the message. Numbers that may be absent start as these. */
 #define ABSENT_INT    (-1)
 #define ABSENT_NUMBER (-1.0)
@@ -161,6 +163,8 @@ enum problem message_heartbeat_parse(const char *body, size_t size,
  * beside; may be NULL). */
 char *message_heartbeat_format(const struct message_heartbeat *heartbeat);
 void message_heartbeat_fini(struct message_heartbeat *heartbeat);
+/* Does it hold only what a stock server takes? (Registration asks too.) False: *err says what. */
+bool message_capabilities_check(const struct json *capabilities, struct error *err);
 
 /* An error body, ours or anybody's. */
 struct message_problem {
