@@ -24,6 +24,8 @@
 #define RECORD_OUTPUT "output" /* the renditions, as they lie on the server */
 #define RECORD_LOG    "transcoder.log"
 
+enum { RECORD_FILE_MAX_BYTES = 512 * 1024 };
+
 struct record_claim { /* claim.json */
     struct message_claim claim;
     char token[TOKEN_BYTES];
@@ -47,6 +49,9 @@ int record_state(int dir, enum job_state *state, struct error *err);
 int record_read_claim(int dir, struct record_claim *claim, struct error *err);
 int record_read_outcome(int dir, struct record_outcome *outcome, struct error *err);
 
+/* Of a directory that is not in the spool yet (spool_add) or by record_rebind. */
+int record_write_claim(int dir, const struct record_claim *claim, struct error *err);
+
 /* The commits. */
 int record_commit_outcome(int dir, const struct record_outcome *outcome, struct error *err);
 /* Makes the body from outcome.json and the claim's token, and writes exactly these bytes. */
@@ -60,10 +65,12 @@ int record_acknowledge(int dir, const char *answer, size_t size, struct error *e
  */
 int record_rebind(int dir, const struct record_claim *claim, struct error *err);
 
-/* The sealed bytes, exactly as they are to be posted (owned). is_failure: it goes to /fail. */
+/* The sealed bytes, exactly as they are to be posted (owned). is_failure: it goes to /fail. A
+ * completion whose token is not the claim's (a re-binding was cut short) is sealed anew first. */
 int record_read_sealed(int dir, char **body, size_t *size, bool *is_failure, struct error *err);
 int record_read_missing(int dir, quality_set *missing, struct error *err);
 int record_read_lost(int dir, enum problem *why, char detail[256], struct error *err);
+int record_read_acknowledgement(int dir, char **answer, size_t *size, struct error *err);
 
 /* Who works on it. `name` is "step" or "transcoder". Absent file: -1, code ENOENT. */
 int record_write_identity(int dir, const char *name, pid_t pid, struct error *err);
@@ -74,7 +81,8 @@ int process_identity_open(const struct process_identity *identity);
 /* Is it alive? Then SIGKILL its process group, through the pidfd first. */
 void process_identity_kill_group(const struct process_identity *identity);
 
-/* The lock that a step holds as long as it lives. -1 with code EWOULDBLOCK: somebody else does. */
+/* The lock that a step holds as long as it lives. -1 with code EWOULDBLOCK: somebody else does.
+ * An OFD lock, so that record_is_locked can ask without taking it for a moment. */
 int record_lock(int dir, struct error *err); /* the descriptor, CLOEXEC */
 bool record_is_locked(int dir);
 
