@@ -36,7 +36,8 @@ struct spool_entry {
     char id[SPOOL_ID_BYTES];
     int64_t job_id;
 };
-/* The live records, oldest first; *entries is owned. Foreign names are counted in *foreign. */
+/* The records of a room (spool->live, ...) by job and number, the order in which the server gave
+ * them out; *entries is owned. Foreign names are counted in *foreign (may be NULL). */
 int spool_list(int room, struct spool_entry **entries, size_t *count, size_t *foreign,
                struct error *err);
 int spool_open_record(int room, const char *id, struct error *err); /* a directory descriptor */
@@ -44,7 +45,16 @@ int spool_open_record(int room, const char *id, struct error *err); /* a directo
 int spool_keep(const struct spool *spool, const char *id, const char *reason, struct error *err);
 int spool_quarantine(const struct spool *spool, const char *id, const char *reason,
                      struct error *err);
-/* Outputs first, then the record, then the directory: the order law's tail. */
+/* The order law's tail: first the outputs, with the record still saying why; then the record, in
+ * one rename, and what is left of it. */
+int spool_remove_outputs(const struct spool *spool, const char *id, struct error *err);
 int spool_remove(const struct spool *spool, const char *id, struct error *err);
+int spool_remove_kept(const struct spool *spool, const char *id, struct error *err);
+
+/* Why it was set aside, "" where nobody wrote it down. */
+enum { SPOOL_REASON_BYTES = 512 };
+void spool_read_reason(int room, const char *id, char reason[SPOOL_REASON_BYTES]);
+
+bool spool_is_id(const char *text, int64_t *job_id); /* "<job>.<n>" */
 
 #endif

@@ -1,0 +1,384 @@
+#include "spool.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/durable.h"
+#include "tailslate/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOCK_NAME    "agent.lock"
+#define REASON_NAME  "reason.json"
+#define REMOVED_NAME DURABLE_TEMP_PREFIX "removed-"
+
+enum {
+    LOCK_TEXT_BYTES = 32,
+    ID_DIGITS_MAX = 19, /* of an int64_t */
+    NUMBER_MAX = 1000000000,
+};
+
+static int open_directory(int dir, const char *name)
+{
+    return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static bool parse_digits(const char **at, int64_t max, int64_t *value)
+{
+    const char *start = *at;
+    if (*start < '1' || *start > '9')
+        return false;
+    *value = 0;
+    for (; **at >= '0' && **at <= '9'; (*at)++) {
+        if (*at - start >= ID_DIGITS_MAX || *value > (max - (**at - '0')) / 10)
+            return false;
+        *value = *value * 10 + (**at - '0');
+    }
+    return true;
+}
+
+static bool parse_id(const char *text, int64_t *job_id, int64_t *number)
+{
+    return parse_digits(&text, INT64_MAX, job_id) && *text++ == '.' &&
+           parse_digits(&text, NUMBER_MAX, number) && *text == '\0';
+}
+
+bool spool_is_id(const char *text, int64_t *job_id)
+{
+    int64_t number;
+    return parse_id(text, job_id, &number);
+}
+
+static int open_room(const struct spool *spool, const char *name, enum spool_mode mode, int *room,
+                     struct error *err)
+{
+    if (mode == SPOOL_OWN && durable_mkdir(spool->state_dir, name, 0700, err) != 0)
+        return -1;
+    *room = open_directory(spool->state_dir, name);
+    return *room >= 0 ? 0 : error_errno(err, "cannot open %s", name);
+}
+
+static void read_holder(int fd, char holder[LOCK_TEXT_BYTES])
+{
+    ssize_t size = pread(fd, holder, LOCK_TEXT_BYTES - 1, 0);
+    holder[size > 0 ? size : 0] = '\0';
+    holder[strcspn(holder, "\n")] = '\0';
+}
+
+static int take_lock(struct spool *spool, struct error *err)
+{
+    FD(fd) = openat(spool->state_dir, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(err, "cannot open " LOCK_NAME);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &whole) != 0) {
+        if (errno != EACCES && errno != EAGAIN)
+            return error_errno(err, "cannot lock " LOCK_NAME);
+        char holder[LOCK_TEXT_BYTES];
+        read_holder(fd, holder);
+        return error_set(err, ERROR_PERMANENT, EWOULDBLOCK,
+                         "another agent (pid %s) works on this spool", holder);
+    }
+    /* The pid is for people; on a full disk the lock holds without it. */
+    char text[LOCK_TEXT_BYTES];
+    int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    ssize_t wrote = ftruncate(fd, 0) == 0 ? pwrite(fd, text, (size_t)length, 0) : 0;
+    (void)wrote;
+    spool->lock = steal_fd(&fd);
+    return 0;
+}
+
+/* A full disk passes: finished work must be deliverable from it. */
+static int prove_writable(int dir, struct error *err)
+{
+    char name[DURABLE_TEMP_BYTES];
+    struct error why;
+    FD(fd) = durable_temp(dir, name, &why);
+    if (fd >= 0) {
+        unlinkat(dir, name, 0);
+        return 0;
+    }
+    if (why.class == ERROR_TEMPORARY)
+        return 0;
+    *err = why;
+    return -1;
+}
+
+typedef int name_visitor(void *ctx, const char *name, struct error *err);
+
+static int visit_names(int dir, name_visitor *visit, void *ctx, struct error *err)
+{
+    FD(fd) = open_directory(dir, ".");
+    DIRECTORY(list) = fd < 0 ? NULL : fdopendir(fd);
+    if (!list)
+        return error_errno(err, "cannot list");
+    steal_fd(&fd);
+    struct dirent *entry;
+    while (errno = 0, (entry = readdir(list))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (visit(ctx, entry->d_name, err) != 0)
+            return -1;
+    }
+    return errno == 0 ? 0 : error_errno(err, "cannot list");
+}
+
+static int sweep_name(void *ctx, const char *name, struct error *err)
+{
+    const int *dir = ctx;
+    if (strncmp(name, DURABLE_TEMP_PREFIX, strlen(DURABLE_TEMP_PREFIX)) != 0)
+        return 0;
+    return durable_remove_tree(*dir, name, err);
+}
+
+static int own(struct spool *spool, struct error *err)
+{
+    if (take_lock(spool, err) != 0 || prove_writable(spool->live, err) != 0)
+        return -1;
+    int rooms[] = {spool->state_dir, spool->live, spool->kept, spool->quarantine};
+    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
+        if (visit_names(rooms[i], sweep_name, &rooms[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+static int open_all(const char *path, enum spool_mode mode, struct spool *spool, struct error *err)
+{
+    if (mode == SPOOL_OWN && mkdir(path, 0700) != 0 && errno != EEXIST)
+        return error_errno(err, "cannot make it");
+    spool->state_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (spool->state_dir < 0)
+        return error_errno(err, "cannot open it");
+    if (open_room(spool, "spool", mode, &spool->live, err) != 0 ||
+        open_room(spool, "kept", mode, &spool->kept, err) != 0 ||
+        open_room(spool, "quarantine", mode, &spool->quarantine, err) != 0)
+        return -1;
+    return mode == SPOOL_OWN ? own(spool, err) : 0;
+}
+
+int spool_open(const char *path, enum spool_mode mode, struct spool *spool, struct error *err)
+{
+    *spool = (struct spool){-1, -1, -1, -1, -1};
+    if (open_all(path, mode, spool, err) == 0)
+        return 0;
+    spool_close(spool);
+    return error_wrap(err, "node.state_dir %s", path);
+}
+
+void spool_close(struct spool *spool)
+{
+    int *fds[] = {&spool->live, &spool->kept, &spool->quarantine, &spool->lock, &spool->state_dir};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        cleanup_fd(fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+struct number_search {
+    int64_t job_id, highest;
+};
+
+static int note_number(void *ctx, const char *name, struct error *err)
+{
+    struct number_search *search = ctx;
+    int64_t job_id, number;
+    (void)err;
+    if (parse_id(name, &job_id, &number) && job_id == search->job_id && number > search->highest)
+        search->highest = number;
+    return 0;
+}
+
+/* Over all rooms, so that no record can collide with one that was set aside. */
+static int next_id(const struct spool *spool, int64_t job_id, char id[SPOOL_ID_BYTES],
+                   struct error *err)
+{
+    struct number_search search = {.job_id = job_id};
+    int rooms[] = {spool->live, spool->kept, spool->quarantine};
+    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
+        if (visit_names(rooms[i], note_number, &search, err) != 0)
+            return -1;
+    if (search.highest >= NUMBER_MAX)
+        return error_set(err, ERROR_PERMANENT, ERANGE, "no number is left for job %" PRId64,
+                         job_id);
+    snprintf(id, SPOOL_ID_BYTES, "%" PRId64 ".%" PRId64, job_id, search.highest + 1);
+    return 0;
+}
+
+static int fill_and_publish(const struct spool *spool, const char *temp, const char *id,
+                            const struct record_claim *claim, struct error *err)
+{
+    if (durable_mkdir(spool->live, temp, 0700, err) != 0)
+        return -1;
+    FD(dir) = open_directory(spool->live, temp);
+    if (dir < 0)
+        return error_errno(err, "cannot open the new record");
+    if (record_write_claim(dir, claim, err) != 0)
+        return -1;
+    return durable_rename(spool->live, temp, spool->live, id, err);
+}
+
+int spool_add(const struct spool *spool, const struct record_claim *claim, char id[SPOOL_ID_BYTES],
+              struct error *err)
+{
+    char temp[SPOOL_ID_BYTES + sizeof DURABLE_TEMP_PREFIX];
+    if (next_id(spool, claim->claim.job_id, id, err) != 0)
+        return -1;
+    snprintf(temp, sizeof temp, DURABLE_TEMP_PREFIX "%s", id);
+    if (fill_and_publish(spool, temp, id, claim, err) == 0)
+        return 0;
+    struct error ignored;
+    durable_remove_tree(spool->live, temp, &ignored); /* else the next start sweeps it */
+    return error_wrap(err, "new record %s", id);
+}
+
+struct listing {
+    int room;
+    struct spool_entry *entries;
+    size_t count, room_for, foreign;
+};
+
+static bool is_directory(int dir, const char *name)
+{
+    struct stat status;
+    return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+}
+
+static int note_entry(void *ctx, const char *name, struct error *err)
+{
+    struct listing *listing = ctx;
+    int64_t job_id;
+    (void)err;
+    if (strncmp(name, DURABLE_TEMP_PREFIX, strlen(DURABLE_TEMP_PREFIX)) == 0)
+        return 0;
+    if (!spool_is_id(name, &job_id) || !is_directory(listing->room, name)) {
+        listing->foreign++;
+        return 0;
+    }
+    if (listing->count == SPOOL_RECORDS_MAX)
+        return 0;
+    if (listing->count == listing->room_for) {
+        listing->room_for = listing->room_for ? 2 * listing->room_for : 16;
+        listing->entries = must_realloc(listing->entries,
+                                        listing->room_for * sizeof *listing->entries);
+    }
+    struct spool_entry *entry = &listing->entries[listing->count++];
+    entry->job_id = job_id;
+    snprintf(entry->id, sizeof entry->id, "%s", name);
+    return 0;
+}
+
+static int compare_entries(const void *left, const void *right)
+{
+    const struct spool_entry *a = left, *b = right;
+    int64_t job, number_a = 0, number_b = 0;
+    must(parse_id(a->id, &job, &number_a) && parse_id(b->id, &job, &number_b));
+    if (a->job_id != b->job_id)
+        return a->job_id < b->job_id ? -1 : 1;
+    return (number_a > number_b) - (number_a < number_b);
+}
+
+int spool_list(int room, struct spool_entry **entries, size_t *count, size_t *foreign,
+               struct error *err)
+{
+    struct listing listing = {.room = room};
+    if (visit_names(room, note_entry, &listing, err) != 0) {
+        free(listing.entries);
+        return -1;
+    }
+    if (listing.count > 1)
+        qsort(listing.entries, listing.count, sizeof *listing.entries, compare_entries);
+    *entries = listing.entries;
+    *count = listing.count;
+    if (foreign)
+        *foreign = listing.foreign;
+    return 0;
+}
+
+int spool_open_record(int room, const char *id, struct error *err)
+{
+    int64_t job_id;
+    if (!spool_is_id(id, &job_id))
+        return error_set(err, ERROR_PERMANENT, EINVAL, "'%s' is no record: <job>.<number>", id);
+    int dir = open_directory(room, id);
+    return dir >= 0 ? dir : error_errno(err, "cannot open record %s", id);
+}
+
+static void write_reason(int room, const char *id, const char *reason)
+{
+    struct error ignored; /* on a full disk the record moves without its reason; the log has it */
+    FD(dir) = spool_open_record(room, id, &ignored);
+    if (dir < 0)
+        return;
+    char now[WALL_TEXT_BYTES];
+    wall_format(wall_us(), now);
+    JSON(root) = json_new_object();
+    json_set_text(root, "reason", reason);
+    json_set_text(root, "at", now);
+    TEXT(text) = json_print(root);
+    durable_write(dir, REASON_NAME, text, strlen(text), &ignored);
+}
+
+void spool_read_reason(int room, const char *id, char reason[SPOOL_REASON_BYTES])
+{
+    struct error ignored;
+    TEXT(text) = NULL;
+    size_t size;
+    reason[0] = '\0';
+    FD(dir) = spool_open_record(room, id, &ignored);
+    if (dir < 0 ||
+        durable_read(dir, REASON_NAME, RECORD_FILE_MAX_BYTES, &text, &size, &ignored) != 0)
+        return;
+    JSON(root) = json_parse(text, size, &ignored);
+    const char *found;
+    if (json_get_text(root, "reason", SPOOL_REASON_BYTES - 1, &found) == JSON_FOUND)
+        memcpy(reason, found, strlen(found) + 1);
+}
+
+static int set_aside(const struct spool *spool, int room, const char *id, const char *reason,
+                     struct error *err)
+{
+    write_reason(spool->live, id, reason);
+    return durable_rename(spool->live, id, room, id, err);
+}
+
+int spool_keep(const struct spool *spool, const char *id, const char *reason, struct error *err)
+{
+    return set_aside(spool, spool->kept, id, reason, err);
+}
+
+int spool_quarantine(const struct spool *spool, const char *id, const char *reason,
+                     struct error *err)
+{
+    return set_aside(spool, spool->quarantine, id, reason, err);
+}
+
+int spool_remove_outputs(const struct spool *spool, const char *id, struct error *err)
+{
+    FD(dir) = spool_open_record(spool->live, id, err);
+    return dir < 0 ? -1 : durable_remove_tree(dir, RECORD_OUTPUT, err);
+}
+
+/* File by file would leave, cut short, a record that says something else than it did: a claim
+ * without an acknowledgement would be transcoded again. */
+static int remove_from(int room, const char *id, struct error *err)
+{
+    char removed[SPOOL_ID_BYTES + sizeof REMOVED_NAME];
+    snprintf(removed, sizeof removed, REMOVED_NAME "%s", id);
+    if (durable_rename(room, id, room, removed, err) != 0)
+        return -1;
+    return durable_remove_tree(room, removed, err);
+}
+
+int spool_remove(const struct spool *spool, const char *id, struct error *err)
+{
+    return remove_from(spool->live, id, err);
+}
+
+int spool_remove_kept(const struct spool *spool, const char *id, struct error *err)
+{
+    return remove_from(spool->kept, id, err);
+}
