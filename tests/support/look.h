@@ -1,0 +1,38 @@
+/* look: what a test sees for itself: the verifier's database, its files, the agent's spool.
+ * Reads only, and believes nobody's answer. What is not as it must be fails the test. */
+#ifndef SUPPORT_LOOK_H
+#define SUPPORT_LOOK_H
+
+#include "rig.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One value out of the verifier's database; no row: -1 / "". */
+int64_t look_int(const struct rig *rig, const char *sql, ...) __attribute__((format(printf, 2, 3)));
+void look_text(const struct rig *rig, char *text, size_t size, const char *sql, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* One completions row; job and video closed as the completion writes it; and look_tree. */
+void look_job_completed_once(const struct rig *rig, int64_t job);
+/* Every recorded quality has its files, each segment that its playlist lists is there and none is
+ * empty; master playlist, manifest and thumbnail are there. */
+void look_tree(const struct rig *rig, int64_t job);
+/* No record is left, neither live nor kept nor in quarantine. */
+void look_spool_empty(const struct rig *rig);
+int look_spool_count(const struct rig *rig, const char *room); /* "spool", "kept", "quarantine" */
+/* The only record of a room: its directory, owned; NULL: there is none. More fail the test. */
+char *look_record(const struct rig *rig, const char *room);
+/* The token in the record's claim.json; waits for the record to appear. */
+void look_wait_token(const struct rig *rig, char token[128], int64_t timeout_ms);
+/* Wait until a file is there (or, where wanted is false, gone). False at the deadline. */
+bool look_wait_file(const char *path, bool wanted, int64_t timeout_ms);
+/* Wait until the query gives the value. */
+void look_wait_int(const struct rig *rig, int64_t value, int64_t timeout_ms, const char *sql, ...)
+    __attribute__((format(printf, 4, 5)));
+/* pids of live processes whose arguments hold all of the words; at most max are given. */
+int look_processes(const char *const words[], pid_t pids[], int max);
+/* RssAnon of /proc/<pid>/status in KiB. */
+int64_t look_rss_anon_kib(pid_t pid);
+
+#endif

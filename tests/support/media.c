@@ -1,0 +1,188 @@
+#include "media.h"
+
+#include "process.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAKE_MS = 120 * 1000, PROBE_MS = 30 * 1000, RECIPE_ARGS_MAX = 40 };
+
+static const char *const names[] = {
+#define MEDIA_NAME(name, file) [MEDIA_##name] = file,
+    MEDIA_CLIPS(MEDIA_NAME)
+#undef MEDIA_NAME
+};
+
+#define MOVING(size, seconds) "-f lavfi -i testsrc2=size=" size ":rate=25:duration=" seconds " "
+#define SOUND(seconds)        "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=" seconds " "
+#define X264                  "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 50 "
+#define AAC                   "-c:a aac -b:a 64k "
+
+/* The arguments of ffmpeg up to the output's name. NULL: not made by ffmpeg alone. */
+static const char *const recipes[] = {
+    [MEDIA_TINY] = MOVING("320x180", "1.5") SOUND("1.5") X264 AAC,
+    [MEDIA_NORMAL] = MOVING("640x360", "3") SOUND("3") X264 AAC,
+    [MEDIA_HD] = MOVING("1280x720", "5") SOUND("5") X264 AAC,
+    [MEDIA_SILENT] = MOVING("640x360", "2") X264,
+    [MEDIA_PORTRAIT] = MOVING("360x640", "2") SOUND("2") X264 AAC,
+    [MEDIA_ROTATED] = MOVING("640x360", "2") SOUND("2") X264 AAC "-metadata:s:v rotate=90",
+    [MEDIA_ODD] = MOVING("321x181", "2") SOUND("2") "-pix_fmt yuv444p -c:v ffv1 -c:a pcm_s16le",
+    [MEDIA_SHORT] = MOVING("640x360", "1") SOUND("1") X264 AAC,
+    [MEDIA_LONG] = MOVING("640x360", "12") SOUND("12") X264 AAC,
+    [MEDIA_AUDIO] = SOUND("2") AAC,
+    [MEDIA_COUNT] = NULL,
+};
+
+static const char *cache_directory(void)
+{
+    static char path[PATH_BYTES];
+    if (path[0])
+        return path;
+    char self[PATH_BYTES - 16];
+    ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+    cr_assert(size > 0);
+    self[size] = '\0';
+    *strrchr(self, '/') = '\0';
+    snprintf(path, sizeof path, "%s/media", self);
+    mkdir(path, 0777);
+    return path;
+}
+
+static void make_by_ffmpeg(const char *recipe, const char *out)
+{
+    TEXT(words) = must_strdup(recipe);
+    const char *argv[RECIPE_ARGS_MAX] = {"ffmpeg", "-nostdin", "-v", "error", "-y"};
+    size_t count = 5;
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        cr_assert(count < RECIPE_ARGS_MAX - 2);
+        argv[count++] = word;
+    }
+    argv[count] = out;
+    RUN(run) = run_program(argv, NULL, MAKE_MS);
+    cr_assert(run.status == 0, "ffmpeg cannot make %s: %s", out, run.err);
+}
+
+/* The first part of another clip, as a cut transfer leaves it. */
+static void make_by_cutting(const char *recipe, int64_t keep_percent, const char *out)
+{
+    make_by_ffmpeg(recipe, out);
+    struct stat status;
+    cr_assert(stat(out, &status) == 0);
+    cr_assert(truncate(out, status.st_size * keep_percent / 100) == 0);
+}
+
+static void make(enum media clip, const char *out)
+{
+    switch (clip) {
+    case MEDIA_NO_MOOV: /* the index is written last */
+        make_by_cutting(MOVING("320x180", "3") SOUND("3") X264 AAC, 60, out);
+        return;
+    case MEDIA_TRUNCATED:
+        make_by_cutting(MOVING("320x180", "20") SOUND("20") X264 AAC, 25, out);
+        return;
+    case MEDIA_TEXT:
+        file_write(out, "This is not the film that you are looking for.\n", 0644);
+        return;
+    case MEDIA_EMPTY:
+        file_write(out, "", 0644);
+        return;
+    case MEDIA_TINY:
+    case MEDIA_NORMAL:
+    case MEDIA_HD:
+    case MEDIA_SILENT:
+    case MEDIA_PORTRAIT:
+    case MEDIA_ROTATED:
+    case MEDIA_ODD:
+    case MEDIA_SHORT:
+    case MEDIA_LONG:
+    case MEDIA_AUDIO:
+    case MEDIA_COUNT:
+        make_by_ffmpeg(recipes[clip], out);
+        return;
+    }
+}
+
+const char *media_clip(enum media clip)
+{
+    static char paths[MEDIA_COUNT][PATH_BYTES + 64];
+    char *path = paths[clip], making[PATH_BYTES + 64];
+    snprintf(path, sizeof paths[clip], "%s/%s", cache_directory(), names[clip]);
+    if (access(path, F_OK) == 0)
+        return path;
+    snprintf(making, sizeof making, "%s/%d-%s", cache_directory(), (int)getpid(), names[clip]);
+    make(clip, making);
+    cr_assert(rename(making, path) == 0);
+    return path;
+}
+
+static void make_tree(const char *directory)
+{
+    const char *clip = media_clip(MEDIA_NORMAL);
+    TEXT(script) = must_printf(
+        "set -e; mkdir -p '%s/360p'; cd '%s/360p'; "
+        "ffmpeg -nostdin -v error -y -i '%s' -c copy -f hls -hls_segment_type fmp4 -hls_time 1 "
+        "-hls_playlist_type vod -hls_fmp4_init_filename init.mp4 "
+        "-hls_segment_filename seg_%%04d.m4s stream.m3u8; cd ..; "
+        "printf '#EXTM3U\\n#EXT-X-VERSION:7\\n#EXT-X-STREAM-INF:BANDWIDTH=700000,"
+        "RESOLUTION=640x360\\n360p/stream.m3u8\\n' > master.m3u8; "
+        "printf '<?xml version=\"1.0\"?>\\n<MPD/>\\n' > manifest.mpd; "
+        "ffmpeg -nostdin -v error -y -i '%s' -frames:v 1 thumbnail.jpg",
+        directory, directory, clip, clip);
+    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, MAKE_MS);
+    cr_assert(run.status == 0, "cannot make %s: %s", directory, run.err);
+}
+
+const char *media_tree(void)
+{
+    static char path[PATH_BYTES + 64];
+    char making[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/tree", cache_directory());
+    if (access(path, F_OK) == 0)
+        return path;
+    snprintf(making, sizeof making, "%s/%d-tree", cache_directory(), (int)getpid());
+    make_tree(making);
+    /* Somebody else's is as good; ours then stays aside until the build directory goes. */
+    cr_assert(rename(making, path) == 0 || access(path, F_OK) == 0);
+    return path;
+}
+
+char *media_probe(const char *path, const char *entries, const char *streams)
+{
+    const char *argv[] = {"ffprobe",
+                          "-v",
+                          "error",
+                          "-allowed_extensions",
+                          "ALL",
+                          "-of",
+                          "default=nokey=1:noprint_wrappers=1",
+                          "-show_entries",
+                          entries,
+                          path,
+                          streams ? "-select_streams" : NULL,
+                          streams,
+                          NULL};
+    if (!strstr(path, ".m3u8"))
+        argv[3] = "-hide_banner", argv[4] = "-hide_banner";
+    RUN(run) = run_program(argv, NULL, PROBE_MS);
+    cr_assert(run.status == 0, "ffprobe %s: %s", path, run.err);
+    char *text = run.out;
+    run.out = NULL;
+    size_t size = strlen(text);
+    if (size > 0 && text[size - 1] == '\n')
+        text[size - 1] = '\0';
+    return text;
+}
+
+double media_duration(const char *path)
+{
+    TEXT(text) = media_probe(path, "format=duration", NULL);
+    return strtod(text, NULL);
+}
