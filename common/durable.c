@@ -38,21 +38,22 @@ int durable_temp(int dir, char name[DURABLE_TEMP_BYTES], struct error *err)
     return error_errno(err, "cannot create a temp file");
 }
 
-static int write_all(int fd, const char *data, size_t size, struct error *err)
+int durable_append(int fd, const void *data, size_t size, struct error *err)
 {
+    const char *at = data;
     while (size > 0) {
-        ssize_t written = write(fd, data, size);
+        ssize_t written = write(fd, at, size);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
             return error_errno(err, "cannot write");
-        data += written;
+        at += written;
         size -= (size_t)written;
     }
     return 0;
 }
 
-static int sync_file(int fd, struct error *err)
+int durable_sync_file(int fd, struct error *err)
 {
     /* No second try, not for EINTR either: after a failure the pages may be gone, and the next
      * fsync of this descriptor would report success for bytes that are not on the disk. */
@@ -83,9 +84,9 @@ enum permanence { LASTING, VOLATILE };
 static int write_temp(int dir, const char *temp, const char *name, int *fd, const void *data,
                       size_t size, enum permanence permanence, struct error *err)
 {
-    if (write_all(*fd, data, size, err) < 0)
+    if (durable_append(*fd, data, size, err) < 0)
         return -1;
-    if (permanence == LASTING && sync_file(*fd, err) < 0)
+    if (permanence == LASTING && durable_sync_file(*fd, err) < 0)
         return -1;
     if (close_checked(fd, err) < 0)
         return -1;
@@ -126,7 +127,7 @@ int durable_publish(int dir, int fd, const char *temp, const char *name, struct 
 {
     if (check_name(temp, err) < 0 || check_name(name, err) < 0)
         return -1;
-    if (sync_file(fd, err) < 0 || replace(dir, temp, name, err) < 0) {
+    if (durable_sync_file(fd, err) < 0 || replace(dir, temp, name, err) < 0) {
         unlinkat(dir, temp, 0);
         return error_wrap(err, "%s", name);
     }

@@ -41,6 +41,11 @@ int durable_unlink(int dir, const char *name, struct error *err);      /* not th
 int durable_remove_tree(int dir, const char *name, struct error *err); /* not there: 0 */
 int durable_sync_dir(int dir, struct error *err);
 
+/* The two steps by themselves, for a file that is written as it comes (then durable_publish): all
+ * of the bytes; the fsync, never to be tried again on that descriptor once it failed. */
+int durable_append(int fd, const void *data, size_t size, struct error *err);
+int durable_sync_file(int fd, struct error *err);
+
 /* Read dir/name whole, at most max_bytes; *data is owned by the caller and NUL-terminated behind
  * its size. Not there: -1 with err->code ENOENT; larger: EFBIG; not a regular file: EINVAL. */
 int durable_read(int dir, const char *name, size_t max_bytes, char **data, size_t *size,
