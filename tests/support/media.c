@@ -33,7 +33,8 @@ static const char *const recipes[] = {
     [MEDIA_SILENT] = MOVING("640x360", "2") X264,
     [MEDIA_PORTRAIT] = MOVING("360x640", "2") SOUND("2") X264 AAC,
     [MEDIA_ROTATED] = MOVING("640x360", "2") SOUND("2") X264 AAC "-metadata:s:v rotate=90",
-    [MEDIA_ODD] = MOVING("321x181", "2") SOUND("2") "-pix_fmt yuv444p -c:v ffv1 -c:a pcm_s16le",
+    [MEDIA_ODD] = MOVING("322x182", "2")
+        SOUND("2") "-vf format=yuv444p,crop=321:181 -pix_fmt yuv444p -c:v ffv1 -c:a pcm_s16le",
     [MEDIA_SHORT] = MOVING("640x360", "1") SOUND("1") X264 AAC,
     [MEDIA_LONG] = MOVING("640x360", "12") SOUND("12") X264 AAC,
     [MEDIA_AUDIO] = SOUND("2") AAC,
