@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -288,6 +289,15 @@ static void set_tls(CURL *easy, const struct http_client *client)
         curl_easy_setopt(easy, CURLOPT_SSLKEY, client->key_file);
 }
 
+/* libcurl's sockets are not close-on-exec: a step would hold the connections of a dead agent open,
+ * and the server would go on answering its long poll. */
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)ctx;
+    (void)purpose;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static void set_transfer(struct http_call *call, const char *path)
 {
     CURL *easy = call->easy;
@@ -296,6 +306,7 @@ static void set_transfer(struct http_call *call, const char *path)
     /* The key goes to nobody but the configured server. */
     must(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK);
     must(curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);

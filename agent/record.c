@@ -293,8 +293,13 @@ int record_read_acknowledgement(int dir, char **answer, size_t *size, struct err
 
 int record_rebind(int dir, const struct record_claim *claim, struct error *err)
 {
-    if (allow(dir, JOB_REBOUND, err) != 0)
+    enum job_state state;
+    if (record_state(dir, &state, err) != 0)
         return -1;
+    /* The one event that comes from outside: the step may have ended the job a moment ago. */
+    if (job_next(state, JOB_REBOUND) == JOB_WRONG)
+        return error_set(err, ERROR_TEMPORARY, EBUSY, "a record that is %s takes no new claim",
+                         job_state_name(state));
     struct record_claim former;
     if (record_read_claim(dir, &former, err) != 0)
         return -1;

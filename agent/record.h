@@ -62,7 +62,7 @@ int record_clear_missing(int dir, struct error *err);
 int record_mark_lost(int dir, enum problem why, const char *detail, struct error *err);
 int record_acknowledge(int dir, const char *answer, size_t size, struct error *err);
 /* A new claim of this job: new token (made by the caller), epoch and times; re-seals a completion.
- */
+ * -1 with code EBUSY where the record's state takes no new claim. */
 int record_rebind(int dir, const struct record_claim *claim, struct error *err);
 
 /* The sealed bytes, exactly as they are to be posted (owned). is_failure: it goes to /fail. A
