@@ -1,0 +1,55 @@
+/* ladder: which renditions a film gets, and ffmpeg's arguments that make them. Pure.
+ *
+ * One process decodes once and encodes every rung, one output each (-var_stream_map would number
+ * the init segments). Keyframes fall on the first frame of every KEYFRAME_SECONDS of the film in
+ * all rungs alike. Never upscaled: a rung applies where the source's short side reaches it; what is
+ * smaller than the lowest gets that rung's name at its own size. `original` is remuxed, and left
+ * out where the wire's players could not read it. */
+#ifndef AGENT_LADDER_H
+#define AGENT_LADDER_H
+
+#include "argv.h"
+#include "config.h"
+#include "probe.h"
+
+#include "tailslate/quality.h"
+
+#define LADDER_PROGRESS_FILE "progress.txt"
+#define LADDER_INIT          "init.mp4"
+#define LADDER_PLAYLIST      "stream.m3u8"
+#define LADDER_SEGMENT       "seg_%04d.m4s"
+#define LADDER_THUMBNAIL     "thumbnail.jpg"
+
+struct ladder_rendition {
+    enum quality quality;
+    int64_t width, height; /* as displayed */
+    int64_t bitrate_kbit;  /* nominal; 0 for `original` */
+    bool copies_audio;     /* `original` only: otherwise its sound becomes AAC */
+};
+
+struct ladder {
+    struct ladder_rendition renditions[QUALITY_COUNT];
+    size_t count;
+    quality_set made;             /* those in renditions */
+    const char *without_original; /* why there is none; NULL: there is one, or none is wanted */
+};
+
+/* existing: made by somebody already, left out. */
+void ladder_plan(const struct probe *probe, const struct config *config, quality_set existing,
+                 struct ladder *ladder);
+
+/* What the server has already would look like, had we made it: for the master playlist. */
+void ladder_describe(const struct probe *probe, enum quality quality,
+                     struct ladder_rendition *rendition);
+
+/* Runs in the record: reads file:`source`, writes under `output`, which has a directory a
+ * rendition. Owned: argv_fini. */
+void ladder_argv(const struct ladder *ladder, const struct probe *probe,
+                 const struct config *config, const char *source, const char *output,
+                 struct argv *argv);
+
+/* One picture, scaled to at most 640 pixels of width. */
+void ladder_thumbnail_argv(const struct probe *probe, const struct config *config, double at_s,
+                           const char *source, const char *output, struct argv *argv);
+
+#endif

@@ -1,0 +1,55 @@
+/* probe: what the source is. ffprobe looks, probe_parse (pure) understands its JSON.
+ *
+ * The source is somebody's upload: only film containers are opened (a playlist that names other
+ * files of this machine is none), only through the file protocol, within a time limit and with a
+ * bounded output. Cover art is no film. */
+#ifndef AGENT_PROBE_H
+#define AGENT_PROBE_H
+
+#include "tailslate/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PROBE_WORD_BYTES = 32,
+    PROBE_ANSWER_MAX_BYTES = 256 * 1024,
+    PROBE_LIMIT_MS = 120 * 1000,
+    PROBE_MEASURE_LIMIT_MS = 3600 * 1000,
+};
+
+/* The containers that ffmpeg may open, for -format_whitelist. */
+#define PROBE_FORMATS "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,nut"
+
+struct probe {
+    double duration_s;     /* of the pictures; 0: the file does not say */
+    int64_t width, height; /* as displayed: pixels square, rotation done */
+    int64_t coded_width, coded_height;
+    int video_index, audio_index; /* stream numbers; audio -1: no sound */
+    char video_codec[PROBE_WORD_BYTES], pixel_format[PROBE_WORD_BYTES];
+    char audio_codec[PROBE_WORD_BYTES];
+    double frame_rate; /* on average; 0 unknown */
+    double tick_rate;  /* of the finest time step: far over frame_rate where it varies */
+    double start_s;    /* of the first stream's first packet */
+    bool interlaced;
+    bool turned; /* displayed otherwise than coded: a rotation flag */
+};
+
+enum probe_verdict {
+    PROBE_FILM,
+    PROBE_NO_VIDEO,   /* sound only, cover art only, nothing: *err says which */
+    PROBE_UNREADABLE, /* not what ffprobe prints for a film */
+};
+enum probe_verdict probe_parse(const char *json, size_t size, struct probe *probe,
+                               struct error *err);
+
+/* ffprobe's arguments are in probe.c; path is relative to the record. -1 with err PERMANENT: this
+ * source will never be a film; TEMPORARY: try again. Takes the measure where the file gives no
+ * duration. */
+struct session;
+int probe_source(struct session *session, const char *path, struct probe *probe, struct error *err);
+int probe_playlist(struct session *session, const char *path, struct probe *probe,
+                   struct error *err);
+
+#endif

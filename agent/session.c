@@ -1,0 +1,399 @@
+#include "session.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/json.h"
+#include "tailslate/log.h"
+#include "tailslate/uuid.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    WAIT_SLICE_MS = 1000,
+    LEASE_MAX_MS = 24 * 3600 * 1000, /* a longer one is a clock that is wrong */
+    KEEP_MIN_MS = 500,
+    HTTP_INSUFFICIENT_STORAGE = 507,
+};
+
+/* ---- what an answer means -------------------------------------------------------------------- */
+
+static bool is_object(const struct http_answer *answer)
+{
+    struct error ignored;
+    if (!answer->is_json)
+        return false;
+    JSON(root) = json_parse(answer->body, answer->body_size, &ignored);
+    return json_is_object(root);
+}
+
+static enum verdict verdict_of_problem(const struct session *session, enum problem problem)
+{
+    switch (problem) {
+    case PROBLEM_CLAIM_LOST:
+    case PROBLEM_JOB_GONE:
+        return VERDICT_LOST;
+    case PROBLEM_JOB_NOT_FOUND:
+    case PROBLEM_NOT_YOUR_JOB:
+        /* A restored backup or a mixed-up key must not eat results (promises, rows 10 and 11);
+         * where there are none yet, nothing is eaten. */
+        return session->transcoded ? VERDICT_HOLD : VERDICT_LOST;
+    case PROBLEM_NOT_FOUND:
+        return VERDICT_MISSING;
+    case PROBLEM_UNAUTHORIZED:
+    case PROBLEM_FORBIDDEN:
+    case PROBLEM_PAYLOAD_TOO_LARGE:
+    case PROBLEM_BAD_JSON:
+    case PROBLEM_TOKEN_MALFORMED:
+    case PROBLEM_TOKEN_MISMATCH:
+    case PROBLEM_TOKEN_REUSED:
+        return VERDICT_HOLD;
+    case PROBLEM_NONE:
+    case PROBLEM_INVALID_FIELD: /* a file that changed while it was sent fails its checksum */
+    case PROBLEM_OUTPUT_MISSING:
+    case PROBLEM_RATE_LIMITED:
+    case PROBLEM_COMPLETION_IN_PROGRESS:
+    case PROBLEM_STORE_UNAVAILABLE:
+    case PROBLEM_INTERNAL:
+    case PROBLEM_COUNT:
+        return VERDICT_RETRY;
+    }
+    return VERDICT_RETRY;
+}
+
+static enum verdict verdict_of(const struct session *session, const struct http_answer *answer,
+                               enum expected expected)
+{
+    if (answer->result != HTTP_ANSWERED)
+        return answer->result == HTTP_NOT_TRUSTED ? VERDICT_HOLD : VERDICT_RETRY;
+    if (answer->status / 100 == 2)
+        return expected == EXPECT_BYTES || is_object(answer) ? VERDICT_OK : VERDICT_RETRY;
+    return verdict_of_problem(session, answer->problem.problem);
+}
+
+static const char *trouble_detail(const struct http_answer *answer)
+{
+    if (answer->result != HTTP_ANSWERED)
+        return answer->error.message;
+    if (answer->status == HTTP_INSUFFICIENT_STORAGE)
+        return "the server has no space left";
+    if (answer->status / 100 == 2)
+        return "an answer that is not our server's";
+    return answer->problem.detail;
+}
+
+static void note_trouble(struct session *session, enum verdict verdict,
+                         const struct http_answer *answer)
+{
+    struct trouble *trouble = &session->trouble;
+    bool is_new = trouble->since_ms == 0 || trouble->result != answer->result ||
+                  trouble->status != answer->status;
+    trouble->result = answer->result;
+    trouble->status = answer->status;
+    if (trouble->since_ms == 0)
+        trouble->since_ms = mono_ms();
+    if (is_new)
+        log_at(verdict == VERDICT_HOLD ? LOG_ERROR : LOG_WARNING, "step.server_trouble",
+               LOG_INT("status", answer->status),
+               LOG_TEXT("code", problem_code(answer->problem.problem)),
+               LOG_TEXT("detail", trouble_detail(answer)),
+               LOG_TEXT("outcome", verdict == VERDICT_HOLD ? "held" : "retried"));
+}
+
+static void note_end(struct session *session)
+{
+    if (session->trouble.since_ms)
+        log_info("step.server_back", LOG_INT("after_ms", mono_ms() - session->trouble.since_ms));
+    session->trouble = (struct trouble){.since_ms = 0};
+}
+
+static void note_lost(struct session *session, const struct http_answer *answer)
+{
+    if (session->lost != PROBLEM_NONE)
+        return;
+    session->lost = answer->problem.problem;
+    snprintf(session->lost_detail, sizeof session->lost_detail, "%s", answer->problem.detail);
+}
+
+enum verdict session_judge(struct session *session, const struct http_answer *answer,
+                           enum expected expected)
+{
+    enum verdict verdict = verdict_of(session, answer, expected);
+    switch (verdict) {
+    case VERDICT_OK:
+        note_end(session);
+        break;
+    case VERDICT_LOST:
+        note_lost(session, answer);
+        break;
+    case VERDICT_RETRY:
+    case VERDICT_HOLD:
+        note_trouble(session, verdict, answer);
+        break;
+    case VERDICT_MISSING:
+        break;
+    }
+    return verdict;
+}
+
+int64_t session_delay_ms(const struct session *session, enum verdict verdict, unsigned attempt,
+                         const struct http_answer *answer)
+{
+    struct backoff_policy policy = agent_config_backoff(session->config);
+    /* Held: nothing gets better by asking often. */
+    if (verdict == VERDICT_HOLD)
+        policy.base_ms = policy.cap_ms;
+    return backoff_delay_ms(policy, attempt, answer->retry_after_ms, random_u64());
+}
+
+/* ---- progress: what keeps the claim ---------------------------------------------------------- */
+
+static int64_t lease_of(const struct http_answer *answer)
+{
+    struct error ignored;
+    const char *text;
+    int64_t expires_us;
+    JSON(root) = json_parse(answer->body, answer->body_size, &ignored);
+    if (json_get_text(root, "claim_expires_at", WALL_TEXT_BYTES, &text) != JSON_FOUND ||
+        !wall_parse(text, &expires_us))
+        return 0;
+    int64_t lease_ms = (expires_us - wall_us()) / 1000;
+    return lease_ms > 0 && lease_ms < LEASE_MAX_MS ? lease_ms : 0;
+}
+
+static void on_progress(void *ctx, const struct http_answer *answer)
+{
+    struct session *session = ctx;
+    session->progress_call = NULL;
+    enum verdict verdict = session_judge(session, answer, EXPECT_JSON);
+    if (verdict == VERDICT_OK) {
+        session->progress_failures = 0;
+        session->progress_lease_ms = lease_of(answer);
+        return;
+    }
+    struct backoff_policy policy = agent_config_backoff(session->config);
+    if (policy.cap_ms > PROGRESS_RETRY_CAP_MS)
+        policy.cap_ms = PROGRESS_RETRY_CAP_MS;
+    if (policy.base_ms > policy.cap_ms)
+        policy.base_ms = policy.cap_ms;
+    int64_t delay_ms = backoff_delay_ms(policy, session->progress_failures++,
+                                        answer->retry_after_ms, random_u64());
+    session->progress_not_before_ms = mono_ms() + delay_ms;
+    session->progress_changed = true;
+}
+
+/* At the latest every third of the claim's time, so that two may get lost. */
+static int64_t keep_interval_ms(const struct session *session)
+{
+    int64_t third = session->progress_lease_ms / 3;
+    if (third <= 0 || third > PROGRESS_MAX_MS)
+        return PROGRESS_MAX_MS;
+    return third < KEEP_MIN_MS ? KEEP_MIN_MS : third;
+}
+
+static int64_t progress_due_ms(const struct session *session)
+{
+    int64_t interval = keep_interval_ms(session);
+    if (session->progress_changed && interval > PROGRESS_MIN_MS)
+        interval = PROGRESS_MIN_MS;
+    int64_t due = session->progress_sent_ms + interval;
+    return due > session->progress_not_before_ms ? due : session->progress_not_before_ms;
+}
+
+static void read_claim_anew(struct session *session)
+{
+    struct error ignored;
+    struct record_claim claim;
+    /* Where it cannot be read just now the one that we know is as good as before. */
+    if (record_read_claim(session->dir, &claim, &ignored) == 0)
+        session->claim = claim;
+}
+
+static void post_progress(struct session *session)
+{
+    read_claim_anew(session);
+    TEXT(body) = message_progress_format(&session->progress.progress);
+    TEXT(path) = must_printf("/api/worker/%lld/progress", (long long)session->claim.claim.job_id);
+    struct http_request request = HTTP_REQUEST_INIT;
+    request.method = "POST";
+    request.path = path;
+    request.body = body;
+    request.body_size = strlen(body);
+    request.claim_epoch = session->claim.claim.claim_epoch;
+    session->progress_changed = false;
+    session->progress_sent_ms = mono_ms();
+    session->progress_call = http_start(session->client, &request, on_progress, session);
+    /* http copies path, headers and a text body: nothing of ours is kept. */
+}
+
+static void write_status(struct session *session)
+{
+    struct error ignored;
+    session->status_changed = false;
+    session->status_written_ms = mono_ms();
+    session->progress.updated_at_us = wall_us();
+    /* Volatile: a full disk costs a glance, not the job. */
+    (void)record_write_progress(session->dir, &session->progress, &ignored);
+}
+
+static void tick(struct session *session)
+{
+    int64_t now = mono_ms();
+    if (!session->progress_call && session->lost == PROBLEM_NONE && now >= progress_due_ms(session))
+        post_progress(session);
+    if (session->status_changed && now >= session->status_written_ms + STATUS_WRITE_MS)
+        write_status(session);
+}
+
+void session_report(struct session *session, enum work_step step, int64_t percent)
+{
+    struct message_progress *progress = &session->progress.progress;
+    if (progress->step == step && progress->percent == percent)
+        return;
+    progress->step = step;
+    progress->percent = percent;
+    session->progress_changed = session->status_changed = true;
+}
+
+static struct message_quality_progress *find_quality(struct message_progress *progress,
+                                                     enum quality quality)
+{
+    for (size_t i = 0; i < progress->quality_count; i++)
+        if (progress->qualities[i].quality == quality)
+            return &progress->qualities[i];
+    must(progress->quality_count < QUALITY_COUNT);
+    struct message_quality_progress *added = &progress->qualities[progress->quality_count++];
+    *added = (struct message_quality_progress){
+        .quality = quality,
+        .status = QUALITY_STATUS_PENDING,
+        .segments_total = ABSENT_INT,
+        .segments_completed = ABSENT_INT,
+    };
+    return added;
+}
+
+void session_report_quality(struct session *session, enum quality quality,
+                            enum quality_status status, int64_t percent, int64_t segments_completed)
+{
+    struct message_quality_progress *known = find_quality(&session->progress.progress, quality);
+    if (known->status == status && known->percent == percent &&
+        known->segments_completed == segments_completed)
+        return;
+    known->status = status;
+    known->percent = percent;
+    known->segments_completed = segments_completed;
+    session->progress_changed = session->status_changed = true;
+}
+
+/* ---- calls and waiting ----------------------------------------------------------------------- */
+
+int session_wait(struct session *session, struct http_wait_fd *fds, unsigned count,
+                 int64_t timeout_ms)
+{
+    tick(session);
+    int64_t wait_ms = timeout_ms < WAIT_SLICE_MS ? timeout_ms : WAIT_SLICE_MS;
+    return http_wait(session->client, fds, count, wait_ms < 0 ? 0 : wait_ms);
+}
+
+static void on_reply(void *ctx, const struct http_answer *answer)
+{
+    struct reply *reply = ctx;
+    reply->answer = *answer;
+    reply->answer.body = must_malloc(answer->body_size + 1);
+    memcpy(reply->answer.body, answer->body, answer->body_size + 1);
+    reply->done = true;
+}
+
+struct http_call *session_start(struct session *session, struct http_request *request,
+                                struct reply *reply)
+{
+    read_claim_anew(session);
+    request->claim_epoch = session->claim.claim.claim_epoch;
+    *reply = (struct reply){.done = false};
+    return http_start(session->client, request, on_reply, reply);
+}
+
+void session_reply_fini(struct reply *reply)
+{
+    if (reply->done)
+        http_answer_fini(&reply->answer);
+    *reply = (struct reply){.done = false};
+}
+
+void session_perform(struct session *session, struct http_request *request, struct reply *reply)
+{
+    session_start(session, request, reply);
+    while (!reply->done)
+        session_wait(session, NULL, 0, WAIT_SLICE_MS);
+}
+
+void session_pause(struct session *session, int64_t delay_ms)
+{
+    int64_t until = mono_ms() + delay_ms;
+    while (session->lost == PROBLEM_NONE && mono_ms() < until)
+        session_wait(session, NULL, 0, until - mono_ms());
+}
+
+int session_insist(struct session *session, struct http_request *request, struct reply *reply)
+{
+    for (unsigned attempt = 0; session->lost == PROBLEM_NONE; attempt++) {
+        session_perform(session, request, reply);
+        enum verdict verdict = session_judge(session, &reply->answer, EXPECT_JSON);
+        if (verdict == VERDICT_OK)
+            return 0;
+        int64_t delay_ms = session_delay_ms(session, verdict, attempt, &reply->answer);
+        session_reply_fini(reply);
+        if (verdict != VERDICT_LOST)
+            session_pause(session, delay_ms);
+    }
+    return -1;
+}
+
+int session_run_child(struct session *session, const struct child_options *options,
+                      int64_t limit_ms, struct child_exit *how, struct error *err)
+{
+    struct child child = CHILD_INIT;
+    if (child_spawn(options, &child, err) < 0)
+        return error_wrap(err, "%s", options->argv[0]);
+    int64_t deadline = mono_ms() + limit_ms;
+    while (!child_wait(&child, 0, how)) {
+        bool is_late = mono_ms() >= deadline;
+        if (is_late || session->lost != PROBLEM_NONE) {
+            child_stop(&child);
+            return is_late ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT, "%s took over %lld s",
+                                       options->argv[0], (long long)(limit_ms / 1000))
+                           : error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+        }
+        struct http_wait_fd watch = {.fd = child.pidfd, .events = POLLIN};
+        session_wait(session, &watch, 1, deadline - mono_ms());
+    }
+    return 0;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+int session_open(struct session *session, const struct config *config, int dir, struct error *err)
+{
+    *session = (struct session){.config = config, .dir = dir};
+    session->progress.eta_seconds = ABSENT_INT;
+    session->progress.progress = (struct message_progress){
+        .percent = ABSENT_INT,
+        .duration = ABSENT_NUMBER,
+        .source_width = ABSENT_INT,
+        .source_height = ABSENT_INT,
+    };
+    if (record_read_claim(dir, &session->claim, err) < 0)
+        return -1;
+    if (http_global_init(err) < 0)
+        return -1;
+    session->client = agent_config_connect(config, err);
+    return session->client ? 0 : -1;
+}
+
+void session_close(struct session *session)
+{
+    if (session->client)
+        http_client_free(session->client);
+    session->client = NULL;
+}

@@ -1,0 +1,106 @@
+/* session: a step's conversation with the server about its one job.
+ *
+ * Wraps http's single attempts with what every call of a step needs: the claim as it stands on disk
+ * (it may be bound anew at any time), the epoch, what an answer means for the job (session_judge),
+ * a pause by full jitter that honours Retry-After, and progress reports that keep the claim while
+ * anything is waited for: session_wait is the only way to wait in a step.
+ *
+ * A claim that went is remembered (`lost`); every loop of a step ends on it. Nothing else of what a
+ * server says ever ends one: there is no attempt limit. */
+#ifndef AGENT_SESSION_H
+#define AGENT_SESSION_H
+
+#include "child.h"
+#include "config.h"
+#include "http.h"
+#include "record.h"
+
+#include <poll.h>
+
+enum {
+    SESSION_WAIT_FDS_MAX = 4,
+    PROGRESS_MIN_MS = 2 * 1000,
+    PROGRESS_MAX_MS = 30 * 1000,
+    PROGRESS_RETRY_CAP_MS = 60 * 1000,
+    STATUS_WRITE_MS = 1000,
+};
+
+enum verdict {
+    VERDICT_OK,      /* 2xx with a JSON body (or the bytes that were asked for) */
+    VERDICT_RETRY,   /* says nothing about the job: again, after a pause */
+    VERDICT_HOLD,    /* only a person can help; again, slowly */
+    VERDICT_LOST,    /* the claim or the job went */
+    VERDICT_MISSING, /* our server says that the thing asked for is not there */
+};
+
+struct reply {
+    struct http_answer answer; /* a copy; session_reply_fini */
+    bool done;
+};
+
+/* What the last trouble was, so that it is logged when it begins and when it ends, not per try. */
+struct trouble {
+    enum http_result result;
+    long status;
+    int64_t since_ms; /* 0: none */
+};
+
+struct session {
+    const struct config *config;
+    int dir; /* borrowed: the record */
+    struct http_client *client;
+    struct record_claim claim;
+    bool transcoded; /* the outcome is on disk: only success may be sent */
+    enum problem lost;
+    char lost_detail[256];
+    struct trouble trouble;
+
+    struct record_progress progress; /* what is told; session_report changes it */
+    struct http_call *progress_call;
+    int64_t progress_sent_ms, progress_not_before_ms, progress_lease_ms, status_written_ms;
+    unsigned progress_failures;
+    bool progress_changed, status_changed;
+};
+
+int session_open(struct session *session, const struct config *config, int dir, struct error *err);
+void session_close(struct session *session);
+
+/* Tell where the work stands (server and status file, each at its own pace). */
+void session_report(struct session *session, enum work_step step, int64_t percent);
+void session_report_quality(struct session *session, enum quality quality,
+                            enum quality_status status, int64_t percent,
+                            int64_t segments_completed);
+
+/* Wait for transfers, descriptors (revents are filled) or the time, and keep the claim meanwhile.
+ * Waits at most a second: loops look around. Returns how many descriptors are ready. */
+int session_wait(struct session *session, struct http_wait_fd *fds, unsigned count,
+                 int64_t timeout_ms);
+
+/* Start a call; `reply` is filled when it is done. The request's path, headers and body stay the
+ * caller's until then. The claim is read anew first. */
+struct http_call *session_start(struct session *session, struct http_request *request,
+                                struct reply *reply);
+void session_reply_fini(struct reply *reply);
+/* The same, waited for. */
+void session_perform(struct session *session, struct http_request *request, struct reply *reply);
+
+/* What the answer means. Remembers a lost claim, logs the beginning and the end of trouble. A 2xx
+ * without the JSON that was expected is a captive portal's, not our server's. */
+enum expected { EXPECT_JSON, EXPECT_BYTES };
+enum verdict session_judge(struct session *session, const struct http_answer *answer,
+                           enum expected expected);
+/* How long to wait after the (attempt + 1)-th failure. */
+int64_t session_delay_ms(const struct session *session, enum verdict verdict, unsigned attempt,
+                         const struct http_answer *answer);
+/* Wait that long, or until the claim is lost. */
+void session_pause(struct session *session, int64_t delay_ms);
+
+/* Until the server says yes or the claim is lost (then -1); *answer is the caller's. */
+int session_insist(struct session *session, struct http_request *request, struct reply *reply);
+
+/* Run a short program to its end, at most limit_ms, keeping the claim. -1: it could not be run,
+ * took too long, or the claim is lost (err->code ECANCELED). */
+int session_run_child(struct session *session, const struct child_options *options,
+                      int64_t limit_ms, struct child_exit *how, struct error *err);
+
+#endif
