@@ -18,19 +18,31 @@
 
 enum { SQL_BYTES = 1024, TICK_MS = 50, BUSY_MS = 10 * 1000 };
 
+static sqlite3 *open_database(const struct rig *rig)
+{
+    TEXT(path) = rig_path(rig, "verifier.db");
+    sqlite3 *db = NULL;
+    cr_assert(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK, "%s: %s", path,
+              sqlite3_errmsg(db));
+    sqlite3_busy_timeout(db, BUSY_MS);
+    return db;
+}
+
+static void execute(sqlite3 *db, const char *sql)
+{
+    cr_assert(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql,
+              sqlite3_errmsg(db));
+}
+
 static void query(const struct rig *rig, char *text, size_t size, const char *sql, va_list args)
 {
     char statement_text[SQL_BYTES];
     vsnprintf(statement_text, sizeof statement_text, sql, args);
-    TEXT(path) = rig_path(rig, "verifier.db");
-    sqlite3 *db = NULL;
     sqlite3_stmt *statement = NULL;
     /* Writable, because a reader of a WAL may have to make its index; query_only keeps it honest.
      */
-    cr_assert(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK, "%s: %s", path,
-              sqlite3_errmsg(db));
-    sqlite3_busy_timeout(db, BUSY_MS);
-    sqlite3_exec(db, "PRAGMA query_only=1", NULL, NULL, NULL);
+    sqlite3 *db = open_database(rig);
+    execute(db, "PRAGMA query_only=1");
     cr_assert(sqlite3_prepare_v2(db, statement_text, -1, &statement, NULL) == SQLITE_OK, "%s: %s",
               statement_text, sqlite3_errmsg(db));
     int result = sqlite3_step(statement);
@@ -58,6 +70,32 @@ void look_text(const struct rig *rig, char *text, size_t size, const char *sql, 
     va_start(args, sql);
     query(rig, text, size, sql, args);
     va_end(args);
+}
+
+void look_change(const struct rig *rig, const char *sql, ...)
+{
+    char statement[SQL_BYTES];
+    va_list args;
+    va_start(args, sql);
+    vsnprintf(statement, sizeof statement, sql, args);
+    va_end(args);
+    sqlite3 *db = open_database(rig);
+    execute(db, statement);
+    cr_assert(sqlite3_changes(db) > 0, "%s: changed nothing", statement);
+    sqlite3_close(db);
+}
+
+struct sqlite3 *look_lock_database(const struct rig *rig)
+{
+    sqlite3 *db = open_database(rig);
+    execute(db, "BEGIN IMMEDIATE");
+    return db;
+}
+
+void look_unlock_database(struct sqlite3 *lock)
+{
+    execute(lock, "ROLLBACK");
+    sqlite3_close(lock);
 }
 
 void look_wait_int(const struct rig *rig, int64_t value, int64_t timeout_ms, const char *sql, ...)

@@ -1,5 +1,6 @@
 /* look: what a test sees for itself: the verifier's database, its files, the agent's spool.
- * Reads only, and believes nobody's answer. What is not as it must be fails the test. */
+ * Believes nobody's answer. Reads only; look_change is the one exception, the operator who works
+ * on the database by hand. What is not as it must be fails the test. */
 #ifndef SUPPORT_LOOK_H
 #define SUPPORT_LOOK_H
 
@@ -12,6 +13,12 @@
 int64_t look_int(const struct rig *rig, const char *sql, ...) __attribute__((format(printf, 2, 3)));
 void look_text(const struct rig *rig, char *text, size_t size, const char *sql, ...)
     __attribute__((format(printf, 4, 5)));
+
+void look_change(const struct rig *rig, const char *sql, ...) __attribute__((format(printf, 2, 3)));
+/* Hold the database's write lock until the returned handle is given back. */
+struct sqlite3;
+struct sqlite3 *look_lock_database(const struct rig *rig);
+void look_unlock_database(struct sqlite3 *lock);
 
 /* One completions row; job and video closed as the completion writes it; and look_tree. */
 void look_job_completed_once(const struct rig *rig, int64_t job);
