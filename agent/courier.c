@@ -1,0 +1,347 @@
+#include "courier.h"
+
+#include "delivery.h"
+#include "retire.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/crash.h"
+#include "tailslate/log.h"
+#include "tailslate/metrics.h"
+#include "tailslate/uuid.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    LEASE_MS = 60 * 1000, /* progress while silent: well within any claim's duration */
+    PATH_BYTES = 96,
+    KEY_BYTES = TOKEN_BYTES + 32,
+};
+static const struct backoff_policy reupload_pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+
+#define DELIVERY_METRIC(verdict)                                                                   \
+    METRIC_COUNTER("tailslate_agent_deliveries_total", "verdict=\"" verdict "\"",                  \
+                   "Answers to presented reports, by what they meant.")
+static struct metric answers[DELIVERY_COUNT] = {
+    [DELIVERY_ACKNOWLEDGED] = DELIVERY_METRIC("acknowledged"),
+    [DELIVERY_AGAIN] = DELIVERY_METRIC("again"),
+    [DELIVERY_HOLD] = DELIVERY_METRIC("hold"),
+    [DELIVERY_KEEP] = DELIVERY_METRIC("keep"),
+    [DELIVERY_QUARANTINE] = DELIVERY_METRIC("quarantine"),
+    [DELIVERY_REUPLOAD] = DELIVERY_METRIC("reupload"),
+    [DELIVERY_ASK] = DELIVERY_METRIC("ask"),
+    [DELIVERY_SILENT] = DELIVERY_METRIC("silent"),
+};
+
+void courier_register_metrics(void)
+{
+    for (size_t i = 0; i < DELIVERY_COUNT; i++)
+        metric_register(&answers[i]);
+}
+
+static bool is_waiting(const struct live *live)
+{
+    return job_need(live->state) == JOB_NEEDS_COURIER && !live->delivery.call;
+}
+
+/* Those that only sit out a backoff may come earlier, one after the other at the common pace. */
+static void wake_others(struct node *node, int64_t now_ms)
+{
+    int64_t count = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        count += is_waiting(live);
+    int64_t spread_ms = (int64_t)((double)count * 1000 / node->config->retry.rate_per_second);
+    for (struct live *live = node->lives; live; live = live->next) {
+        struct live_delivery *delivery = &live->delivery;
+        if (!is_waiting(live) || delivery->is_held || delivery->is_silent)
+            continue;
+        int64_t at_ms = now_ms + (int64_t)(random_u64() % (uint64_t)(spread_ms + 1));
+        at_ms = at_ms > delivery->floor_ms ? at_ms : delivery->floor_ms;
+        delivery->due_ms = at_ms < delivery->due_ms ? at_ms : delivery->due_ms;
+    }
+}
+
+static void log_trouble(const struct live *live, enum delivery verdict, int64_t delay_ms,
+                        bool is_news)
+{
+    enum log_level level = verdict == DELIVERY_HOLD ? LOG_ERROR : LOG_WARNING;
+    log_at(is_news ? level : LOG_DEBUG, "delivery.refused", LOG_INT("job", live->job_id),
+           LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
+           LOG_INT("attempt", live->delivery.attempts), LOG_TEXT("verdict", delivery_name(verdict)),
+           LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason));
+}
+
+static void postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
+                     const char *why)
+{
+    struct live_delivery *delivery = &live->delivery;
+    int64_t now_ms = mono_ms();
+    bool is_news = strcmp(delivery->reason, why) != 0;
+    delivery->failures++;
+    delivery->is_held = verdict == DELIVERY_HOLD;
+    delivery->is_silent = verdict == DELIVERY_SILENT;
+    int64_t delay_ms = delivery_delay_ms(verdict, agent_config_backoff(live->node->config),
+                                         delivery->failures, retry_after_ms, random_u64());
+    delivery->due_ms = now_ms + delay_ms;
+    delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
+    delivery->lease_due_ms = now_ms + LEASE_MS;
+    snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
+    log_trouble(live, verdict, delay_ms, is_news);
+    live->node->is_status_due = true;
+}
+
+static void stumble(struct live *live, const struct error *err)
+{
+    if (err->class == ERROR_TEMPORARY)
+        postpone(live, DELIVERY_AGAIN, -1, err->message);
+    else
+        retire_into_quarantine(live, err->message);
+}
+
+static int write_acknowledgement(struct live *live, const struct http_answer *answer,
+                                 struct error *err)
+{
+    FD(dir) = node_open(live, err);
+    if (dir < 0 || record_acknowledge(dir, answer->body, answer->body_size, err) != 0)
+        return -1;
+    crash_point(CRASH_AGENT_ACKNOWLEDGED);
+    return node_look(live, err);
+}
+
+static void acknowledge(struct live *live, const struct http_answer *answer)
+{
+    struct error err;
+    crash_point(CRASH_AGENT_ANSWERED);
+    /* A disk that is full now costs another presentation, not the result. */
+    if (write_acknowledgement(live, answer, &err) != 0)
+        stumble(live, &err);
+    else
+        log_info("job.acknowledged", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                 LOG_TEXT("token", live->token), LOG_INT("attempts", live->delivery.attempts));
+}
+
+static int reopen(struct live *live, quality_set missing, struct error *err)
+{
+    FD(dir) = node_open(live, err);
+    struct record_outcome outcome;
+    if (dir < 0 || record_read_outcome(dir, &outcome, err) != 0)
+        return -1;
+    quality_set ours = message_completion_qualities(&outcome.completion);
+    if (record_mark_missing(dir, missing & ours ? missing & ours : ours, err) != 0)
+        return -1;
+    return node_look(live, err);
+}
+
+static void upload_again(struct live *live, const struct delivery_judgement *judgement)
+{
+    struct error err;
+    log_warning("delivery.output_missing", LOG_INT("job", live->job_id),
+                LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
+                LOG_TEXT("reason", judgement->why));
+    if (reopen(live, judgement->missing, &err) != 0)
+        stumble(live, &err);
+    else if (live->delivery.reuploads++ >
+             0) /* a server that never finds them is not to be chased */
+        live->step.due_ms = mono_ms() + backoff_delay_ms(reupload_pauses,
+                                                         live->delivery.reuploads - 2, -1,
+                                                         random_u64());
+}
+
+/* Rows 6 and 7. A failure report has no work to keep: that answer ends it as any other would. */
+static void keep(struct live *live, const struct delivery_judgement *judgement,
+                 const struct http_answer *answer)
+{
+    if (live->delivery.is_failure)
+        acknowledge(live, answer);
+    else
+        retire_into_kept(live,
+                         judgement->problem == PROBLEM_JOB_GONE ? OUTCOME_GONE : OUTCOME_SUPERSEDED,
+                         judgement->why);
+}
+
+static void ask(struct live *live);
+
+static void apply(struct live *live, const struct delivery_judgement *judgement,
+                  const struct http_answer *answer)
+{
+    metric_add(&answers[judgement->delivery], 1);
+    switch (judgement->delivery) {
+    case DELIVERY_ACKNOWLEDGED:
+        acknowledge(live, answer);
+        break;
+    case DELIVERY_AGAIN:
+    case DELIVERY_HOLD:
+    case DELIVERY_SILENT:
+        postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
+        break;
+    case DELIVERY_KEEP:
+        keep(live, judgement, answer);
+        break;
+    case DELIVERY_QUARANTINE:
+        retire_into_quarantine(live, judgement->why);
+        break;
+    case DELIVERY_REUPLOAD:
+        upload_again(live, judgement);
+        break;
+    case DELIVERY_ASK:
+        ask(live);
+        break;
+    case DELIVERY_COUNT:
+        must(judgement->delivery != DELIVERY_COUNT);
+    }
+}
+
+static bool is_success(enum delivery verdict)
+{
+    return verdict == DELIVERY_ACKNOWLEDGED || verdict == DELIVERY_KEEP ||
+           verdict == DELIVERY_REUPLOAD;
+}
+
+static void on_answer(void *ctx, const struct http_answer *answer)
+{
+    struct live *live = ctx;
+    struct node *node = live->node;
+    struct delivery_report report = {
+        .is_failure = live->delivery.is_failure,
+        .token = live->token,
+        .after_silence = live->delivery.is_silent,
+    };
+    struct delivery_judgement judgement;
+    live->delivery.call = NULL;
+    delivery_judge(&report, answer, &judgement);
+    enum delivery verdict = judgement.delivery;
+    apply(live, &judgement, answer); /* live may be gone now */
+    if (is_success(verdict))
+        wake_others(node, mono_ms());
+}
+
+static void on_verification(void *ctx, const struct http_answer *answer)
+{
+    struct live *live = ctx;
+    struct delivery_judgement judgement;
+    live->delivery.call = NULL;
+    delivery_judge_verification(answer, &judgement);
+    apply(live, &judgement, answer);
+}
+
+static void ask(struct live *live)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "/api/worker/%" PRId64 "/verify-complete", live->job_id);
+    struct http_request request = HTTP_REQUEST_INIT;
+    request.method = "GET";
+    request.path = path;
+    request.claim_epoch = live->claim_epoch;
+    live->delivery.call = http_start(live->node->http, &request, on_verification, live);
+}
+
+static void post(struct live *live, const char *body, size_t size)
+{
+    char path[PATH_BYTES], key[KEY_BYTES];
+    snprintf(path, sizeof path, "/api/worker/%" PRId64 "/%s", live->job_id,
+             live->delivery.is_failure ? "fail" : "complete");
+    snprintf(key, sizeof key, "Idempotency-Key: %s", live->token);
+    struct http_request request = HTTP_REQUEST_INIT;
+    request.method = "POST";
+    request.path = path;
+    request.body = body;
+    request.body_size = size;
+    request.claim_epoch = live->claim_epoch;
+    if (!live->delivery.is_failure)
+        request.headers[0] = key;
+    live->delivery.attempts++;
+    live->delivery.call = http_start(live->node->http, &request, on_answer, live);
+}
+
+static void present(struct live *live)
+{
+    struct error err;
+    TEXT(body) = NULL;
+    size_t size;
+    FD(dir) = node_open(live, &err);
+    if (dir < 0 || record_read_sealed(dir, &body, &size, &live->delivery.is_failure, &err) != 0) {
+        stumble(live, &err);
+        return;
+    }
+    crash_point(CRASH_AGENT_PRESENTING);
+    log_debug("delivery.presented", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+              LOG_TEXT("token", live->token), LOG_INT("attempt", live->delivery.attempts + 1));
+    post(live, body, size);
+}
+
+static void on_lease(void *ctx, const struct http_answer *answer)
+{
+    struct live *live = ctx;
+    (void)answer; /* whatever it says, the presentation after the silence decides */
+    live->delivery.lease = NULL;
+}
+
+/* Silent records keep their claim by progress, as a stock server knows no metadata.jobs. */
+static void extend_claim(struct live *live, int64_t now_ms)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "/api/worker/%" PRId64 "/progress", live->job_id);
+    static const char body[] = "{\"current_step\":\"finalize\",\"progress_percent\":100}";
+    struct http_request request = HTTP_REQUEST_INIT;
+    request.method = "POST";
+    request.path = path;
+    request.body = body;
+    request.body_size = sizeof body - 1;
+    request.claim_epoch = live->claim_epoch;
+    live->delivery.lease_due_ms = now_ms + LEASE_MS;
+    live->delivery.lease = http_start(live->node->http, &request, on_lease, live);
+}
+
+static unsigned count_in_flight(const struct node *node)
+{
+    unsigned count = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        count += live->delivery.call != NULL;
+    return count;
+}
+
+static struct live *find_due(const struct node *node)
+{
+    struct live *first = NULL;
+    for (struct live *live = node->lives; live; live = live->next)
+        if (is_waiting(live) && (!first || live->delivery.due_ms < first->delivery.due_ms))
+            first = live;
+    return first;
+}
+
+static void extend_claims(struct node *node, int64_t now_ms)
+{
+    for (struct live *live = node->lives; live; live = live->next)
+        if (is_waiting(live) && live->delivery.is_silent && !live->delivery.lease &&
+            live->delivery.lease_due_ms <= now_ms)
+            extend_claim(live, now_ms);
+}
+
+int64_t courier_tick(struct courier *courier, int64_t now_ms)
+{
+    struct node *node = courier->node;
+    if (node->wakes_deliveries)
+        wake_others(node, now_ms);
+    node->wakes_deliveries = false;
+    extend_claims(node, now_ms);
+    for (unsigned sent = count_in_flight(node); sent < COURIER_IN_FLIGHT_MAX; sent++) {
+        struct live *live = find_due(node);
+        if (!live)
+            return NODE_NEVER;
+        int64_t due_ms = live->delivery.due_ms > courier->not_before_ms ? live->delivery.due_ms
+                                                                        : courier->not_before_ms;
+        if (due_ms > now_ms)
+            return due_ms;
+        courier->not_before_ms = now_ms + (int64_t)(1000 / node->config->retry.rate_per_second);
+        present(live);
+    }
+    return NODE_NEVER; /* an answer wakes the loop */
+}
+
+bool courier_is_busy(const struct courier *courier, int64_t now_ms)
+{
+    const struct live *due = find_due(courier->node);
+    return count_in_flight(courier->node) > 0 || (due && due->delivery.due_ms <= now_ms);
+}

@@ -1,0 +1,171 @@
+#include "delivery.h"
+
+#include "tailslate/json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[DELIVERY_COUNT] = {
+    [DELIVERY_ACKNOWLEDGED] = "acknowledged",
+    [DELIVERY_AGAIN] = "again",
+    [DELIVERY_HOLD] = "hold",
+    [DELIVERY_KEEP] = "keep",
+    [DELIVERY_QUARANTINE] = "quarantine",
+    [DELIVERY_REUPLOAD] = "reupload",
+    [DELIVERY_ASK] = "ask",
+    [DELIVERY_SILENT] = "silent",
+};
+
+const char *delivery_name(enum delivery delivery)
+{
+    must(delivery < DELIVERY_COUNT);
+    return names[delivery];
+}
+
+static const enum delivery by_problem[PROBLEM_COUNT] = {
+    [PROBLEM_NONE] = DELIVERY_AGAIN,
+    [PROBLEM_UNAUTHORIZED] = DELIVERY_HOLD,
+    [PROBLEM_FORBIDDEN] = DELIVERY_HOLD,
+    [PROBLEM_NOT_YOUR_JOB] = DELIVERY_HOLD,
+    [PROBLEM_JOB_NOT_FOUND] = DELIVERY_HOLD, /* a restored backup must not eat results */
+    [PROBLEM_CLAIM_LOST] = DELIVERY_KEEP,
+    [PROBLEM_JOB_GONE] = DELIVERY_KEEP,
+    [PROBLEM_PAYLOAD_TOO_LARGE] = DELIVERY_QUARANTINE,
+    [PROBLEM_BAD_JSON] = DELIVERY_QUARANTINE,
+    [PROBLEM_INVALID_FIELD] = DELIVERY_QUARANTINE,
+    [PROBLEM_TOKEN_MALFORMED] = DELIVERY_QUARANTINE,
+    [PROBLEM_TOKEN_MISMATCH] = DELIVERY_QUARANTINE,
+    [PROBLEM_TOKEN_REUSED] = DELIVERY_QUARANTINE,
+    [PROBLEM_OUTPUT_MISSING] = DELIVERY_REUPLOAD,
+    [PROBLEM_RATE_LIMITED] = DELIVERY_AGAIN,
+    [PROBLEM_COMPLETION_IN_PROGRESS] = DELIVERY_AGAIN,
+    [PROBLEM_STORE_UNAVAILABLE] = DELIVERY_AGAIN,
+    [PROBLEM_NOT_FOUND] = DELIVERY_HOLD, /* no such path: the URL in the configuration is wrong */
+    [PROBLEM_INTERNAL] = DELIVERY_AGAIN,
+};
+
+static void __attribute__((format(printf, 3, 4)))
+conclude(struct delivery_judgement *judgement, enum delivery delivery, const char *format, ...)
+{
+    va_list args;
+    judgement->delivery = delivery;
+    va_start(args, format);
+    vsnprintf(judgement->why, sizeof judgement->why, format, args);
+    va_end(args);
+}
+
+static void judge_unanswered(const struct http_answer *answer, struct delivery_judgement *judgement)
+{
+    enum delivery delivery = answer->result == HTTP_NOT_TRUSTED ? DELIVERY_HOLD : DELIVERY_AGAIN;
+    conclude(judgement, delivery, "%.200s", answer->error.message);
+}
+
+/* Not one of our codes: a stock server or something in between. A stock 409 or 403 says that the
+ * claim went, 401 that the key is bad, a 4xx else that somebody must look; none of it is final. */
+static enum delivery delivery_of_status(long status)
+{
+    if (status == 408 || status == 425 || status == 429)
+        return DELIVERY_AGAIN;
+    return status >= 400 && status < 500 ? DELIVERY_HOLD : DELIVERY_AGAIN;
+}
+
+static void judge_refusal(const struct delivery_report *report, const struct http_answer *answer,
+                          struct delivery_judgement *judgement)
+{
+    const struct message_problem *said = &answer->problem;
+    enum problem problem = said->problem;
+    if (problem == PROBLEM_NONE || problem_status(problem) != answer->status) {
+        conclude(judgement, delivery_of_status(answer->status), "HTTP %ld%s%.200s", answer->status,
+                 said->detail[0] ? ": " : ", not from the verifier", said->detail);
+        return;
+    }
+    judgement->problem = problem;
+    judgement->missing = said->missing;
+    /* A failure report names no output: that answer would be a mistake of the server. */
+    bool is_misplaced = report->is_failure && by_problem[problem] == DELIVERY_REUPLOAD;
+    conclude(judgement, is_misplaced ? DELIVERY_HOLD : by_problem[problem], "%s: %.200s",
+             problem_code(problem), said->detail);
+}
+
+/* A stock server echoes nothing: "Job completed successfully" follows its commit, "Job already
+ * completed" may come from its cache while the first request is about to fail. */
+static void judge_stock(const struct delivery_report *report,
+                        const struct message_acknowledgement *said,
+                        struct delivery_judgement *judgement)
+{
+    if (strcmp(said->message, "Job completed successfully") == 0)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else if (strcmp(said->message, "Job already completed") != 0)
+        conclude(judgement, DELIVERY_AGAIN, "the 2xx answer acknowledges no token");
+    else if (report->after_silence)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else
+        conclude(judgement, DELIVERY_ASK, "already completed, but without our token");
+}
+
+static void judge_success(const struct delivery_report *report, const struct http_answer *answer,
+                          struct delivery_judgement *judgement)
+{
+    struct message_acknowledgement said;
+    struct error err;
+    if (answer->status != 200 || !answer->is_json ||
+        message_acknowledgement_parse(answer->body, answer->body_size, &said, &err) !=
+            PROBLEM_NONE ||
+        !said.status_ok)
+        conclude(judgement, DELIVERY_AGAIN, "HTTP %ld, but no acknowledgement", answer->status);
+    else if (report->is_failure)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else if (!said.token[0])
+        judge_stock(report, &said, judgement);
+    else if (strcmp(said.token, report->token) == 0)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else
+        conclude(judgement, DELIVERY_AGAIN, "another token was acknowledged: %s", said.token);
+}
+
+void delivery_judge(const struct delivery_report *report, const struct http_answer *answer,
+                    struct delivery_judgement *judgement)
+{
+    *judgement = (struct delivery_judgement){0};
+    if (answer->result != HTTP_ANSWERED)
+        judge_unanswered(answer, judgement);
+    else if (answer->status / 100 == 2)
+        judge_success(report, answer, judgement);
+    else
+        judge_refusal(report, answer, judgement);
+}
+
+void delivery_judge_verification(const struct http_answer *answer,
+                                 struct delivery_judgement *judgement)
+{
+    *judgement = (struct delivery_judgement){0};
+    struct error err;
+    JSON(root) = answer->result == HTTP_ANSWERED && answer->status == 200
+                     ? json_parse(answer->body, answer->body_size, &err)
+                     : NULL;
+    const char *status = json_text(json_get(root, "video_status"));
+    bool completed = false;
+    if (!root || !status || json_get_bool(root, "job_completed", &completed) != JSON_FOUND)
+        conclude(judgement, DELIVERY_SILENT, "verify-complete cannot tell; silent for %d s",
+                 DELIVERY_SILENCE_MS / 1000);
+    else if (completed && strcmp(status, "ready") == 0)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else
+        conclude(judgement, DELIVERY_AGAIN, "the server said completed, but the job is not");
+}
+
+int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,
+                          int64_t retry_after_ms, uint64_t random)
+{
+    must(failures > 0);
+    if (delivery == DELIVERY_SILENT)
+        return DELIVERY_SILENCE_MS;
+    if (delivery == DELIVERY_HOLD) {
+        /* Half of the cap to the cap: slow from the first time, and no fleet in step. */
+        int64_t half = policy.cap_ms / 2;
+        int64_t slow = half + (int64_t)(random % (uint64_t)(policy.cap_ms - half + 1));
+        return slow > retry_after_ms ? slow : retry_after_ms;
+    }
+    return backoff_delay_ms(policy, failures - 1, retry_after_ms, random);
+}

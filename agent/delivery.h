@@ -1,0 +1,53 @@
+/* delivery: what an answer to a sealed report means. Pure; the table of docs/DESIGN (the handler of
+ * a completion) from the agent's side, for our verifier and for a stock server.
+ *
+ * Final is only an answer with a JSON body and one of our codes under its own status, or an
+ * acknowledgement that is about this very token. Everything else (a proxy's page, a stock 409, a
+ * redirect, a cut body, silence) means: keep the record and try again. There is no attempt limit
+ * and no age limit, because there is no parameter for one. */
+#ifndef AGENT_DELIVERY_H
+#define AGENT_DELIVERY_H
+
+#include "http.h"
+
+#include "tailslate/backoff.h"
+
+enum delivery {
+    DELIVERY_ACKNOWLEDGED, /* rows 1-5 */
+    DELIVERY_AGAIN,        /* rows 8, 9, and whatever is no verdict */
+    DELIVERY_HOLD,         /* rows 10-12: a person must act; slow retry, alarm */
+    DELIVERY_KEEP,         /* rows 6, 7: somebody else's now; drop the record, keep the outputs */
+    DELIVERY_QUARANTINE,   /* rows 3, 13 */
+    DELIVERY_REUPLOAD,     /* row 14 */
+    DELIVERY_ASK,          /* a stock "already completed": may be a lie, ask verify-complete */
+    DELIVERY_SILENT,       /* that could not tell: outlive the stock server's key, then again */
+    DELIVERY_COUNT,
+};
+const char *delivery_name(enum delivery delivery); /* "acknowledged" */
+
+enum { DELIVERY_SILENCE_MS = 930 * 1000 }; /* a stock server forgets a token after 900 s */
+
+struct delivery_report {
+    bool is_failure;
+    const char *token;  /* the claim's */
+    bool after_silence; /* the stock server's key has expired: its answer comes from its database */
+};
+
+struct delivery_judgement {
+    enum delivery delivery;
+    enum problem problem;
+    quality_set missing; /* REUPLOAD: 0 = all */
+    char why[256];       /* one line, for log and status; "" when acknowledged */
+};
+
+void delivery_judge(const struct delivery_report *report, const struct http_answer *answer,
+                    struct delivery_judgement *judgement);
+/* The answer to verify-complete, after ASK. */
+void delivery_judge_verification(const struct http_answer *answer,
+                                 struct delivery_judgement *judgement);
+
+/* When to try again, for AGAIN, HOLD and SILENT; failures counts from 1. */
+int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,
+                          int64_t retry_after_ms, uint64_t random);
+
+#endif

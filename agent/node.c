@@ -1,0 +1,187 @@
+#include "node.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+
+static const char *const server_names[SERVER_STATE_COUNT] = {
+    [SERVER_UNKNOWN] = "unknown",         [SERVER_FINE] = "fine",
+    [SERVER_UNREACHED] = "unreached",     [SERVER_NOT_TRUSTED] = "not_trusted",
+    [SERVER_KEY_REFUSED] = "key_refused", [SERVER_FAILING] = "failing",
+};
+
+const char *server_state_name(enum server_state state)
+{
+    must(state < SERVER_STATE_COUNT);
+    return server_names[state];
+}
+
+int64_t soonest_ms(int64_t a, int64_t b)
+{
+    if (a == NODE_NEVER)
+        return b;
+    return b == NODE_NEVER || a < b ? a : b;
+}
+
+int node_open(const struct live *live, struct error *err)
+{
+    return spool_open_record(live->node->spool.live, live->id, err);
+}
+
+/* Without a watch the loop's regular look finds the change a little later. */
+static int watch_record(const struct node *node, const char *id)
+{
+    if (node->inotify < 0)
+        return -1;
+    TEXT(path) = must_printf("%s/spool/%s", node->config->node.state_dir, id);
+    return inotify_add_watch(node->inotify, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+}
+
+static int read_claim(struct live *live, struct error *err)
+{
+    struct record_claim claim;
+    FD(dir) = node_open(live, err);
+    if (dir < 0 || record_read_claim(dir, &claim, err) != 0)
+        return -1;
+    if (claim.claim.job_id != live->job_id)
+        return error_set(err, ERROR_PERMANENT, 0, "its claim is of another job");
+    memcpy(live->token, claim.token, sizeof live->token);
+    live->claim_epoch = claim.claim.claim_epoch;
+    return 0;
+}
+
+struct live *node_take(struct node *node, const char *id, struct error *err)
+{
+    struct live *live = must_calloc(1, sizeof *live);
+    live->node = node;
+    live->step.pidfd = -1;
+    live->watch = -1;
+    snprintf(live->id, sizeof live->id, "%s", id);
+    must(spool_is_id(id, &live->job_id));
+    if (read_claim(live, err) != 0 || node_look(live, err) != 0) {
+        free(live);
+        return NULL;
+    }
+    live->watch = watch_record(node, id);
+    struct live **link = &node->lives;
+    while (*link)
+        link = &(*link)->next;
+    *link = live;
+    return live;
+}
+
+void node_forget(struct live *live)
+{
+    struct node *node = live->node;
+    struct live **link = &node->lives;
+    while (*link && *link != live)
+        link = &(*link)->next;
+    must(*link);
+    *link = live->next;
+    if (live->delivery.call)
+        http_cancel(live->delivery.call);
+    if (live->delivery.lease)
+        http_cancel(live->delivery.lease);
+    if (live->watch >= 0)
+        inotify_rm_watch(node->inotify, live->watch);
+    if (live->step.pidfd >= 0)
+        close(live->step.pidfd);
+    free(live);
+    node->is_status_due = true;
+}
+
+int node_look(struct live *live, struct error *err)
+{
+    FD(dir) = node_open(live, err);
+    enum job_state state;
+    if (dir < 0 || record_state(dir, &state, err) != 0)
+        return -1;
+    if (state == live->state)
+        return 0;
+    log_info("job.state", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("token", live->token),
+             LOG_TEXT("from", live->state == JOB_WRONG ? "none" : job_state_name(live->state)),
+             LOG_TEXT("to", job_state_name(state)));
+    live->state = state;
+    live->delivery.due_ms = live->step.due_ms = live->retire_due_ms = 0;
+    live->delivery.failures = 0;
+    live->delivery.is_failure = state == JOB_FAILED;
+    live->node->is_status_due = true;
+    return 0;
+}
+
+struct live *node_find_watch(struct node *node, int watch)
+{
+    for (struct live *live = node->lives; live; live = live->next)
+        if (live->watch == watch)
+            return live;
+    return NULL;
+}
+
+unsigned node_slots_held(const struct node *node)
+{
+    unsigned held = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        held += job_holds_slot(live->state) != 0;
+    return held;
+}
+
+unsigned node_count_state(const struct node *node, enum job_state state)
+{
+    unsigned count = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        count += live->state == state;
+    return count;
+}
+
+size_t node_job_ids(const struct node *node, int64_t *ids, size_t max)
+{
+    size_t count = 0;
+    for (const struct live *live = node->lives; live && count < max; live = live->next) {
+        size_t i = 0;
+        while (i < count && ids[i] != live->job_id)
+            i++;
+        ids[i] = live->job_id;
+        count += i == count;
+    }
+    return count;
+}
+
+void node_server_is(struct node *node, enum server_state state, const char *reason)
+{
+    if (state == node->server)
+        return;
+    bool was_known = node->server != SERVER_UNKNOWN;
+    node->server = state;
+    node->server_since_us = wall_us();
+    snprintf(node->server_reason, sizeof node->server_reason, "%s", reason);
+    node->is_status_due = true;
+    if (state == SERVER_FINE) {
+        log_info("server.fine", LOG_TEXT("url", node->config->server.url));
+        node->wakes_deliveries = was_known;
+        return;
+    }
+    log_at(state == SERVER_UNREACHED || state == SERVER_FAILING ? LOG_WARNING : LOG_ERROR,
+           "server.trouble", LOG_TEXT("url", node->config->server.url),
+           LOG_TEXT("state", server_state_name(state)), LOG_TEXT("reason", reason));
+}
+
+enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room)
+{
+    if (answer->result != HTTP_ANSWERED) {
+        snprintf(reason, room, "%s", answer->error.message);
+        return answer->result == HTTP_NOT_TRUSTED ? SERVER_NOT_TRUSTED : SERVER_UNREACHED;
+    }
+    if (answer->status == 200 && answer->is_json) {
+        reason[0] = '\0';
+        return SERVER_FINE;
+    }
+    snprintf(reason, room, "HTTP %ld%s%.200s", answer->status,
+             answer->problem.detail[0] ? ": " : "", answer->problem.detail);
+    return answer->status == 401 || answer->status == 403 ? SERVER_KEY_REFUSED : SERVER_FAILING;
+}

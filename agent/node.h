@@ -1,0 +1,101 @@
+/* node: what the resident agent holds in memory, shared by claim, heartbeat, courier and steps.
+ *
+ * The truth is in the spool; this is the list of live records with what is known about each, and
+ * what the modules tell each other. Nothing here needs to survive. node_look reads a record's state
+ * anew from its files: it is the only writer of live.state. */
+#ifndef AGENT_NODE_H
+#define AGENT_NODE_H
+
+#include "config.h"
+#include "http.h"
+#include "spool.h"
+
+#include <sys/types.h>
+
+enum { NODE_REASON_BYTES = 256, NODE_NEVER = -1 };
+
+struct node;
+
+struct live_step {
+    int pidfd; /* -1: no step runs */
+    pid_t pid;
+    bool is_child; /* else adopted: nobody can tell how it ended */
+    enum job_state started_in;
+    unsigned futile; /* ends in a row that moved nothing */
+    int64_t due_ms;  /* not started before */
+};
+
+struct live_delivery {
+    struct http_call *call;
+    struct http_call *lease; /* progress, while silent: it keeps the claim */
+    unsigned attempts;       /* reports posted, in this life */
+    unsigned failures;       /* in a row */
+    unsigned reuploads;
+    int64_t due_ms, lease_due_ms;
+    int64_t floor_ms; /* the server has asked for patience until then */
+    bool is_failure, is_held, is_silent;
+    char reason[NODE_REASON_BYTES]; /* of the last answer; "" none */
+};
+
+struct live {
+    struct live *next;
+    struct node *node;
+    char id[SPOOL_ID_BYTES];
+    int64_t job_id, claim_epoch;
+    char token[TOKEN_BYTES];
+    enum job_state state;
+    int watch; /* inotify; -1 none */
+    struct live_step step;
+    struct live_delivery delivery;
+    unsigned retire_failures;
+    int64_t retire_due_ms;
+};
+
+enum server_state {
+    SERVER_UNKNOWN,
+    SERVER_FINE,
+    SERVER_UNREACHED,
+    SERVER_NOT_TRUSTED,
+    SERVER_KEY_REFUSED,
+    SERVER_FAILING, /* it answers, but not what it should */
+    SERVER_STATE_COUNT,
+};
+const char *server_state_name(enum server_state state);
+
+struct node {
+    const struct config *config;
+    const char *config_path; /* for steps; NULL = none */
+    struct http_client *http;
+    struct spool spool;
+    struct live *lives; /* in the order of their arrival */
+    int epoll, inotify;
+    bool is_stopping, is_draining;
+    bool is_disk_low;
+    int64_t disk_free_bytes;
+    bool is_status_due;    /* something that status shows has changed */
+    bool wakes_deliveries; /* the server is back: deliveries need not sit out their backoff */
+    enum server_state server;
+    int64_t server_since_us; /* wall clock */
+    char server_reason[NODE_REASON_BYTES];
+};
+
+/* Take a record of spool->live up into the list. NULL (err filled): it cannot be read. */
+struct live *node_take(struct node *node, const char *id, struct error *err);
+void node_forget(struct live *live); /* frees it; its calls are cancelled, its step is let go */
+/* -1: the record has become unreadable or makes no state. */
+int node_look(struct live *live, struct error *err);
+struct live *node_find_watch(struct node *node, int watch);
+
+unsigned node_slots_held(const struct node *node);
+unsigned node_count_state(const struct node *node, enum job_state state);
+size_t node_job_ids(const struct node *node, int64_t *ids, size_t max); /* each once */
+
+/* Logs when the state changes, and only then. */
+void node_server_is(struct node *node, enum server_state state, const char *reason);
+enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room);
+
+int node_open(const struct live *live, struct error *err); /* the record's directory */
+
+int64_t soonest_ms(int64_t a, int64_t b); /* NODE_NEVER is later than everything */
+
+#endif
