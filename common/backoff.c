@@ -33,9 +33,9 @@ int64_t backoff_delay_ms(struct backoff_policy policy, unsigned attempt, int64_t
 int64_t backoff_jitter_ms(int64_t value_ms, double share, uint64_t random)
 {
     must(value_ms >= 0 && share >= 0 && share <= 1);
-    int64_t width_ms = (int64_t)((double)value_ms * share);
-    if (width_ms > value_ms) /* a double has 53 bits */
-        width_ms = value_ms;
+    /* A double has 53 bits: the product may come out above the value, and above what fits. */
+    double width = (double)value_ms * share;
+    int64_t width_ms = width < (double)value_ms ? (int64_t)width : value_ms;
     int64_t span_ms = width_ms > INT64_MAX / 2 ? INT64_MAX - 1 : 2 * width_ms;
     int64_t offset_ms = uniform(span_ms, random) - width_ms;
     return offset_ms > INT64_MAX - value_ms ? INT64_MAX : value_ms + offset_ms;
