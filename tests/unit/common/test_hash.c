@@ -30,7 +30,7 @@ Test(hash, pieces_give_what_the_whole_gives)
     hash_bytes("a\0b\0c", 5, whole);
     struct hash *hash = hash_new();
     for (size_t i = 0; i < 5; i++)
-        hash_update(hash, "a\0b\0c" + i, 1);
+        hash_update(hash, &"a\0b\0c"[i], 1);
     hash_hex(hash, pieces);
     hash_free(hash);
     cr_assert_str_eq(pieces, whole);
