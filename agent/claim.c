@@ -1,0 +1,212 @@
+#include "claim.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/crash.h"
+#include "tailslate/log.h"
+#include "tailslate/uuid.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    UNDATED_CLAIM_S = 600, /* how long to hold on to a claim that says nothing of its end */
+    JITTER_PERCENT = 25,
+};
+static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+
+static int64_t wait_seconds(const struct claim *claim)
+{
+    return (int64_t)claim->node->config->claim.wait_seconds;
+}
+
+int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64_t random)
+{
+    /* A server that held the call has earned to be asked again at once. */
+    if (wait_ms > 0 && took_ms >= wait_ms / 2)
+        return 0;
+    return backoff_jitter_ms(poll_ms, JITTER_PERCENT / 100.0, random);
+}
+
+static void fail(struct claim *claim, const struct http_answer *answer, const char *reason)
+{
+    int64_t delay_ms = backoff_delay_ms(pauses, claim->failures++, answer->retry_after_ms,
+                                        random_u64());
+    claim->due_ms = mono_ms() + delay_ms;
+    bool is_news = strcmp(claim->reason, reason) != 0;
+    snprintf(claim->reason, sizeof claim->reason, "%s", reason);
+    log_at(is_news ? LOG_WARNING : LOG_DEBUG, "claim.failed", LOG_TEXT("reason", reason),
+           LOG_INT("attempt", claim->failures), LOG_INT("delay_ms", delay_ms));
+}
+
+static void forget_unrecorded(struct claim *claim)
+{
+    free(claim->unrecorded);
+    claim->unrecorded = NULL;
+}
+
+/* The record of this job that can take a new claim. */
+static struct live *find_held(const struct node *node, int64_t job_id)
+{
+    for (struct live *live = node->lives; live; live = live->next)
+        if (live->job_id == job_id && job_next(live->state, JOB_REBOUND) != JOB_WRONG)
+            return live;
+    return NULL;
+}
+
+static int rebind(struct live *live, const struct record_claim *claim, struct error *err)
+{
+    FD(dir) = node_open(live, err);
+    if (dir < 0 || record_rebind(dir, claim, err) != 0)
+        return -1;
+    crash_point(CRASH_AGENT_CLAIM_RECORDED);
+    log_info("job.rebound", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("former", live->token), LOG_TEXT("token", claim->token),
+             LOG_INT("epoch", claim->claim.claim_epoch));
+    memcpy(live->token, claim->token, sizeof live->token);
+    live->claim_epoch = claim->claim.claim_epoch;
+    live->step.due_ms = live->delivery.due_ms = live->delivery.floor_ms = 0;
+    live->delivery.is_held = live->delivery.is_silent = false;
+    return 0;
+}
+
+static int add(struct node *node, const struct record_claim *claim, struct error *err)
+{
+    char id[SPOOL_ID_BYTES];
+    if (spool_add(&node->spool, claim, id, err) != 0)
+        return -1;
+    crash_point(CRASH_AGENT_CLAIM_RECORDED);
+    log_info("job.claimed", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
+             LOG_TEXT("token", claim->token), LOG_TEXT("slug", claim->claim.video_slug),
+             LOG_INT("epoch", claim->claim.claim_epoch),
+             LOG_TEXT("expires_at", claim->claim.claim_expires_at));
+    /* It is on the disk: tried again it would be there twice. A restart replays it. */
+    must(node_take(node, id, err));
+    return 0;
+}
+
+static void record_claimed(struct claim *claim)
+{
+    struct node *node = claim->node;
+    const struct record_claim *answered = claim->unrecorded;
+    struct error err;
+    struct live *held = find_held(node, answered->claim.job_id);
+    int done = held ? rebind(held, answered, &err) : add(node, answered, &err);
+    if (done == 0) {
+        claim->failures = 0;
+        claim->due_ms = 0;
+        forget_unrecorded(claim);
+        return;
+    }
+    /* The step may have ended the job under us: then the next try finds nothing to bind. */
+    struct error ignored;
+    if (held && err.code == EBUSY)
+        node_look(held, &ignored);
+    claim->due_ms = mono_ms() + backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
+    log_error("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
+              LOG_TEXT("token", answered->token), LOG_INT("attempt", claim->failures),
+              LOG_TEXT("error", err.message));
+}
+
+static void drop_expired(struct claim *claim)
+{
+    if (wall_us() < claim->expires_us)
+        return;
+    log_error("claim.given_up", LOG_INT("job", claim->unrecorded->claim.job_id),
+              LOG_TEXT("token", claim->unrecorded->token),
+              LOG_TEXT("reason", "it could not be written before it expired"));
+    forget_unrecorded(claim);
+}
+
+static void take(struct claim *claim, const struct message_claim *given)
+{
+    char uuid[UUID_BYTES];
+    crash_point(CRASH_AGENT_CLAIM_ANSWERED);
+    struct record_claim *answered = must_calloc(1, sizeof *answered);
+    answered->claim = *given;
+    answered->claimed_at_us = wall_us();
+    uuid_make_v4(uuid);
+    token_make(given->job_id, uuid, answered->token);
+    if (!wall_parse(given->claim_expires_at, &claim->expires_us))
+        claim->expires_us = answered->claimed_at_us + UNDATED_CLAIM_S * INT64_C(1000000);
+    claim->unrecorded = answered;
+    claim->failures = 0;
+    record_claimed(claim);
+}
+
+static void on_answer(void *ctx, const struct http_answer *answer)
+{
+    struct claim *claim = ctx;
+    claim->call = NULL;
+    char reason[NODE_REASON_BYTES];
+    struct message_claim given;
+    struct error err;
+    if (node_server_state_of(answer, reason, sizeof reason) != SERVER_FINE) {
+        fail(claim, answer, reason);
+        return;
+    }
+    if (message_claim_parse(answer->body, answer->body_size, &given, &err) != PROBLEM_NONE) {
+        fail(claim, answer, err.message);
+        return;
+    }
+    claim->reason[0] = '\0';
+    if (given.job_id > 0) {
+        take(claim, &given);
+        return;
+    }
+    int64_t now_ms = mono_ms(), wait_ms = wait_seconds(claim) * 1000;
+    int64_t poll_ms = (int64_t)(claim->node->config->claim.poll_seconds * 1000);
+    claim->failures = 0;
+    claim->due_ms = now_ms +
+                    claim_pause_ms(wait_ms, now_ms - claim->asked_ms, poll_ms, random_u64());
+}
+
+static void ask(struct claim *claim, int64_t now_ms)
+{
+    char path[CLAIM_PATH_BYTES];
+    snprintf(path, sizeof path, "/api/worker/claim?wait=%lld", (long long)wait_seconds(claim));
+    struct http_request request = HTTP_REQUEST_INIT;
+    request.method = "POST";
+    request.path = path;
+    request.deadline_ms = wait_seconds(claim) * 1000 + CLAIM_DEADLINE_SLACK_MS;
+    claim->asked_ms = now_ms;
+    claim->call = http_start(claim->node->http, &request, on_answer, claim);
+}
+
+static bool may_ask(const struct node *node)
+{
+    size_t count = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        count++;
+    return !node->is_stopping && !node->is_draining && !node->is_disk_low &&
+           node_slots_held(node) < node->config->node.slots && count < SPOOL_RECORDS_MAX;
+}
+
+int64_t claim_tick(struct claim *claim, int64_t now_ms)
+{
+    if (claim->unrecorded)
+        drop_expired(claim);
+    if (claim->unrecorded && claim->due_ms <= now_ms)
+        record_claimed(claim);
+    if (claim->unrecorded)
+        return claim->due_ms;
+    if (!may_ask(claim->node)) {
+        claim_cancel(claim);
+        return NODE_NEVER; /* a slot, the disk or a signal wakes the loop */
+    }
+    if (claim->call)
+        return NODE_NEVER;
+    if (claim->due_ms > now_ms)
+        return claim->due_ms;
+    ask(claim, now_ms);
+    return NODE_NEVER;
+}
+
+void claim_cancel(struct claim *claim)
+{
+    if (claim->call)
+        http_cancel(claim->call);
+    claim->call = NULL;
+}

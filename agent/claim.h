@@ -1,0 +1,32 @@
+/* claim: asks for work while a slot is free, by long poll where the server has it.
+ *
+ * The token is made here, once per claim, and is durable together with the claim before a step can
+ * know of it. A claim of a job whose work the spool holds starts no transcode: the record is bound
+ * to the new claim. A claim that cannot be written (a full disk) is held in memory and tried again
+ * as long as it is valid; nothing else is claimed meanwhile, nothing is reported about it, and if
+ * the disk stays full it expires, which charges the job no attempt. */
+#ifndef AGENT_CLAIM_H
+#define AGENT_CLAIM_H
+
+#include "node.h"
+
+enum { CLAIM_DEADLINE_SLACK_MS = 15 * 1000, CLAIM_PATH_BYTES = 64 };
+
+struct claim {
+    struct node *node;
+    struct http_call *call;
+    int64_t asked_ms, due_ms;
+    unsigned failures;
+    char reason[NODE_REASON_BYTES];  /* of the last failure; "" = none */
+    struct record_claim *unrecorded; /* answered, but not on the disk yet */
+    int64_t expires_us;              /* wall clock, of `unrecorded` */
+};
+
+int64_t claim_tick(struct claim *claim, int64_t now_ms);
+/* Hangs the long poll up: a server looks for that before it hands out a job. */
+void claim_cancel(struct claim *claim);
+
+/* Pure: when to ask again after an answer without a job. */
+int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64_t random);
+
+#endif

@@ -1,0 +1,26 @@
+/* heartbeat: tells the server that the node lives and which jobs it holds.
+ *
+ * `jobs` names every job in the spool, those that only wait for delivery too: a sweep leaves them
+ * alone. Goes on while draining and while nothing can be delivered. Its answers are what decides
+ * whether the server counts as reachable (one log line per change), and the server's return wakes
+ * the courier. Never gives up: after an error it backs off to 60 s. */
+#ifndef AGENT_HEARTBEAT_H
+#define AGENT_HEARTBEAT_H
+
+#include "node.h"
+#include "tool.h"
+
+struct heartbeat {
+    struct node *node;
+    struct http_call *call;
+    int64_t due_ms;
+    unsigned failures;
+    char ffmpeg_version[TOOL_VERSION_BYTES]; /* "" = not known (yet) */
+};
+
+int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms);
+
+/* The body of one heartbeat, owned. */
+char *heartbeat_format(const struct node *node, const char *ffmpeg_version);
+
+#endif

@@ -1,0 +1,23 @@
+/* steps: one process per job. Starts, adopts and watches them; knows nothing of what they do.
+ *
+ * A step is this very binary (/proc/self/exe) in a session of its own, so that it outlives the
+ * agent; the next agent finds it by the record's lock and its identity, and watches it through a
+ * pidfd. Only our own children are reaped. A step that ended without moving its record is started
+ * again with backoff; STEPS_FUTILE_MAX such ends in a row before anything was transcoded become a
+ * failure report. After that point there is no limit: finished work is never given up. */
+#ifndef AGENT_STEPS_H
+#define AGENT_STEPS_H
+
+#include "node.h"
+
+enum { STEPS_FUTILE_MAX = 5 };
+
+/* Starts or adopts what needs a step. Returns when it wants to be called again. */
+int64_t steps_tick(struct node *node, int64_t now_ms);
+
+/* The pidfd of a step has become readable. False: it belongs to none. */
+bool steps_handle(struct node *node, int pidfd);
+
+unsigned steps_running(const struct node *node);
+
+#endif
