@@ -1,0 +1,254 @@
+/* What dies, is stopped or cannot be reached, and what goes on all the same. */
+#include "look.h"
+#include "media.h"
+#include "worker.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STARTED_MS = 30 * 1000, END_WITHIN_MS = 10 * 1000 };
+
+/* A transcoder that takes its time, and leaves a line with its pid at each start. */
+static void slow_transcoder(struct rig *rig, const char *rate)
+{
+    TEXT(text) = must_printf("case \"$*\" in *libx264*) echo $$ >>'%s/transcoders'; "
+                             "exec ffmpeg -readrate %s \"$@\";; esac\nexec ffmpeg \"$@\"",
+                             rig->dir, rate);
+    TEXT(script) = rig_script(rig, "slow-ffmpeg", text);
+    TEXT(value) = must_printf("\"%s\"", script);
+    rig_agent_set(rig, "transcode.ffmpeg", value);
+}
+
+static pid_t wait_transcoder(struct rig *rig)
+{
+    TEXT(path) = rig_path(rig, "transcoders");
+    cr_assert(look_wait_file(path, true, STARTED_MS), "no transcoder was started");
+    /* And long enough for its identity to be on disk, and a first segment with it. */
+    TEXT(record) = look_record(rig, "spool");
+    cr_assert(record);
+    TEXT(segment) = must_printf("%s/output/360p/init.mp4", record);
+    cr_assert(look_wait_file(segment, true, STARTED_MS), "%s did not come", segment);
+    TEXT(text) = file_read(path);
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+static int transcoders_started(const struct rig *rig)
+{
+    TEXT(path) = rig_path(rig, "transcoders");
+    TEXT(text) = file_read(path);
+    int count = 0;
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+        count++;
+    return count;
+}
+
+static bool is_alive(pid_t pid)
+{
+    return kill(pid, 0) == 0;
+}
+
+static pid_t step_of(const struct rig *rig)
+{
+    pid_t pid = 0;
+    TEXT(config) = rig_path(rig, "agent.cfg");
+    const char *words[] = {config, "step", NULL};
+    cr_assert_eq(look_processes(words, &pid, 1), 1, "not one step runs");
+    return pid;
+}
+
+static struct rig *in_mid_transcode(pid_t *transcoder, int64_t *job)
+{
+    struct rig *rig = rig_new();
+    slow_transcoder(rig, "4");
+    rig_start_verifier(rig);
+    *job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
+    rig_start_agent(rig);
+    *transcoder = wait_transcoder(rig);
+    cr_assert(is_alive(*transcoder));
+    return rig;
+}
+
+static void check_token_is(const struct rig *rig, const char *first)
+{
+    char token[128];
+    look_text(rig, token, sizeof token, "SELECT token FROM completions");
+    cr_assert_str_eq(token, first);
+}
+
+Test(survival, a_killed_agent_costs_no_running_transcode, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    char token[128];
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    look_wait_token(rig, token, STARTED_MS);
+    rig_kill_agent(rig);
+    cr_assert(is_alive(transcoder));
+    rig_start_agent(rig);
+    cr_assert(is_alive(transcoder), "the new agent did away with it");
+    rig_wait_completed(rig, job);
+    cr_assert_eq(transcoders_started(rig), 1, "it was transcoded again");
+    check_token_is(rig, token);
+    rig_end(rig);
+}
+
+Test(survival, a_job_that_ends_while_no_agent_is_there_is_delivered_by_the_next, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    TEXT(record) = look_record(rig, "spool");
+    TEXT(sealed) = must_printf("%s/completion.json", record);
+    rig_kill_agent(rig);
+    cr_assert(look_wait_file(sealed, true, RIG_JOB_MS), "the step did not seal by itself");
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM completions"), 0);
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(transcoders_started(rig), 1);
+    rig_end(rig);
+}
+
+Test(survival, a_killed_step_takes_its_transcoder_along_and_is_started_again, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    char token[128];
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    look_wait_token(rig, token, STARTED_MS);
+    pid_t step = step_of(rig);
+    cr_assert(kill(step, SIGKILL) == 0);
+    rig_wait_completed(rig, job);
+    cr_assert_not(is_alive(transcoder));
+    cr_assert_eq(transcoders_started(rig), 2);
+    check_token_is(rig, token);
+    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    rig_end(rig);
+}
+
+Test(survival, a_node_without_power_goes_on_where_it_stood, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    char token[128];
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    look_wait_token(rig, token, STARTED_MS);
+    rig_kill_node(rig);
+    cr_assert_not(is_alive(transcoder));
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
+    check_token_is(rig, token);
+    rig_end(rig);
+}
+
+Test(survival, sigterm_of_the_agent_leaves_the_step_running, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    pid_t step = step_of(rig);
+    cr_assert_eq(rig_stop_agent(rig), 0);
+    cr_assert(is_alive(step) && is_alive(transcoder));
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(transcoders_started(rig), 1);
+    rig_end(rig);
+}
+
+Test(survival, a_verifier_that_is_down_when_the_transcode_ends_gets_it_once_later, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    TEXT(record) = look_record(rig, "spool");
+    TEXT(outcome) = must_printf("%s/outcome.json", record);
+    cr_assert_eq(rig_stop_verifier(rig), 0);
+    cr_assert(look_wait_file(outcome, true, RIG_JOB_MS), "the transcode did not end well");
+    rig_start_verifier(rig);
+    int64_t up_ms = mono_ms();
+    rig_wait_completed(rig, job);
+    cr_assert_lt(mono_ms() - up_ms, 30 * 1000);
+    cr_assert_eq(transcoders_started(rig), 1);
+    rig_end(rig);
+}
+
+Test(survival, a_killed_verifier_is_found_again, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    process_free(rig->verifier); /* kill -9, with an upload half done as like as not */
+    rig->verifier = NULL;
+    rig_start_verifier(rig);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(transcoders_started(rig), 1);
+    rig_end(rig);
+}
+
+Test(survival, a_sealed_completion_holds_no_slot, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    struct peer *peer = rig_put_peer_between(rig);
+    peer_script(peer, "POST /api/worker/1/complete",
+                "503; 503; 503; 503; 503; 503; 503; 503; 503; 503; 503; 503; 503; 503");
+    rig_start_verifier(rig);
+    int64_t first = rig_add_job(rig, media_clip(MEDIA_TINY), "one");
+    int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "two");
+    rig_start_agent(rig);
+    rig_wait_final(rig, second);
+    look_job_completed_once(rig, second);
+    rig_wait_completed(rig, first);
+    rig_end(rig);
+}
+
+Test(survival, sigterm_ends_the_verifier_in_a_long_poll_and_releases_nothing, .timeout = 60)
+{
+    struct rig *rig = rig_new();
+    rig_agent_set(rig, "claim.wait_seconds", "30");
+    rig_start_verifier(rig);
+    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    struct worker alice = worker_new(rig, "alice");
+    cr_assert(worker_claim(&alice));
+    rig_start_agent(rig);
+    /* The agent's claim waits once its worker has been heard and nothing more is to be had. */
+    look_wait_int(rig, 1, STARTED_MS,
+                  "SELECT count(*) FROM workers WHERE worker_name='node' AND last_heartbeat NOT "
+                  "NULL");
+    int64_t started_ms = mono_ms();
+    process_signal(rig->verifier, SIGTERM);
+    cr_assert_eq(process_wait(rig->verifier, END_WITHIN_MS), 0);
+    cr_assert_lt(mono_ms() - started_ms, END_WITHIN_MS);
+    process_free(rig->verifier);
+    rig->verifier = NULL;
+    cr_assert_eq(look_int(rig,
+                          "SELECT count(*) FROM transcoding_jobs j JOIN videos v ON v.id=video_id "
+                          "WHERE j.id=%lld AND claimed_at NOT NULL AND worker_id NOT NULL AND "
+                          "v.status='processing'",
+                          (long long)job),
+                 1, "it released the claim");
+    rig_start_verifier(rig);
+    worker_put_tree(&alice);
+    char token[128];
+    worker_token(&alice, token);
+    REPLY(reply) = worker_complete(&alice, token);
+    reply_is(&reply, 200, NULL);
+    rig_end(rig);
+}
+
+Test(survival, two_agents_on_one_spool_are_one_too_many, .timeout = 60)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    RUN(second) = rig_agent(rig, (const char *[]){"run", NULL});
+    cr_assert_neq(second.status, 0);
+    TEXT(pid) = must_printf("%d", (int)rig->agent->pid);
+    cr_assert(strstr(second.err, pid), "it does not say who holds it: %s", second.err);
+    rig_end(rig);
+}
