@@ -140,7 +140,7 @@ Test(main_job, two_slots_work_on_two_jobs_at_a_time, .timeout = 180)
     rig_wait_final(rig, second);
     look_job_completed_once(rig, first);
     look_job_completed_once(rig, second);
-    look_spool_empty(rig);
+    look_wait_spool(rig, "spool", 0, RIG_START_MS);
     rig_end(rig);
 }
 

@@ -83,24 +83,12 @@ static void crash_and_restart(struct rig *rig, const struct crash_case *crash, c
     rig_start_agent(rig);
 }
 
-static void wait_spool_empty(struct rig *rig)
-{
-    for (const char *const *room = (const char *const[]){"spool", NULL}; *room; room++) {
-        for (;;) {
-            TEXT(record) = look_record(rig, *room);
-            if (!record)
-                break;
-            cr_assert(look_wait_file(record, false, DONE_MS), "%s is still there", record);
-        }
-    }
-}
-
 static void check_completed(struct rig *rig, int64_t job, const char *first_token)
 {
     char token[128];
     look_wait_int(rig, 1, DONE_MS, "SELECT count(*) FROM completions WHERE job_id=%lld",
                   (long long)job);
-    wait_spool_empty(rig);
+    look_wait_spool(rig, "spool", 0, DONE_MS);
     look_job_completed_once(rig, job);
     look_spool_empty(rig);
     look_text(rig, token, sizeof token, "SELECT token FROM completions");
@@ -134,7 +122,7 @@ static void sweep_failure(const struct crash_case *crash)
     crash_and_restart(rig, crash, flag);
     look_wait_int(rig, 1, DONE_MS,
                   "SELECT count(*) FROM videos WHERE status='failed' AND error_message<>''");
-    wait_spool_empty(rig);
+    look_wait_spool(rig, "spool", 0, DONE_MS);
     look_spool_empty(rig);
     cr_assert_eq(look_int(rig, "SELECT count(*) FROM completions"), 0);
     cr_assert_eq(

@@ -188,6 +188,16 @@ void look_tree(const struct rig *rig, int64_t job)
     cr_assert(count > 0, "job %lld has no quality on record", (long long)job);
 }
 
+/* A tick as well: the directory itself may not have been there to watch. */
+static void wait_change(int watch, int timeout_ms)
+{
+    struct pollfd changed = {.fd = watch, .events = POLLIN};
+    poll(&changed, 1, timeout_ms);
+    char events[4096];
+    while (read(watch, events, sizeof events) > 0)
+        ;
+}
+
 /* Records only: a name that starts with a dot is a leftover of a write or a creation. */
 static int list_room(const struct rig *rig, const char *room, char last[256])
 {
@@ -216,6 +226,22 @@ void look_spool_empty(const struct rig *rig)
         char last[256] = "";
         int count = list_room(rig, rooms[i], last);
         cr_assert(count == 0, "%d left in %s, e.g. %s", count, rooms[i], last);
+    }
+}
+
+void look_wait_spool(const struct rig *rig, const char *room, int count, int64_t timeout_ms)
+{
+    int64_t deadline = mono_ms() + timeout_ms;
+    FD(watch) = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    TEXT(path) = rig_path(rig, "agent/%s", room);
+    inotify_add_watch(watch, path, IN_CREATE | IN_DELETE | IN_MOVE);
+    for (;;) {
+        int found = look_spool_count(rig, room);
+        if (found == count)
+            return;
+        cr_assert(mono_ms() < deadline, "%d records in %s, not %d, after %d ms", found, room, count,
+                  (int)timeout_ms);
+        wait_change(watch, TICK_MS);
     }
 }
 
@@ -258,12 +284,7 @@ bool look_wait_file(const char *path, bool wanted, int64_t timeout_ms)
         int64_t left_ms = deadline - mono_ms();
         if (left_ms <= 0)
             return false;
-        /* A tick as well: the directory itself may not have been there to watch. */
-        struct pollfd changed = {.fd = watch, .events = POLLIN};
-        poll(&changed, 1, left_ms < TICK_MS ? (int)left_ms : TICK_MS);
-        char events[4096];
-        while (read(watch, events, sizeof events) > 0)
-            ;
+        wait_change(watch, left_ms < TICK_MS ? (int)left_ms : TICK_MS);
     }
 }
 

@@ -28,6 +28,8 @@ void look_tree(const struct rig *rig, int64_t job);
 /* No record is left, neither live nor kept nor in quarantine. */
 void look_spool_empty(const struct rig *rig);
 int look_spool_count(const struct rig *rig, const char *room); /* "spool", "kept", "quarantine" */
+/* Wait until a room holds so many records; fails the test at the deadline. */
+void look_wait_spool(const struct rig *rig, const char *room, int count, int64_t timeout_ms);
 /* The only record of a room: its directory, owned; NULL: there is none. More fail the test. */
 char *look_record(const struct rig *rig, const char *room);
 /* The token in the record's claim.json; waits for the record to appear. */

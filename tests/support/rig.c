@@ -329,6 +329,8 @@ void rig_wait_final(struct rig *rig, int64_t job)
 void rig_wait_completed(struct rig *rig, int64_t job)
 {
     rig_wait_final(rig, job);
+    /* The line comes before the record goes, so that no crash can swallow it. */
+    look_wait_spool(rig, "spool", 0, RIG_START_MS);
     look_job_completed_once(rig, job);
     look_spool_empty(rig);
 }

@@ -1,0 +1,332 @@
+/* Sources, tools and disks that are not what they should be: a clear word, and nothing lost. */
+#include "look.h"
+#include "media.h"
+#include "rig.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FAILED_MS = 40 * 1000 };
+
+static struct rig *with_source(const char *film, int64_t *job)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    *job = rig_add_job(rig, film, "film");
+    return rig;
+}
+
+/* The film ends as failed, with a reason that holds the word, and the node goes on. */
+static void ends_failed(struct rig *rig, int64_t job, const char *word)
+{
+    char reason[600];
+    look_wait_int(rig, 1, FAILED_MS, "SELECT count(*) FROM videos WHERE status='failed'");
+    look_text(rig, reason, sizeof reason, "SELECT error_message FROM videos WHERE id=1");
+    cr_assert(strcasestr(reason, word), "the reason does not say \"%s\": %s", word, reason);
+    cr_assert_eq(
+        look_int(rig, "SELECT count(*) FROM completions WHERE job_id=%lld", (long long)job), 0);
+    look_wait_spool(rig, "spool", 0, FAILED_MS);
+    look_spool_empty(rig);
+    rig_agent_set(rig, "transcode.ffmpeg", "\"ffmpeg\"");
+    rig_stop_agent(rig);
+    rig_start_agent(rig);
+    int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");
+    rig_wait_completed(rig, next);
+    rig_end(rig);
+}
+
+static void fails_with(enum media clip, const char *word)
+{
+    int64_t job;
+    struct rig *rig = with_source(media_clip(clip), &job);
+    rig_start_agent(rig);
+    ends_failed(rig, job, word);
+}
+
+static void completes_as(enum media clip, const char *sizes)
+{
+    int64_t job;
+    struct rig *rig = with_source(media_clip(clip), &job);
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
+    char found[200];
+    look_text(rig, found, sizeof found,
+              "SELECT group_concat(quality||' '||width||'x'||height, ', ') FROM "
+              "(SELECT * FROM video_qualities ORDER BY quality)");
+    cr_assert_str_eq(found, sizes, "%s", found);
+    TEXT(playlist) = rig_path(rig, "videos/film/360p/stream.m3u8");
+    TEXT(probed) = media_probe(playlist, "stream=width,height", "v:0");
+    int width, height;
+    cr_assert(sscanf(probed, "%d\n%d", &width, &height) == 2, "%s", probed);
+    TEXT(real) = must_printf("360p %dx%d", width, height);
+    cr_assert(strstr(found, real), "recorded %s, but made %s", found, real);
+    rig_end(rig);
+}
+
+/* ---- sources ---- */
+
+Test(bad_source, a_text_file_is_no_video, .timeout = 120)
+{
+    fails_with(MEDIA_TEXT, "source");
+}
+
+Test(bad_source, an_empty_file_is_no_video, .timeout = 120)
+{
+    fails_with(MEDIA_EMPTY, "empty");
+}
+
+Test(bad_source, a_film_cut_before_its_index_is_refused, .timeout = 120)
+{
+    fails_with(MEDIA_NO_MOOV, "source");
+}
+
+Test(bad_source, a_film_that_ends_early_is_not_taken_for_whole, .timeout = 120)
+{
+    fails_with(MEDIA_TRUNCATED, "s");
+}
+
+Test(bad_source, sound_alone_is_no_film, .timeout = 120)
+{
+    fails_with(MEDIA_AUDIO, "video");
+}
+
+Test(bad_source, a_film_without_sound_is_fine, .timeout = 120)
+{
+    completes_as(MEDIA_SILENT, "360p 640x360");
+}
+
+Test(bad_source, portrait_is_measured_by_its_short_side, .timeout = 120)
+{
+    completes_as(MEDIA_PORTRAIT, "360p 360x640");
+}
+
+Test(bad_source, a_rotation_flag_is_obeyed, .timeout = 120)
+{
+    completes_as(MEDIA_ROTATED, "360p 360x640");
+}
+
+Test(bad_source, odd_dimensions_become_even, .timeout = 120)
+{
+    completes_as(MEDIA_ODD, "360p 320x180");
+}
+
+Test(bad_source, a_film_shorter_than_a_segment_is_one_segment, .timeout = 120)
+{
+    int64_t job;
+    struct rig *rig = with_source(media_clip(MEDIA_SHORT), &job);
+    rig_agent_set(rig, "transcode.segment_seconds", "6");
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
+    rig_end(rig);
+}
+
+Test(bad_source, a_name_full_of_tricks_is_only_a_name, .timeout = 120)
+{
+    static const char *const tricky[] = {"it's \"$HOME\" `id` ü 100%.mp4", "-i.mp4", "a;b&c|d.mp4"};
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    for (size_t i = 0; i < sizeof tricky / sizeof *tricky; i++) {
+        TEXT(path) = rig_path(rig, "%s", tricky[i]);
+        RUN(copy) = run_program((const char *[]){"cp", "--", media_clip(MEDIA_TINY), path, NULL},
+                                NULL, FAILED_MS);
+        cr_assert_eq(copy.status, 0, "%s", copy.err);
+        int64_t job = rig_add_job(rig, path, NULL);
+        rig_wait_completed(rig, job);
+    }
+    rig_end(rig);
+}
+
+/* ---- transcoders ---- */
+
+/* `misdeed` is what the shell does in place of an encode. */
+static void transcoder_fails(const char *misdeed, const char *word)
+{
+    int64_t job;
+    struct rig *rig = with_source(media_clip(MEDIA_NORMAL), &job);
+    TEXT(text) = must_printf("case \"$*\" in *libx264*) %s;; esac\nexec ffmpeg \"$@\"", misdeed);
+    TEXT(script) = rig_script(rig, "bad-ffmpeg", text);
+    TEXT(value) = must_printf("\"%s\"", script);
+    rig_agent_set(rig, "transcode.ffmpeg", value);
+    rig_agent_set(rig, "transcode.stall_seconds", "0.5");
+    rig_start_agent(rig);
+    ends_failed(rig, job, word);
+}
+
+Test(bad_transcoder, one_that_ends_with_an_error_is_quoted, .timeout = 120)
+{
+    transcoder_fails("echo 'the encoder is on strike' >&2; exit 1", "on strike");
+}
+
+Test(bad_transcoder, one_that_is_killed_is_told_apart, .timeout = 120)
+{
+    transcoder_fails("kill -SEGV $$", "signal");
+}
+
+Test(bad_transcoder, one_that_hangs_without_progress_is_stopped, .timeout = 120)
+{
+    transcoder_fails("exec sleep 1000", "progress");
+}
+
+Test(bad_transcoder, one_that_hangs_and_ignores_sigterm_is_killed, .timeout = 120)
+{
+    transcoder_fails("trap '' TERM INT; while :; do sleep 1000; done", "progress");
+}
+
+Test(bad_transcoder, a_quarter_of_the_film_with_exit_0_is_not_the_film, .timeout = 120)
+{
+    transcoder_fails("exec ffmpeg -t 0.75 \"$@\"", "0.7");
+}
+
+Test(bad_transcoder, exit_0_without_any_output_is_not_the_film, .timeout = 120)
+{
+    transcoder_fails("exit 0", "360p");
+}
+
+Test(bad_transcoder, one_that_is_slow_but_goes_on_is_left_alone, .timeout = 120)
+{
+    int64_t job;
+    struct rig *rig = with_source(media_clip(MEDIA_NORMAL), &job);
+    TEXT(script) = rig_script(rig, "slow-ffmpeg",
+                              "case \"$*\" in *libx264*) exec ffmpeg -readrate 1 \"$@\";; esac\n"
+                              "exec ffmpeg \"$@\"");
+    TEXT(value) = must_printf("\"%s\"", script);
+    rig_agent_set(rig, "transcode.ffmpeg", value);
+    rig_agent_set(rig, "transcode.stall_seconds", "2.5");
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    rig_end(rig);
+}
+
+/* ---- disks ---- */
+
+Test(bad_disk, below_the_limit_of_free_space_nothing_is_claimed, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    rig_agent_set(rig, "node.min_free_disk_gb", "900000");
+    rig_start_verifier(rig);
+    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=disk.low", FAILED_MS, NULL);
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
+                 0);
+    rig_stop_agent(rig);
+    rig_agent_set(rig, "node.min_free_disk_gb", "0");
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
+    rig_end(rig);
+}
+
+/* The agent in a mount namespace of its own, where the spool lies on a small disk. */
+static void start_agent_on_small_disk(struct rig *rig, const char *size)
+{
+    /* settings_write by way of any verb of the agent; `version` needs nothing. */
+    RUN(version) = rig_agent(rig, (const char *[]){"version", NULL});
+    TEXT(log) = rig_path(rig, "agent.%d.log", ++rig->agent_lives);
+    TEXT(script) = must_printf("mount -t tmpfs -o size=%s tmpfs '%s/agent' && "
+                               "head -c 100M /dev/zero >'%s/agent/ballast' 2>/dev/null; "
+                               "rm -f '%s/agent/none'; exec '%s' -c '%s/agent.cfg' run",
+                               size, rig->dir, rig->dir, rig->dir, TAILSLATE_AGENT, rig->dir);
+    const char *flags = getuid() == 0 ? "-m" : "-rm";
+    rig->agent = process_start(
+        (const char *[]){"unshare", flags, "--propagation", "private", "sh", "-c", script, NULL},
+        (const char *const *)rig->env, log, NULL);
+}
+
+Test(bad_disk, a_full_disk_loses_nothing, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
+    start_agent_on_small_disk(rig, "8m");
+    /* It says so, in whatever it was about to write. */
+    rig_expect(rig, "level=", FAILED_MS, NULL);
+    TEXT(ballast) = must_printf("/proc/%d/root%s/agent/ballast", (int)rig->agent->pid, rig->dir);
+    TEXT(needle) = must_printf("timeout 30 sh -c \"until grep -q 'No space left' '%s'; do sleep "
+                               "0.1; done\"",
+                               rig->agent->log);
+    RUN(said) = run_program((const char *[]){"sh", "-c", needle, NULL}, NULL, FAILED_MS);
+    cr_assert_eq(said.status, 0, "it does not say that the disk is full");
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM videos WHERE status='failed'"), 0,
+                 "a full disk of the node was blamed on the film");
+    cr_assert(unlink(ballast) == 0, "%s", ballast);
+    if (process_ends_within(rig->agent, 0)) {
+        /* Not to start on a full disk is fair: its supervisor starts it again. */
+        cr_assert_eq(process_wait(rig->agent, 0), 75);
+        rig_kill_agent(rig);
+        rig_start_agent(rig);
+    }
+    look_wait_int(rig, 1, RIG_JOB_MS, "SELECT count(*) FROM completions WHERE job_id=%lld",
+                  (long long)job);
+    look_job_completed_once(rig, job);
+    rig_end(rig);
+}
+
+/* ---- the node itself ---- */
+
+Test(bad_node, without_ffmpeg_it_does_not_start, .timeout = 60)
+{
+    struct rig *rig = rig_new();
+    rig_agent_set(rig, "transcode.ffmpeg", "\"/nowhere/ffmpeg\"");
+    rig_start_verifier(rig);
+    rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    RUN(run) = rig_agent(rig, (const char *[]){"run", NULL});
+    cr_assert_eq(run.status, 78, "%d: %s", run.status, run.err);
+    cr_assert(strstr(run.err, "/nowhere/ffmpeg"), "%s", run.err);
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
+                 0, "it claimed a job that it cannot do");
+    RUN(check) = rig_agent(rig, (const char *[]){"check", NULL});
+    cr_assert_eq(check.status, 78);
+    cr_assert(strstr(check.err, "/nowhere/ffmpeg") || strstr(check.out, "/nowhere/ffmpeg"));
+    rig_end(rig);
+}
+
+Test(bad_node, a_spool_that_cannot_be_written_is_said_at_once, .timeout = 60)
+{
+    struct rig *rig = rig_new();
+    rig_agent_set(rig, "node.state_dir", "\"/proc/tailslate\"");
+    RUN(run) = rig_agent(rig, (const char *[]){"run", NULL});
+    cr_assert(run.status == 78 || run.status == 75, "%d", run.status);
+    cr_assert(strstr(run.err, "/proc/tailslate"), "%s", run.err);
+    rig_end(rig);
+}
+
+Test(bad_node, a_file_in_the_place_of_the_spool_is_said_at_once, .timeout = 60)
+{
+    struct rig *rig = rig_new();
+    TEXT(file) = rig_path(rig, "agent/spool");
+    file_write(file, "", 0600);
+    RUN(run) = rig_agent(rig, (const char *[]){"run", NULL});
+    cr_assert_eq(run.status, 78, "%d: %s", run.status, run.err);
+    cr_assert(strstr(run.err, "spool"), "%s", run.err);
+    rig_end(rig);
+}
+
+Test(bad_node, a_foreign_file_and_a_corrupt_record_stop_nobody, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    const char *const rooms[] = {"agent/spool", "agent/spool/7.1", "agent/spool/not-ours"};
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        TEXT(path) = rig_path(rig, "%s", rooms[i]);
+        cr_assert(mkdir(path, 0700) == 0);
+    }
+    TEXT(corrupt) = rig_path(rig, "agent/spool/7.1/claim.json");
+    file_write(corrupt, "{\"claim\": 7, half of", 0600);
+    rig_start_verifier(rig);
+    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    rig_start_agent(rig);
+    rig_wait_final(rig, job);
+    look_job_completed_once(rig, job);
+    look_wait_spool(rig, "quarantine", 1, FAILED_MS);
+    TEXT(foreign) = rig_path(rig, "agent/spool/not-ours");
+    cr_assert(access(foreign, F_OK) == 0, "what is not ours was touched");
+    rig_end(rig);
+}
