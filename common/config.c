@@ -141,7 +141,10 @@ static const char *describe_found(const config_setting_t *setting, char found[FO
         snprintf(found, FOUND_BYTES, "\"%.80s\"", config_setting_get_string(setting));
         return found;
     case CONFIG_TYPE_FLOAT:
+        /* With its point: 1.0 is no integer, and the message has to show why. */
         snprintf(found, FOUND_BYTES, "%.15g", config_setting_get_float(setting));
+        if (!strpbrk(found, ".en"))
+            memcpy(found + strlen(found), ".0", sizeof ".0");
         return found;
     default:
         snprintf(found, FOUND_BYTES, "%lld", config_setting_get_int64(setting));

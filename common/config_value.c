@@ -17,10 +17,10 @@ void config_value_want(const struct config_key *key, char want[CONFIG_WANT_BYTES
                      CONFIG_TEXT_BYTES - 1);
         return;
     case CONFIG_INTEGER:
-        snprintf(want, CONFIG_WANT_BYTES, "an integer from %.15g to %.15g", key->min, key->max);
+        snprintf(want, CONFIG_WANT_BYTES, "an integer from %.16g to %.16g", key->min, key->max);
         return;
     case CONFIG_NUMBER:
-        snprintf(want, CONFIG_WANT_BYTES, "a number from %.15g to %.15g", key->min, key->max);
+        snprintf(want, CONFIG_WANT_BYTES, "a number from %.16g to %.16g", key->min, key->max);
         return;
     case CONFIG_BOOL:
         snprintf(want, CONFIG_WANT_BYTES, "true or false");
@@ -40,6 +40,8 @@ int config_value_refuse(const struct config_key *key, const char *where, const c
 static bool is_among(const char *choices, const char *text)
 {
     size_t size = strlen(text);
+    if (strchr(text, '|'))
+        return false;
     for (const char *at = choices; at; at = strchr(at, '|')) {
         at += *at == '|';
         if (strncmp(at, text, size) == 0 && (at[size] == '|' || at[size] == '\0'))
@@ -133,23 +135,23 @@ bool config_value_take_word(const struct config_key *key, const char *word,
     return false;
 }
 
-/* The default stands in the table as it would in a file: a text with its quotes. */
+/* The default stands in the table as it would in a file: a text with its quotes, a long integer
+ * with its L. */
 bool config_value_take_fallback(const struct config_key *key, struct config_value *value)
 {
-    if (key->type != CONFIG_TEXT)
-        return config_value_take_word(key, key->fallback, value);
-    char text[CONFIG_TEXT_BYTES];
+    bool is_text = key->type == CONFIG_TEXT;
+    const char *end = is_text ? "\"" : key->type == CONFIG_INTEGER ? "L" : "";
+    char word[CONFIG_TEXT_BYTES];
     size_t size = 0;
-    const char *at = key->fallback;
-    must(*at == '"');
-    for (at++; *at && *at != '"'; at++) {
-        at += *at == '\\';
-        must(size < sizeof text - 1);
-        text[size++] = *at;
+    const char *at = key->fallback + is_text;
+    for (; *at && *at != *end; at++) {
+        at += is_text && *at == '\\';
+        must(*at && size < sizeof word - 1);
+        word[size++] = *at;
     }
-    must(*at == '"');
-    text[size] = '\0';
-    return config_value_take_text(key, text, value);
+    word[size] = '\0';
+    must(!is_text || (key->fallback[0] == '"' && *at == '"'));
+    return config_value_take_word(key, word, value);
 }
 
 void config_value_store(const struct config_key *key, const struct config_value *value,
