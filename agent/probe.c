@@ -272,42 +272,68 @@ int probe_playlist(struct session *session, const char *path, struct probe *prob
     return result < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
-/* A live recording says nothing of its length: go through it once. */
-static int measure(struct session *session, const char *path, struct probe *probe,
-                   struct error *err)
+/* Goes through a file once without decoding; formats: what may be opened, NULL = a playlist. */
+static void push_measure(struct argv *argv, const char *program, const char *formats,
+                         const char *path, int stream)
 {
-    struct argv argv = {0};
-    argv_push(&argv, "%s", session->config->transcode.ffmpeg);
-    const char *const head[] = {
-        "-hide_banner",        "-nostdin",  "-nostats",          "-v",          "fatal",
-        "-protocol_whitelist", "file,pipe", "-format_whitelist", PROBE_FORMATS, "-i"};
-    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
-        argv_push(&argv, "%s", head[i]);
-    argv_push(&argv, "file:%s", path);
-    argv_push(&argv, "-map");
-    argv_push(&argv, "0:%d", probe->video_index);
+    const char *const head[] = {program, "-hide_banner",        "-nostdin", "-nostats", "-v",
+                                "fatal", "-protocol_whitelist", "file,pipe"};
     const char *const tail[] = {"-c", "copy", "-f", "null", "-progress", "pipe:1", "-"};
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
+        argv_push(argv, "%s", head[i]);
+    if (formats) {
+        argv_push(argv, "-format_whitelist");
+        argv_push(argv, "%s", formats);
+    }
+    argv_push(argv, "-i");
+    argv_push(argv, "file:%s", path);
+    argv_push(argv, "-map");
+    if (stream >= 0)
+        argv_push(argv, "0:%d", stream);
+    else
+        argv_push(argv, "0:v:0");
     for (size_t i = 0; i < sizeof tail / sizeof tail[0]; i++)
-        argv_push(&argv, "%s", tail[i]);
+        argv_push(argv, "%s", tail[i]);
+}
+
+static int run_measure(struct session *session, struct argv *argv, double *duration_s,
+                       struct error *err)
+{
     FD(answer_fd) = memfd_create("ffmpeg", MFD_CLOEXEC);
     FD(null_fd) = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    struct child_options options = {.argv = argv.items,
-                                    .directory = session->dir,
-                                    .out_fd = answer_fd,
-                                    .err_fd = null_fd,
-                                    .file_limit_bytes = 16 * 1024 * 1024};
+    if (answer_fd < 0 || null_fd < 0)
+        return error_errno(err, "memfd");
+    struct child_options options = {
+        .argv = argv->items,
+        .directory = session->dir,
+        .out_fd = answer_fd,
+        .err_fd = null_fd,
+        .file_limit_bytes = PROBE_MEASURE_MAX_BYTES,
+    };
     struct child_exit how;
-    int result = answer_fd < 0 || null_fd < 0
-                     ? error_errno(err, "memfd")
-                     : session_run_child(session, &options, PROBE_MEASURE_LIMIT_MS, &how, err);
-    argv_fini(&argv);
-    struct progress progress = {0};
-    if (result < 0)
+    if (session_run_child(session, &options, PROBE_MEASURE_LIMIT_MS, &how, err) < 0)
         return -1;
+    struct progress progress = {0};
     if (!progress_read(answer_fd, &progress) || progress.out_time_s <= 0)
-        return error_set(err, ERROR_PERMANENT, 0, "the source's duration cannot be found out");
-    probe->duration_s = progress.out_time_s;
+        return error_set(err, ERROR_PERMANENT, 0, "the duration cannot be found out");
+    *duration_s = progress.out_time_s;
     return 0;
+}
+
+static int measure(struct session *session, const char *formats, const char *path, int stream,
+                   double *duration_s, struct error *err)
+{
+    struct argv argv = {0};
+    push_measure(&argv, session->config->transcode.ffmpeg, formats, path, stream);
+    int result = run_measure(session, &argv, duration_s, err);
+    argv_fini(&argv);
+    return result;
+}
+
+int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
+                           struct error *err)
+{
+    return measure(session, NULL, path, -1, &probe->duration_s, err);
 }
 
 int probe_source(struct session *session, const char *path, struct probe *probe, struct error *err)
@@ -319,7 +345,8 @@ int probe_source(struct session *session, const char *path, struct probe *probe,
     argv_push(&argv, "file:%s", path);
     int result = run_probe(session, &argv, probe, err);
     argv_fini(&argv);
+    /* A live recording says nothing of its length. */
     if (result == 0 && probe->duration_s == 0)
-        result = measure(session, path, probe, err);
+        result = measure(session, PROBE_FORMATS, path, probe->video_index, &probe->duration_s, err);
     return result;
 }

@@ -17,6 +17,7 @@ enum {
     PROBE_ANSWER_MAX_BYTES = 256 * 1024,
     PROBE_LIMIT_MS = 120 * 1000,
     PROBE_MEASURE_LIMIT_MS = 3600 * 1000,
+    PROBE_MEASURE_MAX_BYTES = 16 * 1024 * 1024,
 };
 
 /* The containers that ffmpeg may open, for -format_whitelist. */
@@ -51,5 +52,8 @@ struct session;
 int probe_source(struct session *session, const char *path, struct probe *probe, struct error *err);
 int probe_playlist(struct session *session, const char *path, struct probe *probe,
                    struct error *err);
+/* Goes through the pictures of one of our playlists: sets duration_s only. */
+int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
+                           struct error *err);
 
 #endif

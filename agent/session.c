@@ -354,8 +354,10 @@ int session_run_child(struct session *session, const struct child_options *optio
                       int64_t limit_ms, struct child_exit *how, struct error *err)
 {
     struct child child = CHILD_INIT;
-    if (child_spawn(options, &child, err) < 0)
-        return error_wrap(err, "%s", options->argv[0]);
+    if (child_spawn(options, &child, err) < 0) {
+        err->class = ERROR_TEMPORARY; /* this node lacks it; the film is not at fault */
+        return -1;
+    }
     int64_t deadline = mono_ms() + limit_ms;
     while (!child_wait(&child, 0, how)) {
         bool is_late = mono_ms() >= deadline;

@@ -1,0 +1,39 @@
+/* check: is what the transcoder left what was asked for? An exit status of 0 is not believed.
+ *
+ * For each rendition: its playlist is whole and ended, every file it names is there and not empty,
+ * ffprobe opens it with the planned size, and it is as long as the source (within 1 % or 0.5 s,
+ * the larger). Measures on the way what the manifests say. Reads only; what does not fit is err
+ * TEMPORARY with a reason that a person understands ("720p is 20.1 s long, the source 60.0 s"). */
+#ifndef AGENT_CHECK_H
+#define AGENT_CHECK_H
+
+#include "ladder.h"
+#include "manifest.h"
+
+#include "tailslate/message.h"
+
+struct check_rendition {
+    struct ladder_rendition plan;
+    struct playlist playlist;
+    struct codecs codecs;
+    int64_t peak_bps, average_bps;
+    double frame_rate;
+    int64_t start_us;
+};
+
+struct check {
+    struct check_rendition renditions[QUALITY_COUNT];
+    size_t count;
+};
+
+/* output: the directory with a directory a rendition. On -1 *check is empty. */
+struct session;
+int check_output(struct session *session, int output, const struct probe *source,
+                 const struct ladder *ladder, struct check *check, struct error *err);
+void check_fini(struct check *check);
+
+/* The parts that run no program. */
+int check_duration(enum quality quality, double got_s, double source_s, struct error *err);
+int check_files(int directory, struct check_rendition *rendition, struct error *err);
+
+#endif

@@ -1,0 +1,281 @@
+#include "fetch.h"
+
+#include "session.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/crash.h"
+#include "tailslate/durable.h"
+#include "tailslate/json.h"
+#include "tailslate/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PART_FILE "source.part"
+#define NOTE_FILE "source.json"
+
+enum {
+    DEADLINE_MS = 24 * 3600 * 1000, /* of one attempt: the next one goes on from there */
+    STALL_MS = 60 * 1000,
+    NOTE_MAX_BYTES = 4096,
+    ETAG_BYTES = 128,
+    WAIT_MS = 1000,
+    PERCENT_MAX = 10, /* of the job's whole, for the download */
+};
+
+struct fetch {
+    struct session *session;
+    int part;
+    int64_t offset;        /* where this attempt began */
+    int64_t size;          /* of the whole source; -1 unknown */
+    char etag[ETAG_BYTES]; /* "" unknown: the part cannot be gone on with */
+    char path[64], range[64], if_range[ETAG_BYTES + 16];
+    bool is_other;      /* what comes is not the rest of our part */
+    struct error local; /* the note could not be written */
+    bool has_failed;
+};
+
+/* ---- the note: what the part is a part of ---------------------------------------------------- */
+
+static void read_note(struct fetch *fetch)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    const char *etag;
+    struct error ignored;
+    fetch->size = -1;
+    fetch->etag[0] = '\0';
+    /* Without a note that can be read the part is worth nothing; that is all. */
+    if (durable_read(fetch->session->dir, NOTE_FILE, NOTE_MAX_BYTES, &text, &size, &ignored) < 0)
+        return;
+    JSON(root) = json_parse(text, size, &ignored);
+    if (json_get_int(root, "size", 1, INT64_C(1) << 52, &fetch->size) != JSON_FOUND ||
+        json_get_text(root, "etag", ETAG_BYTES - 1, &etag) != JSON_FOUND)
+        return;
+    snprintf(fetch->etag, sizeof fetch->etag, "%s", etag);
+}
+
+static int write_note(struct fetch *fetch)
+{
+    JSON(root) = json_new_object();
+    json_set_text(root, "etag", fetch->etag);
+    json_set_int(root, "size", fetch->size);
+    TEXT(text) = json_print(root);
+    return durable_write(fetch->session->dir, NOTE_FILE, text, strlen(text), &fetch->local);
+}
+
+/* ---- one attempt ----------------------------------------------------------------------------- */
+
+static void report(struct fetch *fetch, int64_t have)
+{
+    if (fetch->size > 0)
+        session_report(fetch->session, WORK_DOWNLOAD, have * PERCENT_MAX / fetch->size);
+}
+
+static bool on_bytes(void *ctx, int64_t received, int64_t total)
+{
+    struct fetch *fetch = ctx;
+    if (total < 0)
+        return true;
+    /* The status is not known yet, but its Content-Length tells a rest (206) from a whole (200). */
+    if (fetch->offset > 0 && fetch->offset + total != fetch->size) {
+        fetch->is_other = true;
+        return false;
+    }
+    if (fetch->offset == 0 && fetch->size != total) {
+        fetch->size = total;
+        if (fetch->etag[0] && write_note(fetch) < 0) {
+            fetch->has_failed = true;
+            return false;
+        }
+    }
+    report(fetch, fetch->offset + received);
+    crash_point(CRASH_STEP_SOURCE_PARTIAL);
+    return true;
+}
+
+static int start_over(struct fetch *fetch, struct error *err)
+{
+    fetch->size = -1;
+    if (ftruncate(fetch->part, 0) < 0)
+        return error_errno(err, "%s", PART_FILE);
+    return 0;
+}
+
+static void request_init(struct fetch *fetch, struct http_request *request)
+{
+    *request = (struct http_request)HTTP_REQUEST_INIT;
+    snprintf(fetch->path, sizeof fetch->path, "/api/worker/source/%lld",
+             (long long)fetch->session->claim.claim.video_id);
+    request->method = "GET";
+    request->path = fetch->path;
+    request->deadline_ms = DEADLINE_MS;
+    request->stall_ms = STALL_MS;
+}
+
+static bool on_first_byte(void *ctx, int64_t received, int64_t total)
+{
+    (void)ctx;
+    (void)received;
+    return total == 1; /* more: a server without ranges sends it all */
+}
+
+/* Learns the ETag before the first byte is kept, so that even a part that a crash cuts off can be
+ * gone on with. Whatever else the answer is, the transfer itself will meet it. */
+static int learn_etag(struct fetch *fetch, struct error *err)
+{
+    FD(nowhere) = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere < 0)
+        return error_errno(err, "/dev/null");
+    struct http_request request;
+    request_init(fetch, &request);
+    request.headers[0] = "Range: bytes=0-0";
+    request.sink_fd = nowhere;
+    request.on_sink = on_first_byte;
+    struct reply reply;
+    session_perform(fetch->session, &request, &reply);
+    fetch->etag[0] = '\0';
+    /* A weak ETag is no ground for gluing bytes together. */
+    if (reply.answer.result == HTTP_ANSWERED && reply.answer.status == 206 &&
+        reply.answer.etag[0] == '"')
+        snprintf(fetch->etag, sizeof fetch->etag, "%s", reply.answer.etag);
+    session_reply_fini(&reply);
+    return 0;
+}
+
+/* Where the part may be gone on with; otherwise it is emptied. */
+static int prepare(struct fetch *fetch, struct error *err)
+{
+    struct stat status;
+    if (fstat(fetch->part, &status) < 0)
+        return error_errno(err, "%s", PART_FILE);
+    bool can_resume = fetch->etag[0] && fetch->size > 0 && status.st_size > 0 &&
+                      status.st_size < fetch->size;
+    fetch->offset = can_resume ? status.st_size : 0;
+    if (!can_resume && (start_over(fetch, err) < 0 || learn_etag(fetch, err) < 0))
+        return -1;
+    if (lseek(fetch->part, fetch->offset, SEEK_SET) < 0)
+        return error_errno(err, "%s", PART_FILE);
+    return 0;
+}
+
+static void transfer(struct fetch *fetch, struct reply *reply)
+{
+    struct http_request request;
+    request_init(fetch, &request);
+    if (fetch->offset > 0) {
+        snprintf(fetch->range, sizeof fetch->range, "Range: bytes=%lld-", (long long)fetch->offset);
+        snprintf(fetch->if_range, sizeof fetch->if_range, "If-Range: %s", fetch->etag);
+        request.headers[0] = fetch->range;
+        request.headers[1] = fetch->if_range;
+    }
+    request.sink_fd = fetch->part;
+    request.on_sink = on_bytes;
+    request.sink_ctx = fetch;
+    fetch->is_other = false;
+    session_perform(fetch->session, &request, reply);
+}
+
+/* ---- what became of it ----------------------------------------------------------------------- */
+
+static bool is_whole(const struct fetch *fetch, const struct http_answer *answer)
+{
+    struct stat status;
+    if (answer->result != HTTP_ANSWERED || fstat(fetch->part, &status) < 0)
+        return false;
+    if (answer->status != (fetch->offset > 0 ? 206 : 200))
+        return false;
+    /* Changed between the two calls: the next life would glue old to new. */
+    if (fetch->etag[0] && strcmp(fetch->etag, answer->etag) != 0)
+        return false;
+    return fetch->size < 0 || status.st_size == fetch->size;
+}
+
+static int publish(struct fetch *fetch, struct error *err)
+{
+    struct stat status;
+    if (fstat(fetch->part, &status) < 0)
+        return error_errno(err, "%s", PART_FILE);
+    if (status.st_size == 0)
+        return error_set(err, ERROR_PERMANENT, 0, "the source is empty");
+    return durable_publish(fetch->session->dir, fetch->part, PART_FILE, FETCH_SOURCE, err);
+}
+
+static int local_failure(const struct fetch *fetch, const struct http_answer *answer,
+                         struct error *err)
+{
+    *err = fetch->has_failed ? fetch->local : answer->error;
+    err->class = ERROR_TEMPORARY;
+    return error_wrap(err, "fetching the source");
+}
+
+/* 1: again; 0: it is there; -1: it will not be. */
+static int settle(struct fetch *fetch, const struct http_answer *answer, unsigned *attempt,
+                  struct error *err)
+{
+    if (is_whole(fetch, answer)) {
+        session_judge(fetch->session, answer, EXPECT_BYTES);
+        return publish(fetch, err);
+    }
+    if (fetch->is_other || (answer->result == HTTP_ANSWERED && answer->status / 100 == 2)) {
+        log_warning("step.source_changed", LOG_TEXT("etag", fetch->etag));
+        if (start_over(fetch, err) < 0)
+            return -1;
+    } else if (answer->result == HTTP_LOCAL) {
+        return local_failure(fetch, answer, err);
+    }
+    enum verdict verdict = session_judge(fetch->session, answer, EXPECT_BYTES);
+    if (verdict == VERDICT_MISSING)
+        return error_set(err, ERROR_TEMPORARY, 0, "the server has no source file: %s",
+                         answer->problem.detail);
+    if (verdict == VERDICT_LOST)
+        return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+    session_pause(fetch->session, session_delay_ms(fetch->session, verdict, (*attempt)++, answer));
+    return 1;
+}
+
+static int fetch_whole(struct fetch *fetch, struct error *err)
+{
+    read_note(fetch);
+    int result = 1;
+    for (unsigned attempt = 0; result > 0;) {
+        if (fetch->session->lost != PROBLEM_NONE)
+            return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+        if (prepare(fetch, err) < 0)
+            return -1;
+        struct reply reply;
+        struct stat before = {0}, after = {0};
+        fstat(fetch->part, &before);
+        transfer(fetch, &reply);
+        fstat(fetch->part, &after);
+        /* Bytes came: the way is good, whatever cut it. */
+        if (after.st_size > before.st_size)
+            attempt = 0;
+        result = settle(fetch, &reply.answer, &attempt, err);
+        session_reply_fini(&reply);
+    }
+    return result;
+}
+
+int fetch_source(struct session *session, struct error *err)
+{
+    if (durable_exists(session->dir, FETCH_SOURCE))
+        return 0;
+    struct fetch fetch = {.session = session, .size = -1};
+    FD(part) = openat(session->dir, PART_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (part < 0)
+        return error_errno(err, "%s", PART_FILE);
+    fetch.part = part;
+    session_report(session, WORK_DOWNLOAD, 0);
+    return fetch_whole(&fetch, err);
+}
+
+int fetch_forget(int dir, struct error *err)
+{
+    if (durable_unlink(dir, FETCH_SOURCE, err) < 0 || durable_unlink(dir, PART_FILE, err) < 0)
+        return -1;
+    return durable_unlink(dir, NOTE_FILE, err);
+}

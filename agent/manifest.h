@@ -1,0 +1,32 @@
+/* manifest: master.m3u8 (HLS) and manifest.mpd (DASH) from what was measured of the renditions.
+ * Pure.
+ *
+ * The MPD is static, of the isoff-live profile, with a SegmentTimeline that holds the playlists'
+ * own durations. Renditions whose segments start at the same times share an AdaptationSet, so that
+ * players switch between them; the others (`original` keeps its own keyframes) get one each. A
+ * rendition without `segments` is on the server from an earlier job: the master names it, the MPD
+ * cannot (its timeline is not known here). */
+#ifndef AGENT_MANIFEST_H
+#define AGENT_MANIFEST_H
+
+#include "codecs.h"
+#include "playlist.h"
+
+#include "tailslate/quality.h"
+
+struct manifest_rendition {
+    enum quality quality;
+    int64_t width, height;           /* as displayed */
+    int64_t peak_bps, average_bps;   /* of whole segments, sound included */
+    char codecs[CODECS_BYTES];       /* "" = unknown, left out */
+    double frame_rate;               /* 0 = unknown, left out */
+    int64_t start_us;                /* the first picture's time in the segments */
+    const struct playlist *segments; /* borrowed; NULL: see above */
+};
+
+/* Both are owned by the caller. renditions are in the order in which players shall see them. */
+char *manifest_master(const struct manifest_rendition *renditions, size_t count);
+/* NULL: no rendition has segments. */
+char *manifest_mpd(const struct manifest_rendition *renditions, size_t count);
+
+#endif

@@ -1,0 +1,138 @@
+#include "playlist.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_BYTES = 255, DURATION_MAX_S = 24 * 3600 };
+
+static int refuse(struct error *err, const char *why)
+{
+    return error_set(err, ERROR_TEMPORARY, 0, "the playlist %s", why);
+}
+
+static bool is_plain_name(const char *name, size_t size)
+{
+    if (size == 0 || size > NAME_MAX_BYTES || name[0] == '.')
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)name[i] <= ' ' || strchr("/\\%?:\"", name[i]))
+            return false;
+    return true;
+}
+
+static char *copy_name(const char *name, size_t size)
+{
+    char *copy = must_malloc(size + 1);
+    memcpy(copy, name, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+static int take_segment(struct playlist *playlist, const char *name, size_t size,
+                        int64_t duration_us, struct error *err)
+{
+    if (duration_us < 0)
+        return refuse(err, "names a segment without its duration");
+    if (!is_plain_name(name, size))
+        return refuse(err, "names something else than a file beside it");
+    if (playlist->count == PLAYLIST_SEGMENTS_MAX)
+        return refuse(err, "has too many segments");
+    /* Grown by doubling: at every power of two. */
+    if ((playlist->count & (playlist->count - 1)) == 0) {
+        size_t room = playlist->count ? playlist->count * 2 : 1;
+        playlist->segments = must_realloc(playlist->segments, room * sizeof *playlist->segments);
+    }
+    char expected[32];
+    snprintf(expected, sizeof expected, "seg_%04zu.m4s", playlist->count);
+    struct playlist_segment *segment = &playlist->segments[playlist->count++];
+    *segment = (struct playlist_segment){copy_name(name, size), duration_us};
+    playlist->numbered &= strcmp(segment->name, expected) == 0;
+    playlist->total_us += duration_us;
+    return 0;
+}
+
+static int take_map(struct playlist *playlist, const char *line, size_t size, struct error *err)
+{
+    char text[NAME_MAX_BYTES + 64];
+    if (size >= sizeof text)
+        return refuse(err, "has an over-long EXT-X-MAP");
+    memcpy(text, line, size);
+    text[size] = '\0';
+    const char *name = strstr(text, "URI=\"");
+    size_t length = name ? strcspn(name + 5, "\"") : 0;
+    if (!name || !is_plain_name(name + 5, length) || strstr(text, "BYTERANGE"))
+        return refuse(err, "has an EXT-X-MAP that is no file beside it");
+    if (playlist->init)
+        return refuse(err, "has two EXT-X-MAP");
+    playlist->init = copy_name(name + 5, length);
+    return 0;
+}
+
+static bool starts(const char *line, size_t size, const char *with)
+{
+    size_t length = strlen(with);
+    return size >= length && memcmp(line, with, length) == 0;
+}
+
+/* duration_us: of the last EXTINF that no segment has used; -1 none. */
+static int take_line(struct playlist *playlist, const char *line, size_t size, int64_t *duration_us,
+                     struct error *err)
+{
+    double seconds;
+    if (size == 0)
+        return 0;
+    if (line[0] != '#') {
+        int result = take_segment(playlist, line, size, *duration_us, err);
+        *duration_us = -1;
+        return result;
+    }
+    if (starts(line, size, "#EXTINF:")) {
+        if (sscanf(line, "#EXTINF:%lf", &seconds) != 1 || !isfinite(seconds) || seconds < 0 ||
+            seconds > DURATION_MAX_S)
+            return refuse(err, "has an EXTINF that is no duration");
+        *duration_us = llround(seconds * 1e6);
+    } else if (starts(line, size, "#EXT-X-MAP:")) {
+        return take_map(playlist, line, size, err);
+    } else if (starts(line, size, "#EXT-X-ENDLIST")) {
+        playlist->ended = true;
+    } else if (starts(line, size, "#EXT-X-KEY") || starts(line, size, "#EXT-X-BYTERANGE") ||
+               starts(line, size, "#EXT-X-DISCONTINUITY")) {
+        return refuse(err, "has keys, byte ranges or discontinuities");
+    }
+    return 0;
+}
+
+static int take_lines(struct playlist *playlist, const char *text, struct error *err)
+{
+    int64_t duration_us = -1;
+    if (!starts(text, strlen(text), "#EXTM3U"))
+        return refuse(err, "is none (no #EXTM3U)");
+    while (*text) {
+        size_t size = strcspn(text, "\n");
+        size_t length = size > 0 && text[size - 1] == '\r' ? size - 1 : size;
+        if (take_line(playlist, text, length, &duration_us, err) < 0)
+            return -1;
+        text += size + (text[size] == '\n');
+    }
+    return 0;
+}
+
+int playlist_parse(const char *text, struct playlist *playlist, struct error *err)
+{
+    *playlist = (struct playlist){.numbered = true};
+    if (take_lines(playlist, text, err) == 0)
+        return 0;
+    playlist_fini(playlist);
+    return -1;
+}
+
+void playlist_fini(struct playlist *playlist)
+{
+    for (size_t i = 0; i < playlist->count; i++)
+        free(playlist->segments[i].name);
+    free(playlist->segments);
+    free(playlist->init);
+    *playlist = (struct playlist){.numbered = false};
+}

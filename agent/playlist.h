@@ -1,0 +1,34 @@
+/* playlist: what a rendition's stream.m3u8 lists. Pure.
+ *
+ * Understands what one of our renditions holds: EXTINF and URI lines, EXT-X-MAP, ENDLIST. A URI is
+ * a single plain file name in the same directory. Refused: no #EXTM3U, byte ranges, encryption,
+ * discontinuities, anything that leaves the directory, over PLAYLIST_SEGMENTS_MAX segments. */
+#ifndef AGENT_PLAYLIST_H
+#define AGENT_PLAYLIST_H
+
+#include "tailslate/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PLAYLIST_MAX_BYTES = 4 * 1024 * 1024, PLAYLIST_SEGMENTS_MAX = 100 * 1000 };
+
+struct playlist_segment {
+    char *name; /* owned by the playlist */
+    int64_t duration_us;
+};
+
+struct playlist {
+    struct playlist_segment *segments;
+    size_t count;
+    char *init; /* of EXT-X-MAP; NULL: none */
+    int64_t total_us;
+    bool ended;    /* EXT-X-ENDLIST: nothing comes after */
+    bool numbered; /* the names are seg_0000.m4s, seg_0001.m4s, ... */
+};
+
+int playlist_parse(const char *text, struct playlist *playlist, struct error *err);
+void playlist_fini(struct playlist *playlist);
+
+#endif
