@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Run every command of README.md's `sh` blocks as printed, in a scratch folder given as $1, with the two
-# programs' folders first in PATH. Only the port and /srv/tailslate are replaced, in all blocks alike.
+# Run every command of README.md's `sh` blocks as printed: readme.sh SCRATCH PORT README, with the two
+# programs in PATH and film.mp4 in SCRATCH. Only the port and /srv/tailslate are replaced, in all blocks
+# alike; behind a command that goes into the background we wait until it says that it is ready.
 set -euo pipefail
 scratch=$1 port=$2 readme=$3
 
@@ -12,8 +13,18 @@ block() { # the fenced blocks of that name, one after the other
 cd "$scratch"
 block verifier.cfg >verifier.cfg
 block agent.cfg >agent.cfg
-mkdir -m 700 uploads videos agent
-block sh >commands.sh
+block sh | sed -E 's/^(tailslate-([a-z]+) .*) &$/\1 2>\2.log \& ready \2/' >commands.sh
 [ -s verifier.cfg ] && [ -s agent.cfg ] && [ -s commands.sh ]
-# -x shows which command failed; the jobs in the background are stopped by whoever called us.
-bash -euxo pipefail commands.sh
+mkdir -m 700 uploads videos agent
+
+ready() {
+    timeout 30 grep -q -m 1 "event=$1.ready" <(tail -n +1 --pid=$! -F "$1.log" 2>/dev/null)
+}
+stop() {
+    kill -TERM $(jobs -p) 2>/dev/null || true
+    wait || true
+}
+trap stop EXIT
+set -x # shows which command failed
+. ./commands.sh
+timeout 60 grep -q -m 1 "event=job.final.*outcome=completed" <(tail -n +1 -F agent.log 2>/dev/null)
