@@ -1,0 +1,328 @@
+#include "ladder.h"
+#include "playlist.h"
+#include "upload.h"
+#include "upload_file.h"
+#include "upload_record.h"
+
+#include "tailslate/archive.h"
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/crash.h"
+#include "tailslate/durable.h"
+#include "tailslate/json.h"
+#include "tailslate/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { WAIT_MS = 1000 };
+
+/* ---- afterwards ------------------------------------------------------------------------------ */
+
+static int lost(struct error *err)
+{
+    return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+}
+
+/* One file, until it is there; crash-safe record behind it. */
+static int insist_file(struct upload *upload, enum quality quality, const char *name,
+                       struct error *err)
+{
+    while (upload->session->lost == PROBLEM_NONE) {
+        session_pause(upload->session, upload->not_before_ms - mono_ms());
+        if (upload_send_file(upload, quality, name, err) < 0)
+            return -1;
+        while (!upload->reply.done)
+            session_wait(upload->session, NULL, 0, WAIT_MS);
+        if (upload_settle_call(upload) == VERDICT_OK)
+            return 0;
+    }
+    return lost(err);
+}
+
+/* The file as it is now against what was sent. */
+static int compare(struct upload *upload, struct upload_rendition *rendition, const char *name,
+                   struct error *err)
+{
+    char hex[HASH_HEX_BYTES];
+    FD(fd) = upload_open_file(upload, rendition->quality, name, err);
+    if (fd < 0 || hash_file(fd, hex, NULL, err) < 0)
+        return -1;
+    struct upload_file *file = upload_file_get(rendition, name);
+    if (!file)
+        return error_set(err, ERROR_PERMANENT, 0, "over %d files in a rendition", UPLOAD_FILES_MAX);
+    if (file->uploaded && !upload_file_has(file, hex))
+        upload_file_undone(rendition, file);
+    return 0;
+}
+
+static int compare_all(struct upload *upload, struct upload_rendition *rendition,
+                       const struct playlist *list, struct error *err)
+{
+    if (compare(upload, rendition, list->init, err) < 0)
+        return -1;
+    for (size_t i = 0; i < list->count; i++) {
+        if (compare(upload, rendition, list->segments[i].name, err) < 0)
+            return -1;
+        /* A long film takes a while to read: the claim wants to be kept. */
+        session_wait(upload->session, NULL, 0, 0);
+    }
+    return 0;
+}
+
+/* Names, sorted, borrowed: looked up once for every file of a long film. */
+struct names {
+    const char **items;
+    size_t count;
+};
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static void names_add(struct names *names, const char *name)
+{
+    if (name)
+        names->items[names->count++] = name;
+}
+
+static void names_cleanup(struct names *names)
+{
+    free(names->items);
+}
+
+static bool names_has(const struct names *names, const char *name)
+{
+    return names->count &&
+           bsearch(&name, names->items, names->count, sizeof *names->items, compare_names) != NULL;
+}
+
+static struct names names_of_json(const struct json *array)
+{
+    int count = json_count(array);
+    struct names names = {.items = must_calloc((size_t)count + 1, sizeof *names.items)};
+    for (int i = 0; i < count; i++)
+        names_add(&names, json_text(json_at(array, i)));
+    qsort(names.items, names.count, sizeof *names.items, compare_names);
+    return names;
+}
+
+static struct names names_of_playlist(const struct playlist *list)
+{
+    struct names names = {.items = must_calloc(list->count + 1, sizeof *names.items)};
+    names_add(&names, list->init);
+    for (size_t i = 0; i < list->count; i++)
+        names_add(&names, list->segments[i].name);
+    qsort(names.items, names.count, sizeof *names.items, compare_names);
+    return names;
+}
+
+/* The server's word on what it has; a list that cannot be read says that it has nothing. */
+static void believe_status(struct upload_rendition *rendition, const struct http_answer *answer)
+{
+    struct error ignored;
+    JSON(root) = json_parse(answer->body, answer->body_size, &ignored);
+    CLEANUP(names_cleanup)
+    struct names names = names_of_json(json_get(root, "received_segments"));
+    for (size_t i = 0; i < rendition->count; i++)
+        if (rendition->files[i].uploaded && !names_has(&names, rendition->files[i].name))
+            upload_file_undone(rendition, &rendition->files[i]);
+}
+
+static int ask_status(struct upload *upload, struct upload_rendition *rendition, struct error *err)
+{
+    if (rendition->uploaded == 0)
+        return 0;
+    TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=%s",
+                             (long long)upload->session->claim.claim.video_id,
+                             quality_name(rendition->quality));
+    struct http_request request = HTTP_REQUEST_INIT;
+    struct reply reply;
+    request.method = "GET";
+    request.path = path;
+    if (session_insist(upload->session, &request, &reply) < 0)
+        return lost(err);
+    believe_status(rendition, &reply.answer);
+    session_reply_fini(&reply);
+    return 0;
+}
+
+static int send_missing(struct upload *upload, struct upload_rendition *rendition,
+                        size_t file_count, struct error *err)
+{
+    for (size_t i = 0; i < rendition->count; i++) {
+        struct upload_file *file = &rendition->files[i];
+        if (file->uploaded || !upload_is_segment_name(file->name))
+            continue;
+        if (insist_file(upload, rendition->quality, file->name, err) < 0)
+            return -1;
+        upload_file_done(rendition, file, upload->sha);
+        upload_report(upload, rendition, QUALITY_STATUS_UPLOADING,
+                      (int64_t)(rendition->uploaded * 100 / (file_count + 1)));
+        upload_write_records(upload, false);
+    }
+    return 0;
+}
+
+/* Names that the playlist does not list are no part of the rendition (a former life's leftovers).
+ */
+static void drop_strangers(struct upload_rendition *rendition, const struct playlist *list)
+{
+    size_t kept = 0;
+    CLEANUP(names_cleanup) struct names names = names_of_playlist(list);
+    for (size_t i = 0; i < rendition->count; i++) {
+        struct upload_file *file = &rendition->files[i];
+        if (names_has(&names, file->name)) {
+            rendition->files[kept++] = *file;
+            continue;
+        }
+        rendition->uploaded -= file->uploaded;
+        free(file->name);
+    }
+    rendition->count = kept;
+}
+
+/* 1: the server misses something, named in the answer. */
+static int read_finalized(struct upload_rendition *rendition, const struct http_answer *answer)
+{
+    struct error ignored;
+    bool complete = false;
+    JSON(root) = json_parse(answer->body, answer->body_size, &ignored);
+    if (json_get_bool(root, "complete", &complete) == JSON_FOUND && complete)
+        return 0;
+    CLEANUP(names_cleanup)
+    struct names names = names_of_json(json_get(root, "missing_segments"));
+    bool named = false;
+    for (size_t i = 0; i < rendition->count; i++)
+        if (names_has(&names, rendition->files[i].name)) {
+            upload_file_undone(rendition, &rendition->files[i]);
+            named = true;
+        }
+    /* Something is missing that it cannot name: all of it goes again. */
+    for (size_t i = 0; i < rendition->count && !named; i++)
+        upload_file_undone(rendition, &rendition->files[i]);
+    return 1;
+}
+
+static int finalize_rendition(struct upload *upload, struct upload_rendition *rendition,
+                              const struct playlist *list, struct error *err)
+{
+    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/finalize",
+                             (long long)upload->session->claim.claim.video_id);
+    JSON(root) = json_new_object();
+    json_set_text(root, "quality", quality_name(rendition->quality));
+    json_set_int(root, "segment_count", (int64_t)list->count + 1);
+    /* insist_file has left the playlist's own hash. */
+    TEXT(checksum) = must_printf("sha256:%s", upload->sha);
+    json_set_text(root, "manifest_checksum", checksum);
+    TEXT(body) = json_print(root);
+    struct http_request request = HTTP_REQUEST_INIT;
+    struct reply reply;
+    request.method = "POST";
+    request.path = path;
+    request.body = body;
+    request.body_size = strlen(body);
+    if (session_insist(upload->session, &request, &reply) < 0)
+        return lost(err);
+    int missing = read_finalized(rendition, &reply.answer);
+    session_reply_fini(&reply);
+    return missing;
+}
+
+static int finish_listed(struct upload *upload, struct upload_rendition *rendition,
+                         const struct playlist *list, struct error *err)
+{
+    drop_strangers(rendition, list);
+    if (compare_all(upload, rendition, list, err) < 0 || ask_status(upload, rendition, err) < 0)
+        return -1;
+    for (unsigned attempt = 0;; attempt++) {
+        if (send_missing(upload, rendition, list->count, err) < 0 ||
+            insist_file(upload, rendition->quality, LADDER_PLAYLIST, err) < 0)
+            return -1;
+        int missing = finalize_rendition(upload, rendition, list, err);
+        if (missing <= 0)
+            return missing;
+        log_warning("step.upload_incomplete", LOG_TEXT("quality", quality_name(rendition->quality)),
+                    LOG_INT("attempt", attempt + 1));
+        struct http_answer none = {.retry_after_ms = -1};
+        session_pause(upload->session,
+                      session_delay_ms(upload->session, VERDICT_RETRY, attempt, &none));
+    }
+}
+
+int upload_finish(struct upload *upload, enum quality quality, struct error *err)
+{
+    struct upload_rendition *rendition = &upload->renditions[quality];
+    FD(fd) = upload_open_file(upload, quality, LADDER_PLAYLIST, err);
+    if (fd < 0)
+        return -1;
+    FD(directory) = openat(upload->output, quality_name(quality),
+                           O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    TEXT(text) = NULL;
+    size_t size;
+    struct playlist list;
+    if (durable_read(directory, LADDER_PLAYLIST, PLAYLIST_MAX_BYTES, &text, &size, err) < 0 ||
+        playlist_parse(text, &list, err) < 0)
+        return -1;
+    upload_drop_call(upload);
+    int result = finish_listed(upload, rendition, &list, err);
+    playlist_fini(&list);
+    if (result < 0)
+        return -1;
+    upload_report(upload, rendition, QUALITY_STATUS_UPLOADED, 100);
+    struct error ignored;
+    (void)upload_record_write(upload->session->dir, rendition, &ignored);
+    crash_point(CRASH_STEP_RENDITION_FINALIZED);
+    return 0;
+}
+
+int upload_forget(struct upload *upload, enum quality quality, struct error *err)
+{
+    return upload_record_forget(upload->session->dir, &upload->renditions[quality], err);
+}
+
+/* ---- manifests and thumbnail ----------------------------------------------------------------- */
+
+static int send_archive(struct upload *upload, int archive, int64_t size, struct error *err)
+{
+    TEXT(path) = must_printf("/api/worker/upload/%lld/finalize",
+                             (long long)upload->session->claim.claim.video_id);
+    struct http_request request = HTTP_REQUEST_INIT;
+    struct reply reply;
+    request.method = "POST";
+    request.path = path;
+    request.body_fd = archive;
+    request.body_fd_size = size;
+    request.multipart_name = "manifests.tar.gz";
+    request.deadline_ms = UPLOAD_DEADLINE_MS;
+    request.stall_ms = UPLOAD_STALL_MS;
+    if (session_insist(upload->session, &request, &reply) < 0)
+        return lost(err);
+    session_reply_fini(&reply);
+    return 0;
+}
+
+int upload_finalize(struct upload *upload, struct error *err)
+{
+    const char *const all[] = {"master.m3u8", "manifest.mpd", LADDER_THUMBNAIL};
+    const char *names[sizeof all / sizeof all[0]];
+    size_t count = 0;
+    struct stat status;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (durable_exists(upload->output, all[i]))
+            names[count++] = all[i];
+    if (count == 0)
+        return 0;
+    FD(archive) = openat(upload->session->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (archive < 0)
+        return error_errno(err, "a temporary file");
+    if (archive_pack(upload->output, names, count, archive, err) < 0)
+        return -1;
+    if (fstat(archive, &status) < 0)
+        return error_errno(err, "a temporary file");
+    return send_archive(upload, archive, status.st_size, err);
+}
