@@ -23,6 +23,7 @@ static void expect_refused(const char *text, size_t size)
     struct json *root = json_parse(text, size, &err);
     cr_expect_null(root, "taken: %.*s", (int)(size < 80 ? size : 80), text);
     cr_expect_neq(err.message[0], '\0', "no reason given for: %.80s", text);
+    cr_expect_str_neq(err.message, "JSON: not readable", "only cJSON refused: %.80s", text);
     cr_expect_eq(err.class, ERROR_PERMANENT);
     json_free(root);
 }
@@ -209,6 +210,14 @@ Test(json, nesting_is_bounded)
     expect_refused(objects, strlen(objects));
     TEXT(open) = nested(500000, "[", "", "");
     expect_refused(open, strlen(open));
+}
+
+Test(json, siblings_are_no_depth)
+{
+    TEXT(lists) = nested(40, "[[1],{\"a\":[]}],", "[]", "");
+    TEXT(body) = must_printf("[%s]", lists);
+    JSON(root) = parse(body);
+    cr_expect_eq(json_count(root), 41);
 }
 
 Test(json, size_is_bounded)

@@ -316,6 +316,14 @@ Test(fingerprint, the_canonical_form_stays_what_it_is)
     cr_expect_str_eq(hex, expected);
 }
 
+Test(fingerprint, minus_nothing_is_nothing)
+{
+    char plain[HASH_HEX_BYTES], minus[HASH_HEX_BYTES];
+    fingerprint("{\"qualities\":[],\"duration\":0}", plain);
+    fingerprint("{\"qualities\":[],\"duration\":-0.0}", minus);
+    cr_expect_str_eq(minus, plain);
+}
+
 Test(fingerprint, a_duration_of_any_size_has_one)
 {
     char hex[HASH_HEX_BYTES];
