@@ -1,0 +1,367 @@
+#include "agent.h"
+
+#include "claim.h"
+#include "courier.h"
+#include "disk.h"
+#include "health.h"
+#include "heartbeat.h"
+#include "retire.h"
+#include "status.h"
+#include "steps.h"
+#include "tool.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/log.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+enum { EVENTS_MAX = 32, INOTIFY_BYTES = 4096 };
+
+struct agent {
+    struct config *config;
+    struct node node;
+    struct claim claim;
+    struct courier courier;
+    struct heartbeat heartbeat;
+    struct disk disk;
+    struct status status;
+    struct health *health;
+    struct tool_question version; /* of ffmpeg, asked while the first heartbeat is on its way */
+    int signals;
+    int64_t stop_ms; /* when patience with the courier ends */
+    bool is_done;
+};
+
+static int block_signals(struct agent *agent, struct error *err)
+{
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGUSR1);
+    sigaddset(&ours, SIGHUP);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    if (sigprocmask(SIG_BLOCK, &ours, NULL) != 0 || sigaction(SIGPIPE, &ignore, NULL) != 0)
+        return error_errno(err, "cannot block signals");
+    agent->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+    return agent->signals >= 0 ? 0 : error_errno(err, "cannot read signals");
+}
+
+static int find_tools(const struct config *config, struct error *err)
+{
+    bool is_ladder = strcmp(config->transcode.recipe, "ladder") == 0;
+    if (is_ladder && tool_find(config->transcode.ffmpeg, err) != 0)
+        return error_wrap(err, "transcode.ffmpeg");
+    if (tool_find(config->transcode.ffprobe, err) != 0)
+        return error_wrap(err, "transcode.ffprobe");
+    return 0;
+}
+
+static int watch(struct agent *agent, int fd, struct error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(agent->node.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        return error_errno(err, "epoll");
+    return 0;
+}
+
+static int open_loop(struct agent *agent, struct error *err)
+{
+    struct node *node = &agent->node;
+    node->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (node->epoll < 0)
+        return error_errno(err, "epoll");
+    node->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (node->inotify < 0)
+        log_warning("inotify.unavailable", LOG_INT("errno", errno));
+    else if (watch(agent, node->inotify, err) != 0)
+        return -1;
+    return watch(agent, agent->signals, err);
+}
+
+static void set_aside(struct node *node, const char *id, const struct error *why)
+{
+    struct error err;
+    if (why->class == ERROR_TEMPORARY) {
+        log_error("record.unreadable", LOG_TEXT("record", id), LOG_TEXT("error", why->message));
+        return;
+    }
+    int moved = spool_quarantine(&node->spool, id, why->message, &err);
+    log_error("record.quarantined", LOG_TEXT("record", id), LOG_TEXT("reason", why->message),
+              LOG_TEXT("error", moved == 0 ? "" : err.message));
+}
+
+static int replay(struct agent *agent, struct error *err)
+{
+    struct node *node = &agent->node;
+    struct spool_entry *entries = NULL;
+    size_t count = 0, foreign = 0;
+    if (spool_list(node->spool.live, &entries, &count, &foreign, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        struct error why;
+        if (!node_take(node, entries[i].id, &why))
+            set_aside(node, entries[i].id, &why);
+    }
+    free(entries);
+    if (foreign > 0)
+        log_warning("spool.foreign_names", LOG_INT("count", foreign),
+                    LOG_TEXT("meaning", "left alone"));
+    return 0;
+}
+
+static int start(struct agent *agent, struct error *err)
+{
+    struct node *node = &agent->node;
+    bool failed;
+    if (block_signals(agent, err) != 0 || find_tools(agent->config, err) != 0 ||
+        http_global_init(err) != 0)
+        return -1;
+    node->http = agent_config_connect(agent->config, err);
+    if (!node->http || spool_open(agent->config->node.state_dir, SPOOL_OWN, &node->spool, err) != 0)
+        return -1;
+    if (open_loop(agent, err) != 0 || replay(agent, err) != 0)
+        return -1;
+    retire_register_metrics();
+    courier_register_metrics();
+    agent->health = health_start(node, &failed, err);
+    if (failed)
+        return -1;
+    return agent->health ? watch(agent, health_fd(agent->health), err) : 0;
+}
+
+static void ask_version(struct agent *agent)
+{
+    struct error err;
+    if (tool_ask_start(agent->config->transcode.ffmpeg, "-version", &agent->version, &err) != 0) {
+        log_warning("ffmpeg.version_unknown", LOG_TEXT("error", err.message));
+        return;
+    }
+    if (watch(agent, agent->version.pidfd, &err) != 0)
+        tool_ask_cancel(&agent->version);
+}
+
+static void note_version(struct agent *agent)
+{
+    struct error err = {.message = "its output is not understood"};
+    TEXT(text) = NULL;
+    if (tool_ask_end(&agent->version, &text, &err) == 0 &&
+        tool_parse_version(text, agent->heartbeat.ffmpeg_version))
+        return;
+    log_warning("ffmpeg.version_unknown", LOG_TEXT("error", err.message));
+}
+
+/* All or nothing: whatever is wrong, the old configuration stays in force. */
+static int reload(struct agent *agent, struct error *err)
+{
+    struct config *fresh = must_calloc(1, sizeof *fresh);
+    struct http_client *client = NULL;
+    if (agent_config_load(agent->node.config_path, fresh, err) != 0 || find_tools(fresh, err) != 0)
+        goto refused;
+    if (strcmp(fresh->node.state_dir, agent->config->node.state_dir) != 0 ||
+        strcmp(fresh->health.address, agent->config->health.address) != 0 ||
+        fresh->health.port != agent->config->health.port) {
+        error_set(err, ERROR_PERMANENT, 0, "node.state_dir and health.* need a restart");
+        goto refused;
+    }
+    client = agent_config_connect(fresh, err);
+    if (!client)
+        goto refused;
+    claim_cancel(&agent->claim);
+    agent->heartbeat.call = NULL; /* http_client_free ends it */
+    agent->heartbeat.due_ms = 0;
+    for (struct live *live = agent->node.lives; live; live = live->next) {
+        live->delivery.call = live->delivery.lease = NULL;
+        live->delivery.due_ms = live->delivery.floor_ms = 0;
+    }
+    http_client_free(agent->node.http);
+    agent->node.http = client;
+    *agent->config = *fresh;
+    free(fresh);
+    must(log_configure(agent->config->log.level, agent->config->log.format));
+    return 0;
+refused:
+    free(fresh);
+    return -1;
+}
+
+static void on_hangup(struct agent *agent)
+{
+    struct error err;
+    if (reload(agent, &err) == 0)
+        log_info("agent.reloaded");
+    else
+        log_error("agent.not_reloaded", LOG_TEXT("error", err.message));
+}
+
+static void stop(struct agent *agent, const char *why)
+{
+    log_info("agent.stopping", LOG_TEXT("signal", why));
+    agent->is_done = agent->node.is_stopping; /* the second time: at once */
+    agent->node.is_stopping = true;
+    agent->node.is_status_due = true;
+    agent->stop_ms = mono_ms() + AGENT_STOP_MS;
+    claim_cancel(&agent->claim);
+}
+
+static void handle_signals(struct agent *agent)
+{
+    struct signalfd_siginfo info;
+    while (read(agent->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            on_hangup(agent);
+        } else if (info.ssi_signo == SIGUSR1) {
+            log_info("agent.draining");
+            agent->node.is_draining = true;
+            agent->node.is_status_due = true;
+        } else {
+            stop(agent, info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+        }
+    }
+}
+
+/* Which records have changed does not matter enough to be told apart: a look is seven lookups. */
+static void drain_inotify(const struct node *node)
+{
+    char buffer[INOTIFY_BYTES];
+    while (read(node->inotify, buffer, sizeof buffer) > 0)
+        ;
+}
+
+static void look_at_running(struct node *node)
+{
+    for (struct live *live = node->lives; live; live = live->next) {
+        struct error err;
+        /* What is wrong with a record is dealt with when its step has ended. */
+        if (live->step.pidfd >= 0 && node_look(live, &err) != 0)
+            log_debug("record.unreadable", LOG_TEXT("record", live->id),
+                      LOG_TEXT("error", err.message));
+    }
+}
+
+static void handle_events(struct agent *agent)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int count = epoll_wait(agent->node.epoll, events, EVENTS_MAX, 0);
+    for (int i = 0; i < count; i++) {
+        int fd = events[i].data.fd;
+        if (fd == agent->signals)
+            handle_signals(agent);
+        else if (fd == agent->node.inotify)
+            drain_inotify(&agent->node);
+        else if (agent->version.pidfd >= 0 && fd == agent->version.pidfd)
+            note_version(agent);
+        else if (!agent->health || fd != health_fd(agent->health))
+            steps_handle(&agent->node, fd);
+    }
+    if (agent->health)
+        health_run(agent->health);
+}
+
+static int64_t tick(struct agent *agent)
+{
+    struct node *node = &agent->node;
+    int64_t now_ms = mono_ms();
+    int64_t due_ms = now_ms + AGENT_LOOK_MS;
+    due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
+    due_ms = soonest_ms(due_ms, disk_tick(&agent->disk, now_ms));
+    due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
+    due_ms = soonest_ms(due_ms, courier_tick(&agent->courier, now_ms));
+    due_ms = soonest_ms(due_ms, retire_tick(node, now_ms));
+    due_ms = soonest_ms(due_ms, claim_tick(&agent->claim, now_ms));
+    due_ms = soonest_ms(due_ms, status_tick(&agent->status, now_ms));
+    return soonest_ms(due_ms, health_due_ms(agent->health, now_ms));
+}
+
+static bool may_end(const struct agent *agent)
+{
+    const struct node *node = &agent->node;
+    if (agent->is_done || (node->is_draining && !node->lives && !agent->claim.unrecorded))
+        return true;
+    if (!node->is_stopping)
+        return false;
+    int64_t now_ms = mono_ms();
+    return now_ms >= agent->stop_ms || !courier_is_busy(&agent->courier, now_ms);
+}
+
+static void loop(struct agent *agent)
+{
+    for (;;) {
+        int64_t due_ms = tick(agent);
+        if (may_end(agent))
+            return;
+        int64_t left_ms = due_ms - mono_ms();
+        struct http_wait_fd ready = {.fd = agent->node.epoll, .events = 1};
+        http_wait(agent->node.http, &ready, 1, left_ms > 0 ? left_ms : 0);
+        handle_events(agent);
+        look_at_running(&agent->node);
+    }
+}
+
+static void end(struct agent *agent)
+{
+    struct node *node = &agent->node;
+    if (node->spool.state_dir >= 0 && node->spool.lock >= 0)
+        status_publish(&agent->status);
+    health_stop(agent->health);
+    tool_ask_cancel(&agent->version);
+    claim_cancel(&agent->claim);
+    while (node->lives)
+        node_forget(node->lives);
+    http_client_free(node->http);
+    free(agent->claim.unrecorded);
+    spool_close(&node->spool);
+    cleanup_fd(&node->inotify);
+    cleanup_fd(&node->epoll);
+    cleanup_fd(&agent->signals);
+}
+
+static void init(struct agent *agent, struct config *config, const char *config_path)
+{
+    struct node *node = &agent->node;
+    *agent = (struct agent){.config = config, .signals = -1};
+    agent->version.pidfd = agent->version.output = -1;
+    node->config = config;
+    node->config_path = config_path;
+    node->epoll = node->inotify = -1;
+    node->spool = (struct spool){-1, -1, -1, -1, -1};
+    node->is_status_due = true;
+    agent->claim.node = node;
+    agent->courier.node = node;
+    agent->heartbeat.node = node;
+    agent->disk.node = node;
+    agent->status.node = node;
+    agent->status.started_us = wall_us();
+}
+
+int agent_run(struct config *config, const char *config_path)
+{
+    struct agent agent;
+    struct error err;
+    /* One arena: libcurl's resolver threads would each bring their own. */
+    mallopt(M_ARENA_MAX, 1);
+    init(&agent, config, config_path);
+    if (start(&agent, &err) != 0) {
+        log_error("agent.not_started", LOG_TEXT("error", err.message));
+        end(&agent);
+        return error_exit_status(&err);
+    }
+    log_info("agent.ready", LOG_TEXT("version", TAILSLATE_VERSION),
+             LOG_TEXT("node", config->node.name), LOG_TEXT("server", config->server.url),
+             LOG_INT("slots", config->node.slots), LOG_INT("pid", getpid()));
+    tick(&agent); /* the first heartbeat is on its way before anything else is looked into */
+    ask_version(&agent);
+    loop(&agent);
+    log_info("agent.ended", LOG_INT("steps_left", steps_running(&agent.node)));
+    end(&agent);
+    return 0;
+}

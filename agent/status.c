@@ -1,0 +1,98 @@
+#include "status.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/durable.h"
+#include "tailslate/json.h"
+#include "tailslate/log.h"
+
+#include <string.h>
+
+static void set_time(struct json *object, const char *key, int64_t time_us)
+{
+    char text[WALL_TEXT_BYTES];
+    wall_format(time_us, text);
+    json_set_text(object, key, text);
+}
+
+static struct json *format_server(const struct node *node)
+{
+    struct json *server = json_new_object();
+    json_set_text(server, "url", node->config->server.url);
+    json_set_text(server, "state", server_state_name(node->server));
+    json_set_text(server, "reason", node->server_reason);
+    if (node->server != SERVER_UNKNOWN)
+        set_time(server, "since", node->server_since_us);
+    return server;
+}
+
+static struct json *format_disk(const struct node *node)
+{
+    struct json *disk = json_new_object();
+    json_set_int(disk, "free_bytes", node->disk_free_bytes);
+    json_set_bool(disk, "low", node->is_disk_low);
+    return disk;
+}
+
+static struct json *format_live(const struct live *live, int64_t now_ms)
+{
+    struct json *record = json_new_object();
+    const struct live_delivery *delivery = &live->delivery;
+    json_set_text(record, "record", live->id);
+    json_set_text(record, "state", job_state_name(live->state));
+    if (live->step.pidfd >= 0)
+        json_set_int(record, "step_pid", live->step.pid);
+    if (job_need(live->state) != JOB_NEEDS_COURIER)
+        return record;
+    json_set_int(record, "attempts", delivery->attempts);
+    json_set_text(record, "reason", delivery->reason);
+    json_set_bool(record, "held", delivery->is_held);
+    int64_t left_ms = delivery->due_ms > now_ms ? delivery->due_ms - now_ms : 0;
+    set_time(record, "next_attempt_at", wall_us() + left_ms * 1000);
+    return record;
+}
+
+static char *format_status(const struct status *status)
+{
+    const struct node *node = status->node;
+    int64_t now_ms = mono_ms();
+    JSON(root) = json_new_object();
+    json_set_int(root, "pid", getpid());
+    json_set_text(root, "version", TAILSLATE_VERSION);
+    json_set_text(root, "node", node->config->node.name);
+    set_time(root, "started_at", status->started_us);
+    set_time(root, "updated_at", wall_us());
+    json_set(root, "server", format_server(node));
+    json_set_int(root, "slots", node->config->node.slots);
+    json_set_int(root, "slots_held", node_slots_held(node));
+    json_set_bool(root, "draining", node->is_draining);
+    json_set_bool(root, "stopping", node->is_stopping);
+    json_set(root, "disk", format_disk(node));
+    struct json *records = json_new_array();
+    for (const struct live *live = node->lives; live; live = live->next)
+        json_append(records, format_live(live, now_ms));
+    json_set(root, "records", records);
+    return json_print(root);
+}
+
+void status_publish(struct status *status)
+{
+    struct error err;
+    TEXT(text) = format_status(status);
+    if (durable_write_volatile(status->node->spool.state_dir, STATUS_NAME, text, strlen(text),
+                               &err) != 0)
+        log_debug("status.not_published", LOG_TEXT("error", err.message));
+}
+
+int64_t status_tick(struct status *status, int64_t now_ms)
+{
+    struct node *node = status->node;
+    if (!node->is_status_due)
+        return NODE_NEVER;
+    if (status->due_ms > now_ms)
+        return status->due_ms;
+    status_publish(status);
+    node->is_status_due = false;
+    status->due_ms = now_ms + STATUS_MIN_MS;
+    return NODE_NEVER;
+}
