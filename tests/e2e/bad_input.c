@@ -233,8 +233,8 @@ static void start_agent_on_small_disk(struct rig *rig, const char *size)
     TEXT(log) = rig_path(rig, "agent.%d.log", ++rig->agent_lives);
     TEXT(script) = must_printf("mount -t tmpfs -o size=%s tmpfs '%s/agent' && "
                                "head -c 100M /dev/zero >'%s/agent/ballast' 2>/dev/null; "
-                               "rm -f '%s/agent/none'; exec '%s' -c '%s/agent.cfg' run",
-                               size, rig->dir, rig->dir, rig->dir, TAILSLATE_AGENT, rig->dir);
+                               "exec '%s' -c '%s/agent.cfg' run",
+                               size, rig->dir, rig->dir, TAILSLATE_AGENT, rig->dir);
     const char *flags = getuid() == 0 ? "-m" : "-rm";
     rig->agent = process_start(
         (const char *[]){"unshare", flags, "--propagation", "private", "sh", "-c", script, NULL},

@@ -1,0 +1,566 @@
+/* Every other call of the Worker API: its answer, its limits, its refusals. */
+#include "look.h"
+#include "media.h"
+#include "worker.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WAITS_MS = 20 * 1000 };
+
+struct scene {
+    struct rig *rig;
+    struct worker worker;
+};
+
+static struct scene scene_idle(void)
+{
+    struct scene scene = {.rig = rig_new()};
+    rig_start_verifier(scene.rig);
+    scene.worker = worker_new(scene.rig, "alice");
+    return scene;
+}
+
+static struct scene scene_claimed(void)
+{
+    struct scene scene = scene_idle();
+    rig_add_job(scene.rig, media_clip(MEDIA_NORMAL), "film");
+    cr_assert(worker_claim(&scene.worker));
+    return scene;
+}
+
+static struct reply about_job(const struct scene *scene, const char *what, const char *body)
+{
+    TEXT(path) = must_printf("/api/worker/%lld/%s", (long long)scene->worker.job, what);
+    return worker_call(&scene->worker, path, body, NULL);
+}
+
+/* ---- claim and heartbeat ---- */
+
+Test(api, a_heartbeat_is_recorded_and_answered)
+{
+    struct scene scene = scene_idle();
+    REPLY(reply) = worker_call(&scene.worker, "/api/worker/heartbeat",
+                               "{\"status\":\"idle\",\"code_version\":\"1.2\","
+                               "\"metadata\":{\"capabilities\":{\"ffmpeg_version\":\"5\"},"
+                               "\"jobs\":[],\"deployment_type\":\"manual\"}}",
+                               NULL);
+    reply_is(&reply, 200, NULL);
+    const char *const members[] = {"status", "server_time", "version_ok", "worker_status",
+                                   "last_heartbeat_recorded"};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        cr_assert(reply_has(&reply, members[i]), "no %s: %s", members[i], reply.body);
+    REPLY(bad) = worker_call(&scene.worker, "/api/worker/heartbeat", "{\"status\":\"asleep\"}",
+                             NULL);
+    reply_is(&bad, 422, "invalid_field");
+    rig_end(scene.rig);
+}
+
+Test(api, a_claim_without_a_job_is_a_200_of_nulls)
+{
+    struct scene scene = scene_idle();
+    REPLY(reply) = worker_try_claim(&scene.worker, 0);
+    reply_is(&reply, 200, NULL);
+    cr_assert(!reply_has(&reply, "job_id") && strstr(reply.body, "\"job_id\":null"), "%s",
+              reply.body);
+    cr_assert(*reply_text(&reply, "message"));
+    rig_end(scene.rig);
+}
+
+Test(api, a_claim_says_all_that_a_worker_needs)
+{
+    struct scene scene = scene_idle();
+    int64_t job = rig_add_job(scene.rig, media_clip(MEDIA_NORMAL), "film");
+    REPLY(reply) = worker_try_claim(&scene.worker, 0);
+    reply_is(&reply, 200, NULL);
+    cr_assert_eq(reply_int(&reply, "job_id"), job);
+    cr_assert_eq(reply_int(&reply, "claim_epoch"), 1);
+    cr_assert_eq(reply_int(&reply, "attempt_number"), 1);
+    cr_assert_str_eq(reply_text(&reply, "video_slug"), "film");
+    cr_assert(strstr(reply_text(&reply, "source_filename"), ".mp4"), "%s", reply.body);
+    cr_assert(reply_has(&reply, "claim_expires_at") && reply_has(&reply, "video_id"));
+    struct worker bob = worker_new(scene.rig, "bob");
+    REPLY(none) = worker_try_claim(&bob, 0);
+    reply_is(&none, 200, NULL);
+    cr_assert_eq(bob.job, 0, "one job was given to two");
+    rig_end(scene.rig);
+}
+
+Test(api, a_long_poll_ends_when_a_job_comes)
+{
+    struct scene scene = scene_idle();
+    struct process *poll = NULL;
+    TEXT(log) = rig_path(scene.rig, "poll.log");
+    TEXT(out) = rig_path(scene.rig, "poll.out");
+    TEXT(url) = must_printf("http://127.0.0.1:%d/api/worker/claim?wait=30", scene.rig->port);
+    TEXT(key) = must_printf("X-Worker-API-Key: %s", scene.worker.key);
+    poll = process_start(
+        (const char *[]){"curl", "-sS", "-X", "POST", "-H", key, "-d", "", url, NULL}, NULL, log,
+        out);
+    cr_assert_not(process_ends_within(poll, 500), "it did not hold the call");
+    rig_add_job(scene.rig, media_clip(MEDIA_TINY), "film");
+    cr_assert_eq(process_wait(poll, 10 * 1000), 0);
+    TEXT(answer) = file_read(out);
+    cr_assert(strstr(answer, "\"job_id\":1"), "%s", answer);
+    process_free(poll);
+    rig_end(scene.rig);
+}
+
+Test(api, a_long_poll_without_a_job_ends_in_time)
+{
+    struct scene scene = scene_idle();
+    REPLY(reply) = worker_call(&scene.worker, "/api/worker/claim?wait=1", "", NULL);
+    reply_is(&reply, 200, NULL);
+    cr_assert(!reply_has(&reply, "job_id"));
+    cr_assert(reply.took_ms >= 900 && reply.took_ms < 5000, "%d ms", (int)reply.took_ms);
+    const char *const bad[] = {"/api/worker/claim?wait=61", "/api/worker/claim?wait=-1",
+                               "/api/worker/claim?wait=x", "/api/worker/claim?job_id=x"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        REPLY(refused) = worker_call(&scene.worker, bad[i], "", NULL);
+        reply_is(&refused, 422, "invalid_field");
+    }
+    rig_end(scene.rig);
+}
+
+/* ---- progress and fail ---- */
+
+Test(api, progress_is_kept_and_extends_the_claim)
+{
+    struct scene scene = scene_claimed();
+    char before[64], after[64];
+    look_text(scene.rig, before, sizeof before, "SELECT claim_expires_at FROM transcoding_jobs");
+    REPLY(reply) = about_job(&scene, "progress",
+                             "{\"current_step\":\"transcode\",\"progress_percent\":42,"
+                             "\"quality_progress\":[{\"name\":\"360p\",\"status\":\"in_progress\","
+                             "\"progress\":40,\"segments_total\":5,\"segments_completed\":2}]}");
+    reply_is(&reply, 200, NULL);
+    cr_assert_str_eq(reply_text(&reply, "status"), "ok");
+    look_text(scene.rig, after, sizeof after, "SELECT claim_expires_at FROM transcoding_jobs");
+    cr_assert(strcmp(after, before) > 0, "%s -> %s", before, after);
+    cr_assert_eq(look_int(scene.rig, "SELECT progress_percent FROM transcoding_jobs"), 42);
+    cr_assert_eq(look_int(scene.rig, "SELECT segments_completed FROM quality_progress WHERE "
+                                     "quality='360p' AND status='in_progress'"),
+                 2);
+    const char *const bad[] = {"{\"progress_percent\":101}",
+                               "{\"progress_percent\":-1}",
+                               "{\"current_step\":\"dance\"}",
+                               "{\"quality_progress\":[{\"name\":\"1p\"}]}",
+                               "{\"quality_progress\":[{\"name\":\"360p\",\"status\":\"odd\","
+                               "\"progress\":1}]}",
+                               "{\"source_width\":0}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        REPLY(refused) = about_job(&scene, "progress", bad[i]);
+        reply_is(&refused, 422, "invalid_field");
+    }
+    rig_end(scene.rig);
+}
+
+Test(api, a_failure_is_charged_once_a_claim_and_its_replay_is_answered_alike)
+{
+    struct scene scene = scene_claimed();
+    static const char body[] = "{\"error_message\":\"the encoder died\"}";
+    REPLY(first) = about_job(&scene, "fail", body);
+    reply_is(&first, 200, NULL);
+    cr_assert(reply_bool(&first, "will_retry"));
+    REPLY(again) = about_job(&scene, "fail", body);
+    reply_is(&again, 200, NULL);
+    cr_assert(reply_bool(&again, "will_retry"));
+    cr_assert_eq(reply_int(&again, "attempt_number"), reply_int(&first, "attempt_number"));
+    for (int attempt = 2; attempt <= 3; attempt++) {
+        REPLY(claim) = worker_try_claim(&scene.worker, 0);
+        cr_assert_eq(reply_int(&claim, "attempt_number"), attempt, "%s", claim.body);
+        REPLY(failed) = about_job(&scene, "fail", body);
+        reply_is(&failed, 200, NULL);
+        cr_assert_eq(reply_bool(&failed, "will_retry"), attempt < 3, "%s", failed.body);
+    }
+    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM videos WHERE status='failed' AND "
+                                     "error_message='the encoder died'"),
+                 1);
+    REPLY(nothing) = worker_try_claim(&scene.worker, 0);
+    cr_assert_eq(scene.worker.job, 0, "%s", nothing.body);
+    rig_end(scene.rig);
+}
+
+Test(api, a_failures_reason_is_limited)
+{
+    struct scene scene = scene_claimed();
+    char reason[502];
+    memset(reason, 'x', 501);
+    reason[501] = '\0';
+    TEXT(body) = must_printf("{\"error_message\":\"%s\"}", reason);
+    REPLY(reply) = about_job(&scene, "fail", body);
+    reply_is(&reply, 422, "invalid_field");
+    rig_end(scene.rig);
+}
+
+Test(api, every_call_of_a_superseded_holder_is_refused)
+{
+    struct scene scene = scene_claimed();
+    struct worker bob = worker_new(scene.rig, "bob");
+    RUN(run) = rig_verifier(scene.rig, (const char *[]){"job", "release", "1", NULL});
+    cr_assert(worker_claim(&bob));
+    for (int with_epoch = 0; with_epoch < 2; with_epoch++) {
+        scene.worker.sends_epoch = with_epoch;
+        REPLY(progress) = about_job(&scene, "progress", "{\"progress_percent\":1}");
+        reply_is(&progress, 409, "claim_lost");
+        REPLY(fail) = about_job(&scene, "fail", "{\"error_message\":\"x\"}");
+        reply_is(&fail, 409, "claim_lost");
+        REPLY(segment) = worker_put(&scene.worker, "360p", "seg_0001.m4s", "\0\0\0\x10moof....",
+                                    12);
+        reply_is(&segment, 409, "claim_lost");
+    }
+    TEXT(file) = rig_path(scene.rig, "videos/film/360p/seg_0001.m4s");
+    cr_assert(access(file, F_OK) != 0, "the file of a superseded holder is there");
+    cr_assert_eq(look_int(scene.rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    REPLY(bobs) = worker_call(&bob, "/api/worker/1/progress", "{\"progress_percent\":1}", NULL);
+    reply_is(&bobs, 200, NULL);
+    rig_end(scene.rig);
+}
+
+/* ---- the source ---- */
+
+static struct reply source(const struct scene *scene, const char *header)
+{
+    TEXT(path) = must_printf("/api/worker/source/%lld", (long long)scene->worker.video);
+    return worker_call(&scene->worker, path, NULL, header);
+}
+
+Test(api, the_source_comes_whole_and_in_ranges)
+{
+    struct scene scene = scene_claimed();
+    struct stat film;
+    cr_assert(stat(media_clip(MEDIA_NORMAL), &film) == 0);
+    size_t size = (size_t)film.st_size;
+    REPLY(whole) = source(&scene, NULL);
+    reply_is(&whole, 200, NULL);
+    cr_assert_eq(whole.size, size);
+    char etag[128], range[128], type[64];
+    reply_header(&whole, "ETag", etag, sizeof etag);
+    reply_header(&whole, "Content-Type", type, sizeof type);
+    cr_assert(etag[0] == '"', "no strong ETag: %s", etag);
+    cr_assert_str_eq(type, "application/octet-stream");
+
+    struct {
+        const char *range;
+        size_t from, size;
+    } parts[] = {{"bytes=0-9", 0, 10},
+                 {"bytes=100-", 100, size - 100},
+                 {"bytes=-7", size - 7, 7},
+                 {"bytes=5-99999999999", 5, size - 5}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        TEXT(header) = must_printf("Range: %s", parts[i].range);
+        REPLY(part) = source(&scene, header);
+        reply_is(&part, 206, NULL);
+        cr_assert_eq(part.size, parts[i].size, "%s gives %zu bytes", parts[i].range, part.size);
+        cr_assert(memcmp(part.body, whole.body + parts[i].from, part.size) == 0);
+        TEXT(wanted) = must_printf("bytes %zu-%zu/%zu", parts[i].from,
+                                   parts[i].from + parts[i].size - 1, size);
+        reply_header(&part, "Content-Range", range, sizeof range);
+        cr_assert_str_eq(range, wanted);
+    }
+    TEXT(behind) = must_printf("Range: bytes=%zu-", size);
+    REPLY(unsatisfiable) = source(&scene, behind);
+    cr_assert_eq(unsatisfiable.status, 416);
+    TEXT(star) = must_printf("bytes */%zu", size);
+    reply_header(&unsatisfiable, "Content-Range", range, sizeof range);
+    cr_assert_str_eq(range, star);
+    REPLY(nonsense) = source(&scene, "Range: lines=1-2");
+    reply_is(&nonsense, 200, NULL);
+    rig_end(scene.rig);
+}
+
+Test(api, the_source_is_for_those_who_have_a_key)
+{
+    struct scene scene = scene_claimed();
+    snprintf(scene.worker.key, sizeof scene.worker.key, "wrong");
+    REPLY(reply) = source(&scene, NULL);
+    reply_is(&reply, 401, "unauthorized");
+    rig_end(scene.rig);
+}
+
+/* ---- segments ---- */
+
+static const char BOX[] = "\0\0\0\x18moof0123456789";
+enum { BOX_BYTES = sizeof BOX - 1 };
+
+static struct reply finalize_segments(const struct scene *scene, int count)
+{
+    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/finalize",
+                             (long long)scene->worker.video);
+    TEXT(body) = must_printf("{\"quality\":\"360p\",\"segment_count\":%d}", count);
+    return worker_call(&scene->worker, path, body, NULL);
+}
+
+Test(api, a_segment_is_written_once_listed_and_counted)
+{
+    struct scene scene = scene_claimed();
+    REPLY(first) = worker_put(&scene.worker, "360p", "seg_0001.m4s", BOX, BOX_BYTES);
+    reply_is(&first, 200, NULL);
+    cr_assert(reply_bool(&first, "written") && reply_bool(&first, "checksum_verified"));
+    cr_assert_eq(reply_int(&first, "bytes_written"), BOX_BYTES);
+    REPLY(again) = worker_put(&scene.worker, "360p", "seg_0001.m4s", BOX, BOX_BYTES);
+    reply_is(&again, 200, NULL);
+    cr_assert(reply_has(&again, "written") && !reply_bool(&again, "written"));
+    TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=360p",
+                             (long long)scene.worker.video);
+    REPLY(status) = worker_call(&scene.worker, path, NULL, NULL);
+    reply_is(&status, 200, NULL);
+    const struct json *received = json_get(status.json, "received_segments");
+    cr_assert(received && json_count(received) == 1);
+    cr_assert_str_eq(json_text(json_at(received, 0)), "seg_0001.m4s");
+    cr_assert_eq(reply_int(&status, "total_size_bytes"), BOX_BYTES);
+    rig_end(scene.rig);
+}
+
+Test(api, a_finalize_names_what_is_missing)
+{
+    struct scene scene = scene_claimed();
+    worker_put_tree(&scene.worker);
+    TEXT(segment) = rig_path(scene.rig, "videos/film/360p/seg_0000.m4s");
+    if (access(segment, F_OK) != 0)
+        segment[strlen(segment) - 5] = '1';
+    cr_assert(unlink(segment) == 0);
+    REPLY(reply) = finalize_segments(&scene, 3);
+    reply_is(&reply, 200, NULL);
+    cr_assert_str_eq(reply_text(&reply, "status"), "incomplete");
+    cr_assert(reply_has(&reply, "complete") && !reply_bool(&reply, "complete"));
+    const struct json *missing = json_get(reply.json, "missing_segments");
+    cr_assert(missing && json_count(missing) >= 1, "%s", reply.body);
+    rig_end(scene.rig);
+}
+
+Test(api, a_segment_with_another_checksum_is_refused)
+{
+    struct scene scene = scene_claimed();
+    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/360p/seg_0001.m4s",
+                             (long long)scene.worker.video);
+    char zeros[90] = "X-Content-SHA256: sha256:";
+    memset(zeros + strlen(zeros), '0', 64);
+    const char *const headers[] = {zeros, "X-Content-SHA256: abc", NULL};
+    for (size_t i = 0; i < 3; i++) {
+        REPLY(reply) = worker_call(&scene.worker, path, "\x01\x01\x01\x18moof0123", headers[i]);
+        cr_assert(reply.status == 422 || reply.status == 400, "%ld %s", reply.status, reply.body);
+        cr_assert(*reply_text(&reply, "code"), "%s", reply.body);
+    }
+    TEXT(file) = rig_path(scene.rig, "videos/film/360p/seg_0001.m4s");
+    cr_assert(access(file, F_OK) != 0);
+    rig_end(scene.rig);
+}
+
+/* What was there before is all that is there. */
+static int files_outside(const struct scene *scene)
+{
+    TEXT(script) = must_printf("cd '%s' && find . -path ./videos/film -prune -o -type f "
+                               "! -name '*.log' ! -name '*.db*' ! -name '*.tar.gz' -print | wc -l",
+                               scene->rig->dir);
+    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, WAITS_MS);
+    return (int)strtol(run.out, NULL, 10);
+}
+
+Test(api, names_full_of_tricks_are_refused)
+{
+    struct scene scene = scene_claimed();
+    int before = files_outside(&scene);
+    char long_name[300];
+    memset(long_name, 'a', 260);
+    snprintf(long_name + 260, 8, ".mp4");
+    const char *const names[] = {
+        "../evil.mp4", "..%2fevil.mp4", "%2e%2e%2fevil.mp4", "a%2fb.mp4", "a%5cb.mp4",
+        "x%00.mp4",    "seg%25.mp4",    "evil.exe",          "noending",  "%20seg.mp4",
+        "seg.mp4%20",  "..mp4..",       "..%2f..%2fx.m4s",   long_name};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        REPLY(reply) = worker_put(&scene.worker, "360p", names[i], BOX, BOX_BYTES);
+        cr_assert(reply.status >= 400 && reply.status < 500, "%s -> %ld %s", names[i], reply.status,
+                  reply.body);
+    }
+    const char *const qualities[] = {"361p", "..", "%2e%2e", "master", "360P"};
+    for (size_t i = 0; i < sizeof qualities / sizeof *qualities; i++) {
+        REPLY(reply) = worker_put(&scene.worker, qualities[i], "seg.m4s", BOX, BOX_BYTES);
+        cr_assert(reply.status >= 400 && reply.status < 500, "%s -> %ld %s", qualities[i],
+                  reply.status, reply.body);
+    }
+    cr_assert_eq(files_outside(&scene), before);
+    rig_end(scene.rig);
+}
+
+Test(api, a_segment_must_begin_as_its_kind_does)
+{
+    struct scene scene = scene_claimed();
+    REPLY(box) = worker_put(&scene.worker, "360p", "seg_0001.m4s", "this is not a box", 17);
+    cr_assert_eq(box.status, 422, "%s", box.body);
+    REPLY(text) = worker_put(&scene.worker, "360p", "stream.m3u8", "\xff\xfe#EXTM3U", 9);
+    cr_assert_eq(text.status, 422, "%s", text.body);
+    REPLY(stream) = worker_put(&scene.worker, "360p", "360p_0001.ts", "not 0x47", 8);
+    cr_assert_eq(stream.status, 422, "%s", stream.body);
+    rig_end(scene.rig);
+}
+
+/* ---- archives ---- */
+
+static struct reply put_tar(const struct scene *scene, const char *where, const char *shell)
+{
+    TEXT(tar) = rig_path(scene->rig, "trick.tar.gz");
+    TEXT(script) = must_printf("set -e; rm -rf '%s/w'; mkdir '%s/w'; cd '%s/w'; out='%s'; %s",
+                               scene->rig->dir, scene->rig->dir, scene->rig->dir, tar, shell);
+    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, WAITS_MS);
+    cr_assert_eq(run.status, 0, "%s", run.err);
+    TEXT(clean) = must_printf("rm -rf '%s/w'", scene->rig->dir);
+    RUN(cleaned) = run_program((const char *[]){"sh", "-c", clean, NULL}, NULL, WAITS_MS);
+    TEXT(url) = must_printf("http://127.0.0.1:%d/api/worker/upload/%lld/%s", scene->rig->port,
+                            (long long)scene->worker.video, where);
+    TEXT(key) = must_printf("X-Worker-API-Key: %s", scene->worker.key);
+    return call_make(&(struct call){.url = url, .part_file = tar, .headers = {key}});
+}
+
+Test(api, archives_full_of_tricks_are_refused)
+{
+    struct scene scene = scene_claimed();
+    int before = files_outside(&scene);
+    const char *const tricks[] = {
+        "mkdir 360p; echo x >360p/init.mp4; tar -czf $out --transform 's|360p/init|../evil|' "
+        "360p/init.mp4",
+        "mkdir 360p; echo x >360p/a.m4s; tar -Pczf $out --transform 's|^360p|/tmp|' 360p/a.m4s",
+        "mkdir 360p; ln -s /etc/passwd 360p/init.mp4; tar -czf $out 360p",
+        "mkdir 360p; echo x >360p/a.m4s; ln 360p/a.m4s 360p/b.m4s; ln -s .. 360p/up; tar -czf $out "
+        "360p",
+        "mkdir 480p; echo x >480p/init.mp4; tar -czf $out 480p",
+        "mkdir 360p; echo x >360p/evil.sh; tar -czf $out 360p",
+        "mkdir 360p; mkfifo 360p/init.mp4; tar -czf $out 360p",
+        "echo this is no archive >$out",
+        ": >$out",
+    };
+    for (size_t i = 0; i < sizeof tricks / sizeof *tricks; i++) {
+        REPLY(reply) = put_tar(&scene, "quality/360p", tricks[i]);
+        cr_assert(reply.status >= 400 && reply.status < 500, "%s -> %ld %s", tricks[i],
+                  reply.status, reply.body);
+    }
+    REPLY(other) = put_tar(&scene, "finalize", "echo x >evil.m3u8; tar -czf $out evil.m3u8");
+    cr_assert(other.status >= 400 && other.status < 500, "%ld %s", other.status, other.body);
+    cr_assert(access("/tmp/a.m4s", F_OK) != 0);
+    cr_assert_eq(files_outside(&scene), before);
+    rig_end(scene.rig);
+}
+
+Test(api, what_arrives_as_archive_is_what_arrives_as_segments)
+{
+    struct scene scene = scene_claimed();
+    worker_put_tars(&scene.worker);
+    TEXT(script) = must_printf("diff -r '%s/360p' '%s/videos/film/360p'", media_tree(),
+                               scene.rig->dir);
+    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, WAITS_MS);
+    cr_assert_eq(run.status, 0, "%s", run.out);
+    char token[128];
+    worker_token(&scene.worker, token);
+    REPLY(reply) = worker_complete(&scene.worker, token);
+    reply_is(&reply, 200, NULL);
+    look_job_completed_once(scene.rig, scene.worker.job);
+    rig_end(scene.rig);
+}
+
+/* ---- verify-complete ---- */
+
+Test(api, verify_complete_looks_at_the_files)
+{
+    struct scene scene = scene_claimed();
+    REPLY(before) = about_job(&scene, "verify-complete", NULL);
+    reply_is(&before, 200, NULL);
+    cr_assert(!reply_bool(&before, "job_completed") && !reply_bool(&before, "all_files_present"));
+    worker_put_tree(&scene.worker);
+    char token[128];
+    worker_token(&scene.worker, token);
+    REPLY(completed) = worker_complete(&scene.worker, token);
+    reply_is(&completed, 200, NULL);
+    REPLY(after) = about_job(&scene, "verify-complete", NULL);
+    cr_assert(reply_bool(&after, "job_completed") && reply_bool(&after, "all_files_present"), "%s",
+              after.body);
+    cr_assert_str_eq(reply_text(&after, "video_status"), "ready");
+    TEXT(thumbnail) = rig_path(scene.rig, "videos/film/thumbnail.jpg");
+    cr_assert(unlink(thumbnail) == 0);
+    REPLY(less) = about_job(&scene, "verify-complete", NULL);
+    cr_assert(reply_bool(&less, "job_completed") && !reply_bool(&less, "all_files_present"), "%s",
+              less.body);
+    cr_assert(strstr(less.body, "thumbnail.jpg"), "%s", less.body);
+    rig_end(scene.rig);
+}
+
+/* ---- a second transcode ---- */
+
+Test(api, a_re_transcode_starts_clean_and_is_not_acknowledged_by_the_first)
+{
+    struct scene scene = scene_claimed();
+    worker_put_tree(&scene.worker);
+    char token[128], second_token[128];
+    worker_token(&scene.worker, token);
+    REPLY(first) = worker_complete(&scene.worker, token);
+    reply_is(&first, 200, NULL);
+    look_change(scene.rig, "UPDATE transcoding_jobs SET completed_at=NULL, "
+                           "retranscode_metadata='{\"retranscode_all\": true, "
+                           "\"qualities_to_delete\": [\"360p\"]}'");
+    struct worker old = scene.worker;
+    REPLY(replay) = worker_complete(&old, token);
+    cr_assert(replay.status == 409 || replay.status == 422, "%ld %s", replay.status, replay.body);
+    cr_assert(worker_claim(&scene.worker));
+    TEXT(playlist) = rig_path(scene.rig, "videos/film/360p/stream.m3u8");
+    cr_assert(access(playlist, F_OK) != 0, "the files of the first transcode are still there");
+    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM video_qualities"), 0);
+    worker_put_tree(&scene.worker);
+    worker_token(&scene.worker, second_token);
+    REPLY(second) = worker_complete(&scene.worker, second_token);
+    reply_is(&second, 200, NULL);
+    cr_assert(!reply_bool(&second, "replayed"));
+    look_tree(scene.rig, scene.worker.job);
+    rig_end(scene.rig);
+}
+
+/* ---- what every answer has ---- */
+
+Test(api, every_answer_carries_a_request_id)
+{
+    struct scene scene = scene_idle();
+    char id[100];
+    REPLY(echoed) = worker_call(&scene.worker, "/api/worker/claim", "", "X-Request-ID: abc-123");
+    reply_header(&echoed, "X-Request-ID", id, sizeof id);
+    cr_assert_str_eq(id, "abc-123");
+    REPLY(made) = worker_call(&scene.worker, "/api/nothing/here", NULL, NULL);
+    reply_is(&made, 404, "not_found");
+    reply_header(&made, "X-Request-ID", id, sizeof id);
+    cr_assert_eq(strlen(id), 36, "%s", id);
+    char type[64];
+    reply_header(&made, "Content-Type", type, sizeof type);
+    cr_assert(strncmp(type, "application/problem+json", 24) == 0, "%s", type);
+    rig_end(scene.rig);
+}
+
+Test(api, health_and_metrics_need_no_key)
+{
+    struct scene scene = scene_idle();
+    scene.worker.key[0] = '\0';
+    REPLY(health) = worker_call(&scene.worker, "/api/health", NULL, NULL);
+    reply_is(&health, 200, NULL);
+    cr_assert(health.json, "%s", health.body);
+    REPLY(metrics) = worker_call(&scene.worker, "/metrics", NULL, NULL);
+    reply_is(&metrics, 200, NULL);
+    cr_assert(strstr(metrics.body, "# TYPE "), "%.200s", metrics.body);
+    rig_end(scene.rig);
+}
+
+Test(api, endless_headers_end)
+{
+    struct scene scene = scene_idle();
+    size_t size = 256 * 1024;
+    char *header = must_malloc(size + 1);
+    memset(header, 'x', size);
+    memcpy(header, "X-Long: ", 8);
+    header[size] = '\0';
+    REPLY(reply) = worker_call(&scene.worker, "/api/worker/claim", "", header);
+    free(header);
+    cr_assert(reply.status == 0 || reply.status == 431 || reply.status == 413, "%ld", reply.status);
+    REPLY(fine) = worker_call(&scene.worker, "/api/worker/claim", "", NULL);
+    reply_is(&fine, 200, NULL);
+    rig_end(scene.rig);
+}
