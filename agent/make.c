@@ -1,0 +1,321 @@
+#include "make.h"
+
+#include "check.h"
+#include "command.h"
+#include "fetch.h"
+#include "transcode.h"
+#include "tree.h"
+#include "upload.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/crash.h"
+#include "tailslate/durable.h"
+#include "tailslate/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    THUMBNAIL_LIMIT_MS = 120 * 1000,
+    PERCENT_CHECK = 90,
+    NOMINAL_AUDIO_BPS = 128 * 1000,
+    ORIGINAL_UNKNOWN_BPS = 8 * 1000 * 1000,
+};
+
+struct make {
+    struct session *session;
+    struct probe source;
+    struct ladder ladder;
+    struct check check;
+    struct upload upload;
+    struct message_completion said; /* by a command's result.json */
+    int64_t started_ms;
+};
+
+static quality_set existing_of(const struct session *session)
+{
+    const struct message_claim *claim = &session->claim.claim;
+    return claim->existing_known ? claim->existing : 0;
+}
+
+static bool is_command(const struct session *session)
+{
+    return strcmp(session->config->transcode.recipe, "command") == 0;
+}
+
+/* ---- before ---------------------------------------------------------------------------------- */
+
+static int look_at_source(struct make *make, struct error *err)
+{
+    struct session *session = make->session;
+    if (fetch_source(session, err) < 0)
+        return -1;
+    crash_point(CRASH_STEP_SOURCE_FETCHED);
+    session_report(session, WORK_PROBE, 10);
+    if (probe_source(session, FETCH_SOURCE, &make->source, err) < 0)
+        return -1;
+    struct message_progress *progress = &session->progress.progress;
+    progress->duration = make->source.duration_s;
+    progress->source_width = make->source.width;
+    progress->source_height = make->source.height;
+    return 0;
+}
+
+static void plan(struct make *make)
+{
+    struct session *session = make->session;
+    ladder_plan(&make->source, session->config, existing_of(session), &make->ladder);
+    log_info("step.planned", LOG_INT("duration_ms", make->source.duration_s * 1000),
+             LOG_INT("width", make->source.width), LOG_INT("height", make->source.height),
+             LOG_INT("renditions", make->ladder.count),
+             LOG_TEXT("without_original",
+                      make->ladder.without_original ? make->ladder.without_original : ""));
+}
+
+static int prepare_output(struct make *make, struct error *err)
+{
+    int dir = make->session->dir;
+    if (durable_remove_tree(dir, RECORD_OUTPUT, err) < 0 ||
+        durable_mkdir(dir, RECORD_OUTPUT, 0700, err) < 0 ||
+        upload_open(&make->upload, make->session, err) < 0)
+        return -1;
+    for (size_t i = 0; i < make->ladder.count; i++) {
+        const char *name = quality_name(make->ladder.renditions[i].quality);
+        if (!is_command(make->session) && durable_mkdir(make->upload.output, name, 0700, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int take_thumbnail(struct make *make, double at_s, struct error *err)
+{
+    struct argv argv = {0};
+    ladder_thumbnail_argv(&make->source, make->session->config, at_s, FETCH_SOURCE, RECORD_OUTPUT,
+                          &argv);
+    int result = transcode_run_short(make->session, &argv, THUMBNAIL_LIMIT_MS, err);
+    argv_fini(&argv);
+    if (result == 0 && !durable_exists(make->upload.output, LADDER_THUMBNAIL))
+        return error_set(err, ERROR_TEMPORARY, 0, "there is no picture at %.1f s", at_s);
+    return result;
+}
+
+/* A film without its picture is better than no film. */
+static int thumbnail(struct make *make, struct error *err)
+{
+    if (durable_exists(make->upload.output, LADDER_THUMBNAIL))
+        return 0;
+    session_report(make->session, WORK_THUMBNAIL, 10);
+    if (take_thumbnail(make, make->source.duration_s / 10, err) == 0 ||
+        take_thumbnail(make, 0, err) == 0)
+        return 0;
+    if (err->code == ECANCELED || err->code == ENOSPC)
+        return -1;
+    log_warning("step.thumbnail_missing", LOG_TEXT("detail", err->message));
+    return 0;
+}
+
+/* ---- the transcoder -------------------------------------------------------------------------- */
+
+static int run_ladder(struct make *make, struct error *err)
+{
+    struct argv argv = {0};
+    if (make->ladder.count == 0)
+        return 0;
+    ladder_argv(&make->ladder, &make->source, make->session->config, FETCH_SOURCE, RECORD_OUTPUT,
+                &argv);
+    struct transcode_job job = {
+        .kind = TRANSCODE_LADDER,
+        .argv = &argv,
+        .duration_s = make->source.duration_s,
+        .made = make->ladder.made,
+    };
+    int result = transcode_run(make->session, &make->upload, &job, err);
+    argv_fini(&argv);
+    return result;
+}
+
+static int run_command(struct make *make, struct error *err)
+{
+    struct command command;
+    if (command_prepare(make->session, &make->source, &command, err) < 0)
+        return -1;
+    struct transcode_job job = {
+        .kind = TRANSCODE_COMMAND,
+        .argv = &command.argv,
+        .environment = command.environment.items,
+        .duration_s = make->source.duration_s,
+    };
+    int result = transcode_run(make->session, &make->upload, &job, err);
+    command_fini(&command);
+    if (result < 0)
+        return -1;
+    return command_discover(make->session, make->upload.output, &make->ladder, &make->said, err);
+}
+
+static int run(struct make *make, struct error *err)
+{
+    make->started_ms = mono_ms();
+    session_report(make->session, WORK_TRANSCODE, 10);
+    return is_command(make->session) ? run_command(make, err) : run_ladder(make, err);
+}
+
+/* ---- the check and what follows from it ------------------------------------------------------ */
+
+static int check(struct make *make, struct error *err)
+{
+    struct session *session = make->session;
+    session_report(session, WORK_MASTER_PLAYLIST, PERCENT_CHECK);
+    if (check_output(session, make->upload.output, &make->source, &make->ladder, &make->check,
+                     err) == 0)
+        return 0;
+    if (err->code == ECANCELED)
+        return -1;
+    if (transcode_log_says_full(session->dir))
+        return error_set(err, ERROR_TEMPORARY, ENOSPC, "no space left on this node's disk");
+    /* Once it may have been an accident; twice it is this film. */
+    if (session->claim.claim.attempt_number > 1)
+        err->class = ERROR_PERMANENT;
+    return -1;
+}
+
+static struct manifest_rendition measured(const struct check_rendition *rendition)
+{
+    struct manifest_rendition described = {
+        .quality = rendition->plan.quality,
+        .width = rendition->plan.width,
+        .height = rendition->plan.height,
+        .peak_bps = rendition->peak_bps,
+        .average_bps = rendition->average_bps,
+        .frame_rate = rendition->frame_rate,
+        .start_us = rendition->start_us,
+        .segments = &rendition->playlist,
+    };
+    memcpy(described.codecs, rendition->codecs.text, sizeof described.codecs);
+    return described;
+}
+
+/* On the server already: what it would be, had the ladder made it. */
+static struct manifest_rendition nominal(const struct make *make, enum quality quality)
+{
+    struct ladder_rendition plan;
+    ladder_describe(&make->source, quality, &plan);
+    int64_t bps = plan.bitrate_kbit > 0 ? plan.bitrate_kbit * 1000 : ORIGINAL_UNKNOWN_BPS;
+    return (struct manifest_rendition){
+        .quality = quality,
+        .width = plan.width,
+        .height = plan.height,
+        .peak_bps = bps * 3 / 2 + NOMINAL_AUDIO_BPS,
+        .average_bps = bps + NOMINAL_AUDIO_BPS,
+    };
+}
+
+static size_t describe_all(const struct make *make, struct manifest_rendition all[QUALITY_COUNT])
+{
+    size_t count = 0;
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+        const struct check_rendition *made = NULL;
+        for (size_t i = 0; i < make->check.count; i++)
+            if (make->check.renditions[i].plan.quality == quality)
+                made = &make->check.renditions[i];
+        if (made)
+            all[count++] = measured(made);
+        else if (existing_of(make->session) & 1u << quality)
+            all[count++] = nominal(make, quality);
+    }
+    return count;
+}
+
+static int write_unless_there(int output, const char *name, const char *text, struct error *err)
+{
+    if (!text || durable_exists(output, name))
+        return 0;
+    return durable_write(output, name, text, strlen(text), err);
+}
+
+/* A command's own manifests stand. */
+static int write_manifests(struct make *make, struct error *err)
+{
+    struct manifest_rendition all[QUALITY_COUNT];
+    if (make->check.count == 0)
+        return 0; /* nothing new: the server's manifests are right as they are */
+    size_t count = describe_all(make, all);
+    TEXT(master) = manifest_master(all, count);
+    TEXT(mpd) = manifest_mpd(all, count);
+    if (write_unless_there(make->upload.output, "master.m3u8", master, err) < 0)
+        return -1;
+    return write_unless_there(make->upload.output, "manifest.mpd", mpd, err);
+}
+
+/* ---- the outcome ----------------------------------------------------------------------------- */
+
+static void describe_outcome(const struct make *make, struct record_outcome *outcome)
+{
+    struct message_completion *completion = &outcome->completion;
+    *outcome = (struct record_outcome){.transcode_ms = mono_ms() - make->started_ms};
+    completion->duration = make->source.duration_s;
+    completion->source_width = make->source.width;
+    completion->source_height = make->source.height;
+    completion->format = FORMAT_CMAF;
+    for (size_t i = 0; i < make->check.count; i++) {
+        const struct check_rendition *rendition = &make->check.renditions[i];
+        completion->renditions[completion->rendition_count++] = (struct message_rendition){
+            .quality = rendition->plan.quality,
+            .width = rendition->plan.width,
+            .height = rendition->plan.height,
+            .bitrate_kbit = rendition->plan.bitrate_kbit,
+        };
+        if (completion->codec == CODEC_ABSENT)
+            completion->codec = rendition->codecs.video;
+    }
+    if (make->said.codec != CODEC_ABSENT)
+        completion->codec = make->said.codec;
+}
+
+static int commit(struct make *make, struct error *err)
+{
+    struct record_outcome outcome;
+    describe_outcome(make, &outcome);
+    /* Before the outcome says that they are there, they are: a cut must not leave empty files. */
+    if (tree_sync(make->upload.output, err) < 0 ||
+        record_commit_outcome(make->session->dir, &outcome, err) < 0)
+        return -1;
+    make->session->transcoded = true;
+    crash_point(CRASH_STEP_OUTCOME_RECORDED);
+    log_info("step.outcome", LOG_INT("renditions", outcome.completion.rendition_count),
+             LOG_INT("transcode_ms", outcome.transcode_ms));
+    struct error ignored;
+    if (fetch_forget(make->session->dir, &ignored) < 0)
+        log_warning("step.source_left", LOG_TEXT("detail", ignored.message));
+    return 0;
+}
+
+static int make_checked(struct make *make, struct error *err)
+{
+    bool first = !is_command(make->session);
+    /* A command may make its own picture: then ours is not wanted. */
+    if (first && thumbnail(make, err) < 0)
+        return -1;
+    if (run(make, err) < 0 || check(make, err) < 0)
+        return -1;
+    if (!first && thumbnail(make, err) < 0)
+        return -1;
+    int result = write_manifests(make, err) < 0 ? -1 : commit(make, err);
+    check_fini(&make->check);
+    return result;
+}
+
+int make_outcome(struct session *session, struct error *err)
+{
+    struct make make = {.session = session};
+    if (look_at_source(&make, err) < 0)
+        return -1;
+    plan(&make);
+    make.upload.output = make.upload.inotify = make.upload.fd = -1;
+    int result = prepare_output(&make, err) < 0 ? -1 : make_checked(&make, err);
+    upload_close(&make.upload);
+    return result;
+}

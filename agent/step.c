@@ -1,0 +1,241 @@
+#include "step.h"
+
+#include "fetch.h"
+#include "make.h"
+#include "record.h"
+#include "session.h"
+#include "transcode.h"
+#include "upload.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/crash.h"
+#include "tailslate/durable.h"
+#include "tailslate/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum { PERCENT_UPLOAD = 92, PERCENT_FINALIZE = 99 };
+
+/* ---- the ends of a job ----------------------------------------------------------------------- */
+
+static int mark_lost(struct session *session, struct error *err)
+{
+    if (record_mark_lost(session->dir, session->lost, session->lost_detail, err) < 0)
+        return error_wrap(err, "the loss of the claim");
+    log_warning("step.claim_lost", LOG_TEXT("code", problem_code(session->lost)),
+                LOG_TEXT("detail", session->lost_detail));
+    return 0;
+}
+
+/* What a failed job leaves is worth nothing, and on a full disk its place is needed to say so. */
+static void free_the_disk(const struct session *session)
+{
+    struct error ignored;
+    (void)durable_remove_tree(session->dir, RECORD_OUTPUT, &ignored);
+    (void)fetch_forget(session->dir, &ignored);
+}
+
+static int fail(struct session *session, const struct error *why, struct error *err)
+{
+    struct message_failure failure = {.retry = why->class == ERROR_TEMPORARY};
+    snprintf(failure.reason, sizeof failure.reason, "%s", why->message);
+    crash_point(CRASH_STEP_FAILURE_FOUND);
+    free_the_disk(session);
+    if (record_seal_failure(session->dir, &failure, err) < 0)
+        return error_wrap(err, "the failure \"%.200s\"", why->message);
+    crash_point(CRASH_STEP_FAILURE_SEALED);
+    log_error("step.failed", LOG_TEXT("reason", failure.reason),
+              LOG_TEXT("retry", failure.retry ? "yes" : "no"));
+    return 0;
+}
+
+/* A bug is not the film's fault: the record stays as it is and the agent sees the exit status. */
+static int give_up(struct session *session, const struct error *why, struct error *err)
+{
+    if (session->lost != PROBLEM_NONE)
+        return mark_lost(session, err);
+    if (why->class == ERROR_BUG) {
+        *err = *why;
+        return -1;
+    }
+    return fail(session, why, err);
+}
+
+/* ---- the states ------------------------------------------------------------------------------ */
+
+static int do_claimed(struct session *session, struct error *err)
+{
+    struct error why;
+    if (make_outcome(session, &why) == 0)
+        return 0;
+    /* Past this point only success may be sent: the next look goes on from the outcome. */
+    return session->transcoded ? 0 : give_up(session, &why, err);
+}
+
+static int upload_all(struct session *session, struct upload *upload, quality_set wanted,
+                      struct error *err)
+{
+    session_report(session, WORK_UPLOAD, PERCENT_UPLOAD);
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+        if ((wanted & 1u << quality) && upload_finish(upload, quality, err) < 0)
+            return -1;
+    session_report(session, WORK_FINALIZE, PERCENT_FINALIZE);
+    return upload_finalize(upload, err);
+}
+
+/* The outputs are gone from this disk: no later life will find them either. The claim is given
+ * up, so that the job is not held for ever. */
+static int outputs_gone(struct session *session, const struct error *why, struct error *err)
+{
+    session->lost = PROBLEM_OUTPUT_MISSING;
+    snprintf(session->lost_detail, sizeof session->lost_detail, "%.250s", why->message);
+    log_error("step.output_gone", LOG_TEXT("detail", why->message));
+    return mark_lost(session, err);
+}
+
+static int upload_failed(struct session *session, const struct error *why, struct error *err)
+{
+    if (session->lost != PROBLEM_NONE)
+        return mark_lost(session, err);
+    if (why->code == ENOENT)
+        return outputs_gone(session, why, err);
+    *err = *why;
+    return -1;
+}
+
+static int do_transcoded(struct session *session, struct error *err)
+{
+    struct record_outcome outcome;
+    struct upload upload;
+    struct error why;
+    if (record_read_outcome(session->dir, &outcome, err) < 0)
+        return -1;
+    quality_set made = message_completion_qualities(&outcome.completion);
+    int result = upload_open(&upload, session, &why);
+    if (result == 0)
+        result = upload_all(session, &upload, made, &why);
+    upload_close(&upload);
+    if (result < 0)
+        return upload_failed(session, &why, err);
+    crash_point(CRASH_STEP_UPLOADED);
+    if (record_seal_completion(session->dir, err) < 0)
+        return error_wrap(err, "the completion");
+    crash_point(CRASH_STEP_SEALED);
+    log_info("step.sealed", LOG_INT("renditions", outcome.completion.rendition_count));
+    return 0;
+}
+
+/* Nothing named: everything. */
+static int read_wanted(const struct session *session, quality_set *wanted, struct error *err)
+{
+    struct record_outcome outcome;
+    if (record_read_missing(session->dir, wanted, err) < 0 ||
+        record_read_outcome(session->dir, &outcome, err) < 0)
+        return -1;
+    quality_set made = message_completion_qualities(&outcome.completion);
+    *wanted = *wanted & made ? *wanted & made : made;
+    return 0;
+}
+
+static int upload_again(struct session *session, struct upload *upload, quality_set wanted,
+                        struct error *err)
+{
+    if (upload_open(upload, session, err) < 0)
+        return -1;
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+        if ((wanted & 1u << quality) && upload_forget(upload, quality, err) < 0)
+            return -1;
+    return upload_all(session, upload, wanted, err);
+}
+
+static int do_reopened(struct session *session, struct error *err)
+{
+    quality_set wanted;
+    struct upload upload;
+    struct error why;
+    if (read_wanted(session, &wanted, err) < 0)
+        return -1;
+    int result = upload_again(session, &upload, wanted, &why);
+    upload_close(&upload);
+    if (result < 0)
+        return upload_failed(session, &why, err);
+    if (record_clear_missing(session->dir, err) < 0)
+        return -1;
+    log_info("step.uploaded_again");
+    return 0;
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+static int run_states(struct session *session, struct error *err)
+{
+    for (;;) {
+        enum job_state state;
+        if (record_state(session->dir, &state, err) < 0)
+            return -1;
+        session->transcoded = state == JOB_TRANSCODED || state == JOB_REOPENED;
+        int result;
+        if (state == JOB_CLAIMED)
+            result = do_claimed(session, err);
+        else if (state == JOB_TRANSCODED)
+            result = do_transcoded(session, err);
+        else if (state == JOB_REOPENED)
+            result = do_reopened(session, err);
+        else
+            return 0;
+        if (result < 0)
+            return -1;
+    }
+}
+
+static int run_locked(const struct config *config, int dir, struct error *err)
+{
+    struct session session;
+    crash_point(CRASH_STEP_LOCKED);
+    if (record_write_identity(dir, "step", getpid(), err) < 0)
+        return error_wrap(err, "the step's identity");
+    int result = session_open(&session, config, dir, err);
+    if (result == 0) {
+        struct log_field fields[] = {LOG_INT("job", session.claim.claim.job_id),
+                                     LOG_TEXT("token", session.claim.token),
+                                     {0}};
+        log_always(fields);
+        transcode_kill_leftovers(dir);
+        result = run_states(&session, err);
+        log_always(NULL);
+    }
+    session_close(&session);
+    return result;
+}
+
+/* Written to what has hung up: an error of that call, not of this process. */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    must(sigaction(SIGPIPE, &ignore, NULL) == 0);
+}
+
+static int run(const struct config *config, const char *record_path, struct error *err)
+{
+    FD(dir) = open(record_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0)
+        return error_errno(err, "%s", record_path);
+    FD(lock) = record_lock(dir, err);
+    if (lock < 0)
+        return error_wrap(err, "%s", record_path);
+    return run_locked(config, dir, err);
+}
+
+int step_main(const struct config *config, const char *record_path)
+{
+    struct error err;
+    ignore_broken_pipes();
+    if (run(config, record_path, &err) == 0)
+        return EX_OK;
+    log_error("step.stopped", LOG_TEXT("record", record_path), LOG_TEXT("detail", err.message));
+    return error_exit_status(&err);
+}

@@ -1,0 +1,283 @@
+#include "transcode.h"
+
+#include "ladder.h"
+#include "progress.h"
+#include "tree.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/crash.h"
+#include "tailslate/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    PERCENT_FROM = 10, /* of the job's whole: before it the download, after it the upload */
+    PERCENT_TO = 90,
+    FULL_LOOK_BYTES = 16 * 1024,
+    CHILDS_ENVIRONMENT_MAX = 32,
+};
+
+struct run {
+    struct session *session;
+    struct upload *upload;
+    const struct transcode_job *job;
+    struct child child;
+    int log_fd, progress_fd;
+    struct progress progress;
+    struct tree_size tree;
+    int64_t started_ms, moved_ms, looked_ms;
+};
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+/* The directory itself is the mark: its number is nobody else's while it is there. */
+static void make_mark(int dir, char mark[TRANSCODE_MARK_BYTES])
+{
+    struct stat status = {0};
+    fstat(dir, &status);
+    snprintf(mark, TRANSCODE_MARK_BYTES, "TAILSLATE_RECORD=%llx:%llx",
+             (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
+}
+
+void transcode_kill_leftovers(int dir)
+{
+    struct process_identity identity;
+    struct error ignored;
+    if (record_read_identity(dir, "transcoder", &identity, &ignored) == 0)
+        process_identity_kill_group(&identity);
+    char mark[TRANSCODE_MARK_BYTES];
+    make_mark(dir, mark);
+    int killed = child_kill_marked(mark);
+    if (killed > 0)
+        log_warning("step.leftovers_killed", LOG_INT("processes", killed));
+}
+
+static int open_log(int dir, struct error *err)
+{
+    int fd = openat(dir, RECORD_LOG, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? error_errno(err, "%s", RECORD_LOG) : fd;
+}
+
+static int spawn(const struct session *session, const struct argv *argv, char *const *environment,
+                 int log_fd, struct child *child, struct error *err)
+{
+    char mark[TRANSCODE_MARK_BYTES];
+    char *added[CHILDS_ENVIRONMENT_MAX + 2] = {mark};
+    make_mark(session->dir, mark);
+    for (size_t i = 0; environment && environment[i]; i++) {
+        must(i < CHILDS_ENVIRONMENT_MAX);
+        added[i + 1] = environment[i];
+    }
+    struct child_options options = {
+        .argv = argv->items,
+        .environment = added,
+        .directory = session->dir,
+        .out_fd = log_fd,
+        .err_fd = log_fd,
+        .nice = (int)session->config->transcode.nice,
+    };
+    return child_spawn(&options, child, err);
+}
+
+static int start(struct run *run, struct error *err)
+{
+    struct session *session = run->session;
+    /* A former life's last figure is not ours. */
+    unlinkat(session->dir, LADDER_PROGRESS_FILE, 0);
+    if (spawn(session, run->job->argv, run->job->environment, run->log_fd, &run->child, err) < 0) {
+        err->class = ERROR_TEMPORARY; /* another node may have the program */
+        return -1;
+    }
+    if (record_write_identity(session->dir, "transcoder", run->child.pid, err) < 0) {
+        child_stop(&run->child);
+        return error_wrap(err, "the transcoder's identity");
+    }
+    crash_point(CRASH_STEP_TRANSCODER_STARTED);
+    run->started_ms = run->moved_ms = mono_ms();
+    log_info("step.transcoder_started", LOG_INT("pid", run->child.pid),
+             LOG_TEXT("program", run->job->argv->items[0]));
+    return 0;
+}
+
+/* ---- watching -------------------------------------------------------------------------------- */
+
+static void report(struct run *run)
+{
+    struct session *session = run->session;
+    double done = run->job->duration_s > 0 ? run->progress.out_time_s / run->job->duration_s : 0;
+    done = done < 0 ? 0 : done > 1 ? 1 : done;
+    int64_t percent = PERCENT_FROM + (int64_t)(done * (PERCENT_TO - PERCENT_FROM));
+    session->progress.speed = run->progress.speed;
+    if (run->progress.speed > 0)
+        session->progress.eta_seconds = (int64_t)((1 - done) * run->job->duration_s /
+                                                  run->progress.speed);
+    session_report(session, WORK_TRANSCODE, percent);
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+        if (run->job->made & 1u << quality)
+            session_report_quality(session, quality, QUALITY_STATUS_IN_PROGRESS,
+                                   (int64_t)(done * 100),
+                                   (int64_t)run->upload->renditions[quality].uploaded);
+}
+
+static bool has_ladder_moved(struct run *run)
+{
+    struct progress before = run->progress;
+    if (run->progress_fd < 0)
+        run->progress_fd = openat(run->session->dir, LADDER_PROGRESS_FILE,
+                                  O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    progress_read(run->progress_fd, &run->progress);
+    return run->progress.out_time_s > before.out_time_s || run->progress.frame > before.frame;
+}
+
+static bool has_command_moved(struct run *run, int64_t now)
+{
+    if (now < run->looked_ms + TRANSCODE_TREE_LOOK_MS)
+        return false;
+    run->looked_ms = now;
+    struct stat log = {0};
+    struct tree_size size = {0};
+    tree_measure(run->upload->output, &size);
+    fstat(run->log_fd, &log);
+    size.bytes += log.st_size;
+    bool moved = memcmp(&size, &run->tree, sizeof size) != 0;
+    run->tree = size;
+    return moved;
+}
+
+/* false: it has stalled. */
+static bool watch_progress(struct run *run)
+{
+    int64_t now = mono_ms();
+    bool moved = false;
+    switch (run->job->kind) {
+    case TRANSCODE_LADDER:
+        moved = has_ladder_moved(run);
+        break;
+    case TRANSCODE_COMMAND:
+        moved = has_command_moved(run, now);
+        break;
+    }
+    if (moved) {
+        run->moved_ms = now;
+        report(run);
+    }
+    double limit_s = run->session->config->transcode.stall_seconds;
+    return (double)(now - run->moved_ms) < limit_s * 1000;
+}
+
+static void bound_log(const struct run *run)
+{
+    struct stat status;
+    /* O_APPEND: the transcoder goes on at the new end. */
+    if (fstat(run->log_fd, &status) == 0 && status.st_size > TRANSCODE_LOG_MAX_BYTES &&
+        ftruncate(run->log_fd, 0) == 0)
+        log_warning("step.log_cut", LOG_INT("bytes", status.st_size));
+}
+
+static void wait_a_moment(struct run *run)
+{
+    struct http_wait_fd watch[] = {
+        {.fd = run->child.pidfd, .events = POLLIN},
+        {.fd = run->upload->inotify, .events = POLLIN},
+    };
+    session_wait(run->session, watch, 2, TRANSCODE_LOOK_MS);
+    upload_collect(run->upload);
+    upload_tick(run->upload);
+    bound_log(run);
+}
+
+static int supervise(struct run *run, struct child_exit *how, struct error *err)
+{
+    while (!child_wait(&run->child, 0, how)) {
+        if (run->session->lost != PROBLEM_NONE) {
+            child_stop(&run->child);
+            return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+        }
+        if (!watch_progress(run)) {
+            child_stop(&run->child);
+            return error_set(err, ERROR_TEMPORARY, ETIMEDOUT,
+                             "the transcoder made no progress for %g s",
+                             run->session->config->transcode.stall_seconds);
+        }
+        wait_a_moment(run);
+    }
+    return 0;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+bool transcode_log_says_full(int dir)
+{
+    char tail[FULL_LOOK_BYTES + 1];
+    struct stat status;
+    FD(fd) = openat(dir, RECORD_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return false;
+    off_t from = status.st_size > FULL_LOOK_BYTES ? status.st_size - FULL_LOOK_BYTES : 0;
+    ssize_t size = pread(fd, tail, FULL_LOOK_BYTES, from);
+    tail[size > 0 ? size : 0] = '\0';
+    return strstr(tail, strerror(ENOSPC)) || strstr(tail, strerror(EDQUOT));
+}
+
+static int explain(const struct session *session, int log_fd, const char *program,
+                   struct child_exit how, struct error *err)
+{
+    char end[64], line[CHILD_LAST_LINE_BYTES];
+    if (!how.signalled && how.number == 0)
+        return 0;
+    if (transcode_log_says_full(session->dir))
+        return error_set(err, ERROR_TEMPORARY, ENOSPC, "no space left on this node's disk");
+    child_describe(how, end, sizeof end);
+    child_last_line(log_fd, line);
+    const char *name = strrchr(program, '/');
+    return error_set(err, ERROR_TEMPORARY, 0, "%s ended with %s%s%s", name ? name + 1 : program,
+                     end, line[0] ? ": " : "", line);
+}
+
+int transcode_run(struct session *session, struct upload *upload, const struct transcode_job *job,
+                  struct error *err)
+{
+    struct run run = {.session = session, .upload = upload, .job = job, .child = CHILD_INIT};
+    FD(log_fd) = open_log(session->dir, err);
+    if (log_fd < 0 || upload_watch(upload, err) < 0)
+        return -1;
+    run.log_fd = log_fd;
+    run.progress_fd = -1;
+    struct child_exit how;
+    int result = start(&run, err);
+    if (result == 0)
+        result = supervise(&run, &how, err);
+    cleanup_fd(&run.progress_fd);
+    if (result < 0)
+        return -1;
+    crash_point(CRASH_STEP_TRANSCODER_EXITED);
+    log_info("step.transcoder_ended", LOG_INT("after_ms", mono_ms() - run.started_ms),
+             LOG_INT("signal", how.signalled ? how.number : 0),
+             LOG_INT("status", how.signalled ? 0 : how.number));
+    upload_collect(upload);
+    return explain(session, log_fd, job->argv->items[0], how, err);
+}
+
+int transcode_run_short(struct session *session, const struct argv *argv, int64_t limit_ms,
+                        struct error *err)
+{
+    FD(log_fd) = open_log(session->dir, err);
+    if (log_fd < 0)
+        return -1;
+    struct child_options options = {
+        .argv = argv->items,
+        .directory = session->dir,
+        .out_fd = log_fd,
+        .err_fd = log_fd,
+        .nice = (int)session->config->transcode.nice,
+    };
+    struct child_exit how;
+    if (session_run_child(session, &options, limit_ms, &how, err) < 0)
+        return -1;
+    return explain(session, log_fd, argv->items[0], how, err);
+}
