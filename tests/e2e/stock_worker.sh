@@ -61,7 +61,7 @@ tar -C "$work/out" -czf "$work/finish.tar.gz" master.m3u8 manifest.mpd thumbnail
 call "$work/finish" -F "file=@$work/finish.tar.gz" "$server/api/worker/upload/$video/finalize"
 
 # The outer loop of a stock worker mints a token a time; here all three are sent, come what may.
-for attempt in 1 2 3; do
+for _ in 1 2 3; do
     token=",\"completion_token\":\"$job-$(cat /proc/sys/kernel/random/uuid)\""
     [ "$tokens" != --no-token ] || token=
     post "$work/complete" "/api/worker/$job/complete" "{\"qualities\":[{\"name\":\"360p\",\"width\":640,\"height\":360,\"bitrate\":600},{\"name\":\"original\",\"width\":640,\"height\":360,\"bitrate\":0}],\"duration\":3.0,\"source_width\":640,\"source_height\":360,\"streaming_format\":\"cmaf\",\"streaming_codec\":\"h264\"$token}"

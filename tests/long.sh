@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# What takes longer than packaging/check.sh may: minutes of outage, a thousand jobs, a real film.
+#
+#   tests/long.sh [TEST...]      all of them without arguments; --list names them
+#
+# Works on a release build (build/release; built if need be). SOAK_JOBS (1000) and FILM (a file;
+# else 60 s of full HD are made) can be set. Ends with `N passed, N failed`, exit status to match.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-$PWD/build/release}
+# shellcheck source=tests/support/rig.sh
+. tests/support/rig.sh
+
+clip() { # clip FILE SIZE SECONDS
+    [ -f "$1" ] && return
+    mkdir -p "$(dirname "$1")"
+    ffmpeg -nostdin -v error -y -f lavfi -i "testsrc2=size=$2:rate=25:duration=$3" \
+        -f lavfi -i "sine=frequency=440:sample_rate=48000:duration=$3" \
+        -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac "$1.making.mp4"
+    mv "$1.making.mp4" "$1"
+}
+
+completed() { [ "$(rig_sql 'SELECT count(*) FROM completions')" = "$1" ]; }
+spool_is_empty() { [ -z "$(ls -A "$rig/agent/spool")" ]; }
+record_has() { compgen -G "$rig/agent/spool/*/$1" >/dev/null; }
+fail() { echo "    $*" >&2; return 1; }
+
+# The outage of the issue, in real time and with the default backoff (cap 300 s).
+verifier_down_for_three_minutes() {
+    clip build/media/minute.mp4 640x360 20
+    rig_start
+    rig_verifier
+    rig_add build/media/minute.mp4 >/dev/null
+    rig_agent TAILSLATE_TRANSCODE_THREADS=1
+    rig_wait 60 record_has transcoder.log || fail "no transcoder was started"
+    kill -TERM "$verifier_pid"
+    wait "$verifier_pid" || fail "the verifier ended with $?"
+    rig_wait 300 record_has outcome.json || fail "the transcode did not end"
+    sleep 180
+    rig_verifier
+    local up=$SECONDS
+    rig_wait 310 completed 1 || fail "it was not delivered within the cap"
+    echo "    delivered $((SECONDS - up)) s after the start"
+    rig_wait 30 spool_is_empty || fail "the spool is not empty"
+    [ "$(grep -c 'event=job.final' "$rig/agent.log")" = 1 ] || fail "not one job.final"
+}
+
+# Many small jobs, the agent killed every few seconds, the verifier now and then.
+a_thousand_jobs_with_kills() {
+    local jobs=${SOAK_JOBS:-1000} added=0 round=0
+    clip build/media/tiny.mp4 320x180 1
+    rig_start
+    rig_verifier
+    while [ "$added" -lt "$jobs" ]; do
+        rig_add build/media/tiny.mp4 >/dev/null
+        added=$((added + 1))
+    done
+    local settings=(TAILSLATE_NODE_SLOTS=2 TAILSLATE_TRANSCODE_PRESET=ultrafast
+        TAILSLATE_TRANSCODE_ORIGINAL=false TAILSLATE_RETRY_CAP_SECONDS=2
+        TAILSLATE_RETRY_RATE_PER_SECOND=50 TAILSLATE_CLAIM_WAIT_SECONDS=5)
+    rig_agent "${settings[@]}"
+    local started=$SECONDS
+    until completed "$jobs"; do
+        [ $((SECONDS - started)) -lt $((jobs * 5 + 300)) ] ||
+            fail "$(rig_sql 'SELECT count(*) FROM completions') of $jobs after $((SECONDS - started)) s"
+        sleep 7
+        round=$((round + 1))
+        kill -9 "$agent_pid" 2>/dev/null || true
+        wait "$agent_pid" 2>/dev/null || true
+        if [ $((round % 5)) = 0 ]; then
+            kill -9 "$verifier_pid"
+            wait "$verifier_pid" 2>/dev/null || true
+            rig_verifier
+        fi
+        rig_agent "${settings[@]}"
+    done
+    rig_wait 60 spool_is_empty || fail "the spool is not empty"
+    [ "$(rig_sql 'SELECT count(*) FROM (SELECT 1 FROM video_qualities GROUP BY video_id, quality HAVING count(*) > 1)')" = 0 ] ||
+        fail "a rendition is on record twice"
+    [ "$(rig_sql "SELECT count(*) FROM videos WHERE status <> 'ready'")" = 0 ] || fail "not all are ready"
+    echo "    $jobs jobs in $((SECONDS - started)) s, agent killed $round times"
+}
+
+a_full_hd_film_through_the_whole_ladder() {
+    local film=${FILM:-build/media/hd60.mp4}
+    [ -n "${FILM-}" ] || clip "$film" 1920x1080 60
+    rig_start
+    rig_verifier
+    rig_add "$film" >/dev/null
+    local started=$SECONDS
+    rig_agent
+    rig_wait 3600 completed 1 || fail "it was not completed within an hour"
+    echo "    $((SECONDS - started)) s; renditions: $(rig_sql 'SELECT group_concat(quality) FROM video_qualities')"
+    rig_wait 30 spool_is_empty || fail "the spool is not empty"
+    local folder
+    folder=$rig/videos/$(rig_sql 'SELECT slug FROM videos')
+    for playlist in "$folder"/master.m3u8 "$folder"/*/stream.m3u8; do
+        ffmpeg -nostdin -v error -xerror -allowed_extensions ALL -i "$playlist" -f null - ||
+            fail "$playlist does not play"
+    done
+}
+
+# Crashes hit another instruction each time: chance finds what one sweep does not.
+the_crash_sweep_ten_times() {
+    local sweep=build/dev/tests/fault_crash_sweep
+    [ -x "$sweep" ] || { cmake --preset dev >/dev/null && cmake --build --preset dev >/dev/null; }
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        "$sweep" -j1 --short-filename || fail "a sweep failed"
+    done
+}
+
+tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder
+    a_thousand_jobs_with_kills the_crash_sweep_ten_times)
+case ${1-} in
+-h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+--list) printf '%s\n' "${tests[@]}"; exit 0 ;;
+--one) "$2"; exit 0 ;;
+esac
+
+if [ ! -x "$build/agent/tailslate-agent" ]; then
+    cmake --preset release >/dev/null && cmake --build --preset release
+fi
+[ $# -eq 0 ] || tests=("$@")
+passed=0 failed=0
+for name in "${tests[@]}"; do
+    echo "== $name"
+    # A process of its own: what it started ends with it, and the first error ends it.
+    if "$0" --one "$name"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
