@@ -222,6 +222,16 @@ static int refused(int log_fd, struct error *err)
                                : "ffprobe gave no reason");
 }
 
+/* A missing library, a crash, no memory: says nothing about the film. */
+static int cannot_run(int log_fd, struct child_exit how, struct error *err)
+{
+    char end[64], line[CHILD_LAST_LINE_BYTES];
+    child_describe(how, end, sizeof end);
+    child_last_line(log_fd, line);
+    return error_set(err, ERROR_TEMPORARY, 0, "ffprobe ended with %s%s%s", end, line[0] ? ": " : "",
+                     line);
+}
+
 static int run_probe(struct session *session, struct argv *argv, struct probe *probe,
                      struct error *err)
 {
@@ -239,7 +249,9 @@ static int run_probe(struct session *session, struct argv *argv, struct probe *p
     struct child_exit how;
     if (session_run_child(session, &options, PROBE_LIMIT_MS, &how, err) < 0)
         return -1;
-    if (how.signalled || how.number != 0)
+    if (how.signalled || how.number > 1)
+        return cannot_run(log_fd, how, err);
+    if (how.number == 1)
         return refused(log_fd, err);
     TEXT(text) = NULL;
     size_t size;

@@ -42,7 +42,7 @@ static void free_the_disk(const struct session *session)
 static int fail(struct session *session, const struct error *why, struct error *err)
 {
     struct message_failure failure = {.retry = why->class == ERROR_TEMPORARY};
-    snprintf(failure.reason, sizeof failure.reason, "%s", why->message);
+    snprintf(failure.reason, sizeof failure.reason, "%.*s", REASON_BYTES - 1, why->message);
     crash_point(CRASH_STEP_FAILURE_FOUND);
     free_the_disk(session);
     if (record_seal_failure(session->dir, &failure, err) < 0)
