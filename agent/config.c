@@ -79,7 +79,7 @@ static const struct config_key keys[] = {
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 
 static const char sample_header[] =
-    "Tailslate agent: every key with its default. Uncomment what you change.\n"
+    "Tailslate agent: every key with its default. Keep what you change, leave out the rest.\n"
     "Regenerate with: tailslate-agent check --sample > agent.cfg.sample\n"
     "Any key can be overridden by the environment: TAILSLATE_<GROUP>_<KEY>,\n"
     "for example TAILSLATE_NODE_SLOTS=2.";

@@ -49,6 +49,7 @@ struct http_call {
 
     char *text; /* the answer's body so far */
     size_t text_size, text_room;
+    bool has_whole_head; /* the blank line after the headers has come */
     bool is_too_long;
     bool has_failed_here; /* `here` says how */
     struct error here;
@@ -169,6 +170,14 @@ static size_t sink_data(struct http_call *call, const char *data, size_t size)
         return 0;
     }
     return size;
+}
+
+/* libcurl takes a connection that ends in the headers for an answer without a body. */
+static size_t on_header(char *line, size_t one, size_t size, void *ctx)
+{
+    struct http_call *call = ctx;
+    call->has_whole_head = line[0] == '\r' || line[0] == '\n';
+    return one * size;
 }
 
 static size_t on_data(char *data, size_t one, size_t size, void *ctx)
@@ -313,6 +322,8 @@ static void set_transfer(struct http_call *call, const char *path)
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)TRANSFER_BUFFER_BYTES);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "tailslate-agent/" TAILSLATE_VERSION);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->reason);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
@@ -401,6 +412,8 @@ static void read_failure(struct http_call *call, CURLcode code, struct http_answ
     } else if (call->is_too_long) {
         error_set(&answer->error, ERROR_TEMPORARY, EFBIG, "the answer is longer than %d bytes",
                   HTTP_ANSWER_MAX_BYTES);
+    } else if (code == CURLE_OK) {
+        error_set(&answer->error, ERROR_TEMPORARY, 0, "the answer ends in its headers");
     } else {
         error_set(&answer->error, ERROR_TEMPORARY, 0, "%s",
                   call->reason[0] ? call->reason : curl_easy_strerror(code));
@@ -415,7 +428,7 @@ static void finish(struct http_call *call, CURLcode code)
     answer.body_size = call->text_size;
     call->text = NULL;
     memcpy(answer.request_id, call->request_id, sizeof call->request_id);
-    if (code == CURLE_OK)
+    if (code == CURLE_OK && call->has_whole_head)
         read_answer(call, &answer);
     else
         read_failure(call, code, &answer);

@@ -1,0 +1,175 @@
+#include "agent.h"
+#include "doctor.h"
+#include "show.h"
+#include "step.h"
+
+#include "tailslate/log.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 64, WORDS_MAX = 4 };
+
+static const char usage[] =
+    "usage: tailslate-agent [-c FILE] [VERB]\n"
+    "\n"
+    "  run                    work: claim, transcode, deliver (the default)\n"
+    "  check [--sample]       look at configuration, disk, tools, server and key; exit 0, 75 or "
+    "78\n"
+    "                         (--sample: print agent.cfg.sample)\n"
+    "  status [--json] [--watch]\n"
+    "                         what the agent is doing\n"
+    "  spool ls [--json]      the records in the spool\n"
+    "  spool show ID          one record, with what it holds\n"
+    "  version\n"
+    "\n"
+    "  -c, --config FILE      default " AGENT_CONFIG_PATH "\n"
+    "  -h, --help\n"
+    "\n"
+    "Signals to run: TERM, INT stop (running steps go on); USR1 drain; HUP re-read the file.\n";
+
+struct command {
+    const char *config_path;
+    const char *words[WORDS_MAX]; /* verb and what belongs to it */
+    int word_count;
+    bool is_json, is_watch, is_sample, is_help;
+};
+
+static int parse_options(int argc, char **argv, struct command *command)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+        {"json", no_argument, NULL, 'j'},         {"watch", no_argument, NULL, 'w'},
+        {"sample", no_argument, NULL, 's'},       {0},
+    };
+    int option;
+    *command = (struct command){.config_path = AGENT_CONFIG_PATH};
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            command->config_path = optarg;
+            break;
+        case 'h':
+            command->is_help = true;
+            break;
+        case 'j':
+            command->is_json = true;
+            break;
+        case 'w':
+            command->is_watch = true;
+            break;
+        case 's':
+            command->is_sample = true;
+            break;
+        default:
+            return -1;
+        }
+    }
+    for (; optind < argc; optind++) {
+        if (command->word_count == WORDS_MAX)
+            return -1;
+        command->words[command->word_count++] = argv[optind];
+    }
+    return 0;
+}
+
+static bool is(const struct command *command, const char *verb, const char *word, int count)
+{
+    const char *given = command->word_count > 0 ? command->words[0] : "run";
+    if (strcmp(given, verb) != 0 || (command->word_count > 1 ? command->word_count : 1) != count)
+        return false;
+    return !word || (command->word_count > 1 && strcmp(command->words[1], word) == 0);
+}
+
+static int load(const struct command *command, struct config *config)
+{
+    struct error err;
+    if (agent_config_load(command->config_path, config, &err) != 0) {
+        fprintf(stderr, "tailslate-agent: %s\n", err.message);
+        return error_exit_status(&err);
+    }
+    must(log_configure(config->log.level, config->log.format));
+    return 0;
+}
+
+static int refuse(void)
+{
+    fputs(usage, stderr);
+    return EXIT_USAGE;
+}
+
+typedef int verb_run(const struct command *command, struct config *config);
+
+static int do_run(const struct command *command, struct config *config)
+{
+    return agent_run(config, command->config_path);
+}
+
+static int do_step(const struct command *command, struct config *config)
+{
+    return step_main(config, command->words[1]);
+}
+
+static int do_check(const struct command *command, struct config *config)
+{
+    return doctor_run(config, command->config_path);
+}
+
+static int do_status(const struct command *command, struct config *config)
+{
+    if (command->is_watch)
+        return show_watch(config, command->is_json);
+    return show_status(config, command->is_json);
+}
+
+static int do_list(const struct command *command, struct config *config)
+{
+    return show_spool(config, command->is_json);
+}
+
+static int do_show(const struct command *command, struct config *config)
+{
+    return show_record(config, command->words[2]);
+}
+
+static const struct {
+    const char *verb, *word;
+    int count;
+    verb_run *run;
+} verbs[] = {
+    {"run", NULL, 1, do_run},       {"step", NULL, 2, do_step},  {"check", NULL, 1, do_check},
+    {"status", NULL, 1, do_status}, {"spool", "ls", 2, do_list}, {"spool", "show", 3, do_show},
+};
+
+static int dispatch(const struct command *command)
+{
+    static struct config config; /* 16 KB: not on the stack of every verb */
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (!is(command, verbs[i].verb, verbs[i].word, verbs[i].count))
+            continue;
+        int status = load(command, &config);
+        return status ? status : verbs[i].run(command, &config);
+    }
+    return refuse();
+}
+
+int main(int argc, char **argv)
+{
+    struct command command;
+    if (parse_options(argc, argv, &command) != 0)
+        return refuse();
+    if (command.is_help || is(&command, "help", NULL, 1)) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (is(&command, "version", NULL, 1)) {
+        puts("tailslate-agent " TAILSLATE_VERSION);
+        return 0;
+    }
+    if (is(&command, "check", NULL, 1) && command.is_sample) {
+        agent_config_print_sample(stdout);
+        return 0;
+    }
+    return dispatch(&command);
+}

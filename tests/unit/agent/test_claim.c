@@ -1,0 +1,151 @@
+#include "../common/scratch.h"
+#include "claim.h"
+#include "fixture.h"
+#include "heartbeat.h"
+#include "tool.h"
+
+Test(claim, a_server_with_a_long_poll_is_asked_again_at_once)
+{
+    cr_expect_eq(claim_pause_ms(30000, 30000, 10000, 1), 0);
+    cr_expect_eq(claim_pause_ms(30000, 29000, 10000, 1), 0);
+}
+
+Test(claim, a_server_without_one_is_polled_and_not_in_step)
+{
+    int64_t shortest = INT64_MAX, longest = 0;
+    for (uint64_t i = 0; i < 2000; i++) {
+        int64_t pause_ms = claim_pause_ms(30000, 40, 10000, i * UINT64_C(9223372036854775));
+        shortest = pause_ms < shortest ? pause_ms : shortest;
+        longest = pause_ms > longest ? pause_ms : longest;
+    }
+    cr_expect_geq(shortest, 7500);
+    cr_expect_leq(longest, 12500);
+    cr_expect_lt(shortest, 8500, "no jitter: %lld", (long long)shortest);
+    cr_expect_gt(longest, 11500, "no jitter: %lld", (long long)longest);
+}
+
+Test(claim, without_waiting_every_pause_is_the_poll_s)
+{
+    cr_expect_gt(claim_pause_ms(0, 0, 10000, 7), 0);
+    cr_expect_gt(claim_pause_ms(0, 5000, 10000, 7), 0);
+}
+
+struct nodes {
+    struct config config;
+    struct node node;
+};
+
+static struct nodes *nodes_new(struct spool spool)
+{
+    struct nodes *nodes = must_calloc(1, sizeof *nodes);
+    struct error err;
+    OK(agent_config_load(NULL, &nodes->config, &err), err);
+    nodes->node = (struct node){
+        .config = &nodes->config, .spool = spool, .epoll = -1, .inotify = -1};
+    return nodes;
+}
+
+static void nodes_free(struct nodes *nodes)
+{
+    while (nodes->node.lives)
+        node_forget(nodes->node.lives);
+    free(nodes);
+}
+
+static struct live *put(struct nodes *nodes, int64_t job_id)
+{
+    struct error err;
+    char id[SPOOL_ID_BYTES];
+    struct record_claim claim = fixture_claim(job_id, FIXTURE_UUID);
+    OK(spool_add(&nodes->node.spool, &claim, id, &err), err);
+    struct live *live = node_take(&nodes->node, id, &err);
+    cr_assert(live, "%s", err.message);
+    return live;
+}
+
+Test(heartbeat, names_every_job_once_and_those_that_wait_for_delivery_too)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct nodes *nodes = nodes_new(spool);
+    struct error err;
+    struct live *live = put(nodes, 7);
+    put(nodes, 7);
+    put(nodes, 9);
+    struct record_outcome outcome = fixture_outcome();
+    FD(dir) = node_open(live, &err);
+    OK(record_commit_outcome(dir, &outcome, &err), err);
+    OK(record_seal_completion(dir, &err), err);
+    OK(node_look(live, &err), err);
+    cr_expect_eq(node_slots_held(&nodes->node), 2, "a sealed record holds no slot");
+
+    TEXT(body) = heartbeat_format(&nodes->node, "5.1.9");
+    struct message_heartbeat heartbeat;
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE, "%s",
+                 err.message);
+    cr_expect_eq(heartbeat.status, WORKER_BUSY);
+    cr_expect(heartbeat.jobs_known);
+    cr_assert_eq(heartbeat.job_count, 2);
+    cr_expect_eq(heartbeat.jobs[0], 7);
+    cr_expect_eq(heartbeat.jobs[1], 9);
+    cr_expect_str_eq(heartbeat.capabilities, "{\"ffmpeg_version\":\"5.1.9\"}");
+    message_heartbeat_fini(&heartbeat);
+    nodes_free(nodes);
+}
+
+Test(heartbeat, an_idle_node_says_that_it_holds_nothing)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct nodes *nodes = nodes_new(spool);
+    struct error err;
+    TEXT(body) = heartbeat_format(&nodes->node, "");
+    struct message_heartbeat heartbeat;
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE);
+    cr_expect_eq(heartbeat.status, WORKER_IDLE);
+    cr_expect(heartbeat.jobs_known, "an empty list is not the same as none");
+    cr_expect_eq(heartbeat.job_count, 0);
+    cr_expect_null(heartbeat.capabilities);
+    message_heartbeat_fini(&heartbeat);
+    nodes_free(nodes);
+}
+
+Test(tool, a_version_is_the_word_behind_version)
+{
+    char version[TOOL_VERSION_BYTES];
+    cr_expect(tool_parse_version("ffmpeg version 5.1.9-0+deb12u1 Copyright (c)\n", version));
+    cr_expect_str_eq(version, "5.1.9-0+deb12u1");
+    cr_expect_not(tool_parse_version("usage: cat\nits version 1", version));
+    cr_expect_not(tool_parse_version("", version));
+}
+
+Test(tool, an_encoder_is_a_name_and_not_a_part_of_one)
+{
+    static const char text[] = "Encoders:\n V..... = Video\n ------\n"
+                               " V....D libx264rgb           libx264 H.264 RGB\n"
+                               " A....D aac                  AAC\n";
+    cr_expect(tool_has_encoder(text, "aac"));
+    cr_expect(tool_has_encoder(text, "libx264rgb"));
+    cr_expect_not(tool_has_encoder(text, "libx264"));
+    cr_expect_not(tool_has_encoder(text, "AAC"));
+}
+
+Test(tool, what_is_not_there_is_said_with_where_it_was_looked_for)
+{
+    struct error err;
+    cr_expect_eq(tool_find("no-such-program-anywhere", &err), -1);
+    cr_expect(strstr(err.message, "PATH"), "%s", err.message);
+    cr_expect_eq(tool_find("/nowhere/ffmpeg", &err), -1);
+    cr_expect(strstr(err.message, "/nowhere/ffmpeg"), "%s", err.message);
+    cr_expect_eq(tool_find("sh", &err), 0);
+}
+
+Test(tool, a_program_that_fails_is_an_error_and_one_that_prints_is_read)
+{
+    struct error err;
+    TEXT(text) = NULL;
+    cr_expect_eq(tool_ask("false", "-version", &text, &err), -1);
+    cr_expect_null(text);
+    cr_assert_eq(tool_ask("echo", "-version", &text, &err), 0, "%s", err.message);
+    cr_expect_str_eq(text, "-version\n");
+}

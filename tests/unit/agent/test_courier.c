@@ -1,0 +1,253 @@
+/* What an answer to a sealed report means, case by case: ours, a stock server's, anybody's. */
+#include "delivery.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OURS   "7-4f9c1b7e-8a51-4d0c-9b6e-2f7a3c5d1e90"
+#define OTHERS "7-00000000-0000-4000-8000-000000000000"
+#define ACK(message, token)                                                                        \
+    "{\"status\":\"ok\",\"message\":\"" message "\",\"token\":" token ",\"job_id\":7,"             \
+    "\"completed_at\":\"2026-01-03T16:28:00+00:00\",\"replayed\":false,\"late\":false}"
+#define PROBLEM(code)  "{\"detail\":\"why\",\"code\":\"" code "\"}"
+#define STOCK(message) "{\"status\":\"ok\",\"message\":\"" message "\"}"
+
+enum kind { COMPLETION, FAILURE, AFTER_SILENCE };
+enum form { JSON_TYPE, HTML_TYPE };
+
+static struct delivery_judgement judge(enum kind kind, long status, enum form form,
+                                       const char *body)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s", body);
+    struct http_answer answer = {.result = HTTP_ANSWERED,
+                                 .status = status,
+                                 .is_json = form == JSON_TYPE,
+                                 .body = text,
+                                 .body_size = strlen(text),
+                                 .retry_after_ms = -1};
+    if (answer.is_json && status / 100 != 2) /* as http does */
+        message_problem_parse(text, strlen(text), &answer.problem);
+    struct delivery_report report = {
+        .is_failure = kind == FAILURE, .token = OURS, .after_silence = kind == AFTER_SILENCE};
+    struct delivery_judgement judgement;
+    delivery_judge(&report, &answer, &judgement);
+    return judgement;
+}
+
+struct answer_case {
+    const char *name;
+    enum kind kind;
+    long status;
+    enum form form;
+    const char *body;
+    enum delivery expected;
+};
+
+static void check(const struct answer_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct answer_case *c = &cases[i];
+        struct delivery_judgement judgement = judge(c->kind, c->status, c->form, c->body);
+        cr_expect_eq(judgement.delivery, c->expected, "%s: %s, not %s (%s)", c->name,
+                     delivery_name(judgement.delivery), delivery_name(c->expected), judgement.why);
+        cr_expect((judgement.why[0] == '\0') == (c->expected == DELIVERY_ACKNOWLEDGED), "%s: '%s'",
+                  c->name, judgement.why);
+    }
+}
+#define CHECK(cases) check((cases), sizeof(cases) / sizeof(cases)[0])
+
+Test(courier, only_an_acknowledgement_of_this_token_is_one)
+{
+    static const struct answer_case cases[] = {
+        {"row 1", COMPLETION, 200, JSON_TYPE, ACK("Job completed successfully", "\"" OURS "\""),
+         DELIVERY_ACKNOWLEDGED},
+        {"row 2", COMPLETION, 200, JSON_TYPE, ACK("Job already completed", "\"" OURS "\""),
+         DELIVERY_ACKNOWLEDGED},
+        {"another token is echoed", COMPLETION, 200, JSON_TYPE,
+         ACK("Job completed successfully", "\"" OTHERS "\""), DELIVERY_AGAIN},
+        {"a malformed token is echoed", COMPLETION, 200, JSON_TYPE,
+         ACK("Job completed successfully", "\"7-nothing\""), DELIVERY_AGAIN},
+        {"captive portal", COMPLETION, 200, HTML_TYPE, "<html>Welcome! Please log in.</html>",
+         DELIVERY_AGAIN},
+        {"our words in a page", COMPLETION, 200, HTML_TYPE, ACK("x", "\"" OURS "\""),
+         DELIVERY_AGAIN},
+        {"HTML that says it is JSON", COMPLETION, 200, JSON_TYPE, "<html></html>", DELIVERY_AGAIN},
+        {"cut JSON", COMPLETION, 200, JSON_TYPE, "{\"status\":\"ok\",\"token\":\"" OURS "\"",
+         DELIVERY_AGAIN},
+        {"empty", COMPLETION, 200, JSON_TYPE, "", DELIVERY_AGAIN},
+        {"an empty object", COMPLETION, 200, JSON_TYPE, "{}", DELIVERY_AGAIN},
+        {"a list", COMPLETION, 200, JSON_TYPE, "[]", DELIVERY_AGAIN},
+        {"not ok", COMPLETION, 200, JSON_TYPE,
+         "{\"status\":\"error\",\"token\":\"" OURS "\",\"message\":\"no\"}", DELIVERY_AGAIN},
+        {"202", COMPLETION, 202, JSON_TYPE, ACK("Job completed successfully", "\"" OURS "\""),
+         DELIVERY_AGAIN},
+        {"204", COMPLETION, 204, JSON_TYPE, "", DELIVERY_AGAIN},
+        {"a redirect", COMPLETION, 302, HTML_TYPE, "moved", DELIVERY_AGAIN},
+    };
+    CHECK(cases);
+}
+
+Test(courier, a_stock_server_is_believed_only_as_far_as_it_can_know)
+{
+    static const struct answer_case cases[] = {
+        {"it has committed", COMPLETION, 200, JSON_TYPE, STOCK("Job completed successfully"),
+         DELIVERY_ACKNOWLEDGED},
+        {"its cache may lie", COMPLETION, 200, JSON_TYPE, STOCK("Job already completed"),
+         DELIVERY_ASK},
+        {"its key has expired since", AFTER_SILENCE, 200, JSON_TYPE, STOCK("Job already completed"),
+         DELIVERY_ACKNOWLEDGED},
+        {"another word", COMPLETION, 200, JSON_TYPE, STOCK("processing"), DELIVERY_AGAIN},
+        {"claim went", COMPLETION, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}", DELIVERY_HOLD},
+        {"not yours", COMPLETION, 403, JSON_TYPE, "{\"detail\":\"Not your job\"}", DELIVERY_HOLD},
+        {"bad key", COMPLETION, 401, JSON_TYPE, "{\"detail\":\"Invalid API key\"}", DELIVERY_HOLD},
+        {"validation", COMPLETION, 422, JSON_TYPE,
+         "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\"}]}", DELIVERY_HOLD},
+        {"no such job", COMPLETION, 404, JSON_TYPE, "{\"detail\":\"Job not found\"}",
+         DELIVERY_HOLD},
+        {"rate limit", COMPLETION, 429, JSON_TYPE, "{\"detail\":\"slow down\"}", DELIVERY_AGAIN},
+        {"a bug", COMPLETION, 500, JSON_TYPE, "{\"detail\":\"Internal\"}", DELIVERY_AGAIN},
+    };
+    CHECK(cases);
+}
+
+Test(courier, our_codes_are_final_and_nothing_else_is)
+{
+    static const struct answer_case cases[] = {
+        {"row 3", COMPLETION, 422, JSON_TYPE, PROBLEM("token_reused"), DELIVERY_QUARANTINE},
+        {"row 6", COMPLETION, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_KEEP},
+        {"row 7", COMPLETION, 410, JSON_TYPE, PROBLEM("job_gone"), DELIVERY_KEEP},
+        {"row 8", COMPLETION, 503, JSON_TYPE, PROBLEM("completion_in_progress"), DELIVERY_AGAIN},
+        {"row 9", COMPLETION, 503, JSON_TYPE, PROBLEM("store_unavailable"), DELIVERY_AGAIN},
+        {"row 10", COMPLETION, 404, JSON_TYPE, PROBLEM("job_not_found"), DELIVERY_HOLD},
+        {"row 11", COMPLETION, 403, JSON_TYPE, PROBLEM("not_your_job"), DELIVERY_HOLD},
+        {"row 12", COMPLETION, 401, JSON_TYPE, PROBLEM("unauthorized"), DELIVERY_HOLD},
+        {"row 12, disabled", COMPLETION, 403, JSON_TYPE, PROBLEM("forbidden"), DELIVERY_HOLD},
+        {"row 13", COMPLETION, 400, JSON_TYPE, PROBLEM("bad_json"), DELIVERY_QUARANTINE},
+        {"row 13", COMPLETION, 413, JSON_TYPE, PROBLEM("payload_too_large"), DELIVERY_QUARANTINE},
+        {"row 13", COMPLETION, 422, JSON_TYPE, PROBLEM("invalid_field"), DELIVERY_QUARANTINE},
+        {"row 13", COMPLETION, 422, JSON_TYPE, PROBLEM("token_malformed"), DELIVERY_QUARANTINE},
+        {"row 13", COMPLETION, 422, JSON_TYPE, PROBLEM("token_mismatch"), DELIVERY_QUARANTINE},
+        {"row 14", COMPLETION, 422, JSON_TYPE, PROBLEM("output_missing"), DELIVERY_REUPLOAD},
+        {"wrong URL", COMPLETION, 404, JSON_TYPE, PROBLEM("not_found"), DELIVERY_HOLD},
+        {"429", COMPLETION, 429, JSON_TYPE, PROBLEM("rate_limited"), DELIVERY_AGAIN},
+        {"internal", COMPLETION, 500, JSON_TYPE, PROBLEM("internal"), DELIVERY_AGAIN},
+        {"a proxy's 410", COMPLETION, 410, HTML_TYPE, "<html>Gone</html>", DELIVERY_HOLD},
+        {"a proxy's 413", COMPLETION, 413, HTML_TYPE, "too large", DELIVERY_HOLD},
+        {"our word in a proxy's page", COMPLETION, 409, HTML_TYPE, PROBLEM("claim_lost"),
+         DELIVERY_HOLD},
+        {"our word under another status", COMPLETION, 502, JSON_TYPE, PROBLEM("claim_lost"),
+         DELIVERY_AGAIN},
+        {"an unknown code", COMPLETION, 409, JSON_TYPE, PROBLEM("no_such_code"), DELIVERY_HOLD},
+        {"an unknown code", COMPLETION, 503, JSON_TYPE, PROBLEM("no_such_code"), DELIVERY_AGAIN},
+    };
+    CHECK(cases);
+}
+
+Test(courier, a_failure_report_is_delivered_by_the_same_rules)
+{
+    static const struct answer_case cases[] = {
+        {"accepted", FAILURE, 200, JSON_TYPE,
+         "{\"status\":\"ok\",\"will_retry\":true,\"attempt_number\":1}", DELIVERY_ACKNOWLEDGED},
+        {"the job is completed", FAILURE, 200, JSON_TYPE,
+         "{\"status\":\"ok\",\"will_retry\":false,\"attempt_number\":1}", DELIVERY_ACKNOWLEDGED},
+        {"portal", FAILURE, 200, HTML_TYPE, "<html></html>", DELIVERY_AGAIN},
+        {"superseded", FAILURE, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_KEEP},
+        {"it names no output", FAILURE, 422, JSON_TYPE, PROBLEM("output_missing"), DELIVERY_HOLD},
+        {"refused", FAILURE, 422, JSON_TYPE, PROBLEM("invalid_field"), DELIVERY_QUARANTINE},
+    };
+    CHECK(cases);
+}
+
+Test(courier, output_missing_names_what_is_to_be_uploaded)
+{
+    struct delivery_judgement judgement = judge(
+        COMPLETION, 422, JSON_TYPE,
+        "{\"detail\":\"x\",\"code\":\"output_missing\",\"qualities\":[\"720p\",\"360p\"]}");
+    cr_expect_eq(judgement.missing, (1u << QUALITY_720P) | (1u << QUALITY_360P));
+    cr_expect_eq(judgement.problem, PROBLEM_OUTPUT_MISSING);
+}
+
+Test(courier, without_an_answer_it_tries_again_and_never_trusts_a_wrong_certificate)
+{
+    static const struct {
+        enum http_result result;
+        enum delivery expected;
+    } cases[] = {
+        {HTTP_UNREACHED, DELIVERY_AGAIN},
+        {HTTP_LOCAL, DELIVERY_AGAIN},
+        {HTTP_NOT_TRUSTED, DELIVERY_HOLD},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char nothing[] = "";
+        struct http_answer answer = {.result = cases[i].result, .body = nothing};
+        error_set(&answer.error, ERROR_TEMPORARY, 0, "connection reset");
+        struct delivery_report report = {.token = OURS};
+        struct delivery_judgement judgement;
+        delivery_judge(&report, &answer, &judgement);
+        cr_expect_eq(judgement.delivery, cases[i].expected);
+        cr_expect_str_eq(judgement.why, "connection reset");
+    }
+}
+
+static enum delivery verify(long status, const char *body)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s", body);
+    struct http_answer answer = {.result = HTTP_ANSWERED,
+                                 .status = status,
+                                 .is_json = true,
+                                 .body = text,
+                                 .body_size = strlen(text)};
+    struct delivery_judgement judgement;
+    delivery_judge_verification(&answer, &judgement);
+    return judgement.delivery;
+}
+
+Test(courier, a_doubt_is_settled_by_verify_complete_or_outlived)
+{
+    cr_expect_eq(verify(200, "{\"job_completed\":true,\"video_status\":\"ready\"}"),
+                 DELIVERY_ACKNOWLEDGED);
+    cr_expect_eq(verify(200, "{\"job_completed\":false,\"video_status\":\"processing\"}"),
+                 DELIVERY_AGAIN);
+    cr_expect_eq(verify(200, "{\"job_completed\":true,\"video_status\":\"failed\"}"),
+                 DELIVERY_AGAIN);
+    cr_expect_eq(verify(500, "{\"detail\":\"Internal Server Error\"}"), DELIVERY_SILENT);
+    cr_expect_eq(verify(200, "<html>"), DELIVERY_SILENT);
+    cr_expect_eq(verify(200, "{}"), DELIVERY_SILENT);
+}
+
+Test(courier, the_pause_is_full_jitter_up_to_the_cap_for_ever)
+{
+    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};
+    int64_t longest = 0;
+    for (uint64_t random = 0; random < 2000; random++) {
+        int64_t delay_ms = delivery_delay_ms(DELIVERY_AGAIN, policy, 1000, -1,
+                                             random * UINT64_C(9223372036854775));
+        cr_assert(delay_ms >= 0 && delay_ms <= 300000, "%lld", (long long)delay_ms);
+        longest = delay_ms > longest ? delay_ms : longest;
+    }
+    cr_expect_gt(longest, 150000, "the jitter vanished at the cap");
+    cr_expect_leq(delivery_delay_ms(DELIVERY_AGAIN, policy, 1, -1, UINT64_MAX), 1000);
+}
+
+Test(courier, the_server_s_retry_after_is_a_floor_for_every_pause)
+{
+    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};
+    for (uint64_t random = 0; random < 1000; random++) {
+        cr_assert_geq(delivery_delay_ms(DELIVERY_AGAIN, policy, 1, 7000, random), 7000);
+        cr_assert_geq(delivery_delay_ms(DELIVERY_HOLD, policy, 1, 900000, random), 900000);
+    }
+}
+
+Test(courier, what_is_held_is_tried_slowly_from_the_first_time_and_not_in_step)
+{
+    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};
+    int64_t first = delivery_delay_ms(DELIVERY_HOLD, policy, 1, -1, 12345);
+    int64_t second = delivery_delay_ms(DELIVERY_HOLD, policy, 1, -1, 67890);
+    cr_expect_geq(first, 150000);
+    cr_expect_leq(first, 300000);
+    cr_expect_neq(first, second);
+    cr_expect_gt(delivery_delay_ms(DELIVERY_SILENT, policy, 1, -1, 0), 900 * 1000);
+}
