@@ -1,0 +1,38 @@
+/* segment: which file names an upload may have, and what a file of such a name begins with. Pure.
+ *
+ * Where a file lies: `<quality>_NNNN.ts` and `<quality>.m3u8` beside the master playlist,
+ * everything else in the folder of its quality. */
+#ifndef VERIFIER_SEGMENT_H
+#define VERIFIER_SEGMENT_H
+
+#include "tailslate/quality.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { SEGMENT_NAME_MAX = 255, SEGMENT_HEAD_BYTES = 16 };
+
+enum segment_kind {
+    SEGMENT_REFUSED, /* not a name that we take */
+    SEGMENT_TS,
+    SEGMENT_ISO,  /* .m4s .mp4 */
+    SEGMENT_TEXT, /* .m3u8 .mpd */
+};
+
+/* A single path component without tricks, with one of the five endings. */
+enum segment_kind segment_kind_of(const char *filename);
+
+/* Does a file of this kind begin like this? head: its first bytes, at most SEGMENT_HEAD_BYTES.
+ * SEGMENT_TEXT: not judged by its head, see segment_is_text. */
+bool segment_head_fits(enum segment_kind kind, const unsigned char *head, size_t size);
+
+/* Valid UTF-8 without control bytes other than line ends and tabs. */
+bool segment_is_text(const char *data, size_t size);
+
+/* Is it init or media (segment_count counts these), not a playlist? */
+bool segment_is_media(enum segment_kind kind);
+
+/* Does it lie beside the master playlist? */
+bool segment_is_flat(enum quality quality, const char *filename);
+
+#endif
