@@ -1,0 +1,250 @@
+/* What an operator does: add, release, look into. */
+#include "slug.h"
+#include "store.h"
+#include "store_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SLUG_TRIES_MAX = 10000 };
+
+static int insert_video(struct db *db, const char *now, struct store_new_job *job,
+                        struct error *err)
+{
+    return db_one_int(db, &job->video_id, err,
+                      "INSERT INTO videos (title, slug, status, created_at)"
+                      " VALUES ($1, $2, 'pending', $3) ON CONFLICT (slug) DO NOTHING"
+                      " RETURNING id",
+                      DB_ARGS(db_text(job->title ? job->title : job->base),
+                              db_text(job->chosen_slug), db_text(now)));
+}
+
+static int insert_with_a_slug(struct db *db, const char *now, struct store_new_job *job,
+                              struct error *err)
+{
+    char base[SLUG_BYTES];
+    slug_from_name(job->title ? job->title : job->base, base);
+    int tries = job->slug ? 1 : SLUG_TRIES_MAX, got = 0;
+    for (int i = 1; i <= tries && got == 0; i++) {
+        if (job->slug)
+            snprintf(job->chosen_slug, sizeof job->chosen_slug, "%s", job->slug);
+        else
+            slug_numbered(base, i, job->chosen_slug);
+        got = insert_video(db, now, job, err);
+    }
+    if (got == 0)
+        return error_set(err, ERROR_PERMANENT, DB_CONFLICT, "the slug %s is taken",
+                         job->chosen_slug);
+    return got == 1 ? 0 : -1;
+}
+
+static int add_job(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct store_new_job *job = ctx;
+    char now[WALL_TEXT_BYTES];
+    if (db_now(db, now, err) != 0 || insert_with_a_slug(db, now, job, err) != 0)
+        return -1;
+    if (db_one_int(db, &job->job_id, err,
+                   "INSERT INTO transcoding_jobs (video_id) VALUES ($1) RETURNING id",
+                   DB_ARGS(db_int(job->video_id))) != 1)
+        return -1;
+    if (db_run(db, NULL, err, "INSERT INTO job_epochs (job_id, claim_epoch) VALUES ($1, 0)",
+               DB_ARGS(db_int(job->job_id))) != 0)
+        return -1;
+    return job->place(job->ctx, job->video_id, err);
+}
+
+int store_job_add(struct store *store, struct store_new_job *job, struct error *err)
+{
+    return store_transaction(store, add_job, job, err);
+}
+
+struct releasing {
+    int64_t job_id;
+    enum store_release *result;
+};
+
+static int release_job(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct releasing *releasing = ctx;
+    struct store_job job;
+    bool found;
+    int64_t rows = 0;
+    if (store_read_job(db, releasing->job_id, &found, &job, err) != 0)
+        return -1;
+    *releasing->result = !found                ? STORE_RELEASE_NO_JOB
+                         : job.completed_at[0] ? STORE_RELEASE_COMPLETED
+                         : !job.claimed_at[0]  ? STORE_RELEASE_UNCLAIMED
+                                               : STORE_RELEASED;
+    if (*releasing->result != STORE_RELEASED)
+        return STORE_ROLL_BACK;
+    if (db_run(db, &rows, err,
+               "UPDATE transcoding_jobs SET worker_id = NULL, claimed_at = NULL,"
+               " claim_expires_at = NULL, current_step = NULL,"
+               " processed_by_worker_id = COALESCE(processed_by_worker_id, worker_id)"
+               " WHERE id = $1 AND completed_at IS NULL AND COALESCE((SELECT e.claim_epoch"
+               " FROM job_epochs e WHERE e.job_id = transcoding_jobs.id), 0) = $2",
+               DB_ARGS(db_int(job.id), db_int(job.claim_epoch))) != 0)
+        return -1;
+    if (rows != 1)
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was looked at",
+                         (long long)job.id);
+    if (db_run(db, NULL, err,
+               "UPDATE videos SET status = 'pending' WHERE id = $1 AND status = 'processing'",
+               DB_ARGS(db_int(job.video_id))) != 0)
+        return -1;
+    return db_run(db, NULL, err,
+                  "UPDATE workers SET current_job_id = NULL WHERE current_job_id = $1",
+                  DB_ARGS(db_int(job.id)));
+}
+
+int store_job_release(struct store *store, int64_t job_id, enum store_release *result,
+                      struct error *err)
+{
+    struct releasing ctx = {job_id, result};
+    return store_transaction(store, release_job, &ctx, err);
+}
+
+static int read_renditions(struct db *db, struct store_details *details, struct error *err)
+{
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT quality, width, height, bitrate FROM video_qualities"
+                             " WHERE video_id = $1 ORDER BY height DESC, bitrate DESC",
+                             DB_ARGS(db_int(details->job.video_id)), err);
+    if (!rows)
+        return -1;
+    int got;
+    while ((got = db_next(rows, err)) == 1 && details->rendition_count < QUALITY_COUNT) {
+        struct store_rendition *rendition = &details->renditions[details->rendition_count];
+        const char *name = db_get_text(rows, 0);
+        if (!name || !quality_parse(name, &rendition->quality))
+            continue;
+        rendition->width = db_get_int(rows, 1);
+        rendition->height = db_get_int(rows, 2);
+        rendition->bitrate = db_get_int(rows, 3);
+        details->rendition_count++;
+    }
+    return got < 0 ? -1 : 0;
+}
+
+static bool status_from_name(const char *name, enum quality_status *status)
+{
+    for (int i = QUALITY_STATUS_PENDING; i <= QUALITY_STATUS_SKIPPED; i++) {
+        if (strcmp(quality_status_name((enum quality_status)i), name) == 0) {
+            *status = (enum quality_status)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_progress(struct db *db, struct store_details *details, struct error *err)
+{
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT quality, status, progress_percent, segments_total,"
+                             " segments_completed FROM quality_progress WHERE job_id = $1"
+                             " ORDER BY id",
+                             DB_ARGS(db_int(details->job.id)), err);
+    if (!rows)
+        return -1;
+    int got;
+    while ((got = db_next(rows, err)) == 1 && details->progress_count < QUALITY_COUNT) {
+        struct message_quality_progress *progress = &details->progress[details->progress_count];
+        const char *name = db_get_text(rows, 0), *status = db_get_text(rows, 1);
+        if (!name || !status || !quality_parse(name, &progress->quality) ||
+            !status_from_name(status, &progress->status))
+            continue;
+        progress->percent = db_get_int(rows, 2);
+        progress->segments_total = db_is_null(rows, 3) ? ABSENT_INT : db_get_int(rows, 3);
+        progress->segments_completed = db_is_null(rows, 4) ? ABSENT_INT : db_get_int(rows, 4);
+        details->progress_count++;
+    }
+    return got < 0 ? -1 : 0;
+}
+
+/* Only a completed job's: an older row of a job that was re-opened says nothing about it now. */
+static int read_completion(struct db *db, struct store_details *details, struct error *err)
+{
+    if (!details->job.completed_at[0] || strcmp(details->job.video_status, "failed") == 0)
+        return 0;
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT token, claim_epoch, worker_id, committed_at, response"
+                             " FROM completions WHERE job_id = $1"
+                             " ORDER BY claim_epoch DESC LIMIT 1",
+                             DB_ARGS(db_int(details->job.id)), err);
+    int got = rows ? db_next(rows, err) : -1;
+    if (got <= 0)
+        return got;
+    details->completed = true;
+    db_copy_text(rows, 0, details->token, sizeof details->token);
+    details->claim_epoch = db_get_int(rows, 1);
+    db_copy_text(rows, 2, details->worker_id, sizeof details->worker_id);
+    db_copy_text(rows, 3, details->committed_at, sizeof details->committed_at);
+    const char *response = db_get_text(rows, 4);
+    struct message_acknowledgement answer;
+    struct error ignored;
+    if (response && message_acknowledgement_parse(response, strlen(response), &answer, &ignored) ==
+                        PROBLEM_NONE)
+        details->late = answer.late;
+    return 0;
+}
+
+struct detailing {
+    int64_t job_id;
+    struct store_details *details;
+};
+
+static int read_details(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct detailing *detailing = ctx;
+    struct store_details *details = detailing->details;
+    if (store_read_job(db, detailing->job_id, &details->found, &details->job, err) != 0)
+        return -1;
+    if (!details->found)
+        return 0;
+    if (read_renditions(db, details, err) != 0 || read_progress(db, details, err) != 0)
+        return -1;
+    return read_completion(db, details, err);
+}
+
+int store_job_details(struct store *store, int64_t job_id, struct store_details *details,
+                      struct error *err)
+{
+    struct detailing ctx = {job_id, details};
+    *details = (struct store_details){0};
+    return store_reading(store, read_details, &ctx, err);
+}
+
+static int count_jobs(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct store_counts *counts = ctx;
+    DB_ROWS(rows) = db_query(
+        db,
+        "SELECT COALESCE(SUM(CASE WHEN j.completed_at IS NULL AND j.claimed_at IS NULL"
+        " THEN 1 ELSE 0 END), 0),"
+        " COALESCE(SUM(CASE WHEN j.completed_at IS NULL AND j.claimed_at IS NOT NULL"
+        " THEN 1 ELSE 0 END), 0),"
+        " COALESCE(SUM(CASE WHEN j.completed_at IS NOT NULL AND v.status <> 'failed'"
+        " THEN 1 ELSE 0 END), 0),"
+        " COALESCE(SUM(CASE WHEN j.completed_at IS NOT NULL AND v.status = 'failed'"
+        " THEN 1 ELSE 0 END), 0)"
+        " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id",
+        DB_NO_ARGS, err);
+    int got = rows ? db_next(rows, err) : -1;
+    if (got != 1)
+        return -1;
+    *counts = (struct store_counts){.pending = db_get_int(rows, 0),
+                                    .processing = db_get_int(rows, 1),
+                                    .completed = db_get_int(rows, 2),
+                                    .failed = db_get_int(rows, 3)};
+    return 0;
+}
+
+int store_count(struct store *store, struct store_counts *counts, struct error *err)
+{
+    return store_reading(store, count_jobs, counts, err);
+}

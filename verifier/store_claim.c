@@ -1,0 +1,315 @@
+/* Handing out a job. The release predicate stands here, once, for /claim and for the sweeper. */
+#include "store.h"
+#include "store_private.h"
+
+#include "tailslate/json.h"
+#include "tailslate/log.h"
+
+#include <string.h>
+
+/* A claim that has expired and that nobody holds: $1 now, $2 workers not heard since this are
+ * silent, $3 claims expired since before this are nobody's whatever the worker says, $4 one job's
+ * id, or 0 for any. The alias of transcoding_jobs is j.
+ *
+ * An idle worker, or a heartbeat that does not name the job, counts only if it came after the
+ * claim.
+ */
+#define RELEASABLE                                                                                 \
+    " j.completed_at IS NULL AND j.claimed_at IS NOT NULL AND j.claim_expires_at < $1"             \
+    " AND ($4 = 0 OR j.id = $4)"                                                                   \
+    " AND (j.claim_expires_at < $3 OR NOT EXISTS (SELECT 1 FROM workers w"                         \
+    " WHERE w.worker_id = j.worker_id AND w.status <> 'disabled'"                                  \
+    " AND COALESCE(w.last_heartbeat, w.registered_at) >= $2"                                       \
+    " AND NOT (w.status = 'idle' AND w.last_heartbeat > j.claimed_at)"                             \
+    " AND NOT EXISTS (SELECT 1 FROM held_jobs k WHERE k.worker_id = w.worker_id AND k.job_id = 0"  \
+    " AND k.reported_at = w.last_heartbeat AND k.reported_at > j.claimed_at"                       \
+    " AND NOT EXISTS (SELECT 1 FROM held_jobs h WHERE h.worker_id = w.worker_id"                   \
+    " AND h.job_id = j.id))))"
+
+#define CLAIMABLE                                                                                  \
+    " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"                    \
+    " AND (v.status = 'pending' OR (v.status = 'ready' AND j.retranscode_metadata IS NOT NULL))"
+
+enum { LONG_EXPIRED_CLAIMS = 4 }; /* so many claim durations after its end a claim is nobody's */
+
+struct claiming {
+    const struct store_worker *worker;
+    int64_t job_id;
+    struct message_claim *claim;
+    char now[WALL_TEXT_BYTES], silent_before[WALL_TEXT_BYTES], expired_before[WALL_TEXT_BYTES];
+};
+
+/* `now` minus ms, but no time that reaches behind our own start counts against a worker: it could
+ * not have been heard then. */
+static void since(const struct store *store, const char *now, int64_t ms,
+                  char text[WALL_TEXT_BYTES])
+{
+    int64_t now_us;
+    must(wall_parse(now, &now_us));
+    int64_t at_us = now_us - ms * 1000;
+    wall_format(at_us < store->up_since_us ? 0 : at_us, text);
+}
+
+static int set_times(struct store *store, struct db *db, struct claiming *claiming,
+                     struct error *err)
+{
+    if (db_now(db, claiming->now, err) != 0)
+        return -1;
+    since(store, claiming->now, store->settings.offline_ms, claiming->silent_before);
+    since(store, claiming->now, LONG_EXPIRED_CLAIMS * store->settings.claim_ms,
+          claiming->expired_before);
+    return 0;
+}
+
+#define RELEASE_ARGS(claiming)                                                                     \
+    DB_ARGS(db_text((claiming)->now), db_text((claiming)->silent_before),                          \
+            db_text((claiming)->expired_before), db_int((claiming)->job_id))
+
+/* Without the write lock: is there anything for this worker at all? */
+static int anything(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct claiming *claiming = ctx;
+    int64_t there;
+    if (set_times(store, db, claiming, err) != 0)
+        return -1;
+    int got = db_one_int(db, &there, err,
+                         "SELECT 1 FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
+                         " WHERE" CLAIMABLE " AND ($1 = 0 OR j.id = $1) LIMIT 1",
+                         DB_ARGS(db_int(claiming->job_id)));
+    if (got == 0)
+        got = db_one_int(db, &there, err,
+                         "SELECT 1 FROM transcoding_jobs j WHERE" RELEASABLE " LIMIT 1",
+                         RELEASE_ARGS(claiming));
+    if (got == 0 && claiming->job_id != 0)
+        got = db_one_int(db, &there, err,
+                         "SELECT 1 FROM transcoding_jobs WHERE id = $1 AND worker_id = $2"
+                         " AND completed_at IS NULL AND claimed_at IS NOT NULL",
+                         DB_ARGS(db_int(claiming->job_id), db_text(claiming->worker->worker_id)));
+    if (got < 0)
+        return -1;
+    claiming->claim->job_id = got;
+    return 0;
+}
+
+/* The order matters: the rows that the first two find by their claim lose it in the third. */
+static int release(struct db *db, const struct claiming *claiming, struct error *err)
+{
+    int64_t released;
+    if (db_run(db, NULL, err,
+               "UPDATE videos SET status = 'pending' WHERE status = 'processing' AND id IN"
+               " (SELECT j.video_id FROM transcoding_jobs j WHERE" RELEASABLE ")",
+               RELEASE_ARGS(claiming)) != 0)
+        return -1;
+    if (db_run(db, NULL, err,
+               "UPDATE workers SET current_job_id = NULL WHERE current_job_id IN"
+               " (SELECT j.id FROM transcoding_jobs j WHERE j.worker_id = workers.worker_id"
+               " AND" RELEASABLE ")",
+               RELEASE_ARGS(claiming)) != 0)
+        return -1;
+    if (db_run(db, &released, err,
+               "UPDATE transcoding_jobs SET worker_id = NULL, claimed_at = NULL,"
+               " claim_expires_at = NULL, current_step = NULL WHERE id IN"
+               " (SELECT j.id FROM transcoding_jobs j WHERE" RELEASABLE ")",
+               RELEASE_ARGS(claiming)) != 0)
+        return -1;
+    if (released > 0)
+        log_info("claims.released", LOG_INT("count", released),
+                 LOG_TEXT("reason", "expired and held by nobody"));
+    return 0;
+}
+
+static int choose(struct db *db, const struct claiming *claiming, int64_t *job_id,
+                  struct error *err)
+{
+    if (claiming->job_id == 0)
+        return db_one_int(db, job_id, err,
+                          "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
+                          " WHERE" CLAIMABLE " ORDER BY v.created_at, v.id LIMIT 1" DB_FOR_UPDATE,
+                          DB_NO_ARGS);
+    /* Asked for by name, a job is given again to the worker that holds it: its first answer may
+     * have been lost. */
+    return db_one_int(db, job_id, err,
+                      "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
+                      " WHERE j.id = $1 AND ((" CLAIMABLE ") OR (j.completed_at IS NULL"
+                      " AND v.deleted_at IS NULL AND v.status = 'processing'"
+                      " AND j.claimed_at IS NOT NULL AND j.worker_id = $2))" DB_FOR_UPDATE,
+                      DB_ARGS(db_int(claiming->job_id), db_text(claiming->worker->worker_id)));
+}
+
+static quality_set qualities_in(const struct json *list)
+{
+    quality_set set = 0;
+    for (int i = 0; i < json_count(list); i++) {
+        enum quality quality;
+        const char *name = json_text(json_at(list, i));
+        if (name && quality_parse(name, &quality))
+            set |= 1u << quality;
+    }
+    return set;
+}
+
+/* Which renditions a re-transcode replaces. Never a path: the slug says where the files are. */
+static quality_set replaced_by(const char *metadata)
+{
+    struct error ignored;
+    JSON(root) = json_parse(metadata, strlen(metadata), &ignored);
+    bool all = false;
+    json_get_bool(root, "retranscode_all", &all);
+    if (all)
+        return (1u << QUALITY_COUNT) - 1;
+    const struct json *list = json_get(root, "qualities_to_delete");
+    return list && json_is_array(list) ? qualities_in(list) : 0;
+}
+
+static int read_replaced(struct db *db, int64_t job_id, bool *replaces, quality_set *replaced,
+                         struct error *err)
+{
+    DB_ROWS(rows) = db_query(db, "SELECT retranscode_metadata FROM transcoding_jobs WHERE id = $1",
+                             DB_ARGS(db_int(job_id)), err);
+    if (!rows || db_next(rows, err) != 1)
+        return -1;
+    const char *metadata = db_get_text(rows, 0);
+    *replaces = metadata != NULL;
+    *replaced = metadata ? replaced_by(metadata) : 0;
+    return 0;
+}
+
+static int delete_renditions(struct db *db, int64_t video_id, quality_set replaced,
+                             struct error *err)
+{
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+        if (!(replaced & 1u << quality))
+            continue;
+        if (db_run(db, NULL, err,
+                   "DELETE FROM video_qualities WHERE video_id = $1 AND quality = $2",
+                   DB_ARGS(db_int(video_id), db_text(quality_name(quality)))) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A new holder starts clean, so that two encodes are never mixed; a re-transcode takes away what it
+ * replaces. Files go inside the transaction: if it fails afterwards, the former holder is told
+ * output_missing and uploads again. */
+static int make_room(struct store *store, struct db *db, const struct claiming *claiming,
+                     const struct store_job *job, quality_set *recorded, struct error *err)
+{
+    bool replaces;
+    quality_set discarded;
+    bool new_holder = job->last_holder[0] &&
+                      strcmp(job->last_holder, claiming->worker->worker_id) != 0;
+    if (read_replaced(db, job->id, &replaces, &discarded, err) != 0 ||
+        delete_renditions(db, job->video_id, discarded, err) != 0 ||
+        store_read_recorded(db, job->video_id, recorded, err) != 0)
+        return -1;
+    if (new_holder) {
+        discarded |= ((1u << QUALITY_COUNT) - 1) & ~*recorded;
+        if (db_run(db, NULL, err, "DELETE FROM quality_progress WHERE job_id = $1",
+                   DB_ARGS(db_int(job->id))) != 0)
+            return -1;
+    }
+    if (discarded &&
+        store->settings.files.discard(store->settings.files.ctx, job->slug, discarded, err) != 0)
+        return -1;
+    if (!replaces)
+        return 0;
+    return db_run(db, NULL, err,
+                  "INSERT INTO job_epochs (job_id, claim_epoch, replaces) VALUES ($1, 0, 1)"
+                  " ON CONFLICT (job_id) DO UPDATE SET replaces = 1",
+                  DB_ARGS(db_int(job->id)));
+}
+
+static int take(struct db *db, const struct claiming *claiming, const struct store_job *job,
+                const char *expires, struct error *err)
+{
+    int64_t rows = 0;
+    if (db_run(db, &rows, err,
+               "UPDATE transcoding_jobs SET worker_id = $2, claimed_at = $3,"
+               " claim_expires_at = $4, started_at = COALESCE(started_at, $3),"
+               " last_checkpoint = $3, current_step = NULL, progress_percent = 0,"
+               " processed_by_worker_id = $2, processed_by_worker_name = $5,"
+               " retranscode_metadata = NULL"
+               " WHERE id = $1 AND completed_at IS NULL"
+               " AND (claimed_at IS NULL OR worker_id = $2)",
+               DB_ARGS(db_int(job->id), db_text(claiming->worker->worker_id),
+                       db_text(claiming->now), db_text(expires),
+                       db_text(claiming->worker->name))) != 0)
+        return -1;
+    if (rows != 1)
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld was taken by another",
+                         (long long)job->id);
+    if (db_run(db, NULL, err, "UPDATE videos SET status = 'processing' WHERE id = $1",
+               DB_ARGS(db_int(job->video_id))) != 0)
+        return -1;
+    return db_run(db, NULL, err,
+                  "UPDATE workers SET current_job_id = $1, status = 'busy' WHERE worker_id = $2"
+                  " AND status <> 'disabled'",
+                  DB_ARGS(db_int(job->id), db_text(claiming->worker->worker_id)));
+}
+
+static int next_epoch(struct db *db, int64_t job_id, int64_t *epoch, struct error *err)
+{
+    return db_one_int(db, epoch, err,
+                      "INSERT INTO job_epochs (job_id, claim_epoch) VALUES ($1, 1)"
+                      " ON CONFLICT (job_id) DO UPDATE SET claim_epoch ="
+                      " job_epochs.claim_epoch + 1 RETURNING claim_epoch",
+                      DB_ARGS(db_int(job_id))) == 1
+               ? 0
+               : -1;
+}
+
+static void describe(struct store *store, const struct store_job *job, quality_set recorded,
+                     struct message_claim *claim)
+{
+    claim->job_id = job->id;
+    claim->video_id = job->video_id;
+    memcpy(claim->video_slug, job->slug, sizeof claim->video_slug);
+    claim->duration = job->duration;
+    claim->source_width = job->source_width;
+    claim->source_height = job->source_height;
+    claim->existing_known = recorded != 0;
+    claim->existing = recorded;
+    claim->attempt_number = job->attempt_number;
+    store->settings.files.source_name(store->settings.files.ctx, job->video_id,
+                                      claim->source_filename);
+}
+
+static int grant(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct claiming *claiming = ctx;
+    struct store_job job;
+    int64_t job_id;
+    bool found = false;
+    quality_set recorded;
+    char *expires = claiming->claim->claim_expires_at;
+
+    claiming->claim->job_id = 0;
+    if (set_times(store, db, claiming, err) != 0 || release(db, claiming, err) != 0)
+        return -1;
+    int got = choose(db, claiming, &job_id, err);
+    if (got <= 0)
+        return got; /* what was released stays so */
+    if (store_read_job(db, job_id, &found, &job, err) != 0)
+        return -1;
+    must(found);
+    store_time_add(claiming->now, store->settings.claim_ms, expires);
+    if (make_room(store, db, claiming, &job, &recorded, err) != 0 ||
+        take(db, claiming, &job, expires, err) != 0 ||
+        next_epoch(db, job.id, &claiming->claim->claim_epoch, err) != 0)
+        return -1;
+    describe(store, &job, recorded, claiming->claim);
+    return 0;
+}
+
+int store_claim(struct store *store, const struct store_worker *worker, int64_t job_id,
+                struct message_claim *claim, struct error *err)
+{
+    *claim = (struct message_claim){
+        .duration = ABSENT_NUMBER, .claim_epoch = ABSENT_INT, .attempt_number = ABSENT_INT};
+    struct claiming claiming = {.worker = worker, .job_id = job_id, .claim = claim};
+    if (store_reading(store, anything, &claiming, err) != 0)
+        return -1;
+    if (claim->job_id == 0)
+        return 0;
+    return store_transaction(store, grant, &claiming, err);
+}

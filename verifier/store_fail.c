@@ -1,0 +1,139 @@
+/* The failure of a claim: recorded per claim, so that its replay charges no second attempt. */
+#include "store.h"
+#include "store_private.h"
+
+struct failing {
+    const struct store_caller *caller;
+    int64_t job_id;
+    const struct message_failure *failure;
+    struct store_failed *result;
+    char now[WALL_TEXT_BYTES];
+    struct store_job job;
+};
+
+/* 1 where this claim's failure is on record: then the answer is filled from it. */
+static int read_recorded_failure(struct db *db, struct failing *failing, struct error *err)
+{
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT will_retry, attempt_number FROM failures WHERE job_id = $1"
+                             " AND claim_epoch = $2 AND worker_id = $3",
+                             DB_ARGS(db_int(failing->job_id), db_int(failing->job.claim_epoch),
+                                     db_text(failing->caller->worker->worker_id)),
+                             err);
+    int got = rows ? db_next(rows, err) : -1;
+    if (got == 1) {
+        failing->result->replayed = true;
+        failing->result->will_retry = db_get_int(rows, 0) != 0;
+        failing->result->attempt_number = db_get_int(rows, 1);
+    }
+    return got;
+}
+
+static int reopen_job(struct db *db, struct failing *failing, int64_t *rows, struct error *err)
+{
+    if (db_run(db, rows, err,
+               "UPDATE transcoding_jobs SET worker_id = NULL, processed_by_worker_id = $2,"
+               " claimed_at = NULL, claim_expires_at = NULL, current_step = NULL,"
+               " progress_percent = 0, attempt_number = attempt_number + 1, last_error = $4,"
+               " last_checkpoint = $5 WHERE" STORE_HOLDER_GUARD,
+               DB_ARGS(db_int(failing->job_id), db_text(failing->caller->worker->worker_id),
+                       db_int(failing->job.claim_epoch), db_text(failing->failure->reason),
+                       db_text(failing->now))) != 0)
+        return -1;
+    return db_run(db, NULL, err,
+                  "UPDATE videos SET status = 'pending' WHERE id = $1 AND status = 'processing'",
+                  DB_ARGS(db_int(failing->job.video_id)));
+}
+
+/* completed_at with a failed video: closed for good, and not a completion. */
+static int close_job_failed(struct db *db, struct failing *failing, int64_t *rows,
+                            struct error *err)
+{
+    if (db_run(db, rows, err,
+               "UPDATE transcoding_jobs SET completed_at = $5, worker_id = $2,"
+               " processed_by_worker_id = $2, claimed_at = NULL, claim_expires_at = NULL,"
+               " last_error = $4, last_checkpoint = $5 WHERE" STORE_HOLDER_GUARD,
+               DB_ARGS(db_int(failing->job_id), db_text(failing->caller->worker->worker_id),
+                       db_int(failing->job.claim_epoch), db_text(failing->failure->reason),
+                       db_text(failing->now))) != 0)
+        return -1;
+    return db_run(db, NULL, err,
+                  "UPDATE videos SET status = 'failed', error_message = $2 WHERE id = $1",
+                  DB_ARGS(db_int(failing->job.video_id), db_text(failing->failure->reason)));
+}
+
+static int record_failure(struct db *db, struct failing *failing, struct error *err)
+{
+    const struct store_failed *result = failing->result;
+    if (db_run(db, NULL, err,
+               "INSERT INTO failures (job_id, claim_epoch, worker_id, error_message, will_retry,"
+               " attempt_number, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+               " ON CONFLICT (job_id, claim_epoch) DO UPDATE SET worker_id = excluded.worker_id,"
+               " error_message = excluded.error_message, will_retry = excluded.will_retry,"
+               " attempt_number = excluded.attempt_number, recorded_at = excluded.recorded_at",
+               DB_ARGS(db_int(failing->job_id), db_int(failing->job.claim_epoch),
+                       db_text(failing->caller->worker->worker_id),
+                       db_text(failing->failure->reason), db_int(result->will_retry ? 1 : 0),
+                       db_int(result->attempt_number), db_text(failing->now))) != 0)
+        return -1;
+    return db_run(db, NULL, err,
+                  "UPDATE workers SET current_job_id = NULL WHERE worker_id = $1"
+                  " AND current_job_id = $2",
+                  DB_ARGS(db_text(failing->caller->worker->worker_id), db_int(failing->job_id)));
+}
+
+static int write_failure(struct db *db, struct failing *failing, struct error *err)
+{
+    struct store_failed *result = failing->result;
+    int64_t rows = 0;
+    result->attempt_number = failing->job.attempt_number;
+    result->will_retry = failing->failure->retry &&
+                         failing->job.attempt_number < failing->job.max_attempts;
+    if ((result->will_retry ? reopen_job(db, failing, &rows, err)
+                            : close_job_failed(db, failing, &rows, err)) != 0)
+        return -1;
+    if (rows != 1)
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was looked at",
+                         (long long)failing->job_id);
+    return record_failure(db, failing, err);
+}
+
+static int fail(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct failing *failing = ctx;
+    struct verify_facts facts;
+    *failing->result = (struct store_failed){0};
+    if (db_now(db, failing->now, err) != 0 ||
+        store_read_facts(db, failing->now, failing->caller, failing->job_id, &facts, &failing->job,
+                         err) != 0)
+        return -1;
+    struct verify_request request = {.epoch_given = failing->caller->claim_epoch != ABSENT_INT,
+                                     .epoch = failing->caller->claim_epoch};
+    failing->result->standing = verify_standing(&request, &facts);
+    switch (failing->result->standing) {
+    case STANDING_HELD:
+    case STANDING_LATE:
+        return write_failure(db, failing, err);
+    case STANDING_FAILED:
+    case STANDING_GONE: /* perhaps by this very failure */
+        return read_recorded_failure(db, failing, err) < 0 ? -1 : STORE_ROLL_BACK;
+    case STANDING_COMPLETED: /* absorbing */
+        failing->result->attempt_number = failing->job.attempt_number;
+        return STORE_ROLL_BACK;
+    case STANDING_SUPERSEDED:
+    case STANDING_NO_JOB:
+    case STANDING_NOT_YOURS:
+    case STANDING_COUNT:
+        break;
+    }
+    return STORE_ROLL_BACK;
+}
+
+int store_fail(struct store *store, const struct store_caller *caller, int64_t job_id,
+               const struct message_failure *failure, struct store_failed *result,
+               struct error *err)
+{
+    struct failing ctx = {.caller = caller, .job_id = job_id, .failure = failure, .result = result};
+    return store_transaction(store, fail, &ctx, err);
+}

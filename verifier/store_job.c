@@ -1,0 +1,377 @@
+/* Reading a job, and the calls of a worker that keep its claim: progress and uploads. */
+#include "store.h"
+#include "store_private.h"
+
+#include <string.h>
+
+#define JOB_FROM                                                                                   \
+    " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"                                  \
+    " LEFT JOIN job_epochs e ON e.job_id = j.id"
+#define JOB_COLUMNS                                                                                \
+    "SELECT j.id, j.video_id, COALESCE(e.claim_epoch, 0), j.attempt_number, j.max_attempts,"       \
+    " v.slug, v.title, v.status, j.current_step, v.deleted_at, j.progress_percent, j.worker_id,"   \
+    " COALESCE(j.processed_by_worker_id, j.worker_id), j.processed_by_worker_name, j.claimed_at,"  \
+    " j.claim_expires_at, j.completed_at, v.created_at, j.last_error, v.streaming_format,"         \
+    " v.primary_codec, v.duration, v.source_width, v.source_height, COALESCE(e.replaces, 0),"      \
+    " j.retranscode_metadata" JOB_FROM
+
+#define COPY(rows, column, field) db_copy_text(rows, column, field, sizeof(field))
+
+static void job_from_row(struct db_rows *rows, struct store_job *job)
+{
+    *job = (struct store_job){.id = db_get_int(rows, 0),
+                              .video_id = db_get_int(rows, 1),
+                              .claim_epoch = db_get_int(rows, 2),
+                              .attempt_number = db_get_int(rows, 3),
+                              .max_attempts = db_get_int(rows, 4),
+                              .deleted = !db_is_null(rows, 9),
+                              .progress_percent = db_get_int(rows, 10),
+                              .duration = db_get_real(rows, 21),
+                              .source_width = db_get_int(rows, 22),
+                              .source_height = db_get_int(rows, 23),
+                              .retranscode = db_get_int(rows, 24) != 0 || !db_is_null(rows, 25)};
+    COPY(rows, 5, job->slug);
+    COPY(rows, 6, job->title);
+    COPY(rows, 7, job->video_status);
+    COPY(rows, 8, job->current_step);
+    COPY(rows, 12, job->last_holder);
+    COPY(rows, 13, job->last_holder_name);
+    COPY(rows, 14, job->claimed_at);
+    COPY(rows, 15, job->claim_expires_at);
+    COPY(rows, 16, job->completed_at);
+    COPY(rows, 17, job->created_at);
+    COPY(rows, 18, job->last_error);
+    COPY(rows, 19, job->format);
+    COPY(rows, 20, job->codec);
+    /* worker_id outlives the claim in a completed row. */
+    if (job->claimed_at[0])
+        COPY(rows, 11, job->holder);
+}
+
+int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job *job,
+                   struct error *err)
+{
+    DB_ROWS(rows) = db_query(db, JOB_COLUMNS " WHERE j.id = $1" DB_FOR_UPDATE,
+                             DB_ARGS(db_int(job_id)), err);
+    int got = rows ? db_next(rows, err) : -1;
+    if (got == -1)
+        return -1;
+    *found = got == 1;
+    if (*found)
+        job_from_row(rows, job);
+    return 0;
+}
+
+int store_read_recorded(struct db *db, int64_t video_id, quality_set *recorded, struct error *err)
+{
+    DB_ROWS(rows) = db_query(db, "SELECT quality FROM video_qualities WHERE video_id = $1",
+                             DB_ARGS(db_int(video_id)), err);
+    if (!rows)
+        return -1;
+    *recorded = 0;
+    int got;
+    while ((got = db_next(rows, err)) == 1) {
+        enum quality quality;
+        const char *name = db_get_text(rows, 0);
+        if (name && quality_parse(name, &quality))
+            *recorded |= 1u << quality;
+    }
+    return got;
+}
+
+static enum verify_holder who(const char *worker_id, const struct store_caller *caller)
+{
+    if (!worker_id[0])
+        return HOLDER_NOBODY;
+    return strcmp(worker_id, caller->worker->worker_id) == 0 ? HOLDER_CALLER : HOLDER_OTHER;
+}
+
+int store_read_facts(struct db *db, const char *now, const struct store_caller *caller,
+                     int64_t job_id, struct verify_facts *facts, struct store_job *job,
+                     struct error *err)
+{
+    *facts = (struct verify_facts){0};
+    if (store_read_job(db, job_id, &facts->job_found, job, err) != 0)
+        return -1;
+    if (!facts->job_found)
+        return 0;
+    facts->video_failed = strcmp(job->video_status, "failed") == 0;
+    facts->video_deleted = job->deleted;
+    facts->closed = job->completed_at[0] != '\0';
+    facts->holder = who(job->holder, caller);
+    facts->last_holder = who(job->last_holder, caller);
+    facts->claim_expired = strcmp(job->claim_expires_at, now) < 0;
+    facts->epoch = job->claim_epoch;
+
+    int64_t one;
+    int got = db_one_int(
+        db, &one, err,
+        "SELECT 1 FROM failures WHERE job_id = $1 AND claim_epoch = $2"
+        " AND worker_id = $3",
+        DB_ARGS(db_int(job_id), db_int(job->claim_epoch), db_text(caller->worker->worker_id)));
+    facts->failure_recorded = got == 1;
+    return got < 0 ? -1 : 0;
+}
+
+static struct verify_request request_of(const struct store_caller *caller)
+{
+    return (struct verify_request){.epoch_given = caller->claim_epoch != ABSENT_INT,
+                                   .epoch = caller->claim_epoch};
+}
+
+struct look {
+    const struct store_caller *caller;
+    int64_t job_id;
+    enum verify_standing *standing;
+    struct store_job *job;
+};
+
+static int look(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct look *look = ctx;
+    char now[WALL_TEXT_BYTES];
+    struct verify_facts facts;
+    if (db_now(db, now, err) != 0 ||
+        store_read_facts(db, now, look->caller, look->job_id, &facts, look->job, err) != 0)
+        return -1;
+    struct verify_request request = request_of(look->caller);
+    *look->standing = verify_standing(&request, &facts);
+    return 0;
+}
+
+int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
+               enum verify_standing *standing, struct store_job *job, struct error *err)
+{
+    struct look ctx = {caller, job_id, standing, job};
+    return store_reading(store, look, &ctx, err);
+}
+
+struct number_for {
+    int64_t key, *value;
+};
+
+static int job_of_video(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct number_for *wanted = ctx;
+    *wanted->value = 0;
+    return db_one_int(db, wanted->value, err, "SELECT id FROM transcoding_jobs WHERE video_id = $1",
+                      DB_ARGS(db_int(wanted->key))) < 0
+               ? -1
+               : 0;
+}
+
+int store_job_of_video(struct store *store, int64_t video_id, int64_t *job_id, struct error *err)
+{
+    struct number_for ctx = {video_id, job_id};
+    return store_reading(store, job_of_video, &ctx, err);
+}
+
+struct recorded_for {
+    int64_t video_id;
+    quality_set *recorded;
+};
+
+static int recorded_of_video(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct recorded_for *wanted = ctx;
+    return store_read_recorded(db, wanted->video_id, wanted->recorded, err);
+}
+
+int store_recorded_qualities(struct store *store, int64_t video_id, quality_set *recorded,
+                             struct error *err)
+{
+    struct recorded_for ctx = {video_id, recorded};
+    return store_reading(store, recorded_of_video, &ctx, err);
+}
+
+/* A released claim that its last holder takes back: the video and the worker say so again. */
+static int take_back(struct db *db, const struct store_caller *caller, const struct store_job *job,
+                     struct error *err)
+{
+    if (db_run(db, NULL, err,
+               "UPDATE videos SET status = 'processing' WHERE id = $1 AND status = 'pending'",
+               DB_ARGS(db_int(job->video_id))) != 0)
+        return -1;
+    return db_run(db, NULL, err,
+                  "UPDATE workers SET current_job_id = $1 WHERE worker_id = $2"
+                  " AND current_job_id IS NULL",
+                  DB_ARGS(db_int(job->id), db_text(caller->worker->worker_id)));
+}
+
+int store_extend(struct store *store, struct db *db, const char *now,
+                 const struct store_caller *caller, const struct store_job *job, bool *touched,
+                 char expires[WALL_TEXT_BYTES], struct error *err)
+{
+    int64_t rows = 0;
+    store_time_add(now, store->settings.claim_ms, expires);
+    if (db_run(db, &rows, err,
+               "UPDATE transcoding_jobs SET worker_id = $2, processed_by_worker_id = $2,"
+               " claimed_at = COALESCE(claimed_at, $4), claim_expires_at = $5,"
+               " last_checkpoint = $4 WHERE" STORE_HOLDER_GUARD,
+               DB_ARGS(db_int(job->id), db_text(caller->worker->worker_id),
+                       db_int(job->claim_epoch), db_text(now), db_text(expires))) != 0)
+        return -1;
+    *touched = rows == 1;
+    if (*touched && !job->claimed_at[0])
+        return take_back(db, caller, job, err);
+    return 0;
+}
+
+/* Progress and upload: facts, verdict, extension, then what the call is about. */
+struct keep {
+    const struct store_caller *caller;
+    int64_t job_id;
+    enum verify_standing *standing;
+    char *expires;
+    const struct message_progress *progress; /* or */
+    store_publish *publish;
+    void *publish_ctx;
+};
+
+static int write_progress(struct db *db, const char *now, const struct store_job *job,
+                          const struct message_progress *progress, struct error *err)
+{
+    return db_run(db, NULL, err,
+                  "UPDATE transcoding_jobs SET current_step = COALESCE($2, current_step),"
+                  " progress_percent = COALESCE($3, progress_percent), last_checkpoint = $4"
+                  " WHERE id = $1",
+                  DB_ARGS(db_int(job->id), db_text(work_step_name(progress->step)),
+                          progress->percent == ABSENT_INT ? db_null() : db_int(progress->percent),
+                          db_text(now)));
+}
+
+static struct db_value known(int64_t value)
+{
+    return value == ABSENT_INT ? db_null() : db_int(value);
+}
+
+static int write_quality(struct db *db, const char *now, const struct store_job *job,
+                         const struct message_quality_progress *quality, struct error *err)
+{
+    bool done = quality->status == QUALITY_STATUS_COMPLETED ||
+                quality->status == QUALITY_STATUS_UPLOADED;
+    return db_run(
+        db, NULL, err,
+        "INSERT INTO quality_progress (job_id, quality, status, segments_total,"
+        " segments_completed, progress_percent, started_at, completed_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " ON CONFLICT (job_id, quality) DO UPDATE SET status = excluded.status,"
+        " segments_total = COALESCE(excluded.segments_total, quality_progress.segments_total),"
+        " segments_completed = COALESCE(excluded.segments_completed,"
+        " quality_progress.segments_completed),"
+        " progress_percent = excluded.progress_percent,"
+        " completed_at = COALESCE(quality_progress.completed_at, excluded.completed_at)",
+        DB_ARGS(db_int(job->id), db_text(quality_name(quality->quality)),
+                db_text(quality_status_name(quality->status)), known(quality->segments_total),
+                known(quality->segments_completed),
+                db_int(quality->percent == ABSENT_INT ? 0 : quality->percent), db_text(now),
+                done ? db_text(now) : db_null()));
+}
+
+/* What the worker has measured, only where nobody has written it before. */
+static int write_source(struct db *db, const struct store_job *job,
+                        const struct message_progress *progress, struct error *err)
+{
+    if (progress->duration < 0 && progress->source_width < 0 && progress->source_height < 0)
+        return 0;
+    return db_run(db, NULL, err,
+                  "UPDATE videos SET duration = COALESCE(NULLIF(duration, 0), $2, duration),"
+                  " source_width = COALESCE(NULLIF(source_width, 0), $3, source_width),"
+                  " source_height = COALESCE(NULLIF(source_height, 0), $4, source_height)"
+                  " WHERE id = $1",
+                  DB_ARGS(db_int(job->video_id),
+                          progress->duration < 0 ? db_null() : db_real(progress->duration),
+                          known(progress->source_width), known(progress->source_height)));
+}
+
+static int record_progress(struct db *db, const char *now, const struct store_job *job,
+                           const struct message_progress *progress, struct error *err)
+{
+    if (write_progress(db, now, job, progress, err) != 0)
+        return -1;
+    for (size_t i = 0; i < progress->quality_count; i++)
+        if (write_quality(db, now, job, &progress->qualities[i], err) != 0)
+            return -1;
+    return write_source(db, job, progress, err);
+}
+
+static int keep_claim(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct keep *keep = ctx;
+    char now[WALL_TEXT_BYTES];
+    struct verify_facts facts;
+    struct store_job job;
+    bool touched = false;
+    if (db_now(db, now, err) != 0 ||
+        store_read_facts(db, now, keep->caller, keep->job_id, &facts, &job, err) != 0)
+        return -1;
+    struct verify_request request = request_of(keep->caller);
+    *keep->standing = verify_standing(&request, &facts);
+    keep->expires[0] = '\0';
+    if (verify_standing_problem(*keep->standing) != PROBLEM_NONE)
+        return STORE_ROLL_BACK;
+
+    if (store_extend(store, db, now, keep->caller, &job, &touched, keep->expires, err) != 0)
+        return -1;
+    if (!touched)
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was looked at",
+                         (long long)job.id);
+    return keep->progress ? record_progress(db, now, &job, keep->progress, err)
+                          : keep->publish(keep->publish_ctx, err);
+}
+
+int store_progress(struct store *store, const struct store_caller *caller, int64_t job_id,
+                   const struct message_progress *progress, enum verify_standing *standing,
+                   char expires[WALL_TEXT_BYTES], struct error *err)
+{
+    struct keep ctx = {.caller = caller,
+                       .job_id = job_id,
+                       .standing = standing,
+                       .expires = expires,
+                       .progress = progress};
+    return store_transaction(store, keep_claim, &ctx, err);
+}
+
+int store_upload(struct store *store, const struct store_caller *caller, int64_t job_id,
+                 store_publish *publish, void *publish_ctx, enum verify_standing *standing,
+                 struct error *err)
+{
+    char expires[WALL_TEXT_BYTES];
+    struct keep ctx = {.caller = caller,
+                       .job_id = job_id,
+                       .standing = standing,
+                       .expires = expires,
+                       .publish = publish,
+                       .publish_ctx = publish_ctx};
+    return store_transaction(store, keep_claim, &ctx, err);
+}
+
+struct job_list {
+    struct store_job **jobs;
+    size_t *count;
+};
+
+static int list_jobs(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct job_list *out = ctx;
+    DB_ROWS(rows) = db_query(db, JOB_COLUMNS " ORDER BY j.id DESC LIMIT $1",
+                             DB_ARGS(db_int(STORE_LIST_MAX)), err);
+    if (!rows)
+        return -1;
+    *out->jobs = must_calloc(STORE_LIST_MAX, sizeof **out->jobs);
+    *out->count = 0;
+    int got;
+    while ((got = db_next(rows, err)) == 1 && *out->count < STORE_LIST_MAX)
+        job_from_row(rows, &(*out->jobs)[(*out->count)++]);
+    return got < 0 ? -1 : 0;
+}
+
+int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err)
+{
+    struct job_list ctx = {jobs, count};
+    return store_reading(store, list_jobs, &ctx, err);
+}

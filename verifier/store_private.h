@@ -1,0 +1,62 @@
+/* store_private: what the files of the store share. Nobody else includes this. */
+#ifndef VERIFIER_STORE_PRIVATE_H
+#define VERIFIER_STORE_PRIVATE_H
+
+#include "db.h"
+#include "store.h"
+
+#include <pthread.h>
+
+struct store {
+    struct store_settings settings;
+    char *url;
+    int64_t up_since_us; /* silence and long expiry do not count from before this */
+    pthread_mutex_t lock;
+    pthread_cond_t returned;
+    struct db *idle[STORE_CONNECTIONS_MAX];
+    int idle_count, open_count;
+};
+
+/* A connection of the pool; given back by store_give with whether its last call went well. */
+struct db *store_take(struct store *store, struct error *err);
+void store_give(struct store *store, struct db *db, const struct error *err);
+
+/* Run work(ctx) in one transaction on a connection of the pool: committed if it returns 0, rolled
+ * back if -1. A commit whose outcome is not known is -1 with DB_UNKNOWN. */
+typedef int store_work(struct store *store, struct db *db, void *ctx, struct error *err);
+int store_transaction(struct store *store, store_work *work, void *ctx, struct error *err);
+/* The same without a transaction: for looks. */
+int store_reading(struct store *store, store_work *work, void *ctx, struct error *err);
+
+/* In work: leave the transaction without a change, although nothing went wrong. */
+enum { STORE_ROLL_BACK = 1 };
+
+int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job *job,
+                   struct error *err);
+int store_read_recorded(struct db *db, int64_t video_id, quality_set *recorded, struct error *err);
+
+/* The facts that every call about a job is judged by. */
+int store_read_facts(struct db *db, const char *now, const struct store_caller *caller,
+                     int64_t job_id, struct verify_facts *facts, struct store_job *job,
+                     struct error *err);
+
+/* The claim is the caller's (again) until `expires`. *touched false: a guard said no. */
+int store_extend(struct store *store, struct db *db, const char *now,
+                 const struct store_caller *caller, const struct store_job *job, bool *touched,
+                 char expires[WALL_TEXT_BYTES], struct error *err);
+
+/* `now` plus so many milliseconds (may be negative). */
+void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES]);
+
+/* Every guard that a change by the holder of a claim carries in its WHERE: $1 job, $2 worker,
+ * $3 epoch. The row is transcoding_jobs without an alias. */
+#define STORE_HOLDER_GUARD                                                                         \
+    " id = $1 AND completed_at IS NULL"                                                            \
+    " AND COALESCE(processed_by_worker_id, worker_id) = $2"                                        \
+    " AND (claimed_at IS NULL OR worker_id = $2)"                                                  \
+    " AND COALESCE((SELECT e.claim_epoch FROM job_epochs e WHERE e.job_id = transcoding_jobs.id)," \
+    " 0) = $3"                                                                                     \
+    " AND EXISTS (SELECT 1 FROM videos v WHERE v.id = transcoding_jobs.video_id"                   \
+    " AND v.deleted_at IS NULL AND v.status <> 'failed')"
+
+#endif

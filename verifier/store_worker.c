@@ -1,0 +1,282 @@
+/* Workers, their keys and their heartbeats. */
+#include "store.h"
+#include "store_private.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/hash.h"
+#include "tailslate/log.h"
+#include "tailslate/uuid.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_RANDOM_BYTES = 32, KEY_PREFIX_LENGTH = 8, KEY_HASH_SHA256 = 1 };
+
+/* 256 random bits, URL-safe base64 without padding: 43 characters. */
+static void make_key(char key[64])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    unsigned char random[KEY_RANDOM_BYTES + 1] = {0};
+    random_bytes(random, KEY_RANDOM_BYTES);
+    size_t length = 0;
+    for (size_t bit = 0; bit < KEY_RANDOM_BYTES * 8; bit += 6) {
+        unsigned pair = (unsigned)random[bit / 8] << 8 | random[bit / 8 + 1];
+        key[length++] = digits[pair >> (10 - bit % 8) & 63];
+    }
+    key[length] = '\0';
+    explicit_bzero(random, sizeof random);
+}
+
+static void prefix_of(const char *key, char prefix[KEY_PREFIX_LENGTH + 1])
+{
+    snprintf(prefix, KEY_PREFIX_LENGTH + 1, "%.*s", KEY_PREFIX_LENGTH, key);
+}
+
+static int add_worker(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct store_registration *registration = ctx;
+    char now[WALL_TEXT_BYTES], hash[HASH_HEX_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
+    hash_bytes(registration->api_key, strlen(registration->api_key), hash);
+    prefix_of(registration->api_key, prefix);
+    if (db_now(db, now, err) != 0)
+        return -1;
+    if (db_one_int(db, &registration->id, err,
+                   "INSERT INTO workers (worker_id, worker_name, worker_type, registered_at,"
+                   " status, capabilities, metadata) VALUES ($1, $2, $3, $4, 'active', $5, $6)"
+                   " RETURNING id",
+                   DB_ARGS(db_text(registration->worker_id), db_text(registration->name),
+                           db_text(registration->type), db_text(now),
+                           db_text(registration->capabilities), db_text(registration->metadata))) !=
+        1)
+        return -1;
+    return db_run(db, NULL, err,
+                  "INSERT INTO worker_api_keys (worker_id, key_hash, hash_version, key_prefix,"
+                  " created_at) VALUES ($1, $2, $3, $4, $5)",
+                  DB_ARGS(db_int(registration->id), db_text(hash), db_int(KEY_HASH_SHA256),
+                          db_text(prefix), db_text(now)));
+}
+
+int store_worker_register(struct store *store, struct store_registration *registration,
+                          struct error *err)
+{
+    uuid_make_v4(registration->worker_id);
+    make_key(registration->api_key);
+    return store_transaction(store, add_worker, registration, err);
+}
+
+#define WORKER_COLUMNS                                                                             \
+    "SELECT w.id, w.worker_id, COALESCE(w.worker_name, ''), w.worker_type, w.status,"              \
+    " w.registered_at, w.last_heartbeat, COALESCE(w.current_job_id, 0)"
+
+static void worker_from_row(struct db_rows *rows, struct store_worker *worker)
+{
+    *worker = (struct store_worker){.id = db_get_int(rows, 0),
+                                    .current_job_id = db_get_int(rows, 7)};
+    db_copy_text(rows, 1, worker->worker_id, sizeof worker->worker_id);
+    db_copy_text(rows, 2, worker->name, sizeof worker->name);
+    db_copy_text(rows, 3, worker->type, sizeof worker->type);
+    db_copy_text(rows, 4, worker->status, sizeof worker->status);
+    db_copy_text(rows, 5, worker->registered_at, sizeof worker->registered_at);
+    db_copy_text(rows, 6, worker->last_heartbeat, sizeof worker->last_heartbeat);
+}
+
+struct key_look {
+    const char *api_key;
+    enum store_key *found;
+    struct store_worker *worker;
+};
+
+/* Columns 8 to 10: the key's hash, whether it is revoked, when it expires. */
+static int find_key(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct key_look *look = ctx;
+    char now[WALL_TEXT_BYTES], hash[HASH_HEX_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
+    hash_bytes(look->api_key, strlen(look->api_key), hash);
+    prefix_of(look->api_key, prefix);
+    if (db_now(db, now, err) != 0)
+        return -1;
+    DB_ROWS(rows) = db_query(db,
+                             WORKER_COLUMNS
+                             ", k.key_hash, k.revoked_at, k.expires_at FROM worker_api_keys k"
+                             " JOIN workers w ON w.id = k.worker_id"
+                             " WHERE k.key_prefix = $1 AND k.hash_version = $2",
+                             DB_ARGS(db_text(prefix), db_int(KEY_HASH_SHA256)), err);
+    if (!rows)
+        return -1;
+    int got;
+    while ((got = db_next(rows, err)) == 1) {
+        const char *recorded = db_get_text(rows, 8), *expires = db_get_text(rows, 10);
+        if (!recorded || !hash_equal(hash, recorded))
+            continue;
+        bool expired = expires && strcmp(expires, now) < 0;
+        worker_from_row(rows, look->worker);
+        if (strcmp(look->worker->status, "disabled") == 0)
+            *look->found = STORE_KEY_DISABLED;
+        else if (db_is_null(rows, 9) && !expired)
+            *look->found = STORE_KEY_GOOD;
+    }
+    return got;
+}
+
+int store_worker_by_key(struct store *store, const char *api_key, enum store_key *found,
+                        struct store_worker *worker, struct error *err)
+{
+    struct key_look ctx = {api_key, found, worker};
+    *found = STORE_KEY_UNKNOWN;
+    return store_reading(store, find_key, &ctx, err);
+}
+
+struct worker_list {
+    struct store_worker **workers;
+    size_t *count;
+};
+
+static void mark_offline(const struct store *store, const char *now, struct store_worker *worker)
+{
+    char threshold[WALL_TEXT_BYTES];
+    const char *heard = worker->last_heartbeat[0] ? worker->last_heartbeat : worker->registered_at;
+    store_time_add(now, -store->settings.offline_ms, threshold);
+    if (strcmp(worker->status, "disabled") != 0 && strcmp(heard, threshold) < 0)
+        memcpy(worker->status, "offline", sizeof "offline");
+}
+
+static int list_workers(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct worker_list *list = ctx;
+    char now[WALL_TEXT_BYTES];
+    if (db_now(db, now, err) != 0)
+        return -1;
+    DB_ROWS(rows) = db_query(
+        db, WORKER_COLUMNS ", w.capabilities FROM workers w ORDER BY w.id LIMIT $1",
+        DB_ARGS(db_int(STORE_LIST_MAX)), err);
+    if (!rows)
+        return -1;
+    *list->workers = must_calloc(STORE_LIST_MAX, sizeof **list->workers);
+    *list->count = 0;
+    int got;
+    while ((got = db_next(rows, err)) == 1 && *list->count < STORE_LIST_MAX) {
+        struct store_worker *worker = &(*list->workers)[(*list->count)++];
+        worker_from_row(rows, worker);
+        const char *capabilities = db_get_text(rows, 8);
+        worker->capabilities = capabilities ? must_strdup(capabilities) : NULL;
+        mark_offline(store, now, worker);
+    }
+    return got < 0 ? -1 : 0;
+}
+
+int store_worker_list(struct store *store, struct store_worker **workers, size_t *count,
+                      struct error *err)
+{
+    struct worker_list ctx = {workers, count};
+    *workers = NULL;
+    *count = 0;
+    return store_reading(store, list_workers, &ctx, err);
+}
+
+void store_workers_free(struct store_worker *workers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(workers[i].capabilities);
+    free(workers);
+}
+
+struct revoking {
+    const char *worker;
+    bool *found;
+};
+
+static int revoke_worker(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct revoking *revoking = ctx;
+    char now[WALL_TEXT_BYTES];
+    int64_t id;
+    if (db_now(db, now, err) != 0)
+        return -1;
+    int got = db_one_int(db, &id, err,
+                         "UPDATE workers SET status = 'disabled' WHERE worker_id = $1"
+                         " OR CAST(id AS TEXT) = $1 RETURNING id",
+                         DB_ARGS(db_text(revoking->worker)));
+    *revoking->found = got == 1;
+    if (got <= 0)
+        return got;
+    return db_run(db, NULL, err,
+                  "UPDATE worker_api_keys SET revoked_at = COALESCE(revoked_at, $2)"
+                  " WHERE worker_id = $1",
+                  DB_ARGS(db_int(id), db_text(now)));
+}
+
+int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err)
+{
+    struct revoking ctx = {worker, found};
+    return store_transaction(store, revoke_worker, &ctx, err);
+}
+
+struct beating {
+    struct store_worker *worker;
+    const struct message_heartbeat *heartbeat;
+};
+
+static int name_held_job(struct db *db, const char *now, const char *worker_id, int64_t job_id,
+                         struct error *err)
+{
+    return db_run(db, NULL, err,
+                  "INSERT INTO held_jobs (worker_id, job_id, reported_at) VALUES ($1, $2, $3)"
+                  " ON CONFLICT (worker_id, job_id) DO UPDATE SET reported_at = $3",
+                  DB_ARGS(db_text(worker_id), db_int(job_id), db_text(now)));
+}
+
+static int write_held_jobs(struct db *db, const char *now, const struct beating *beating,
+                           struct error *err)
+{
+    const struct message_heartbeat *heartbeat = beating->heartbeat;
+    const char *worker_id = beating->worker->worker_id;
+    if (db_run(db, NULL, err, "DELETE FROM held_jobs WHERE worker_id = $1",
+               DB_ARGS(db_text(worker_id))) != 0)
+        return -1;
+    if (!heartbeat->jobs_known)
+        return 0;
+    if (name_held_job(db, now, worker_id, 0, err) != 0)
+        return -1;
+    for (size_t i = 0; i < heartbeat->job_count; i++)
+        if (name_held_job(db, now, worker_id, heartbeat->jobs[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+static int beat(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    struct beating *beating = ctx;
+    struct store_worker *worker = beating->worker;
+    char now[WALL_TEXT_BYTES];
+    if (db_now(db, now, err) != 0)
+        return -1;
+    const char *status = worker_status_name(beating->heartbeat->status);
+    if (db_one_int(db, &worker->current_job_id, err,
+                   "UPDATE workers SET last_heartbeat = $2, status = $3,"
+                   " capabilities = COALESCE($4, capabilities), metadata = COALESCE($5, metadata)"
+                   " WHERE worker_id = $1 AND status <> 'disabled'"
+                   " RETURNING COALESCE(current_job_id, 0)",
+                   DB_ARGS(db_text(worker->worker_id), db_text(now), db_text(status),
+                           db_text(beating->heartbeat->capabilities),
+                           db_text(beating->heartbeat->metadata))) < 0)
+        return -1;
+    if (db_run(db, NULL, err,
+               "UPDATE worker_api_keys SET last_used_at = $2 WHERE worker_id = $1"
+               " AND revoked_at IS NULL",
+               DB_ARGS(db_int(worker->id), db_text(now))) != 0)
+        return -1;
+    snprintf(worker->status, sizeof worker->status, "%s", status);
+    memcpy(worker->last_heartbeat, now, sizeof worker->last_heartbeat);
+    return write_held_jobs(db, now, beating, err);
+}
+
+int store_heartbeat(struct store *store, struct store_worker *worker,
+                    const struct message_heartbeat *heartbeat, struct error *err)
+{
+    struct beating ctx = {worker, heartbeat};
+    return store_transaction(store, beat, &ctx, err);
+}
