@@ -1,0 +1,71 @@
+/* files: the sources and the renditions on disk.
+ *
+ *   uploads_dir/<video_id>.<ext>       a source
+ *   videos_dir/<slug>/...              what players read (0755 and 0644: a web server is another
+ * user) videos_dir/.trash/<slug>.<uuid>/   what a new holder or a re-transcode replaced
+ *
+ * Everything below the two folders is opened with openat2 and RESOLVE_BENEATH |
+ * RESOLVE_NO_SYMLINKS: no name and no link leads outside. Nothing is deleted here, only renamed
+ * into the trash. What has been published is durable: file and folder are synced before the
+ * function returns. */
+#ifndef VERIFIER_FILES_H
+#define VERIFIER_FILES_H
+
+#include "tailslate/error.h"
+#include "tailslate/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct files {
+    int uploads, videos; /* directory descriptors */
+};
+
+int files_open(const char *uploads_dir, const char *videos_dir, struct files *files,
+               struct error *err);
+void files_close(struct files *files);
+
+/* One of .mp4 .mkv .mov .avi .webm .m4v, in lower case without the dot; NULL: none of them. */
+const char *files_source_extension(const char *path);
+#define FILES_SOURCE_EXTENSIONS ".mp4 .mkv .mov .avi .webm .m4v"
+
+/* The source's descriptor; ENOENT in err->code where there is none. */
+int files_open_source(const struct files *files, int64_t video_id, struct error *err);
+void files_source_name(const struct files *files, int64_t video_id, char name[FILENAME_BYTES]);
+
+/* Copy from into uploads_dir under a temp name, durable; then give it its name. */
+int files_copy_source(const struct files *files, int from, char temp[64], struct error *err);
+int files_place_source(const struct files *files, const char *temp, int64_t video_id,
+                       const char *extension, struct error *err);
+void files_drop_source(const struct files *files, const char *temp);
+
+/* The folder of a video or of one of its renditions. make: create what is missing. Without make, a
+ * folder that is not there is -1 with ENOENT. */
+int files_open_video(const struct files *files, const char *slug, bool make, struct error *err);
+int files_open_quality(const struct files *files, const char *slug, enum quality quality, bool make,
+                       struct error *err);
+/* The folder that holds a file of this rendition (the video's for .ts and its playlist). */
+int files_open_home(const struct files *files, const char *slug, enum quality quality,
+                    const char *filename, bool make, struct error *err);
+
+/* Open below a folder, without links. -1 with errno. */
+int files_open_beneath(int dir, const char *name, int flags);
+
+/* Which of these renditions are not there, whole: *there* = `<q>/init.mp4` and `<q>/stream.m3u8`,
+ * or
+ * `<q>.m3u8`, and every segment that the playlist names, none of them empty. */
+int files_missing(const struct files *files, const char *slug, quality_set named,
+                  quality_set *missing, struct error *err);
+
+/* Calls name(path, ctx) for each file of the rendition that is not there ("720p/seg_0001.m4s").
+ * Returns whether the rendition is CMAF. */
+typedef void files_absent(const char *path, void *ctx);
+bool files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx);
+/* Is video_dir/name a file that is not empty? */
+bool files_is_there(int dir, const char *name);
+
+/* Move the files of these renditions to the trash. */
+int files_discard(const struct files *files, const char *slug, quality_set discarded,
+                  struct error *err);
+
+#endif

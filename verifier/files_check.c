@@ -1,0 +1,103 @@
+/* Is a rendition there, whole? */
+#include "files.h"
+#include "playlist.h"
+#include "segment.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+bool files_is_there(int dir, const char *name)
+{
+    struct stat status;
+    return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+           status.st_size > 0;
+}
+
+struct check {
+    int home;           /* where the playlist and its segments are */
+    const char *prefix; /* "720p/" or "" */
+    files_absent *absent;
+    void *ctx;
+};
+
+static void report(const struct check *check, const char *name)
+{
+    char path[SEGMENT_NAME_MAX + 16];
+    snprintf(path, sizeof path, "%s%s", check->prefix, name);
+    check->absent(path, check->ctx);
+}
+
+static bool check_segment(const char *name, void *ctx)
+{
+    const struct check *check = ctx;
+    if (!files_is_there(check->home, name))
+        report(check, name);
+    return true;
+}
+
+static void check_playlist(const struct check *check, const char *name)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    struct error ignored;
+    if (durable_read(check->home, name, PLAYLIST_MAX_BYTES, &text, &size, &ignored) != 0 ||
+        !playlist_walk(text, size, check_segment, (void *)check))
+        report(check, name);
+}
+
+bool files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx)
+{
+    char flat[32], prefix[16];
+    snprintf(flat, sizeof flat, "%s.m3u8", quality_name(quality));
+    snprintf(prefix, sizeof prefix, "%s/", quality_name(quality));
+    FD(folder) = files_open_beneath(video_dir, quality_name(quality), O_RDONLY | O_DIRECTORY);
+
+    if (folder < 0 || (!files_is_there(folder, "stream.m3u8") && files_is_there(video_dir, flat))) {
+        struct check check = {video_dir, "", absent, ctx};
+        if (folder < 0 && !files_is_there(video_dir, flat)) {
+            snprintf(prefix, sizeof prefix, "%s", quality_name(quality));
+            absent(prefix, ctx);
+            return false;
+        }
+        check_playlist(&check, flat);
+        return false;
+    }
+    struct check check = {folder, prefix, absent, ctx};
+    check_segment("init.mp4", &check);
+    check_playlist(&check, "stream.m3u8");
+    return true;
+}
+
+static void count_absent(const char *path, void *ctx)
+{
+    (void)path;
+    ++*(int *)ctx;
+}
+
+int files_missing(const struct files *files, const char *slug, quality_set named,
+                  quality_set *missing, struct error *err)
+{
+    struct error not_there;
+    FD(video) = files_open_video(files, slug, false, &not_there);
+    *missing = named;
+    if (video < 0 && not_there.code == ENOENT)
+        return 0;
+    if (video < 0) {
+        *err = not_there;
+        return -1;
+    }
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+        int absent = 0;
+        if (!(named & 1u << quality))
+            continue;
+        files_check_quality(video, quality, count_absent, &absent);
+        if (absent == 0)
+            *missing &= ~(1u << quality);
+    }
+    return 0;
+}

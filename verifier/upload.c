@@ -1,0 +1,274 @@
+#include "upload.h"
+
+#include "playlist.h"
+
+#include "tailslate/archive.h"
+#include "tailslate/cleanup.h"
+#include "tailslate/uuid.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define STAGING ".staging"
+
+enum { FILE_MODE = 0644, TAR_FILES_MAX = 100 * 1000 };
+static const int64_t TAR_UNPACKED_MAX_BYTES = (int64_t)64 << 30;
+
+int segment_upload_begin(const struct files *files, const char *slug, enum quality quality,
+                         const char *filename, struct segment_upload *upload, struct error *err)
+{
+    *upload = (struct segment_upload){.dir = -1, .fd = -1};
+    upload->kind = segment_kind_of(filename);
+    must(upload->kind != SEGMENT_REFUSED);
+    snprintf(upload->filename, sizeof upload->filename, "%s", filename);
+    upload->dir = files_open_home(files, slug, quality, filename, true, err);
+    if (upload->dir < 0)
+        return -1;
+    upload->fd = durable_temp(upload->dir, upload->temp, err);
+    if (upload->fd < 0) {
+        upload->temp[0] = '\0';
+        return -1;
+    }
+    return fchmod(upload->fd, FILE_MODE) == 0 ? 0 : error_errno(err, "%s", filename);
+}
+
+static bool file_fits(int fd, enum segment_kind kind, int64_t size)
+{
+    unsigned char head[SEGMENT_HEAD_BYTES];
+    if (kind == SEGMENT_TEXT) {
+        if (size <= 0 || size > PLAYLIST_MAX_BYTES)
+            return false;
+        TEXT(text) = must_malloc((size_t)size);
+        return pread(fd, text, (size_t)size, 0) == size && segment_is_text(text, (size_t)size);
+    }
+    ssize_t got = pread(fd, head, sizeof head, 0);
+    return got > 0 && segment_head_fits(kind, head, (size_t)got);
+}
+
+bool segment_upload_fits(const struct segment_upload *upload, int64_t size)
+{
+    return file_fits(upload->fd, upload->kind, size);
+}
+
+bool segment_upload_is_there(const struct segment_upload *upload, const char *sha256, int64_t size)
+{
+    struct stat status;
+    char hex[HASH_HEX_BYTES];
+    struct error ignored;
+    FD(fd) = files_open_beneath(upload->dir, upload->filename, O_RDONLY | O_NONBLOCK);
+    return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+           status.st_size == size && hash_file(fd, hex, NULL, &ignored) == 0 &&
+           strcmp(hex, sha256) == 0;
+}
+
+int segment_upload_sync(struct segment_upload *upload, struct error *err)
+{
+    return durable_sync_file(upload->fd, err);
+}
+
+int segment_upload_publish(struct segment_upload *upload, struct error *err)
+{
+    char temp[DURABLE_TEMP_BYTES];
+    memcpy(temp, upload->temp, sizeof temp);
+    upload->temp[0] = '\0'; /* gone either way */
+    return durable_publish(upload->dir, upload->fd, temp, upload->filename, err);
+}
+
+void segment_upload_end(struct segment_upload *upload)
+{
+    if (upload->temp[0])
+        unlinkat(upload->dir, upload->temp, 0);
+    if (upload->fd >= 0)
+        close(upload->fd);
+    if (upload->dir >= 0)
+        close(upload->dir);
+}
+
+int tar_upload_begin(const struct files *files, const char *slug, struct tar_upload *upload,
+                     struct error *err)
+{
+    char temp[DURABLE_TEMP_BYTES];
+    *upload = (struct tar_upload){
+        .files = files, .fd = -1, .staging_root = -1, .staging = -1, .inner = -1};
+    snprintf(upload->slug, sizeof upload->slug, "%s", slug);
+    if (durable_mkdir(files->videos, STAGING, 0700, err) != 0)
+        return -1;
+    upload->staging_root = files_open_beneath(files->videos, STAGING, O_RDONLY | O_DIRECTORY);
+    if (upload->staging_root < 0)
+        return error_errno(err, STAGING);
+    upload->fd = durable_temp(upload->staging_root, temp, err);
+    if (upload->fd < 0)
+        return -1;
+    /* Without a name, so that no death of ours leaves it behind. */
+    return unlinkat(upload->staging_root, temp, 0) == 0 ? 0 : error_errno(err, "%s", temp);
+}
+
+static const char *const final_names[] = {"master.m3u8", "manifest.mpd", "thumbnail.jpg"};
+enum { FINAL_COUNT = sizeof final_names / sizeof final_names[0] };
+
+static bool is_final_name(const char *path)
+{
+    for (size_t i = 0; i < FINAL_COUNT; i++)
+        if (strcmp(path, final_names[i]) == 0)
+            return true;
+    return false;
+}
+
+static int refuse_path(const char *path, struct error *err)
+{
+    return error_set(err, ERROR_PERMANENT, EINVAL, "the archive may not hold %s", path);
+}
+
+static int open_inner(struct tar_upload *upload, struct error *err)
+{
+    const char *name = quality_name(upload->quality);
+    if (upload->inner >= 0)
+        return 0;
+    if (durable_mkdir(upload->staging, name, 0755, err) != 0)
+        return -1;
+    upload->inner = files_open_beneath(upload->staging, name, O_RDONLY | O_DIRECTORY);
+    return upload->inner < 0 ? error_errno(err, "%s", name) : 0;
+}
+
+/* In which staging folder, and under which name, does a file of the archive go? */
+static int home_of(struct tar_upload *upload, const char *path, const char **name,
+                   struct error *err)
+{
+    const char *slash = strchr(path, '/');
+    *name = path;
+    if (upload->is_final)
+        return is_final_name(path) ? upload->staging : refuse_path(path, err);
+    if (!slash)
+        return segment_is_flat(upload->quality, path) && segment_kind_of(path) != SEGMENT_REFUSED
+                   ? upload->staging
+                   : refuse_path(path, err);
+    const char *quality = quality_name(upload->quality);
+    *name = slash + 1;
+    if (strncmp(path, quality, strlen(quality)) != 0 || path + strlen(quality) != slash ||
+        segment_kind_of(*name) == SEGMENT_REFUSED)
+        return refuse_path(path, err);
+    return open_inner(upload, err) == 0 ? upload->inner : -1;
+}
+
+static int place(const char *path, void *ctx, struct error *err)
+{
+    struct tar_upload *upload = ctx;
+    const char *name;
+    int dir = home_of(upload, path, &name, err);
+    if (dir < 0)
+        return -1;
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return error_set(err, ERROR_PERMANENT, EINVAL, "the archive holds %s twice", path);
+    if (fd < 0)
+        return error_errno(err, "%s", path);
+    if (fchmod(fd, FILE_MODE) != 0) {
+        error_errno(err, "%s", path);
+        close(fd);
+        return -1;
+    }
+    upload->count++;
+    return fd;
+}
+
+static bool is_jpeg(int fd)
+{
+    unsigned char head[2];
+    return pread(fd, head, sizeof head, 0) == sizeof head && head[0] == 0xFF && head[1] == 0xD8;
+}
+
+static int check_file(int dir, const char *name, struct error *err)
+{
+    struct stat status;
+    FD(fd) = files_open_beneath(dir, name, O_RDONLY);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return error_errno(err, "%s", name);
+    enum segment_kind kind = segment_kind_of(name);
+    bool fits = kind == SEGMENT_REFUSED ? is_jpeg(fd) : file_fits(fd, kind, status.st_size);
+    if (!fits)
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: its content does not fit its name",
+                         name);
+    return 0;
+}
+
+typedef int each_file(struct tar_upload *upload, int dir, const char *name, struct error *err);
+
+static int check_one(struct tar_upload *upload, int dir, const char *name, struct error *err)
+{
+    (void)upload;
+    return check_file(dir, name, err);
+}
+
+static int for_each(struct tar_upload *upload, int dir, each_file *each, struct error *err)
+{
+    int copy = files_open_beneath(dir, ".", O_RDONLY | O_DIRECTORY);
+    DIRECTORY(list) = copy < 0 ? NULL : fdopendir(copy);
+    if (!list)
+        return error_errno(err, "cannot list what was unpacked");
+    struct dirent *entry;
+    while ((entry = readdir(list))) {
+        struct stat status;
+        if (fstatat(dir, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(status.st_mode) && each(upload, dir, entry->d_name, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int tar_upload_unpack(struct tar_upload *upload, struct error *err)
+{
+    struct archive_limits limits = {.max_bytes = TAR_UNPACKED_MAX_BYTES,
+                                    .max_files = TAR_FILES_MAX};
+    uuid_make_v4(upload->staging_name);
+    if (durable_mkdir(upload->staging_root, upload->staging_name, 0700, err) != 0)
+        return -1;
+    upload->staging = files_open_beneath(upload->staging_root, upload->staging_name,
+                                         O_RDONLY | O_DIRECTORY);
+    if (upload->staging < 0)
+        return error_errno(err, "%s", upload->staging_name);
+    if (lseek(upload->fd, 0, SEEK_SET) != 0)
+        return error_errno(err, "archive");
+    if (archive_unpack(upload->fd, limits, place, upload, err) != 0)
+        return -1;
+    if (upload->count == 0)
+        return error_set(err, ERROR_PERMANENT, EINVAL, "the archive holds no file");
+    if (for_each(upload, upload->staging, check_one, err) != 0 ||
+        (upload->inner >= 0 && for_each(upload, upload->inner, check_one, err) != 0))
+        return -1;
+    return upload->inner < 0 ? 0 : durable_sync_dir(upload->inner, err);
+}
+
+static int move_one(struct tar_upload *upload, int dir, const char *name, struct error *err)
+{
+    FD(video) = files_open_video(upload->files, upload->slug, true, err);
+    return video < 0 ? -1 : durable_rename(dir, name, video, name, err);
+}
+
+int tar_upload_publish(struct tar_upload *upload, struct error *err)
+{
+    const char *quality = quality_name(upload->quality);
+    FD(video) = files_open_video(upload->files, upload->slug, true, err);
+    if (video < 0)
+        return -1;
+    if (!upload->is_final &&
+        files_discard(upload->files, upload->slug, 1u << upload->quality, err) != 0)
+        return -1;
+    if (upload->inner >= 0 && durable_rename(upload->staging, quality, video, quality, err) != 0)
+        return -1;
+    return for_each(upload, upload->staging, move_one, err);
+}
+
+void tar_upload_end(struct tar_upload *upload)
+{
+    struct error ignored;
+    int fds[] = {upload->fd, upload->inner, upload->staging};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    if (upload->staging >= 0)
+        durable_remove_tree(upload->staging_root, upload->staging_name, &ignored);
+    if (upload->staging_root >= 0)
+        close(upload->staging_root);
+}

@@ -1,0 +1,51 @@
+/* upload: one file or one archive on its way to its place.
+ *
+ * A segment is written to a temp file in its folder and renamed; an archive is spooled to a file
+ * without a name, unpacked into a folder of its own under videos_dir/.staging, looked through, and
+ * moved in by renames. Until then nothing of it is visible; the move happens inside the store's
+ * transaction (store_upload), so that a superseded worker's files never appear. */
+#ifndef VERIFIER_UPLOAD_H
+#define VERIFIER_UPLOAD_H
+
+#include "files.h"
+#include "segment.h"
+
+#include "tailslate/durable.h"
+#include "tailslate/hash.h"
+
+struct segment_upload {
+    int dir, fd;
+    char temp[DURABLE_TEMP_BYTES]; /* "": published, or never begun */
+    char filename[SEGMENT_NAME_MAX + 1];
+    enum segment_kind kind;
+};
+/* fd is then open for writing. */
+int segment_upload_begin(const struct files *files, const char *slug, enum quality quality,
+                         const char *filename, struct segment_upload *upload, struct error *err);
+/* Do the bytes fit the name? */
+bool segment_upload_fits(const struct segment_upload *upload, int64_t size);
+/* Is a file with this name and this content there already? */
+bool segment_upload_is_there(const struct segment_upload *upload, const char *sha256, int64_t size);
+int segment_upload_sync(struct segment_upload *upload, struct error *err); /* before the lock */
+int segment_upload_publish(struct segment_upload *upload, struct error *err);
+void segment_upload_end(struct segment_upload *upload); /* takes what was not published away */
+
+struct tar_upload {
+    const struct files *files;
+    char slug[SLUG_BYTES];
+    bool is_final; /* master.m3u8, manifest.mpd, thumbnail.jpg; else a rendition: */
+    enum quality quality;
+    int fd;                           /* the archive */
+    int staging_root, staging, inner; /* descriptors; inner: <staging>/<quality>, or -1 */
+    char staging_name[UUID_BYTES];
+    int64_t count; /* of files */
+};
+int tar_upload_begin(const struct files *files, const char *slug, struct tar_upload *upload,
+                     struct error *err);
+/* Unpack and look through. EINVAL or EFBIG in err->code: the archive's fault. */
+int tar_upload_unpack(struct tar_upload *upload, struct error *err);
+/* Move it in. What it replaces goes to the trash. */
+int tar_upload_publish(struct tar_upload *upload, struct error *err);
+void tar_upload_end(struct tar_upload *upload);
+
+#endif
