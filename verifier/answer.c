@@ -1,0 +1,91 @@
+#include "request.h"
+#include "verify.h"
+
+#include "tailslate/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { RETRY_AFTER_S = 2 };
+
+void answer_json(struct answer *answer, int status, char *owned_body)
+{
+    answer->status = status;
+    answer->content_type = "application/json";
+    answer->body = owned_body;
+}
+
+void answer_object(struct answer *answer, struct json *object)
+{
+    answer_json(answer, 200, json_print(object));
+    json_free(object);
+}
+
+void answer_text(struct answer *answer, const char *content_type, char *owned_body)
+{
+    answer->status = 200;
+    answer->content_type = content_type;
+    answer->body = owned_body;
+}
+
+static void problem_with(struct answer *answer, enum problem problem, const char *detail,
+                         quality_set missing)
+{
+    answer->status = problem_status(problem);
+    answer->problem = problem;
+    answer->content_type = "application/problem+json";
+    free(answer->body);
+    answer->body = message_problem_format(problem, detail ? detail : verify_detail(problem),
+                                          missing);
+    if (problem == PROBLEM_STORE_UNAVAILABLE)
+        answer_add_header(answer, "Retry-After", "%d", RETRY_AFTER_S);
+}
+
+void answer_problem(struct answer *answer, enum problem problem, const char *detail)
+{
+    problem_with(answer, problem, detail, 0);
+}
+
+void answer_missing(struct answer *answer, quality_set missing)
+{
+    problem_with(answer, PROBLEM_OUTPUT_MISSING, NULL, missing);
+}
+
+void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length)
+{
+    answer->status = status;
+    answer->content_type = "application/octet-stream";
+    answer->fd = fd;
+    answer->fd_offset = offset;
+    answer->fd_length = length;
+}
+
+void answer_error(struct answer *answer, const struct request *request, const struct error *err)
+{
+    log_error("request.failed", LOG_TEXT("request_id", request->id),
+              LOG_TEXT("path", request->path), LOG_TEXT("worker", request->worker.worker_id),
+              LOG_TEXT("error", err->message), LOG_INT("errno", err->code));
+    /* What is wrong inside is for our log, not for the wire. */
+    answer_problem(answer, err->class == ERROR_BUG ? PROBLEM_INTERNAL : PROBLEM_STORE_UNAVAILABLE,
+                   NULL);
+}
+
+void answer_add_header(struct answer *answer, const char *name, const char *format, ...)
+{
+    must(answer->header_count < ANSWER_HEADERS_MAX);
+    struct answer_header *header = &answer->headers[answer->header_count++];
+    header->name = name;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(header->value, sizeof header->value, format, args);
+    va_end(args);
+}
+
+void answer_fini(struct answer *answer)
+{
+    free(answer->body);
+    if (answer->fd >= 0)
+        close(answer->fd);
+}

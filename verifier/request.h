@@ -1,0 +1,94 @@
+/* request: what a handler sees of HTTP, and what it answers with. The transport is server.c's. */
+#ifndef VERIFIER_REQUEST_H
+#define VERIFIER_REQUEST_H
+
+#include "bell.h"
+#include "files.h"
+#include "store.h"
+
+#include "tailslate/hash.h"
+#include "tailslate/json.h"
+#include "tailslate/problem.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    REQUEST_ID_BYTES = 65,
+    REQUEST_PEER_BYTES = 64,
+    REQUEST_NAME_BYTES = 256,
+    ANSWER_HEADERS_MAX = 8,
+};
+
+struct auth;
+
+/* What every handler works on; made by serve, borrowed by all. */
+struct app {
+    struct store *store;
+    struct files *files;
+    struct bell *bell;
+    struct auth *auth;
+};
+
+struct request {
+    struct app *app;
+    const char *method, *path;
+    char id[REQUEST_ID_BYTES], peer[REQUEST_PEER_BYTES];
+    struct store_worker worker; /* who calls, where the route asks for a worker */
+    int64_t claim_epoch;        /* X-Claim-Epoch; ABSENT_INT */
+    /* Of the path: {id}, {quality}, {name}. */
+    int64_t number;
+    enum quality quality;
+    char name[REQUEST_NAME_BYTES];
+    /* The body: whole in memory, or streamed into body_fd (opened by the route's open handler) and
+     * hashed on its way. */
+    const char *body;
+    size_t body_size;
+    int body_fd;
+    struct hash *body_hash;
+    int64_t streamed_bytes;
+    /* What open leaves for run; freed with free_scratch in every case. */
+    void *scratch;
+    void (*free_scratch)(void *scratch);
+    void *transport;
+};
+
+/* NULL: not there. Borrowed until the request ends. */
+const char *request_header(const struct request *request, const char *name);
+const char *request_query(const struct request *request, const char *name);
+bool request_client_is_gone(const struct request *request);
+
+struct answer_header {
+    const char *name;
+    char value[256];
+};
+struct answer {
+    int status; /* 0: none yet */
+    enum problem problem;
+    const char *content_type;
+    char *body; /* owned; "" where a file is sent */
+    struct answer_header headers[ANSWER_HEADERS_MAX];
+    size_t header_count;
+    int fd; /* -1, or what is sent instead of the body; owned */
+    int64_t fd_offset, fd_length;
+};
+#define ANSWER_INIT                                                                                \
+    {                                                                                              \
+        .fd = -1                                                                                   \
+    }
+
+void answer_json(struct answer *answer, int status, char *owned_body);
+void answer_object(struct answer *answer, struct json *object); /* 200; frees object */
+void answer_text(struct answer *answer, const char *content_type, char *owned_body);
+void answer_problem(struct answer *answer, enum problem problem, const char *detail);
+void answer_missing(struct answer *answer, quality_set missing);
+/* 200, 206 or 416 of an open file; takes fd. */
+void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length);
+/* The store or the disk could not: 503 with Retry-After, or 500 for a bug; logged here, once. */
+void answer_error(struct answer *answer, const struct request *request, const struct error *err);
+void answer_add_header(struct answer *answer, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void answer_fini(struct answer *answer);
+
+#endif

@@ -1,0 +1,162 @@
+#include "routes.h"
+
+#include "auth.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    KIB = 1024,
+    MIB = 1024 * KIB,
+    SECOND_MS = 1000,
+    MINUTE_MS = 60 * SECOND_MS,
+    PARTS_MAX = 8,
+    DIGITS_MAX = 18,
+};
+#define GIB ((int64_t)1024 * MIB)
+
+/* Bodies are small but for uploads. A rendition of a long film in one tar may be tens of GiB. */
+#define SMALL  BODY_TEXT, 256 * KIB, 30 * SECOND_MS
+#define NOBODY BODY_NONE, 64 * KIB, 30 * SECOND_MS
+
+static const struct route routes[] = {
+    {"POST", "/api/worker/register", AUTH_ADMIN, SMALL, NULL, route_register},
+    {"POST", "/api/worker/heartbeat", AUTH_WORKER, SMALL, NULL, route_heartbeat},
+    {"POST", "/api/worker/claim", AUTH_WORKER, BODY_NONE, 64 * KIB, 2 * MINUTE_MS, NULL,
+     route_claim},
+    {"POST", "/api/worker/{id}/progress", AUTH_WORKER, SMALL, NULL, route_progress},
+    {"POST", "/api/worker/{id}/complete", AUTH_WORKER, SMALL, NULL, route_complete},
+    {"POST", "/api/worker/{id}/fail", AUTH_WORKER, SMALL, NULL, route_fail},
+    {"GET", "/api/worker/{id}/verify-complete", AUTH_WORKER, NOBODY, NULL, route_verify_complete},
+    {"GET", "/api/worker/source/{id}", AUTH_WORKER, BODY_NONE, 64 * KIB, 24 * 60 * MINUTE_MS, NULL,
+     route_source},
+    {"POST", "/api/worker/upload/{id}/segment/{quality}/{name}", AUTH_WORKER, BODY_RAW, 512 * MIB,
+     60 * MINUTE_MS, route_segment_open, route_segment},
+    {"GET", "/api/worker/upload/{id}/segments/status", AUTH_WORKER, NOBODY, NULL,
+     route_segments_status},
+    {"POST", "/api/worker/upload/{id}/segment/finalize", AUTH_WORKER, SMALL, NULL,
+     route_segment_finalize},
+    {"POST", "/api/worker/upload/{id}/quality/{quality}", AUTH_WORKER, BODY_MULTIPART, 64 * GIB,
+     24 * 60 * MINUTE_MS, route_tar_open, route_quality_tar},
+    {"POST", "/api/worker/upload/{id}/finalize", AUTH_WORKER, BODY_MULTIPART, 64 * MIB,
+     60 * MINUTE_MS, route_tar_open, route_finalize_tar},
+    {"GET", "/api/workers", AUTH_ADMIN, NOBODY, NULL, route_workers},
+    {"POST", "/api/workers/{name}/revoke", AUTH_ADMIN, NOBODY, NULL, route_revoke},
+    {"GET", "/api/health", AUTH_NONE, NOBODY, NULL, route_health},
+    {"GET", "/readyz", AUTH_NONE, NOBODY, NULL, route_health},
+    {"GET", "/healthz", AUTH_NONE, NOBODY, NULL, route_alive},
+    {"GET", "/metrics", AUTH_NONE, NOBODY, NULL, route_metrics},
+};
+enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+struct part {
+    const char *start;
+    size_t length;
+};
+
+static size_t split(const char *path, struct part parts[PARTS_MAX])
+{
+    size_t count = 0;
+    while (*path == '/' && count < PARTS_MAX) {
+        path++;
+        parts[count].start = path;
+        parts[count].length = strcspn(path, "/");
+        path += parts[count++].length;
+    }
+    return *path ? 0 : count;
+}
+
+bool route_parse_number(const char *text, int64_t *value)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > DIGITS_MAX || text[digits] || (text[0] == '0' && digits > 1))
+        return false;
+    *value = 0;
+    for (size_t i = 0; i < digits; i++)
+        *value = *value * 10 + text[i] - '0';
+    return true;
+}
+
+static bool is(struct part part, const char *text)
+{
+    return strlen(text) == part.length && memcmp(part.start, text, part.length) == 0;
+}
+
+enum fit { FIT, MISFIT, BAD_QUALITY, BAD_NUMBER };
+
+static enum fit fit_part(struct part pattern, struct part part, struct request *request)
+{
+    char text[REQUEST_NAME_BYTES];
+    if (pattern.start[0] != '{')
+        return pattern.length == part.length && memcmp(pattern.start, part.start, part.length) == 0
+                   ? FIT
+                   : MISFIT;
+    if (part.length == 0 || part.length >= sizeof text)
+        return MISFIT;
+    memcpy(text, part.start, part.length);
+    text[part.length] = '\0';
+    if (is(pattern, "{id}"))
+        return route_parse_number(text, &request->number) && request->number > 0 ? FIT : BAD_NUMBER;
+    if (is(pattern, "{quality}"))
+        return quality_parse(text, &request->quality) ? FIT : BAD_QUALITY;
+    memcpy(request->name, text, part.length + 1);
+    return FIT;
+}
+
+/* Literals first: a bad parameter is a matter only of a call that is meant. */
+static enum fit fit_route(const struct route *route, const struct part *parts, size_t count,
+                          struct request *request)
+{
+    struct part pattern[PARTS_MAX];
+    enum fit worst = FIT;
+    if (split(route->pattern, pattern) != count)
+        return MISFIT;
+    for (size_t i = 0; i < count; i++) {
+        enum fit fit = fit_part(pattern[i], parts[i], request);
+        if (fit == MISFIT)
+            return MISFIT;
+        if (fit != FIT)
+            worst = fit;
+    }
+    return worst;
+}
+
+static bool method_fits(const char *wanted, const char *method)
+{
+    return strcmp(wanted, method) == 0 ||
+           (strcmp(wanted, "GET") == 0 && strcmp(method, "HEAD") == 0);
+}
+
+const struct route *route_find(struct request *request, struct answer *answer)
+{
+    struct part parts[PARTS_MAX];
+    size_t count = split(request->path, parts);
+    enum fit nearest = MISFIT;
+    for (size_t i = 0; i < ROUTE_COUNT && count > 0; i++) {
+        if (!method_fits(routes[i].method, request->method))
+            continue;
+        enum fit fit = fit_route(&routes[i], parts, count, request);
+        if (fit == FIT)
+            return &routes[i];
+        if (fit != MISFIT)
+            nearest = fit;
+    }
+    switch (nearest) {
+    case BAD_QUALITY:
+        answer_problem(answer, PROBLEM_INVALID_FIELD, "The path names no quality that there is.");
+        break;
+    case BAD_NUMBER:
+        answer_problem(answer, PROBLEM_INVALID_FIELD, "The path's id is no positive number.");
+        break;
+    case FIT:
+    case MISFIT:
+        answer_problem(answer, PROBLEM_NOT_FOUND, "There is no such call.");
+        break;
+    }
+    return NULL;
+}
+
+struct store_caller route_caller(const struct request *request)
+{
+    return (struct store_caller){&request->worker, request->claim_epoch};
+}

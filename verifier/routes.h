@@ -1,0 +1,41 @@
+/* routes: which call is whose. One table; the handlers are in routes_*.c by topic. */
+#ifndef VERIFIER_ROUTES_H
+#define VERIFIER_ROUTES_H
+
+#include "request.h"
+
+enum route_auth { AUTH_NONE, AUTH_WORKER, AUTH_ADMIN };
+enum route_body {
+    BODY_NONE,      /* a body is read and dropped */
+    BODY_TEXT,      /* in memory */
+    BODY_RAW,       /* streamed into request->body_fd */
+    BODY_MULTIPART, /* the field `file` of a form, streamed likewise */
+};
+
+typedef void route_handler(struct request *request, struct answer *answer);
+
+struct route {
+    const char *method, *pattern; /* components {id} {quality} {name} {video} are parameters */
+    enum route_auth auth;
+    enum route_body body;
+    int64_t body_max_bytes, wall_ms; /* of the body; from the request's headers to its answer */
+    route_handler *open;             /* before the body is read: may answer already; or NULL */
+    route_handler *run;
+};
+
+/* The route, with the path's parameters in *request; NULL: there is none, the answer is written. */
+const struct route *route_find(struct request *request, struct answer *answer);
+
+/* What several topics need. */
+struct store_caller route_caller(const struct request *request);
+/* A positive number without sign, blanks or leading zeros; at most 18 digits. */
+bool route_parse_number(const char *text, int64_t *value);
+
+route_handler route_register, route_heartbeat, route_workers, route_revoke;
+route_handler route_claim, route_progress, route_complete, route_fail, route_verify_complete;
+route_handler route_segment_open, route_segment, route_segments_status, route_segment_finalize;
+route_handler route_tar_open, route_quality_tar, route_finalize_tar;
+route_handler route_source;
+route_handler route_health, route_alive, route_metrics;
+
+#endif

@@ -1,0 +1,237 @@
+/* The life of a claim: claim, progress, failure, completion. */
+#include "bell.h"
+#include "counters.h"
+#include "routes.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/log.h"
+#include "tailslate/uuid.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    WAIT_MAX_S = 60,
+    /* Another process may have added or released a job: so often a waiter looks by itself. */
+    LOOK_MIN_MS = 400,
+    LOOK_SPREAD_MS = 400,
+};
+
+static void answer_claim(struct request *request, struct answer *answer,
+                         const struct message_claim *claim)
+{
+    answer_json(answer, 200,
+                message_claim_format(claim, claim->job_id ? "Job claimed" : "No job available"));
+    if (!claim->job_id)
+        return;
+    count(COUNT_CLAIMS, 1);
+    log_info("claim.granted", LOG_INT("job", claim->job_id), LOG_INT("epoch", claim->claim_epoch),
+             LOG_INT("attempt", claim->attempt_number),
+             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("request_id", request->id));
+}
+
+static bool parse_claim(const struct request *request, int64_t *job_id, int64_t *wait_s,
+                        struct answer *answer)
+{
+    const char *job = request_query(request, "job_id"), *wait = request_query(request, "wait");
+    *job_id = *wait_s = 0;
+    if (job && (!route_parse_number(job, job_id) || *job_id == 0)) {
+        answer_problem(answer, PROBLEM_INVALID_FIELD, "job_id: a positive number");
+        return false;
+    }
+    if (wait && (!route_parse_number(wait, wait_s) || *wait_s > WAIT_MAX_S)) {
+        answer_problem(answer, PROBLEM_INVALID_FIELD, "wait: 0 to 60 seconds");
+        return false;
+    }
+    return true;
+}
+
+void route_claim(struct request *request, struct answer *answer)
+{
+    int64_t job_id, wait_s;
+    struct bell *bell = request->app->bell;
+    struct message_claim claim;
+    struct error err;
+    if (!parse_claim(request, &job_id, &wait_s, answer))
+        return;
+    int64_t until_ms = mono_ms() + wait_s * 1000;
+    for (;;) {
+        uint64_t seen = bell_count(bell);
+        /* A claim that nobody reads keeps its job from everybody until it expires. */
+        if (request_client_is_gone(request))
+            return answer_problem(answer, PROBLEM_STORE_UNAVAILABLE, "The client is gone.");
+        if (store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
+            return answer_error(answer, request, &err);
+        int64_t left_ms = until_ms - mono_ms();
+        if (claim.job_id || left_ms <= 0 || bell_is_closed(bell))
+            return answer_claim(request, answer, &claim);
+        int64_t look_ms = LOOK_MIN_MS + (int64_t)(random_u64() % LOOK_SPREAD_MS);
+        bell_wait(bell, seen, left_ms < look_ms ? left_ms : look_ms);
+    }
+}
+
+/* 200 also where the job is completed: a late progress figure changes nothing and hurts nobody. */
+void route_progress(struct request *request, struct answer *answer)
+{
+    struct message_progress progress;
+    struct store_caller caller = route_caller(request);
+    enum verify_standing standing;
+    char expires[WALL_TEXT_BYTES];
+    struct error err;
+    enum problem problem = message_progress_parse(request->body, request->body_size, &progress,
+                                                  &err);
+    if (problem != PROBLEM_NONE)
+        return answer_problem(answer, problem, err.message);
+    if (store_progress(request->app->store, &caller, request->number, &progress, &standing, expires,
+                       &err) != 0)
+        return answer_error(answer, request, &err);
+    problem = verify_standing_problem(standing);
+    if (problem != PROBLEM_NONE && standing != STANDING_COMPLETED)
+        return answer_problem(answer, problem, NULL);
+    struct json *root = json_new_object();
+    json_set_text(root, "status", "ok");
+    json_set_text(root, "claim_expires_at", expires[0] ? expires : NULL);
+    answer_object(answer, root);
+}
+
+/* Idempotency-Key is a structured string ("..."); a bare token is taken, too. */
+static enum problem key_of_header(const char *header, int64_t job_id, char token[TOKEN_BYTES])
+{
+    size_t size = strlen(header);
+    int64_t token_job;
+    if (size >= 2 && header[0] == '"' && header[size - 1] == '"') {
+        header++;
+        size -= 2;
+    }
+    if (!token_parse(header, size, &token_job, token))
+        return PROBLEM_TOKEN_MALFORMED;
+    return token_job == job_id ? PROBLEM_NONE : PROBLEM_TOKEN_MISMATCH;
+}
+
+static bool parse_completion(const struct request *request, struct message_completion *completion,
+                             struct answer *answer)
+{
+    struct error err;
+    enum problem problem = message_completion_parse(request->body, request->body_size,
+                                                    request->number, completion, &err);
+    if (problem != PROBLEM_NONE) {
+        answer_problem(answer, problem, err.message);
+        return false;
+    }
+    const char *header = request_header(request, "Idempotency-Key");
+    if (!header)
+        return true;
+    char token[TOKEN_BYTES];
+    problem = key_of_header(header, request->number, token);
+    if (problem == PROBLEM_NONE && completion->token[0] && strcmp(completion->token, token) != 0)
+        problem = PROBLEM_TOKEN_MISMATCH;
+    if (problem != PROBLEM_NONE) {
+        answer_problem(answer, problem,
+                       "Idempotency-Key: must be the completion_token, if it is given");
+        return false;
+    }
+    memcpy(completion->token, token, sizeof token);
+    return true;
+}
+
+static void log_completion(const struct request *request, const char *event,
+                           const struct message_completion *completion,
+                           const struct store_completed *result)
+{
+    log_info(event, LOG_INT("job", request->number), LOG_TEXT("token", completion->token),
+             LOG_INT("epoch", result->claim_epoch), LOG_INT("late", result->late),
+             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("request_id", request->id));
+}
+
+static void answer_acknowledgement(const struct request *request, struct answer *answer,
+                                   const struct message_completion *completion,
+                                   const struct store_completed *result)
+{
+    bool replayed = result->verdict == VERIFY_REPLAY;
+    struct message_acknowledgement acknowledgement = {
+        .status_ok = true, .job_id = request->number, .replayed = replayed, .late = result->late};
+    snprintf(acknowledgement.message, sizeof acknowledgement.message, "%s",
+             replayed ? "Job already completed" : "Job completed successfully");
+    memcpy(acknowledgement.token, completion->token, sizeof acknowledgement.token);
+    memcpy(acknowledgement.completed_at, result->completed_at, sizeof acknowledgement.completed_at);
+    answer_json(answer, 200, message_acknowledgement_format(&acknowledgement));
+    answer_add_header(answer, "Idempotent-Replayed", "%s", replayed ? "true" : "false");
+    count(replayed ? COUNT_REPLAYED : result->late ? COUNT_COMMITTED_LATE : COUNT_COMMITTED, 1);
+    log_completion(request, replayed ? "completion.replayed" : "completion.committed", completion,
+                   result);
+}
+
+void route_complete(struct request *request, struct answer *answer)
+{
+    struct message_completion completion;
+    struct store_caller caller = route_caller(request);
+    struct store_completed result;
+    struct error err;
+    if (!parse_completion(request, &completion, answer))
+        return;
+    if (store_complete(request->app->store, &caller, request->number, &completion, &result, &err) !=
+        0)
+        return answer_error(answer, request, &err);
+    enum problem problem = verify_problem(result.verdict);
+    if (problem == PROBLEM_NONE)
+        return answer_acknowledgement(request, answer, &completion, &result);
+
+    count(COUNT_COMPLETION_REFUSED, 1);
+    log_warning("completion.refused", LOG_INT("job", request->number),
+                LOG_TEXT("code", problem_code(problem)), LOG_TEXT("token", completion.token),
+                LOG_INT("epoch", caller.claim_epoch), LOG_TEXT("worker", request->worker.worker_id),
+                LOG_TEXT("request_id", request->id));
+    if (problem == PROBLEM_OUTPUT_MISSING)
+        return answer_missing(answer, result.missing);
+    answer_problem(answer, problem, NULL);
+}
+
+/* On a completed job a failure changes nothing and says so with 200; so does its own replay. */
+static enum problem problem_of_failure(const struct store_failed *result)
+{
+    switch (result->standing) {
+    case STANDING_HELD:
+    case STANDING_LATE:
+    case STANDING_FAILED:
+    case STANDING_COMPLETED:
+        return PROBLEM_NONE;
+    case STANDING_GONE:
+        return result->replayed ? PROBLEM_NONE : PROBLEM_JOB_GONE;
+    case STANDING_SUPERSEDED:
+    case STANDING_NO_JOB:
+    case STANDING_NOT_YOURS:
+    case STANDING_COUNT:
+        break;
+    }
+    return verify_standing_problem(result->standing);
+}
+
+void route_fail(struct request *request, struct answer *answer)
+{
+    struct message_failure failure;
+    struct store_caller caller = route_caller(request);
+    struct store_failed result;
+    struct error err;
+    enum problem problem = message_failure_parse(request->body, request->body_size, &failure, &err);
+    if (problem != PROBLEM_NONE)
+        return answer_problem(answer, problem, err.message);
+    if (store_fail(request->app->store, &caller, request->number, &failure, &result, &err) != 0)
+        return answer_error(answer, request, &err);
+    problem = problem_of_failure(&result);
+    if (problem != PROBLEM_NONE)
+        return answer_problem(answer, problem, NULL);
+    if (result.replayed)
+        answer_add_header(answer, "Idempotent-Replayed", "true");
+    answer_json(answer, 200,
+                message_failure_answer_format(result.will_retry, result.attempt_number));
+    if (result.replayed || result.standing == STANDING_COMPLETED)
+        return;
+    count(result.will_retry ? COUNT_FAILURE_RETRIED : COUNT_FAILURE_FINAL, 1);
+    log_info("failure.recorded", LOG_INT("job", request->number),
+             LOG_INT("attempt", result.attempt_number), LOG_INT("will_retry", result.will_retry),
+             LOG_TEXT("reason", failure.reason), LOG_TEXT("worker", request->worker.worker_id),
+             LOG_TEXT("request_id", request->id));
+    if (result.will_retry)
+        bell_ring(request->app->bell);
+}

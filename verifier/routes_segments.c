@@ -1,0 +1,189 @@
+/* What of a rendition has arrived: for a worker that resumes, and when it says that all is there.
+ */
+#include "playlist.h"
+#include "routes.h"
+#include "segment.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { SEGMENTS_MAX = 100 * 1000 };
+
+static bool look(struct request *request, struct answer *answer, struct store_job *job)
+{
+    struct store_caller caller = route_caller(request);
+    enum verify_standing standing;
+    struct error err;
+    int64_t job_id;
+    if (store_job_of_video(request->app->store, request->number, &job_id, &err) != 0 ||
+        store_look(request->app->store, &caller, job_id, &standing, job, &err) != 0) {
+        answer_error(answer, request, &err);
+        return false;
+    }
+    enum problem problem = verify_standing_problem(standing);
+    if (problem == PROBLEM_NONE || standing == STANDING_COMPLETED)
+        return true;
+    answer_problem(answer, problem, NULL);
+    return false;
+}
+
+struct received {
+    char **names;
+    size_t count;
+    int64_t bytes, media;
+};
+
+static void free_received(struct received *received)
+{
+    for (size_t i = 0; i < received->count; i++)
+        free(received->names[i]);
+    free(received->names);
+}
+
+static void note_received(struct received *received, int dir, const char *name)
+{
+    struct stat status;
+    enum segment_kind kind = segment_kind_of(name);
+    if (kind == SEGMENT_REFUSED || received->count == SEGMENTS_MAX ||
+        fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
+        return;
+    received->names[received->count++] = must_strdup(name);
+    received->bytes += status.st_size;
+    received->media += segment_is_media(kind);
+}
+
+/* only: the files of this rendition that lie flat; NULL: everything in the folder. */
+static void list_folder(int dir, const enum quality *only, struct received *received)
+{
+    int copy = files_open_beneath(dir, ".", O_RDONLY | O_DIRECTORY);
+    DIRECTORY(list) = copy < 0 ? NULL : fdopendir(copy);
+    struct dirent *entry;
+    while (list && (entry = readdir(list)))
+        if (!only || segment_is_flat(*only, entry->d_name))
+            note_received(received, dir, entry->d_name);
+}
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+static void list_received(int video, enum quality quality, struct received *received)
+{
+    *received = (struct received){.names = must_calloc(SEGMENTS_MAX, sizeof(char *))};
+    if (video < 0)
+        return;
+    FD(folder) = files_open_beneath(video, quality_name(quality), O_RDONLY | O_DIRECTORY);
+    if (folder >= 0)
+        list_folder(folder, NULL, received);
+    list_folder(video, &quality, received);
+    qsort(received->names, received->count, sizeof *received->names, by_name);
+}
+
+void route_segments_status(struct request *request, struct answer *answer)
+{
+    struct store_job job;
+    struct received received;
+    struct error ignored;
+    const char *name = request_query(request, "quality");
+    enum quality quality;
+    if (!name || !quality_parse(name, &quality))
+        return answer_problem(answer, PROBLEM_INVALID_FIELD, "quality: one of the seven names");
+    if (!look(request, answer, &job))
+        return;
+    FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);
+    list_received(video, quality, &received);
+    struct json *root = json_new_object(), *list = json_new_array();
+    for (size_t i = 0; i < received.count; i++)
+        json_append_text(list, received.names[i]);
+    json_set_text(root, "quality", quality_name(quality));
+    json_set(root, "received_segments", list);
+    json_set_int(root, "total_size_bytes", received.bytes);
+    free_received(&received);
+    answer_object(answer, root);
+}
+
+struct finalize {
+    enum quality quality;
+    int64_t segment_count;
+    char checksum[HASH_HEX_BYTES]; /* "" = not given */
+};
+
+static bool parse_finalize(const struct request *request, struct finalize *finalize,
+                           struct answer *answer)
+{
+    static const char prefix[] = "sha256:";
+    struct error err;
+    const char *quality = NULL, *checksum = NULL;
+    JSON(body) = json_parse(request->body, request->body_size, &err);
+    *finalize = (struct finalize){0};
+    if (!body) {
+        answer_problem(answer, PROBLEM_BAD_JSON, err.message);
+        return false;
+    }
+    const char *detail = NULL;
+    if (json_get_text(body, "quality", 16, &quality) != JSON_FOUND ||
+        !quality_parse(quality, &finalize->quality))
+        detail = "quality: one of the seven names";
+    else if (json_get_int(body, "segment_count", 0, SEGMENTS_MAX, &finalize->segment_count) !=
+             JSON_FOUND)
+        detail = "segment_count: 0 to 100000";
+    else if (json_get_text(body, "manifest_checksum", 80, &checksum) == JSON_WRONG)
+        detail = "manifest_checksum: a text";
+    if (detail) {
+        answer_problem(answer, PROBLEM_INVALID_FIELD, detail);
+        return false;
+    }
+    if (checksum && strncmp(checksum, prefix, sizeof prefix - 1) == 0)
+        checksum += sizeof prefix - 1;
+    if (checksum)
+        snprintf(finalize->checksum, sizeof finalize->checksum, "%s", checksum);
+    return true;
+}
+
+static void note_missing(const char *path, void *ctx)
+{
+    const char *slash = strrchr(path, '/');
+    json_append_text(ctx, slash ? slash + 1 : path);
+}
+
+/* The playlist that is there is the one that was sent? */
+static bool playlist_fits(int video, enum quality quality, bool cmaf, const char *checksum)
+{
+    char name[32], hex[HASH_HEX_BYTES];
+    struct error ignored;
+    snprintf(name, sizeof name, cmaf ? "%s/stream.m3u8" : "%s.m3u8", quality_name(quality));
+    FD(fd) = files_open_beneath(video, name, O_RDONLY | O_NONBLOCK);
+    return fd >= 0 && hash_file(fd, hex, NULL, &ignored) == 0 && strcasecmp(hex, checksum) == 0;
+}
+
+void route_segment_finalize(struct request *request, struct answer *answer)
+{
+    struct finalize finalize;
+    struct store_job job;
+    struct received received;
+    struct error ignored;
+    if (!parse_finalize(request, &finalize, answer) || !look(request, answer, &job))
+        return;
+    struct json *missing = json_new_array();
+    FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);
+    bool cmaf = files_check_quality(video, finalize.quality, note_missing, missing);
+    if (finalize.checksum[0] && !playlist_fits(video, finalize.quality, cmaf, finalize.checksum) &&
+        json_count(missing) == 0)
+        json_append_text(missing, cmaf ? "stream.m3u8" : "playlist");
+    list_received(video, finalize.quality, &received);
+    bool complete = json_count(missing) == 0 && received.media >= finalize.segment_count;
+    free_received(&received);
+
+    struct json *root = json_new_object();
+    json_set_text(root, "status", complete ? "ok" : "incomplete");
+    json_set_bool(root, "complete", complete);
+    json_set(root, "missing_segments", missing);
+    answer_object(answer, root);
+}

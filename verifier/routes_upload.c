@@ -1,0 +1,211 @@
+/* Renditions on their way in: segments with their checksums, or archives. */
+#include "counters.h"
+#include "routes.h"
+#include "upload.h"
+
+#include "tailslate/cleanup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Who may upload, asked before the body is read; the transaction asks again. False: answered. */
+static bool look(struct request *request, struct answer *answer, enum verify_standing *standing,
+                 struct store_job *job)
+{
+    struct store_caller caller = route_caller(request);
+    struct error err;
+    int64_t job_id;
+    if (store_job_of_video(request->app->store, request->number, &job_id, &err) != 0 ||
+        store_look(request->app->store, &caller, job_id, standing, job, &err) != 0) {
+        answer_error(answer, request, &err);
+        return false;
+    }
+    enum problem problem = verify_standing_problem(*standing);
+    /* A completed job takes nothing more, but a copy of what it has is no conflict. */
+    if (problem == PROBLEM_NONE || *standing == STANDING_COMPLETED)
+        return true;
+    answer_problem(answer, problem, NULL);
+    return false;
+}
+
+struct segment_request {
+    struct segment_upload upload;
+    struct store_job job;
+    char expected[HASH_HEX_BYTES];
+};
+
+static void free_segment(void *scratch)
+{
+    struct segment_request *segment = scratch;
+    segment_upload_end(&segment->upload);
+    free(segment);
+}
+
+/* [sha256:]<64 hexadecimal digits>, to lower case. */
+static bool parse_checksum(const char *text, char hex[HASH_HEX_BYTES])
+{
+    static const char prefix[] = "sha256:";
+    if (text && strncmp(text, prefix, sizeof prefix - 1) == 0)
+        text += sizeof prefix - 1;
+    if (!text || strlen(text) != HASH_HEX_BYTES - 1 ||
+        strspn(text, "0123456789abcdefABCDEF") != HASH_HEX_BYTES - 1)
+        return false;
+    for (size_t i = 0; i < HASH_HEX_BYTES; i++)
+        hex[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
+    return true;
+}
+
+void route_segment_open(struct request *request, struct answer *answer)
+{
+    char expected[HASH_HEX_BYTES];
+    enum verify_standing standing;
+    struct store_job job;
+    struct error err;
+    if (segment_kind_of(request->name) == SEGMENT_REFUSED)
+        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+                              "The file name is none that is taken (.ts .m4s .mp4 .m3u8 .mpd).");
+    if (!parse_checksum(request_header(request, "X-Content-SHA256"), expected))
+        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+                              "X-Content-SHA256: the SHA-256 of the body is required.");
+    if (!look(request, answer, &standing, &job))
+        return;
+    struct segment_request *segment = must_calloc(1, sizeof *segment);
+    request->scratch = segment;
+    request->free_scratch = free_segment;
+    segment->job = job;
+    memcpy(segment->expected, expected, sizeof expected);
+    if (segment_upload_begin(request->app->files, job.slug, request->quality, request->name,
+                             &segment->upload, &err) != 0)
+        return answer_error(answer, request, &err);
+    request->body_fd = segment->upload.fd;
+}
+
+static int publish_segment(void *ctx, struct error *err)
+{
+    return segment_upload_publish(ctx, err);
+}
+
+static int publish_nothing(void *ctx, struct error *err)
+{
+    (void)ctx;
+    (void)err;
+    return 0;
+}
+
+static void answer_segment(struct request *request, struct answer *answer, bool written)
+{
+    struct json *root = json_new_object();
+    json_set_text(root, "status", "ok");
+    json_set_bool(root, "written", written);
+    json_set_int(root, "bytes_written", written ? request->streamed_bytes : 0);
+    json_set_bool(root, "checksum_verified", true);
+    answer_object(answer, root);
+    count(COUNT_UPLOADS, 1);
+    count(COUNT_UPLOAD_BYTES, request->streamed_bytes);
+}
+
+void route_segment(struct request *request, struct answer *answer)
+{
+    struct segment_request *segment = request->scratch;
+    struct store_caller caller = route_caller(request);
+    enum verify_standing standing;
+    struct error err;
+    char hex[HASH_HEX_BYTES];
+    hash_hex(request->body_hash, hex);
+    if (strcmp(hex, segment->expected) != 0)
+        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+                              "X-Content-SHA256: the body that arrived has another checksum.");
+    if (!segment_upload_fits(&segment->upload, request->streamed_bytes))
+        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+                              "The content does not fit the file's name.");
+    bool there = segment_upload_is_there(&segment->upload, hex, request->streamed_bytes);
+    /* The slow part of being durable, before the lock is taken. */
+    if (!there && segment_upload_sync(&segment->upload, &err) != 0)
+        return answer_error(answer, request, &err);
+    if (store_upload(request->app->store, &caller, segment->job.id,
+                     there ? publish_nothing : publish_segment, &segment->upload, &standing,
+                     &err) != 0)
+        return answer_error(answer, request, &err);
+    enum problem problem = verify_standing_problem(standing);
+    if (problem != PROBLEM_NONE && !(there && standing == STANDING_COMPLETED))
+        return answer_problem(answer, problem, NULL);
+    answer_segment(request, answer, !there);
+}
+
+struct tar_request {
+    struct tar_upload upload;
+    struct store_job job;
+};
+
+static void free_tar(void *scratch)
+{
+    struct tar_request *tar = scratch;
+    tar_upload_end(&tar->upload);
+    free(tar);
+}
+
+void route_tar_open(struct request *request, struct answer *answer)
+{
+    enum verify_standing standing;
+    struct store_job job;
+    struct error err;
+    if (!look(request, answer, &standing, &job))
+        return;
+    if (standing == STANDING_COMPLETED)
+        return answer_problem(answer, PROBLEM_CLAIM_LOST, NULL);
+    struct tar_request *tar = must_calloc(1, sizeof *tar);
+    request->scratch = tar;
+    request->free_scratch = free_tar;
+    tar->job = job;
+    if (tar_upload_begin(request->app->files, job.slug, &tar->upload, &err) != 0)
+        return answer_error(answer, request, &err);
+    tar->upload.quality = request->quality;
+    request->body_fd = tar->upload.fd;
+}
+
+static int publish_tar(void *ctx, struct error *err)
+{
+    return tar_upload_publish(ctx, err);
+}
+
+static void take_tar(struct request *request, struct answer *answer, bool is_final)
+{
+    struct tar_request *tar = request->scratch;
+    struct store_caller caller = route_caller(request);
+    enum verify_standing standing;
+    struct error err;
+    tar->upload.is_final = is_final;
+    if (request->streamed_bytes == 0)
+        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+                              "The form has no field `file`, or it is empty.");
+    if (tar_upload_unpack(&tar->upload, &err) != 0) {
+        if (err.code == EINVAL)
+            return answer_problem(answer, PROBLEM_INVALID_FIELD, err.message);
+        if (err.code == EFBIG)
+            return answer_problem(answer, PROBLEM_PAYLOAD_TOO_LARGE, err.message);
+        return answer_error(answer, request, &err);
+    }
+    if (store_upload(request->app->store, &caller, tar->job.id, publish_tar, &tar->upload,
+                     &standing, &err) != 0)
+        return answer_error(answer, request, &err);
+    enum problem problem = verify_standing_problem(standing);
+    if (problem != PROBLEM_NONE)
+        return answer_problem(answer, problem, NULL);
+    struct json *root = json_new_object();
+    json_set_text(root, "status", "ok");
+    json_set_text(root, "message", "Uploaded");
+    answer_object(answer, root);
+    count(COUNT_UPLOADS, 1);
+    count(COUNT_UPLOAD_BYTES, request->streamed_bytes);
+}
+
+void route_quality_tar(struct request *request, struct answer *answer)
+{
+    take_tar(request, answer, false);
+}
+
+void route_finalize_tar(struct request *request, struct answer *answer)
+{
+    take_tar(request, answer, true);
+}

@@ -1,0 +1,188 @@
+/* Registration, heartbeats, the list of workers, revocation. */
+#include "bell.h"
+#include "routes.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_MAX_BYTES = 100, TYPE_MAX_BYTES = 16, OBJECT_MAX_BYTES = 10000 };
+
+/* An optional object as one line of JSON; false: it is something else, or too large. */
+static bool take_object(const struct json *body, const char *key, char **text)
+{
+    const struct json *member = json_get(body, key);
+    if (!member)
+        return true;
+    if (!json_is_object(member))
+        return false;
+    *text = json_print(member);
+    return strlen(*text) <= OBJECT_MAX_BYTES;
+}
+
+static bool take_text(const struct json *body, const char *key, size_t max_bytes,
+                      const char *fallback, const char **text)
+{
+    *text = fallback;
+    return json_get_text(body, key, max_bytes, text) != JSON_WRONG;
+}
+
+static struct json *body_object(const struct request *request, struct answer *answer)
+{
+    struct error err;
+    /* Every member is optional, so no body at all is an empty object. */
+    struct json *body = request->body_size == 0
+                            ? json_new_object()
+                            : json_parse(request->body, request->body_size, &err);
+    if (!body)
+        answer_problem(answer, PROBLEM_BAD_JSON, err.message);
+    return body;
+}
+
+static void answer_registration(struct answer *answer, struct store_registration *registration)
+{
+    struct json *root = json_new_object();
+    json_set_text(root, "worker_id", registration->worker_id);
+    json_set_text(root, "api_key", registration->api_key);
+    json_set_text(root, "message", "Registered. The key is shown only here: keep it.");
+    answer_object(answer, root);
+    explicit_bzero(registration->api_key, sizeof registration->api_key);
+}
+
+void route_register(struct request *request, struct answer *answer)
+{
+    JSON(body) = body_object(request, answer);
+    if (!body)
+        return;
+    TEXT(capabilities) = NULL;
+    TEXT(metadata) = NULL;
+    struct store_registration registration = {0};
+    struct error err;
+    if (!take_text(body, "worker_name", NAME_MAX_BYTES, "worker", &registration.name))
+        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+                              "worker_name: a text of at most 100 bytes");
+    if (!take_text(body, "worker_type", TYPE_MAX_BYTES, "remote", &registration.type) ||
+        (strcmp(registration.type, "remote") != 0 && strcmp(registration.type, "local") != 0))
+        return answer_problem(answer, PROBLEM_INVALID_FIELD, "worker_type: local or remote");
+    if (!take_object(body, "capabilities", &capabilities) ||
+        !take_object(body, "metadata", &metadata))
+        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+                              "capabilities and metadata: objects of at most 10000 bytes");
+    const struct json *listed = json_get(body, "capabilities");
+    if (listed && !message_capabilities_check(listed, &err))
+        return answer_problem(answer, PROBLEM_INVALID_FIELD, err.message);
+    registration.capabilities = capabilities;
+    registration.metadata = metadata;
+    if (store_worker_register(request->app->store, &registration, &err) != 0)
+        return answer_error(answer, request, &err);
+    log_info("worker.registered", LOG_TEXT("worker", registration.worker_id),
+             LOG_TEXT("name", registration.name), LOG_TEXT("request_id", request->id));
+    answer_registration(answer, &registration);
+}
+
+void route_heartbeat(struct request *request, struct answer *answer)
+{
+    struct message_heartbeat heartbeat;
+    struct error err;
+    struct store_worker *worker = &request->worker;
+    enum problem problem = message_heartbeat_parse(request->body, request->body_size, &heartbeat,
+                                                   &err);
+    if (problem != PROBLEM_NONE)
+        return answer_problem(answer, problem, err.message);
+    int done = store_heartbeat(request->app->store, worker, &heartbeat, &err);
+    message_heartbeat_fini(&heartbeat);
+    if (done != 0)
+        return answer_error(answer, request, &err);
+
+    char now[WALL_TEXT_BYTES];
+    wall_format(wall_us(), now);
+    struct json *root = json_new_object();
+    json_set_text(root, "status", "ok");
+    json_set_text(root, "server_time", now);
+    json_set_null(root, "required_version");
+    json_set_bool(root, "version_ok", true);
+    json_set_text(root, "worker_status", worker->status);
+    if (worker->current_job_id)
+        json_set_int(root, "current_job_id", worker->current_job_id);
+    else
+        json_set_null(root, "current_job_id");
+    json_set_text(root, "last_heartbeat_recorded", worker->last_heartbeat);
+    answer_object(answer, root);
+}
+
+static struct json *worker_object(const struct store_worker *worker)
+{
+    struct json *object = json_new_object();
+    json_set_int(object, "id", worker->id);
+    json_set_text(object, "worker_id", worker->worker_id);
+    json_set_text(object, "worker_name", worker->name);
+    json_set_text(object, "worker_type", worker->type);
+    json_set_text(object, "status", worker->status);
+    json_set_text(object, "registered_at", worker->registered_at);
+    json_set_text(object, "last_heartbeat",
+                  worker->last_heartbeat[0] ? worker->last_heartbeat : NULL);
+    if (worker->current_job_id)
+        json_set_int(object, "current_job_id", worker->current_job_id);
+    else
+        json_set_null(object, "current_job_id");
+    struct error ignored;
+    struct json *capabilities = worker->capabilities
+                                    ? json_parse(worker->capabilities, strlen(worker->capabilities),
+                                                 &ignored)
+                                    : NULL;
+    if (capabilities)
+        json_set(object, "capabilities", capabilities);
+    else
+        json_set_null(object, "capabilities");
+    return object;
+}
+
+static void count_workers(struct json *root, const struct store_worker *workers, size_t count)
+{
+    static const char *const states[] = {"active", "idle", "busy", "offline", "disabled"};
+    json_set_int(root, "total_count", (int64_t)count);
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        char key[32];
+        int64_t in_state = 0;
+        for (size_t w = 0; w < count; w++)
+            in_state += strcmp(workers[w].status, states[i]) == 0;
+        snprintf(key, sizeof key, "%s_count", states[i]);
+        json_set_int(root, key, in_state);
+    }
+}
+
+void route_workers(struct request *request, struct answer *answer)
+{
+    struct store_worker *workers;
+    size_t count;
+    struct error err;
+    if (store_worker_list(request->app->store, &workers, &count, &err) != 0) {
+        store_workers_free(workers, count);
+        return answer_error(answer, request, &err);
+    }
+    struct json *root = json_new_object(), *list = json_new_array();
+    for (size_t i = 0; i < count; i++)
+        json_append(list, worker_object(&workers[i]));
+    json_set(root, "workers", list);
+    count_workers(root, workers, count);
+    store_workers_free(workers, count);
+    answer_object(answer, root);
+}
+
+void route_revoke(struct request *request, struct answer *answer)
+{
+    bool found;
+    struct error err;
+    if (store_worker_revoke(request->app->store, request->name, &found, &err) != 0)
+        return answer_error(answer, request, &err);
+    if (!found)
+        return answer_problem(answer, PROBLEM_NOT_FOUND, "There is no such worker.");
+    log_info("worker.revoked", LOG_TEXT("worker", request->name),
+             LOG_TEXT("request_id", request->id));
+    struct json *root = json_new_object();
+    json_set_text(root, "status", "ok");
+    json_set_text(root, "message", "The worker is disabled and its keys are revoked.");
+    answer_object(answer, root);
+}

@@ -1,0 +1,36 @@
+/* server: HTTP in front of the routes (libmicrohttpd stands behind it, and nowhere else here).
+ *
+ * A thread per connection, so that a handler may wait (long poll, database). Everything is bounded:
+ * connections, header bytes, body bytes by route, the time from accept to headers, from headers to
+ * answer, between requests. A refused body is read to its end, within DRAIN_MAX_BYTES, so that the
+ * client sees the answer and not a reset.
+ *
+ * Refuses: two Content-Lengths, a length beside chunked, NUL, slash or percent hidden in the path.
+ */
+#ifndef VERIFIER_SERVER_H
+#define VERIFIER_SERVER_H
+
+#include "request.h"
+
+struct server_settings {
+    const char *address;
+    int64_t port;
+    const char *tls_cert_file, *tls_key_file; /* "" = no TLS */
+};
+
+struct server;
+/* Listens; nothing is served before server_run. -1 in *port never: the port that was got. */
+struct server *server_listen(const struct server_settings *settings, struct error *err);
+int64_t server_port(const struct server *server);
+int server_start(struct server *server, struct app *app, struct error *err);
+
+/* To be called about once a second: ends connections that are past their time. */
+void server_tick(struct server *server);
+
+/* No new connections; long polls answer (the caller closes the bell first); what runs has
+ * SERVER_GRACE_MS to end, then its connection is cut. Returns when all is quiet. */
+enum { SERVER_GRACE_MS = 4000 };
+void server_stop(struct server *server);
+void server_free(struct server *server);
+
+#endif

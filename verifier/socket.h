@@ -1,0 +1,16 @@
+/* socket: the listening socket, and the two files of TLS. */
+#ifndef VERIFIER_SOCKET_H
+#define VERIFIER_SOCKET_H
+
+#include "tailslate/error.h"
+
+#include <stdint.h>
+
+/* address: numeric IPv4 or IPv6. */
+int socket_listen(const char *address, int64_t port, struct error *err);
+int64_t socket_port(int fd);
+
+/* *text is owned; NULL where path is "". */
+int socket_read_pem(const char *path, char **text, struct error *err);
+
+#endif
