@@ -1,0 +1,34 @@
+/* config: verifier.cfg as one table. The table is the documentation; the sample is printed from it.
+ *
+ * Keys that belong to what this build does not have (PostgreSQL, Redis, a stock server's tables)
+ * are known and refused with a sentence, so that a file written for it is not misread. */
+#ifndef VERIFIER_CONFIG_H
+#define VERIFIER_CONFIG_H
+
+#include "tailslate/config.h"
+
+#include <stdint.h>
+
+#define VERIFIER_CONFIG_PATH "/etc/tailslate/verifier.cfg"
+
+struct verifier_config {
+    char listen_address[CONFIG_TEXT_BYTES];
+    int64_t listen_port;                                                    /* 0: any free port */
+    char tls_cert_file[CONFIG_TEXT_BYTES], tls_key_file[CONFIG_TEXT_BYTES]; /* "" = no TLS */
+    char store_url[CONFIG_TEXT_BYTES], store_schema[CONFIG_TEXT_BYTES];
+    char redis_url[CONFIG_TEXT_BYTES], redis_prefix[CONFIG_TEXT_BYTES];
+    char uploads_dir[CONFIG_TEXT_BYTES], videos_dir[CONFIG_TEXT_BYTES];
+    char admin_secret_file[CONFIG_TEXT_BYTES]; /* "" = no admin calls over HTTP */
+    double claim_minutes, offline_minutes;
+    char log_level[CONFIG_TEXT_BYTES], log_format[CONFIG_TEXT_BYTES];
+};
+
+extern const struct config_key verifier_config_keys[];
+extern const size_t verifier_config_key_count;
+
+/* path NULL: defaults and environment. */
+int verifier_config_load(const char *path, struct verifier_config *config, struct error *err);
+void verifier_config_print(const struct verifier_config *config, FILE *out);
+void verifier_config_print_sample(FILE *out);
+
+#endif

@@ -1,0 +1,43 @@
+#include "context.h"
+
+static int missing(void *ctx, const char *slug, quality_set named, quality_set *absent,
+                   struct error *err)
+{
+    return files_missing(ctx, slug, named, absent, err);
+}
+
+static int discard(void *ctx, const char *slug, quality_set discarded, struct error *err)
+{
+    return files_discard(ctx, slug, discarded, err);
+}
+
+static void source_name(void *ctx, int64_t video_id, char name[FILENAME_BYTES])
+{
+    files_source_name(ctx, video_id, name);
+}
+
+int context_open(const struct verifier_config *config, struct context *context, struct error *err)
+{
+    enum { MINUTE_MS = 60 * 1000 };
+    context->config = config;
+    if (files_open(config->uploads_dir, config->videos_dir, &context->files, err) != 0)
+        return -1;
+    struct store_settings settings = {
+        .url = config->store_url,
+        .claim_ms = (int64_t)(config->claim_minutes * MINUTE_MS),
+        .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),
+        .files = {&context->files, missing, discard, source_name},
+    };
+    context->store = store_open(&settings, err);
+    if (!context->store) {
+        files_close(&context->files);
+        return error_wrap(err, "store.url");
+    }
+    return 0;
+}
+
+void context_close(struct context *context)
+{
+    store_close(context->store);
+    files_close(&context->files);
+}

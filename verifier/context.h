@@ -1,0 +1,19 @@
+/* context: what every verb opens: the folders and the store. */
+#ifndef VERIFIER_CONTEXT_H
+#define VERIFIER_CONTEXT_H
+
+#include "config.h"
+#include "files.h"
+#include "store.h"
+
+struct context {
+    const struct verifier_config *config;
+    struct files files;
+    struct store *store;
+};
+
+/* files_open and store_open together; the store looks at these files. */
+int context_open(const struct verifier_config *config, struct context *context, struct error *err);
+void context_close(struct context *context);
+
+#endif

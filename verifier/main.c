@@ -1,0 +1,128 @@
+#include "verbs.h"
+
+#include "tailslate/log.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: tailslate-verifier [-c FILE] [VERB]\n"
+    "\n"
+    "  serve                             serve the Worker API (the default)\n"
+    "  check [--sample]                  look at configuration, store, folders and secret, print\n"
+    "                                    what is in effect; exit 0, 75 or 78\n"
+    "                                    (--sample: print verifier.cfg.sample)\n"
+    "  worker add NAME [--key-file FILE] register a worker; its key goes to FILE, or is printed\n"
+    "  worker list [--json]\n"
+    "  worker revoke ID\n"
+    "  job add FILE [--slug S] [--title T]\n"
+    "                                    copy a film in and make a job of it; prints its id\n"
+    "  job list [--json]\n"
+    "  job show ID [--json]\n"
+    "  job release ID                    take the claim away, so that the job is handed out again\n"
+    "  version\n"
+    "\n"
+    "  -c, --config FILE                 default " VERIFIER_CONFIG_PATH "\n"
+    "  -h, --help\n"
+    "\n"
+    "worker and job work on the store, while a server runs on it, too.\n";
+
+static int refuse(void)
+{
+    fputs(usage, stderr);
+    return STATUS_USAGE;
+}
+
+/* What does not stand for itself: the words are taken as they come. */
+static int parse(int argc, char **argv, struct command *command, bool *help)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},   {"help", no_argument, NULL, 'h'},
+        {"key-file", required_argument, NULL, 'k'}, {"slug", required_argument, NULL, 's'},
+        {"title", required_argument, NULL, 't'},    {"json", no_argument, NULL, 'j'},
+        {"sample", no_argument, NULL, 'S'},         {0},
+    };
+    int option;
+    *command = (struct command){.config_path = VERIFIER_CONFIG_PATH};
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            command->config_path = optarg;
+            break;
+        case 'h':
+            *help = true;
+            break;
+        case 'k':
+            command->key_file = optarg;
+            break;
+        case 's':
+            command->slug = optarg;
+            break;
+        case 't':
+            command->title = optarg;
+            break;
+        case 'j':
+            command->json = true;
+            break;
+        case 'S':
+            command->sample = true;
+            break;
+        default:
+            return -1;
+        }
+    }
+    for (; optind < argc; optind++) {
+        if (command->word_count == sizeof command->words / sizeof command->words[0])
+            return -1;
+        command->words[command->word_count++] = argv[optind];
+    }
+    return 0;
+}
+
+static bool is(const struct command *command, const char *verb, int least, int most)
+{
+    const char *given = command->word_count > 0 ? command->words[0] : "serve";
+    int count = command->word_count > 0 ? command->word_count : 1;
+    return strcmp(given, verb) == 0 && count >= least && count <= most;
+}
+
+static int with_config(const struct command *command)
+{
+    struct verifier_config config;
+    struct error err;
+    if (verifier_config_load(command->config_path, &config, &err) != 0) {
+        fprintf(stderr, "tailslate-verifier: %s\n", err.message);
+        return error_exit_status(&err);
+    }
+    must(log_configure(config.log_level, config.log_format));
+    if (is(command, "serve", 1, 1))
+        return verb_serve(&config);
+    if (is(command, "check", 1, 1))
+        return verb_check(&config);
+    return is(command, "worker", 2, 3) ? verb_worker(&config, command) : verb_job(&config, command);
+}
+
+int main(int argc, char **argv)
+{
+    struct command command;
+    bool help = false;
+    if (parse(argc, argv, &command, &help) != 0)
+        return refuse();
+    if (help) {
+        fputs(usage, stdout);
+        return STATUS_OK;
+    }
+    if (is(&command, "version", 1, 1)) {
+        puts("tailslate-verifier " TAILSLATE_VERSION);
+        return STATUS_OK;
+    }
+    if (is(&command, "check", 1, 1) && command.sample) {
+        verifier_config_print_sample(stdout);
+        return STATUS_OK;
+    }
+    if (is(&command, "serve", 1, 1) || is(&command, "check", 1, 1) ||
+        is(&command, "worker", 2, 3) || is(&command, "job", 2, 3))
+        return with_config(&command);
+    return refuse();
+}

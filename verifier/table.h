@@ -1,0 +1,15 @@
+/* table: rows for a terminal, aligned by what is seen (UTF-8 counted by characters). */
+#ifndef VERIFIER_TABLE_H
+#define VERIFIER_TABLE_H
+
+#include <stdio.h>
+
+enum { TABLE_COLUMNS_MAX = 10 };
+
+struct table;
+struct table *table_new(const char *const titles[], int columns);
+void table_row(struct table *table, const char *const cells[]); /* copied; NULL or "": - */
+void table_print(const struct table *table, FILE *out);
+void table_free(struct table *table);
+
+#endif

@@ -1,0 +1,128 @@
+#include "auth.h"
+#include "bell.h"
+#include "context.h"
+#include "counters.h"
+#include "server.h"
+#include "verbs.h"
+
+#include "tailslate/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int verb_failed(const struct error *err)
+{
+    fprintf(stderr, "tailslate-verifier: %s\n", err->message);
+    return error_exit_status(err);
+}
+
+/* Until SIGTERM or SIGINT; they were blocked before the first thread was made. */
+static int wait_for_the_end(struct server *server, const sigset_t *ends)
+{
+    const struct timespec second = {.tv_sec = 1};
+    int number;
+    while ((number = sigtimedwait(ends, NULL, &second)) < 0)
+        server_tick(server);
+    return number;
+}
+
+static void block_signals(sigset_t *ends)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    must(sigaction(SIGPIPE, &ignore, NULL) == 0);
+    sigemptyset(ends);
+    sigaddset(ends, SIGTERM);
+    sigaddset(ends, SIGINT);
+    must(pthread_sigmask(SIG_BLOCK, ends, NULL) == 0);
+}
+
+static int run(struct server *server, struct app *app, const struct verifier_config *config,
+               struct error *err)
+{
+    sigset_t ends;
+    block_signals(&ends);
+    if (server_start(server, app, err) != 0)
+        return -1;
+    log_info("verifier.ready", LOG_INT("port", server_port(server)),
+             LOG_TEXT("address", config->listen_address), LOG_TEXT("version", TAILSLATE_VERSION),
+             LOG_INT("pid", getpid()));
+    int number = wait_for_the_end(server, &ends);
+    log_info("verifier.stopping", LOG_INT("signal", number));
+    /* Shutdown releases no claim: whoever holds one finds it again. */
+    bell_close(app->bell);
+    server_stop(server);
+    log_info("verifier.stopped");
+    return 0;
+}
+
+static int serve(struct context *context, const char *admin_secret, struct error *err)
+{
+    const struct verifier_config *config = context->config;
+    struct server_settings settings = {config->listen_address, config->listen_port,
+                                       config->tls_cert_file, config->tls_key_file};
+    struct server *server = server_listen(&settings, err);
+    if (!server)
+        return -1;
+    counters_register();
+    struct app app = {.store = context->store,
+                      .files = &context->files,
+                      .bell = bell_new(),
+                      .auth = auth_new(admin_secret)};
+    int result = run(server, &app, config, err);
+    server_free(server);
+    auth_free(app.auth);
+    bell_free(app.bell);
+    return result;
+}
+
+/* *found false: no secret is configured. */
+static int read_admin_secret(const struct verifier_config *config, bool *found,
+                             char secret[CONFIG_SECRET_BYTES], struct error *err)
+{
+    *found = config->admin_secret_file[0] != '\0';
+    if (*found && config_read_secret(config->admin_secret_file, secret, err) != 0)
+        return error_wrap(err, "auth.admin_secret_file");
+    return 0;
+}
+
+int verb_serve(const struct verifier_config *config)
+{
+    struct context context;
+    struct error err;
+    bool has_secret;
+    char secret[CONFIG_SECRET_BYTES];
+    if (read_admin_secret(config, &has_secret, secret, &err) != 0 ||
+        context_open(config, &context, &err) != 0)
+        return verb_failed(&err);
+    int result = serve(&context, has_secret ? secret : NULL, &err);
+    explicit_bzero(secret, sizeof secret);
+    context_close(&context);
+    return result == 0 ? STATUS_OK : verb_failed(&err);
+}
+
+int verb_check(const struct verifier_config *config)
+{
+    struct context context;
+    struct error err;
+    bool has_secret;
+    char secret[CONFIG_SECRET_BYTES];
+    verifier_config_print(config, stdout);
+    fflush(stdout);
+    if (read_admin_secret(config, &has_secret, secret, &err) != 0)
+        return verb_failed(&err);
+    explicit_bzero(secret, sizeof secret);
+    if (context_open(config, &context, &err) != 0)
+        return verb_failed(&err);
+    int result = store_ping(context.store, &err);
+    context_close(&context);
+    if (result != 0)
+        return verb_failed(&err);
+    fprintf(stderr, "configuration, store and folders are in order%s\n",
+            has_secret ? ""
+                       : "; without auth.admin_secret_file there are no admin calls over HTTP");
+    return STATUS_OK;
+}

@@ -1,0 +1,147 @@
+#include "context.h"
+#include "table.h"
+#include "verbs.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/durable.h"
+#include "tailslate/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Durable, mode 0600, in the folder that the path names. */
+static int write_key_file(const char *path, const char *key, struct error *err)
+{
+    const char *slash = strrchr(path, '/');
+    TEXT(folder) = slash == path ? must_strdup("/")
+                   : slash       ? must_printf("%.*s", (int)(slash - path), path)
+                                 : must_strdup(".");
+    TEXT(line) = must_printf("%s\n", key);
+    FD(dir) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return error_errno(err, "--key-file %s", path);
+    int result = durable_write(dir, slash ? slash + 1 : path, line, strlen(line), err);
+    explicit_bzero(line, strlen(line));
+    return result == 0 ? 0 : error_wrap(err, "--key-file");
+}
+
+/* Before a worker is made whose key would then be lost. */
+static int probe_key_file(const char *path, struct error *err)
+{
+    return write_key_file(path, "", err);
+}
+
+static int add(struct context *context, const struct command *command, struct error *err)
+{
+    enum { NAME_MAX_BYTES = 100 };
+    struct store_registration registration = {.name = command->words[2], .type = "remote"};
+    if (registration.name[0] == '\0' || strlen(registration.name) > NAME_MAX_BYTES)
+        return error_set(err, ERROR_PERMANENT, EINVAL, "a worker's name has 1 to %d bytes",
+                         NAME_MAX_BYTES);
+    if (command->key_file && probe_key_file(command->key_file, err) != 0)
+        return -1;
+    if (store_worker_register(context->store, &registration, err) != 0)
+        return -1;
+    if (command->key_file && write_key_file(command->key_file, registration.api_key, err) != 0)
+        return -1;
+    printf("%lld\n", (long long)registration.id);
+    if (!command->key_file)
+        printf("%s\n", registration.api_key);
+    fprintf(stderr, "worker %s is registered%s%s\n", registration.worker_id,
+            command->key_file ? "; its key is in " : "; its key is the second line of the output",
+            command->key_file ? command->key_file : "");
+    explicit_bzero(registration.api_key, sizeof registration.api_key);
+    return 0;
+}
+
+static void print_json(const struct store_worker *workers, size_t count)
+{
+    JSON(list) = json_new_array();
+    for (size_t i = 0; i < count; i++) {
+        struct json *worker = json_new_object();
+        json_set_int(worker, "id", workers[i].id);
+        json_set_text(worker, "worker_id", workers[i].worker_id);
+        json_set_text(worker, "worker_name", workers[i].name);
+        json_set_text(worker, "worker_type", workers[i].type);
+        json_set_text(worker, "status", workers[i].status);
+        json_set_text(worker, "registered_at", workers[i].registered_at);
+        json_set_text(worker, "last_heartbeat",
+                      workers[i].last_heartbeat[0] ? workers[i].last_heartbeat : NULL);
+        if (workers[i].current_job_id)
+            json_set_int(worker, "current_job_id", workers[i].current_job_id);
+        else
+            json_set_null(worker, "current_job_id");
+        json_append(list, worker);
+    }
+    TEXT(text) = json_print_pretty(list);
+    puts(text);
+}
+
+static void print_table(const struct store_worker *workers, size_t count)
+{
+    static const char *const titles[] = {"ID",  "NAME",           "STATUS",
+                                         "JOB", "LAST HEARTBEAT", "WORKER ID"};
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
+    for (size_t i = 0; i < count; i++) {
+        char id[24], job[24] = "", heard[20];
+        snprintf(id, sizeof id, "%lld", (long long)workers[i].id);
+        if (workers[i].current_job_id)
+            snprintf(job, sizeof job, "%lld", (long long)workers[i].current_job_id);
+        snprintf(heard, sizeof heard, "%.19s", workers[i].last_heartbeat);
+        table_row(table, (const char *const[]){id, workers[i].name, workers[i].status, job, heard,
+                                               workers[i].worker_id});
+    }
+    table_print(table, stdout);
+    table_free(table);
+}
+
+static int list(struct context *context, const struct command *command, struct error *err)
+{
+    struct store_worker *workers;
+    size_t count;
+    int result = store_worker_list(context->store, &workers, &count, err);
+    if (result == 0)
+        command->json ? print_json(workers, count) : print_table(workers, count);
+    store_workers_free(workers, count);
+    return result;
+}
+
+static int revoke_worker(struct context *context, const struct command *command, struct error *err)
+{
+    bool found;
+    if (store_worker_revoke(context->store, command->words[2], &found, err) != 0)
+        return -1;
+    if (!found)
+        return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", command->words[2]);
+    fprintf(stderr, "worker %s is disabled and its keys are revoked\n", command->words[2]);
+    return 0;
+}
+
+int verb_worker(const struct verifier_config *config, const struct command *command)
+{
+    static const struct {
+        const char *action;
+        int words;
+        int (*run)(struct context *context, const struct command *command, struct error *err);
+    } actions[] = {{"add", 3, add}, {"list", 2, list}, {"revoke", 3, revoke_worker}};
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        struct context context;
+        struct error err;
+        if (strcmp(command->words[1], actions[i].action) != 0 ||
+            command->word_count != actions[i].words)
+            continue;
+        if (context_open(config, &context, &err) != 0)
+            return verb_failed(&err);
+        int result = actions[i].run(&context, command, &err);
+        context_close(&context);
+        if (result == 0)
+            return STATUS_OK;
+        int status = verb_failed(&err);
+        return err.code == EINVAL || err.code == ENOENT ? STATUS_DATA : status;
+    }
+    fprintf(stderr, "tailslate-verifier: worker add NAME | list | revoke ID (see --help)\n");
+    return STATUS_USAGE;
+}
