@@ -169,6 +169,10 @@ static void put_set(FILE *out, const struct manifest_rendition *renditions, size
             "    <AdaptationSet id=\"%zu\" segmentAlignment=\"true\""
             " subsegmentAlignment=\"true\">\n",
             first);
+    if (strchr(renditions[first].codecs, ','))
+        fputs("      <ContentComponent id=\"1\" contentType=\"video\"/>\n"
+              "      <ContentComponent id=\"2\" contentType=\"audio\"/>\n",
+              out);
     for (size_t i = first; i < count; i++) {
         quality_set bit = 1u << renditions[i].quality;
         if ((*done & bit) || !renditions[i].segments ||

@@ -151,9 +151,10 @@ static enum probe_verdict take_streams(const struct json *root, struct probe *pr
     const struct json *video = pick_stream(streams, "video", &has_cover);
     const struct json *audio = pick_stream(streams, "audio", &has_cover);
     if (!video) {
-        error_set(err, ERROR_PERMANENT, 0, "the source has no video stream%s%s",
-                  audio ? " (it has sound only)" : "",
-                  has_cover ? " (a cover picture is none)" : "");
+        error_set(err, ERROR_PERMANENT, 0, "the source has no video stream%s",
+                  audio && has_cover ? " (it has sound and a cover picture)"
+                  : audio            ? " (it has sound only)"
+                                     : "");
         return PROBE_NO_VIDEO;
     }
     *probe = (struct probe){.video_index = stream_index(video), .audio_index = -1};
