@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct rule {
@@ -151,6 +152,52 @@ static bool starts_with(const char *text, const char *word)
     return strncmp(text, word, strlen(word)) == 0;
 }
 
+static void send_file(int fd, const char *path)
+{
+    char chunk[64 * 1024];
+    size_t size;
+    struct stat status;
+    STREAM(file) = fopen(path, "re");
+    must(file && fstat(fileno(file), &status) == 0);
+    TEXT(head) = must_printf("HTTP/1.1 200 Scripted\r\nContent-Type: application/octet-stream\r\n"
+                             "Content-Length: %lld\r\nConnection: close\r\n\r\n",
+                             (long long)status.st_size);
+    wire_send(fd, head, strlen(head));
+    while ((size = fread(chunk, 1, sizeof chunk, file)) > 0)
+        wire_send(fd, chunk, size);
+}
+
+/* False: the action is no answer of our own. */
+static bool answer_scripted(int fd, const struct peer_request *request)
+{
+    const char *action = request->action;
+    if (starts_with(action, "truncate"))
+        send_answer(fd, 200, "application/json", "", "{\"status\":\"ok\",\"mess", 200);
+    else if (starts_with(action, "html "))
+        send_answer(fd, (int)strtol(action + 5, NULL, 10), "text/html", "",
+                    "<html><body>Please log in to the network.</body></html>", 0);
+    else if (starts_with(action, "file "))
+        send_file(fd, action + 5);
+    else if (starts_with(action, "redirect"))
+        send_answer(fd, 302, "text/plain", "Location: http://127.0.0.1:9/\r\n", "", 0);
+    else if (*action >= '1' && *action <= '5')
+        answer_status(fd, request);
+    else
+        return false;
+    return true;
+}
+
+/* True: the answer came and was brought back. */
+static bool pass_on(const struct peer *peer, int fd, const struct wire_bytes *bytes, bool is_lost)
+{
+    struct wire_bytes answer = {0};
+    bool is_there = wire_forward(peer->upstream_port, bytes, &answer);
+    if (is_there && !is_lost)
+        wire_send(fd, answer.data, answer.size);
+    free(answer.data);
+    return is_there && !is_lost;
+}
+
 /* True: fd is closed already. */
 static bool act(struct peer *peer, int fd, const struct peer_request *request,
                 const struct wire_bytes *bytes)
@@ -159,26 +206,11 @@ static bool act(struct peer *peer, int fd, const struct peer_request *request,
     bool is_slow = starts_with(action, "slow ");
     if (is_slow || starts_with(action, "stall "))
         hold(peer, action + 5 + !is_slow);
-    if (is_slow || starts_with(action, "pass") || starts_with(action, "lost")) {
-        struct wire_bytes answer = {0};
-        bool is_there = wire_forward(peer->upstream_port, bytes, &answer);
-        if (is_there && !starts_with(action, "lost"))
-            wire_send(fd, answer.data, answer.size);
-        free(answer.data);
-        if (is_there && !starts_with(action, "lost"))
+    bool is_lost = starts_with(action, "lost");
+    if (is_slow || is_lost || starts_with(action, "pass")) {
+        if (pass_on(peer, fd, bytes, is_lost))
             return false;
-    } else if (starts_with(action, "truncate")) {
-        send_answer(fd, 200, "application/json", "", "{\"status\":\"ok\",\"mess", 200);
-        return false;
-    } else if (starts_with(action, "html ")) {
-        send_answer(fd, (int)strtol(action + 5, NULL, 10), "text/html", "",
-                    "<html><body>Please log in to the network.</body></html>", 0);
-        return false;
-    } else if (starts_with(action, "redirect")) {
-        send_answer(fd, 302, "text/plain", "Location: http://127.0.0.1:9/\r\n", "", 0);
-        return false;
-    } else if (*action >= '1' && *action <= '5') {
-        answer_status(fd, request);
+    } else if (answer_scripted(fd, request)) {
         return false;
     }
     wire_reset(fd);

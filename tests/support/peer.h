@@ -18,6 +18,7 @@
  *     200 ack        our acknowledgement of a completion, its token echoed
  *     200 stock-ack, 200 stock-already            as a stock server says it
  *     200 {json}     this body (no `;` in it)
+ *     file PATH      200 with the bytes of this file
  */
 #ifndef SUPPORT_PEER_H
 #define SUPPORT_PEER_H

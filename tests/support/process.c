@@ -19,6 +19,14 @@
 
 extern char **environ;
 
+/* A failed assertion jumps out of the test and leaves behind what the test held: that is no news.
+ * The programs under test are asked about their leaks, this executable is not. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return 1;
+}
+
 /* environ with env's entries in place of those of the same name; owned, the strings borrowed. */
 static const char **merged_environment(const char *const env[])
 {

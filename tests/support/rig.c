@@ -128,7 +128,7 @@ struct rig *rig_new(void)
     TEXT(key_file) = rig_path(rig, "node.key");
     RUN(run) = rig_verifier(
         rig, (const char *[]){"worker", "add", "node", "--key-file", key_file, NULL});
-    cr_assert(run.status == 0, "worker add: %s", run.err);
+    cr_assert(run.status == 0, "worker add: %d %s", run.status, run.err);
     struct stat status;
     cr_assert(stat(key_file, &status) == 0 && (status.st_mode & 0777) == 0600);
     look_text(rig, rig->worker_id, sizeof rig->worker_id,

@@ -1,0 +1,115 @@
+/* Our agent against a server that knows nothing of ours: no epoch, no codes, no echo, and an
+ * answer `Job already completed` that may be a lie. The server is a script. */
+#include "look.h"
+#include "media.h"
+#include "rig.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define CLAIM                                                                                      \
+    "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\",\"video_duration\":0,"               \
+    "\"source_width\":0,\"source_height\":0,\"source_filename\":\"film.mp4\","                     \
+    "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\",\"existing_qualities\":null,"              \
+    "\"message\":\"Job claimed\"}"
+#define NO_JOB "200 {\"job_id\":null,\"message\":\"No jobs available\"}"
+
+static struct rig *with_stock_server(const char *completions)
+{
+    struct rig *rig = rig_new();
+    struct peer *peer = rig_put_peer_between(rig);
+    peer_set_upstream(peer, 0);
+    TEXT(source) = must_printf("file %s", media_clip(MEDIA_TINY));
+    const char *const script[][2] = {
+        {"*", "404"},
+        {"POST *heartbeat", "200 {\"status\":\"ok\",\"server_time\":\"2026-01-03T16:28:00Z\"}"},
+        {"POST *claim*", CLAIM "; " NO_JOB},
+        {"GET *source/3", source},
+        {"POST *progress", "200 {\"status\":\"ok\","
+                           "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\"}"},
+        {"GET *segments/status*",
+         "200 {\"quality\":\"360p\",\"received_segments\":[],\"total_size_bytes\":0}"},
+        {"POST *upload/3/*", "200 {\"status\":\"ok\",\"written\":true,\"bytes_written\":1,"
+                             "\"checksum_verified\":true,\"message\":\"ok\"}"},
+        {"POST *segment/finalize",
+         "200 {\"status\":\"ok\",\"complete\":true,\"missing_segments\":[]}"},
+        {"POST *complete", completions},
+    };
+    for (size_t i = 0; i < sizeof script / sizeof *script; i++)
+        peer_script(peer, script[i][0], script[i][1]);
+    return rig;
+}
+
+/* The word behind a member's name in a body; the peer's bodies hold it as the agent wrote it. */
+static void text_after(const char *body, const char *member, char *text, size_t size)
+{
+    const char *at = strstr(body, member);
+    cr_assert(at, "no %s in %s", member, body);
+    at += strlen(member);
+    snprintf(text, size, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+Test(stock_server, its_first_acknowledgement_counts, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-ack");
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    look_spool_empty(rig);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1);
+    const struct peer_request *request = peer_request(rig->peer, "POST *complete", 0);
+    char token[128];
+    text_after(request->body, "\"completion_token\":\"", token, sizeof token);
+    cr_assert(strncmp(token, "7-", 2) == 0, "%s", token);
+    rig_end(rig);
+}
+
+Test(stock_server, already_completed_is_asked_about_before_it_is_believed, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-already");
+    peer_script(rig->peer, "GET *verify-complete",
+                "500; 200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\","
+                "\"video_status\":\"ready\",\"job_completed\":true,\"all_files_present\":true,"
+                "\"qualities_present\":[\"360p\"],\"missing_files\":[]}");
+    rig_start_agent(rig);
+    peer_wait(rig->peer, "GET *verify-complete", 1, RIG_JOB_MS);
+    rig_expect(rig, "job=7", RIG_JOB_MS, NULL);
+    cr_assert_eq(rig_count_lines(rig, "event=job.final"), 0, "it believed the answer");
+    rig_kill_node(rig);
+    rig_end(rig);
+}
+
+Test(stock_server, already_completed_that_is_confirmed_counts, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-already");
+    peer_script(rig->peer, "GET *verify-complete",
+                "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\","
+                "\"video_status\":\"ready\",\"job_completed\":true,\"all_files_present\":true,"
+                "\"qualities_present\":[\"360p\"],\"missing_files\":[]}");
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1);
+    cr_assert_geq(peer_count(rig->peer, "GET *verify-complete"), 1);
+    rig_end(rig);
+}
+
+Test(stock_server, a_409_without_a_code_is_asked_about_by_claiming_the_job_again, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("409; 200 stock-ack");
+    peer_script(rig->peer, "POST *claim?*job_id=7*", CLAIM);
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    char first[128], second[128];
+    text_after(peer_request(rig->peer, "POST *complete", 0)->body, "\"completion_token\":\"", first,
+               sizeof first);
+    text_after(peer_request(rig->peer, "POST *complete", 1)->body, "\"completion_token\":\"",
+               second, sizeof second);
+    cr_assert(strcmp(first, second) != 0, "a new claim has a token of its own");
+    cr_assert_eq(peer_count(rig->peer, "GET *source/3"), 1, "the work was done again");
+    rig_end(rig);
+}
