@@ -24,7 +24,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-enum { EVENTS_MAX = 32, INOTIFY_BYTES = 4096 };
+enum { EVENTS_MAX = 32, INOTIFY_BYTES = 4096, VERSION_AGAIN_MS = 30 * 1000 };
 
 struct agent {
     struct config *config;
@@ -36,6 +36,7 @@ struct agent {
     struct status status;
     struct health *health;
     struct tool_question version; /* of ffmpeg, asked while the first heartbeat is on its way */
+    int64_t version_due_ms;
     int signals;
     int64_t stop_ms; /* when patience with the courier ends */
     bool is_done;
@@ -56,10 +57,14 @@ static int block_signals(struct agent *agent, struct error *err)
     return agent->signals >= 0 ? 0 : error_errno(err, "cannot read signals");
 }
 
+static bool uses_ffmpeg(const struct config *config)
+{
+    return strcmp(config->transcode.recipe, "ladder") == 0;
+}
+
 static int find_tools(const struct config *config, struct error *err)
 {
-    bool is_ladder = strcmp(config->transcode.recipe, "ladder") == 0;
-    if (is_ladder && tool_find(config->transcode.ffmpeg, err) != 0)
+    if (uses_ffmpeg(config) && tool_find(config->transcode.ffmpeg, err) != 0)
         return error_wrap(err, "transcode.ffmpeg");
     if (tool_find(config->transcode.ffprobe, err) != 0)
         return error_wrap(err, "transcode.ffprobe");
@@ -139,25 +144,54 @@ static int start(struct agent *agent, struct error *err)
     return agent->health ? watch(agent, health_fd(agent->health), err) : 0;
 }
 
+/* A program that is there may still not run (a library went with an upgrade): found out before it
+ * costs jobs their attempts. */
+static void set_tool_broken(struct agent *agent, const struct error *err)
+{
+    struct node *node = &agent->node;
+    agent->version_due_ms = mono_ms() + VERSION_AGAIN_MS;
+    if (!node->is_tool_broken)
+        log_error("ffmpeg.broken", LOG_TEXT("program", agent->config->transcode.ffmpeg),
+                  LOG_TEXT("error", err->message), LOG_TEXT("meaning", "nothing is claimed"));
+    node->is_tool_broken = true;
+    node->is_status_due = true;
+}
+
 static void ask_version(struct agent *agent)
 {
     struct error err;
+    agent->version_due_ms = INT64_MAX;
     if (tool_ask_start(agent->config->transcode.ffmpeg, "-version", &agent->version, &err) != 0) {
-        log_warning("ffmpeg.version_unknown", LOG_TEXT("error", err.message));
-        return;
-    }
-    if (watch(agent, agent->version.pidfd, &err) != 0)
+        set_tool_broken(agent, &err);
+    } else if (watch(agent, agent->version.pidfd, &err) != 0) {
         tool_ask_cancel(&agent->version);
+        set_tool_broken(agent, &err);
+    }
 }
 
 static void note_version(struct agent *agent)
 {
-    struct error err = {.message = "its output is not understood"};
+    struct error err;
     TEXT(text) = NULL;
-    if (tool_ask_end(&agent->version, &text, &err) == 0 &&
-        tool_parse_version(text, agent->heartbeat.ffmpeg_version))
+    int ended = tool_ask_end(&agent->version, &text, &err);
+    if (ended == 0 && !tool_parse_version(text, agent->heartbeat.ffmpeg_version))
+        ended = error_set(&err, ERROR_PERMANENT, 0, "-version: its output is not understood");
+    if (ended != 0) {
+        set_tool_broken(agent, &err);
         return;
-    log_warning("ffmpeg.version_unknown", LOG_TEXT("error", err.message));
+    }
+    if (agent->node.is_tool_broken)
+        log_info("ffmpeg.fine", LOG_TEXT("version", agent->heartbeat.ffmpeg_version));
+    agent->node.is_tool_broken = false;
+}
+
+static int64_t version_tick(struct agent *agent, int64_t now_ms)
+{
+    if (!uses_ffmpeg(agent->config))
+        return NODE_NEVER;
+    if (agent->version_due_ms <= now_ms)
+        ask_version(agent);
+    return agent->version_due_ms == INT64_MAX ? NODE_NEVER : agent->version_due_ms;
 }
 
 /* All or nothing: whatever is wrong, the old configuration stays in force. */
@@ -273,6 +307,7 @@ static int64_t tick(struct agent *agent)
     int64_t now_ms = mono_ms();
     int64_t due_ms = now_ms + AGENT_LOOK_MS;
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
+    due_ms = soonest_ms(due_ms, version_tick(agent, now_ms));
     due_ms = soonest_ms(due_ms, disk_tick(&agent->disk, now_ms));
     due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, courier_tick(&agent->courier, now_ms));
@@ -358,8 +393,6 @@ int agent_run(struct config *config, const char *config_path)
     log_info("agent.ready", LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_TEXT("node", config->node.name), LOG_TEXT("server", config->server.url),
              LOG_INT("slots", config->node.slots), LOG_INT("pid", getpid()));
-    tick(&agent); /* the first heartbeat is on its way before anything else is looked into */
-    ask_version(&agent);
     loop(&agent);
     log_info("agent.ended", LOG_INT("steps_left", steps_running(&agent.node)));
     end(&agent);

@@ -69,6 +69,8 @@ static char *print_readiness(const struct node *node, unsigned *status)
         obstacle = "it is stopping or draining";
     else if (node->is_disk_low)
         obstacle = "the disk is nearly full";
+    else if (node->is_tool_broken)
+        obstacle = "ffmpeg does not run";
     else if (node->server != SERVER_FINE)
         obstacle = "the server is not reachable, or does not accept us";
     *status = obstacle ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;

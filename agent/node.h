@@ -70,7 +70,7 @@ struct node {
     struct live *lives; /* in the order of their arrival */
     int epoll, inotify;
     bool is_stopping, is_draining;
-    bool is_disk_low;
+    bool is_disk_low, is_tool_broken; /* while so, nothing is claimed */
     int64_t disk_free_bytes;
     bool is_status_due;    /* something that status shows has changed */
     bool wakes_deliveries; /* the server is back: deliveries need not sit out their backoff */

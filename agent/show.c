@@ -246,6 +246,8 @@ static void print_agent(const struct view *view)
     if (agent)
         printf("slots   %" PRId64 " of %" PRId64 " in use\n", int_of(agent, "slots_held", 0),
                int_of(agent, "slots", 0));
+    if (bool_of(agent, "tool_broken"))
+        printf("ffmpeg  DOES NOT RUN: nothing is claimed (see the log, or run check)\n");
     printf("disk    %.1f GB free%s\n", (double)int_of(view->root, "disk_free_bytes", 0) / 1e9,
            bool_of(json_get(agent, "disk"), "low") ? ", TOO LOW: nothing is claimed" : "");
 }

@@ -67,6 +67,7 @@ static char *format_status(const struct status *status)
     json_set_int(root, "slots_held", node_slots_held(node));
     json_set_bool(root, "draining", node->is_draining);
     json_set_bool(root, "stopping", node->is_stopping);
+    json_set_bool(root, "tool_broken", node->is_tool_broken);
     json_set(root, "disk", format_disk(node));
     struct json *records = json_new_array();
     for (const struct live *live = node->lives; live; live = live->next)
