@@ -226,25 +226,14 @@ static int read_group(const struct table *table, const config_setting_t *setting
     return 0;
 }
 
-static int parse_error(const config_t *config, const char *path, struct error *err)
-{
-    const char *text = config_error_text(config);
-    if (strstr(text, "include"))
-        text = "@include is not accepted";
-    return error_set(err, ERROR_PERMANENT, EINVAL, "%s:%d: %s", path, config_error_line(config),
-                     text);
-}
-
 static int read_parsed(const struct table *table, const char *path, const char *content,
                        struct error *err)
 {
     CLEANUP(config_destroy) config_t config;
     config_init(&config);
-    /* One file is one configuration. An include directory that is none makes every @include fail,
-     * absolute paths too: libconfig puts it in front. */
-    config_set_include_dir(&config, "/dev/null");
     if (config_read_string(&config, content) != CONFIG_TRUE)
-        return parse_error(&config, path, err);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s:%d: %s", path,
+                         config_error_line(&config), config_error_text(&config));
     const config_setting_t *root = config_root_setting(&config);
     struct place place = {.path = path};
     for (int i = 0; i < config_setting_length(root); i++)

@@ -86,6 +86,9 @@ int config_scan(const char *path, const char *content, struct error *err)
         if (*scan.at == '"') {
             if (scan_text(&scan, err) < 0)
                 return -1;
+        } else if (*scan.at == '@') {
+            return error_set(err, ERROR_PERMANENT, EINVAL, "%s:%d: @include is not accepted", path,
+                             scan.line);
         } else if (strchr(WORD_BYTES, *scan.at)) {
             if (scan_word(&scan, err) < 0)
                 return -1;

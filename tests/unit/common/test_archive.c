@@ -209,6 +209,48 @@ Test(archive, anything_but_files_in_directories_is_refused)
     }
 }
 
+/* POSIX lets a hard link have a content; libarchive then calls it a file, and does not write one.
+ */
+static void make_link_with_content(const struct scratch *scratch, const char *name)
+{
+    char tar[4 * 512] = "hard";
+    memcpy(tar + 100, "0000644", 7);
+    memcpy(tar + 124, "00000000001", 11); /* one byte */
+    tar[156] = '1';                       /* a hard link */
+    memcpy(tar + 157, "/etc/passwd", 11);
+    memcpy(tar + 257, "ustar\00000", 8);
+    memset(tar + 148, ' ', 8);
+    unsigned sum = 0;
+    for (size_t i = 0; i < 512; i++)
+        sum += (unsigned char)tar[i];
+    snprintf(tar + 148, 8, "%06o", sum);
+    tar[512] = 'x';
+
+    struct archive *archive = archive_write_new();
+    struct archive_entry *entry = archive_entry_new();
+    FD(fd) = openat(scratch->fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    archive_write_add_filter_gzip(archive);
+    archive_write_set_format_raw(archive);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    cr_assert_eq(archive_write_open_fd(archive, fd), ARCHIVE_OK);
+    cr_assert_eq(archive_write_header(archive, entry), ARCHIVE_OK);
+    cr_assert_eq(archive_write_data(archive, tar, sizeof tar), (la_ssize_t)sizeof tar);
+    archive_entry_free(entry);
+    archive_write_free(archive);
+}
+
+Test(archive, a_hard_link_with_a_content_is_still_a_link)
+{
+    SCRATCH(scratch);
+    struct placed placed;
+    struct error err = {0};
+    make_link_with_content(&scratch, "x.tgz");
+    cr_expect_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), -1);
+    cr_expect(strstr(err.message, "something else than files in directories: hard"), "%s",
+              err.message);
+    cr_expect_eq(placed.count, 0);
+}
+
 Test(archive, the_caller_s_refusal_is_the_answer)
 {
     SCRATCH(scratch);

@@ -45,7 +45,7 @@ Test(crash, nothing_happens_without_being_asked_for)
     scratch_put_text(&scratch, "flag", "");
     TEXT(no_number) = must_printf(":%s/flag", scratch.path);
     TEXT(longer) = must_printf("%d0:%s/flag", CRASH_STEP_UPLOADED, scratch.path);
-    TEXT(no_colon) = must_printf("%d%s/flag", CRASH_STEP_UPLOADED, scratch.path);
+    TEXT(no_colon) = must_printf("%d?%s/flag", CRASH_STEP_UPLOADED, scratch.path);
     cr_expect_eq(ending_of(NULL, life, 3), 0);
     cr_expect_eq(ending_of("", life, 3), 0);
     cr_expect_eq(ending_of(no_number, life, 3), 0);

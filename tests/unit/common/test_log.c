@@ -179,17 +179,24 @@ Test(log, a_line_that_is_too_long_is_cut_and_still_a_line)
     }
 }
 
+/* A name without its value would be a field that lies. */
 Test(log, many_fields_end_at_the_last_that_fits)
 {
     struct log_field fields[1000] = {{0}};
-    for (size_t i = 0; i + 1 < 1000; i++)
+    for (size_t i = 1; i + 1 < 1000; i++)
         fields[i] = LOG_INT("number", INT64_MAX);
-    int fd = capture();
-    log_write(LOG_INFO, "e", fields);
-    const char *line = logged_text(fd);
-    const char *end = " number=9223372036854775807 cut=true\n";
-    cr_assert_leq(strlen(line), LOG_LINE_BYTES);
-    cr_assert_str_eq(line + strlen(line) - strlen(end), end);
+    for (size_t shift = 1; shift < 40; shift++) {
+        char value[40] = "";
+        memset(value, 'a', shift);
+        fields[0] = LOG_TEXT("v", value);
+        int fd = capture();
+        log_write(LOG_INFO, "e", fields);
+        const char *line = logged_text(fd);
+        const char *end = " number=9223372036854775807 cut=true\n";
+        cr_assert_leq(strlen(line), LOG_LINE_BYTES);
+        cr_assert_str_eq(line + strlen(line) - strlen(end), end);
+        close(fd);
+    }
 }
 
 Test(log, errno_is_as_it_was)

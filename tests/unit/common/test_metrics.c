@@ -43,10 +43,13 @@ Test(metrics, registering_one_twice_is_a_bug, .signal = SIGABRT)
     metric_register(&slots);
 }
 
-enum { THREADS = 4, ADDITIONS = 10000 };
+enum { THREADS = 4, ADDITIONS = 300000 };
+
+static pthread_barrier_t together;
 
 static void *add_many(void *metric)
 {
+    pthread_barrier_wait(&together);
     for (int i = 0; i < ADDITIONS; i++)
         metric_add(metric, 1);
     return NULL;
@@ -56,10 +59,11 @@ Test(metrics, no_addition_is_lost_between_threads)
 {
     pthread_t threads[THREADS];
     metric_register(&committed);
+    cr_assert_eq(pthread_barrier_init(&together, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++)
         cr_assert_eq(pthread_create(&threads[i], NULL, add_many, &committed), 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     TEXT(text) = metrics_print();
-    cr_assert(strstr(text, "{outcome=\"committed\"} 40000\n"), "%s", text);
+    cr_assert(strstr(text, "{outcome=\"committed\"} 1200000\n"), "%s", text);
 }
