@@ -1,0 +1,304 @@
+#include "ladder.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct config config(void)
+{
+    struct config config = {0};
+    strcpy(config.transcode.ffmpeg, "ffmpeg");
+    strcpy(config.transcode.preset, "veryfast");
+    config.transcode.segment_seconds = 6;
+    config.transcode.original = true;
+    return config;
+}
+
+static struct probe film(int64_t width, int64_t height)
+{
+    struct probe probe = {
+        .duration_s = 10,
+        .width = width,
+        .height = height,
+        .coded_width = width,
+        .coded_height = height,
+        .audio_index = 1,
+        .video_codec = "h264",
+        .pixel_format = "yuv420p",
+        .audio_codec = "aac",
+        .frame_rate = 25,
+        .tick_rate = 25,
+    };
+    return probe;
+}
+
+static struct ladder plan(struct probe probe, quality_set existing)
+{
+    struct config settings = config();
+    struct ladder ladder;
+    ladder_plan(&probe, &settings, existing, &ladder);
+    return ladder;
+}
+
+#define Q(name) (1u << QUALITY_##name)
+
+Test(ladder, a_rung_applies_where_the_short_side_reaches_it_and_nothing_is_upscaled)
+{
+    static const struct {
+        int64_t width, height;
+        quality_set made;
+    } cases[] = {
+        {3840, 2160, Q(2160P) | Q(1440P) | Q(1080P) | Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)},
+        {1920, 1080, Q(1080P) | Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)},
+        {1920, 1079, Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)},
+        {1080, 1920, Q(1080P) | Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)},
+        {1280, 720, Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)},
+        {640, 360, Q(360P) | Q(ORIGINAL)},
+        {320, 180, Q(360P) | Q(ORIGINAL)},
+        {1, 1, Q(360P) | Q(ORIGINAL)},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_eq(plan(film(cases[i].width, cases[i].height), 0).made, cases[i].made,
+                     "%lldx%lld", (long long)cases[i].width, (long long)cases[i].height);
+}
+
+Test(ladder, sizes_are_even_and_keep_the_shape)
+{
+    static const struct {
+        int64_t width, height;
+        enum quality quality;
+        int64_t out_width, out_height;
+    } cases[] = {
+        {1920, 1080, QUALITY_1080P, 1920, 1080},
+        {1920, 1080, QUALITY_480P, 854, 480},
+        {1080, 1920, QUALITY_720P, 720, 1280},
+        {853, 481, QUALITY_480P, 852, 480},
+        {853, 481, QUALITY_360P, 638, 360},
+        {321, 181, QUALITY_360P, 322, 182},
+        {1, 1, QUALITY_360P, 2, 2},
+        {1920, 800, QUALITY_720P, 1728, 720},
+        {853, 481, QUALITY_ORIGINAL, 853, 481},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct probe probe = film(cases[i].width, cases[i].height);
+        struct ladder_rendition rendition;
+        ladder_describe(&probe, cases[i].quality, &rendition);
+        cr_expect_eq(rendition.width, cases[i].out_width, "case %zu: %lld", i,
+                     (long long)rendition.width);
+        cr_expect_eq(rendition.height, cases[i].out_height, "case %zu: %lld", i,
+                     (long long)rendition.height);
+    }
+}
+
+Test(ladder, what_exists_already_is_left_out)
+{
+    struct ladder ladder = plan(film(1280, 720), Q(480P) | Q(ORIGINAL));
+    cr_expect_eq(ladder.made, Q(720P) | Q(360P));
+    cr_expect_eq(ladder.count, 2);
+    cr_expect_eq(plan(film(1280, 720), Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)).count, 0);
+}
+
+Test(ladder, original_is_made_only_where_players_can_read_the_copy)
+{
+    static const struct {
+        const char *codec, *pixels;
+        bool turned, made;
+    } cases[] = {
+        {"h264", "yuv420p", false, true},        {"hevc", "yuv420p10le", false, true},
+        {"av1", "yuv420p", false, true},         {"vp9", "yuv420p", false, false},
+        {"mpeg2video", "yuv420p", false, false}, {"h264", "yuv422p", false, false},
+        {"h264", "yuv420p", true, false},        {"ffv1", "yuv444p", false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct probe probe = film(1280, 720);
+        strcpy(probe.video_codec, cases[i].codec);
+        strcpy(probe.pixel_format, cases[i].pixels);
+        probe.turned = cases[i].turned;
+        struct ladder ladder = plan(probe, 0);
+        cr_expect_eq((ladder.made & Q(ORIGINAL)) != 0, cases[i].made, "case %zu", i);
+        cr_expect_eq(ladder.without_original == NULL, cases[i].made, "case %zu", i);
+    }
+}
+
+Test(ladder, no_original_is_wanted_and_none_is_missed)
+{
+    struct config settings = config();
+    struct probe probe = film(640, 360);
+    struct ladder ladder;
+    settings.transcode.original = false;
+    ladder_plan(&probe, &settings, 0, &ladder);
+    cr_expect_eq(ladder.made, Q(360P));
+    cr_expect_null(ladder.without_original);
+}
+
+/* The arguments as one line, each in brackets. */
+static char *line(struct probe probe, quality_set existing)
+{
+    struct config settings = config();
+    struct ladder ladder = plan(probe, existing);
+    struct argv argv = {0};
+    ladder_argv(&ladder, &probe, &settings, "source", "output", &argv);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    for (size_t i = 0; i < argv.count; i++)
+        fprintf(out, "[%s]", argv.items[i]);
+    fclose(out);
+    argv_fini(&argv);
+    return text;
+}
+
+static int count(const char *text, const char *word)
+{
+    int found = 0;
+    while ((text = strstr(text, word))) {
+        found++;
+        text += strlen(word);
+    }
+    return found;
+}
+
+Test(ladder, one_process_decodes_once_and_has_an_output_a_rendition)
+{
+    char *text = line(film(1280, 720), 0);
+    cr_expect_eq(count(text, "[-i]"), 1);
+    cr_expect_eq(count(text, "split=3"), 1);
+    cr_expect_eq(count(text, "[-f][hls]"), 4);
+    cr_expect_eq(count(text, "[output/720p/stream.m3u8]"), 1);
+    cr_expect_eq(count(text, "[output/original/seg_%04d.m4s]"), 1);
+    cr_expect_eq(count(text, "[-c:v][copy]"), 1);
+    cr_expect_eq(count(text, "var_stream_map"), 0);
+    free(text);
+}
+
+Test(ladder, every_encoded_rendition_has_the_same_keyframe_rule)
+{
+    char *text = line(film(1280, 720), 0);
+    cr_expect_eq(count(text, "[expr:if(isnan(prev_forced_t),1,"
+                             "gte(t,(floor(prev_forced_t/2)+1)*2))][-sc_threshold][0]"),
+                 3);
+    free(text);
+}
+
+Test(ladder, the_input_is_opened_as_a_file_of_a_film_and_nothing_else)
+{
+    char *text = line(film(1280, 720), 0);
+    const char *input = strstr(text, "[-i][file:source]");
+    cr_assert_not_null(input);
+    const char *guard = strstr(
+        text, "[-protocol_whitelist][file,pipe][-format_whitelist][" PROBE_FORMATS "]");
+    cr_assert_not_null(guard);
+    cr_expect_lt(guard, input);
+    cr_expect_not_null(strstr(text, "[-nostdin]"));
+    free(text);
+}
+
+Test(ladder, a_film_without_sound_maps_none)
+{
+    struct probe probe = film(640, 360);
+    probe.audio_index = -1;
+    probe.audio_codec[0] = '\0';
+    char *text = line(probe, 0);
+    cr_expect_eq(count(text, "-c:a"), 0);
+    cr_expect_eq(count(text, "[0:1]"), 0);
+    free(text);
+}
+
+Test(ladder, sound_that_mp4_does_not_take_becomes_aac_in_the_original_too)
+{
+    struct probe probe = film(640, 360);
+    char *copied = line(probe, 0);
+    cr_expect_eq(count(copied, "[-c:a][aac]"), 1);
+    cr_expect_eq(count(copied, "[-c:a][copy][-bsf:a][aac_adtstoasc]"), 1);
+    free(copied);
+    strcpy(probe.audio_codec, "vorbis");
+    char *made = line(probe, 0);
+    cr_expect_eq(count(made, "[-c:a][aac]"), 2);
+    cr_expect_eq(count(made, "[-c:a][copy]"), 0);
+    free(made);
+}
+
+Test(ladder, hevc_gets_the_tag_that_apple_players_take)
+{
+    struct probe probe = film(640, 360);
+    strcpy(probe.video_codec, "hevc");
+    char *text = line(probe, 0);
+    cr_expect_eq(count(text, "[-tag:v][hvc1]"), 1);
+    free(text);
+}
+
+Test(ladder, a_film_of_varying_rate_gets_a_usual_one)
+{
+    static const struct {
+        double average, tick;
+        const char *rate; /* NULL: its own */
+    } cases[] = {
+        {25, 25, NULL},   {59.94, 59.94, NULL}, {24, 60, NULL},      {120, 120, NULL},
+        {29, 1000, "30"}, {55, 90000, "60"},    {23.976, 240, "30"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct probe probe = film(640, 360);
+        probe.frame_rate = cases[i].average;
+        probe.tick_rate = cases[i].tick;
+        char *text = line(probe, Q(ORIGINAL));
+        char expected[32] = "[-r:v]";
+        if (cases[i].rate)
+            snprintf(expected, sizeof expected, "[-r:v][%s]", cases[i].rate);
+        cr_expect_eq(count(text, expected), cases[i].rate ? 1 : 0, "case %zu", i);
+        free(text);
+    }
+}
+
+Test(ladder, only_the_original_is_missing_so_nothing_is_decoded)
+{
+    char *text = line(film(640, 360), Q(360P));
+    cr_expect_eq(count(text, "filter_complex"), 0);
+    cr_expect_eq(count(text, "libx264"), 0);
+    cr_expect_eq(count(text, "[-c:v][copy]"), 1);
+    free(text);
+}
+
+static const struct argv_value values[] = {{"source", "/a b/'\"$ü"}, {"job_id", "7"}};
+
+static int fill(const char *pattern, struct argv *argv, struct error *err)
+{
+    *argv = (struct argv){0};
+    return argv_fill(argv, pattern, values, sizeof values / sizeof values[0], err);
+}
+
+Test(argv, a_value_with_blanks_and_quotes_stays_one_argument)
+{
+    struct argv argv;
+    struct error err;
+    cr_assert_eq(fill("prog -i {source} --id={job_id} 'two words' \"\" a\\ b {{x}", &argv, &err),
+                 0);
+    const char *const expected[] = {"prog",      "-i", "/a b/'\"$ü", "--id=7",
+                                    "two words", "",   "a b",        "{x}"};
+    cr_assert_eq(argv.count, sizeof expected / sizeof expected[0]);
+    for (size_t i = 0; i < argv.count; i++)
+        cr_expect_str_eq(argv.items[i], expected[i]);
+    cr_expect_null(argv.items[argv.count]);
+    argv_fini(&argv);
+}
+
+Test(argv, what_cannot_be_filled_is_refused)
+{
+    static const struct {
+        const char *pattern, *why;
+    } cases[] = {
+        {"prog {nothing}", "{nothing} is not a value"},
+        {"prog 'open", "the quote ' is not closed"},
+        {"", "there is no command"},
+        {"   ", "there is no command"},
+        {"prog {source", "{source is not a value"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct argv argv;
+        struct error err;
+        cr_assert_eq(fill(cases[i].pattern, &argv, &err), -1, "%s", cases[i].pattern);
+        if (strstr(cases[i].pattern, "{source") == NULL)
+            cr_expect_not_null(strstr(err.message, cases[i].why), "%s", err.message);
+        argv_fini(&argv);
+    }
+}
