@@ -193,7 +193,7 @@ static int read_seeds(const char *path, struct seeds *seeds)
     DIRECTORY(dir) = opendir(path);
     if (!dir)
         return -1;
-    char *names[SEEDS_MAX];
+    char *names[SEEDS_MAX] = {NULL};
     size_t count = 0;
     int result = 0;
     for (struct dirent *entry; (entry = readdir(dir)) && count < SEEDS_MAX;)

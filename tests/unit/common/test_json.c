@@ -204,6 +204,7 @@ Test(json, nesting_is_bounded)
 {
     TEXT(deepest) = nested(JSON_MAX_DEPTH, "[", "1", "]");
     JSON(root) = parse(deepest);
+    cr_expect_eq(json_count(root), 1);
     TEXT(lists) = nested(JSON_MAX_DEPTH + 1, "[", "1", "]");
     expect_refused(lists, strlen(lists));
     TEXT(objects) = nested(JSON_MAX_DEPTH + 1, "{\"a\":", "1", "}");
@@ -260,6 +261,7 @@ Test(json, a_number_that_no_double_holds_is_refused)
         expect_refused(texts[i], strlen(texts[i]));
     TEXT(longest) = nested(63, "1", "", "");
     JSON(root) = parse(longest);
+    cr_expect_not(json_is_array(root));
     TEXT(longer) = nested(64, "1", "", "");
     expect_refused(longer, strlen(longer));
 }
