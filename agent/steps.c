@@ -215,6 +215,7 @@ bool steps_handle(struct node *node, int pidfd)
     char end[END_BYTES];
     describe_end(live, end);
     close(steal_fd(&live->step.pidfd));
+    live->retire_due_ms = 0; /* whoever wanted to remove it had to wait for the step */
     node->is_status_due = true;
     log_info("step.ended", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_INT("pid", live->step.pid), LOG_TEXT("end", end));
