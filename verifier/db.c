@@ -32,6 +32,11 @@ int db_begin(struct db *db, struct error *err)
     return db->driver->begin(db, err);
 }
 
+int db_begin_reading(struct db *db, struct error *err)
+{
+    return db->driver->begin_reading(db, err);
+}
+
 int db_commit(struct db *db, struct error *err)
 {
     return db->driver->commit(db, err);

@@ -3,7 +3,8 @@
  * A thin interface, so that one set of statements serves every driver: parameters are $1..$n, times
  * are ISO 8601 UTC text parameters (wall_format), identifiers and functions are those that SQLite
  * and PostgreSQL share. A SELECT that must hold its row until the transaction ends carries the
- * marker DB_FOR_UPDATE; SQLite, where db_begin is BEGIN IMMEDIATE, reads it as a comment.
+ * marker DB_FOR_UPDATE; it means nothing in a reading transaction, and SQLite, where db_begin is
+ * BEGIN IMMEDIATE, reads it as a comment.
  *
  * A connection is used by one thread at a time. Statements are prepared once per connection. Every
  * wait is bounded (DB_WAIT_MS). Errors: TEMPORARY with a code of enum db_code where another try may
@@ -67,7 +68,8 @@ static inline struct db_value db_null(void)
 struct db *db_open(const char *url, struct error *err);
 void db_close(struct db *db); /* NULL is fine */
 
-int db_begin(struct db *db, struct error *err); /* a writing transaction, the lock is had */
+int db_begin(struct db *db, struct error *err);         /* a writing transaction, the lock is had */
+int db_begin_reading(struct db *db, struct error *err); /* one snapshot for several looks */
 int db_commit(struct db *db, struct error *err);
 void db_rollback(struct db *db); /* no transaction open: nothing */
 
@@ -102,6 +104,7 @@ int db_script(struct db *db, const char *sql, struct error *err);
 struct db_driver {
     void (*close)(struct db *db);
     int (*begin)(struct db *db, struct error *err);
+    int (*begin_reading)(struct db *db, struct error *err);
     int (*commit)(struct db *db, struct error *err);
     void (*rollback)(struct db *db);
     int (*now)(struct db *db, char text[WALL_TEXT_BYTES], struct error *err);

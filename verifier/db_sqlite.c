@@ -101,6 +101,12 @@ static int sqlite_begin(struct db *base, struct error *err)
     return sqlite_script(base, "BEGIN IMMEDIATE", err);
 }
 
+/* Deferred: in WAL mode its first look fixes the snapshot for all that follow. */
+static int sqlite_begin_reading(struct db *base, struct error *err)
+{
+    return sqlite_script(base, "BEGIN DEFERRED", err);
+}
+
 static void sqlite_rollback(struct db *base)
 {
     struct error ignored;
@@ -242,6 +248,7 @@ static int64_t sqlite_touched(struct db *base)
 static const struct db_driver sqlite_driver = {
     .close = sqlite_close,
     .begin = sqlite_begin,
+    .begin_reading = sqlite_begin_reading,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
     .now = sqlite_now,

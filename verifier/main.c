@@ -80,27 +80,40 @@ static int parse(int argc, char **argv, struct command *command, bool *help)
     return 0;
 }
 
-static bool is(const struct command *command, const char *verb, int least, int most)
+static const struct {
+    const char *verb, *action; /* action NULL: there is none */
+    int words;
+    verb *run;
+} verbs[] = {
+    {"serve", NULL, 1, verb_serve},
+    {"check", NULL, 1, verb_check},
+    {"worker", "add", 3, verb_worker_add},
+    {"worker", "list", 2, verb_worker_list},
+    {"worker", "revoke", 3, verb_worker_revoke},
+    {"job", "add", 3, verb_job_add},
+    {"job", "list", 2, verb_job_list},
+    {"job", "show", 3, verb_job_show},
+    {"job", "release", 3, verb_job_release},
+};
+
+static verb *find(const struct command *command)
 {
-    const char *given = command->word_count > 0 ? command->words[0] : "serve";
-    int count = command->word_count > 0 ? command->word_count : 1;
-    return strcmp(given, verb) == 0 && count >= least && count <= most;
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (strcmp(command->words[0], verbs[i].verb) == 0 &&
+            command->word_count == verbs[i].words &&
+            (!verbs[i].action || strcmp(command->words[1], verbs[i].action) == 0))
+            return verbs[i].run;
+    return NULL;
 }
 
-static int with_config(const struct command *command)
+static int with_config(verb *run, const struct command *command)
 {
     struct verifier_config config;
     struct error err;
-    if (verifier_config_load(command->config_path, &config, &err) != 0) {
-        fprintf(stderr, "tailslate-verifier: %s\n", err.message);
-        return error_exit_status(&err);
-    }
+    if (verifier_config_load(command->config_path, &config, &err) != 0)
+        return verb_failed(&err);
     must(log_configure(config.log_level, config.log_format));
-    if (is(command, "serve", 1, 1))
-        return verb_serve(&config);
-    if (is(command, "check", 1, 1))
-        return verb_check(&config);
-    return is(command, "worker", 2, 3) ? verb_worker(&config, command) : verb_job(&config, command);
+    return run(&config, command);
 }
 
 int main(int argc, char **argv)
@@ -113,16 +126,18 @@ int main(int argc, char **argv)
         fputs(usage, stdout);
         return STATUS_OK;
     }
-    if (is(&command, "version", 1, 1)) {
+    if (command.word_count == 0)
+        command.words[command.word_count++] = "serve";
+    if (command.word_count == 1 && strcmp(command.words[0], "version") == 0) {
         puts("tailslate-verifier " TAILSLATE_VERSION);
         return STATUS_OK;
     }
-    if (is(&command, "check", 1, 1) && command.sample) {
+    verb *run = find(&command);
+    if (!run)
+        return refuse();
+    if (run == verb_check && command.sample) {
         verifier_config_print_sample(stdout);
         return STATUS_OK;
     }
-    if (is(&command, "serve", 1, 1) || is(&command, "check", 1, 1) ||
-        is(&command, "worker", 2, 3) || is(&command, "job", 2, 3))
-        return with_config(&command);
-    return refuse();
+    return with_config(run, &command);
 }

@@ -139,7 +139,10 @@ int store_reading(struct store *store, store_work *work, void *ctx, struct error
     struct db *db = store_take(store, err);
     if (!db)
         return -1;
-    int result = work(store, db, ctx, err);
+    int result = db_begin_reading(db, err);
+    if (result == 0)
+        result = work(store, db, ctx, err);
+    db_rollback(db);
     store_give(store, db, result == -1 ? err : NULL);
     return result == -1 ? -1 : 0;
 }

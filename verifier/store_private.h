@@ -25,7 +25,8 @@ void store_give(struct store *store, struct db *db, const struct error *err);
  * back if -1. A commit whose outcome is not known is -1 with DB_UNKNOWN. */
 typedef int store_work(struct store *store, struct db *db, void *ctx, struct error *err);
 int store_transaction(struct store *store, store_work *work, void *ctx, struct error *err);
-/* The same without a transaction: for looks. */
+/* The same for looks, in one snapshot: a job row from before a commit and a completions row from
+ * after it would make a verdict that was never true. */
 int store_reading(struct store *store, store_work *work, void *ctx, struct error *err);
 
 /* In work: leave the transaction without a change, although nothing went wrong. */

@@ -1,5 +1,4 @@
 #include "context.h"
-#include "db.h"
 #include "job_print.h"
 #include "routes.h"
 #include "slug.h"
@@ -155,34 +154,22 @@ static int release(struct context *context, const struct command *command, struc
     return no_such_job(id, err);
 }
 
-static int status_of(const struct error *err)
+int verb_job_add(const struct verifier_config *config, const struct command *command)
 {
-    int status = verb_failed(err);
-    if (err->code == ENOENT)
-        return STATUS_NO_INPUT;
-    return err->code == EINVAL || err->code == DB_CONFLICT ? STATUS_DATA : status;
+    return verb_with_context(config, command, add);
 }
 
-int verb_job(const struct verifier_config *config, const struct command *command)
+int verb_job_list(const struct verifier_config *config, const struct command *command)
 {
-    static const struct {
-        const char *action;
-        int words;
-        int (*run)(struct context *context, const struct command *command, struct error *err);
-    } actions[] = {{"add", 3, add}, {"list", 2, list}, {"show", 3, show}, {"release", 3, release}};
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        struct context context;
-        struct error err;
-        if (strcmp(command->words[1], actions[i].action) != 0 ||
-            command->word_count != actions[i].words)
-            continue;
-        if (context_open(config, &context, &err) != 0)
-            return verb_failed(&err);
-        int result = actions[i].run(&context, command, &err);
-        context_close(&context);
-        return result == 0 ? STATUS_OK : status_of(&err);
-    }
-    fprintf(stderr,
-            "tailslate-verifier: job add FILE | list | show ID | release ID (see --help)\n");
-    return STATUS_USAGE;
+    return verb_with_context(config, command, list);
+}
+
+int verb_job_show(const struct verifier_config *config, const struct command *command)
+{
+    return verb_with_context(config, command, show);
+}
+
+int verb_job_release(const struct verifier_config *config, const struct command *command)
+{
+    return verb_with_context(config, command, release);
 }

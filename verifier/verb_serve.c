@@ -14,12 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-int verb_failed(const struct error *err)
-{
-    fprintf(stderr, "tailslate-verifier: %s\n", err->message);
-    return error_exit_status(err);
-}
-
 /* Until SIGTERM or SIGINT; they were blocked before the first thread was made. */
 static int wait_for_the_end(struct server *server, const sigset_t *ends)
 {
@@ -89,8 +83,9 @@ static int read_admin_secret(const struct verifier_config *config, bool *found,
     return 0;
 }
 
-int verb_serve(const struct verifier_config *config)
+int verb_serve(const struct verifier_config *config, const struct command *command)
 {
+    (void)command;
     struct context context;
     struct error err;
     bool has_secret;
@@ -104,8 +99,9 @@ int verb_serve(const struct verifier_config *config)
     return result == 0 ? STATUS_OK : verb_failed(&err);
 }
 
-int verb_check(const struct verifier_config *config)
+int verb_check(const struct verifier_config *config, const struct command *command)
 {
+    (void)command;
     struct context context;
     struct error err;
     bool has_secret;

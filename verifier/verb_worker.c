@@ -120,28 +120,17 @@ static int revoke_worker(struct context *context, const struct command *command,
     return 0;
 }
 
-int verb_worker(const struct verifier_config *config, const struct command *command)
+int verb_worker_add(const struct verifier_config *config, const struct command *command)
 {
-    static const struct {
-        const char *action;
-        int words;
-        int (*run)(struct context *context, const struct command *command, struct error *err);
-    } actions[] = {{"add", 3, add}, {"list", 2, list}, {"revoke", 3, revoke_worker}};
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        struct context context;
-        struct error err;
-        if (strcmp(command->words[1], actions[i].action) != 0 ||
-            command->word_count != actions[i].words)
-            continue;
-        if (context_open(config, &context, &err) != 0)
-            return verb_failed(&err);
-        int result = actions[i].run(&context, command, &err);
-        context_close(&context);
-        if (result == 0)
-            return STATUS_OK;
-        int status = verb_failed(&err);
-        return err.code == EINVAL || err.code == ENOENT ? STATUS_DATA : status;
-    }
-    fprintf(stderr, "tailslate-verifier: worker add NAME | list | revoke ID (see --help)\n");
-    return STATUS_USAGE;
+    return verb_with_context(config, command, add);
+}
+
+int verb_worker_list(const struct verifier_config *config, const struct command *command)
+{
+    return verb_with_context(config, command, list);
+}
+
+int verb_worker_revoke(const struct verifier_config *config, const struct command *command)
+{
+    return verb_with_context(config, command, revoke_worker);
 }

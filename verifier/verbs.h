@@ -18,10 +18,16 @@ struct command {
     bool json, sample;
 };
 
-int verb_serve(const struct verifier_config *config);
-int verb_check(const struct verifier_config *config);
-int verb_worker(const struct verifier_config *config, const struct command *command);
-int verb_job(const struct verifier_config *config, const struct command *command);
+typedef int verb(const struct verifier_config *config, const struct command *command);
+verb verb_serve, verb_check;
+verb verb_worker_add, verb_worker_list, verb_worker_revoke;
+verb verb_job_add, verb_job_list, verb_job_show, verb_job_release;
+
+/* For a verb that works on store and folders: open them, act, say what went wrong. */
+struct context;
+typedef int verb_action(struct context *context, const struct command *command, struct error *err);
+int verb_with_context(const struct verifier_config *config, const struct command *command,
+                      verb_action *action);
 
 /* Says what went wrong and gives the exit status for it. */
 int verb_failed(const struct error *err);
