@@ -194,24 +194,24 @@ static int64_t version_tick(struct agent *agent, int64_t now_ms)
     return agent->version_due_ms == INT64_MAX ? NODE_NEVER : agent->version_due_ms;
 }
 
-/* All or nothing: whatever is wrong, the old configuration stays in force. */
-static int reload(struct agent *agent, struct error *err)
+static int load_fresh(const struct agent *agent, struct config *fresh, struct error *err)
 {
-    struct config *fresh = must_calloc(1, sizeof *fresh);
-    struct http_client *client = NULL;
+    const struct config *config = agent->config;
     if (agent_config_load(agent->node.config_path, fresh, err) != 0 || find_tools(fresh, err) != 0)
-        goto refused;
-    if (strcmp(fresh->node.state_dir, agent->config->node.state_dir) != 0 ||
-        strcmp(fresh->health.address, agent->config->health.address) != 0 ||
-        fresh->health.port != agent->config->health.port) {
-        error_set(err, ERROR_PERMANENT, 0, "node.state_dir and health.* need a restart");
-        goto refused;
-    }
-    client = agent_config_connect(fresh, err);
-    if (!client)
-        goto refused;
+        return -1;
+    if (strcmp(fresh->node.state_dir, config->node.state_dir) != 0 ||
+        strcmp(fresh->health.address, config->health.address) != 0 ||
+        fresh->health.port != config->health.port)
+        return error_set(err, ERROR_PERMANENT, 0, "node.state_dir and health.* need a restart");
+    return 0;
+}
+
+/* The key may have been rotated in its file: every reload makes a new client. What the old one was
+ * about is asked again. */
+static void change_client(struct agent *agent, struct http_client *client)
+{
     claim_cancel(&agent->claim);
-    agent->heartbeat.call = NULL; /* http_client_free ends it */
+    agent->heartbeat.call = NULL; /* http_client_free ends it, and the deliveries */
     agent->heartbeat.due_ms = 0;
     for (struct live *live = agent->node.lives; live; live = live->next) {
         live->delivery.call = live->delivery.lease = NULL;
@@ -219,13 +219,22 @@ static int reload(struct agent *agent, struct error *err)
     }
     http_client_free(agent->node.http);
     agent->node.http = client;
-    *agent->config = *fresh;
+}
+
+/* All or nothing: whatever is wrong, the old configuration stays in force. */
+static int reload(struct agent *agent, struct error *err)
+{
+    struct config *fresh = must_calloc(1, sizeof *fresh);
+    struct http_client *client = NULL;
+    if (load_fresh(agent, fresh, err) == 0)
+        client = agent_config_connect(fresh, err);
+    if (client) {
+        change_client(agent, client);
+        *agent->config = *fresh;
+        must(log_configure(agent->config->log.level, agent->config->log.format));
+    }
     free(fresh);
-    must(log_configure(agent->config->log.level, agent->config->log.format));
-    return 0;
-refused:
-    free(fresh);
-    return -1;
+    return client ? 0 : -1;
 }
 
 static void on_hangup(struct agent *agent)
