@@ -234,7 +234,7 @@ static void print_agent(const struct view *view)
     char since[16];
     printf("node    %s, %s\n", text_of(view->root, "node", "?"), view->config->node.state_dir);
     if (!bool_of(view->root, "running"))
-        printf("agent   NOT RUNNING; what follows is what the spool holds\n");
+        printf("agent   not running; what follows is what the spool holds\n");
     else
         printf("agent   running, pid %" PRId64 ", version %s%s%s\n", int_of(agent, "pid", 0),
                text_of(agent, "version", "?"), bool_of(agent, "draining") ? ", draining" : "",
