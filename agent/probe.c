@@ -255,7 +255,7 @@ static int run_probe(struct session *session, struct argv *argv, struct probe *p
     if (how.number == 1)
         return refused(log_fd, err);
     TEXT(text) = NULL;
-    size_t size;
+    size_t size = 0;
     if (read_answer(answer_fd, &text, &size, err) < 0)
         return -1;
     return probe_parse(text, size, probe, err) == PROBE_FILM ? 0 : -1;
