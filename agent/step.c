@@ -114,6 +114,9 @@ static int do_transcoded(struct session *session, struct error *err)
     struct error why;
     if (record_read_outcome(session->dir, &outcome, err) < 0)
         return -1;
+    /* A former life may have died before it did. */
+    if (fetch_forget(session->dir, err) < 0)
+        return -1;
     quality_set made = message_completion_qualities(&outcome.completion);
     int result = upload_open(&upload, session, &why);
     if (result == 0)
