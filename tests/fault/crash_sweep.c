@@ -81,6 +81,7 @@ static void crash_and_restart(struct rig *rig, const struct crash_case *crash, c
         return; /* the step alone died: the agent is to see to it */
     }
     rig_start_agent(rig);
+    rig_expect(rig, "event=agent.ready", CRASH_MS, NULL);
 }
 
 static void check_completed(struct rig *rig, int64_t job, const char *first_token)
