@@ -1,0 +1,43 @@
+/* store_rig: a store on a database of one test, with files that are what the test says. */
+#ifndef STORE_RIG_H
+#define STORE_RIG_H
+
+#include "store.h"
+
+#include <sqlite3.h>
+
+enum { RIG_CLAIM_MS = 60 * 1000 };
+
+struct rig {
+    char dir[64], *url, *path;
+    struct store *store;
+    struct store_worker anna, bert;
+    /* The files, as the store's callbacks see them. */
+    quality_set missing, discarded;
+    int discards;
+    int64_t claim_ms, offline_ms;
+};
+
+struct rig *rig_new(void);
+struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms);
+void rig_free(struct rig *rig);
+
+int64_t rig_add_job(struct rig *rig, const char *slug);
+/* Claims (any job if 0) and gives the claim; job_id 0 in it: there was none. */
+struct message_claim rig_claim(struct rig *rig, const struct store_worker *worker, int64_t job_id);
+struct store_caller rig_caller(const struct store_worker *worker, int64_t epoch);
+
+/* A completion of 720p; the last digits of the token are `token`; 0: no token. */
+struct message_completion rig_completion(int64_t job_id, int token);
+struct store_completed rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                    const struct message_completion *completion);
+struct store_failed rig_fail(struct rig *rig, struct store_caller caller, int64_t job_id,
+                             bool retry);
+enum verify_standing rig_progress(struct rig *rig, struct store_caller caller, int64_t job_id);
+
+/* Around the store: its database by another connection. */
+void rig_sql(struct rig *rig, const char *sql);
+int64_t rig_number(struct rig *rig, const char *sql);
+char *rig_text(struct rig *rig, const char *sql); /* owned */
+
+#endif

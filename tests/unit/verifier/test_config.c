@@ -1,0 +1,57 @@
+#include "config.h"
+
+#include "tailslate/cleanup.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+Test(verifier_config, the_sample_in_the_repository_is_what_the_table_prints)
+{
+    TEXT(printed) = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&printed, &size);
+    verifier_config_print_sample(out);
+    fclose(out);
+
+    TEXT(file) = calloc(1, 65536);
+    STREAM(in) = fopen(TAILSLATE_SOURCE_DIR "/verifier.cfg.sample", "r");
+    cr_assert(in);
+    cr_assert(fread(file, 1, 65535, in) > 0);
+    cr_assert_str_eq(file, printed,
+                     "write it anew: tailslate-verifier check --sample > verifier.cfg.sample");
+}
+
+Test(verifier_config, the_sample_says_the_defaults)
+{
+    struct verifier_config sample, defaults;
+    struct error err;
+    cr_assert_eq(verifier_config_load(TAILSLATE_SOURCE_DIR "/verifier.cfg.sample", &sample, &err),
+                 0, "%s", err.message);
+    cr_assert_eq(verifier_config_load(NULL, &defaults, &err), 0, "%s", err.message);
+    cr_assert_eq(sample.listen_port, defaults.listen_port);
+    cr_assert_str_eq(sample.store_url, defaults.store_url);
+    cr_assert_float_eq(sample.claim_minutes, defaults.claim_minutes, 1e-9);
+}
+
+Test(verifier_config, what_this_build_has_not_is_refused_by_name)
+{
+    static const char *const cases[][3] = {
+        {"TAILSLATE_STORE_URL", "postgresql://u:secret@host/db", "PostgreSQL is not in this build"},
+        {"TAILSLATE_STORE_URL", "mysql://x", "no such kind of database"},
+        {"TAILSLATE_STORE_URL", "sqlite:", "path is missing"},
+        {"TAILSLATE_STORE_SCHEMA", "vlog", "not in this build"},
+        {"TAILSLATE_REDIS_URL", "redis://x", "not in this build"},
+        {"TAILSLATE_REDIS_PREFIX", "x:", "not in this build"},
+        {"TAILSLATE_LISTEN_TLS_CERT_FILE", "/x", "go together"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct verifier_config config;
+        struct error err = {0};
+        setenv(cases[i][0], cases[i][1], 1);
+        cr_expect_eq(verifier_config_load(NULL, &config, &err), -1, "%s", cases[i][0]);
+        cr_expect(strstr(err.message, cases[i][2]), "%s", err.message);
+        cr_expect_not(strstr(err.message, "secret"), "%s", err.message);
+        unsetenv(cases[i][0]);
+    }
+}

@@ -1,0 +1,209 @@
+/* Slugs, ranges, names of uploads, playlists: what is judged without touching a disk. */
+#include "playlist.h"
+#include "range.h"
+#include "segment.h"
+#include "slug.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+Test(slug, is_made_of_any_name)
+{
+    static const char *const pairs[][2] = {
+        {"My Film", "my-film"},
+        {"'\"$ ü and  spaces", "u-and-spaces"},
+        {"Ærø Île à côté", "aro-ile-a-cote"},
+        {"---", "video"},
+        {"", "video"},
+        {"日本語", "video"},
+        {"a.b..c", "a-b-c"},
+        {"..", "video"},
+        {"\xff\xfe", "video"},
+        {"x\xc3", "x"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        char slug[SLUG_BYTES];
+        slug_from_name(pairs[i][0], slug);
+        cr_expect_str_eq(slug, pairs[i][1]);
+        cr_expect(slug_is_valid(slug));
+    }
+}
+
+Test(slug, of_a_very_long_name_is_cut_and_leaves_room_for_its_number)
+{
+    char name[1000], slug[SLUG_BYTES], numbered[SLUG_BYTES];
+    memset(name, 'a', sizeof name);
+    name[sizeof name - 1] = '\0';
+    slug_from_name(name, slug);
+    cr_assert_eq(strlen(slug), SLUG_MAX_LENGTH);
+    slug_numbered(slug, 9999, numbered);
+    cr_assert_eq(strlen(numbered), SLUG_MAX_LENGTH + 5);
+}
+
+Test(slug, that_could_lead_elsewhere_is_not_valid)
+{
+    static const char *const bad[] = {"", ".", "..", ".trash", "a/b", "-x", "a b", "a\\b", "ü"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_not(slug_is_valid(bad[i]), "%s", bad[i]);
+}
+
+Test(range, is_read_as_the_standard_says)
+{
+    static const struct {
+        const char *header;
+        enum range_kind kind;
+        int64_t first, length;
+    } cases[] = {
+        {NULL, RANGE_WHOLE, 0, 0},
+        {"bytes=0-99", RANGE_PART, 0, 100},
+        {"bytes=0-", RANGE_PART, 0, 1000},
+        {"bytes=999-", RANGE_PART, 999, 1},
+        {"bytes=500-99999", RANGE_PART, 500, 500},
+        {"bytes=-1", RANGE_PART, 999, 1},
+        {"bytes=-5000", RANGE_PART, 0, 1000},
+        {"bytes=1000-", RANGE_UNSATISFIABLE, 0, 0},
+        {"bytes=-0", RANGE_UNSATISFIABLE, 0, 0},
+        {"bytes=5-4", RANGE_WHOLE, 0, 0},
+        {"bytes=1-2,4-5", RANGE_WHOLE, 0, 0},
+        {"bytes=a-", RANGE_WHOLE, 0, 0},
+        {"bytes=-", RANGE_WHOLE, 0, 0},
+        {"bytes=", RANGE_WHOLE, 0, 0},
+        {"lines=1-2", RANGE_WHOLE, 0, 0},
+        {"bytes=99999999999999999999-", RANGE_WHOLE, 0, 0},
+        {"bytes=1-2 ", RANGE_WHOLE, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct range range = {0, 0};
+        cr_expect_eq(range_parse(cases[i].header, 1000, &range), cases[i].kind, "%s",
+                     cases[i].header);
+        cr_expect_eq(range.first, cases[i].first, "%s", cases[i].header);
+        cr_expect_eq(range.length, cases[i].length, "%s", cases[i].header);
+    }
+}
+
+Test(range, of_an_empty_file_cannot_be_satisfied)
+{
+    struct range range;
+    cr_expect_eq(range_parse("bytes=0-", 0, &range), RANGE_UNSATISFIABLE);
+    cr_expect_eq(range_parse("bytes=-5", 0, &range), RANGE_UNSATISFIABLE);
+    cr_expect_eq(range_parse(NULL, 0, &range), RANGE_WHOLE);
+}
+
+Test(segment, names_are_single_components_with_one_of_five_endings)
+{
+    static const struct {
+        const char *name;
+        enum segment_kind kind;
+    } cases[] = {
+        {"seg_0001.m4s", SEGMENT_ISO},  {"init.mp4", SEGMENT_ISO},
+        {"720p_0001.ts", SEGMENT_TS},   {"stream.m3u8", SEGMENT_TEXT},
+        {"manifest.mpd", SEGMENT_TEXT}, {"a b.ts", SEGMENT_TS},
+        {".ts", SEGMENT_REFUSED},       {"a", SEGMENT_REFUSED},
+        {"", SEGMENT_REFUSED},          {"a.exe", SEGMENT_REFUSED},
+        {"../a.ts", SEGMENT_REFUSED},   {"a/b.ts", SEGMENT_REFUSED},
+        {"a\\b.ts", SEGMENT_REFUSED},   {"a%2f.ts", SEGMENT_REFUSED},
+        {"a..ts", SEGMENT_REFUSED},     {" a.ts", SEGMENT_REFUSED},
+        {"a.ts ", SEGMENT_REFUSED},     {".tmp-1.ts", SEGMENT_REFUSED},
+        {"a\n.ts", SEGMENT_REFUSED},    {"a\xff.ts", SEGMENT_REFUSED},
+        {"a.TS", SEGMENT_REFUSED},      {"\xc3\xbc.ts", SEGMENT_TS},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_eq(segment_kind_of(cases[i].name), cases[i].kind, "%s", cases[i].name);
+}
+
+Test(segment, a_name_of_255_bytes_is_taken_and_one_of_256_is_not)
+{
+    char name[300];
+    memset(name, 'a', sizeof name);
+    memcpy(name + 252, ".ts", 4);
+    cr_expect_eq(segment_kind_of(name), SEGMENT_TS);
+    memset(name, 'a', sizeof name);
+    memcpy(name + 253, ".ts", 4);
+    cr_expect_eq(segment_kind_of(name), SEGMENT_REFUSED);
+}
+
+Test(segment, the_first_bytes_must_fit_the_kind)
+{
+    const unsigned char iso[] = {0, 0, 0, 24, 'm', 'o', 'o', 'f'}, ts[] = {0x47, 0x40};
+    cr_expect(segment_head_fits(SEGMENT_ISO, iso, sizeof iso));
+    cr_expect_not(segment_head_fits(SEGMENT_ISO, iso, 7));
+    cr_expect_not(segment_head_fits(SEGMENT_ISO, ts, sizeof ts));
+    cr_expect(segment_head_fits(SEGMENT_TS, ts, sizeof ts));
+    cr_expect_not(segment_head_fits(SEGMENT_TS, iso, sizeof iso));
+    cr_expect_not(segment_head_fits(SEGMENT_TS, ts, 0));
+}
+
+Test(segment, text_is_utf8_without_control_bytes)
+{
+    cr_expect(segment_is_text("#EXTM3U\r\n\t\xc3\xbc\xf0\x9f\x8e\xac\n", 17));
+    cr_expect_not(segment_is_text("a\0b", 3));
+    cr_expect_not(segment_is_text("\x1b", 1));
+    cr_expect_not(segment_is_text("\xc0\x80", 2));
+    cr_expect_not(segment_is_text("\xed\xa0\x80", 3));
+    cr_expect_not(segment_is_text("\xc3", 1));
+    cr_expect_not(segment_is_text("\xf5\x80\x80\x80", 4));
+}
+
+Test(segment, what_lies_flat_is_known_by_its_quality)
+{
+    cr_expect(segment_is_flat(QUALITY_720P, "720p.m3u8"));
+    cr_expect(segment_is_flat(QUALITY_720P, "720p_0001.ts"));
+    cr_expect_not(segment_is_flat(QUALITY_720P, "1080p_0001.ts"));
+    cr_expect_not(segment_is_flat(QUALITY_720P, "720p_0001.m4s"));
+    cr_expect_not(segment_is_flat(QUALITY_720P, "stream.m3u8"));
+}
+
+struct names {
+    char text[256];
+    int stop_after;
+};
+
+static bool collect(const char *name, void *ctx)
+{
+    struct names *names = ctx;
+    strcat(names->text, name);
+    strcat(names->text, " ");
+    return --names->stop_after != 0;
+}
+
+static bool walk(const char *text, struct names *names)
+{
+    return playlist_walk(text, strlen(text), collect, names);
+}
+
+Test(playlist, names_its_map_and_its_segments_in_order)
+{
+    struct names names = {.stop_after = 100};
+    cr_assert(
+        walk("#EXTM3U\r\n#EXT-X-VERSION:7\r\n#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"1@0\"\r\n"
+             "#EXTINF:4.0,\r\nseg_0001.m4s\r\n\r\n#EXTINF:4.0,\nseg_0002.m4s",
+             &names));
+    cr_assert_str_eq(names.text, "init.mp4 seg_0001.m4s seg_0002.m4s ");
+}
+
+Test(playlist, that_leads_elsewhere_or_names_nothing_is_refused)
+{
+    static const char *const bad[] = {
+        "",
+        "seg.ts\n",
+        "#EXTM3U\n",
+        "#EXTM3U\n../a.ts\n",
+        "#EXTM3U\nhttp://host/a.ts\n",
+        "#EXTM3U\n/etc/passwd\n",
+        "#EXTM3U\na.m3u8\n",
+        "#EXTM3U\n#EXT-X-MAP:URI=\"../init.mp4\"\na.ts\n",
+        "#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\na.ts\n",
+        "#EXTM3U\n#EXT-X-MAP:BYTERANGE=\"1\"\na.ts\n",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct names names = {.stop_after = 100};
+        cr_expect_not(walk(bad[i], &names), "%s", bad[i]);
+    }
+}
+
+Test(playlist, the_walk_ends_where_the_caller_says)
+{
+    struct names names = {.stop_after = 1};
+    cr_expect_not(walk("#EXTM3U\na.ts\nb.ts\n", &names));
+    cr_expect_str_eq(names.text, "a.ts ");
+}
