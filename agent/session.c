@@ -80,7 +80,7 @@ static const char *trouble_detail(const struct http_answer *answer)
         return "the server has no space left";
     if (answer->status / 100 == 2)
         return "an answer that is not our server's";
-    return answer->problem.detail;
+    return answer->problem.detail[0] ? answer->problem.detail : "no reason given";
 }
 
 static void note_trouble(struct session *session, enum verdict verdict,
