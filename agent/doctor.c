@@ -165,7 +165,7 @@ static void judge_server(struct doctor *doctor, const struct http_answer *answer
                answer->error.message);
     else if (answer->status == 401 || answer->status == 403)
         report(doctor, FINDING_BAD, "key accepted",
-               "register the worker again and replace the key file; nothing is dropped meanwhile",
+               "put a valid key into the file, then SIGHUP the agent; nothing is dropped meanwhile",
                "no: HTTP %ld %s", answer->status, detail);
     else if (answer->status >= 500 || answer->status == 429)
         report(doctor, FINDING_PASSING, "server", "look at the server's log", "%s: HTTP %ld %s",
