@@ -72,6 +72,17 @@ void answer_error(struct answer *answer, const struct request *request, const st
                    NULL);
 }
 
+void answer_log_refusal(const struct answer *answer, const struct request *request)
+{
+    /* Failures of ours are logged where they are found. */
+    if (answer->status < 400 || answer->status >= 500)
+        return;
+    log_info("request.refused", LOG_TEXT("request_id", request->id),
+             LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
+             LOG_INT("status", answer->status), LOG_TEXT("code", problem_code(answer->problem)),
+             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("peer", request->peer));
+}
+
 void answer_add_header(struct answer *answer, const char *name, const char *format, ...)
 {
     must(answer->header_count < ANSWER_HEADERS_MAX);

@@ -87,6 +87,8 @@ void answer_missing(struct answer *answer, quality_set missing);
 void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length);
 /* The store or the disk could not: 503 with Retry-After, or 500 for a bug; logged here, once. */
 void answer_error(struct answer *answer, const struct request *request, const struct error *err);
+/* Logs a 4xx, once, when it is sent. */
+void answer_log_refusal(const struct answer *answer, const struct request *request);
 void answer_add_header(struct answer *answer, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void answer_fini(struct answer *answer);

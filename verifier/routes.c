@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     KIB = 1024,
@@ -64,6 +65,18 @@ static size_t split(const char *path, struct part parts[PARTS_MAX])
         path += parts[count++].length;
     }
     return *path ? 0 : count;
+}
+
+/* What the path's decoding would hide: a separator or an end that no name may hold. */
+bool route_hides_something(const char *uri)
+{
+    static const char *const hidden[] = {"%00", "%2f", "%5c", "%25"};
+    size_t length = strcspn(uri, "?");
+    for (size_t at = 0; at + 3 <= length; at++)
+        for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
+            if (strncasecmp(uri + at, hidden[i], 3) == 0)
+                return true;
+    return false;
 }
 
 bool route_parse_number(const char *text, int64_t *value)
@@ -159,4 +172,22 @@ const struct route *route_find(struct request *request, struct answer *answer)
 struct store_caller route_caller(const struct request *request)
 {
     return (struct store_caller){&request->worker, request->claim_epoch};
+}
+
+bool route_look(struct request *request, struct answer *answer, enum verify_standing *standing,
+                struct store_job *job)
+{
+    struct store_caller caller = route_caller(request);
+    struct error err;
+    int64_t job_id;
+    if (store_job_of_video(request->app->store, request->number, &job_id, &err) != 0 ||
+        store_look(request->app->store, &caller, job_id, standing, job, &err) != 0) {
+        answer_error(answer, request, &err);
+        return false;
+    }
+    enum problem problem = verify_standing_problem(*standing);
+    if (problem == PROBLEM_NONE || *standing == STANDING_COMPLETED)
+        return true;
+    answer_problem(answer, problem, NULL);
+    return false;
 }

@@ -15,24 +15,6 @@
 
 enum { SEGMENTS_MAX = 100 * 1000 };
 
-static bool look(struct request *request, struct answer *answer, struct store_job *job)
-{
-    struct store_caller caller = route_caller(request);
-    enum verify_standing standing;
-    struct error err;
-    int64_t job_id;
-    if (store_job_of_video(request->app->store, request->number, &job_id, &err) != 0 ||
-        store_look(request->app->store, &caller, job_id, &standing, job, &err) != 0) {
-        answer_error(answer, request, &err);
-        return false;
-    }
-    enum problem problem = verify_standing_problem(standing);
-    if (problem == PROBLEM_NONE || standing == STANDING_COMPLETED)
-        return true;
-    answer_problem(answer, problem, NULL);
-    return false;
-}
-
 struct received {
     char **names;
     size_t count;
@@ -88,6 +70,7 @@ static void list_received(int video, enum quality quality, struct received *rece
 
 void route_segments_status(struct request *request, struct answer *answer)
 {
+    enum verify_standing standing;
     struct store_job job;
     struct received received;
     struct error ignored;
@@ -95,7 +78,7 @@ void route_segments_status(struct request *request, struct answer *answer)
     enum quality quality;
     if (!name || !quality_parse(name, &quality))
         return answer_problem(answer, PROBLEM_INVALID_FIELD, "quality: one of the seven names");
-    if (!look(request, answer, &job))
+    if (!route_look(request, answer, &standing, &job))
         return;
     FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);
     list_received(video, quality, &received);
@@ -166,10 +149,12 @@ static bool playlist_fits(int video, enum quality quality, bool cmaf, const char
 void route_segment_finalize(struct request *request, struct answer *answer)
 {
     struct finalize finalize;
+    enum verify_standing standing;
     struct store_job job;
     struct received received;
     struct error ignored;
-    if (!parse_finalize(request, &finalize, answer) || !look(request, answer, &job))
+    if (!parse_finalize(request, &finalize, answer) ||
+        !route_look(request, answer, &standing, &job))
         return;
     struct json *missing = json_new_array();
     FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);

@@ -45,18 +45,11 @@ static void send_source(struct request *request, struct answer *answer, int fd,
 
 void route_source(struct request *request, struct answer *answer)
 {
-    struct store_caller caller = route_caller(request);
     enum verify_standing standing;
     struct store_job job;
     struct error err;
-    int64_t job_id;
-    if (store_job_of_video(request->app->store, request->number, &job_id, &err) != 0 ||
-        store_look(request->app->store, &caller, job_id, &standing, &job, &err) != 0)
-        return answer_error(answer, request, &err);
-    enum problem problem = verify_standing_problem(standing);
-    if (problem != PROBLEM_NONE)
-        return answer_problem(answer, problem, NULL);
-
+    if (!route_look(request, answer, &standing, &job))
+        return;
     struct stat status;
     FD(fd) = files_open_source(request->app->files, request->number, &err);
     if (fd < 0 && err.code == ENOENT)

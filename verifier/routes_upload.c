@@ -9,26 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Who may upload, asked before the body is read; the transaction asks again. False: answered. */
-static bool look(struct request *request, struct answer *answer, enum verify_standing *standing,
-                 struct store_job *job)
-{
-    struct store_caller caller = route_caller(request);
-    struct error err;
-    int64_t job_id;
-    if (store_job_of_video(request->app->store, request->number, &job_id, &err) != 0 ||
-        store_look(request->app->store, &caller, job_id, standing, job, &err) != 0) {
-        answer_error(answer, request, &err);
-        return false;
-    }
-    enum problem problem = verify_standing_problem(*standing);
-    /* A completed job takes nothing more, but a copy of what it has is no conflict. */
-    if (problem == PROBLEM_NONE || *standing == STANDING_COMPLETED)
-        return true;
-    answer_problem(answer, problem, NULL);
-    return false;
-}
-
 struct segment_request {
     struct segment_upload upload;
     struct store_job job;
@@ -68,7 +48,7 @@ void route_segment_open(struct request *request, struct answer *answer)
     if (!parse_checksum(request_header(request, "X-Content-SHA256"), expected))
         return answer_problem(answer, PROBLEM_INVALID_FIELD,
                               "X-Content-SHA256: the SHA-256 of the body is required.");
-    if (!look(request, answer, &standing, &job))
+    if (!route_look(request, answer, &standing, &job))
         return;
     struct segment_request *segment = must_calloc(1, sizeof *segment);
     request->scratch = segment;
@@ -150,7 +130,7 @@ void route_tar_open(struct request *request, struct answer *answer)
     enum verify_standing standing;
     struct store_job job;
     struct error err;
-    if (!look(request, answer, &standing, &job))
+    if (!route_look(request, answer, &standing, &job))
         return;
     if (standing == STANDING_COMPLETED)
         return answer_problem(answer, PROBLEM_CLAIM_LOST, NULL);

@@ -91,18 +91,6 @@ bool request_client_is_gone(const struct request *request)
     return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
-/* What the path's decoding would hide: a separator or an end that no name may hold. */
-static bool hides_something(const char *uri)
-{
-    static const char *const hidden[] = {"%00", "%2f", "%5c", "%25"};
-    size_t length = strcspn(uri, "?");
-    for (size_t at = 0; at + 3 <= length; at++)
-        for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
-            if (strncasecmp(uri + at, hidden[i], 3) == 0)
-                return true;
-    return false;
-}
-
 /* The request line is here: an exchange begins. */
 static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *connection)
 {
@@ -110,7 +98,7 @@ static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *
     struct exchange *exchange = must_calloc(1, sizeof *exchange);
     exchange->server = server;
     exchange->connection = connection;
-    exchange->path_is_hidden = hides_something(uri);
+    exchange->path_is_hidden = route_hides_something(uri);
     exchange->content_length = -1;
     exchange->answer.fd = -1;
     exchange->request.app = server->app;
@@ -312,19 +300,6 @@ static void begin(struct exchange *exchange, const char *method, const char *pat
         open_body(exchange);
 }
 
-static void log_refusal(const struct exchange *exchange)
-{
-    const struct request *request = &exchange->request;
-    const struct answer *answer = &exchange->answer;
-    /* Failures of ours are logged where they are found. */
-    if (answer->status < 400 || answer->status >= 500)
-        return;
-    log_info("request.refused", LOG_TEXT("request_id", request->id),
-             LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
-             LOG_INT("status", answer->status), LOG_TEXT("code", problem_code(answer->problem)),
-             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("peer", request->peer));
-}
-
 static struct MHD_Response *make_response(struct answer *answer)
 {
     if (answer->fd >= 0) {
@@ -355,7 +330,7 @@ static enum MHD_Result respond(struct exchange *exchange)
     enum MHD_Result queued = MHD_queue_response(exchange->connection, (unsigned)answer->status,
                                                 response);
     MHD_destroy_response(response);
-    log_refusal(exchange);
+    answer_log_refusal(answer, &exchange->request);
     count_status(answer->status);
     return queued;
 }
@@ -417,7 +392,8 @@ static enum MHD_Result on_access(void *ctx, struct MHD_Connection *connection, c
     return respond(exchange);
 }
 
-static void on_library_log(void *ctx, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+on_library_log(void *ctx, const char *format, va_list args)
 {
     (void)ctx;
     char line[512];

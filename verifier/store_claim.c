@@ -94,7 +94,6 @@ static int anything(struct store *store, struct db *db, void *ctx, struct error 
 /* The order matters: the rows that the first two find by their claim lose it in the third. */
 static int release(struct db *db, const struct claiming *claiming, struct error *err)
 {
-    int64_t released;
     if (db_run(db, NULL, err,
                "UPDATE videos SET status = 'pending' WHERE status = 'processing' AND id IN"
                " (SELECT j.video_id FROM transcoding_jobs j WHERE" RELEASABLE ")",
@@ -106,16 +105,20 @@ static int release(struct db *db, const struct claiming *claiming, struct error 
                " AND" RELEASABLE ")",
                RELEASE_ARGS(claiming)) != 0)
         return -1;
-    if (db_run(db, &released, err,
-               "UPDATE transcoding_jobs SET worker_id = NULL, claimed_at = NULL,"
-               " claim_expires_at = NULL, current_step = NULL WHERE id IN"
-               " (SELECT j.id FROM transcoding_jobs j WHERE" RELEASABLE ")",
-               RELEASE_ARGS(claiming)) != 0)
-        return -1;
-    if (released > 0)
-        log_info("claims.released", LOG_INT("count", released),
-                 LOG_TEXT("reason", "expired and held by nobody"));
-    return 0;
+    DB_ROWS(rows) = db_query(
+        db,
+        "UPDATE transcoding_jobs SET worker_id = NULL, claimed_at = NULL,"
+        " claim_expires_at = NULL, current_step = NULL,"
+        " processed_by_worker_id = COALESCE(processed_by_worker_id, worker_id) WHERE id IN"
+        " (SELECT j.id FROM transcoding_jobs j WHERE" RELEASABLE ")"
+        " RETURNING id, processed_by_worker_id",
+        RELEASE_ARGS(claiming), err);
+    int got = rows ? 1 : -1;
+    while (got == 1 && (got = db_next(rows, err)) == 1)
+        log_info("claim.released", LOG_INT("job", db_get_int(rows, 0)),
+                 LOG_TEXT("worker", db_get_text(rows, 1)),
+                 LOG_TEXT("reason", "expired, and nobody holds it"));
+    return got;
 }
 
 static int choose(struct db *db, const struct claiming *claiming, int64_t *job_id,

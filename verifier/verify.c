@@ -68,7 +68,7 @@ enum verify_verdict verify_completion(const struct verify_request *request,
     case STANDING_COUNT:
         break;
     }
-    must(!"a standing that is none");
+    must(false); /* a standing that is none */
     return VERIFY_NO_JOB;
 }
 
