@@ -39,7 +39,8 @@ static inline void scratch_remove(const struct scratch *scratch)
 static inline void scratch_put(const struct scratch *scratch, const char *name, const void *data,
                                size_t size, mode_t mode)
 {
-    FD(fd) = openat(scratch->fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlinkat(scratch->fd, name, 0); /* it may be there and read-only */
+    FD(fd) = openat(scratch->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     cr_assert_geq(fd, 0, "%s", name);
     cr_assert_eq(write(fd, data, size), (ssize_t)size);
     cr_assert_eq(fchmod(fd, mode), 0);
