@@ -62,7 +62,7 @@ listen: { address = "127.0.0.1"; port = 0; };
 store: { url = "sqlite:$scratch/verifier.db"; };
 files: { uploads_dir = "$scratch/uploads"; videos_dir = "$scratch/videos"; };
 CFG
-"$verifier" -c "$scratch/verifier.cfg" serve 2>"$scratch/verifier.log" &
+"$verifier" -c "$scratch/verifier.cfg" serve >"$scratch/verifier.log" 2>&1 &
 verifier_pid=$!
 
 # The port is what the kernel gave; the verifier logs it when it is ready.
@@ -81,7 +81,7 @@ cat >"$scratch/agent.cfg" <<CFG
 server: { url = "http://127.0.0.1:$port"; api_key_file = "$scratch/agent.key"; };
 node: { name = "quickstart"; state_dir = "$scratch/agent"; };
 CFG
-"$agent" -c "$scratch/agent.cfg" run 2>"$scratch/agent.log" &
+"$agent" -c "$scratch/agent.cfg" run >"$scratch/agent.log" 2>&1 &
 agent_pid=$!
 echo "verifier: http://127.0.0.1:$port (pid $verifier_pid), agent: pid $agent_pid"
 
@@ -99,8 +99,8 @@ job=$("$verifier" -c "$scratch/verifier.cfg" job add "$film" 2>>"$scratch/verifi
 [ -n "$job" ] || { tail -n 3 "$scratch/verifier.log" >&2; die "job add failed"; }
 
 show() { "$verifier" -c "$scratch/verifier.cfg" job show "$job" --json 2>>"$scratch/verifier.log"; }
-# The first scalar member of that name in the one-line JSON of show().
-member() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p"; }
+# The first scalar member of that name: one a line, the job's own before those of its parts.
+member() { sed -n "s/^[[:blank:]]*\"$1\":[[:blank:]]*\"\{0,1\}\([^\",}]*\).*/\1/p" | head -n 1; }
 
 bar() { # percent, step
     local filled=$(($1 * 40 / 100)) done_ left
@@ -122,7 +122,10 @@ while :; do
         echo "job $job: ${percent:-0} % $step"
         seen="$percent $step"
     fi
-    case $status in ready | failed) break ;; esac
+    case $status in
+    ready | failed) break ;;
+    '') die "job show says nothing of job $job; see $scratch/verifier.log" ;;
+    esac
     kill -0 "$agent_pid" 2>/dev/null || { tail -n 20 "$scratch/agent.log" >&2; die "the agent ended"; }
     kill -0 "$verifier_pid" 2>/dev/null || { tail -n 20 "$scratch/verifier.log" >&2; die "the verifier ended"; }
     sleep 0.5
