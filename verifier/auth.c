@@ -96,8 +96,10 @@ bool auth_worker(struct auth *auth, struct request *request, struct answer *answ
     switch (found) {
     case STORE_KEY_GOOD:
         return true;
-    case STORE_KEY_DISABLED:
-        return refuse(auth, request, answer, PROBLEM_FORBIDDEN, "This worker is disabled.");
+    case STORE_KEY_DISABLED: /* a key that was right is no guess */
+        count(COUNT_AUTH_FAILURES, 1);
+        answer_problem(answer, PROBLEM_FORBIDDEN, "This worker is disabled.");
+        return false;
     case STORE_KEY_UNKNOWN:
         break;
     }

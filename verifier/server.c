@@ -54,7 +54,7 @@ struct exchange {
     struct request request;
     struct answer answer;
     struct body body;
-    bool begun, path_is_hidden, is_chunked;
+    bool begun, path_is_hidden, framing_is_bad;
     int64_t content_length; /* -1: none given */
 };
 
@@ -194,10 +194,11 @@ static bool take_framing(struct exchange *exchange)
 {
     struct framing framing = {0};
     MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, count_framing, &framing);
-    exchange->is_chunked = framing.encodings > 0;
-    if (framing.lengths + framing.encodings > 1 ||
-        (framing.encoding && strcasecmp(framing.encoding, "chunked") != 0) ||
-        (framing.length && !route_parse_number(framing.length, &exchange->content_length))) {
+    exchange->framing_is_bad = framing.lengths + framing.encodings > 1 ||
+                               (framing.encoding && strcasecmp(framing.encoding, "chunked") != 0) ||
+                               (framing.length &&
+                                !route_parse_number(framing.length, &exchange->content_length));
+    if (exchange->framing_is_bad) {
         answer_problem(&exchange->answer, PROBLEM_BAD_JSON,
                        "The length of the body is given twice, or in no form that is taken.");
         return false;
@@ -336,12 +337,13 @@ static enum MHD_Result respond(struct exchange *exchange)
 }
 
 /* Refused before its body came. A client that asked first (Expect), or has more than we would read
- * for nothing, is told at once and the connection ends; every other body is read first. */
+ * for nothing, or does not say clearly where its body ends, is told at once and the connection
+ * ends; every other body is read first. */
 static bool answers_at_once(const struct exchange *exchange)
 {
     if (!exchange->answer.status)
         return false;
-    return request_header(&exchange->request, "Expect") ||
+    return exchange->framing_is_bad || request_header(&exchange->request, "Expect") ||
            exchange->content_length > DRAIN_MAX_BYTES;
 }
 
