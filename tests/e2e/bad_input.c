@@ -7,6 +7,7 @@
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
+#include <criterion/logging.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -29,6 +30,7 @@ static void ends_failed(struct rig *rig, int64_t job, const char *word)
     char reason[600];
     look_wait_int(rig, 1, FAILED_MS, "SELECT count(*) FROM videos WHERE status='failed'");
     look_text(rig, reason, sizeof reason, "SELECT error_message FROM videos WHERE id=1");
+    cr_log_info("reason: %s", reason);
     cr_assert(strcasestr(reason, word), "the reason does not say \"%s\": %s", word, reason);
     cr_assert_eq(
         look_int(rig, "SELECT count(*) FROM completions WHERE job_id=%lld", (long long)job), 0);
@@ -74,7 +76,7 @@ static void completes_as(enum media clip, const char *sizes)
 
 Test(bad_source, a_text_file_is_no_video, .timeout = 120)
 {
-    fails_with(MEDIA_TEXT, "source");
+    fails_with(MEDIA_TEXT, "cannot be read");
 }
 
 Test(bad_source, an_empty_file_is_no_video, .timeout = 120)
@@ -84,12 +86,12 @@ Test(bad_source, an_empty_file_is_no_video, .timeout = 120)
 
 Test(bad_source, a_film_cut_before_its_index_is_refused, .timeout = 120)
 {
-    fails_with(MEDIA_NO_MOOV, "source");
+    fails_with(MEDIA_NO_MOOV, "cannot be read");
 }
 
 Test(bad_source, a_film_that_ends_early_is_not_taken_for_whole, .timeout = 120)
 {
-    fails_with(MEDIA_TRUNCATED, "s");
+    fails_with(MEDIA_TRUNCATED, "s long, the source 20.0 s");
 }
 
 Test(bad_source, sound_alone_is_no_film, .timeout = 120)
@@ -114,7 +116,7 @@ Test(bad_source, a_rotation_flag_is_obeyed, .timeout = 120)
 
 Test(bad_source, odd_dimensions_become_even, .timeout = 120)
 {
-    completes_as(MEDIA_ODD, "360p 320x180");
+    completes_as(MEDIA_ODD, "360p 322x182");
 }
 
 Test(bad_source, a_film_shorter_than_a_segment_is_one_segment, .timeout = 120)
@@ -182,7 +184,7 @@ Test(bad_transcoder, one_that_hangs_and_ignores_sigterm_is_killed, .timeout = 12
 
 Test(bad_transcoder, a_quarter_of_the_film_with_exit_0_is_not_the_film, .timeout = 120)
 {
-    transcoder_fails("exec ffmpeg -t 0.75 \"$@\"", "0.7");
+    transcoder_fails("exec ffmpeg -t 0.75 \"$@\"", "0.8 s long, the source 3.0 s");
 }
 
 Test(bad_transcoder, exit_0_without_any_output_is_not_the_film, .timeout = 120)

@@ -49,9 +49,15 @@ static int transcoders_started(const struct rig *rig)
     return count;
 }
 
+/* A zombie that nobody has fetched yet is not alive. */
 static bool is_alive(pid_t pid)
 {
-    return kill(pid, 0) == 0;
+    char state = 'X';
+    TEXT(path) = must_printf("/proc/%d/stat", (int)pid);
+    STREAM(file) = fopen(path, "re");
+    if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        return false;
+    return state != 'Z' && state != 'X';
 }
 
 static pid_t step_of(const struct rig *rig)

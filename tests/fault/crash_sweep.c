@@ -14,6 +14,7 @@
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
+#include <criterion/logging.h>
 #include <criterion/parameterized.h>
 #include <string.h>
 
