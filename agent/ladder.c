@@ -15,9 +15,12 @@ enum {
 
 /* ---- which renditions ------------------------------------------------------------------------ */
 
-static int64_t even(double value)
+/* The nearest even number that is not over `most`: not even one pixel is made up. */
+static int64_t even(double value, int64_t most)
 {
     int64_t rounded = (int64_t)lround(value / 2) * 2;
+    if (rounded > most)
+        rounded -= 2;
     return rounded < 2 ? 2 : rounded;
 }
 
@@ -51,8 +54,8 @@ void ladder_describe(const struct probe *probe, enum quality quality,
         return;
     double side = (double)quality_short_side(quality), source = (double)short_side(probe);
     double scale = side < source ? side / source : 1;
-    rendition->width = even((double)probe->width * scale);
-    rendition->height = even((double)probe->height * scale);
+    rendition->width = even((double)probe->width * scale, probe->width);
+    rendition->height = even((double)probe->height * scale, probe->height);
 }
 
 static const char *why_no_original(const struct probe *probe)
@@ -285,8 +288,8 @@ void ladder_thumbnail_argv(const struct probe *probe, const struct config *confi
     PUSH(argv, "-frames:v", "1", "-vf");
     int64_t width = probe->width < THUMBNAIL_WIDTH_PX ? probe->width : THUMBNAIL_WIDTH_PX;
     double scale = (double)width / (double)probe->width;
-    argv_push(argv, "scale=%lld:%lld,setsar=1", (long long)even((double)width),
-              (long long)even((double)probe->height * scale));
+    argv_push(argv, "scale=%lld:%lld,setsar=1", (long long)even((double)width, width),
+              (long long)even((double)probe->height * scale, probe->height));
     PUSH(argv, "-q:v", "3", "-f", "image2", "-update", "1");
     argv_push(argv, "file:%s/%s", output, LADDER_THUMBNAIL);
 }

@@ -75,10 +75,11 @@ Test(ladder, sizes_are_even_and_keep_the_shape)
         {1080, 1920, QUALITY_720P, 720, 1280},
         {853, 481, QUALITY_480P, 852, 480},
         {853, 481, QUALITY_360P, 638, 360},
-        {321, 181, QUALITY_360P, 322, 182},
+        {321, 181, QUALITY_360P, 320, 180},
         {1, 1, QUALITY_360P, 2, 2},
         {1920, 800, QUALITY_720P, 1728, 720},
         {853, 481, QUALITY_ORIGINAL, 853, 481},
+        {853, 480, QUALITY_480P, 852, 480},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct probe probe = film(cases[i].width, cases[i].height);
