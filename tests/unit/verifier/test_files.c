@@ -1,0 +1,238 @@
+/* The folders: what is there, what goes to the trash, what never leads outside. */
+#include "../common/scratch.h"
+#include "files.h"
+#include "upload.h"
+
+#include "tailslate/archive.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#define INIT                                                                                       \
+    "\0\0\0\x18"                                                                                   \
+    "ftypiso5"
+#define MEDIA                                                                                      \
+    "\0\0\0\x18"                                                                                   \
+    "moofiso5"
+#define PLAYLIST "#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:4,\nseg_0001.m4s\n"
+
+struct site {
+    struct scratch scratch;
+    struct files files;
+};
+
+static struct site site_make(void)
+{
+    struct site site = {.scratch = scratch_make()};
+    struct error err;
+    TEXT(uploads) = must_printf("%s/uploads", site.scratch.path);
+    TEXT(videos) = must_printf("%s/videos", site.scratch.path);
+    cr_assert_eq(mkdir(uploads, 0755), 0);
+    cr_assert_eq(mkdir(videos, 0755), 0);
+    cr_assert_eq(files_open(uploads, videos, &site.files, &err), 0, "%s", err.message);
+    return site;
+}
+
+static void site_remove(struct site *site)
+{
+    files_close(&site->files);
+    scratch_remove(&site->scratch);
+}
+
+#define SITE(name) CLEANUP(site_remove) struct site name = site_make()
+
+static void put(const struct site *site, const char *path, const char *data, size_t size)
+{
+    TEXT(name) = must_printf("videos/%s", path);
+    scratch_put(&site->scratch, name, data, size, 0644);
+}
+
+static void put_rendition(const struct site *site)
+{
+    struct error err;
+    FD(dir) = files_open_quality(&site->files, "film", QUALITY_720P, true, &err);
+    cr_assert_geq(dir, 0, "%s", err.message);
+    put(site, "film/720p/init.mp4", INIT, 12);
+    put(site, "film/720p/seg_0001.m4s", MEDIA, 12);
+    put(site, "film/720p/stream.m3u8", PLAYLIST, strlen(PLAYLIST));
+}
+
+static bool is_missing(const struct site *site, enum quality quality)
+{
+    quality_set missing;
+    struct error err;
+    cr_assert_eq(files_missing(&site->files, "film", 1u << quality, &missing, &err), 0);
+    return missing != 0;
+}
+
+static void drop(const struct site *site, const char *path)
+{
+    TEXT(name) = must_printf("videos/%s", path);
+    cr_assert_eq(unlinkat(site->scratch.fd, name, 0), 0, "%s", name);
+}
+
+Test(files, a_rendition_is_there_only_with_every_segment_of_its_playlist)
+{
+    static const char *const needed[] = {"film/720p/init.mp4", "film/720p/seg_0001.m4s",
+                                         "film/720p/stream.m3u8"};
+    SITE(site);
+    cr_expect(is_missing(&site, QUALITY_720P));
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        put_rendition(&site);
+        cr_expect_not(is_missing(&site, QUALITY_720P));
+        drop(&site, needed[i]);
+        cr_expect(is_missing(&site, QUALITY_720P), "without %s", needed[i]);
+    }
+    put_rendition(&site);
+    put(&site, "film/720p/seg_0001.m4s", "", 0);
+    cr_expect(is_missing(&site, QUALITY_720P), "an empty segment");
+    cr_expect(is_missing(&site, QUALITY_480P));
+}
+
+Test(files, the_flat_form_counts_as_well)
+{
+    SITE(site);
+    struct error err;
+    FD(video) = files_open_video(&site.files, "film", true, &err);
+    put(&site, "film/480p.m3u8", "#EXTM3U\n480p_0000.ts\n", 21);
+    cr_expect(is_missing(&site, QUALITY_480P));
+    put(&site, "film/480p_0000.ts", "\x47", 1);
+    cr_expect_not(is_missing(&site, QUALITY_480P));
+}
+
+Test(files, a_link_is_never_followed)
+{
+    SITE(site);
+    struct error err;
+    TEXT(target) = must_printf("%s/uploads", site.scratch.path);
+    cr_assert_eq(symlinkat(target, site.files.videos, "film"), 0);
+    cr_expect_lt(files_open_video(&site.files, "film", true, &err), 0);
+    put(&site, "other", "x", 1);
+    cr_assert_eq(symlinkat("/etc/passwd", site.files.uploads, "1.mp4"), 0);
+    cr_expect_lt(files_open_source(&site.files, 1, &err), 0);
+    cr_expect_lt(files_open_video(&site.files, "../uploads", false, &err), 0);
+    cr_expect_eq(err.code, EINVAL);
+}
+
+Test(files, what_is_discarded_is_in_the_trash_and_the_rest_stays)
+{
+    SITE(site);
+    struct error err;
+    put_rendition(&site);
+    put(&site, "film/720p.m3u8", "x", 1);
+    put(&site, "film/480p.m3u8", "x", 1);
+    put(&site, "film/master.m3u8", "x", 1);
+    cr_assert_eq(files_discard(&site.files, "film", 1u << QUALITY_720P, &err), 0, "%s",
+                 err.message);
+    FD(video) = files_open_video(&site.files, "film", false, &err);
+    cr_expect_not(durable_exists(video, "720p"));
+    cr_expect_not(durable_exists(video, "720p.m3u8"));
+    cr_expect(durable_exists(video, "480p.m3u8"));
+    cr_expect(durable_exists(video, "master.m3u8"));
+    cr_expect(durable_exists(site.files.videos, ".trash"));
+    cr_assert_eq(files_discard(&site.files, "never", 1u << QUALITY_720P, &err), 0);
+}
+
+Test(files, a_source_replaces_what_an_add_that_died_left_under_its_number)
+{
+    SITE(site);
+    struct error err;
+    char temp[64], name[FILENAME_BYTES];
+    scratch_put_text(&site.scratch, "film", "the film");
+    scratch_put_text(&site.scratch, "uploads/7.mkv", "left over");
+    FD(from) = openat(site.scratch.fd, "film", O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(files_copy_source(&site.files, from, temp, &err), 0, "%s", err.message);
+    cr_assert_eq(files_place_source(&site.files, temp, 7, "mp4", &err), 0, "%s", err.message);
+    files_source_name(&site.files, 7, name);
+    cr_expect_str_eq(name, "7.mp4");
+    cr_expect_not(durable_exists(site.files.uploads, "7.mkv"));
+    cr_expect_str_eq(scratch_get(&site.scratch, "uploads/7.mp4"), "the film");
+}
+
+Test(files, six_endings_are_sources)
+{
+    cr_expect_str_eq(files_source_extension("/a/b.MP4"), "mp4");
+    cr_expect_str_eq(files_source_extension("x.y.webm"), "webm");
+    cr_expect_null(files_source_extension("film"));
+    cr_expect_null(files_source_extension("film.txt"));
+    cr_expect_null(files_source_extension("folder.mp4/film"));
+}
+
+static void unpack(const struct site *site, const char *const names[], size_t count,
+                   struct tar_upload *upload, int *result, struct error *err)
+{
+    cr_assert_eq(tar_upload_begin(&site->files, "film", upload, err), 0, "%s", err->message);
+    upload->quality = QUALITY_720P;
+    FD(source) = openat(site->scratch.fd, "videos/source", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_eq(archive_pack(source, names, count, upload->fd, err), 0, "%s", err->message);
+    *result = tar_upload_unpack(upload, err);
+}
+
+static void put_source(const struct site *site)
+{
+    struct error err;
+    FD(dir) = files_open_quality(&site->files, "source", QUALITY_720P, true, &err);
+    put(site, "source/720p/init.mp4", INIT, 12);
+    put(site, "source/720p/seg_0001.m4s", MEDIA, 12);
+    put(site, "source/720p/stream.m3u8", PLAYLIST, strlen(PLAYLIST));
+    put(site, "source/720p/seg_0002.m4s", "no media", 8);
+    put(site, "source/master.m3u8", "#EXTM3U\n", 8);
+}
+
+Test(upload, an_archive_is_seen_only_once_it_is_published)
+{
+    static const char *const names[] = {"720p/init.mp4", "720p/seg_0001.m4s", "720p/stream.m3u8"};
+    SITE(site);
+    struct tar_upload upload;
+    struct error err;
+    int result;
+    put_source(&site);
+    put_rendition(&site);
+    put(&site, "film/720p/seg_0009.m4s", MEDIA, 12);
+    unpack(&site, names, 3, &upload, &result, &err);
+    cr_assert_eq(result, 0, "%s", err.message);
+    cr_expect(durable_exists(site.files.videos, "film"));
+    cr_assert_eq(tar_upload_publish(&upload, &err), 0, "%s", err.message);
+    tar_upload_end(&upload);
+    cr_expect_not(is_missing(&site, QUALITY_720P));
+    FD(folder) = files_open_quality(&site.files, "film", QUALITY_720P, false, &err);
+    cr_expect_not(durable_exists(folder, "seg_0009.m4s"), "the archive replaces the rendition");
+}
+
+Test(upload, an_archive_with_a_foreign_file_or_foreign_content_is_refused_and_leaves_nothing)
+{
+    static const char *const wrong[] = {"master.m3u8", "720p/seg_0002.m4s"};
+    SITE(site);
+    put_source(&site);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct tar_upload upload;
+        struct error err;
+        int result;
+        unpack(&site, &wrong[i], 1, &upload, &result, &err);
+        cr_expect_eq(result, -1, "%s", wrong[i]);
+        cr_expect_eq(err.code, EINVAL, "%s: %s", wrong[i], err.message);
+        cr_expect_not(durable_exists(upload.staging_root, "film"));
+        FD(root) = dup(upload.staging_root);
+        char staging[UUID_BYTES];
+        memcpy(staging, upload.staging_name, sizeof staging);
+        tar_upload_end(&upload);
+        cr_expect_not(durable_exists(root, staging));
+        cr_expect_not(durable_exists(site.files.videos, "film"));
+    }
+}
+
+Test(upload, a_segment_that_was_not_published_is_gone)
+{
+    SITE(site);
+    struct segment_upload upload;
+    struct error err;
+    cr_assert_eq(segment_upload_begin(&site.files, "film", QUALITY_720P, "init.mp4", &upload, &err),
+                 0, "%s", err.message);
+    FD(folder) = dup(upload.dir);
+    char temp[DURABLE_TEMP_BYTES];
+    memcpy(temp, upload.temp, sizeof temp);
+    cr_expect(durable_exists(folder, temp));
+    segment_upload_end(&upload);
+    cr_expect_not(durable_exists(folder, temp));
+    cr_expect_not(durable_exists(folder, "init.mp4"));
+}
