@@ -215,6 +215,7 @@ static void change_client(struct agent *agent, struct http_client *client)
     agent->heartbeat.due_ms = 0;
     for (struct live *live = agent->node.lives; live; live = live->next) {
         live->delivery.call = live->delivery.lease = NULL;
+        live->delivery.is_reclaiming = false;
         live->delivery.due_ms = live->delivery.floor_ms = 0;
     }
     http_client_free(agent->node.http);

@@ -56,7 +56,17 @@ static struct live *find_held(const struct node *node, int64_t job_id)
     return NULL;
 }
 
-static int rebind(struct live *live, const struct record_claim *claim, struct error *err)
+/* An ordinary claim may be faster than the reclaim of the same job: that is of no use then. */
+static void call_reclaim_off(struct live_delivery *delivery)
+{
+    if (delivery->is_reclaiming && delivery->call)
+        http_cancel(delivery->call);
+    if (delivery->is_reclaiming)
+        delivery->call = NULL;
+    delivery->is_reclaiming = false;
+}
+
+int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err)
 {
     FD(dir) = node_open(live, err);
     if (dir < 0 || record_rebind(dir, claim, err) != 0)
@@ -67,6 +77,7 @@ static int rebind(struct live *live, const struct record_claim *claim, struct er
              LOG_INT("epoch", claim->claim.claim_epoch));
     memcpy(live->token, claim->token, sizeof live->token);
     live->claim_epoch = claim->claim.claim_epoch;
+    call_reclaim_off(&live->delivery);
     live->step.due_ms = live->delivery.due_ms = live->delivery.floor_ms = 0;
     live->delivery.is_held = live->delivery.is_silent = false;
     return 0;
@@ -93,7 +104,7 @@ static void record_claimed(struct claim *claim)
     const struct record_claim *answered = claim->unrecorded;
     struct error err;
     struct live *held = find_held(node, answered->claim.job_id);
-    int done = held ? rebind(held, answered, &err) : add(node, answered, &err);
+    int done = held ? claim_rebind(held, answered, &err) : add(node, answered, &err);
     if (done == 0) {
         claim->failures = 0;
         claim->due_ms = 0;
@@ -120,7 +131,7 @@ static void drop_expired(struct claim *claim)
     forget_unrecorded(claim);
 }
 
-static void take(struct claim *claim, const struct message_claim *given)
+struct record_claim *claim_accept(const struct message_claim *given)
 {
     char uuid[UUID_BYTES];
     crash_point(CRASH_AGENT_CLAIM_ANSWERED);
@@ -129,6 +140,12 @@ static void take(struct claim *claim, const struct message_claim *given)
     answered->claimed_at_us = wall_us();
     uuid_make_v4(uuid);
     token_make(given->job_id, uuid, answered->token);
+    return answered;
+}
+
+static void take(struct claim *claim, const struct message_claim *given)
+{
+    struct record_claim *answered = claim_accept(given);
     if (!wall_parse(given->claim_expires_at, &claim->expires_us))
         claim->expires_us = answered->claimed_at_us + UNDATED_CLAIM_S * INT64_C(1000000);
     claim->unrecorded = answered;

@@ -26,6 +26,12 @@ int64_t claim_tick(struct claim *claim, int64_t now_ms);
 /* Hangs the long poll up: a server looks for that before it hands out a job. */
 void claim_cancel(struct claim *claim);
 
+/* Binds a finished record to a new claim of its job, durably: new token, new epoch. It is to be
+ * presented at once; an earlier request for the claim is called off. */
+int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err);
+/* What the server gave, with a token of its own. */
+struct record_claim *claim_accept(const struct message_claim *given); /* owned: free */
+
 /* Pure: when to ask again after an answer without a job. */
 int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64_t random);
 

@@ -1,5 +1,6 @@
 #include "courier.h"
 
+#include "claim.h"
 #include "delivery.h"
 #include "retire.h"
 
@@ -12,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -32,6 +34,7 @@ static struct metric answers[DELIVERY_COUNT] = {
     [DELIVERY_QUARANTINE] = DELIVERY_METRIC("quarantine"),
     [DELIVERY_REUPLOAD] = DELIVERY_METRIC("reupload"),
     [DELIVERY_ASK] = DELIVERY_METRIC("ask"),
+    [DELIVERY_RECLAIM] = DELIVERY_METRIC("reclaim"),
     [DELIVERY_SILENT] = DELIVERY_METRIC("silent"),
 };
 
@@ -162,6 +165,8 @@ static void keep(struct live *live, const struct delivery_judgement *judgement,
 }
 
 static void ask(struct live *live);
+static void reclaim(struct live *live, const struct delivery_judgement *judgement,
+                    const struct http_answer *answer);
 
 static void apply(struct live *live, const struct delivery_judgement *judgement,
                   const struct http_answer *answer)
@@ -187,6 +192,9 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
         break;
     case DELIVERY_ASK:
         ask(live);
+        break;
+    case DELIVERY_RECLAIM:
+        reclaim(live, judgement, answer);
         break;
     case DELIVERY_COUNT:
         must(judgement->delivery != DELIVERY_COUNT);
@@ -235,6 +243,48 @@ static void ask(struct live *live)
     request.path = path;
     request.claim_epoch = live->claim_epoch;
     live->delivery.call = http_start(live->node->http, &request, on_verification, live);
+}
+
+static void on_reclaim(void *ctx, const struct http_answer *answer)
+{
+    struct live *live = ctx;
+    struct delivery_judgement judgement;
+    struct message_claim given;
+    live->delivery.call = NULL;
+    live->delivery.is_reclaiming = false;
+    if (!delivery_judge_reclaim(live->job_id, answer, &given, &judgement)) {
+        apply(live, &judgement, answer);
+        return;
+    }
+    struct error err;
+    struct record_claim *claim = claim_accept(&given);
+    live->delivery.is_reclaimed = true;
+    /* Not written, the former token is presented: the server knows us as the holder all the same.
+     */
+    if (claim_rebind(live, claim, &err) != 0)
+        stumble(live, &err);
+    free(claim);
+}
+
+/* A claim that went although it was taken again just now is not fought for. */
+static void reclaim(struct live *live, const struct delivery_judgement *judgement,
+                    const struct http_answer *answer)
+{
+    struct live_delivery *delivery = &live->delivery;
+    if (delivery->is_reclaimed) {
+        delivery->is_reclaimed = false;
+        postpone(live, DELIVERY_HOLD, answer->retry_after_ms, judgement->why);
+        return;
+    }
+    log_warning("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "/api/worker/claim?job_id=%" PRId64, live->job_id);
+    struct http_request request = HTTP_REQUEST_INIT;
+    request.method = "POST";
+    request.path = path;
+    delivery->is_reclaiming = true;
+    delivery->call = http_start(live->node->http, &request, on_reclaim, live);
 }
 
 static void post(struct live *live, const char *body, size_t size)

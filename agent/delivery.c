@@ -14,6 +14,7 @@ static const char *const names[DELIVERY_COUNT] = {
     [DELIVERY_QUARANTINE] = "quarantine",
     [DELIVERY_REUPLOAD] = "reupload",
     [DELIVERY_ASK] = "ask",
+    [DELIVERY_RECLAIM] = "reclaim",
     [DELIVERY_SILENT] = "silent",
 };
 
@@ -61,13 +62,21 @@ static void judge_unanswered(const struct http_answer *answer, struct delivery_j
     conclude(judgement, delivery, "%.200s", answer->error.message);
 }
 
-/* Not one of our codes: a stock server or something in between. A stock 409 or 403 says that the
- * claim went, 401 that the key is bad, a 4xx else that somebody must look; none of it is final. */
+/* Not one of our codes: a stock server or something in between. 401 says that the key is bad, a 4xx
+ * else that somebody must look; none of it is final. */
 static enum delivery delivery_of_status(long status)
 {
     if (status == 408 || status == 425 || status == 429)
         return DELIVERY_AGAIN;
     return status >= 400 && status < 500 ? DELIVERY_HOLD : DELIVERY_AGAIN;
+}
+
+/* In JSON, as a stock server says it: a proxy's page tells nothing about claims. A failure report
+ * is not worth a claim. */
+static bool says_claim_went(const struct delivery_report *report, const struct http_answer *answer)
+{
+    return !report->is_failure && answer->is_json && answer->problem.problem == PROBLEM_NONE &&
+           (answer->status == 409 || answer->status == 403);
 }
 
 static void judge_refusal(const struct delivery_report *report, const struct http_answer *answer,
@@ -76,7 +85,10 @@ static void judge_refusal(const struct delivery_report *report, const struct htt
     const struct message_problem *said = &answer->problem;
     enum problem problem = said->problem;
     if (problem == PROBLEM_NONE || problem_status(problem) != answer->status) {
-        conclude(judgement, delivery_of_status(answer->status), "HTTP %ld%s%.200s", answer->status,
+        enum delivery delivery = says_claim_went(report, answer)
+                                     ? DELIVERY_RECLAIM
+                                     : delivery_of_status(answer->status);
+        conclude(judgement, delivery, "HTTP %ld%s%.200s", answer->status,
                  said->detail[0] ? ": " : ", not from the verifier", said->detail);
         return;
     }
@@ -153,6 +165,27 @@ void delivery_judge_verification(const struct http_answer *answer,
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
         conclude(judgement, DELIVERY_AGAIN, "the server said completed, but the job is not");
+}
+
+bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
+                            struct message_claim *given, struct delivery_judgement *judgement)
+{
+    *judgement = (struct delivery_judgement){0};
+    struct error err;
+    if (answer->result != HTTP_ANSWERED)
+        judge_unanswered(answer, judgement);
+    else if (answer->status != 200 || !answer->is_json)
+        conclude(judgement, delivery_of_status(answer->status),
+                 "the claim went, asking for it again: HTTP %ld%s%.150s", answer->status,
+                 answer->problem.detail[0] ? ": " : "", answer->problem.detail);
+    else if (message_claim_parse(answer->body, answer->body_size, given, &err) != PROBLEM_NONE)
+        conclude(judgement, DELIVERY_HOLD, "the claim went, asking for it again: %.200s",
+                 err.message);
+    else if (given->job_id != job_id) /* another job's claim expires, which charges no attempt */
+        conclude(judgement, DELIVERY_HOLD, "the claim went, and the job is not to be had");
+    else
+        return true;
+    return false;
 }
 
 int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,

@@ -20,6 +20,7 @@ enum delivery {
     DELIVERY_QUARANTINE,   /* rows 3, 13 */
     DELIVERY_REUPLOAD,     /* row 14 */
     DELIVERY_ASK,          /* a stock "already completed": may be a lie, ask verify-complete */
+    DELIVERY_RECLAIM,      /* a stock 409 or 403: the claim went, ask for this job again */
     DELIVERY_SILENT,       /* that could not tell: outlive the stock server's key, then again */
     DELIVERY_COUNT,
 };
@@ -45,6 +46,11 @@ void delivery_judge(const struct delivery_report *report, const struct http_answ
 /* The answer to verify-complete, after ASK. */
 void delivery_judge_verification(const struct http_answer *answer,
                                  struct delivery_judgement *judgement);
+
+/* The answer to `claim?job_id=`, after RECLAIM. True: the job is ours again, by `given`. Else the
+ * judgement says how to go on: AGAIN where nobody has answered, HOLD where it is refused. */
+bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
+                            struct message_claim *given, struct delivery_judgement *judgement);
 
 /* When to try again, for AGAIN, HOLD and SILENT; failures counts from 1. */
 int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,

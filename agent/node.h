@@ -34,6 +34,8 @@ struct live_delivery {
     int64_t due_ms, lease_due_ms;
     int64_t floor_ms; /* the server has asked for patience until then */
     bool is_failure, is_held, is_silent;
+    bool is_reclaiming;             /* `call` asks for the job again */
+    bool is_reclaimed;              /* and got it, since it was last held */
     char reason[NODE_REASON_BYTES]; /* of the last answer; "" none */
 };
 

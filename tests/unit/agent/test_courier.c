@@ -99,8 +99,13 @@ Test(courier, a_stock_server_is_believed_only_as_far_as_it_can_know)
         {"its key has expired since", AFTER_SILENCE, 200, JSON_TYPE, STOCK("Job already completed"),
          DELIVERY_ACKNOWLEDGED},
         {"another word", COMPLETION, 200, JSON_TYPE, STOCK("processing"), DELIVERY_AGAIN},
-        {"claim went", COMPLETION, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}", DELIVERY_HOLD},
-        {"not yours", COMPLETION, 403, JSON_TYPE, "{\"detail\":\"Not your job\"}", DELIVERY_HOLD},
+        {"claim went", COMPLETION, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}",
+         DELIVERY_RECLAIM},
+        {"claim went, in silence", AFTER_SILENCE, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}",
+         DELIVERY_RECLAIM},
+        {"not yours", COMPLETION, 403, JSON_TYPE, "{\"detail\":\"Not your job\"}",
+         DELIVERY_RECLAIM},
+        {"a proxy's 403", COMPLETION, 403, HTML_TYPE, "<html>Forbidden</html>", DELIVERY_HOLD},
         {"bad key", COMPLETION, 401, JSON_TYPE, "{\"detail\":\"Invalid API key\"}", DELIVERY_HOLD},
         {"validation", COMPLETION, 422, JSON_TYPE,
          "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\"}]}", DELIVERY_HOLD},
@@ -139,7 +144,7 @@ Test(courier, our_codes_are_final_and_nothing_else_is)
          DELIVERY_HOLD},
         {"our word under another status", COMPLETION, 502, JSON_TYPE, PROBLEM("claim_lost"),
          DELIVERY_AGAIN},
-        {"an unknown code", COMPLETION, 409, JSON_TYPE, PROBLEM("no_such_code"), DELIVERY_HOLD},
+        {"an unknown code", COMPLETION, 409, JSON_TYPE, PROBLEM("no_such_code"), DELIVERY_RECLAIM},
         {"an unknown code", COMPLETION, 503, JSON_TYPE, PROBLEM("no_such_code"), DELIVERY_AGAIN},
     };
     CHECK(cases);
@@ -154,6 +159,8 @@ Test(courier, a_failure_report_is_delivered_by_the_same_rules)
          "{\"status\":\"ok\",\"will_retry\":false,\"attempt_number\":1}", DELIVERY_ACKNOWLEDGED},
         {"portal", FAILURE, 200, HTML_TYPE, "<html></html>", DELIVERY_AGAIN},
         {"superseded", FAILURE, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_KEEP},
+        {"claim went", FAILURE, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}", DELIVERY_HOLD},
+        {"not yours", FAILURE, 403, JSON_TYPE, "{\"detail\":\"Not your job\"}", DELIVERY_HOLD},
         {"it names no output", FAILURE, 422, JSON_TYPE, PROBLEM("output_missing"), DELIVERY_HOLD},
         {"refused", FAILURE, 422, JSON_TYPE, PROBLEM("invalid_field"), DELIVERY_QUARANTINE},
     };
@@ -216,6 +223,51 @@ Test(courier, a_doubt_is_settled_by_verify_complete_or_outlived)
     cr_expect_eq(verify(500, "{\"detail\":\"Internal Server Error\"}"), DELIVERY_SILENT);
     cr_expect_eq(verify(200, "<html>"), DELIVERY_SILENT);
     cr_expect_eq(verify(200, "{}"), DELIVERY_SILENT);
+}
+
+#define GIVEN(job)                                                                                 \
+    "{\"job_id\":" job ",\"video_id\":3,\"video_slug\":\"film\",\"video_duration\":0,"             \
+    "\"source_width\":0,\"source_height\":0,\"source_filename\":\"film.mp4\","                     \
+    "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\",\"existing_qualities\":null,"              \
+    "\"message\":\"Job claimed\"}"
+
+Test(courier, a_claim_that_went_is_ours_again_only_by_an_answer_that_names_the_job)
+{
+    static const struct {
+        const char *name;
+        enum http_result result;
+        long status;
+        const char *body;
+        bool is_got;
+        enum delivery otherwise;
+    } cases[] = {
+        {"got", HTTP_ANSWERED, 200, GIVEN("7"), true, DELIVERY_COUNT},
+        {"another job", HTTP_ANSWERED, 200, GIVEN("8"), false, DELIVERY_HOLD},
+        {"no job", HTTP_ANSWERED, 200, "{\"job_id\":null,\"message\":\"No jobs\"}", false,
+         DELIVERY_HOLD},
+        {"no claim", HTTP_ANSWERED, 200, "{\"job_id\":7}", false, DELIVERY_HOLD},
+        {"cut", HTTP_ANSWERED, 200, "{\"job_id\":7,", false, DELIVERY_HOLD},
+        {"taken", HTTP_ANSWERED, 409, "{\"detail\":\"taken\"}", false, DELIVERY_HOLD},
+        {"not ours", HTTP_ANSWERED, 403, "{\"detail\":\"no\"}", false, DELIVERY_HOLD},
+        {"busy", HTTP_ANSWERED, 503, "{\"detail\":\"busy\"}", false, DELIVERY_AGAIN},
+        {"down", HTTP_UNREACHED, 0, "", false, DELIVERY_AGAIN},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "%s", cases[i].body);
+        struct http_answer answer = {.result = cases[i].result,
+                                     .status = cases[i].status,
+                                     .is_json = true,
+                                     .body = text,
+                                     .body_size = strlen(text)};
+        error_set(&answer.error, ERROR_TEMPORARY, 0, "refused");
+        struct delivery_judgement judgement;
+        struct message_claim given;
+        bool is_got = delivery_judge_reclaim(7, &answer, &given, &judgement);
+        cr_expect_eq(is_got, cases[i].is_got, "%s: %s", cases[i].name, judgement.why);
+        cr_expect(is_got || judgement.delivery == cases[i].otherwise, "%s: %s", cases[i].name,
+                  delivery_name(judgement.delivery));
+    }
 }
 
 Test(courier, the_pause_is_full_jitter_up_to_the_cap_for_ever)
