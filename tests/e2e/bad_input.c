@@ -116,7 +116,7 @@ Test(bad_source, a_rotation_flag_is_obeyed, .timeout = 120)
 
 Test(bad_source, odd_dimensions_become_even, .timeout = 120)
 {
-    completes_as(MEDIA_ODD, "360p 322x182");
+    completes_as(MEDIA_ODD, "360p 320x180");
 }
 
 Test(bad_source, a_film_shorter_than_a_segment_is_one_segment, .timeout = 120)
