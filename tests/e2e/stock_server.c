@@ -110,6 +110,51 @@ Test(stock_server, a_409_without_a_code_is_asked_about_by_claiming_the_job_again
     text_after(peer_request(rig->peer, "POST *complete", 1)->body, "\"completion_token\":\"",
                second, sizeof second);
     cr_assert(strcmp(first, second) != 0, "a new claim has a token of its own");
-    cr_assert_eq(peer_count(rig->peer, "GET *source/3"), 1, "the work was done again");
+    cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1,
+                 "the work was done again");
+    rig_end(rig);
+}
+
+Test(stock_server, a_claim_that_is_not_to_be_had_again_is_held_with_its_work, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("409");
+    peer_script(rig->peer, "POST *claim?*job_id=7*", NO_JOB);
+    rig_agent_set(rig, "retry.cap_seconds", "300");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused verdict=hold", RIG_JOB_MS, NULL);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1);
+    cr_assert_eq(peer_count(rig->peer, "POST *claim?*job_id=7*"), 1);
+    look_wait_spool(rig, "spool", 1, RIG_JOB_MS);
+    rig_stop_agent(rig);
+    cr_assert_eq(rig_count_lines(rig, "event=job.final"), 0);
+    rig_end(rig);
+}
+
+Test(stock_server, a_claim_that_goes_again_at_once_is_not_fought_for, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("403");
+    peer_script(rig->peer, "POST *claim?*job_id=7*", CLAIM);
+    rig_agent_set(rig, "retry.cap_seconds", "300");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused verdict=hold", RIG_JOB_MS, NULL);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 2);
+    cr_assert_eq(peer_count(rig->peer, "POST *claim?*job_id=7*"), 1);
+    rig_stop_agent(rig);
+    rig_end(rig);
+}
+
+Test(stock_server, a_kill_while_the_job_is_asked_for_again_costs_nothing, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("409; 409; 200 stock-ack");
+    peer_script(rig->peer, "POST *claim?*job_id=7*", "stall 60s; " CLAIM);
+    rig_start_agent(rig);
+    peer_wait(rig->peer, "POST *claim?*job_id=7*", 1, RIG_JOB_MS);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "presented while it asks");
+    rig_kill_agent(rig);
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 3);
+    cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
     rig_end(rig);
 }
