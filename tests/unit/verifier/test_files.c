@@ -94,6 +94,7 @@ Test(files, the_flat_form_counts_as_well)
     SITE(site);
     struct error err;
     FD(video) = files_open_video(&site.files, "film", true, &err);
+    cr_assert_geq(video, 0, "%s", err.message);
     put(&site, "film/480p.m3u8", "#EXTM3U\n480p_0000.ts\n", 21);
     cr_expect(is_missing(&site, QUALITY_480P));
     put(&site, "film/480p_0000.ts", "\x47", 1);
@@ -172,6 +173,7 @@ static void put_source(const struct site *site)
 {
     struct error err;
     FD(dir) = files_open_quality(&site->files, "source", QUALITY_720P, true, &err);
+    cr_assert_geq(dir, 0, "%s", err.message);
     put(site, "source/720p/init.mp4", INIT, 12);
     put(site, "source/720p/seg_0001.m4s", MEDIA, 12);
     put(site, "source/720p/stream.m3u8", PLAYLIST, strlen(PLAYLIST));
