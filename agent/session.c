@@ -246,6 +246,17 @@ static void tick(struct session *session)
         write_status(session);
 }
 
+void session_flush(struct session *session)
+{
+    while (session->progress_call)
+        session_wait(session, NULL, 0, WAIT_SLICE_MS);
+    if (!session->progress_changed || session->lost != PROBLEM_NONE)
+        return;
+    post_progress(session);
+    while (session->progress_call)
+        session_wait(session, NULL, 0, WAIT_SLICE_MS);
+}
+
 void session_report(struct session *session, enum work_step step, int64_t percent)
 {
     struct message_progress *progress = &session->progress.progress;

@@ -71,6 +71,10 @@ void session_report_quality(struct session *session, enum quality quality,
                             enum quality_status status, int64_t percent,
                             int64_t segments_completed);
 
+/* Tell the last of it now: at the end of the work there is no later report. One attempt, within
+ * HTTP_CALL_MS; a server that does not answer loses a glance. */
+void session_flush(struct session *session);
+
 /* Wait for transfers, descriptors (revents are filled) or the time, and keep the claim meanwhile.
  * Waits at most a second: loops look around. Returns how many descriptors are ready. */
 int session_wait(struct session *session, struct http_wait_fd *fds, unsigned count,

@@ -85,7 +85,10 @@ static int upload_all(struct session *session, struct upload *upload, quality_se
         if ((wanted & 1u << quality) && upload_finish(upload, quality, err) < 0)
             return -1;
     session_report(session, WORK_FINALIZE, PERCENT_FINALIZE);
-    return upload_finalize(upload, err);
+    if (upload_finalize(upload, err) < 0)
+        return -1;
+    session_flush(session);
+    return 0;
 }
 
 /* The outputs are gone from this disk: no later life will find them either. The claim is given
