@@ -64,7 +64,8 @@ static pid_t step_of(const struct rig *rig)
 {
     pid_t pid = 0;
     TEXT(config) = rig_path(rig, "agent.cfg");
-    const char *words[] = {config, "step", NULL};
+    TEXT(spool) = rig_path(rig, "agent/spool/");
+    const char *words[] = {config, spool, NULL};
     cr_assert_eq(look_processes(words, &pid, 1), 1, "not one step runs");
     return pid;
 }
