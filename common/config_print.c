@@ -22,7 +22,7 @@ static void print_text(const char *text, FILE *out)
 static void print_number(double number, FILE *out)
 {
     char text[32];
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, number);
         if (strtod(text, NULL) == number)
             break;

@@ -105,12 +105,8 @@ static int copy_all(int from, int to, struct error *err)
             continue;
         if (copied < 0)
             return error_errno(err, "cannot read");
-        for (ssize_t done = 0; done < copied;) {
-            ssize_t wrote = write(to, buffer + done, (size_t)(copied - done));
-            if (wrote < 0 && errno != EINTR)
-                return error_errno(err, "cannot write");
-            done += wrote > 0 ? wrote : 0;
-        }
+        if (durable_append(to, buffer, (size_t)copied, err) != 0)
+            return -1;
     }
     return 0;
 }
@@ -123,9 +119,9 @@ int files_copy_source(const struct files *files, int from, char temp[64], struct
         return -1;
     if (copy_all(from, to, err) != 0)
         return -1;
-    if (fchmod(to, FILE_MODE) != 0 || fsync(to) != 0)
-        return error_errno(err, "cannot copy the source");
-    return 0;
+    if (fchmod(to, FILE_MODE) != 0)
+        return error_errno(err, "cannot set the mode of the source");
+    return durable_sync_file(to, err);
 }
 
 int files_place_source(const struct files *files, const char *temp, int64_t video_id,
