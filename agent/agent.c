@@ -1,6 +1,7 @@
 #include "agent.h"
 
 #include "claim.h"
+#include "connect.h"
 #include "courier.h"
 #include "disk.h"
 #include "health.h"
@@ -131,7 +132,7 @@ static int start(struct agent *agent, struct error *err)
     if (block_signals(agent, err) != 0 || find_tools(agent->config, err) != 0 ||
         http_global_init(err) != 0)
         return -1;
-    node->http = agent_config_connect(agent->config, err);
+    node->http = connect_client(agent->config, err);
     if (!node->http || spool_open(agent->config->node.state_dir, SPOOL_OWN, &node->spool, err) != 0)
         return -1;
     if (open_loop(agent, err) != 0 || replay(agent, err) != 0)
@@ -228,7 +229,7 @@ static int reload(struct agent *agent, struct error *err)
     struct config *fresh = must_calloc(1, sizeof *fresh);
     struct http_client *client = NULL;
     if (load_fresh(agent, fresh, err) == 0)
-        client = agent_config_connect(fresh, err);
+        client = connect_client(fresh, err);
     if (client) {
         change_client(agent, client);
         *agent->config = *fresh;

@@ -1,7 +1,5 @@
 #include "config.h"
 
-#include "http.h"
-
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -134,31 +132,4 @@ void agent_config_print(const struct config *config, FILE *out)
 void agent_config_print_sample(FILE *out)
 {
     config_print_sample(keys, KEY_COUNT, sample_header, out);
-}
-
-struct backoff_policy agent_config_backoff(const struct config *config)
-{
-    return (struct backoff_policy){
-        .base_ms = (int64_t)(config->retry.base_seconds * 1000),
-        .cap_ms = (int64_t)(config->retry.cap_seconds * 1000),
-    };
-}
-
-struct http_client *agent_config_connect(const struct config *config, struct error *err)
-{
-    char secret[CONFIG_SECRET_BYTES];
-    if (config_read_secret(config->server.api_key_file, secret, err) != 0) {
-        error_wrap(err, "server.api_key_file");
-        return NULL;
-    }
-    struct http_settings settings = {
-        .url = config->server.url,
-        .api_key = secret,
-        .ca_file = config->server.ca_file,
-        .cert_file = config->server.cert_file,
-        .key_file = config->server.key_file,
-    };
-    struct http_client *client = http_client_new(&settings, err);
-    explicit_bzero(secret, sizeof secret);
-    return client;
 }

@@ -7,7 +7,6 @@
 #ifndef AGENT_CONFIG_H
 #define AGENT_CONFIG_H
 
-#include "tailslate/backoff.h"
 #include "tailslate/config.h"
 
 #include <stdbool.h>
@@ -60,12 +59,5 @@ struct config {
 int agent_config_load(const char *path, struct config *config, struct error *err);
 void agent_config_print(const struct config *config, FILE *out); /* what is in force */
 void agent_config_print_sample(FILE *out);                       /* is agent.cfg.sample */
-
-struct backoff_policy agent_config_backoff(const struct config *config); /* retry.* */
-
-/* A client for server.*: reads the key file (refused where others can read it) and frees the
- * secret's copy. Owned: http_client_free. */
-struct http_client;
-struct http_client *agent_config_connect(const struct config *config, struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "courier.h"
 
 #include "claim.h"
+#include "connect.h"
 #include "delivery.h"
 #include "retire.h"
 
@@ -85,7 +86,7 @@ static void postpone(struct live *live, enum delivery verdict, int64_t retry_aft
     delivery->failures++;
     delivery->is_held = verdict == DELIVERY_HOLD;
     delivery->is_silent = verdict == DELIVERY_SILENT;
-    int64_t delay_ms = delivery_delay_ms(verdict, agent_config_backoff(live->node->config),
+    int64_t delay_ms = delivery_delay_ms(verdict, connect_backoff(live->node->config),
                                          delivery->failures, retry_after_ms, random_u64());
     delivery->due_ms = now_ms + delay_ms;
     delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;

@@ -1,7 +1,7 @@
 #include "doctor.h"
 
+#include "connect.h"
 #include "disk.h"
-#include "http.h"
 #include "spool.h"
 #include "tool.h"
 
@@ -200,7 +200,7 @@ static char *format_heartbeat(const struct config *config)
 static void check_server(struct doctor *doctor)
 {
     struct error err;
-    struct http_client *client = agent_config_connect(doctor->config, &err);
+    struct http_client *client = connect_client(doctor->config, &err);
     if (!client) {
         report(doctor, FINDING_NOTE, "server", NULL, "not asked: there is no usable key");
         return;

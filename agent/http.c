@@ -69,6 +69,17 @@ static char *copy_if_set(const char *text)
     return text && text[0] ? must_strdup(text) : NULL;
 }
 
+static char *format_key(const char *api_key)
+{
+    return must_printf("X-Worker-API-Key: %s", api_key);
+}
+
+static void free_key(char *header)
+{
+    explicit_bzero(header, strlen(header));
+    free(header);
+}
+
 struct http_client *http_client_new(const struct http_settings *settings, struct error *err)
 {
     if (strncmp(settings->url, "http://", 7) != 0 && strncmp(settings->url, "https://", 8) != 0) {
@@ -82,11 +93,20 @@ struct http_client *http_client_new(const struct http_settings *settings, struct
     client->url = must_strdup(settings->url);
     for (size_t end = strlen(client->url); end > 0 && client->url[end - 1] == '/'; end--)
         client->url[end - 1] = '\0';
-    client->key_header = must_printf("X-Worker-API-Key: %s", settings->api_key);
+    client->key_header = format_key(settings->api_key);
     client->ca_file = copy_if_set(settings->ca_file);
     client->cert_file = copy_if_set(settings->cert_file);
     client->key_file = copy_if_set(settings->key_file);
     return client;
+}
+
+bool http_client_set_key(struct http_client *client, const char *api_key)
+{
+    char *former = client->key_header;
+    client->key_header = format_key(api_key);
+    bool is_new = strcmp(former, client->key_header) != 0;
+    free_key(former);
+    return is_new;
 }
 
 static void call_free(struct http_call *call)
@@ -116,8 +136,7 @@ void http_client_free(struct http_client *client)
     while (client->calls)
         call_free(client->calls);
     curl_multi_cleanup(client->multi);
-    explicit_bzero(client->key_header, strlen(client->key_header));
-    free(client->key_header);
+    free_key(client->key_header);
     free(client->url);
     free(client->ca_file);
     free(client->cert_file);

@@ -76,6 +76,8 @@ void http_answer_fini(struct http_answer *answer);
 
 int http_global_init(struct error *err); /* before any thread; signals are to be blocked already */
 struct http_client *http_client_new(const struct http_settings *settings, struct error *err);
+/* For the calls that start from now on. False: it is the one that is in use. */
+bool http_client_set_key(struct http_client *client, const char *api_key);
 void http_client_free(struct http_client *client); /* cancels what runs, without callbacks */
 
 /* Blocking: returns when the answer is there, or its deadline has passed. */

@@ -1,5 +1,6 @@
 #include "retire.h"
 
+#include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/crash.h"

@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include "connect.h"
+
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/json.h"
@@ -140,7 +142,7 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
 int64_t session_delay_ms(const struct session *session, enum verdict verdict, unsigned attempt,
                          const struct http_answer *answer)
 {
-    struct backoff_policy policy = agent_config_backoff(session->config);
+    struct backoff_policy policy = connect_backoff(session->config);
     /* Held: nothing gets better by asking often. */
     if (verdict == VERDICT_HOLD)
         policy.base_ms = policy.cap_ms;
@@ -172,7 +174,7 @@ static void on_progress(void *ctx, const struct http_answer *answer)
         session->progress_lease_ms = lease_of(answer);
         return;
     }
-    struct backoff_policy policy = agent_config_backoff(session->config);
+    struct backoff_policy policy = connect_backoff(session->config);
     if (policy.cap_ms > PROGRESS_RETRY_CAP_MS)
         policy.cap_ms = PROGRESS_RETRY_CAP_MS;
     if (policy.base_ms > policy.cap_ms)
@@ -400,7 +402,7 @@ int session_open(struct session *session, const struct config *config, int dir, 
         return -1;
     if (http_global_init(err) < 0)
         return -1;
-    session->client = agent_config_connect(config, err);
+    session->client = connect_client(config, err);
     return session->client ? 0 : -1;
 }
 

@@ -2,6 +2,7 @@
 
 #include "retire.h"
 
+#include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/crash.h"

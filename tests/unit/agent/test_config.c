@@ -1,6 +1,5 @@
 #include "../common/scratch.h"
 #include "config.h"
-#include "http.h"
 
 static int load(const struct scratch *scratch, const char *text, struct config *config,
                 struct error *err)
@@ -72,33 +71,4 @@ Test(agent_config, the_host_lends_its_name)
     char name[256];
     cr_assert_eq(gethostname(name, sizeof name), 0);
     cr_expect_str_eq(config.node.name, name);
-}
-
-Test(agent_config, a_key_that_others_can_read_is_refused)
-{
-    SCRATCH(scratch);
-    static struct config config;
-    struct error err;
-    scratch_put(&scratch, "key", "secret\n", 7, 0644);
-    TEXT(text) = must_printf("server: { api_key_file = \"%s/key\"; };", scratch.path);
-    cr_assert_eq(load(&scratch, text, &config, &err), 0, "%s", err.message);
-    cr_expect_null(agent_config_connect(&config, &err));
-    cr_expect(strstr(err.message, "/key"), "%s", err.message);
-    cr_expect_not(strstr(err.message, "secret"), "it told the secret");
-    scratch_put(&scratch, "key", "secret\n", 7, 0600);
-    struct http_client *client = agent_config_connect(&config, &err);
-    cr_expect(client, "%s", err.message);
-    http_client_free(client);
-}
-
-Test(agent_config, retries_are_in_milliseconds)
-{
-    SCRATCH(scratch);
-    static struct config config;
-    struct error err;
-    cr_assert_eq(
-        load(&scratch, "retry: { base_seconds = 0.25; cap_seconds = 2.5; };", &config, &err), 0);
-    struct backoff_policy policy = agent_config_backoff(&config);
-    cr_expect_eq(policy.base_ms, 250);
-    cr_expect_eq(policy.cap_ms, 2500);
 }

@@ -37,6 +37,7 @@ static const struct module {
     {"common/quality", 2, 2, PURE},
     {"common/problem", 2, 2, PURE},
 
+    {"agent/config", 1, 1, IMPURE},
     {"agent/job", 2, 2, PURE},
     {"agent/ladder", 2, 2, PURE},
     {"agent/argv", 2, 2, PURE},
@@ -44,11 +45,11 @@ static const struct module {
     {"agent/manifest", 2, 2, PURE},
     {"agent/playlist", 2, 2, PURE},
     {"agent/delivery", 2, 2, PURE},
-    {"agent/config", 2, 3, IMPURE},   /* the body also makes the client of server.* */
     {"agent/probe", 2, 4, IMPURE},    /* the header is what a film is */
     {"agent/progress", 2, 3, IMPURE}, /* the header is how far a transcode is */
     {"agent/http", 2, 3, IMPURE},     /* the header is what an answer is */
     {"agent/child", 3, 3, IMPURE},
+    {"agent/connect", 3, 3, IMPURE},
     {"agent/record", 3, 3, IMPURE},
     {"agent/spool", 3, 3, IMPURE},
     {"agent/tree", 3, 3, IMPURE},
