@@ -90,6 +90,9 @@ static int check_list(const struct playlist *list, struct error *err)
         return error_set(err, ERROR_TEMPORARY, 0, "the playlist has no end");
     if (list->count == 0)
         return error_set(err, ERROR_TEMPORARY, 0, "the playlist is empty");
+    if (list->foreign)
+        return error_set(err, ERROR_TEMPORARY, 0,
+                         "the playlist has byte ranges, keys, breaks or untimed segments");
     if (!list->init || strcmp(list->init, LADDER_INIT) != 0 || !list->numbered)
         return error_set(err, ERROR_TEMPORARY, 0,
                          "the files are not named init.mp4 and seg_0000.m4s, seg_0001.m4s, ...");
@@ -105,7 +108,7 @@ int check_files(int directory, struct check_rendition *rendition, struct error *
             error_set(err, ERROR_TEMPORARY, ENOENT, "there is no playlist");
         return -1;
     }
-    if (playlist_parse(text, &rendition->playlist, err) < 0)
+    if (playlist_parse(text, size, &rendition->playlist, err) < 0)
         return -1;
     if (check_list(&rendition->playlist, err) == 0 &&
         check_segments(directory, rendition, err) == 0 &&

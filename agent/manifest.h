@@ -10,8 +10,8 @@
 #define AGENT_MANIFEST_H
 
 #include "codecs.h"
-#include "playlist.h"
 
+#include "tailslate/playlist.h"
 #include "tailslate/quality.h"
 
 struct manifest_rendition {

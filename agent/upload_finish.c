@@ -1,5 +1,4 @@
 #include "ladder.h"
-#include "playlist.h"
 #include "upload.h"
 #include "upload_file.h"
 #include "upload_record.h"
@@ -11,6 +10,7 @@
 #include "tailslate/durable.h"
 #include "tailslate/json.h"
 #include "tailslate/log.h"
+#include "tailslate/playlist.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,6 +62,8 @@ static int compare(struct upload *upload, struct upload_rendition *rendition, co
 static int compare_all(struct upload *upload, struct upload_rendition *rendition,
                        const struct playlist *list, struct error *err)
 {
+    if (!list->init)
+        return error_set(err, ERROR_PERMANENT, 0, "the playlist has no EXT-X-MAP");
     if (compare(upload, rendition, list->init, err) < 0)
         return -1;
     for (size_t i = 0; i < list->count; i++) {
@@ -266,7 +268,7 @@ int upload_finish(struct upload *upload, enum quality quality, struct error *err
     size_t size;
     struct playlist list;
     if (durable_read(directory, LADDER_PLAYLIST, PLAYLIST_MAX_BYTES, &text, &size, err) < 0 ||
-        playlist_parse(text, &list, err) < 0)
+        playlist_parse(text, size, &list, err) < 0)
         return -1;
     upload_drop_call(upload);
     int result = finish_listed(upload, rendition, &list, err);

@@ -1,10 +1,10 @@
 /* Is a rendition there, whole? */
 #include "files.h"
-#include "playlist.h"
 #include "segment.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/durable.h"
+#include "tailslate/playlist.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,22 +32,30 @@ static void report(const struct check *check, const char *name)
     check->absent(path, check->ctx);
 }
 
-static bool check_segment(const char *name, void *ctx)
+static void check_segment(const struct check *check, const char *name)
 {
-    const struct check *check = ctx;
-    if (!files_is_there(check->home, name))
+    if (!segment_is_media(segment_kind_of(name)) || !files_is_there(check->home, name))
         report(check, name);
-    return true;
 }
 
 static void check_playlist(const struct check *check, const char *name)
 {
     TEXT(text) = NULL;
     size_t size;
+    struct playlist list;
     struct error ignored;
     if (durable_read(check->home, name, PLAYLIST_MAX_BYTES, &text, &size, &ignored) != 0 ||
-        !playlist_walk(text, size, check_segment, (void *)check))
+        playlist_parse(text, size, &list, &ignored) != 0) {
         report(check, name);
+        return;
+    }
+    if (list.count == 0)
+        report(check, name);
+    if (list.init)
+        check_segment(check, list.init);
+    for (size_t i = 0; i < list.count; i++)
+        check_segment(check, list.segments[i].name);
+    playlist_fini(&list);
 }
 
 bool files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx)
@@ -68,7 +76,7 @@ bool files_check_quality(int video_dir, enum quality quality, files_absent *abse
         return false;
     }
     struct check check = {folder, prefix, absent, ctx};
-    check_segment("init.mp4", &check);
+    check_segment(&check, "init.mp4");
     check_playlist(&check, "stream.m3u8");
     return true;
 }

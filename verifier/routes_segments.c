@@ -1,6 +1,5 @@
 /* What of a rendition has arrived: for a worker that resumes, and when it says that all is there.
  */
-#include "playlist.h"
 #include "routes.h"
 #include "segment.h"
 

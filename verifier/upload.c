@@ -1,9 +1,8 @@
 #include "upload.h"
 
-#include "playlist.h"
-
 #include "tailslate/archive.h"
 #include "tailslate/cleanup.h"
+#include "tailslate/playlist.h"
 #include "tailslate/uuid.h"
 
 #include <errno.h>

@@ -35,6 +35,7 @@ static const struct module {
     {"common/message", 2, 2, PURE},
     {"common/backoff", 2, 2, PURE},
     {"common/quality", 2, 2, PURE},
+    {"common/playlist", 2, 2, PURE},
     {"common/problem", 2, 2, PURE},
 
     {"agent/config", 1, 1, IMPURE},
@@ -43,7 +44,6 @@ static const struct module {
     {"agent/argv", 2, 2, PURE},
     {"agent/codecs", 2, 2, PURE},
     {"agent/manifest", 2, 2, PURE},
-    {"agent/playlist", 2, 2, PURE},
     {"agent/delivery", 2, 2, PURE},
     {"agent/probe", 2, 4, IMPURE},    /* the header is what a film is */
     {"agent/progress", 2, 3, IMPURE}, /* the header is how far a transcode is */
@@ -80,7 +80,6 @@ static const struct module {
     {"verifier/segment", 2, 2, PURE},
     {"verifier/slug", 2, 2, PURE},
     {"verifier/range", 2, 2, PURE},
-    {"verifier/playlist", 2, 2, PURE},
     {"verifier/config", 2, 2, IMPURE},
     {"verifier/bell", 3, 3, IMPURE},
     {"verifier/counters", 3, 3, IMPURE},

@@ -1,5 +1,4 @@
-/* Slugs, ranges, names of uploads, playlists: what is judged without touching a disk. */
-#include "playlist.h"
+/* Slugs, ranges, names of uploads: what is judged without touching a disk. */
 #include "range.h"
 #include "segment.h"
 #include "slug.h"
@@ -151,59 +150,4 @@ Test(segment, what_lies_flat_is_known_by_its_quality)
     cr_expect_not(segment_is_flat(QUALITY_720P, "1080p_0001.ts"));
     cr_expect_not(segment_is_flat(QUALITY_720P, "720p_0001.m4s"));
     cr_expect_not(segment_is_flat(QUALITY_720P, "stream.m3u8"));
-}
-
-struct names {
-    char text[256];
-    int stop_after;
-};
-
-static bool collect(const char *name, void *ctx)
-{
-    struct names *names = ctx;
-    strcat(names->text, name);
-    strcat(names->text, " ");
-    return --names->stop_after != 0;
-}
-
-static bool walk(const char *text, struct names *names)
-{
-    return playlist_walk(text, strlen(text), collect, names);
-}
-
-Test(playlist, names_its_map_and_its_segments_in_order)
-{
-    struct names names = {.stop_after = 100};
-    cr_assert(
-        walk("#EXTM3U\r\n#EXT-X-VERSION:7\r\n#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"1@0\"\r\n"
-             "#EXTINF:4.0,\r\nseg_0001.m4s\r\n\r\n#EXTINF:4.0,\nseg_0002.m4s",
-             &names));
-    cr_assert_str_eq(names.text, "init.mp4 seg_0001.m4s seg_0002.m4s ");
-}
-
-Test(playlist, that_leads_elsewhere_or_names_nothing_is_refused)
-{
-    static const char *const bad[] = {
-        "",
-        "seg.ts\n",
-        "#EXTM3U\n",
-        "#EXTM3U\n../a.ts\n",
-        "#EXTM3U\nhttp://host/a.ts\n",
-        "#EXTM3U\n/etc/passwd\n",
-        "#EXTM3U\na.m3u8\n",
-        "#EXTM3U\n#EXT-X-MAP:URI=\"../init.mp4\"\na.ts\n",
-        "#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\na.ts\n",
-        "#EXTM3U\n#EXT-X-MAP:BYTERANGE=\"1\"\na.ts\n",
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct names names = {.stop_after = 100};
-        cr_expect_not(walk(bad[i], &names), "%s", bad[i]);
-    }
-}
-
-Test(playlist, the_walk_ends_where_the_caller_says)
-{
-    struct names names = {.stop_after = 1};
-    cr_expect_not(walk("#EXTM3U\na.ts\nb.ts\n", &names));
-    cr_expect_str_eq(names.text, "a.ts ");
 }

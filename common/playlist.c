@@ -1,4 +1,4 @@
-#include "playlist.h"
+#include "tailslate/playlist.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,8 +33,6 @@ static char *copy_name(const char *name, size_t size)
 static int take_segment(struct playlist *playlist, const char *name, size_t size,
                         int64_t duration_us, struct error *err)
 {
-    if (duration_us < 0)
-        return refuse(err, "names a segment without its duration");
     if (!is_plain_name(name, size))
         return refuse(err, "names something else than a file beside it");
     if (playlist->count == PLAYLIST_SEGMENTS_MAX)
@@ -49,7 +47,10 @@ static int take_segment(struct playlist *playlist, const char *name, size_t size
     struct playlist_segment *segment = &playlist->segments[playlist->count++];
     *segment = (struct playlist_segment){copy_name(name, size), duration_us};
     playlist->numbered &= strcmp(segment->name, expected) == 0;
-    playlist->total_us += duration_us;
+    if (duration_us < 0)
+        playlist->foreign = true;
+    else
+        playlist->total_us += duration_us;
     return 0;
 }
 
@@ -62,10 +63,11 @@ static int take_map(struct playlist *playlist, const char *line, size_t size, st
     text[size] = '\0';
     const char *name = strstr(text, "URI=\"");
     size_t length = name ? strcspn(name + 5, "\"") : 0;
-    if (!name || !is_plain_name(name + 5, length) || strstr(text, "BYTERANGE"))
+    if (!name || name[5 + length] != '"' || !is_plain_name(name + 5, length))
         return refuse(err, "has an EXT-X-MAP that is no file beside it");
     if (playlist->init)
         return refuse(err, "has two EXT-X-MAP");
+    playlist->foreign |= strstr(text, "BYTERANGE") != NULL;
     playlist->init = copy_name(name + 5, length);
     return 0;
 }
@@ -99,7 +101,7 @@ static int take_line(struct playlist *playlist, const char *line, size_t size, i
         playlist->ended = true;
     } else if (starts(line, size, "#EXT-X-KEY") || starts(line, size, "#EXT-X-BYTERANGE") ||
                starts(line, size, "#EXT-X-DISCONTINUITY")) {
-        return refuse(err, "has keys, byte ranges or discontinuities");
+        playlist->foreign = true;
     }
     return 0;
 }
@@ -119,10 +121,17 @@ static int take_lines(struct playlist *playlist, const char *text, struct error 
     return 0;
 }
 
-int playlist_parse(const char *text, struct playlist *playlist, struct error *err)
+static int take_all(struct playlist *playlist, const char *text, size_t size, struct error *err)
+{
+    if (memchr(text, '\0', size))
+        return refuse(err, "has a NUL");
+    return take_lines(playlist, text, err);
+}
+
+int playlist_parse(const char *text, size_t size, struct playlist *playlist, struct error *err)
 {
     *playlist = (struct playlist){.numbered = true};
-    if (take_lines(playlist, text, err) == 0)
+    if (take_all(playlist, text, size, err) == 0)
         return 0;
     playlist_fini(playlist);
     return -1;
