@@ -219,6 +219,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     };
     struct delivery_judgement judgement;
     live->delivery.call = NULL;
+    node->is_key_refused = node->is_key_refused || node_is_key_refusal(answer);
     delivery_judge(&report, answer, &judgement);
     enum delivery verdict = judgement.delivery;
     apply(live, &judgement, answer); /* live may be gone now */
@@ -311,6 +312,7 @@ static void present(struct live *live)
     struct error err;
     TEXT(body) = NULL;
     size_t size;
+    node_renew_key(live->node);
     FD(dir) = node_open(live, &err);
     if (dir < 0 || record_read_sealed(dir, &body, &size, &live->delivery.is_failure, &err) != 0) {
         stumble(live, &err);

@@ -165,7 +165,8 @@ static void judge_server(struct doctor *doctor, const struct http_answer *answer
                answer->error.message);
     else if (answer->status == 401 || answer->status == 403)
         report(doctor, FINDING_BAD, "key accepted",
-               "put a valid key into the file, then SIGHUP the agent; nothing is dropped meanwhile",
+               "put a valid key into the file; the agent takes it up by itself and drops nothing "
+               "meanwhile",
                "no: HTTP %ld %s", answer->status, detail);
     else if (answer->status >= 500 || answer->status == 429)
         report(doctor, FINDING_PASSING, "server", "look at the server's log", "%s: HTTP %ld %s",
@@ -189,7 +190,9 @@ static char *format_heartbeat(const struct config *config)
         heartbeat.jobs_known = spool_list(spool.live, &entries, &count, NULL, &ignored) == 0;
         spool_close(&spool);
     }
-    for (size_t i = 0; i < count && i < HELD_JOBS_MAX; i++)
+    if (count > HELD_JOBS_MAX) /* a list that leaves some out is worse than none */
+        heartbeat.jobs_known = false;
+    for (size_t i = 0; heartbeat.jobs_known && i < count; i++)
         heartbeat.jobs[heartbeat.job_count++] = entries[i].job_id;
     if (count > 0)
         heartbeat.status = WORKER_BUSY;

@@ -32,11 +32,10 @@ char *heartbeat_format(const struct node *node, const char *ffmpeg_version)
 {
     struct message_heartbeat heartbeat = {
         .status = node->lives ? WORKER_BUSY : WORKER_IDLE,
-        .jobs_known = true,
         .metadata = format_metadata(node),
         .capabilities = ffmpeg_version[0] ? format_capabilities(ffmpeg_version) : NULL,
     };
-    heartbeat.job_count = node_job_ids(node, heartbeat.jobs, HELD_JOBS_MAX);
+    heartbeat.jobs_known = node_job_ids(node, heartbeat.jobs, HELD_JOBS_MAX, &heartbeat.job_count);
     char *body = message_heartbeat_format(&heartbeat);
     message_heartbeat_fini(&heartbeat);
     return body;
@@ -50,6 +49,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     heartbeat->call = NULL;
     enum server_state state = node_server_state_of(answer, reason, sizeof reason);
     node_server_is(node, state, reason);
+    node->is_key_refused = node->is_key_refused || state == SERVER_KEY_REFUSED;
     int64_t interval_ms = (int64_t)(node->config->heartbeat.interval_seconds * 1000);
     if (state == SERVER_FINE) {
         heartbeat->failures = 0;
@@ -71,6 +71,7 @@ int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms)
     if (heartbeat->due_ms > now_ms)
         return heartbeat->due_ms;
     TEXT(body) = heartbeat_format(heartbeat->node, heartbeat->ffmpeg_version);
+    node_renew_key(heartbeat->node);
     struct http_request request = HTTP_REQUEST_INIT;
     request.method = "POST";
     request.path = "/api/worker/heartbeat";

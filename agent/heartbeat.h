@@ -1,9 +1,11 @@
 /* heartbeat: tells the server that the node lives and which jobs it holds.
  *
  * `jobs` names every job in the spool, those that only wait for delivery too: a sweep leaves them
- * alone. Goes on while draining and while nothing can be delivered. Its answers are what decides
- * whether the server counts as reachable (one log line per change), and the server's return wakes
- * the courier. Never gives up: after an error it backs off to 60 s. */
+ * alone. Where there are more than a heartbeat can hold it names none: a job that a list leaves out
+ * looks given up, while without a list only silence counts. Goes on while draining and while
+ * nothing can be delivered. Its answers are what decides whether the server counts as reachable
+ * (one log line per change), and the server's return wakes the courier. Never gives up: after an
+ * error it backs off to 60 s. */
 #ifndef AGENT_HEARTBEAT_H
 #define AGENT_HEARTBEAT_H
 

@@ -1,5 +1,7 @@
 #include "node.h"
 
+#include "connect.h"
+
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/log.h"
@@ -139,17 +141,21 @@ unsigned node_count_state(const struct node *node, enum job_state state)
     return count;
 }
 
-size_t node_job_ids(const struct node *node, int64_t *ids, size_t max)
+bool node_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *count)
 {
-    size_t count = 0;
-    for (const struct live *live = node->lives; live && count < max; live = live->next) {
+    size_t known = 0;
+    *count = 0;
+    for (const struct live *live = node->lives; live; live = live->next) {
         size_t i = 0;
-        while (i < count && ids[i] != live->job_id)
+        while (i < known && ids[i] != live->job_id)
             i++;
+        if (i == max)
+            return false;
         ids[i] = live->job_id;
-        count += i == count;
+        known += i == known;
     }
-    return count;
+    *count = known;
+    return true;
 }
 
 void node_server_is(struct node *node, enum server_state state, const char *reason)
@@ -169,6 +175,36 @@ void node_server_is(struct node *node, enum server_state state, const char *reas
     log_at(state == SERVER_UNREACHED || state == SERVER_FAILING ? LOG_WARNING : LOG_ERROR,
            "server.trouble", LOG_TEXT("url", node->config->server.url),
            LOG_TEXT("state", server_state_name(state)), LOG_TEXT("reason", reason));
+}
+
+bool node_is_key_refusal(const struct http_answer *answer)
+{
+    if (answer->result != HTTP_ANSWERED)
+        return false;
+    return answer->status == 401 ||
+           (answer->status == 403 && answer->problem.problem == PROBLEM_FORBIDDEN);
+}
+
+static void release_held(struct node *node)
+{
+    for (struct live *live = node->lives; live; live = live->next)
+        live->delivery.is_held = false;
+    node->wakes_deliveries = true;
+}
+
+void node_renew_key(struct node *node)
+{
+    struct error err;
+    if (!node->is_key_refused)
+        return;
+    node->is_key_refused = false;
+    int renewed = connect_renew_key(node->config, node->http, &err);
+    if (renewed < 0)
+        log_warning("key.unreadable", LOG_TEXT("error", err.message));
+    if (renewed <= 0)
+        return;
+    log_info("key.renewed", LOG_TEXT("file", node->config->server.api_key_file));
+    release_held(node);
 }
 
 enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room)

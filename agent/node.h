@@ -75,6 +75,7 @@ struct node {
     bool is_disk_low, is_tool_broken; /* while so, nothing is claimed */
     int64_t disk_free_bytes;
     bool is_status_due;    /* something that status shows has changed */
+    bool is_key_refused;   /* since the key was read: it is read again before the next attempt */
     bool wakes_deliveries; /* the server is back: deliveries need not sit out their backoff */
     enum server_state server;
     int64_t server_since_us; /* wall clock */
@@ -90,11 +91,18 @@ struct live *node_find_watch(struct node *node, int watch);
 
 unsigned node_slots_held(const struct node *node);
 unsigned node_count_state(const struct node *node, enum job_state state);
-size_t node_job_ids(const struct node *node, int64_t *ids, size_t max); /* each once */
+/* Each once. False, and none: there are more than max. */
+bool node_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *count);
 
 /* Logs when the state changes, and only then. */
 void node_server_is(struct node *node, enum server_state state, const char *reason);
 enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room);
+
+/* Before an attempt: takes up a key that was rotated in its file. What was held may be due to the
+ * key and is presented again then. */
+void node_renew_key(struct node *node);
+/* Row 12, by whichever server. */
+bool node_is_key_refusal(const struct http_answer *answer);
 
 int node_open(const struct live *live, struct error *err); /* the record's directory */
 

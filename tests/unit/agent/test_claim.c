@@ -110,6 +110,49 @@ Test(heartbeat, an_idle_node_says_that_it_holds_nothing)
     nodes_free(nodes);
 }
 
+/* In memory alone: the list is what counts. */
+static void hold(struct nodes *nodes, int64_t from, int64_t to)
+{
+    for (int64_t job_id = from; job_id <= to; job_id++) {
+        struct live *live = must_calloc(1, sizeof *live);
+        live->node = &nodes->node;
+        live->job_id = job_id;
+        live->step.pidfd = live->watch = -1;
+        live->next = nodes->node.lives;
+        nodes->node.lives = live;
+    }
+}
+
+static void hear(const struct nodes *nodes, struct message_heartbeat *heartbeat)
+{
+    struct error err;
+    TEXT(body) = heartbeat_format(&nodes->node, "");
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), heartbeat, &err), PROBLEM_NONE, "%s",
+                 err.message);
+    message_heartbeat_fini(heartbeat);
+}
+
+Test(heartbeat, names_all_jobs_or_none)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct nodes *nodes = nodes_new(spool);
+    struct message_heartbeat heartbeat;
+    hold(nodes, 1, HELD_JOBS_MAX);
+    hear(nodes, &heartbeat);
+    cr_expect(heartbeat.jobs_known);
+    cr_expect_eq(heartbeat.job_count, HELD_JOBS_MAX);
+    hold(nodes, 1, 1);
+    hear(nodes, &heartbeat);
+    cr_expect(heartbeat.jobs_known, "one job twice is one job");
+    hold(nodes, HELD_JOBS_MAX + 1, HELD_JOBS_MAX + 1);
+    hear(nodes, &heartbeat);
+    cr_expect_not(heartbeat.jobs_known, "what a cut list leaves out looks given up");
+    cr_expect_eq(heartbeat.job_count, 0);
+    cr_expect_eq(heartbeat.status, WORKER_BUSY);
+    nodes_free(nodes);
+}
+
 Test(tool, a_version_is_the_word_behind_version)
 {
     char version[TOOL_VERSION_BYTES];
