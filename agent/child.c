@@ -229,7 +229,7 @@ void child_last_line(int log_fd, char line[CHILD_LAST_LINE_BYTES])
     char *last = strrchr(tail, '\n');
     last = last ? last + 1 : tail;
     size_t length = 0;
-    for (; last[length] && length < CHILD_LAST_LINE_BYTES - 1; length++)
+    for (; length < CHILD_LAST_LINE_BYTES - 1 && last[length]; length++)
         line[length] = iscntrl((unsigned char)last[length]) ? ' ' : last[length];
     line[length] = '\0';
 }

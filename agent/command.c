@@ -39,7 +39,7 @@ static void push_variable(struct argv *environment, const struct argv_value *val
 {
     char name[32];
     size_t i = 0;
-    for (; value->name[i] && i < sizeof name - 1; i++)
+    for (; i < sizeof name - 1 && value->name[i]; i++)
         name[i] = (char)toupper((unsigned char)value->name[i]);
     name[i] = '\0';
     argv_push(environment, "TAILSLATE_%s=%s", name, value->text);

@@ -33,10 +33,10 @@ void log_always(const struct log_field *fields);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
 #define log_at(level, event, ...)                                                                  \
-    log_write((level), (event), (struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-#define log_debug(event, ...)   log_at(LOG_DEBUG, event, __VA_ARGS__)
-#define log_info(event, ...)    log_at(LOG_INFO, event, __VA_ARGS__)
-#define log_warning(event, ...) log_at(LOG_WARNING, event, __VA_ARGS__)
-#define log_error(event, ...)   log_at(LOG_ERROR, event, __VA_ARGS__)
+    log_write((level), (event), (struct log_field[]){{0}, ##__VA_ARGS__, {0}} + 1)
+#define log_debug(event, ...)   log_at(LOG_DEBUG, event, ##__VA_ARGS__)
+#define log_info(event, ...)    log_at(LOG_INFO, event, ##__VA_ARGS__)
+#define log_warning(event, ...) log_at(LOG_WARNING, event, ##__VA_ARGS__)
+#define log_error(event, ...)   log_at(LOG_ERROR, event, ##__VA_ARGS__)
 
 #endif
