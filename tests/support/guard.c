@@ -117,7 +117,12 @@ static void print_logs(const char *scratch)
 
 static _Noreturn void watch(int pipe_end, const char *scratch)
 {
-    /* Nothing of the test stays open here but stderr: its harness waits for ends of pipes. */
+    /* Nothing of the test stays open here but stderr: its harness waits for ends of pipes. And who
+     * reads stderr may be gone before us. */
+    sigset_t broken_pipe;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    sigprocmask(SIG_BLOCK, &broken_pipe, NULL);
     setsid();
     dup2(pipe_end, STDIN_FILENO);
     close_range(3, UINT_MAX, 0);
