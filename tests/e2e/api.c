@@ -150,8 +150,8 @@ Test(api, progress_is_kept_and_extends_the_claim)
                                "{\"progress_percent\":-1}",
                                "{\"current_step\":\"dance\"}",
                                "{\"quality_progress\":[{\"name\":\"1p\"}]}",
-                               "{\"quality_progress\":[{\"name\":\"360p\",\"status\":\"odd\","
-                               "\"progress\":1}]}",
+                               ("{\"quality_progress\":[{\"name\":\"360p\",\"status\":\"odd\","
+                                "\"progress\":1}]}"),
                                "{\"source_width\":0}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         REPLY(refused) = about_job(&scene, "progress", bad[i]);

@@ -34,7 +34,8 @@ static void execute(sqlite3 *db, const char *sql)
               sqlite3_errmsg(db));
 }
 
-static void query(const struct rig *rig, char *text, size_t size, const char *sql, va_list args)
+static void __attribute__((format(printf, 4, 0)))
+query(const struct rig *rig, char *text, size_t size, const char *sql, va_list args)
 {
     char statement_text[SQL_BYTES];
     vsnprintf(statement_text, sizeof statement_text, sql, args);

@@ -55,7 +55,8 @@ struct run {
 };
 struct run run_program(const char *const argv[], const char *const env[], int64_t timeout_ms);
 void run_fini(struct run *run);
-#define RUN(name) __attribute__((cleanup(run_fini))) struct run name
+/* unused: some are run for what they do, and nothing of them is looked at. */
+#define RUN(name) __attribute__((cleanup(run_fini), unused)) struct run name
 
 char *file_read(const char *path); /* owned, NUL-terminated; "" where there is none */
 void file_write(const char *path, const char *text, mode_t mode);
