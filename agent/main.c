@@ -93,8 +93,15 @@ static int load(const struct command *command, struct config *config)
     return 0;
 }
 
-static int refuse(void)
+/* getopt has already said what is wrong with an option. */
+static int refuse(const struct command *command)
 {
+    if (command->word_count > 0) {
+        fputs("tailslate-agent: not understood:", stderr);
+        for (int i = 0; i < command->word_count; i++)
+            fprintf(stderr, " %s", command->words[i]);
+        fputs("\n\n", stderr);
+    }
     fputs(usage, stderr);
     return EXIT_USAGE;
 }
@@ -151,14 +158,14 @@ static int dispatch(const struct command *command)
         int status = load(command, &config);
         return status ? status : verbs[i].run(command, &config);
     }
-    return refuse();
+    return refuse(command);
 }
 
 int main(int argc, char **argv)
 {
     struct command command;
     if (parse_options(argc, argv, &command) != 0)
-        return refuse();
+        return refuse(&command);
     if (command.is_help || is(&command, "help", NULL, 1)) {
         fputs(usage, stdout);
         return 0;

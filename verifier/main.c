@@ -28,8 +28,15 @@ static const char usage[] =
     "\n"
     "worker and job work on the store, while a server runs on it, too.\n";
 
-static int refuse(void)
+/* getopt has already said what is wrong with an option. */
+static int refuse(const struct command *command)
 {
+    if (command->word_count > 0) {
+        fputs("tailslate-verifier: not understood:", stderr);
+        for (int i = 0; i < command->word_count; i++)
+            fprintf(stderr, " %s", command->words[i]);
+        fputs("\n\n", stderr);
+    }
     fputs(usage, stderr);
     return STATUS_USAGE;
 }
@@ -121,7 +128,7 @@ int main(int argc, char **argv)
     struct command command;
     bool help = false;
     if (parse(argc, argv, &command, &help) != 0)
-        return refuse();
+        return refuse(&command);
     if (help) {
         fputs(usage, stdout);
         return STATUS_OK;
@@ -134,7 +141,7 @@ int main(int argc, char **argv)
     }
     verb *run = find(&command);
     if (!run)
-        return refuse();
+        return refuse(&command);
     if (run == verb_check && command.sample) {
         verifier_config_print_sample(stdout);
         return STATUS_OK;

@@ -59,6 +59,8 @@ Test(cli, what_is_no_verb_is_answered_with_usage_and_64)
         RUN(run) = bare(wrong[i][0], wrong[i][1], wrong[i][2], wrong[i][3]);
         cr_assert_eq(run.status, EXIT_USAGE, "%s %s: %d", wrong[i][0], wrong[i][1], run.status);
         cr_assert(strstr(run.err, "usage:"), "%s", run.err);
+        bool is_option = wrong[i][1][0] == '-';
+        cr_assert(strstr(run.err, is_option ? "option" : "not understood:"), "%s", run.err);
         cr_assert_str_eq(run.out, "");
     }
 }
