@@ -3,6 +3,7 @@
 #include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
+#include "tailslate/durable.h"
 #include "tailslate/uuid.h"
 
 #include <curl/curl.h>
@@ -161,23 +162,9 @@ static size_t keep_text(struct http_call *call, const char *data, size_t size)
     return size;
 }
 
-static int write_all(int fd, const char *data, size_t size, struct error *err)
-{
-    while (size > 0) {
-        ssize_t wrote = write(fd, data, size);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0)
-            return error_errno(err, "writing what was received");
-        data += wrote;
-        size -= (size_t)wrote;
-    }
-    return 0;
-}
-
 static size_t sink_data(struct http_call *call, const char *data, size_t size)
 {
-    call->has_failed_here = write_all(call->sink_fd, data, size, &call->here) != 0;
+    call->has_failed_here = durable_append(call->sink_fd, data, size, &call->here) != 0;
     if (call->has_failed_here)
         return 0;
     call->sunk += (int64_t)size;
