@@ -1,7 +1,7 @@
 /* Every other call of the Worker API: its answer, its limits, its refusals. */
 #include "look.h"
 #include "media.h"
-#include "worker.h"
+#include "scene.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
@@ -10,35 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { WAITS_MS = 20 * 1000 };
-
-struct scene {
-    struct rig *rig;
-    struct worker worker;
-};
-
-static struct scene scene_idle(void)
-{
-    struct scene scene = {.rig = rig_new()};
-    rig_start_verifier(scene.rig);
-    scene.worker = worker_new(scene.rig, "alice");
-    return scene;
-}
-
-static struct scene scene_claimed(void)
-{
-    struct scene scene = scene_idle();
-    rig_add_job(scene.rig, media_clip(MEDIA_NORMAL), "film");
-    cr_assert(worker_claim(&scene.worker));
-    return scene;
-}
-
-static struct reply about_job(const struct scene *scene, const char *what, const char *body)
-{
-    TEXT(path) = must_printf("/api/worker/%lld/%s", (long long)scene->worker.job, what);
-    return worker_call(&scene->worker, path, body, NULL);
-}
 
 /* ---- claim and heartbeat ---- */
 
@@ -134,10 +105,10 @@ Test(api, progress_is_kept_and_extends_the_claim)
     struct scene scene = scene_claimed();
     char before[64], after[64];
     look_text(scene.rig, before, sizeof before, "SELECT claim_expires_at FROM transcoding_jobs");
-    REPLY(reply) = about_job(&scene, "progress",
-                             "{\"current_step\":\"transcode\",\"progress_percent\":42,"
-                             "\"quality_progress\":[{\"name\":\"360p\",\"status\":\"in_progress\","
-                             "\"progress\":40,\"segments_total\":5,\"segments_completed\":2}]}");
+    REPLY(reply) = scene_call(&scene, "progress",
+                              "{\"current_step\":\"transcode\",\"progress_percent\":42,"
+                              "\"quality_progress\":[{\"name\":\"360p\",\"status\":\"in_progress\","
+                              "\"progress\":40,\"segments_total\":5,\"segments_completed\":2}]}");
     reply_is(&reply, 200, NULL);
     cr_assert_str_eq(reply_text(&reply, "status"), "ok");
     look_text(scene.rig, after, sizeof after, "SELECT claim_expires_at FROM transcoding_jobs");
@@ -154,7 +125,7 @@ Test(api, progress_is_kept_and_extends_the_claim)
                                 "\"progress\":1}]}"),
                                "{\"source_width\":0}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        REPLY(refused) = about_job(&scene, "progress", bad[i]);
+        REPLY(refused) = scene_call(&scene, "progress", bad[i]);
         reply_is(&refused, 422, "invalid_field");
     }
     rig_end(scene.rig);
@@ -164,17 +135,17 @@ Test(api, a_failure_is_charged_once_a_claim_and_its_replay_is_answered_alike)
 {
     struct scene scene = scene_claimed();
     static const char body[] = "{\"error_message\":\"the encoder died\"}";
-    REPLY(first) = about_job(&scene, "fail", body);
+    REPLY(first) = scene_call(&scene, "fail", body);
     reply_is(&first, 200, NULL);
     cr_assert(reply_bool(&first, "will_retry"));
-    REPLY(again) = about_job(&scene, "fail", body);
+    REPLY(again) = scene_call(&scene, "fail", body);
     reply_is(&again, 200, NULL);
     cr_assert(reply_bool(&again, "will_retry"));
     cr_assert_eq(reply_int(&again, "attempt_number"), reply_int(&first, "attempt_number"));
     for (int attempt = 2; attempt <= 3; attempt++) {
         REPLY(claim) = worker_try_claim(&scene.worker, 0);
         cr_assert_eq(reply_int(&claim, "attempt_number"), attempt, "%s", claim.body);
-        REPLY(failed) = about_job(&scene, "fail", body);
+        REPLY(failed) = scene_call(&scene, "fail", body);
         reply_is(&failed, 200, NULL);
         cr_assert_eq(reply_bool(&failed, "will_retry"), attempt < 3, "%s", failed.body);
     }
@@ -193,7 +164,7 @@ Test(api, a_failures_reason_is_limited)
     memset(reason, 'x', 501);
     reason[501] = '\0';
     TEXT(body) = must_printf("{\"error_message\":\"%s\"}", reason);
-    REPLY(reply) = about_job(&scene, "fail", body);
+    REPLY(reply) = scene_call(&scene, "fail", body);
     reply_is(&reply, 422, "invalid_field");
     rig_end(scene.rig);
 }
@@ -206,9 +177,9 @@ Test(api, every_call_of_a_superseded_holder_is_refused)
     cr_assert(worker_claim(&bob));
     for (int with_epoch = 0; with_epoch < 2; with_epoch++) {
         scene.worker.sends_epoch = with_epoch;
-        REPLY(progress) = about_job(&scene, "progress", "{\"progress_percent\":1}");
+        REPLY(progress) = scene_call(&scene, "progress", "{\"progress_percent\":1}");
         reply_is(&progress, 409, "claim_lost");
-        REPLY(fail) = about_job(&scene, "fail", "{\"error_message\":\"x\"}");
+        REPLY(fail) = scene_call(&scene, "fail", "{\"error_message\":\"x\"}");
         reply_is(&fail, 409, "claim_lost");
         REPLY(segment) = worker_put(&scene.worker, "360p", "seg_0001.m4s", "\0\0\0\x10moof....",
                                     12);
@@ -283,191 +254,12 @@ Test(api, the_source_is_for_those_who_have_a_key)
     rig_end(scene.rig);
 }
 
-/* ---- segments ---- */
-
-static const char BOX[] = "\0\0\0\x18moof0123456789";
-enum { BOX_BYTES = sizeof BOX - 1 };
-
-static struct reply finalize_segments(const struct scene *scene, int count)
-{
-    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/finalize",
-                             (long long)scene->worker.video);
-    TEXT(body) = must_printf("{\"quality\":\"360p\",\"segment_count\":%d}", count);
-    return worker_call(&scene->worker, path, body, NULL);
-}
-
-Test(api, a_segment_is_written_once_listed_and_counted)
-{
-    struct scene scene = scene_claimed();
-    REPLY(first) = worker_put(&scene.worker, "360p", "seg_0001.m4s", BOX, BOX_BYTES);
-    reply_is(&first, 200, NULL);
-    cr_assert(reply_bool(&first, "written") && reply_bool(&first, "checksum_verified"));
-    cr_assert_eq(reply_int(&first, "bytes_written"), BOX_BYTES);
-    REPLY(again) = worker_put(&scene.worker, "360p", "seg_0001.m4s", BOX, BOX_BYTES);
-    reply_is(&again, 200, NULL);
-    cr_assert(reply_has(&again, "written") && !reply_bool(&again, "written"));
-    TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=360p",
-                             (long long)scene.worker.video);
-    REPLY(status) = worker_call(&scene.worker, path, NULL, NULL);
-    reply_is(&status, 200, NULL);
-    const struct json *received = json_get(status.json, "received_segments");
-    cr_assert(received && json_count(received) == 1);
-    cr_assert_str_eq(json_text(json_at(received, 0)), "seg_0001.m4s");
-    cr_assert_eq(reply_int(&status, "total_size_bytes"), BOX_BYTES);
-    rig_end(scene.rig);
-}
-
-Test(api, a_finalize_names_what_is_missing)
-{
-    struct scene scene = scene_claimed();
-    worker_put_tree(&scene.worker);
-    TEXT(segment) = rig_path(scene.rig, "videos/film/360p/seg_0000.m4s");
-    if (access(segment, F_OK) != 0)
-        segment[strlen(segment) - 5] = '1';
-    cr_assert(unlink(segment) == 0);
-    REPLY(reply) = finalize_segments(&scene, 3);
-    reply_is(&reply, 200, NULL);
-    cr_assert_str_eq(reply_text(&reply, "status"), "incomplete");
-    cr_assert(reply_has(&reply, "complete") && !reply_bool(&reply, "complete"));
-    const struct json *missing = json_get(reply.json, "missing_segments");
-    cr_assert(missing && json_count(missing) >= 1, "%s", reply.body);
-    rig_end(scene.rig);
-}
-
-Test(api, a_segment_with_another_checksum_is_refused)
-{
-    struct scene scene = scene_claimed();
-    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/360p/seg_0001.m4s",
-                             (long long)scene.worker.video);
-    char zeros[90] = "X-Content-SHA256: sha256:";
-    memset(zeros + strlen(zeros), '0', 64);
-    const char *const headers[] = {zeros, "X-Content-SHA256: abc", NULL};
-    for (size_t i = 0; i < 3; i++) {
-        REPLY(reply) = worker_call(&scene.worker, path, "\x01\x01\x01\x18moof0123", headers[i]);
-        cr_assert(reply.status == 422 || reply.status == 400, "%ld %s", reply.status, reply.body);
-        cr_assert(*reply_text(&reply, "code"), "%s", reply.body);
-    }
-    TEXT(file) = rig_path(scene.rig, "videos/film/360p/seg_0001.m4s");
-    cr_assert(access(file, F_OK) != 0);
-    rig_end(scene.rig);
-}
-
-/* What was there before is all that is there. */
-static int files_outside(const struct scene *scene)
-{
-    TEXT(script) = must_printf("cd '%s' && find . -path ./videos/film -prune -o -type f "
-                               "! -name '*.log' ! -name '*.db*' ! -name '*.tar.gz' -print | wc -l",
-                               scene->rig->dir);
-    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, WAITS_MS);
-    return (int)strtol(run.out, NULL, 10);
-}
-
-Test(api, names_full_of_tricks_are_refused)
-{
-    struct scene scene = scene_claimed();
-    int before = files_outside(&scene);
-    char long_name[300];
-    memset(long_name, 'a', 260);
-    snprintf(long_name + 260, 8, ".mp4");
-    const char *const names[] = {
-        "../evil.mp4", "..%2fevil.mp4", "%2e%2e%2fevil.mp4", "a%2fb.mp4", "a%5cb.mp4",
-        "x%00.mp4",    "seg%25.mp4",    "evil.exe",          "noending",  "%20seg.mp4",
-        "seg.mp4%20",  "..mp4..",       "..%2f..%2fx.m4s",   long_name};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        REPLY(reply) = worker_put(&scene.worker, "360p", names[i], BOX, BOX_BYTES);
-        cr_assert(reply.status >= 400 && reply.status < 500, "%s -> %ld %s", names[i], reply.status,
-                  reply.body);
-    }
-    const char *const qualities[] = {"361p", "..", "%2e%2e", "master", "360P"};
-    for (size_t i = 0; i < sizeof qualities / sizeof *qualities; i++) {
-        REPLY(reply) = worker_put(&scene.worker, qualities[i], "seg.m4s", BOX, BOX_BYTES);
-        cr_assert(reply.status >= 400 && reply.status < 500, "%s -> %ld %s", qualities[i],
-                  reply.status, reply.body);
-    }
-    cr_assert_eq(files_outside(&scene), before);
-    rig_end(scene.rig);
-}
-
-Test(api, a_segment_must_begin_as_its_kind_does)
-{
-    struct scene scene = scene_claimed();
-    REPLY(box) = worker_put(&scene.worker, "360p", "seg_0001.m4s", "this is not a box", 17);
-    cr_assert_eq(box.status, 422, "%s", box.body);
-    REPLY(text) = worker_put(&scene.worker, "360p", "stream.m3u8", "\xff\xfe#EXTM3U", 9);
-    cr_assert_eq(text.status, 422, "%s", text.body);
-    REPLY(stream) = worker_put(&scene.worker, "360p", "360p_0001.ts", "not 0x47", 8);
-    cr_assert_eq(stream.status, 422, "%s", stream.body);
-    rig_end(scene.rig);
-}
-
-/* ---- archives ---- */
-
-static struct reply put_tar(const struct scene *scene, const char *where, const char *shell)
-{
-    TEXT(tar) = rig_path(scene->rig, "trick.tar.gz");
-    TEXT(script) = must_printf("set -e; rm -rf '%s/w'; mkdir '%s/w'; cd '%s/w'; out='%s'; %s",
-                               scene->rig->dir, scene->rig->dir, scene->rig->dir, tar, shell);
-    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, WAITS_MS);
-    cr_assert_eq(run.status, 0, "%s", run.err);
-    TEXT(clean) = must_printf("rm -rf '%s/w'", scene->rig->dir);
-    RUN(cleaned) = run_program((const char *[]){"sh", "-c", clean, NULL}, NULL, WAITS_MS);
-    TEXT(url) = must_printf("http://127.0.0.1:%d/api/worker/upload/%lld/%s", scene->rig->port,
-                            (long long)scene->worker.video, where);
-    TEXT(key) = must_printf("X-Worker-API-Key: %s", scene->worker.key);
-    return call_make(&(struct call){.url = url, .part_file = tar, .headers = {key}});
-}
-
-Test(api, archives_full_of_tricks_are_refused)
-{
-    struct scene scene = scene_claimed();
-    int before = files_outside(&scene);
-    const char *const tricks[] = {
-        "mkdir 360p; echo x >360p/init.mp4; tar -czf $out --transform 's|360p/init|../evil|' "
-        "360p/init.mp4",
-        "mkdir 360p; echo x >360p/a.m4s; tar -Pczf $out --transform 's|^360p|/tmp|' 360p/a.m4s",
-        "mkdir 360p; ln -s /etc/passwd 360p/init.mp4; tar -czf $out 360p",
-        "mkdir 360p; echo x >360p/a.m4s; ln 360p/a.m4s 360p/b.m4s; ln -s .. 360p/up; tar -czf $out "
-        "360p",
-        "mkdir 480p; echo x >480p/init.mp4; tar -czf $out 480p",
-        "mkdir 360p; echo x >360p/evil.sh; tar -czf $out 360p",
-        "mkdir 360p; mkfifo 360p/init.mp4; tar -czf $out 360p",
-        "echo this is no archive >$out",
-        ": >$out",
-    };
-    for (size_t i = 0; i < sizeof tricks / sizeof *tricks; i++) {
-        REPLY(reply) = put_tar(&scene, "quality/360p", tricks[i]);
-        cr_assert(reply.status >= 400 && reply.status < 500, "%s -> %ld %s", tricks[i],
-                  reply.status, reply.body);
-    }
-    REPLY(other) = put_tar(&scene, "finalize", "echo x >evil.m3u8; tar -czf $out evil.m3u8");
-    cr_assert(other.status >= 400 && other.status < 500, "%ld %s", other.status, other.body);
-    cr_assert(access("/tmp/a.m4s", F_OK) != 0);
-    cr_assert_eq(files_outside(&scene), before);
-    rig_end(scene.rig);
-}
-
-Test(api, what_arrives_as_archive_is_what_arrives_as_segments)
-{
-    struct scene scene = scene_claimed();
-    worker_put_tars(&scene.worker);
-    TEXT(script) = must_printf("diff -r '%s/360p' '%s/videos/film/360p'", media_tree(),
-                               scene.rig->dir);
-    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, WAITS_MS);
-    cr_assert_eq(run.status, 0, "%s", run.out);
-    char token[128];
-    worker_token(&scene.worker, token);
-    REPLY(reply) = worker_complete(&scene.worker, token);
-    reply_is(&reply, 200, NULL);
-    look_job_completed_once(scene.rig, scene.worker.job);
-    rig_end(scene.rig);
-}
-
 /* ---- verify-complete ---- */
 
 Test(api, verify_complete_looks_at_the_files)
 {
     struct scene scene = scene_claimed();
-    REPLY(before) = about_job(&scene, "verify-complete", NULL);
+    REPLY(before) = scene_call(&scene, "verify-complete", NULL);
     reply_is(&before, 200, NULL);
     cr_assert(!reply_bool(&before, "job_completed") && !reply_bool(&before, "all_files_present"));
     worker_put_tree(&scene.worker);
@@ -475,13 +267,13 @@ Test(api, verify_complete_looks_at_the_files)
     worker_token(&scene.worker, token);
     REPLY(completed) = worker_complete(&scene.worker, token);
     reply_is(&completed, 200, NULL);
-    REPLY(after) = about_job(&scene, "verify-complete", NULL);
+    REPLY(after) = scene_call(&scene, "verify-complete", NULL);
     cr_assert(reply_bool(&after, "job_completed") && reply_bool(&after, "all_files_present"), "%s",
               after.body);
     cr_assert_str_eq(reply_text(&after, "video_status"), "ready");
     TEXT(thumbnail) = rig_path(scene.rig, "videos/film/thumbnail.jpg");
     cr_assert(unlink(thumbnail) == 0);
-    REPLY(less) = about_job(&scene, "verify-complete", NULL);
+    REPLY(less) = scene_call(&scene, "verify-complete", NULL);
     cr_assert(reply_bool(&less, "job_completed") && !reply_bool(&less, "all_files_present"), "%s",
               less.body);
     cr_assert(strstr(less.body, "thumbnail.jpg"), "%s", less.body);

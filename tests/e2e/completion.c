@@ -1,44 +1,13 @@
 /* The table of answers to a completion, row by row, over the wire. */
 #include "look.h"
 #include "media.h"
-#include "worker.h"
+#include "scene.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
-
-/* A verifier with one job, claimed and uploaded by `worker`. */
-struct scene {
-    struct rig *rig;
-    struct worker worker;
-    int64_t job;
-    char token[128];
-};
-
-static struct scene scene_claimed(const char *duration_minutes)
-{
-    struct scene scene = {.rig = rig_new()};
-    if (duration_minutes)
-        rig_verifier_set(scene.rig, "claims.duration_minutes", duration_minutes);
-    rig_start_verifier(scene.rig);
-    scene.job = rig_add_job(scene.rig, media_clip(MEDIA_NORMAL), "film");
-    scene.worker = worker_new(scene.rig, "alice");
-    cr_assert(worker_claim(&scene.worker));
-    cr_assert(scene.worker.job == scene.job);
-    worker_token(&scene.worker, scene.token);
-    return scene;
-}
-
-static struct scene scene_uploaded(void)
-{
-    struct scene scene = scene_claimed(NULL);
-    worker_put_tree(&scene.worker);
-    return scene;
-}
 
 static int64_t completions(const struct scene *scene)
 {
@@ -176,7 +145,7 @@ Test(completion, without_a_token_it_is_accepted_once)
 
 Test(completion, row_5_an_expired_claim_that_nobody_took_is_still_good)
 {
-    struct scene scene = scene_claimed("0.03");
+    struct scene scene = scene_claimed_for("0.03");
     worker_put_tree(&scene.worker);
     look_wait_int(scene.rig, 1, 10000,
                   "SELECT julianday(claim_expires_at) < julianday('now') FROM transcoding_jobs");
@@ -443,7 +412,7 @@ Test(completion, row_14_missing_output_is_named_and_then_made_good)
 
 Test(completion, row_14_nothing_uploaded_is_missing_output)
 {
-    struct scene scene = scene_claimed(NULL);
+    struct scene scene = scene_claimed();
     REPLY(reply) = worker_complete(&scene.worker, scene.token);
     reply_is(&reply, 422, "output_missing");
     cr_assert_eq(completions(&scene), 0);
@@ -508,90 +477,5 @@ Test(completion, completed_is_absorbing)
     REPLY(claim) = worker_try_claim(&scene.worker, scene.job);
     cr_assert_eq(scene.worker.job, 0, "%s", claim.body);
     look_job_completed_once(scene.rig, scene.job);
-    rig_end(scene.rig);
-}
-
-/* ---- many at once ---- */
-
-enum { CROWD = 64 };
-
-struct caller {
-    const struct worker *worker;
-    pthread_barrier_t *start;
-    char token[128];
-    long status;
-    bool replayed, is_true, spoke_late;
-};
-
-static void *call_once(void *ctx)
-{
-    struct caller *caller = ctx;
-    pthread_barrier_wait(caller->start);
-    REPLY(reply) = worker_complete(caller->worker, caller->token);
-    caller->status = reply.status;
-    caller->replayed = reply_bool(&reply, "replayed");
-    caller->spoke_late = reply_bool(&reply, "late");
-    /* An acknowledgement says that it is committed: so it must be there now, in the database. */
-    caller->is_true = reply.status != 200 ||
-                      look_int(caller->worker->rig,
-                               "SELECT count(*) FROM completions WHERE job_id=%lld",
-                               (long long)caller->worker->job) == 1;
-    return NULL;
-}
-
-static void call_all_at_once(struct caller callers[CROWD])
-{
-    pthread_barrier_t start;
-    pthread_barrier_init(&start, NULL, CROWD);
-    pthread_t threads[CROWD];
-    for (int i = 0; i < CROWD; i++) {
-        callers[i].start = &start;
-        cr_assert(pthread_create(&threads[i], NULL, call_once, &callers[i]) == 0);
-    }
-    for (int i = 0; i < CROWD; i++)
-        pthread_join(threads[i], NULL);
-    pthread_barrier_destroy(&start);
-}
-
-static void check_crowd(const struct scene *scene, const struct caller callers[CROWD])
-{
-    int committed = 0, acknowledged = 0;
-    for (int i = 0; i < CROWD; i++) {
-        cr_assert(callers[i].status == 200 || callers[i].status == 503, "caller %d: %ld", i,
-                  callers[i].status);
-        cr_assert(callers[i].is_true, "caller %d was told of a completion that was not there", i);
-        cr_assert(!callers[i].spoke_late);
-        acknowledged += callers[i].status == 200;
-        committed += callers[i].status == 200 && !callers[i].replayed;
-    }
-    cr_assert_eq(committed, 1, "%d answers say that they committed", committed);
-    cr_assert_geq(acknowledged, CROWD / 2, "only %d of %d were answered", acknowledged, CROWD);
-    look_job_completed_once(scene->rig, scene->job);
-    cr_assert_eq(look_int(scene->rig, "SELECT count(*) FROM video_qualities"), 1);
-}
-
-Test(completion, sixty_four_replays_at_once_have_one_effect)
-{
-    struct scene scene = scene_uploaded();
-    struct caller callers[CROWD] = {0};
-    for (int i = 0; i < CROWD; i++) {
-        callers[i].worker = &scene.worker;
-        snprintf(callers[i].token, sizeof callers[i].token, "%s", scene.token);
-    }
-    call_all_at_once(callers);
-    check_crowd(&scene, callers);
-    rig_end(scene.rig);
-}
-
-Test(completion, sixty_four_tokens_at_once_have_one_effect)
-{
-    struct scene scene = scene_uploaded();
-    struct caller callers[CROWD] = {0};
-    for (int i = 0; i < CROWD; i++) {
-        callers[i].worker = &scene.worker;
-        worker_token(&scene.worker, callers[i].token);
-    }
-    call_all_at_once(callers);
-    check_crowd(&scene, callers);
     rig_end(scene.rig);
 }
