@@ -150,12 +150,19 @@ int durable_mkdir(int dir, const char *name, mode_t mode, struct error *err)
     return durable_sync_dir(dir, err) == 0 ? 0 : error_wrap(err, "%s", name);
 }
 
-int durable_rename(int from_dir, const char *from, int to_dir, const char *to, struct error *err)
+int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct error *err)
 {
     if (check_name(from, err) < 0 || check_name(to, err) < 0)
         return -1;
-    if (renameat(from_dir, from, to_dir, to) < 0)
-        return error_errno(err, "cannot rename %s to %s", from, to);
+    return renameat(from_dir, from, to_dir, to) == 0
+               ? 0
+               : error_errno(err, "cannot rename %s to %s", from, to);
+}
+
+int durable_rename(int from_dir, const char *from, int to_dir, const char *to, struct error *err)
+{
+    if (durable_move(from_dir, from, to_dir, to, err) < 0)
+        return -1;
     /* The new name first: a cut in between may leave two names, but not none. */
     if (durable_sync_dir(to_dir, err) < 0 ||
         (from_dir != to_dir && durable_sync_dir(from_dir, err) < 0))

@@ -203,7 +203,7 @@ static int discard_one(struct discard *discard, const char *name, struct error *
         discard->trash = open_trash(discard->files, discard->slug, err);
     if (discard->trash < 0)
         return -1;
-    return durable_rename(discard->video, name, discard->trash, name, err);
+    return durable_move(discard->video, name, discard->trash, name, err);
 }
 
 static bool is_of(quality_set discarded, const char *name)
@@ -225,7 +225,10 @@ static int discard_all(struct discard *discard, quality_set discarded, struct er
     while ((entry = readdir(dir)))
         if (is_of(discarded, entry->d_name) && discard_one(discard, entry->d_name, err) != 0)
             return -1;
-    return 0;
+    /* Once for all of them: this happens under the database's write lock. */
+    if (discard->trash >= 0 && durable_sync_dir(discard->trash, err) != 0)
+        return -1;
+    return discard->trash >= 0 ? durable_sync_dir(discard->video, err) : 0;
 }
 
 int files_discard(const struct files *files, const char *slug, quality_set discarded,

@@ -241,8 +241,16 @@ int tar_upload_unpack(struct tar_upload *upload, struct error *err)
 
 static int move_one(struct tar_upload *upload, int dir, const char *name, struct error *err)
 {
-    FD(video) = files_open_video(upload->files, upload->slug, true, err);
-    return video < 0 ? -1 : durable_rename(dir, name, video, name, err);
+    return durable_move(dir, name, upload->video, name, err);
+}
+
+/* What lies flat; on the disk once for all of it: this happens under the database's write lock. */
+static int move_flat(struct tar_upload *upload, int video, struct error *err)
+{
+    upload->video = video;
+    if (for_each(upload, upload->staging, move_one, err) != 0 || durable_sync_dir(video, err) != 0)
+        return -1;
+    return durable_sync_dir(upload->staging, err);
 }
 
 int tar_upload_publish(struct tar_upload *upload, struct error *err)
@@ -256,7 +264,7 @@ int tar_upload_publish(struct tar_upload *upload, struct error *err)
         return -1;
     if (upload->inner >= 0 && durable_rename(upload->staging, quality, video, quality, err) != 0)
         return -1;
-    return for_each(upload, upload->staging, move_one, err);
+    return move_flat(upload, video, err);
 }
 
 void tar_upload_end(struct tar_upload *upload)

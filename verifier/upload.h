@@ -37,6 +37,7 @@ struct tar_upload {
     enum quality quality;
     int fd;                           /* the archive */
     int staging_root, staging, inner; /* descriptors; inner: <staging>/<quality>, or -1 */
+    int video;                        /* borrowed, while it is published */
     char staging_name[UUID_BYTES];
     int64_t count; /* of files */
 };

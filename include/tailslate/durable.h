@@ -37,6 +37,9 @@ int durable_temp(int dir, char name[DURABLE_TEMP_BYTES], struct error *err);
 
 int durable_mkdir(int dir, const char *name, mode_t mode, struct error *err); /* there already: 0 */
 int durable_rename(int from_dir, const char *from, int to_dir, const char *to, struct error *err);
+/* The rename alone, of one among many: the caller then syncs to_dir and, after it, from_dir, once.
+ */
+int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct error *err);
 int durable_unlink(int dir, const char *name, struct error *err);      /* not there: 0 */
 int durable_remove_tree(int dir, const char *name, struct error *err); /* not there: 0 */
 int durable_sync_dir(int dir, struct error *err);

@@ -7,6 +7,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 
 #define INIT                                                                                       \
     "\0\0\0\x18"                                                                                   \
@@ -237,4 +239,52 @@ Test(upload, a_segment_that_was_not_published_is_gone)
     segment_upload_end(&upload);
     cr_expect_not(durable_exists(folder, temp));
     cr_expect_not(durable_exists(folder, "init.mp4"));
+}
+
+/* ---- waits for the disk, counted: this fsync stands before the C library's ---- */
+
+static atomic_int fsyncs;
+
+int fsync(int fd)
+{
+    atomic_fetch_add(&fsyncs, 1);
+    return (int)syscall(SYS_fsync, fd);
+}
+
+enum { FLAT_COUNT = 50, FSYNCS_MAX = 12 };
+
+static void put_flat(const struct site *site, const char *folder)
+{
+    for (int i = 0; i < FLAT_COUNT; i++) {
+        TEXT(path) = must_printf("%s/720p_%04d.ts", folder, i);
+        put(site, path, "G stream", 8);
+    }
+}
+
+/* Both happen under the database's write lock, where everybody waits for them. */
+Test(files, many_are_moved_with_few_waits_for_the_disk)
+{
+    SITE(site);
+    struct error err;
+    struct tar_upload upload;
+    char *names[FLAT_COUNT];
+    int result;
+    put_source(&site);
+    put_flat(&site, "source");
+    put_rendition(&site);
+    put_flat(&site, "film");
+    for (int i = 0; i < FLAT_COUNT; i++)
+        names[i] = must_printf("720p_%04d.ts", i);
+    unpack(&site, (const char *const *)names, FLAT_COUNT, &upload, &result, &err);
+    cr_assert_eq(result, 0, "%s", err.message);
+    atomic_store(&fsyncs, 0);
+    cr_assert_eq(tar_upload_publish(&upload, &err), 0, "%s", err.message);
+    cr_expect_leq(atomic_load(&fsyncs), FSYNCS_MAX, "%d waits", atomic_load(&fsyncs));
+    cr_expect_gt(atomic_load(&fsyncs), 3, "what was moved must be on the disk, on both sides");
+    tar_upload_end(&upload);
+    FD(video) = files_open_video(&site.files, "film", false, &err);
+    for (int i = 0; i < FLAT_COUNT; i++) {
+        cr_expect(files_is_there(video, names[i]), "%s", names[i]);
+        free(names[i]);
+    }
 }
