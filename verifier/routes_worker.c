@@ -36,9 +36,11 @@ static struct json *body_object(const struct request *request, struct answer *an
     struct json *body = request->body_size == 0
                             ? json_new_object()
                             : json_parse(request->body, request->body_size, &err);
-    if (!body)
-        answer_problem(answer, PROBLEM_BAD_JSON, err.message);
-    return body;
+    if (body && json_is_object(body))
+        return body;
+    answer_problem(answer, PROBLEM_BAD_JSON, body ? "JSON: an object expected" : err.message);
+    json_free(body);
+    return NULL;
 }
 
 static void answer_registration(struct answer *answer, struct store_registration *registration)
