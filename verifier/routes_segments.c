@@ -122,10 +122,16 @@ static bool parse_finalize(const struct request *request, struct finalize *final
         answer_problem(answer, PROBLEM_INVALID_FIELD, detail);
         return false;
     }
-    if (checksum && strncmp(checksum, prefix, sizeof prefix - 1) == 0)
+    if (!checksum)
+        return true;
+    if (strncmp(checksum, prefix, sizeof prefix - 1) == 0)
         checksum += sizeof prefix - 1;
-    if (checksum)
-        snprintf(finalize->checksum, sizeof finalize->checksum, "%s", checksum);
+    if (strlen(checksum) != HASH_HEX_BYTES - 1 ||
+        strspn(checksum, "0123456789abcdefABCDEF") != HASH_HEX_BYTES - 1) {
+        answer_problem(answer, PROBLEM_INVALID_FIELD, "manifest_checksum: sha256:<64 digits>");
+        return false;
+    }
+    memcpy(finalize->checksum, checksum, HASH_HEX_BYTES);
     return true;
 }
 

@@ -42,3 +42,26 @@ Test(wire, a_registration_that_is_no_object_registers_nobody)
     cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM workers"), before);
     rig_end(scene.rig);
 }
+
+Test(wire, a_playlists_checksum_is_compared_or_refused_but_never_ignored)
+{
+    struct scene scene = scene_claimed();
+    worker_put_tree(&scene.worker);
+    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/finalize",
+                             (long long)scene.worker.video);
+    const char *const wrong[] = {"", "sha256:", "sha256:12", "md5:00", "sha256:gg", "5"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        TEXT(body) = must_printf("{\"quality\":\"360p\",\"segment_count\":1,"
+                                 "\"manifest_checksum\":\"%s\"}",
+                                 wrong[i]);
+        REPLY(reply) = worker_call(&scene.worker, path, body, NULL);
+        reply_is(&reply, 422, "invalid_field");
+    }
+    TEXT(other) = must_printf("{\"quality\":\"360p\",\"segment_count\":1,"
+                              "\"manifest_checksum\":\"sha256:%064d\"}",
+                              0);
+    REPLY(reply) = worker_call(&scene.worker, path, other, NULL);
+    reply_is(&reply, 200, NULL);
+    cr_assert_str_eq(reply_text(&reply, "status"), "incomplete");
+    rig_end(scene.rig);
+}
