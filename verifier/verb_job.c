@@ -30,7 +30,8 @@ static int place(void *ctx, int64_t video_id, struct error *err)
 static int open_source(const char *path, struct error *err)
 {
     struct stat status;
-    FD(fd) = open(path, O_RDONLY | O_CLOEXEC);
+    /* O_NONBLOCK: a pipe must be refused, not waited for. */
+    FD(fd) = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         error_errno(err, "%s", path);
         err->code = ENOENT;

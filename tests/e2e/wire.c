@@ -65,3 +65,16 @@ Test(wire, a_playlists_checksum_is_compared_or_refused_but_never_ignored)
     cr_assert_str_eq(reply_text(&reply, "status"), "incomplete");
     rig_end(scene.rig);
 }
+
+/* ---- the operator ---- */
+
+Test(wire, job_add_of_a_pipe_is_refused_and_does_not_wait)
+{
+    struct rig *rig = rig_new();
+    TEXT(pipe) = rig_path(rig, "pipe.mp4");
+    cr_assert_eq(mkfifo(pipe, 0600), 0);
+    RUN(run) = rig_verifier(rig, (const char *[]){"job", "add", pipe, NULL});
+    cr_assert(run.status > 0 && run.status < 128, "%d", run.status);
+    cr_assert(strstr(run.err, "no regular file"), "%s", run.err);
+    rig_end(rig);
+}
