@@ -56,6 +56,7 @@ struct exchange {
     struct body body;
     bool begun, path_is_hidden, framing_is_bad;
     int64_t content_length; /* -1: none given */
+    int64_t form_bytes;
 };
 
 static const union MHD_ConnectionInfo *info(struct MHD_Connection *connection,
@@ -235,9 +236,14 @@ static enum MHD_Result on_form_data(void *ctx, enum MHD_ValueKind kind, const ch
                                     size_t size)
 {
     struct exchange *exchange = ctx;
-    (void)kind, (void)filename, (void)content_type, (void)encoding, (void)offset;
+    (void)kind, (void)filename, (void)content_type, (void)encoding;
     if (!key || strcmp(key, "file") != 0 || exchange->answer.status)
         return MHD_YES;
+    if (offset == 0 && exchange->body.taken_bytes > 0) {
+        answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD,
+                       "The form has the field `file` twice.");
+        return MHD_NO;
+    }
     return body_take(&exchange->body, &exchange->request, &exchange->answer, data, size) ? MHD_YES
                                                                                          : MHD_NO;
 }
@@ -357,7 +363,12 @@ static enum MHD_Result take_data(struct exchange *exchange, const char *data, si
         body_take(&exchange->body, &exchange->request, &exchange->answer, data, got);
         return MHD_YES;
     }
-    if (MHD_post_process(exchange->form, data, got) != MHD_YES && !exchange->answer.status)
+    /* Every field counts, not only the one that is wanted. */
+    exchange->form_bytes += (int64_t)got;
+    if (exchange->form_bytes > exchange->body.max_bytes)
+        answer_problem(&exchange->answer, PROBLEM_PAYLOAD_TOO_LARGE,
+                       "The body is larger than this call may.");
+    else if (MHD_post_process(exchange->form, data, got) != MHD_YES && !exchange->answer.status)
         answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD, "The form cannot be read.");
     return MHD_YES;
 }

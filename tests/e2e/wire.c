@@ -30,6 +30,30 @@ static struct scene scene_claimed(void)
     return scene;
 }
 
+static void shell(const struct scene *scene, const char *script)
+{
+    TEXT(line) = must_printf("set -e; mkdir -p '%s/w'; cd '%s/w'; %s", scene->rig->dir,
+                             scene->rig->dir, script);
+    RUN(run) = run_program((const char *[]){"sh", "-c", line, NULL}, NULL, WAITS_MS);
+    cr_assert_eq(run.status, 0, "%s", run.err);
+}
+
+static char *upload_url(const struct scene *scene, const char *where)
+{
+    return must_printf("http://127.0.0.1:%d/api/worker/upload/%lld/%s", scene->rig->port,
+                       (long long)scene->worker.video, where);
+}
+
+/* `curl ARGUMENTS` to this upload; the answer's body and, in the last line, its status. */
+static struct run curl_upload(const struct scene *scene, const char *where, const char *arguments)
+{
+    TEXT(url) = upload_url(scene, where);
+    TEXT(line) = must_printf("cd '%s/w' && curl -s --noproxy '*' -w '\\n%%{http_code}' -H "
+                             "'X-Worker-API-Key: %s' %s '%s'",
+                             scene->rig->dir, scene->worker.key, arguments, url);
+    return run_program((const char *[]){"sh", "-c", line, NULL}, NULL, WAITS_MS);
+}
+
 Test(wire, a_registration_that_is_no_object_registers_nobody)
 {
     struct scene scene = scene_claimed();
@@ -63,6 +87,31 @@ Test(wire, a_playlists_checksum_is_compared_or_refused_but_never_ignored)
     REPLY(reply) = worker_call(&scene.worker, path, other, NULL);
     reply_is(&reply, 200, NULL);
     cr_assert_str_eq(reply_text(&reply, "status"), "incomplete");
+    rig_end(scene.rig);
+}
+
+/* ---- forms ---- */
+
+Test(wire, a_field_that_nobody_asked_for_counts_as_well)
+{
+    struct scene scene = scene_claimed();
+    /* Without a length in front: only what is counted on the way bounds it. */
+    shell(&scene, "truncate -s 200M big; : >small");
+    RUN(run) = curl_upload(&scene, "finalize",
+                           "-H 'Transfer-Encoding: chunked' -H 'Expect:' -F junk=@big "
+                           "-F file=@small");
+    cr_assert(strstr(run.out, "payload_too_large") || strcmp(run.out, "\n000") == 0, "%s", run.out);
+    rig_end(scene.rig);
+}
+
+Test(wire, a_form_with_two_files_is_refused)
+{
+    struct scene scene = scene_claimed();
+    TEXT(tar) = worker_tar(&scene.worker, "finish.tar.gz", "master.m3u8");
+    TEXT(arguments) = must_printf("-F file=@%s -F file=@%s", tar, tar);
+    shell(&scene, "true");
+    RUN(run) = curl_upload(&scene, "finalize", arguments);
+    cr_assert(strstr(run.out, "invalid_field") && strstr(run.out, "422"), "%s", run.out);
     rig_end(scene.rig);
 }
 
