@@ -471,19 +471,28 @@ void server_tick(struct server *server)
     connections_cut(server->connections, mono_ms());
 }
 
-void server_stop(struct server *server)
+static bool is_quiet_within(const struct server *server, int64_t ms)
 {
-    int64_t until_ms = mono_ms() + SERVER_GRACE_MS;
+    int64_t until_ms = mono_ms() + ms;
+    while (atomic_load(&server->in_flight) > 0 && mono_ms() < until_ms)
+        poll(NULL, 0, STOP_STEP_MS);
+    return atomic_load(&server->in_flight) == 0;
+}
+
+bool server_stop(struct server *server)
+{
     atomic_store(&server->stopping, true);
     MHD_socket fd = MHD_quiesce_daemon(server->daemon);
     if (fd >= 0)
         close(fd);
     server->listen_fd = -1;
-    while (atomic_load(&server->in_flight) > 0 && mono_ms() < until_ms)
-        poll(NULL, 0, STOP_STEP_MS);
+    is_quiet_within(server, SERVER_GRACE_MS);
     connections_cut(server->connections, INT64_MAX);
+    if (!is_quiet_within(server, SERVER_CUT_MS))
+        return false;
     MHD_stop_daemon(server->daemon);
     server->daemon = NULL;
+    return true;
 }
 
 void server_free(struct server *server)

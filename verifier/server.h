@@ -28,9 +28,10 @@ int server_start(struct server *server, struct app *app, struct error *err);
 void server_tick(struct server *server);
 
 /* No new connections; long polls answer (the caller closes the bell first); what runs has
- * SERVER_GRACE_MS to end, then its connection is cut. Returns when all is quiet. */
-enum { SERVER_GRACE_MS = 4000 };
-void server_stop(struct server *server);
+ * SERVER_GRACE_MS to end, then its connection is cut, and SERVER_CUT_MS to see that. False: a
+ * handler still runs (an archive is being unpacked); nothing may be freed then, only _exit. */
+enum { SERVER_GRACE_MS = 4000, SERVER_CUT_MS = 3000 };
+bool server_stop(struct server *server);
 void server_free(struct server *server);
 
 #endif

@@ -48,8 +48,11 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     log_info("verifier.stopping", LOG_INT("signal", number));
     /* Shutdown releases no claim: whoever holds one finds it again. */
     bell_close(app->bell);
-    server_stop(server);
-    log_info("verifier.stopped");
+    bool quiet = server_stop(server);
+    log_info("verifier.stopped", LOG_INT("quiet", quiet));
+    /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
+    if (!quiet)
+        _exit(STATUS_OK);
     return 0;
 }
 

@@ -115,6 +115,50 @@ Test(wire, a_form_with_two_files_is_refused)
     rig_end(scene.rig);
 }
 
+/* ---- the end ---- */
+
+/* 32768 files of 12 bytes each, every one of them fsynced: half a minute of unpacking. */
+static void make_long_archive(const struct scene *scene)
+{
+    shell(scene, "printf '\\0\\0\\0\\030moofiso5' >a; "
+                 "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do cat a a >b; mv b a; done; "
+                 "mkdir 360p; split -b 12 -d -a 5 --additional-suffix=.m4s a 360p/seg_; "
+                 "tar -czf long.tar.gz 360p; rm -rf 360p");
+}
+
+Test(wire, sigterm_ends_the_verifier_while_it_unpacks, .timeout = 120)
+{
+    struct scene scene = scene_claimed();
+    make_long_archive(&scene);
+    TEXT(url) = upload_url(&scene, "quality/360p");
+    TEXT(key) = must_printf("X-Worker-API-Key: %s", scene.worker.key);
+    TEXT(tar) = rig_path(scene.rig, "w/long.tar.gz");
+    TEXT(form) = must_printf("file=@%s", tar);
+    TEXT(log) = rig_path(scene.rig, "curl.log");
+    struct process *curl = process_start(
+        (const char *[]){"curl", "-s", "--noproxy", "*", "-H", key, "-F", form, url, NULL}, NULL,
+        log, NULL);
+    TEXT(staging) = rig_path(scene.rig, "videos/.staging");
+    cr_assert(look_wait_file(staging, true, WAITS_MS));
+    TEXT(unpacks) = must_printf("until [ -d \"$(echo '%s'/*/360p)\" ]; do :; done", staging);
+    shell(&scene, unpacks);
+
+    int64_t started_ms = mono_ms();
+    process_signal(scene.rig->verifier, SIGTERM);
+    cr_assert_eq(process_wait(scene.rig->verifier, END_WITHIN_MS), 0);
+    cr_assert_lt(mono_ms() - started_ms, END_WITHIN_MS);
+    process_free(scene.rig->verifier);
+    scene.rig->verifier = NULL;
+    cr_assert_eq(process_ends_within(curl, WAITS_MS), true);
+    process_free(curl);
+    TEXT(half) = rig_path(scene.rig, "videos/film/360p");
+    cr_assert_neq(access(half, F_OK), 0, "half an archive is there");
+
+    rig_start_verifier(scene.rig);
+    worker_put_tree(&scene.worker);
+    rig_end(scene.rig);
+}
+
 /* ---- the operator ---- */
 
 Test(wire, job_add_of_a_pipe_is_refused_and_does_not_wait)
