@@ -217,7 +217,9 @@ static void change_client(struct agent *agent, struct http_client *client)
     for (struct live *live = agent->node.lives; live; live = live->next) {
         live->delivery.call = live->delivery.lease = NULL;
         live->delivery.is_reclaiming = false;
-        live->delivery.due_ms = live->delivery.floor_ms = 0;
+        /* A silence is kept to its end: only that makes a stock server's word believable. */
+        if (!live->delivery.is_silent)
+            live->delivery.due_ms = live->delivery.floor_ms = 0;
     }
     http_client_free(agent->node.http);
     agent->node.http = client;

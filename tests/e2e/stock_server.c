@@ -8,6 +8,7 @@
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <string.h>
 
 #define CLAIM                                                                                      \
@@ -94,6 +95,22 @@ Test(stock_server, already_completed_that_is_confirmed_counts, .timeout = 120)
     look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1);
     cr_assert_geq(peer_count(rig->peer, "GET *verify-complete"), 1);
+    rig_end(rig);
+}
+
+Test(stock_server, a_reload_does_not_cut_the_silence_short, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-already");
+    peer_script(rig->peer, "GET *verify-complete", "500");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused verdict=silent", RIG_JOB_MS, NULL);
+    int heard = peer_count(rig->peer, "POST *heartbeat");
+    process_signal(rig->agent, SIGHUP);
+    rig_expect(rig, "event=agent.reloaded", RIG_START_MS, NULL);
+    peer_wait(rig->peer, "POST *heartbeat", heard + 3, RIG_START_MS);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "it was presented within the silence");
+    cr_assert_eq(rig_count_lines(rig, "event=job.final"), 0, "it believed the answer");
+    rig_kill_node(rig);
     rig_end(rig);
 }
 
