@@ -36,8 +36,9 @@ struct agent {
     struct disk disk;
     struct status status;
     struct health *health;
-    struct tool_question version; /* of ffmpeg, asked while the first heartbeat is on its way */
-    int64_t version_due_ms;
+    struct tool_question version; /* of ffmpeg, asked when the first heartbeat was answered */
+    int64_t version_due_ms, version_limit_ms;
+    bool is_heard; /* the first heartbeat has had its turn */
     int signals;
     int64_t stop_ms; /* when patience with the courier ends */
     bool is_done;
@@ -162,6 +163,7 @@ static void ask_version(struct agent *agent)
 {
     struct error err;
     agent->version_due_ms = INT64_MAX;
+    agent->version_limit_ms = mono_ms() + TOOL_WAIT_MS;
     if (tool_ask_start(agent->config->transcode.ffmpeg, "-version", &agent->version, &err) != 0) {
         set_tool_broken(agent, &err);
     } else if (watch(agent, agent->version.pidfd, &err) != 0) {
@@ -186,13 +188,28 @@ static void note_version(struct agent *agent)
     agent->node.is_tool_broken = false;
 }
 
+static void stop_waiting_for_version(struct agent *agent)
+{
+    struct error err;
+    tool_ask_cancel(&agent->version);
+    error_set(&err, ERROR_PERMANENT, ETIMEDOUT, "-version: no end within %d s",
+              TOOL_WAIT_MS / 1000);
+    set_tool_broken(agent, &err);
+}
+
 static int64_t version_tick(struct agent *agent, int64_t now_ms)
 {
-    if (!uses_ffmpeg(agent->config))
+    /* The first heartbeat has the processor to itself: its end wakes the loop. */
+    agent->is_heard = agent->is_heard || !agent->heartbeat.call;
+    if (!uses_ffmpeg(agent->config) || !agent->is_heard)
         return NODE_NEVER;
-    if (agent->version_due_ms <= now_ms)
+    if (agent->version.pidfd >= 0 && agent->version_limit_ms <= now_ms)
+        stop_waiting_for_version(agent);
+    if (agent->version.pidfd < 0 && agent->version_due_ms <= now_ms)
         ask_version(agent);
-    return agent->version_due_ms == INT64_MAX ? NODE_NEVER : agent->version_due_ms;
+    return agent->version.pidfd >= 0            ? agent->version_limit_ms
+           : agent->version_due_ms == INT64_MAX ? NODE_NEVER
+                                                : agent->version_due_ms;
 }
 
 static int load_fresh(const struct agent *agent, struct config *fresh, struct error *err)

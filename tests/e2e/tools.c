@@ -1,0 +1,43 @@
+/* What the agent asks its tools, and when. */
+#include "look.h"
+#include "rig.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+
+enum { HELD_MS = 2000 };
+
+static void use_ffmpeg(struct rig *rig, const char *text)
+{
+    TEXT(script) = rig_script(rig, "ffmpeg", text);
+    TEXT(quoted) = must_printf("\"%s\"", script);
+    rig_agent_set(rig, "transcode.ffmpeg", quoted);
+}
+
+Test(tools, ffmpeg_is_not_asked_before_the_first_heartbeat_has_had_its_turn, .timeout = 60)
+{
+    struct rig *rig = rig_new();
+    TEXT(mark) = rig_path(rig, "asked");
+    TEXT(text) = must_printf("#!/bin/sh\n: > %s\nexec ffmpeg \"$@\"\n", mark);
+    use_ffmpeg(rig, text);
+    peer_script(rig_put_peer_between(rig), "POST *heartbeat", "stall 2s; pass");
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    cr_assert(look_wait_file(mark, true, RIG_START_MS));
+    int64_t asked_ms = mono_ms();
+    cr_assert_geq(asked_ms - peer_request(rig->peer, "POST *heartbeat", 0)->at_mono_ms, HELD_MS);
+    rig_end(rig);
+}
+
+Test(tools, an_ffmpeg_that_never_ends_is_broken, .timeout = 60)
+{
+    struct rig *rig = rig_new();
+    use_ffmpeg(rig, "#!/bin/sh\nexec sleep 600\n");
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    rig_expect(rig, "event=ffmpeg.broken", RIG_START_MS, NULL);
+    rig_end(rig);
+}
