@@ -19,6 +19,7 @@ enum {
     CONNECTIONS_KEPT = 4,
     TRANSFER_BUFFER_BYTES = 32 * 1024,
     CONTENT_TYPE_BYTES = 128,
+    HEAD_MAX_BYTES = 64 * 1024, /* libcurl keeps every header, of an endless head too */
 };
 
 struct http_client {
@@ -55,6 +56,7 @@ struct http_call {
     bool has_failed_here; /* `here` says how */
     struct error here;
     char request_id[UUID_BYTES];
+    size_t head_size;
 };
 
 int http_global_init(struct error *err)
@@ -182,6 +184,11 @@ static size_t sink_data(struct http_call *call, const char *data, size_t size)
 static size_t on_header(char *line, size_t one, size_t size, void *ctx)
 {
     struct http_call *call = ctx;
+    call->head_size += one * size;
+    if (call->head_size > HEAD_MAX_BYTES) {
+        call->is_too_long = true;
+        return 0;
+    }
     call->has_whole_head = line[0] == '\r' || line[0] == '\n';
     return one * size;
 }

@@ -198,6 +198,23 @@ Test(http, a_body_over_the_limit_is_not_taken_in)
     http_answer_fini(&answer);
 }
 
+Test(http, a_head_without_an_end_is_not_taken_in)
+{
+    enum { SIZE = 1024 * 1024, LINE = 1024 };
+    TEXT(reply) = must_malloc(SIZE + 128);
+    memset(reply, 'x', SIZE);
+    int head = snprintf(reply, 128, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+    for (size_t at = (size_t)head; at + LINE < SIZE; at += LINE) {
+        memcpy(reply + at, "X-A: ", 5);
+        memcpy(reply + at + LINE - 2, "\r\n", 2);
+    }
+    memcpy(reply + SIZE, "\r\n\r\n", 5);
+    struct http_answer answer = once(reply);
+    cr_expect_eq(answer.result, HTTP_UNREACHED);
+    cr_expect_eq(answer.error.code, EFBIG, "%s", answer.error.message);
+    http_answer_fini(&answer);
+}
+
 Test(http, a_redirect_is_an_answer_and_is_not_followed)
 {
     struct server *elsewhere = server_start("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
