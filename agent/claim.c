@@ -57,13 +57,14 @@ static struct live *find_held(const struct node *node, int64_t job_id)
     return NULL;
 }
 
-/* An ordinary claim may be faster than the reclaim of the same job: that is of no use then. */
-static void call_reclaim_off(struct live_delivery *delivery)
+/* An ordinary claim may be faster than the reclaim of the same job: that is of no use then. And
+ * the answer to a report that is under way would be about the former claim: "lost" would end the
+ * work that the new claim is for. */
+static void call_off(struct live_delivery *delivery)
 {
-    if (delivery->is_reclaiming && delivery->call)
+    if (delivery->call)
         http_cancel(delivery->call);
-    if (delivery->is_reclaiming)
-        delivery->call = NULL;
+    delivery->call = NULL;
     delivery->is_reclaiming = false;
 }
 
@@ -78,7 +79,7 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
              LOG_INT("epoch", claim->claim.claim_epoch));
     memcpy(live->token, claim->token, sizeof live->token);
     live->claim_epoch = claim->claim.claim_epoch;
-    call_reclaim_off(&live->delivery);
+    call_off(&live->delivery);
     live->step.due_ms = live->delivery.due_ms = live->delivery.floor_ms = 0;
     live->delivery.is_held = live->delivery.is_silent = false;
     return 0;

@@ -27,7 +27,7 @@ int64_t claim_tick(struct claim *claim, int64_t now_ms);
 void claim_cancel(struct claim *claim);
 
 /* Binds a finished record to a new claim of its job, durably: new token, new epoch. It is to be
- * presented at once; an earlier request for the claim is called off. */
+ * presented at once; what is under way about the former claim is called off. */
 int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err);
 /* What the server gave, with a token of its own. */
 struct record_claim *claim_accept(const struct message_claim *given); /* owned: free */

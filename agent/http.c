@@ -56,6 +56,7 @@ struct http_call {
     bool has_failed_here; /* `here` says how */
     struct error here;
     char request_id[UUID_BYTES];
+    int64_t claim_epoch;
     size_t head_size;
 };
 
@@ -354,6 +355,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     call->moved_ms = mono_ms();
     call->deadline_ms = call->moved_ms + call->limit_ms;
     call->stall_ms = request->stall_ms;
+    call->claim_epoch = request->claim_epoch;
     call->sink_fd = request->sink_fd;
     call->on_sink = request->on_sink;
     call->sink_ctx = request->sink_ctx;
@@ -436,7 +438,7 @@ static void read_failure(struct http_call *call, CURLcode code, struct http_answ
 /* Ends a call: its callback runs after it is off the list, so that it may start another. */
 static void finish(struct http_call *call, CURLcode code)
 {
-    struct http_answer answer = {.retry_after_ms = -1};
+    struct http_answer answer = {.retry_after_ms = -1, .claim_epoch = call->claim_epoch};
     answer.body = call->text ? call->text : must_strdup("");
     answer.body_size = call->text_size;
     call->text = NULL;

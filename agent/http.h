@@ -69,6 +69,7 @@ struct http_answer {
     int64_t retry_after_ms; /* from seconds or an HTTP date, -1 = none; bounded by 1 h */
     char etag[128];         /* "" = none */
     char request_id[64];
+    int64_t claim_epoch;            /* that the request was sent with; ABSENT_INT = none */
     struct message_problem problem; /* parsed where the status is not 2xx */
     struct error error;             /* for the other results */
 };

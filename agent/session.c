@@ -118,10 +118,23 @@ static void note_lost(struct session *session, const struct http_answer *answer)
     snprintf(session->lost_detail, sizeof session->lost_detail, "%s", answer->problem.detail);
 }
 
+/* The job was claimed again while the call was under way: what went is the claim before. */
+static bool is_of_former_claim(struct session *session, const struct http_answer *answer)
+{
+    struct error ignored;
+    struct record_claim claim;
+    if (record_read_claim(session->dir, &claim, &ignored) != 0)
+        return false;
+    session->claim = claim;
+    return answer->claim_epoch >= 0 && claim.claim.claim_epoch > answer->claim_epoch;
+}
+
 enum verdict session_judge(struct session *session, const struct http_answer *answer,
                            enum expected expected)
 {
     enum verdict verdict = verdict_of(session, answer, expected);
+    if (verdict == VERDICT_LOST && is_of_former_claim(session, answer))
+        verdict = VERDICT_RETRY;
     switch (verdict) {
     case VERDICT_OK:
         note_end(session);

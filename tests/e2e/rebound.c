@@ -1,0 +1,90 @@
+/* A job is claimed again by the node that holds its work, while a call about the former claim is
+ * under way: what that call hears is not about the new claim. Two scripts, one behind the other, so
+ * that an answer can be late: the front one holds it, the one behind says it. */
+#include "look.h"
+#include "media.h"
+#include "rig.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define CLAIM(epoch)                                                                               \
+    "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\",\"video_duration\":0,"               \
+    "\"source_width\":0,\"source_height\":0,\"source_filename\":\"film.mp4\","                     \
+    "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\",\"existing_qualities\":null,"              \
+    "\"claim_epoch\":" epoch ",\"attempt_number\":1,\"message\":\"Job claimed\"}"
+#define NO_JOB "200 {\"job_id\":null,\"message\":\"No jobs available\"}"
+
+static struct rig *with_scripts(struct peer *behind)
+{
+    struct rig *rig = rig_new();
+    struct peer *peer = rig_put_peer_between(rig);
+    peer_set_upstream(peer, peer_port(behind));
+    TEXT(source) = must_printf("file %s", media_clip(MEDIA_TINY));
+    const char *const script[][2] = {
+        {"*", "404"},
+        {"POST *heartbeat", "200 {\"status\":\"ok\",\"server_time\":\"2026-01-03T16:28:00Z\"}"},
+        {"GET *source/3", source},
+        {"POST *progress", "200 {\"status\":\"ok\","
+                           "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\"}"},
+        {"GET *segments/status*",
+         "200 {\"quality\":\"360p\",\"received_segments\":[],\"total_size_bytes\":0}"},
+        {"POST *upload/3/*", "200 {\"status\":\"ok\",\"written\":true,\"bytes_written\":1,"
+                             "\"checksum_verified\":true,\"message\":\"ok\"}"},
+        {"POST *segment/finalize",
+         "200 {\"status\":\"ok\",\"complete\":true,\"missing_segments\":[]}"},
+        {"POST *complete", "200 ack"},
+        {"POST *claim*", CLAIM("1") "; " NO_JOB},
+    };
+    for (size_t i = 0; i < sizeof script / sizeof *script; i++) {
+        peer_script(behind, script[i][0], script[i][1]);
+        peer_script(peer, script[i][0], "pass");
+    }
+    return rig;
+}
+
+static void claim_while_under_way(struct rig *rig, struct peer *behind, const char *pattern,
+                                  const char *afterwards)
+{
+    TEXT(front) = must_printf("slow 5s; %s", afterwards);
+    peer_script(rig->peer, pattern, front);
+    peer_script(behind, pattern,
+                "409 code=claim_lost; 200 {\"status\":\"ok\",\"complete\":true,"
+                "\"missing_segments\":[]}");
+    rig_start_agent(rig);
+    peer_wait(rig->peer, pattern, 1, RIG_JOB_MS);
+    peer_script(behind, "POST *claim*", CLAIM("2") "; " NO_JOB);
+    rig_expect(rig, "event=job.rebound epoch=2", RIG_START_MS, NULL);
+}
+
+static void check_delivered(struct rig *rig)
+{
+    rig_wait_final(rig, 7);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    look_spool_empty(rig);
+    cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
+    cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
+}
+
+Test(rebound, an_upload_that_lost_the_former_claim_goes_on_under_the_new_one, .timeout = 120)
+{
+    struct peer *behind = peer_start();
+    struct rig *rig = with_scripts(behind);
+    claim_while_under_way(rig, behind, "POST *segment/finalize", "pass");
+    check_delivered(rig);
+    rig_end(rig);
+    peer_stop(behind);
+}
+
+Test(rebound, a_report_under_the_former_claim_does_not_end_the_new_one, .timeout = 120)
+{
+    struct peer *behind = peer_start();
+    struct rig *rig = with_scripts(behind);
+    claim_while_under_way(rig, behind, "POST *complete", "200 ack");
+    check_delivered(rig);
+    rig_end(rig);
+    peer_stop(behind);
+}
