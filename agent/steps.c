@@ -1,5 +1,6 @@
 #include "steps.h"
 
+#include "connect.h"
 #include "retire.h"
 
 #include "tailslate/backoff.h"
@@ -21,6 +22,7 @@
 
 enum {
     ADOPT_AGAIN_MS = 200, /* a step has the lock before it has written who it is */
+    CONFIG_AGAIN_MS = 2000,
     END_BYTES = 64,
 };
 static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
@@ -115,6 +117,32 @@ static int adopt(struct live *live, int dir)
     return 0;
 }
 
+static int try_config(const struct node *node, struct error *err)
+{
+    struct config *config = must_calloc(1, sizeof *config);
+    struct http_client *client = NULL;
+    if (agent_config_load(node->config_path, config, err) == 0)
+        client = connect_client(config, err);
+    http_client_free(client);
+    free(config);
+    return client ? 0 : -1;
+}
+
+/* A step reads the file anew. While it is being edited, or the key is away, steps would end at once
+ * and cost their jobs the attempts: they wait, and no job is claimed. */
+static bool is_configured(struct node *node)
+{
+    struct error err;
+    bool was_broken = node->is_config_broken;
+    node->is_config_broken = try_config(node, &err) != 0;
+    if (node->is_config_broken && !was_broken)
+        log_error("step.not_configured", LOG_TEXT("error", err.message),
+                  LOG_TEXT("meaning", "no step is started and nothing is claimed"));
+    if (was_broken && !node->is_config_broken)
+        log_info("step.configured");
+    return !node->is_config_broken;
+}
+
 static void start_or_adopt(struct live *live, int64_t now_ms)
 {
     struct error err;
@@ -122,6 +150,10 @@ static void start_or_adopt(struct live *live, int64_t now_ms)
     bool is_locked = dir >= 0 && record_is_locked(dir);
     if (is_locked && adopt(live, dir) != 0) {
         live->step.due_ms = now_ms + ADOPT_AGAIN_MS;
+        return;
+    }
+    if (!is_locked && !is_configured(live->node)) {
+        live->step.due_ms = now_ms + CONFIG_AGAIN_MS;
         return;
     }
     if (is_locked || (dir >= 0 && start(live, &err) == 0))
