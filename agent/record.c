@@ -5,7 +5,9 @@
 #include "tailslate/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LOST_DETAIL_BYTES = 256 };
 
@@ -23,9 +25,13 @@ static const char *const file_names[JOB_FILE_COUNT] = {
 int record_state(int dir, enum job_state *state, struct error *err)
 {
     unsigned files = 0;
-    for (unsigned file = 0; file < JOB_FILE_COUNT; file++)
-        if (durable_exists(dir, file_names[file]))
+    for (unsigned file = 0; file < JOB_FILE_COUNT; file++) {
+        struct stat status;
+        if (fstatat(dir, file_names[file], &status, AT_SYMLINK_NOFOLLOW) == 0)
             files |= 1u << file;
+        else if (errno != ENOENT) /* not seen is not absent: it could be the outcome */
+            return error_errno(err, "%s", file_names[file]);
+    }
     *state = job_state_of(files);
     if (*state == JOB_WRONG)
         return error_set(err, ERROR_PERMANENT, EBADMSG,

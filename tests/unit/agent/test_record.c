@@ -201,6 +201,19 @@ Test(record, files_that_make_no_state_are_refused)
     cr_expect_eq(err.class, ERROR_PERMANENT);
 }
 
+/* A disk that cannot say what is there does not say that nothing is there: a finished transcode
+ * would look like one that has not begun. */
+Test(record, what_cannot_be_looked_at_is_not_taken_for_absent)
+{
+    SCRATCH(scratch);
+    enum job_state state;
+    struct error err;
+    scratch_put_text(&scratch, "file", "");
+    FD(no_directory) = openat(scratch.fd, "file", O_RDONLY | O_CLOEXEC);
+    cr_expect_eq(record_state(no_directory, &state, &err), -1);
+    cr_expect_eq(err.code, ENOTDIR, "%s", err.message);
+}
+
 Test(record, a_sealed_body_that_is_no_completion_is_never_sent)
 {
     SCRATCH(scratch);
