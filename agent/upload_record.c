@@ -113,7 +113,7 @@ int upload_record_read(int dir, struct upload_rendition *rendition, struct error
     size_t size;
     record_name(rendition, name);
     if (durable_read(dir, name, UPLOAD_RECORD_MAX_BYTES, &text, &size, err) < 0)
-        return err->code == ENOENT ? 0 : -1;
+        return err->class == ERROR_PERMANENT ? 0 : -1; /* what is no record of ours costs bytes */
     for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = '\0';
         take_line(rendition, line);

@@ -79,6 +79,16 @@ Test(upload, lines_that_we_never_wrote_are_passed_over)
     upload_record_fini(&list);
 }
 
+Test(upload, what_is_no_file_of_ours_is_an_empty_record)
+{
+    SCRATCH(scratch);
+    struct error err;
+    struct upload_rendition list = rendition();
+    cr_assert_eq(mkdirat(scratch.fd, "uploads-720p.sha256", 0700), 0);
+    cr_expect_eq(upload_record_read(scratch.fd, &list, &err), 0);
+    cr_expect_eq(list.count, 0);
+}
+
 Test(upload, what_is_forgotten_is_uploaded_again)
 {
     SCRATCH(scratch);
