@@ -4,6 +4,7 @@
 #include "tailslate/clock.h"
 #include "tailslate/durable.h"
 #include "tailslate/json.h"
+#include "tailslate/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -127,12 +128,16 @@ static int visit_names(int dir, name_visitor *visit, void *ctx, struct error *er
     return errno == 0 ? 0 : error_errno(err, "cannot list");
 }
 
+/* What cannot be removed (another user's, a tree too deep) costs its place, not the agent. */
 static int sweep_name(void *ctx, const char *name, struct error *err)
 {
     const int *dir = ctx;
-    if (strncmp(name, DURABLE_TEMP_PREFIX, strlen(DURABLE_TEMP_PREFIX)) != 0)
-        return 0;
-    return durable_remove_tree(*dir, name, err);
+    struct error why;
+    (void)err;
+    if (strncmp(name, DURABLE_TEMP_PREFIX, strlen(DURABLE_TEMP_PREFIX)) == 0 &&
+        durable_remove_tree(*dir, name, &why) != 0)
+        log_warning("spool.leftover", LOG_TEXT("name", name), LOG_TEXT("error", why.message));
+    return 0;
 }
 
 static int own(struct spool *spool, struct error *err)
@@ -370,7 +375,11 @@ static int remove_from(int room, const char *id, struct error *err)
     snprintf(removed, sizeof removed, REMOVED_NAME "%s", id);
     if (durable_rename(room, id, room, removed, err) != 0)
         return -1;
-    return durable_remove_tree(room, removed, err);
+    /* The record is gone from here on; what is left of it the next start sweeps. */
+    struct error why;
+    if (durable_remove_tree(room, removed, &why) != 0)
+        log_warning("spool.leftover", LOG_TEXT("name", removed), LOG_TEXT("error", why.message));
+    return 0;
 }
 
 int spool_remove(const struct spool *spool, const char *id, struct error *err)

@@ -74,6 +74,55 @@ Test(spool, what_a_crash_left_of_an_addition_or_a_removal_is_no_record_and_is_sw
     cr_expect_not(has(again.live, ".tmp-removed-8.1"));
 }
 
+/* Deeper than any tree that is taken apart: stands for whatever cannot be removed. */
+static void put_abyss(int dir, const char *name)
+{
+    enum { DEPTH = 40 };
+    cr_assert_eq(mkdirat(dir, name, 0700), 0);
+    FD(at) = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < DEPTH; i++) {
+        cr_assert_eq(mkdirat(at, "d", 0700), 0);
+        int next = openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        close(at);
+        at = next;
+    }
+}
+
+static void clear_abyss(const char *path)
+{
+    TEXT(left) = must_printf("%s/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d", path);
+    TEXT(shallow) = must_printf("%s.rest", path);
+    cr_assert_eq(rename(left, shallow), 0);
+}
+
+Test(spool, a_leftover_that_cannot_be_removed_does_not_stop_the_agent)
+{
+    SCRATCH(scratch);
+    {
+        SPOOL(spool, scratch);
+        put_abyss(spool.live, ".tmp-removed-8.1");
+    }
+    SPOOL(again, scratch);
+    cr_expect(has(again.live, ".tmp-removed-8.1"));
+    TEXT(path) = must_printf("%s/spool/.tmp-removed-8.1", scratch.path);
+    clear_abyss(path);
+}
+
+Test(spool, a_record_is_gone_even_where_its_rest_cannot_be_removed)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct error err;
+    char id[SPOOL_ID_BYTES];
+    add(&spool, 8, id);
+    FD(dir) = spool_open_record(spool.live, id, &err);
+    put_abyss(dir, "abyss");
+    cr_expect_eq(spool_remove(&spool, id, &err), 0);
+    cr_expect_eq(count_of(spool.live), 0);
+    TEXT(path) = must_printf("%s/spool/.tmp-removed-8.1/abyss", scratch.path);
+    clear_abyss(path);
+}
+
 Test(spool, the_list_is_by_job_and_number_and_leaves_foreign_names_alone)
 {
     SCRATCH(scratch);
