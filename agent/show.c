@@ -271,7 +271,8 @@ static void print_work(const struct json *row)
         printf("  %.1fx", speed);
     int64_t eta = int_of(row, "eta_seconds", -1);
     if (eta >= 0)
-        printf("  %" PRId64 ":%02" PRId64 " left", eta / 60, eta % 60);
+        printf("  %" PRId64 ":%02" PRId64 ":%02" PRId64 " left", eta / 3600, eta / 60 % 60,
+               eta % 60);
     if (!bool_of(row, "step_running"))
         printf("  (no step runs)");
 }
@@ -313,7 +314,7 @@ static void print_rows(const struct view *view)
            json_count(json_get(view->root, "quarantine")));
     int64_t foreign = int_of(view->root, "foreign", 0);
     if (foreign > 0)
-        printf(", %" PRId64 " foreign names left alone", foreign);
+        printf(", %" PRId64 " foreign name%s left alone", foreign, foreign == 1 ? "" : "s");
     putchar('\n');
 }
 

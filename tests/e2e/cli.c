@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -235,6 +236,43 @@ Test(cli, status_and_spool_show_what_waits_and_why, .timeout = 120)
     JSON(parsed) = json_parse(json.out, strlen(json.out), &err);
     cr_assert(parsed && json_is_object(parsed), "%s", json.out);
     rig_kill_node(rig);
+    rig_end(rig);
+}
+
+/* By hand: an agent would not let a record stand still. */
+static void put_record(struct rig *rig)
+{
+    TEXT(state) = rig_path(rig, "agent");
+    TEXT(spool) = rig_path(rig, "agent/spool");
+    TEXT(kept) = rig_path(rig, "agent/kept");
+    TEXT(quarantine) = rig_path(rig, "agent/quarantine");
+    TEXT(foreign) = rig_path(rig, "agent/spool/lost+found");
+    TEXT(record) = rig_path(rig, "agent/spool/7.1");
+    const char *const made[] = {state, spool, kept, quarantine, foreign, record};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        cr_assert(mkdir(made[i], 0700) == 0 || errno == EEXIST, "%s", made[i]);
+    TEXT(claim) = rig_path(rig, "agent/spool/7.1/claim.json");
+    file_write(claim,
+               "{\"token\":\"7-4f9c1b7e-8a51-4d0c-9b6e-2f7a3c5d1e90\","
+               "\"claimed_at\":\"2026-01-03T16:28:00Z\",\"claim\":{\"job_id\":7,\"video_id\":3,"
+               "\"video_slug\":\"film\",\"source_filename\":\"film.mp4\","
+               "\"claim_expires_at\":\"2026-01-03T16:28:00Z\",\"message\":\"m\"}}",
+               0600);
+    TEXT(progress) = rig_path(rig, "agent/spool/7.1/progress.json");
+    file_write(progress,
+               "{\"progress\":{\"current_step\":\"transcode\",\"progress_percent\":40},"
+               "\"speed\":0.5,\"eta_seconds\":7384,\"updated_at\":\"2026-01-03T16:28:00Z\"}",
+               0600);
+}
+
+Test(cli, one_is_one_and_two_hours_are_not_a_hundred_and_twenty_minutes)
+{
+    struct rig *rig = rig_new();
+    put_record(rig);
+    RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
+    cr_assert_eq(status.status, 0, "%s", status.err);
+    cr_assert(strstr(status.out, "2:03:04 left"), "%s", status.out);
+    cr_assert(strstr(status.out, "1 foreign name left alone"), "%s", status.out);
     rig_end(rig);
 }
 
