@@ -40,6 +40,7 @@ struct agent {
     int64_t version_due_ms, version_limit_ms;
     bool is_heard; /* the first heartbeat has had its turn */
     int signals;
+    int64_t replay_due_ms;
     int64_t stop_ms; /* when patience with the courier ends */
     bool is_done;
 };
@@ -95,16 +96,26 @@ static int open_loop(struct agent *agent, struct error *err)
     return watch(agent, agent->signals, err);
 }
 
-static void set_aside(struct node *node, const char *id, const struct error *why)
+/* False: it may be readable later. */
+static bool set_aside(struct node *node, const char *id, const struct error *why)
 {
     struct error err;
     if (why->class == ERROR_TEMPORARY) {
         log_error("record.unreadable", LOG_TEXT("record", id), LOG_TEXT("error", why->message));
-        return;
+        return false;
     }
     int moved = spool_quarantine(&node->spool, id, why->message, &err);
     log_error("record.quarantined", LOG_TEXT("record", id), LOG_TEXT("reason", why->message),
               LOG_TEXT("error", moved == 0 ? "" : err.message));
+    return true;
+}
+
+static bool is_taken(const struct node *node, const char *id)
+{
+    for (const struct live *live = node->lives; live; live = live->next)
+        if (strcmp(live->id, id) == 0)
+            return true;
+    return false;
 }
 
 static int replay(struct agent *agent, struct error *err)
@@ -114,16 +125,33 @@ static int replay(struct agent *agent, struct error *err)
     size_t count = 0, foreign = 0;
     if (spool_list(node->spool.live, &entries, &count, &foreign, err) != 0)
         return -1;
+    node->has_unread = false;
     for (size_t i = 0; i < count; i++) {
         struct error why;
-        if (!node_take(node, entries[i].id, &why))
-            set_aside(node, entries[i].id, &why);
+        if (!is_taken(node, entries[i].id) && !node_take(node, entries[i].id, &why) &&
+            !set_aside(node, entries[i].id, &why))
+            node->has_unread = true;
     }
+    agent->replay_due_ms = mono_ms() + AGENT_LOOK_MS;
     free(entries);
     if (foreign > 0)
         log_warning("spool.foreign_names", LOG_INT("count", foreign),
                     LOG_TEXT("meaning", "left alone"));
     return 0;
+}
+
+/* A record that could not be read at the start is work that nobody delivers: it is looked at again
+ * until it can. */
+static int64_t replay_tick(struct agent *agent, int64_t now_ms)
+{
+    struct error err;
+    if (!agent->node.has_unread)
+        return NODE_NEVER;
+    if (agent->replay_due_ms <= now_ms && replay(agent, &err) != 0) {
+        agent->replay_due_ms = now_ms + AGENT_LOOK_MS;
+        log_error("spool.unreadable", LOG_TEXT("error", err.message));
+    }
+    return agent->replay_due_ms;
 }
 
 static int start(struct agent *agent, struct error *err)
@@ -336,6 +364,7 @@ static int64_t tick(struct agent *agent)
     struct node *node = &agent->node;
     int64_t now_ms = mono_ms();
     int64_t due_ms = now_ms + AGENT_LOOK_MS;
+    due_ms = soonest_ms(due_ms, replay_tick(agent, now_ms));
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
     due_ms = soonest_ms(due_ms, version_tick(agent, now_ms));
     due_ms = soonest_ms(due_ms, disk_tick(&agent->disk, now_ms));
@@ -350,7 +379,8 @@ static int64_t tick(struct agent *agent)
 static bool may_end(const struct agent *agent)
 {
     const struct node *node = &agent->node;
-    if (agent->is_done || (node->is_draining && !node->lives && !agent->claim.unrecorded))
+    if (agent->is_done ||
+        (node->is_draining && !node->lives && !node->has_unread && !agent->claim.unrecorded))
         return true;
     if (!node->is_stopping)
         return false;

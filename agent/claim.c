@@ -200,7 +200,7 @@ static bool may_ask(const struct node *node)
     for (const struct live *live = node->lives; live; live = live->next)
         count++;
     return !node->is_stopping && !node->is_draining && !node->is_disk_low &&
-           !node->is_tool_broken && !node->is_config_broken &&
+           !node->is_tool_broken && !node->is_config_broken && !node->has_unread &&
            node_slots_held(node) < node->config->node.slots && count < SPOOL_RECORDS_MAX;
 }
 

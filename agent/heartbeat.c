@@ -35,7 +35,8 @@ char *heartbeat_format(const struct node *node, const char *ffmpeg_version)
         .metadata = format_metadata(node),
         .capabilities = ffmpeg_version[0] ? format_capabilities(ffmpeg_version) : NULL,
     };
-    heartbeat.jobs_known = node_job_ids(node, heartbeat.jobs, HELD_JOBS_MAX, &heartbeat.job_count);
+    heartbeat.jobs_known = !node->has_unread &&
+                           node_job_ids(node, heartbeat.jobs, HELD_JOBS_MAX, &heartbeat.job_count);
     char *body = message_heartbeat_format(&heartbeat);
     message_heartbeat_fini(&heartbeat);
     return body;

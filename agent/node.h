@@ -73,7 +73,8 @@ struct node {
     int epoll, inotify;
     bool is_stopping, is_draining;
     bool is_disk_low, is_tool_broken; /* while so, nothing is claimed */
-    bool is_config_broken;            /* the file that a step would read; nothing is claimed */
+    bool has_unread;       /* records that cannot be read just now; their jobs are not known */
+    bool is_config_broken; /* the file that a step would read; nothing is claimed */
     int64_t disk_free_bytes;
     bool is_status_due;    /* something that status shows has changed */
     bool is_key_refused;   /* since the key was read: it is read again before the next attempt */

@@ -8,6 +8,8 @@
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -151,6 +153,36 @@ Test(survival, a_node_without_power_goes_on_where_it_stood, .timeout = 120)
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     check_token_is(rig, token);
+    rig_end(rig);
+}
+
+/* Somebody's lease makes an open without waiting fail, as a disk in trouble would. */
+static int lease(const char *path)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    cr_assert(fd >= 0 && sigaction(SIGIO, &ignore, NULL) == 0);
+    cr_assert_eq(fcntl(fd, F_SETLEASE, F_WRLCK), 0, "%s", strerror(errno));
+    return fd;
+}
+
+Test(survival, a_record_that_cannot_be_read_at_the_start_is_delivered_later, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    peer_script(rig_put_peer_between(rig), "POST *complete",
+                "503 retry-after=600 code=store_unavailable; pass");
+    rig_start_verifier(rig);
+    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
+    TEXT(record) = look_record(rig, "spool");
+    TEXT(claim) = must_printf("%s/claim.json", record);
+    rig_kill_agent(rig);
+    int held = lease(claim);
+    rig_start_agent(rig);
+    rig_expect(rig, "event=record.unreadable", RIG_START_MS, NULL);
+    close(held);
+    rig_wait_completed(rig, job);
     rig_end(rig);
 }
 
