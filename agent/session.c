@@ -57,6 +57,7 @@ static enum verdict verdict_of_problem(const struct session *session, enum probl
     case PROBLEM_RATE_LIMITED:
     case PROBLEM_COMPLETION_IN_PROGRESS:
     case PROBLEM_STORE_UNAVAILABLE:
+    case PROBLEM_RANGE:
     case PROBLEM_INTERNAL:
     case PROBLEM_COUNT:
         return VERDICT_RETRY;

@@ -83,7 +83,7 @@ void answer_object(struct answer *answer, struct json *object); /* 200; frees ob
 void answer_text(struct answer *answer, const char *content_type, char *owned_body);
 void answer_problem(struct answer *answer, enum problem problem, const char *detail);
 void answer_missing(struct answer *answer, quality_set missing);
-/* 200, 206 or 416 of an open file; takes fd. */
+/* 200 or 206 of an open file; takes fd. */
 void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length);
 /* The store or the disk could not: 503 with Retry-After, or 500 for a bug; logged here, once. */
 void answer_error(struct answer *answer, const struct request *request, const struct error *err);

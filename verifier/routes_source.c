@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Strong: another file, size or time of change is another entity. */
 static void make_etag(const struct stat *status, char etag[96])
@@ -39,7 +40,8 @@ static void send_source(struct request *request, struct answer *answer, int fd,
         return answer_file(answer, fd, 206, range.first, range.length);
     case RANGE_UNSATISFIABLE:
         answer_add_header(answer, "Content-Range", "bytes */%lld", (long long)status->st_size);
-        return answer_file(answer, fd, 416, 0, 0);
+        close(fd);
+        return answer_problem(answer, PROBLEM_RANGE, NULL);
     }
 }
 

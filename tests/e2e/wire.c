@@ -54,6 +54,16 @@ static struct run curl_upload(const struct scene *scene, const char *where, cons
     return run_program((const char *[]){"sh", "-c", line, NULL}, NULL, WAITS_MS);
 }
 
+Test(wire, a_range_behind_the_end_is_refused_in_the_form_of_every_error)
+{
+    struct scene scene = scene_claimed();
+    TEXT(path) = must_printf("/api/worker/source/%lld", (long long)scene.worker.video);
+    REPLY(reply) = worker_call(&scene.worker, path, NULL, "Range: bytes=99999999-");
+    reply_is(&reply, 416, "range_not_satisfiable");
+    cr_assert(reply_text(&reply, "detail")[0]);
+    rig_end(scene.rig);
+}
+
 Test(wire, a_registration_that_is_no_object_registers_nobody)
 {
     struct scene scene = scene_claimed();
