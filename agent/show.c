@@ -227,11 +227,27 @@ static const char *clock_of(const struct json *object, const char *key, char tex
     return text;
 }
 
+/* What a server said goes to a terminal: nothing in it may move the cursor or break the line. */
+static void print_plain(const char *text)
+{
+    for (; *text; text++)
+        putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
+}
+
+static void print_server(const struct json *server)
+{
+    char since[16];
+    const char *reason = text_of(server, "reason", "");
+    printf("server  %s: %s since %s UTC%s", text_of(server, "url", "?"),
+           text_of(server, "state", "?"), clock_of(server, "since", since), reason[0] ? ": " : "");
+    print_plain(reason);
+    putchar('\n');
+}
+
 static void print_agent(const struct view *view)
 {
     const struct json *agent = json_get(view->root, "agent");
     const struct json *server = json_get(agent, "server");
-    char since[16];
     printf("node    %s, %s\n", text_of(view->root, "node", "?"), view->config->node.state_dir);
     if (!bool_of(view->root, "running"))
         printf("agent   not running; what follows is what the spool holds\n");
@@ -240,9 +256,7 @@ static void print_agent(const struct view *view)
                text_of(agent, "version", "?"), bool_of(agent, "draining") ? ", draining" : "",
                bool_of(agent, "stopping") ? ", stopping" : "");
     if (server)
-        printf("server  %s: %s since %s UTC%s%s\n", text_of(server, "url", "?"),
-               text_of(server, "state", "?"), clock_of(server, "since", since),
-               text_of(server, "reason", "")[0] ? ": " : "", text_of(server, "reason", ""));
+        print_server(server);
     if (agent)
         printf("slots   %" PRId64 " of %" PRId64 " in use\n", int_of(agent, "slots_held", 0),
                int_of(agent, "slots", 0));
@@ -286,8 +300,10 @@ static void print_delivery(const struct json *row)
     }
     printf("attempt %" PRId64 ", next at %s UTC%s", int_of(row, "attempts", 0) + 1,
            clock_of(row, "next_attempt_at", next), bool_of(row, "held") ? ", HELD" : "");
-    if (text_of(row, "reason", "")[0])
-        printf(": %s", text_of(row, "reason", ""));
+    if (text_of(row, "reason", "")[0]) {
+        printf(": ");
+        print_plain(text_of(row, "reason", ""));
+    }
 }
 
 static void print_row(const struct json *row)
@@ -321,10 +337,12 @@ static void print_rows(const struct view *view)
 static void print_room(const struct view *view, const char *name)
 {
     const struct json *rows = json_get(view->root, name);
-    for (int i = 0; i < json_count(rows); i++)
-        printf("%-8" PRId64 " %-10s %-12s %s\n", int_of(json_at(rows, i), "job", 0),
-               text_of(json_at(rows, i), "record", "?"), name,
-               text_of(json_at(rows, i), "reason", ""));
+    for (int i = 0; i < json_count(rows); i++) {
+        printf("%-8" PRId64 " %-10s %-12s ", int_of(json_at(rows, i), "job", 0),
+               text_of(json_at(rows, i), "record", "?"), name);
+        print_plain(text_of(json_at(rows, i), "reason", ""));
+        putchar('\n');
+    }
 }
 
 int show_status(const struct config *config, bool as_json)

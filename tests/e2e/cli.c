@@ -276,6 +276,20 @@ Test(cli, one_is_one_and_two_hours_are_not_a_hundred_and_twenty_minutes)
     rig_end(rig);
 }
 
+Test(cli, what_a_server_said_cannot_drive_the_terminal)
+{
+    struct rig *rig = rig_new();
+    put_record(rig);
+    TEXT(record) = rig_path(rig, "agent/quarantine/8.1");
+    TEXT(reason) = rig_path(rig, "agent/quarantine/8.1/reason.json");
+    cr_assert_eq(mkdir(record, 0700), 0);
+    file_write(reason, "{\"reason\":\"bad_json: \\u001b[2Jno\\nsuch\"}", 0600);
+    RUN(list) = rig_agent(rig, (const char *[]){"spool", "ls", NULL});
+    cr_assert_eq(list.status, 0, "%s", list.err);
+    cr_assert(strstr(list.out, "bad_json:  [2Jno such\n"), "%s", list.out);
+    rig_end(rig);
+}
+
 Test(cli, the_status_of_an_agent_that_is_not_there_is_an_error_that_says_so)
 {
     struct rig *rig = rig_new();
