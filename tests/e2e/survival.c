@@ -101,6 +101,7 @@ Test(survival, a_killed_agent_costs_no_running_transcode, .timeout = 120)
     rig_kill_agent(rig);
     cr_assert(is_alive(transcoder));
     rig_start_agent(rig);
+    rig_expect(rig, "event=step.adopted", STARTED_MS, NULL);
     cr_assert(is_alive(transcoder), "the new agent did away with it");
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoders_started(rig), 1, "it was transcoded again");
