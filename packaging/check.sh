@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what the tests need, build with sanitizers (gcc and clang) and as released, run every test,
-# say how many passed.
+# Install what the tests need, build with sanitizers, with clang and as released, run every test, say
+# how many passed.
 #
 #   packaging/check.sh [CTEST OPTION...]     e.g. -L unit, -R survival
 #
@@ -13,7 +13,12 @@ started=$SECONDS
 packaging/dependencies.sh test
 
 echo "== form"
-git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror
+# Each clang-format has its own taste; Debian 12's decides.
+if clang-format --version | grep -q 'version 14\.'; then
+    git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror
+else
+    echo "not looked at: that is clang-format 14's, here is $(clang-format --version)"
+fi
 
 echo "== cppcheck"
 # cppcheck cannot see into cJSON's header, so it is told what its loop is.
@@ -31,7 +36,8 @@ build() { # build PRESET [CMAKE OPTION...]
     fi
 }
 build dev
-build dev-clang
+# For its warnings; its sanitizer runtime is a package that is named differently in each Debian.
+build dev-clang -DTAILSLATE_SANITIZE=OFF
 build release -DTAILSLATE_WERROR=ON
 
 echo "== tests"
