@@ -117,14 +117,6 @@ int node_look(struct live *live, struct error *err)
     return 0;
 }
 
-struct live *node_find_watch(struct node *node, int watch)
-{
-    for (struct live *live = node->lives; live; live = live->next)
-        if (live->watch == watch)
-            return live;
-    return NULL;
-}
-
 unsigned node_slots_held(const struct node *node)
 {
     unsigned held = 0;

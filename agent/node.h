@@ -89,7 +89,6 @@ struct live *node_take(struct node *node, const char *id, struct error *err);
 void node_forget(struct live *live); /* frees it; its calls are cancelled, its step is let go */
 /* -1: the record has become unreadable or makes no state. */
 int node_look(struct live *live, struct error *err);
-struct live *node_find_watch(struct node *node, int watch);
 
 unsigned node_slots_held(const struct node *node);
 unsigned node_count_state(const struct node *node, enum job_state state);
