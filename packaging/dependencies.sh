@@ -7,10 +7,11 @@
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-dev libcjson-dev uuid-dev
-    libconfig-dev libmicrohttpd-dev libsqlite3-dev libssl-dev libarchive-dev)
+    libconfig-dev libmicrohttpd-dev libsqlite3-dev libpq-dev libhiredis-dev libargon2-dev libssl-dev
+    libarchive-dev)
 run=(ffmpeg ca-certificates)
 test=("${build[@]}" "${run[@]}" libcriterion-dev libasan8 libubsan1 clang clang-format cppcheck curl
-    sqlite3 procps)
+    sqlite3 procps postgresql redis-server nginx openssl)
 
 usage() {
     sed -n '2,7s/^# \{0,1\}//p' "$0"

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <float.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define AT(field) offsetof(struct verifier_config, field)
@@ -14,14 +15,22 @@ const struct config_key verifier_config_keys[] = {
      "PEM certificate chain; with tls_key_file: HTTPS instead of HTTP"},
     {"listen", "tls_key_file", CONFIG_TEXT, AT(tls_key_file), "\"\"", 0, 0, NULL,
      "PEM private key of the certificate, mode 0600"},
+    {"listen", "client_ca_file", CONFIG_TEXT, AT(client_ca_file), "\"\"", 0, 0, NULL,
+     "PEM certificates of authorities; with TLS: only clients with a certificate of theirs"},
     {"store", "url", CONFIG_TEXT, AT(store_url), "\"sqlite:/var/lib/tailslate/verifier.db\"", 0, 0,
-     NULL, "the database; its tables are made at the first start"},
+     NULL,
+     "the database: sqlite:/path/to/file.db, or postgresql://user@host:5432/name; our tables are "
+     "made at the first start"},
+    {"store", "password_file", CONFIG_TEXT, AT(store_password_file), "\"\"", 0, 0, NULL,
+     "file (0600) with PostgreSQL's password; empty: none is needed"},
     {"store", "schema", CONFIG_TEXT, AT(store_schema), "\"own\"", 0, 0, "own|vlog",
-     "whose tables; vlog (a stock server's) is not in this build"},
+     "whose tables: ours, or those of a stock vlog server (PostgreSQL), beside which we then work"},
     {"redis", "url", CONFIG_TEXT, AT(redis_url), "\"\"", 0, 0, NULL,
-     "optional gate; not in this build: leave it empty"},
+     "optional gate for a fleet: redis://user@host:6379/0 (rediss:// for TLS); empty: none"},
+    {"redis", "password_file", CONFIG_TEXT, AT(redis_password_file), "\"\"", 0, 0, NULL,
+     "file (0600) with Redis's password; empty: none is needed"},
     {"redis", "prefix", CONFIG_TEXT, AT(redis_prefix), "\"vlog:\"", 0, 0, NULL,
-     "prefix of all keys; not in this build: leave it as it is"},
+     "prefix of all keys; the default shares them with stock servers"},
     {"files", "uploads_dir", CONFIG_TEXT, AT(uploads_dir), "\"/var/lib/tailslate/uploads\"", 0, 0,
      NULL, "folder of the sources, <video_id>.<ext>"},
     {"files", "videos_dir", CONFIG_TEXT, AT(videos_dir), "\"/var/lib/tailslate/videos\"", 0, 0,
@@ -32,6 +41,17 @@ const struct config_key verifier_config_keys[] = {
      "minutes a claim lasts after the last call about its job"},
     {"workers", "offline_minutes", CONFIG_NUMBER, AT(offline_minutes), "5", 0.02, 1440, NULL,
      "minutes of silence after which a worker counts as offline"},
+    {"sweeper", "mode", CONFIG_TEXT, AT(sweeper_mode), "\"auto\"", 0, 0, "auto|on|off",
+     "release dead workers' claims, credit outages, clean up orphaned output; auto: on, but off "
+     "beside a stock server"},
+    {"sweeper", "interval_seconds", CONFIG_NUMBER, AT(sweep_interval_s), "60", 0.2, 3600, NULL,
+     "seconds between two sweeps of the fleet"},
+    {"sweeper", "grace_seconds", CONFIG_NUMBER, AT(sweep_grace_s), "120", 0, 3600, NULL,
+     "seconds after an outage of the server side before anything is released"},
+    {"sweeper", "cleanup_minutes", CONFIG_NUMBER, AT(cleanup_interval_minutes), "60", 0.02, 1440,
+     NULL, "minutes between two clean-ups of orphaned output"},
+    {"sweeper", "trash_hours", CONFIG_NUMBER, AT(trash_hours), "24", 0.0005, 8760, NULL,
+     "hours that removed files stay in the trash folder; also the least age of an orphan"},
     {"log", "level", CONFIG_TEXT, AT(log_level), "\"info\"", 0, 0, "debug|info|warning|error",
      "the least that is logged, to stderr"},
     {"log", "format", CONFIG_TEXT, AT(log_format), "\"text\"", 0, 0, "text|json",
@@ -40,17 +60,34 @@ const struct config_key verifier_config_keys[] = {
 const size_t verifier_config_key_count = sizeof verifier_config_keys /
                                          sizeof verifier_config_keys[0];
 
+/* scheme://user:password@host */
+static bool has_password(const char *url)
+{
+    const char *authority = strstr(url, "://");
+    if (!authority)
+        return false;
+    authority += 3;
+    size_t length = strcspn(authority, "/?#");
+    const char *at = memchr(authority, '@', length), *colon = memchr(authority, ':', length);
+    return at && colon && colon < at;
+}
+
 static int refuse_unsupported(const struct verifier_config *config, struct error *err)
 {
+    if (has_password(config->store_url))
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "store.url: a password does not stand here; put it into a file (mode "
+                         "0600) and name that in store.password_file");
+    if (has_password(config->redis_url))
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "redis.url: a password does not stand here; put it into a file (mode "
+                         "0600) and name that in redis.password_file");
     if (strcmp(config->store_schema, "own") != 0)
         return error_set(err, ERROR_PERMANENT, 0, "store.schema \"%s\" is not in this build",
                          config->store_schema);
     if (config->redis_url[0])
         return error_set(err, ERROR_PERMANENT, 0,
                          "redis.url: Redis is not in this build; leave it empty");
-    if (strcmp(config->redis_prefix, "vlog:") != 0)
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "redis.prefix: Redis is not in this build; leave it at \"vlog:\"");
     if (strncmp(config->store_url, "sqlite:", strlen("sqlite:")) != 0)
         return error_set(err, ERROR_PERMANENT, 0,
                          "store.url \"%.*s\": %s; it should be like sqlite:/path/to/file.db",
@@ -60,6 +97,10 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
                              : "no such kind of database");
     if (config->store_url[strlen("sqlite:")] == '\0')
         return error_set(err, ERROR_PERMANENT, 0, "store.url: the path is missing");
+    if (config->client_ca_file[0] && !config->tls_cert_file[0])
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "listen.client_ca_file needs listen.tls_cert_file: there are no client "
+                         "certificates without TLS");
     if (!config->tls_cert_file[0] != !config->tls_key_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
                          "listen.tls_cert_file and listen.tls_key_file go together");

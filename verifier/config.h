@@ -15,11 +15,15 @@ struct verifier_config {
     char listen_address[CONFIG_TEXT_BYTES];
     int64_t listen_port;                                                    /* 0: any free port */
     char tls_cert_file[CONFIG_TEXT_BYTES], tls_key_file[CONFIG_TEXT_BYTES]; /* "" = no TLS */
+    char client_ca_file[CONFIG_TEXT_BYTES]; /* "" = no client certificates */
     char store_url[CONFIG_TEXT_BYTES], store_schema[CONFIG_TEXT_BYTES];
+    char store_password_file[CONFIG_TEXT_BYTES], redis_password_file[CONFIG_TEXT_BYTES];
     char redis_url[CONFIG_TEXT_BYTES], redis_prefix[CONFIG_TEXT_BYTES];
     char uploads_dir[CONFIG_TEXT_BYTES], videos_dir[CONFIG_TEXT_BYTES];
     char admin_secret_file[CONFIG_TEXT_BYTES]; /* "" = no admin calls over HTTP */
     double claim_minutes, offline_minutes;
+    char sweeper_mode[CONFIG_TEXT_BYTES];
+    double sweep_interval_s, sweep_grace_s, cleanup_interval_minutes, trash_hours;
     char log_level[CONFIG_TEXT_BYTES], log_format[CONFIG_TEXT_BYTES];
 };
 

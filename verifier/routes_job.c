@@ -1,5 +1,6 @@
 /* The life of a claim: claim, progress, failure, completion. */
 #include "bell.h"
+#include "complete.h"
 #include "counters.h"
 #include "routes.h"
 
@@ -170,7 +171,7 @@ void route_complete(struct request *request, struct answer *answer)
     struct error err;
     if (!parse_completion(request, &completion, answer))
         return;
-    if (store_complete(request->app->store, &caller, request->number, &completion, &result, &err) !=
+    if (complete_job(request->app->store, &caller, request->number, &completion, &result, &err) !=
         0)
         return answer_error(answer, request, &err);
     enum problem problem = verify_problem(result.verdict);

@@ -162,6 +162,15 @@ int store_ping(struct store *store, struct error *err)
     return store_reading(store, ping, NULL, err);
 }
 
+int store_now(struct store *store, struct db *db, char now[WALL_TEXT_BYTES], struct error *err)
+{
+    if (db_now(db, now, err) != 0)
+        return -1;
+    if (store->settings.ahead_ms)
+        store_time_add(now, *store->settings.ahead_ms, now);
+    return 0;
+}
+
 void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES])
 {
     int64_t us;

@@ -37,10 +37,17 @@ struct store_files {
     void (*source_name)(void *ctx, int64_t video_id, char name[FILENAME_BYTES]);
 };
 
+enum store_schema { STORE_SCHEMA_OWN, STORE_SCHEMA_VLOG };
+
 struct store_settings {
     const char *url;
+    const char *password_file; /* "" or NULL = none; read at every connect: it may be rotated */
+    enum store_schema schema;
     int64_t claim_ms, offline_ms;
+    int64_t grace_ms; /* after an outage nothing is released for so long */
     struct store_files files;
+    /* A test's way through hours: added to the database's clock. NULL = nothing. */
+    const _Atomic int64_t *ahead_ms;
 };
 
 struct store;
@@ -96,6 +103,12 @@ struct store_completed {
     int64_t claim_epoch;
     char completed_at[WALL_TEXT_BYTES];
 };
+/* What the database says now, without a lock: a verdict that does not commit is the answer, one
+ * that does (COMMIT, COMMIT_LATE) is worth a transaction: store_complete judges again in it. The
+ * look does not see the files. complete.c puts the two together. */
+int store_complete_look(struct store *store, const struct store_caller *caller, int64_t job_id,
+                        const struct message_completion *completion, struct store_completed *result,
+                        struct error *err);
 int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
                    const struct message_completion *completion, struct store_completed *result,
                    struct error *err);

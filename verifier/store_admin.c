@@ -40,10 +40,9 @@ static int insert_with_a_slug(struct db *db, const char *now, struct store_new_j
 
 static int add_job(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    (void)store;
     struct store_new_job *job = ctx;
     char now[WALL_TEXT_BYTES];
-    if (db_now(db, now, err) != 0 || insert_with_a_slug(db, now, job, err) != 0)
+    if (store_now(store, db, now, err) != 0 || insert_with_a_slug(db, now, job, err) != 0)
         return -1;
     if (db_one_int(db, &job->job_id, err,
                    "INSERT INTO transcoding_jobs (video_id) VALUES ($1) RETURNING id",

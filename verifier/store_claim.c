@@ -53,7 +53,7 @@ static void since(const struct store *store, const char *now, int64_t ms,
 static int set_times(struct store *store, struct db *db, struct claiming *claiming,
                      struct error *err)
 {
-    if (db_now(db, claiming->now, err) != 0)
+    if (store_now(store, db, claiming->now, err) != 0)
         return -1;
     since(store, claiming->now, store->settings.offline_ms, claiming->silent_before);
     since(store, claiming->now, LONG_EXPIRED_CLAIMS * store->settings.claim_ms,

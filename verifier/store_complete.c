@@ -59,11 +59,12 @@ static int read_replaces(struct db *db, struct completing *completing, struct er
 }
 
 /* Everything but the files: those are looked at under the lock only. */
-static int classify(struct db *db, struct completing *completing, struct error *err)
+static int classify(struct store *store, struct db *db, struct completing *completing,
+                    struct error *err)
 {
     struct store_completed *result = completing->result;
     *result = (struct store_completed){0};
-    if (db_now(db, completing->now, err) != 0 ||
+    if (store_now(store, db, completing->now, err) != 0 ||
         store_read_facts(db, completing->now, completing->caller, completing->job_id,
                          &completing->facts, &completing->job, err) != 0)
         return -1;
@@ -83,11 +84,6 @@ static int classify(struct db *db, struct completing *completing, struct error *
     if (result->verdict == VERIFY_REPLAY && !result->completed_at[0])
         memcpy(result->completed_at, completing->job.completed_at, sizeof result->completed_at);
     return 0;
-}
-
-static bool commits(enum verify_verdict verdict)
-{
-    return verdict == VERIFY_COMMIT || verdict == VERIFY_COMMIT_LATE;
 }
 
 static int look_at_files(struct store *store, struct completing *completing, struct error *err)
@@ -209,11 +205,11 @@ static int complete(struct store *store, struct db *db, void *ctx, struct error 
 {
     struct completing *completing = ctx;
     struct store_completed *result = completing->result;
-    if (classify(db, completing, err) != 0)
+    if (classify(store, db, completing, err) != 0)
         return -1;
-    if (commits(result->verdict) && look_at_files(store, completing, err) != 0)
+    if (verify_commits(result->verdict) && look_at_files(store, completing, err) != 0)
         return -1;
-    if (!commits(result->verdict))
+    if (!verify_commits(result->verdict))
         return STORE_ROLL_BACK;
 
     result->late = result->verdict == VERIFY_COMMIT_LATE;
@@ -224,9 +220,9 @@ static int complete(struct store *store, struct db *db, void *ctx, struct error 
         return -1;
     if (!touched) {
         /* The guards have the last word: what do they see that the look did not? */
-        if (classify(db, completing, err) != 0)
+        if (classify(store, db, completing, err) != 0)
             return -1;
-        return commits(result->verdict)
+        return verify_commits(result->verdict)
                    ? error_set(err, ERROR_BUG, 0,
                                "job %lld: its guards refuse what its facts allow",
                                (long long)completing->job_id)
@@ -240,8 +236,7 @@ static int complete(struct store *store, struct db *db, void *ctx, struct error 
 
 static int classify_only(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    (void)store;
-    return classify(db, ctx, err);
+    return classify(store, db, ctx, err);
 }
 
 /* The commit may or may not have happened. Look again, on another connection: only a completion
@@ -260,6 +255,16 @@ static int resolve_unknown(struct store *store, struct completing *completing, s
     return 0;
 }
 
+int store_complete_look(struct store *store, const struct store_caller *caller, int64_t job_id,
+                        const struct message_completion *completion, struct store_completed *result,
+                        struct error *err)
+{
+    struct completing completing = {
+        .caller = caller, .job_id = job_id, .completion = completion, .result = result};
+    message_completion_fingerprint(completion, completing.fingerprint);
+    return store_reading(store, classify_only, &completing, err);
+}
+
 int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
                    const struct message_completion *completion, struct store_completed *result,
                    struct error *err)
@@ -267,12 +272,6 @@ int store_complete(struct store *store, const struct store_caller *caller, int64
     struct completing completing = {
         .caller = caller, .job_id = job_id, .completion = completion, .result = result};
     message_completion_fingerprint(completion, completing.fingerprint);
-
-    /* Replays and refusals need no lock. */
-    if (store_reading(store, classify_only, &completing, err) != 0)
-        return -1;
-    if (!commits(result->verdict))
-        return 0;
     if (store_transaction(store, complete, &completing, err) == 0)
         return 0;
     return err->code == DB_UNKNOWN ? resolve_unknown(store, &completing, err) : -1;

@@ -100,11 +100,10 @@ static int write_failure(struct db *db, struct failing *failing, struct error *e
 
 static int fail(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    (void)store;
     struct failing *failing = ctx;
     struct verify_facts facts;
     *failing->result = (struct store_failed){0};
-    if (db_now(db, failing->now, err) != 0 ||
+    if (store_now(store, db, failing->now, err) != 0 ||
         store_read_facts(db, failing->now, failing->caller, failing->job_id, &facts, &failing->job,
                          err) != 0)
         return -1;

@@ -128,11 +128,10 @@ struct look {
 
 static int look(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    (void)store;
     struct look *look = ctx;
     char now[WALL_TEXT_BYTES];
     struct verify_facts facts;
-    if (db_now(db, now, err) != 0 ||
+    if (store_now(store, db, now, err) != 0 ||
         store_read_facts(db, now, look->caller, look->job_id, &facts, look->job, err) != 0)
         return -1;
     struct verify_request request = request_of(look->caller);
@@ -305,7 +304,7 @@ static int keep_claim(struct store *store, struct db *db, void *ctx, struct erro
     struct verify_facts facts;
     struct store_job job;
     bool touched = false;
-    if (db_now(db, now, err) != 0 ||
+    if (store_now(store, db, now, err) != 0 ||
         store_read_facts(db, now, keep->caller, keep->job_id, &facts, &job, err) != 0)
         return -1;
     struct verify_request request = request_of(keep->caller);

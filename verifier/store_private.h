@@ -46,6 +46,8 @@ int store_extend(struct store *store, struct db *db, const char *now,
                  const struct store_caller *caller, const struct store_job *job, bool *touched,
                  char expires[WALL_TEXT_BYTES], struct error *err);
 
+/* The database's clock, which decides about every claim; a test may have moved it. */
+int store_now(struct store *store, struct db *db, char now[WALL_TEXT_BYTES], struct error *err);
 /* `now` plus so many milliseconds (may be negative). */
 void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES]);
 

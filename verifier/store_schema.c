@@ -1,76 +1,122 @@
 #include "store_schema.h"
 
-/* The id column's type and the form of a time are what another driver will word differently. */
-static const char tables[] =
-    "CREATE TABLE schema_version (version INTEGER NOT NULL);"
+#include "tailslate/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Versions of the schema, one after the other; {id}, {time}, {int} and {real} are what databases
+ * word differently. */
+static const char version_1[] =
+    "CREATE TABLE schema_version (version {int} NOT NULL);"
 
     "CREATE TABLE videos ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, slug TEXT NOT NULL UNIQUE,"
-    " description TEXT NOT NULL DEFAULT '', duration REAL, source_width INTEGER,"
-    " source_height INTEGER, status TEXT NOT NULL DEFAULT 'pending'"
+    " id {id}, title TEXT NOT NULL, slug TEXT NOT NULL UNIQUE,"
+    " description TEXT NOT NULL DEFAULT '', duration {real}, source_width {int},"
+    " source_height {int}, status TEXT NOT NULL DEFAULT 'pending'"
     " CHECK (status IN ('pending','processing','ready','failed')), error_message TEXT,"
-    " created_at TEXT NOT NULL, published_at TEXT, deleted_at TEXT,"
+    " created_at {time} NOT NULL, published_at {time}, deleted_at {time},"
     " streaming_format TEXT CHECK (streaming_format IN ('hls_ts','cmaf')),"
     " primary_codec TEXT CHECK (primary_codec IN ('h264','hevc','av1')));"
     "CREATE INDEX videos_status ON videos (status);"
 
     "CREATE TABLE video_qualities ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT, video_id INTEGER NOT NULL REFERENCES videos (id)"
-    " ON DELETE CASCADE, quality TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,"
-    " bitrate INTEGER NOT NULL, UNIQUE (video_id, quality));"
+    " id {id}, video_id {int} NOT NULL REFERENCES videos (id)"
+    " ON DELETE CASCADE, quality TEXT NOT NULL, width {int} NOT NULL, height {int} NOT NULL,"
+    " bitrate {int} NOT NULL, UNIQUE (video_id, quality));"
 
     "CREATE TABLE workers ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT, worker_id TEXT NOT NULL UNIQUE, worker_name TEXT,"
+    " id {id}, worker_id TEXT NOT NULL UNIQUE, worker_name TEXT,"
     " worker_type TEXT NOT NULL DEFAULT 'remote' CHECK (worker_type IN ('local','remote')),"
-    " registered_at TEXT NOT NULL, last_heartbeat TEXT, status TEXT NOT NULL DEFAULT 'active'"
-    " CHECK (status IN ('active','idle','busy','offline','disabled')), current_job_id INTEGER,"
+    " registered_at {time} NOT NULL, last_heartbeat {time}, status TEXT NOT NULL DEFAULT 'active'"
+    " CHECK (status IN ('active','idle','busy','offline','disabled')), current_job_id {int},"
     " capabilities TEXT, metadata TEXT);"
 
     "CREATE TABLE worker_api_keys ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT, worker_id INTEGER NOT NULL REFERENCES workers (id)"
-    " ON DELETE CASCADE, key_hash TEXT NOT NULL, hash_version INTEGER NOT NULL DEFAULT 1,"
-    " key_prefix TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT,"
-    " last_used_at TEXT);"
+    " id {id}, worker_id {int} NOT NULL REFERENCES workers (id)"
+    " ON DELETE CASCADE, key_hash TEXT NOT NULL, hash_version {int} NOT NULL DEFAULT 1,"
+    " key_prefix TEXT NOT NULL, created_at {time} NOT NULL, expires_at {time}, revoked_at {time},"
+    " last_used_at {time});"
     "CREATE INDEX worker_api_keys_prefix ON worker_api_keys (key_prefix);"
 
     "CREATE TABLE transcoding_jobs ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT, video_id INTEGER NOT NULL UNIQUE REFERENCES videos (id)"
+    " id {id}, video_id {int} NOT NULL UNIQUE REFERENCES videos (id)"
     " ON DELETE CASCADE, worker_id TEXT, current_step TEXT,"
-    " progress_percent INTEGER NOT NULL DEFAULT 0 CHECK (progress_percent BETWEEN 0 AND 100),"
-    " started_at TEXT, last_checkpoint TEXT, completed_at TEXT, claimed_at TEXT,"
-    " claim_expires_at TEXT, attempt_number INTEGER NOT NULL DEFAULT 1,"
-    " max_attempts INTEGER NOT NULL DEFAULT 3, last_error TEXT, processed_by_worker_id TEXT,"
+    " progress_percent {int} NOT NULL DEFAULT 0 CHECK (progress_percent BETWEEN 0 AND 100),"
+    " started_at {time}, last_checkpoint {time}, completed_at {time}, claimed_at {time},"
+    " claim_expires_at {time}, attempt_number {int} NOT NULL DEFAULT 1,"
+    " max_attempts {int} NOT NULL DEFAULT 3, last_error TEXT, processed_by_worker_id TEXT,"
     " processed_by_worker_name TEXT, retranscode_metadata TEXT);"
     "CREATE INDEX transcoding_jobs_open ON transcoding_jobs (completed_at, claimed_at);"
 
     "CREATE TABLE quality_progress ("
-    " id INTEGER PRIMARY KEY AUTOINCREMENT, job_id INTEGER NOT NULL REFERENCES transcoding_jobs"
-    " (id) ON DELETE CASCADE, quality TEXT NOT NULL, status TEXT NOT NULL, segments_total INTEGER,"
-    " segments_completed INTEGER, progress_percent INTEGER NOT NULL DEFAULT 0, started_at TEXT,"
-    " completed_at TEXT, error_message TEXT, UNIQUE (job_id, quality));"
+    " id {id}, job_id {int} NOT NULL REFERENCES transcoding_jobs"
+    " (id) ON DELETE CASCADE, quality TEXT NOT NULL, status TEXT NOT NULL, segments_total {int},"
+    " segments_completed {int}, progress_percent {int} NOT NULL DEFAULT 0, started_at {time},"
+    " completed_at {time}, error_message TEXT, UNIQUE (job_id, quality));"
 
-    "CREATE TABLE job_epochs (job_id INTEGER PRIMARY KEY REFERENCES transcoding_jobs (id)"
-    " ON DELETE CASCADE, claim_epoch INTEGER NOT NULL,"
+    "CREATE TABLE job_epochs (job_id {int} PRIMARY KEY REFERENCES transcoding_jobs (id)"
+    " ON DELETE CASCADE, claim_epoch {int} NOT NULL,"
     /* 1 from the claim of a re-transcode to its completion, which then replaces the metadata. */
-    " replaces INTEGER NOT NULL DEFAULT 0);"
+    " replaces {int} NOT NULL DEFAULT 0);"
 
     "CREATE TABLE completions ("
-    " job_id INTEGER NOT NULL REFERENCES transcoding_jobs (id) ON DELETE CASCADE,"
-    " claim_epoch INTEGER NOT NULL, token TEXT UNIQUE, fingerprint TEXT NOT NULL,"
-    " worker_id TEXT NOT NULL, response TEXT NOT NULL, committed_at TEXT NOT NULL,"
+    " job_id {int} NOT NULL REFERENCES transcoding_jobs (id) ON DELETE CASCADE,"
+    " claim_epoch {int} NOT NULL, token TEXT UNIQUE, fingerprint TEXT NOT NULL,"
+    " worker_id TEXT NOT NULL, response TEXT NOT NULL, committed_at {time} NOT NULL,"
     " PRIMARY KEY (job_id, claim_epoch));"
 
     "CREATE TABLE failures ("
-    " job_id INTEGER NOT NULL REFERENCES transcoding_jobs (id) ON DELETE CASCADE,"
-    " claim_epoch INTEGER NOT NULL, worker_id TEXT NOT NULL, error_message TEXT NOT NULL,"
-    " will_retry INTEGER NOT NULL, attempt_number INTEGER NOT NULL, recorded_at TEXT NOT NULL,"
+    " job_id {int} NOT NULL REFERENCES transcoding_jobs (id) ON DELETE CASCADE,"
+    " claim_epoch {int} NOT NULL, worker_id TEXT NOT NULL, error_message TEXT NOT NULL,"
+    " will_retry {int} NOT NULL, attempt_number {int} NOT NULL, recorded_at {time} NOT NULL,"
     " PRIMARY KEY (job_id, claim_epoch));"
 
     /* Which jobs a worker's last heartbeat named. job_id 0 says that it named its jobs at all. */
-    "CREATE TABLE held_jobs (worker_id TEXT NOT NULL, job_id INTEGER NOT NULL,"
-    " reported_at TEXT NOT NULL, PRIMARY KEY (worker_id, job_id));"
+    "CREATE TABLE held_jobs (worker_id TEXT NOT NULL, job_id {int} NOT NULL,"
+    " reported_at {time} NOT NULL, PRIMARY KEY (worker_id, job_id));"
 
     "INSERT INTO schema_version (version) VALUES (1);";
+
+static const char version_2[] =
+    /* How often a completion was presented again after it was committed; a statistic. */
+    "ALTER TABLE completions ADD COLUMN replays {int} NOT NULL DEFAULT 0;"
+
+    /* The server side as a whole, one row: since when it is up, who sweeps, what was done when. */
+    "CREATE TABLE fleet ("
+    " id {int} PRIMARY KEY CHECK (id = 1), alive_at {time}, up_since {time}, leader TEXT,"
+    " leader_until {time}, last_sweep_at {time}, suspicious_since {time}, last_cleanup_at {time});"
+    "INSERT INTO fleet (id) VALUES (1);"
+
+    /* What each sweep did and why; released is JSON: [{"job":,"epoch":,"worker":,"reason":}]. */
+    "CREATE TABLE sweeps ("
+    " id {id}, swept_at {time} NOT NULL, instance TEXT NOT NULL, outcome TEXT NOT NULL,"
+    " released_count {int} NOT NULL, released TEXT NOT NULL);"
+    "UPDATE schema_version SET version = 2;";
+
+static const char *const versions[] = {version_1, version_2};
+
+/* The statements as SQLite words them. Owned. */
+static char *worded(const char *sql)
+{
+    static const char *const words[][2] = {{"{id}", "INTEGER PRIMARY KEY AUTOINCREMENT"},
+                                           {"{time}", "TEXT"},
+                                           {"{int}", "INTEGER"},
+                                           {"{real}", "REAL"}};
+    TEXT(text) = NULL;
+    size_t size;
+    STREAM(out) = open_memstream(&text, &size);
+    must(out);
+    while (*sql) {
+        size_t i = 0;
+        while (i < 4 && strncmp(sql, words[i][0], strlen(words[i][0])) != 0)
+            i++;
+        fputs(i < 4 ? words[i][1] : (char[]){*sql, '\0'}, out);
+        sql += i < 4 ? strlen(words[i][0]) : 1;
+    }
+    must(fflush(out) == 0);
+    return must_strdup(text);
+}
 
 /* 0 where the tables are not there: the caller makes them then. */
 static int version_of(struct db *db, int64_t *version, struct error *err)
@@ -95,8 +141,10 @@ static int make_tables(struct db *db, struct error *err)
     /* Somebody else may have made them before the lock was ours. */
     int64_t version;
     int result = version_of(db, &version, err);
-    if (result == 0 && version == 0)
-        result = db_script(db, tables, err);
+    for (; result == 0 && version < STORE_SCHEMA_VERSION; version++) {
+        TEXT(sql) = worded(versions[version]);
+        result = db_script(db, sql, err);
+    }
     if (result == 0)
         result = db_commit(db, err);
     if (result != 0)
@@ -114,5 +162,5 @@ int store_schema_prepare(struct db *db, struct error *err)
                          "the database has schema %lld, this program knows %d: it is older than "
                          "the one that made it",
                          (long long)version, STORE_SCHEMA_VERSION);
-    return version == 0 ? make_tables(db, err) : 0;
+    return version < STORE_SCHEMA_VERSION ? make_tables(db, err) : 0;
 }

@@ -34,12 +34,11 @@ static void prefix_of(const char *key, char prefix[KEY_PREFIX_LENGTH + 1])
 
 static int add_worker(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    (void)store;
     struct store_registration *registration = ctx;
     char now[WALL_TEXT_BYTES], hash[HASH_HEX_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
     hash_bytes(registration->api_key, strlen(registration->api_key), hash);
     prefix_of(registration->api_key, prefix);
-    if (db_now(db, now, err) != 0)
+    if (store_now(store, db, now, err) != 0)
         return -1;
     if (db_one_int(db, &registration->id, err,
                    "INSERT INTO workers (worker_id, worker_name, worker_type, registered_at,"
@@ -90,12 +89,11 @@ struct key_look {
 /* Columns 8 to 10: the key's hash, whether it is revoked, when it expires. */
 static int find_key(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    (void)store;
     struct key_look *look = ctx;
     char now[WALL_TEXT_BYTES], hash[HASH_HEX_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
     hash_bytes(look->api_key, strlen(look->api_key), hash);
     prefix_of(look->api_key, prefix);
-    if (db_now(db, now, err) != 0)
+    if (store_now(store, db, now, err) != 0)
         return -1;
     DB_ROWS(rows) = db_query(db,
                              WORKER_COLUMNS
@@ -146,7 +144,7 @@ static int list_workers(struct store *store, struct db *db, void *ctx, struct er
 {
     struct worker_list *list = ctx;
     char now[WALL_TEXT_BYTES];
-    if (db_now(db, now, err) != 0)
+    if (store_now(store, db, now, err) != 0)
         return -1;
     DB_ROWS(rows) = db_query(
         db, WORKER_COLUMNS ", w.capabilities FROM workers w ORDER BY w.id LIMIT $1",
@@ -189,11 +187,10 @@ struct revoking {
 
 static int revoke_worker(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    (void)store;
     struct revoking *revoking = ctx;
     char now[WALL_TEXT_BYTES];
     int64_t id;
-    if (db_now(db, now, err) != 0)
+    if (store_now(store, db, now, err) != 0)
         return -1;
     int got = db_one_int(db, &id, err,
                          "UPDATE workers SET status = 'disabled' WHERE worker_id = $1"
@@ -248,11 +245,10 @@ static int write_held_jobs(struct db *db, const char *now, const struct beating 
 
 static int beat(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    (void)store;
     struct beating *beating = ctx;
     struct store_worker *worker = beating->worker;
     char now[WALL_TEXT_BYTES];
-    if (db_now(db, now, err) != 0)
+    if (store_now(store, db, now, err) != 0)
         return -1;
     const char *status = worker_status_name(beating->heartbeat->status);
     if (db_one_int(db, &worker->current_job_id, err,

@@ -69,6 +69,12 @@ enum verify_standing verify_standing(const struct verify_request *request,
 enum verify_verdict verify_completion(const struct verify_request *request,
                                       const struct verify_facts *facts);
 
+/* The verdict is one that changes the database. */
+static inline bool verify_commits(enum verify_verdict verdict)
+{
+    return verdict == VERIFY_COMMIT || verdict == VERIFY_COMMIT_LATE;
+}
+
 /* PROBLEM_NONE where the answer is a 2xx. */
 enum problem verify_problem(enum verify_verdict verdict);
 

@@ -31,9 +31,16 @@
     X(30, STEP_FAILURE_FOUND, "the job has failed, nothing is written")                            \
     X(31, STEP_FAILURE_SEALED, "the failure is on disk")
 
+/* The server's, walked by its own sweep. */
+#define CRASH_SERVER_POINTS(X)                                                                     \
+    X(40, VERIFIER_GATE_ENTERED, "the gate is had, the transaction is not begun")                  \
+    X(41, VERIFIER_IN_TRANSACTION, "everything is written, nothing is committed")                  \
+    X(42, VERIFIER_COMMITTED, "the completion is committed, the gate does not know")               \
+    X(43, VERIFIER_ANSWERING, "the gate knows, the worker does not")
+
 enum crash_point {
 #define CRASH_ENUM(number, name, meaning) CRASH_##name = (number),
-    CRASH_POINTS(CRASH_ENUM)
+    CRASH_POINTS(CRASH_ENUM) CRASH_SERVER_POINTS(CRASH_ENUM)
 #undef CRASH_ENUM
 };
 

@@ -78,6 +78,8 @@ static const struct module {
 
     {"verifier/verify", 2, 2, PURE},
     {"verifier/segment", 2, 2, PURE},
+    {"verifier/complete", 4, 4, IMPURE},
+    {"verifier/grace", 2, 2, PURE},
     {"verifier/slug", 2, 2, PURE},
     {"verifier/range", 2, 2, PURE},
     {"verifier/config", 2, 2, IMPURE},
@@ -87,6 +89,8 @@ static const struct module {
     {"verifier/db", 3, 3, IMPURE},
     {"verifier/files", 3, 3, IMPURE},
     {"verifier/gate", 3, 3, IMPURE},
+    {"verifier/keys", 3, 3, IMPURE},
+    {"verifier/replays", 3, 3, IMPURE},
     {"verifier/socket", 3, 3, IMPURE},
     {"verifier/store", 3, 3, IMPURE},
     {"verifier/table", 3, 3, IMPURE},
@@ -100,6 +104,7 @@ static const struct module {
     {"verifier/request", 4, 4, IMPURE},
     {"verifier/routes", 4, 4, IMPURE},
     {"verifier/sweeper", 4, 4, IMPURE},
+    {"verifier/orphans", 4, 4, IMPURE},
     {"verifier/server", 5, 5, IMPURE},
     {"verifier/verb", 6, 6, IMPURE},
     {"verifier/verbs", 6, 6, IMPURE},
@@ -118,6 +123,9 @@ static const struct {
     {"archive_entry.h", "common/archive.c"},
     {"curl/", "agent/http.c"},
     {"sqlite3", "verifier/db_sqlite.c"},
+    {"libpq-fe.h", "verifier/db_postgres.c"},
+    {"hiredis/", "verifier/gate_redis.c"},
+    {"argon2.h", "verifier/keys.c"},
     {"microhttpd", "verifier/server.c agent/health.c"},
 };
 

@@ -1,5 +1,7 @@
 #include "store_rig.h"
 
+#include "complete.h"
+
 #include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
@@ -128,7 +130,7 @@ struct store_completed rig_complete(struct rig *rig, struct store_caller caller,
 {
     struct store_completed result;
     struct error err;
-    cr_assert_eq(store_complete(rig->store, &caller, job_id, completion, &result, &err), 0, "%s",
+    cr_assert_eq(complete_job(rig->store, &caller, job_id, completion, &result, &err), 0, "%s",
                  err.message);
     return result;
 }
