@@ -43,6 +43,7 @@ static const enum delivery by_problem[PROBLEM_COUNT] = {
     [PROBLEM_COMPLETION_IN_PROGRESS] = DELIVERY_AGAIN,
     [PROBLEM_STORE_UNAVAILABLE] = DELIVERY_AGAIN,
     [PROBLEM_NOT_FOUND] = DELIVERY_HOLD, /* no such path: the URL in the configuration is wrong */
+    [PROBLEM_METHOD] = DELIVERY_HOLD,    /* the same */
     [PROBLEM_RANGE] = DELIVERY_AGAIN,
     [PROBLEM_INTERNAL] = DELIVERY_AGAIN,
 };

@@ -33,6 +33,7 @@ static const struct {
     [PROBLEM_STORE_UNAVAILABLE] = {"store_unavailable", 503,
                                    "The database cannot answer now; try again later."},
     [PROBLEM_NOT_FOUND] = {"not_found", 404, "There is nothing under this path."},
+    [PROBLEM_METHOD] = {"method_not_allowed", 405, "This path is called by another method."},
     [PROBLEM_RANGE] = {"range_not_satisfiable", 416, "The source has no such part."},
     [PROBLEM_INTERNAL] = {"internal", 500, "The server failed."},
 };

@@ -140,19 +140,14 @@ static bool method_fits(const char *wanted, const char *method)
            (strcmp(wanted, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
-const struct route *route_find(struct request *request, struct answer *answer)
+static void answer_no_route(struct answer *answer, enum fit nearest, const char *allowed)
 {
-    struct part parts[PARTS_MAX];
-    size_t count = split(request->path, parts);
-    enum fit nearest = MISFIT;
-    for (size_t i = 0; i < ROUTE_COUNT && count > 0; i++) {
-        if (!method_fits(routes[i].method, request->method))
-            continue;
-        enum fit fit = fit_route(&routes[i], parts, count, request);
-        if (fit == FIT)
-            return &routes[i];
-        if (fit != MISFIT)
-            nearest = fit;
+    if (allowed) {
+        answer_problem(answer, PROBLEM_METHOD, NULL);
+        /* A path has one method; HEAD goes with GET. */
+        answer_add_header(answer, "Allow", strcmp(allowed, "GET") == 0 ? "%s, HEAD" : "%s",
+                          allowed);
+        return;
     }
     switch (nearest) {
     case BAD_QUALITY:
@@ -166,6 +161,25 @@ const struct route *route_find(struct request *request, struct answer *answer)
         answer_problem(answer, PROBLEM_NOT_FOUND, "There is no such call.");
         break;
     }
+}
+
+const struct route *route_find(struct request *request, struct answer *answer)
+{
+    struct part parts[PARTS_MAX];
+    size_t count = split(request->path, parts);
+    enum fit nearest = MISFIT;
+    const char *allowed = NULL;
+    for (size_t i = 0; i < ROUTE_COUNT && count > 0; i++) {
+        enum fit fit = fit_route(&routes[i], parts, count, request);
+        bool fits = method_fits(routes[i].method, request->method);
+        if (fit == FIT && fits)
+            return &routes[i];
+        if (fit == FIT)
+            allowed = routes[i].method;
+        else if (fit != MISFIT && fits)
+            nearest = fit;
+    }
+    answer_no_route(answer, nearest, allowed);
     return NULL;
 }
 

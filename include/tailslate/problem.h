@@ -22,6 +22,7 @@ enum problem {
     PROBLEM_COMPLETION_IN_PROGRESS,
     PROBLEM_STORE_UNAVAILABLE,
     PROBLEM_NOT_FOUND, /* no such path or file; the word is `not_found` */
+    PROBLEM_METHOD,    /* such a path, but not by this method; `method_not_allowed` */
     PROBLEM_RANGE,     /* a part behind the end of the source; `range_not_satisfiable` */
     PROBLEM_INTERNAL,
     PROBLEM_COUNT,

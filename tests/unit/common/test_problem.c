@@ -26,6 +26,7 @@ static const struct {
     {PROBLEM_COMPLETION_IN_PROGRESS, "completion_in_progress", 503},
     {PROBLEM_STORE_UNAVAILABLE, "store_unavailable", 503},
     {PROBLEM_NOT_FOUND, "not_found", 404},
+    {PROBLEM_METHOD, "method_not_allowed", 405},
     {PROBLEM_RANGE, "range_not_satisfiable", 416},
     {PROBLEM_INTERNAL, "internal", 500},
 };
