@@ -1,10 +1,11 @@
 /* db: one connection to one SQL database, whichever it is.
  *
  * A thin interface, so that one set of statements serves every driver: parameters are $1..$n, times
- * are ISO 8601 UTC text parameters (wall_format), identifiers and functions are those that SQLite
- * and PostgreSQL share. A SELECT that must hold its row until the transaction ends carries the
- * marker DB_FOR_UPDATE; it means nothing in a reading transaction, and SQLite, where db_begin is
- * BEGIN IMMEDIATE, reads it as a comment.
+ * are ISO 8601 UTC text parameters (wall_format) and come back in the same form, identifiers and
+ * functions are those that SQLite and PostgreSQL share. What stands between slash-star and
+ * star-slash is for PostgreSQL alone: a SELECT that must hold its row until the transaction ends
+ * carries the marker DB_FOR_UPDATE (PostgreSQL refuses it in a reading transaction), and SQLite,
+ * where db_begin is BEGIN IMMEDIATE, reads it as a comment.
  *
  * A connection is used by one thread at a time. Statements are prepared once per connection. Every
  * wait is bounded (DB_WAIT_MS). Errors: TEMPORARY with a code of enum db_code where another try may
@@ -23,13 +24,18 @@
 enum { DB_WAIT_MS = 5000, DB_PARAMETERS_MAX = 24 };
 
 #define DB_FOR_UPDATE " /*FOR UPDATE*/"
+/* The same without waiting: a row that somebody else has locked is not given. */
+#define DB_FOR_UPDATE_SKIP " /*FOR UPDATE SKIP LOCKED*/"
+/* Of the rows with the alias j, one that nobody else holds. */
+#define DB_FOR_UPDATE_OF_J_SKIP_LOCKED " /*FOR UPDATE OF j SKIP LOCKED*/"
 
 enum db_code {
     DB_BUSY = EBUSY,          /* TEMPORARY: a lock was not had within DB_WAIT_MS */
     DB_CONFLICT = EEXIST,     /* PERMANENT: a unique key is taken */
     DB_BROKEN = EPIPE,        /* TEMPORARY: the connection is of no use any more */
     DB_UNKNOWN = EINPROGRESS, /* TEMPORARY: a commit's outcome is not known; look again */
-    DB_UNSUPPORTED = ENOTSUP, /* PERMANENT: such a URL is not in this build */
+    DB_VALUE = ERANGE,        /* PERMANENT: a value that a column cannot hold */
+    DB_UNSUPPORTED = ENOTSUP, /* PERMANENT: there is no such kind of database */
     DB_NO_SCHEMA = ENOMEDIUM, /* PERMANENT: the tables are not there (store.c) */
 };
 
@@ -64,9 +70,15 @@ static inline struct db_value db_null(void)
         sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value)
 #define DB_NO_ARGS NULL, (size_t)0
 
-/* sqlite:/path; postgresql:// is refused with DB_UNSUPPORTED. */
-struct db *db_open(const char *url, struct error *err);
+/* sqlite:/path or postgresql://user@host:port/name. password_file: "" or NULL = none; read here, so
+ * that it may be rotated, and never quoted in an error. */
+struct db *db_open(const char *url, const char *password_file, struct error *err);
 void db_close(struct db *db); /* NULL is fine */
+
+/* For the few statements that cannot be the same: the schema's. */
+enum db_kind { DB_SQLITE, DB_POSTGRESQL };
+enum db_kind db_kind(const struct db *db);
+bool db_is_broken(const struct db *db); /* it is of no use any more */
 
 int db_begin(struct db *db, struct error *err);         /* a writing transaction, the lock is had */
 int db_begin_reading(struct db *db, struct error *err); /* one snapshot for several looks */
@@ -102,7 +114,9 @@ int db_script(struct db *db, const char *sql, struct error *err);
 
 /* What a driver implements; a driver's connection and rows start with these. */
 struct db_driver {
+    enum db_kind kind;
     void (*close)(struct db *db);
+    bool (*is_broken)(const struct db *db);
     int (*begin)(struct db *db, struct error *err);
     int (*begin_reading)(struct db *db, struct error *err);
     int (*commit)(struct db *db, struct error *err);
@@ -126,5 +140,6 @@ struct db_rows {
     struct db *db;
 };
 struct db *db_sqlite_open(const char *path, struct error *err);
+struct db *db_postgres_open(const char *url, const char *password_file, struct error *err);
 
 #endif
