@@ -61,9 +61,8 @@ static void wake_others(struct node *node, int64_t now_ms)
         struct live_delivery *delivery = &live->delivery;
         if (!is_waiting(live) || delivery->is_held || delivery->is_silent)
             continue;
-        int64_t at_ms = now_ms + (int64_t)(random_u64() % (uint64_t)(spread_ms + 1));
-        at_ms = at_ms > delivery->floor_ms ? at_ms : delivery->floor_ms;
-        delivery->due_ms = at_ms < delivery->due_ms ? at_ms : delivery->due_ms;
+        delivery->due_ms = backoff_wake_ms(delivery->due_ms, delivery->floor_ms, now_ms, spread_ms,
+                                           random_u64());
     }
 }
 

@@ -233,7 +233,8 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
                          answer->problem.detail);
     if (verdict == VERDICT_LOST)
         return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
-    session_pause(fetch->session, session_delay_ms(fetch->session, verdict, (*attempt)++, answer));
+    struct session_pause pause = session_pause_after(fetch->session, verdict, (*attempt)++, answer);
+    session_sit_out(fetch->session, &pause);
     return 1;
 }
 

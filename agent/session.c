@@ -16,152 +16,7 @@ enum {
     WAIT_SLICE_MS = 1000,
     LEASE_MAX_MS = 24 * 3600 * 1000, /* a longer one is a clock that is wrong */
     KEEP_MIN_MS = 500,
-    HTTP_INSUFFICIENT_STORAGE = 507,
 };
-
-/* ---- what an answer means -------------------------------------------------------------------- */
-
-static bool is_object(const struct http_answer *answer)
-{
-    struct error ignored;
-    if (!answer->is_json)
-        return false;
-    JSON(root) = json_parse(answer->body, answer->body_size, &ignored);
-    return json_is_object(root);
-}
-
-static enum verdict verdict_of_problem(const struct session *session, enum problem problem)
-{
-    switch (problem) {
-    case PROBLEM_CLAIM_LOST:
-    case PROBLEM_JOB_GONE:
-        return VERDICT_LOST;
-    case PROBLEM_JOB_NOT_FOUND:
-    case PROBLEM_NOT_YOUR_JOB:
-        /* A restored backup or a mixed-up key must not eat results (promises, rows 10 and 11);
-         * where there are none yet, nothing is eaten. */
-        return session->transcoded ? VERDICT_HOLD : VERDICT_LOST;
-    case PROBLEM_NOT_FOUND:
-        return VERDICT_MISSING;
-    case PROBLEM_UNAUTHORIZED:
-    case PROBLEM_FORBIDDEN:
-    case PROBLEM_PAYLOAD_TOO_LARGE:
-    case PROBLEM_BAD_JSON:
-    case PROBLEM_TOKEN_MALFORMED:
-    case PROBLEM_TOKEN_MISMATCH:
-    case PROBLEM_TOKEN_REUSED:
-        return VERDICT_HOLD;
-    case PROBLEM_NONE:
-    case PROBLEM_INVALID_FIELD: /* a file that changed while it was sent fails its checksum */
-    case PROBLEM_OUTPUT_MISSING:
-    case PROBLEM_RATE_LIMITED:
-    case PROBLEM_COMPLETION_IN_PROGRESS:
-    case PROBLEM_STORE_UNAVAILABLE:
-    case PROBLEM_RANGE:
-    case PROBLEM_INTERNAL:
-    case PROBLEM_COUNT:
-        return VERDICT_RETRY;
-    }
-    return VERDICT_RETRY;
-}
-
-static enum verdict verdict_of(const struct session *session, const struct http_answer *answer,
-                               enum expected expected)
-{
-    if (answer->result != HTTP_ANSWERED)
-        return answer->result == HTTP_NOT_TRUSTED ? VERDICT_HOLD : VERDICT_RETRY;
-    if (answer->status / 100 == 2)
-        return expected == EXPECT_BYTES || is_object(answer) ? VERDICT_OK : VERDICT_RETRY;
-    return verdict_of_problem(session, answer->problem.problem);
-}
-
-static const char *trouble_detail(const struct http_answer *answer)
-{
-    if (answer->result != HTTP_ANSWERED)
-        return answer->error.message;
-    if (answer->status == HTTP_INSUFFICIENT_STORAGE)
-        return "the server has no space left";
-    if (answer->status / 100 == 2)
-        return "an answer that is not our server's";
-    return answer->problem.detail[0] ? answer->problem.detail : "no reason given";
-}
-
-static void note_trouble(struct session *session, enum verdict verdict,
-                         const struct http_answer *answer)
-{
-    struct trouble *trouble = &session->trouble;
-    bool is_new = trouble->since_ms == 0 || trouble->result != answer->result ||
-                  trouble->status != answer->status;
-    trouble->result = answer->result;
-    trouble->status = answer->status;
-    if (trouble->since_ms == 0)
-        trouble->since_ms = mono_ms();
-    if (is_new)
-        log_at(verdict == VERDICT_HOLD ? LOG_ERROR : LOG_WARNING, "step.server_trouble",
-               LOG_INT("status", answer->status),
-               LOG_TEXT("code", problem_code(answer->problem.problem)),
-               LOG_TEXT("detail", trouble_detail(answer)),
-               LOG_TEXT("outcome", verdict == VERDICT_HOLD ? "held" : "retried"));
-}
-
-static void note_end(struct session *session)
-{
-    if (session->trouble.since_ms)
-        log_info("step.server_back", LOG_INT("after_ms", mono_ms() - session->trouble.since_ms));
-    session->trouble = (struct trouble){.since_ms = 0};
-}
-
-static void note_lost(struct session *session, const struct http_answer *answer)
-{
-    if (session->lost != PROBLEM_NONE)
-        return;
-    session->lost = answer->problem.problem;
-    snprintf(session->lost_detail, sizeof session->lost_detail, "%s", answer->problem.detail);
-}
-
-/* The job was claimed again while the call was under way: what went is the claim before. */
-static bool is_of_former_claim(struct session *session, const struct http_answer *answer)
-{
-    struct error ignored;
-    struct record_claim claim;
-    if (record_read_claim(session->dir, &claim, &ignored) != 0)
-        return false;
-    session->claim = claim;
-    return answer->claim_epoch >= 0 && claim.claim.claim_epoch > answer->claim_epoch;
-}
-
-enum verdict session_judge(struct session *session, const struct http_answer *answer,
-                           enum expected expected)
-{
-    enum verdict verdict = verdict_of(session, answer, expected);
-    if (verdict == VERDICT_LOST && is_of_former_claim(session, answer))
-        verdict = VERDICT_RETRY;
-    switch (verdict) {
-    case VERDICT_OK:
-        note_end(session);
-        break;
-    case VERDICT_LOST:
-        note_lost(session, answer);
-        break;
-    case VERDICT_RETRY:
-    case VERDICT_HOLD:
-        note_trouble(session, verdict, answer);
-        break;
-    case VERDICT_MISSING:
-        break;
-    }
-    return verdict;
-}
-
-int64_t session_delay_ms(const struct session *session, enum verdict verdict, unsigned attempt,
-                         const struct http_answer *answer)
-{
-    struct backoff_policy policy = connect_backoff(session->config);
-    /* Held: nothing gets better by asking often. */
-    if (verdict == VERDICT_HOLD)
-        policy.base_ms = policy.cap_ms;
-    return backoff_delay_ms(policy, attempt, answer->retry_after_ms, random_u64());
-}
 
 /* ---- progress: what keeps the claim ---------------------------------------------------------- */
 
@@ -358,13 +213,6 @@ void session_perform(struct session *session, struct http_request *request, stru
         session_wait(session, NULL, 0, WAIT_SLICE_MS);
 }
 
-void session_pause(struct session *session, int64_t delay_ms)
-{
-    int64_t until = mono_ms() + delay_ms;
-    while (session->lost == PROBLEM_NONE && mono_ms() < until)
-        session_wait(session, NULL, 0, until - mono_ms());
-}
-
 int session_insist(struct session *session, struct http_request *request, struct reply *reply)
 {
     for (unsigned attempt = 0; session->lost == PROBLEM_NONE; attempt++) {
@@ -372,10 +220,9 @@ int session_insist(struct session *session, struct http_request *request, struct
         enum verdict verdict = session_judge(session, &reply->answer, EXPECT_JSON);
         if (verdict == VERDICT_OK)
             return 0;
-        int64_t delay_ms = session_delay_ms(session, verdict, attempt, &reply->answer);
+        struct session_pause pause = session_pause_after(session, verdict, attempt, &reply->answer);
         session_reply_fini(reply);
-        if (verdict != VERDICT_LOST)
-            session_pause(session, delay_ms);
+        session_sit_out(session, &pause);
     }
     return -1;
 }

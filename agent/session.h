@@ -23,6 +23,7 @@ enum {
     PROGRESS_MAX_MS = 30 * 1000,
     PROGRESS_RETRY_CAP_MS = 60 * 1000,
     STATUS_WRITE_MS = 1000,
+    SESSION_WAKE_SPREAD_MS = 5 * 1000,
 };
 
 enum verdict {
@@ -45,6 +46,13 @@ struct trouble {
     int64_t since_ms; /* 0: none */
 };
 
+/* The pause after the (attempt + 1)-th failure. It ends earlier where another call finds the server
+ * back, spread over SESSION_WAKE_SPREAD_MS, but not before the server's Retry-After. */
+struct session_pause {
+    int64_t begun_ms, until_ms, floor_ms;
+    bool is_patient; /* a person must act: the server's return changes nothing */
+};
+
 struct session {
     const struct config *config;
     int dir; /* borrowed: the record */
@@ -54,6 +62,11 @@ struct session {
     enum problem lost;
     char lost_detail[256];
     struct trouble trouble;
+    bool is_away, is_back; /* the server; it was away before it came back at back_ms */
+    int64_t back_ms;
+    uint64_t back_random;              /* this return's place in the spread */
+    struct session_pause upload_pause; /* before the next attempt, in whichever state of the job */
+    unsigned upload_attempt;
 
     struct record_progress progress; /* what is told; session_report changes it */
     struct http_call *progress_call;
@@ -93,11 +106,12 @@ void session_perform(struct session *session, struct http_request *request, stru
 enum expected { EXPECT_JSON, EXPECT_BYTES };
 enum verdict session_judge(struct session *session, const struct http_answer *answer,
                            enum expected expected);
-/* How long to wait after the (attempt + 1)-th failure. */
-int64_t session_delay_ms(const struct session *session, enum verdict verdict, unsigned attempt,
-                         const struct http_answer *answer);
+/* See struct session_pause. */
+struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
+                                         unsigned attempt, const struct http_answer *answer);
+int64_t session_pause_end_ms(const struct session *session, const struct session_pause *pause);
 /* Wait that long, or until the claim is lost. */
-void session_pause(struct session *session, int64_t delay_ms);
+void session_sit_out(struct session *session, const struct session_pause *pause);
 
 /* Until the server says yes or the claim is lost (then -1); *answer is the caller's. */
 int session_insist(struct session *session, struct http_request *request, struct reply *reply);

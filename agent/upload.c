@@ -131,12 +131,11 @@ enum verdict upload_settle_call(struct upload *upload)
 {
     enum verdict verdict = session_judge(upload->session, &upload->reply.answer, EXPECT_JSON);
     if (verdict == VERDICT_OK) {
-        upload->attempt = 0;
-        upload->not_before_ms = 0;
+        upload->session->upload_attempt = 0;
+        upload->session->upload_pause = (struct session_pause){.begun_ms = 0};
     } else {
-        upload->not_before_ms = mono_ms() + session_delay_ms(upload->session, verdict,
-                                                             upload->attempt++,
-                                                             &upload->reply.answer);
+        upload->session->upload_pause = session_pause_after(
+            upload->session, verdict, upload->session->upload_attempt++, &upload->reply.answer);
     }
     upload_drop_call(upload);
     return verdict;
@@ -237,7 +236,8 @@ void upload_tick(struct upload *upload)
     if (upload->call)
         settle_tick(upload);
     upload_write_records(upload, false);
-    if (upload->session->lost != PROBLEM_NONE || mono_ms() < upload->not_before_ms)
+    if (upload->session->lost != PROBLEM_NONE ||
+        mono_ms() < session_pause_end_ms(upload->session, &upload->session->upload_pause))
         return;
     struct upload_rendition *rendition = pick(upload);
     struct error ignored;

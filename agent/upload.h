@@ -50,8 +50,6 @@ struct upload {
     char sha[HASH_HEX_BYTES];
     int fd;
     struct reply reply;
-    unsigned attempt;
-    int64_t not_before_ms;
 };
 
 /* Reads the records of a former life. */

@@ -32,7 +32,7 @@ static int insist_file(struct upload *upload, enum quality quality, const char *
                        struct error *err)
 {
     while (upload->session->lost == PROBLEM_NONE) {
-        session_pause(upload->session, upload->not_before_ms - mono_ms());
+        session_sit_out(upload->session, &upload->session->upload_pause);
         if (upload_send_file(upload, quality, name, err) < 0)
             return -1;
         while (!upload->reply.done)
@@ -251,8 +251,9 @@ static int finish_listed(struct upload *upload, struct upload_rendition *renditi
         log_warning("step.upload_incomplete", LOG_TEXT("quality", quality_name(rendition->quality)),
                     LOG_INT("attempt", attempt + 1));
         struct http_answer none = {.retry_after_ms = -1};
-        session_pause(upload->session,
-                      session_delay_ms(upload->session, VERDICT_RETRY, attempt, &none));
+        struct session_pause pause = session_pause_after(upload->session, VERDICT_RETRY, attempt,
+                                                         &none);
+        session_sit_out(upload->session, &pause);
     }
 }
 

@@ -30,6 +30,15 @@ int64_t backoff_delay_ms(struct backoff_policy policy, unsigned attempt, int64_t
     return jitter_ms > INT64_MAX - floor_ms ? INT64_MAX : floor_ms + jitter_ms;
 }
 
+int64_t backoff_wake_ms(int64_t due_ms, int64_t floor_ms, int64_t now_ms, int64_t spread_ms,
+                        uint64_t random)
+{
+    must(spread_ms >= 0);
+    int64_t at_ms = now_ms + uniform(spread_ms, random);
+    at_ms = at_ms > floor_ms ? at_ms : floor_ms;
+    return at_ms < due_ms ? at_ms : due_ms;
+}
+
 int64_t backoff_jitter_ms(int64_t value_ms, double share, uint64_t random)
 {
     must(value_ms >= 0 && share >= 0 && share <= 1);

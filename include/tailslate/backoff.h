@@ -20,6 +20,12 @@ struct backoff_policy {
 int64_t backoff_delay_ms(struct backoff_policy policy, unsigned attempt, int64_t retry_after_ms,
                          uint64_t random);
 
+/* Something else has found the server back: when an attempt that waits until due_ms may come
+ * instead. Never later than due_ms, never before floor_ms (the server's Retry-After), spread
+ * uniformly over spread_ms from now_ms, so that a fleet does not come back in step. */
+int64_t backoff_wake_ms(int64_t due_ms, int64_t floor_ms, int64_t now_ms, int64_t spread_ms,
+                        uint64_t random);
+
 /* value +- share (0..1), uniform: for polls that must not fall in step. */
 int64_t backoff_jitter_ms(int64_t value_ms, double share, uint64_t random);
 

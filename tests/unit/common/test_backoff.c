@@ -139,3 +139,17 @@ Test(backoff, the_longest_poll_does_not_overflow)
     for (int i = 0; i < 1000; i++)
         cr_assert_geq(backoff_jitter_ms(INT64_MAX, 1, random_u64()), 0);
 }
+
+Test(backoff, the_server_s_return_ends_a_wait_early_spread_and_never_before_its_floor)
+{
+    bool is_spread = false;
+    for (uint64_t i = 0; i < 1000; i++) {
+        uint64_t random = i * UINT64_C(18446744073709551);
+        int64_t at_ms = backoff_wake_ms(300000, 0, 10000, 5000, random);
+        cr_assert(at_ms >= 10000 && at_ms <= 15000, "%lld", (long long)at_ms);
+        is_spread |= at_ms > 14000;
+        cr_assert_geq(backoff_wake_ms(300000, 60000, 10000, 5000, random), 60000);
+        cr_assert_leq(backoff_wake_ms(10001, 0, 10000, 5000, random), 10001, "it came later");
+    }
+    cr_assert(is_spread);
+}
