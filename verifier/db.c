@@ -8,17 +8,27 @@ static bool starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-struct db *db_open(const char *url, struct error *err)
+struct db *db_open(const char *url, const char *password_file, struct error *err)
 {
     static const char sqlite[] = "sqlite:";
     if (starts_with(url, sqlite))
         return db_sqlite_open(url + sizeof sqlite - 1, err);
-    if (starts_with(url, "postgresql:") || starts_with(url, "postgres:"))
-        error_set(err, ERROR_PERMANENT, DB_UNSUPPORTED, "PostgreSQL is not in this build");
-    else
-        error_set(err, ERROR_PERMANENT, DB_UNSUPPORTED,
-                  "no such kind of database; it should be like sqlite:/path/to/file.db");
+    if (starts_with(url, "postgresql://") || starts_with(url, "postgres://"))
+        return db_postgres_open(url, password_file, err);
+    error_set(err, ERROR_PERMANENT, DB_UNSUPPORTED,
+              "no such kind of database; it should be like sqlite:/path/to/file.db or "
+              "postgresql://user@host:5432/name");
     return NULL;
+}
+
+enum db_kind db_kind(const struct db *db)
+{
+    return db->driver->kind;
+}
+
+bool db_is_broken(const struct db *db)
+{
+    return db->driver->is_broken(db);
 }
 
 void db_close(struct db *db)
@@ -124,10 +134,10 @@ int db_one_int(struct db *db, int64_t *value, struct error *err, const char *sql
     if (got == 1)
         *value = db_get_int(rows, 0);
     /* RETURNING: the statement has taken effect only once it has been stepped to its end. */
-    struct error ignored;
-    while (got == 1 && db_next(rows, &ignored) == 1)
-        ;
-    return got;
+    int more = got;
+    while (more == 1)
+        more = db_next(rows, err);
+    return more < 0 ? -1 : got;
 }
 
 int db_script(struct db *db, const char *sql, struct error *err)

@@ -245,8 +245,17 @@ static int64_t sqlite_touched(struct db *base)
     return sqlite_of(base)->touched;
 }
 
+/* What failed may go well on the same handle the next time. */
+static bool sqlite_is_broken(const struct db *base)
+{
+    (void)base;
+    return false;
+}
+
 static const struct db_driver sqlite_driver = {
+    .kind = DB_SQLITE,
     .close = sqlite_close,
+    .is_broken = sqlite_is_broken,
     .begin = sqlite_begin,
     .begin_reading = sqlite_begin_reading,
     .commit = sqlite_commit,

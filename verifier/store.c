@@ -11,7 +11,7 @@
 
 struct store *store_open(const struct store_settings *settings, struct error *err)
 {
-    struct db *db = db_open(settings->url, err);
+    struct db *db = db_open(settings->url, settings->password_file, err);
     if (!db)
         return NULL;
     if (store_schema_prepare(db, err) != 0) {
@@ -99,7 +99,7 @@ struct db *store_take(struct store *store, struct error *err)
                   DB_WAIT_MS);
         return NULL;
     }
-    db = db_open(store->url, err);
+    db = db_open(store->url, store->settings.password_file, err);
     if (!db)
         forget(store);
     return db;

@@ -123,7 +123,7 @@ static const struct {
     {"archive_entry.h", "common/archive.c"},
     {"curl/", "agent/http.c"},
     {"sqlite3", "verifier/db_sqlite.c"},
-    {"libpq-fe.h", "verifier/db_postgres.c"},
+    {"libpq-fe.h", "verifier/db_postgres.c verifier/db_postgres_connect.c"},
     {"hiredis/", "verifier/gate_redis.c"},
     {"argon2.h", "verifier/keys.c"},
     {"microhttpd", "verifier/server.c agent/health.c"},

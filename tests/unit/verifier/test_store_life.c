@@ -441,7 +441,7 @@ Test(db, a_lock_that_is_not_had_is_temporary_and_bounded)
 {
     struct rig *rig = rig_new();
     struct error err;
-    struct db *holder = db_open(rig->url, &err), *other = db_open(rig->url, &err);
+    struct db *holder = db_open(rig->url, NULL, &err), *other = db_open(rig->url, NULL, &err);
     cr_assert_eq(db_begin(holder, &err), 0);
     int64_t start_ms = mono_ms();
     cr_expect_eq(db_begin(other, &err), -1);
@@ -460,7 +460,7 @@ Test(db, survives_many_parameters_and_nulls)
 {
     struct rig *rig = rig_new();
     struct error err;
-    struct db *db = db_open(rig->url, &err);
+    struct db *db = db_open(rig->url, NULL, &err);
     DB_ROWS(rows) = db_query(db, "SELECT $11, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
                              DB_ARGS(db_int(1), db_int(2), db_int(3), db_int(4), db_int(5),
                                      db_int(6), db_int(7), db_int(8), db_null(), db_real(1.5),
