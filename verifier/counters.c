@@ -2,10 +2,12 @@
 
 #include "tailslate/metrics.h"
 
+#include <errno.h>
+
 #define COMPLETED    "Completions by outcome."
 #define FAILED       "Failures that workers reported."
-#define REQUESTS     "tailslate_http_requests_total"
-#define REQUESTS_ARE "Answers by class of status."
+#define FAILURES     "tailslate_request_failures_total"
+#define FAILURES_ARE "Requests that were answered 503 or 500, by what failed."
 
 /* Static, because a registered metric lives as long as the process. */
 static struct metric metrics[COUNT_COUNT] = {
@@ -26,10 +28,22 @@ static struct metric metrics[COUNT_COUNT] = {
     [COUNT_UPLOAD_BYTES] = METRIC_COUNTER("tailslate_upload_bytes_total", 0, "Bytes taken."),
     [COUNT_AUTH_FAILURES] = METRIC_COUNTER("tailslate_auth_failures_total", 0,
                                            "Calls with a bad or no credential."),
-    [COUNT_REQUESTS_2XX] = METRIC_COUNTER(REQUESTS, "class=\"2xx\"", REQUESTS_ARE),
-    [COUNT_REQUESTS_3XX] = METRIC_COUNTER(REQUESTS, "class=\"3xx\"", REQUESTS_ARE),
-    [COUNT_REQUESTS_4XX] = METRIC_COUNTER(REQUESTS, "class=\"4xx\"", REQUESTS_ARE),
-    [COUNT_REQUESTS_5XX] = METRIC_COUNTER(REQUESTS, "class=\"5xx\"", REQUESTS_ARE),
+    [COUNT_KEY_VERIFICATIONS] = METRIC_COUNTER("tailslate_key_verifications_total", 0,
+                                               "API keys looked at by argon2id."),
+    [COUNT_RATE_LIMITED] = METRIC_COUNTER("tailslate_rate_limited_total", 0,
+                                          "Calls from addresses with too many bad credentials."),
+    [COUNT_CONNECTIONS_OPEN] = METRIC_GAUGE("tailslate_connections", 0, "Open connections."),
+    [COUNT_CONNECTIONS_REFUSED] = METRIC_COUNTER("tailslate_connections_refused_total", 0,
+                                                 "Connections over the limit of one address."),
+    [COUNT_CONNECTIONS_CUT] = METRIC_COUNTER("tailslate_connections_cut_total", 0,
+                                             "Connections ended because their time was over."),
+    [COUNT_CLIENTS_UNTRUSTED] = METRIC_COUNTER("tailslate_clients_untrusted_total", 0,
+                                               "Requests without a client certificate of ours."),
+    [COUNT_FAILED_BUSY] = METRIC_COUNTER(FAILURES, "kind=\"busy\"", FAILURES_ARE),
+    [COUNT_FAILED_BROKEN] = METRIC_COUNTER(FAILURES, "kind=\"broken\"", FAILURES_ARE),
+    [COUNT_FAILED_UNKNOWN] = METRIC_COUNTER(FAILURES, "kind=\"commit_unknown\"", FAILURES_ARE),
+    [COUNT_FAILED_DISK] = METRIC_COUNTER(FAILURES, "kind=\"disk\"", FAILURES_ARE),
+    [COUNT_FAILED_OTHER] = METRIC_COUNTER(FAILURES, "kind=\"other\"", FAILURES_ARE),
 };
 
 void counters_register(void)
@@ -43,11 +57,21 @@ void count(enum counter counter, int64_t amount)
     metric_add(&metrics[counter], amount);
 }
 
-void count_status(int status)
+void count_failure(int code)
 {
-    count(status >= 500   ? COUNT_REQUESTS_5XX
-          : status >= 400 ? COUNT_REQUESTS_4XX
-          : status >= 300 ? COUNT_REQUESTS_3XX
-                          : COUNT_REQUESTS_2XX,
-          1);
+    switch (code) {
+    case EBUSY:
+        return count(COUNT_FAILED_BUSY, 1);
+    case EPIPE:
+        return count(COUNT_FAILED_BROKEN, 1);
+    case EINPROGRESS:
+        return count(COUNT_FAILED_UNKNOWN, 1);
+    case ENOSPC:
+    case EDQUOT:
+    case EROFS:
+    case EIO:
+        return count(COUNT_FAILED_DISK, 1);
+    default:
+        return count(COUNT_FAILED_OTHER, 1);
+    }
 }

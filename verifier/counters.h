@@ -1,4 +1,4 @@
-/* counters: what /metrics says of the verifier. */
+/* counters: what /metrics says of the verifier's work; traffic.h counts its requests. */
 #ifndef VERIFIER_COUNTERS_H
 #define VERIFIER_COUNTERS_H
 
@@ -15,15 +15,23 @@ enum counter {
     COUNT_UPLOADS,
     COUNT_UPLOAD_BYTES,
     COUNT_AUTH_FAILURES,
-    COUNT_REQUESTS_2XX,
-    COUNT_REQUESTS_3XX,
-    COUNT_REQUESTS_4XX,
-    COUNT_REQUESTS_5XX,
+    COUNT_KEY_VERIFICATIONS,
+    COUNT_RATE_LIMITED,
+    COUNT_CONNECTIONS_OPEN, /* a gauge: down again by -1 */
+    COUNT_CONNECTIONS_REFUSED,
+    COUNT_CONNECTIONS_CUT,
+    COUNT_CLIENTS_UNTRUSTED,
+    COUNT_FAILED_BUSY,
+    COUNT_FAILED_BROKEN,
+    COUNT_FAILED_UNKNOWN,
+    COUNT_FAILED_DISK,
+    COUNT_FAILED_OTHER,
     COUNT_COUNT,
 };
 
 void counters_register(void); /* once, before threads start */
 void count(enum counter counter, int64_t amount);
-void count_status(int status);
+/* A request that was answered 503 or 500: by what failed, an errno (db.h: enum db_code). */
+void count_failure(int code);
 
 #endif
