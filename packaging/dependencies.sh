@@ -3,6 +3,7 @@
 #
 #   packaging/dependencies.sh build    compile the release
 #   packaging/dependencies.sh run      what a node needs beside our binaries
+#   packaging/dependencies.sh package  what packaging/build-deb.sh uses beside that
 #   packaging/dependencies.sh test     everything that packaging/check.sh uses
 set -euo pipefail
 
@@ -10,11 +11,12 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-dev libcjson-
     libconfig-dev libmicrohttpd-dev libsqlite3-dev libpq-dev libhiredis-dev libargon2-dev libssl-dev
     libarchive-dev)
 run=(ffmpeg ca-certificates)
-test=("${build[@]}" "${run[@]}" libcriterion-dev libasan8 libubsan1 clang clang-format cppcheck curl
-    sqlite3 procps postgresql redis-server nginx openssl)
+package=(git build-essential debhelper pkgconf)
+test=("${build[@]}" "${run[@]}" "${package[@]}" libcriterion-dev libasan8 libubsan1 clang clang-format
+    cppcheck curl sqlite3 procps postgresql redis-server nginx openssl lintian man-db mandoc systemd)
 
 usage() {
-    sed -n '2,7s/^# \{0,1\}//p' "$0"
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
 }
 
 wanted=()
@@ -22,6 +24,7 @@ for purpose in "$@"; do
     case $purpose in
     build) wanted+=("${build[@]}") ;;
     run) wanted+=("${run[@]}") ;;
+    package) wanted+=("${package[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     -h | --help) usage; exit 0 ;;
     *) echo "dependencies.sh: no such purpose: $purpose" >&2; usage >&2; exit 64 ;;

@@ -1,0 +1,96 @@
+#!/bin/sh
+# Print the man page of a configuration file, made of its sample: cfg-page.sh agent.cfg.sample
+#
+# The sample is printed by the program from the table that it reads files by, so that no key stands
+# here twice.
+set -eu
+sample=$1
+side=$(basename "$sample" .cfg.sample)
+
+cat <<PAGE
+.Dd November 23, 2026
+.Dt TAILSLATE-$(echo "$side" | tr a-z A-Z).CFG 5
+.Os
+.Sh NAME
+.Nm tailslate-$side.cfg
+.Nd configuration of tailslate-$side
+.Sh DESCRIPTION
+.Xr tailslate-$side 8
+reads
+.Pa /etc/tailslate/$side.cfg ,
+or the file that is named with
+.Fl c .
+It consists of groups of settings:
+.Bd -literal -offset indent
+$(sed -n '/^[a-z_]*:$/ { s/:$//p; q }' "$sample"): {
+    key = value;
+};
+.Ed
+.Pp
+Text stands in double quotes; truth values are
+.Cm true
+and
+.Cm false .
+Comments begin with
+.Li //
+or
+.Li # .
+Every key may be left out.
+An unknown key, a value of the wrong type or out of range is an error that
+names file and line; the exit status is then 78, and nothing was touched.
+.Pp
+Every key can be overridden by the environment, by
+.Ev TAILSLATE_GROUP_KEY
+in capitals, for example
+.Ev $(awk '/^[a-z_]+:$/ { group = substr($0, 1, length - 1) }
+    /^    [a-z_]+ = / { print "TAILSLATE_" toupper(group) "_" toupper($1); exit }' "$sample") .
+.Pp
+Secrets stand in files of their own, mode 0600 or stricter.
+A name without a slash is that of a systemd credential
+.Pq see Cm LoadCredential No in Xr systemd.exec 5 .
+PAGE
+
+awk '
+function escape(text) { gsub(/\\/, "\\e", text); gsub(/^[.'\'']/, "\\\\\\&&", text); return text }
+function flush_help(    line, words, count, i) {
+    # Short lines, each sentence on one of its own, as man pages have them.
+    help = help (help ~ /[.]$/ ? "" : ".")
+    line = ""
+    count = split(help, words, " ")
+    for (i = 1; i <= count; i++) {
+        if (length(line " " words[i]) > 76) { print escape(line); line = "" }
+        line = line (line == "" ? "" : " ") words[i]
+        if (words[i] ~ /[.]$/) { print escape(line); line = "" }
+    }
+    if (line != "") print escape(line)
+    help = ""
+}
+/^[a-z_]+:$/ {
+    group = substr($0, 1, length - 1)
+    print ".Sh GROUP " toupper(group)
+    print ".Bl -tag -width Ds"
+    next
+}
+/^};/ { print ".El"; group = ""; next }
+group != "" && /^    \/\/ / { help = help (help == "" ? "" : " ") substr($0, 8); next }
+group != "" && /^    [a-z_]+ = .*;$/ {
+    key = $1
+    value = substr($0, index($0, "= ") + 2)
+    sub(/;$/, "", value)
+    print ".It Va " group "." key
+    flush_help()
+    gsub(/"/, "\\(dq", value)
+    print "Default:"
+    print ".Li " value " ."
+}' "$sample"
+
+cat <<PAGE
+.Sh FILES
+.Bl -tag -width Ds -compact
+.It Pa /etc/tailslate/$side.cfg
+what is described here
+.El
+.Sh SEE ALSO
+.Xr tailslate-agent 8 ,
+.Xr tailslate-verifier 8
+PAGE
