@@ -1,10 +1,11 @@
 #!/bin/sh
-# Print the man page of a configuration file, made of its sample: cfg-page.sh agent.cfg.sample
+# Make the man page of a configuration file out of its sample: cfg-page.sh SAMPLE [OUTPUT]
 #
 # The sample is printed by the program from the table that it reads files by, so that no key stands
 # here twice.
 set -eu
 sample=$1
+[ $# -lt 2 ] || exec >"$2"
 side=$(basename "$sample" .cfg.sample)
 
 cat <<PAGE
