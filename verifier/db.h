@@ -30,13 +30,14 @@ enum { DB_WAIT_MS = 5000, DB_PARAMETERS_MAX = 24 };
 #define DB_FOR_UPDATE_OF_J_SKIP_LOCKED " /*FOR UPDATE OF j SKIP LOCKED*/"
 
 enum db_code {
-    DB_BUSY = EBUSY,          /* TEMPORARY: a lock was not had within DB_WAIT_MS */
-    DB_CONFLICT = EEXIST,     /* PERMANENT: a unique key is taken */
-    DB_BROKEN = EPIPE,        /* TEMPORARY: the connection is of no use any more */
-    DB_UNKNOWN = EINPROGRESS, /* TEMPORARY: a commit's outcome is not known; look again */
-    DB_VALUE = ERANGE,        /* PERMANENT: a value that a column cannot hold */
-    DB_UNSUPPORTED = ENOTSUP, /* PERMANENT: there is no such kind of database */
-    DB_NO_SCHEMA = ENOMEDIUM, /* PERMANENT: the tables are not there (store.c) */
+    DB_BUSY = EBUSY,           /* TEMPORARY: a lock was not had within DB_WAIT_MS */
+    DB_CONFLICT = EEXIST,      /* PERMANENT: a unique key is taken */
+    DB_BROKEN = EPIPE,         /* TEMPORARY: the connection is of no use any more */
+    DB_UNKNOWN = EINPROGRESS,  /* TEMPORARY: a commit's outcome is not known; look again */
+    DB_NO_CONNECTION = EAGAIN, /* TEMPORARY: the pool had none free (store_pool.c) */
+    DB_VALUE = ERANGE,         /* PERMANENT: a value that a column cannot hold */
+    DB_UNSUPPORTED = ENOTSUP,  /* PERMANENT: there is no such kind of database */
+    DB_NO_SCHEMA = ENOMEDIUM,  /* PERMANENT: the tables are not there (store.c) */
 };
 
 struct db;

@@ -43,8 +43,12 @@ struct store_settings {
     const char *url;
     const char *password_file; /* "" or NULL = none; read at every connect: it may be rotated */
     enum store_schema schema;
+    /* A database that cannot be reached now does not keep the store from being opened: until it is
+     * there, every call fails TEMPORARY. */
+    bool may_come_later;
     int64_t claim_ms, offline_ms;
     int64_t grace_ms; /* after an outage nothing is released for so long */
+    bool watched;     /* a sweeper keeps the fleet's row (store_sweep.h) */
     struct store_files files;
     /* A test's way through hours: added to the database's clock. NULL = nothing. */
     const _Atomic int64_t *ahead_ms;
@@ -78,6 +82,10 @@ int store_worker_register(struct store *store, struct store_registration *regist
                           struct error *err);
 int store_worker_by_key(struct store *store, const char *api_key, enum store_key *found,
                         struct store_worker *worker, struct error *err);
+/* The same without argon2id's cost: a stock server's key counts only where it was right within the
+ * last minute, else it is unknown. */
+int store_worker_by_known_key(struct store *store, const char *api_key, enum store_key *found,
+                              struct store_worker *worker, struct error *err);
 int store_worker_list(struct store *store, struct store_worker **workers, size_t *count,
                       struct error *err);
 void store_workers_free(struct store_worker *workers, size_t count);

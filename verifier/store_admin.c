@@ -71,7 +71,8 @@ static int release_job(struct store *store, struct db *db, void *ctx, struct err
     struct store_job job;
     bool found;
     int64_t rows = 0;
-    if (store_read_job(db, releasing->job_id, &found, &job, err) != 0)
+    if (store_lock_job(db, releasing->job_id, err) != 0 ||
+        store_read_job(db, releasing->job_id, &found, &job, err) != 0)
         return -1;
     *releasing->result = !found                ? STORE_RELEASE_NO_JOB
                          : job.completed_at[0] ? STORE_RELEASE_COMPLETED

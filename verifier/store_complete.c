@@ -3,6 +3,7 @@
 #include "store_private.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/crash.h"
 
 #include <string.h>
 
@@ -205,7 +206,8 @@ static int complete(struct store *store, struct db *db, void *ctx, struct error 
 {
     struct completing *completing = ctx;
     struct store_completed *result = completing->result;
-    if (classify(store, db, completing, err) != 0)
+    if (store_lock_job(db, completing->job_id, err) != 0 ||
+        classify(store, db, completing, err) != 0)
         return -1;
     if (verify_commits(result->verdict) && look_at_files(store, completing, err) != 0)
         return -1;
@@ -231,6 +233,7 @@ static int complete(struct store *store, struct db *db, void *ctx, struct error 
     if (write_completion(db, completing, err) != 0 || write_video(db, completing, err) != 0 ||
         write_renditions(db, completing, err) != 0 || write_rest(db, completing, err) != 0)
         return -1;
+    crash_point(CRASH_VERIFIER_IN_TRANSACTION);
     return 0;
 }
 

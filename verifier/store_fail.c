@@ -103,7 +103,8 @@ static int fail(struct store *store, struct db *db, void *ctx, struct error *err
     struct failing *failing = ctx;
     struct verify_facts facts;
     *failing->result = (struct store_failed){0};
-    if (store_now(store, db, failing->now, err) != 0 ||
+    if (store_lock_job(db, failing->job_id, err) != 0 ||
+        store_now(store, db, failing->now, err) != 0 ||
         store_read_facts(db, failing->now, failing->caller, failing->job_id, &facts, &failing->job,
                          err) != 0)
         return -1;

@@ -48,11 +48,16 @@ static void job_from_row(struct db_rows *rows, struct store_job *job)
         COPY(rows, 11, job->holder);
 }
 
+int store_lock_job(struct db *db, int64_t job_id, struct error *err)
+{
+    return db_run(db, NULL, err, "SELECT id FROM transcoding_jobs WHERE id = $1" DB_FOR_UPDATE,
+                  DB_ARGS(db_int(job_id)));
+}
+
 int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job *job,
                    struct error *err)
 {
-    DB_ROWS(rows) = db_query(db, JOB_COLUMNS " WHERE j.id = $1" DB_FOR_UPDATE,
-                             DB_ARGS(db_int(job_id)), err);
+    DB_ROWS(rows) = db_query(db, JOB_COLUMNS " WHERE j.id = $1", DB_ARGS(db_int(job_id)), err);
     int got = rows ? db_next(rows, err) : -1;
     if (got == -1)
         return -1;
@@ -304,7 +309,7 @@ static int keep_claim(struct store *store, struct db *db, void *ctx, struct erro
     struct verify_facts facts;
     struct store_job job;
     bool touched = false;
-    if (store_now(store, db, now, err) != 0 ||
+    if (store_lock_job(db, keep->job_id, err) != 0 || store_now(store, db, now, err) != 0 ||
         store_read_facts(db, now, keep->caller, keep->job_id, &facts, &job, err) != 0)
         return -1;
     struct verify_request request = request_of(keep->caller);

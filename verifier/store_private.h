@@ -6,20 +6,33 @@
 #include "store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct store {
     struct store_settings settings;
-    char *url;
-    int64_t up_since_us; /* silence and long expiry do not count from before this */
+    char *url, *password_file;
+    struct keys *keys;
+    int64_t up_since_us; /* opened then, by the database's clock */
     pthread_mutex_t lock;
     pthread_cond_t returned;
     struct db *idle[STORE_CONNECTIONS_MAX];
     int idle_count, open_count;
+    /* While the database cannot be reached, one caller at a time tries; the others are told at once
+     * what the last try said. */
+    bool is_down, is_trying;
+    int64_t tried_at_ms;
+    struct error last_error;
+    atomic_bool has_schema; /* made or checked */
 };
 
 /* A connection of the pool; given back by store_give with whether its last call went well. */
 struct db *store_take(struct store *store, struct error *err);
 void store_give(struct store *store, struct db *db, const struct error *err);
+/* One in which a transaction was begun, by db_begin or db_begin_reading. */
+typedef int store_beginning(struct db *db, struct error *err);
+struct db *store_begin(struct store *store, store_beginning *begin, struct error *err);
+void store_pool_init(struct store *store);
+void store_pool_fini(struct store *store); /* all connections were given back */
 
 /* Run work(ctx) in one transaction on a connection of the pool: committed if it returns 0, rolled
  * back if -1. A commit whose outcome is not known is -1 with DB_UNKNOWN. */
@@ -31,6 +44,11 @@ int store_reading(struct store *store, store_work *work, void *ctx, struct error
 
 /* In work: leave the transaction without a change, although nothing went wrong. */
 enum { STORE_ROLL_BACK = 1 };
+
+/* Hold the job's row until the transaction ends; no such row: nothing. What is decided about it is
+ * then read by later statements: on PostgreSQL the locking statement itself would show joined rows
+ * as they were before its wait. */
+int store_lock_job(struct db *db, int64_t job_id, struct error *err);
 
 int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job *job,
                    struct error *err);

@@ -1,0 +1,194 @@
+/* The pool of connections. A database that restarts costs nobody a request: what turns out broken
+ * when a transaction begins is replaced, once. One that is down is asked by one caller at a time,
+ * and everybody else is told at once, so that neither threads nor connections pile up. */
+#include "store_private.h"
+#include "store_schema.h"
+
+#include "tailslate/clock.h"
+#include "tailslate/log.h"
+
+#include <time.h>
+
+enum {
+    DOWN_PAUSE_MS = 250, /* between two tries while the database is down */
+    AT_ONCE_MS = 1000,   /* what broke later than this has had its share of the waiting */
+};
+
+void store_pool_init(struct store *store)
+{
+    pthread_condattr_t attributes;
+    must(pthread_condattr_init(&attributes) == 0);
+    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+    must(pthread_cond_init(&store->returned, &attributes) == 0);
+    must(pthread_mutex_init(&store->lock, NULL) == 0);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void close_all(struct db *const connections[], int count)
+{
+    for (int i = 0; i < count; i++)
+        db_close(connections[i]);
+}
+
+void store_pool_fini(struct store *store)
+{
+    must(store->idle_count == store->open_count);
+    close_all(store->idle, store->idle_count);
+    pthread_cond_destroy(&store->returned);
+    pthread_mutex_destroy(&store->lock);
+}
+
+static struct timespec in_ms(int64_t ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+enum turn { TURN_IDLE, TURN_TO_OPEN, TURN_DOWN, TURN_NONE };
+
+static enum turn turn_of(struct store *store, struct db **db, struct error *err)
+{
+    if (store->idle_count > 0) {
+        *db = store->idle[--store->idle_count];
+        return TURN_IDLE;
+    }
+    if (store->open_count == STORE_CONNECTIONS_MAX)
+        return TURN_NONE;
+    if (store->is_down && (store->is_trying || mono_ms() - store->tried_at_ms < DOWN_PAUSE_MS)) {
+        *err = store->last_error;
+        return TURN_DOWN;
+    }
+    store->is_trying = store->is_down;
+    store->open_count++;
+    return TURN_TO_OPEN;
+}
+
+static enum turn wait_for_turn(struct store *store, struct db **db, struct error *err)
+{
+    struct timespec deadline = in_ms(DB_WAIT_MS);
+    int waited = 0;
+    pthread_mutex_lock(&store->lock);
+    while (store->idle_count == 0 && store->open_count == STORE_CONNECTIONS_MAX && waited == 0)
+        waited = pthread_cond_timedwait(&store->returned, &store->lock, &deadline);
+    enum turn turn = turn_of(store, db, err);
+    pthread_mutex_unlock(&store->lock);
+    return turn;
+}
+
+static int look_at_clock(struct store *store, struct db *db, struct error *err)
+{
+    char now[WALL_TEXT_BYTES];
+    if (store_now(store, db, now, err) != 0)
+        return -1;
+    must(wall_parse(now, &store->up_since_us));
+    return 0;
+}
+
+/* The tables and the clock are looked at by the first connection that there is, which may be long
+ * after the start. */
+static struct db *open_connection(struct store *store, struct error *err)
+{
+    struct db *db = db_open(store->url, store->settings.password_file, err);
+    if (!db || atomic_load(&store->has_schema))
+        return db;
+    if (store_schema_prepare(db, err) != 0 || look_at_clock(store, db, err) != 0) {
+        db_close(db);
+        return NULL;
+    }
+    atomic_store(&store->has_schema, true);
+    return db;
+}
+
+/* error NULL: it went well. */
+static void note_try(struct store *store, const struct error *error)
+{
+    pthread_mutex_lock(&store->lock);
+    bool was_down = store->is_down;
+    store->is_down = error != NULL;
+    store->is_trying = false;
+    store->tried_at_ms = mono_ms();
+    if (error) {
+        store->last_error = *error;
+        store->open_count--;
+        pthread_cond_signal(&store->returned);
+    }
+    pthread_mutex_unlock(&store->lock);
+    /* Only where somebody stays to see it end. */
+    if (!store->settings.may_come_later || was_down == (error != NULL))
+        return;
+    if (error)
+        log_warning("store.down", LOG_TEXT("error", error->message));
+    else
+        log_info("store.up");
+}
+
+struct db *store_take(struct store *store, struct error *err)
+{
+    struct db *db = NULL;
+    switch (wait_for_turn(store, &db, err)) {
+    case TURN_IDLE:
+        return db;
+    case TURN_DOWN:
+        return NULL;
+    case TURN_NONE:
+        error_set(err, ERROR_TEMPORARY, DB_NO_CONNECTION,
+                  "no database connection was free within %d ms", DB_WAIT_MS);
+        return NULL;
+    case TURN_TO_OPEN:
+        break;
+    }
+    db = open_connection(store, err);
+    note_try(store, db ? NULL : err);
+    return db;
+}
+
+/* Where one is broken, the idle ones will be: the server was restarted, or is gone. */
+static void drop(struct store *store, struct db *db)
+{
+    struct db *dropped[STORE_CONNECTIONS_MAX];
+    pthread_mutex_lock(&store->lock);
+    int count = store->idle_count;
+    for (int i = 0; i < count; i++)
+        dropped[i] = store->idle[i];
+    store->idle_count = 0;
+    store->open_count -= count + 1;
+    pthread_cond_broadcast(&store->returned);
+    pthread_mutex_unlock(&store->lock);
+    db_close(db);
+    close_all(dropped, count);
+}
+
+void store_give(struct store *store, struct db *db, const struct error *err)
+{
+    if (db_is_broken(db) || (err && (err->code == DB_BROKEN || err->code == DB_UNKNOWN))) {
+        drop(store, db);
+        return;
+    }
+    pthread_mutex_lock(&store->lock);
+    store->idle[store->idle_count++] = db;
+    pthread_cond_signal(&store->returned);
+    pthread_mutex_unlock(&store->lock);
+}
+
+struct db *store_begin(struct store *store, store_beginning *begin, struct error *err)
+{
+    for (bool is_first = true;; is_first = false) {
+        struct db *db = store_take(store, err);
+        if (!db)
+            return NULL;
+        int64_t began_ms = mono_ms();
+        if (begin(db, err) == 0)
+            return db;
+        bool at_once = mono_ms() - began_ms < AT_ONCE_MS;
+        store_give(store, db, err);
+        if (err->code != DB_BROKEN || !is_first || !at_once)
+            return NULL;
+    }
+}
