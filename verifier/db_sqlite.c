@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STATEMENTS_MAX = 96, BUSY_STEP_US = 2000 };
+enum { STATEMENTS_MAX = 192, BUSY_STEP_US = 2000 };
 
 struct statement {
     const char *sql; /* the literal's address is the key */

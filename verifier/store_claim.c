@@ -1,85 +1,80 @@
-/* Handing out a job. The release predicate stands here, once, for /claim and for the sweeper. */
-#include "store.h"
-#include "store_private.h"
+/* Handing out a job. */
+#include "store_release.h"
 
 #include "tailslate/json.h"
-#include "tailslate/log.h"
 
 #include <string.h>
-
-/* A claim that has expired and that nobody holds: $1 now, $2 workers not heard since this are
- * silent, $3 claims expired since before this are nobody's whatever the worker says, $4 one job's
- * id, or 0 for any. The alias of transcoding_jobs is j.
- *
- * An idle worker, or a heartbeat that does not name the job, counts only if it came after the
- * claim.
- */
-#define RELEASABLE                                                                                 \
-    " j.completed_at IS NULL AND j.claimed_at IS NOT NULL AND j.claim_expires_at < $1"             \
-    " AND ($4 = 0 OR j.id = $4)"                                                                   \
-    " AND (j.claim_expires_at < $3 OR NOT EXISTS (SELECT 1 FROM workers w"                         \
-    " WHERE w.worker_id = j.worker_id AND w.status <> 'disabled'"                                  \
-    " AND COALESCE(w.last_heartbeat, w.registered_at) >= $2"                                       \
-    " AND NOT (w.status = 'idle' AND w.last_heartbeat > j.claimed_at)"                             \
-    " AND NOT EXISTS (SELECT 1 FROM held_jobs k WHERE k.worker_id = w.worker_id AND k.job_id = 0"  \
-    " AND k.reported_at = w.last_heartbeat AND k.reported_at > j.claimed_at"                       \
-    " AND NOT EXISTS (SELECT 1 FROM held_jobs h WHERE h.worker_id = w.worker_id"                   \
-    " AND h.job_id = j.id))))"
 
 #define CLAIMABLE                                                                                  \
     " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"                    \
     " AND (v.status = 'pending' OR (v.status = 'ready' AND j.retranscode_metadata IS NOT NULL))"
 
-enum { LONG_EXPIRED_CLAIMS = 4 }; /* so many claim durations after its end a claim is nobody's */
-
 struct claiming {
     const struct store_worker *worker;
     int64_t job_id;
     struct message_claim *claim;
-    char now[WALL_TEXT_BYTES], silent_before[WALL_TEXT_BYTES], expired_before[WALL_TEXT_BYTES];
+    char now[WALL_TEXT_BYTES];
+    /* Claims of others that looked releasable, and what became of them. */
+    struct store_candidates candidates;
+    struct store_sweep released;
 };
 
-/* `now` minus ms, but no time that reaches behind our own start counts against a worker: it could
- * not have been heard then. */
-static void since(const struct store *store, const char *now, int64_t ms,
-                  char text[WALL_TEXT_BYTES])
+/* The sweeper's own predicate and judgement: no way to a job goes around its grace. */
+static int look_for_releasable(struct store *store, struct db *db, struct claiming *claiming,
+                               struct error *err)
 {
-    int64_t now_us;
-    must(wall_parse(now, &now_us));
-    int64_t at_us = now_us - ms * 1000;
-    wall_format(at_us < store->up_since_us ? 0 : at_us, text);
-}
-
-static int set_times(struct store *store, struct db *db, struct claiming *claiming,
-                     struct error *err)
-{
-    if (store_now(store, db, claiming->now, err) != 0)
+    struct fleet fleet;
+    enum grace_verdict verdict;
+    if (fleet_read(store, db, false, &fleet, err) != 0 ||
+        release_choose(store, db, &fleet, claiming->job_id, 0, &claiming->candidates, err) != 0)
         return -1;
-    since(store, claiming->now, store->settings.offline_ms, claiming->silent_before);
-    since(store, claiming->now, LONG_EXPIRED_CLAIMS * store->settings.claim_ms,
-          claiming->expired_before);
+    if (claiming->candidates.count == 0)
+        return 0;
+    if (fleet_judge(store, db, &fleet, 0, false, &verdict, err) != 0)
+        return -1;
+    if (verdict != GRACE_RELEASE)
+        claiming->candidates.count = 0;
     return 0;
 }
 
-#define RELEASE_ARGS(claiming)                                                                     \
-    DB_ARGS(db_text((claiming)->now), db_text((claiming)->silent_before),                          \
-            db_text((claiming)->expired_before), db_int((claiming)->job_id))
+/* A transaction of its own: it takes other rows than the grant does, in the house's lock order. */
+static int release(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct claiming *claiming = ctx;
+    struct fleet fleet;
+    enum grace_verdict verdict;
+    if (fleet_read(store, db, true, &fleet, err) != 0 ||
+        fleet_judge(store, db, &fleet, 0, true, &verdict, err) != 0)
+        return -1;
+    return verdict == GRACE_RELEASE
+               ? release_all(store, db, &fleet, &claiming->candidates, &claiming->released, err)
+               : 0;
+}
+
+static int release_candidates(struct store *store, struct claiming *claiming, struct error *err)
+{
+    if (claiming->candidates.count == 0)
+        return 0;
+    int result = store_transaction(store, release, claiming, err);
+    if (result == 0)
+        sweep_announce(&claiming->released, 0);
+    store_sweep_fini(&claiming->released);
+    return result;
+}
 
 /* Without the write lock: is there anything for this worker at all? */
 static int anything(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     struct claiming *claiming = ctx;
     int64_t there;
-    if (set_times(store, db, claiming, err) != 0)
+    if (look_for_releasable(store, db, claiming, err) != 0)
         return -1;
-    int got = db_one_int(db, &there, err,
+    int got = claiming->candidates.count > 0;
+    if (got == 0)
+        got = db_one_int(db, &there, err,
                          "SELECT 1 FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
                          " WHERE" CLAIMABLE " AND ($1 = 0 OR j.id = $1) LIMIT 1",
                          DB_ARGS(db_int(claiming->job_id)));
-    if (got == 0)
-        got = db_one_int(db, &there, err,
-                         "SELECT 1 FROM transcoding_jobs j WHERE" RELEASABLE " LIMIT 1",
-                         RELEASE_ARGS(claiming));
     if (got == 0 && claiming->job_id != 0)
         got = db_one_int(db, &there, err,
                          "SELECT 1 FROM transcoding_jobs WHERE id = $1 AND worker_id = $2"
@@ -89,36 +84,6 @@ static int anything(struct store *store, struct db *db, void *ctx, struct error 
         return -1;
     claiming->claim->job_id = got;
     return 0;
-}
-
-/* The order matters: the rows that the first two find by their claim lose it in the third. */
-static int release(struct db *db, const struct claiming *claiming, struct error *err)
-{
-    if (db_run(db, NULL, err,
-               "UPDATE videos SET status = 'pending' WHERE status = 'processing' AND id IN"
-               " (SELECT j.video_id FROM transcoding_jobs j WHERE" RELEASABLE ")",
-               RELEASE_ARGS(claiming)) != 0)
-        return -1;
-    if (db_run(db, NULL, err,
-               "UPDATE workers SET current_job_id = NULL WHERE current_job_id IN"
-               " (SELECT j.id FROM transcoding_jobs j WHERE j.worker_id = workers.worker_id"
-               " AND" RELEASABLE ")",
-               RELEASE_ARGS(claiming)) != 0)
-        return -1;
-    DB_ROWS(rows) = db_query(
-        db,
-        "UPDATE transcoding_jobs SET worker_id = NULL, claimed_at = NULL,"
-        " claim_expires_at = NULL, current_step = NULL,"
-        " processed_by_worker_id = COALESCE(processed_by_worker_id, worker_id) WHERE id IN"
-        " (SELECT j.id FROM transcoding_jobs j WHERE" RELEASABLE ")"
-        " RETURNING id, processed_by_worker_id",
-        RELEASE_ARGS(claiming), err);
-    int got = rows ? 1 : -1;
-    while (got == 1 && (got = db_next(rows, err)) == 1)
-        log_info("claim.released", LOG_INT("job", db_get_int(rows, 0)),
-                 LOG_TEXT("worker", db_get_text(rows, 1)),
-                 LOG_TEXT("reason", "expired, and nobody holds it"));
-    return got;
 }
 
 static int choose(struct db *db, const struct claiming *claiming, int64_t *job_id,
@@ -287,11 +252,11 @@ static int grant(struct store *store, struct db *db, void *ctx, struct error *er
     char *expires = claiming->claim->claim_expires_at;
 
     claiming->claim->job_id = 0;
-    if (set_times(store, db, claiming, err) != 0 || release(db, claiming, err) != 0)
+    if (store_now(store, db, claiming->now, err) != 0)
         return -1;
     int got = choose(db, claiming, &job_id, err);
     if (got <= 0)
-        return got; /* what was released stays so */
+        return got;
     if (store_read_job(db, job_id, &found, &job, err) != 0)
         return -1;
     must(found);
@@ -314,5 +279,7 @@ int store_claim(struct store *store, const struct store_worker *worker, int64_t 
         return -1;
     if (claim->job_id == 0)
         return 0;
+    if (release_candidates(store, &claiming, err) != 0)
+        return -1;
     return store_transaction(store, grant, &claiming, err);
 }

@@ -12,7 +12,7 @@ struct store {
     struct store_settings settings;
     char *url, *password_file;
     struct keys *keys;
-    int64_t up_since_us; /* opened then, by the database's clock */
+    int64_t up_since_us; /* of the first connection, by the database's clock */
     pthread_mutex_t lock;
     pthread_cond_t returned;
     struct db *idle[STORE_CONNECTIONS_MAX];

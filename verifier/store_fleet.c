@@ -1,0 +1,333 @@
+/* The fleet's row: since when the server side is up, who leads it, and what an outage costs. */
+#include "store_release.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/json.h"
+
+#include <string.h>
+
+static int64_t ms_of(const char *text)
+{
+    int64_t us;
+    return text && wall_parse(text, &us) ? us / 1000 : 0;
+}
+
+void fleet_time(int64_t ms, char text[WALL_TEXT_BYTES])
+{
+    text[0] = '\0';
+    if (ms != 0)
+        wall_format(ms * 1000, text);
+}
+
+static struct db_value time_or_null(const char *text)
+{
+    return db_text(text[0] ? text : NULL);
+}
+
+#define FLEET                                                                                      \
+    "SELECT alive_at, up_since, leader, leader_until, last_sweep_at, suspicious_since,"            \
+    " last_cleanup_at FROM fleet WHERE id = 1"
+
+static int read_row(struct db *db, bool hold, struct fleet *fleet, struct error *err)
+{
+    *fleet = (struct fleet){0};
+    DB_ROWS(rows) = db_query(db, hold ? FLEET DB_FOR_UPDATE : FLEET, DB_NO_ARGS, err);
+    int got = rows ? db_next(rows, err) : -1;
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return error_set(err, ERROR_BUG, 0, "the table fleet has no row");
+    db_copy_text(rows, 0, fleet->alive_at, sizeof fleet->alive_at);
+    fleet->alive_at_ms = ms_of(fleet->alive_at);
+    fleet->up_since_ms = ms_of(db_get_text(rows, 1));
+    db_copy_text(rows, 2, fleet->leader, sizeof fleet->leader);
+    fleet->leader_until_ms = ms_of(db_get_text(rows, 3));
+    fleet->last_sweep_ms = ms_of(db_get_text(rows, 4));
+    fleet->suspicious_since_ms = ms_of(db_get_text(rows, 5));
+    fleet->last_cleanup_ms = ms_of(db_get_text(rows, 6));
+    return 0;
+}
+
+int fleet_read(struct store *store, struct db *db, bool hold, struct fleet *fleet,
+               struct error *err)
+{
+    /* The time is asked for after the row is had: the wait for it may have been long. */
+    if (read_row(db, hold, fleet, err) != 0 || store_now(store, db, fleet->now, err) != 0)
+        return -1;
+    fleet->now_ms = ms_of(fleet->now);
+    if (store->settings.watched)
+        return 0;
+    fleet->alive_at_ms = fleet->now_ms;
+    fleet->up_since_ms = store->up_since_us / 1000;
+    fleet->last_sweep_ms = 0;
+    return 0;
+}
+
+static int count_workers(struct store *store, struct db *db, const struct fleet *fleet,
+                         const struct grace_limits *limits, struct grace_facts *facts,
+                         struct error *err)
+{
+    char heard[WALL_TEXT_BYTES], silent[WALL_TEXT_BYTES];
+    (void)store;
+    wall_format(grace_heard_since(fleet->now_ms, limits) * 1000, heard);
+    wall_format(grace_before(fleet->now_ms, fleet->up_since_ms, limits->offline_ms) * 1000, silent);
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT COUNT(*), COUNT(CASE WHEN last_heartbeat < $2 THEN 1 END)"
+                             " FROM workers WHERE status <> 'disabled' AND last_heartbeat >= $1",
+                             DB_ARGS(db_text(heard), db_text(silent)), err);
+    if (!rows || db_next(rows, err) != 1)
+        return -1;
+    facts->heard = db_get_int(rows, 0);
+    facts->silent = db_get_int(rows, 1);
+    return 0;
+}
+
+int fleet_judge(struct store *store, struct db *db, const struct fleet *fleet, int64_t last_run_ms,
+                bool may_write, enum grace_verdict *verdict, struct error *err)
+{
+    struct grace_limits limits = {store->settings.grace_ms, store->settings.offline_ms};
+    struct grace_facts facts = {.now_ms = fleet->now_ms,
+                                .alive_at_ms = fleet->alive_at_ms,
+                                .up_since_ms = fleet->up_since_ms,
+                                .last_sweep_ms = fleet->last_sweep_ms,
+                                .last_run_ms = last_run_ms,
+                                .suspicious_since_ms = fleet->suspicious_since_ms};
+    int64_t since_ms;
+    char since[WALL_TEXT_BYTES];
+    if (count_workers(store, db, fleet, &limits, &facts, err) != 0)
+        return -1;
+    *verdict = grace_decide(&facts, &limits, &since_ms);
+    if (!may_write || since_ms == fleet->suspicious_since_ms)
+        return 0;
+    fleet_time(since_ms, since);
+    return db_run(db, NULL, err, "UPDATE fleet SET suspicious_since = $1 WHERE id = 1",
+                  DB_ARGS(time_or_null(since)));
+}
+
+struct claim_end {
+    int64_t job_id;
+    char expires[WALL_TEXT_BYTES];
+};
+
+/* Claims that were last extended before the gap; who was heard after it needs no credit. */
+static int read_open_claims(struct db *db, const char *extended_by, int64_t after,
+                            struct claim_end *claims, size_t *count, struct error *err)
+{
+    DB_ROWS(rows) = db_query(
+        db,
+        "SELECT id, claim_expires_at FROM transcoding_jobs WHERE completed_at IS NULL"
+        " AND claimed_at IS NOT NULL AND claim_expires_at IS NOT NULL"
+        " AND COALESCE(last_checkpoint, claimed_at) <= $1 AND id > $2 ORDER BY id LIMIT $3",
+        DB_ARGS(db_text(extended_by), db_int(after), db_int(SWEEP_BATCH_MAX)), err);
+    if (!rows)
+        return -1;
+    int got;
+    *count = 0;
+    while ((got = db_next(rows, err)) == 1 && *count < SWEEP_BATCH_MAX) {
+        struct claim_end *claim = &claims[(*count)++];
+        claim->job_id = db_get_int(rows, 0);
+        db_copy_text(rows, 1, claim->expires, sizeof claim->expires);
+    }
+    return got < 0 ? -1 : 0;
+}
+
+static int move_claim(struct db *db, const struct claim_end *claim, int64_t credit_ms,
+                      int64_t *moved, struct error *err)
+{
+    char expires[WALL_TEXT_BYTES];
+    int64_t rows = 0;
+    store_time_add(claim->expires, credit_ms, expires);
+    if (db_run(db, &rows, err,
+               "UPDATE transcoding_jobs SET claim_expires_at = $2 WHERE id = $1"
+               " AND completed_at IS NULL AND claimed_at IS NOT NULL AND claim_expires_at = $3",
+               DB_ARGS(db_int(claim->job_id), db_text(expires), db_text(claim->expires))) != 0)
+        return -1;
+    *moved += rows;
+    return 0;
+}
+
+static int credit(struct db *db, const struct fleet *fleet, struct store_tick *tick,
+                  struct error *err)
+{
+    struct claim_end claims[SWEEP_BATCH_MAX];
+    char extended_by[WALL_TEXT_BYTES];
+    size_t count = SWEEP_BATCH_MAX;
+    int64_t after = 0;
+    /* The server may have answered for as long as the row may be old without a gap. */
+    store_time_add(fleet->alive_at, GRACE_STALE_MS, extended_by);
+    while (count == SWEEP_BATCH_MAX) {
+        if (read_open_claims(db, extended_by, after, claims, &count, err) != 0)
+            return -1;
+        for (size_t i = 0; i < count; i++)
+            if (move_claim(db, &claims[i], tick->credit_ms, &tick->credited, err) != 0)
+                return -1;
+        after = count ? claims[count - 1].job_id : after;
+    }
+    return 0;
+}
+
+/* Compare-and-set: although the row is held, so that no database's idea of a lock can make the
+ * same gap be credited twice. */
+static int write_alive(struct db *db, const struct fleet *fleet, const char *instance,
+                       const struct store_tick *tick, struct error *err)
+{
+    static const char never[] = "1970-01-01T00:00:00.000000+00:00";
+    char up_since[WALL_TEXT_BYTES], until[WALL_TEXT_BYTES];
+    bool counts_anew = tick->gap == GRACE_GAP_FIRST || tick->gap == GRACE_GAP_OUTAGE ||
+                       fleet->up_since_ms == 0 || fleet->up_since_ms > fleet->now_ms;
+    int64_t rows = 0;
+    fleet_time(counts_anew ? fleet->now_ms : fleet->up_since_ms, up_since);
+    fleet_time(tick->leads ? fleet->now_ms + GRACE_LEASE_MS : fleet->leader_until_ms, until);
+    if (db_run(db, &rows, err,
+               "UPDATE fleet SET alive_at = $1, up_since = $2, leader = $3, leader_until = $4"
+               " WHERE id = 1 AND COALESCE(alive_at, $6) = COALESCE($5, $6)",
+               DB_ARGS(db_text(fleet->now), db_text(up_since),
+                       db_text(tick->leads ? instance : fleet->leader), time_or_null(until),
+                       time_or_null(fleet->alive_at), db_text(never))) != 0)
+        return -1;
+    return rows == 1 ? 0
+                     : error_set(err, ERROR_TEMPORARY, DB_BUSY,
+                                 "the fleet's row changed while it was held");
+}
+
+int sweep_record(struct db *db, const char *now, const char *instance, enum store_outcome outcome,
+                 int64_t count, const char *released, struct error *err)
+{
+    int64_t newest = 0;
+    /* What only goes on does not push out what happened. */
+    if (count == 0 && outcome != SWEEP_OUTAGE &&
+        db_one_int(db, &newest, err,
+                   "UPDATE sweeps SET swept_at = $1, instance = $2"
+                   " WHERE id = (SELECT MAX(id) FROM sweeps) AND outcome = $3"
+                   " AND released_count = 0 RETURNING id",
+                   DB_ARGS(db_text(now), db_text(instance), db_text(store_outcome_name(outcome)))) <
+            0)
+        return -1;
+    if (newest != 0)
+        return 0;
+    if (db_run(db, NULL, err,
+               "INSERT INTO sweeps (swept_at, instance, outcome, released_count, released)"
+               " VALUES ($1, $2, $3, $4, $5)",
+               DB_ARGS(db_text(now), db_text(instance), db_text(store_outcome_name(outcome)),
+                       db_int(count), db_text(released))) != 0)
+        return -1;
+    return db_run(db, NULL, err, "DELETE FROM sweeps WHERE id <= (SELECT MAX(id) FROM sweeps) - $1",
+                  DB_ARGS(db_int(SWEEP_ROWS_MAX)));
+}
+
+static int record_gap(struct db *db, const struct fleet *fleet, const char *instance,
+                      const struct store_tick *tick, struct error *err)
+{
+    TEXT(what) = must_printf("[{\"gap_ms\":%lld,\"credit_ms\":%lld,\"claims\":%lld}]",
+                             (long long)tick->gap_ms, (long long)tick->credit_ms,
+                             (long long)tick->credited);
+    return sweep_record(db, fleet->now, instance, SWEEP_OUTAGE, 0, what, err);
+}
+
+struct ticking {
+    const char *instance;
+    struct store_tick *tick;
+};
+
+static int alive(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct ticking *ticking = ctx;
+    struct store_tick *tick = ticking->tick;
+    struct fleet fleet;
+    *tick = (struct store_tick){0};
+    if (fleet_read(store, db, true, &fleet, err) != 0)
+        return -1;
+    tick->gap = grace_gap(fleet.now_ms, fleet.alive_at_ms, &tick->credit_ms);
+    tick->gap_ms = fleet.alive_at_ms ? fleet.now_ms - fleet.alive_at_ms : 0;
+    tick->now_ms = fleet.now_ms;
+    tick->last_sweep_ms = fleet.last_sweep_ms;
+    tick->last_cleanup_ms = fleet.last_cleanup_ms;
+    tick->leads = !fleet.leader[0] || strcmp(fleet.leader, ticking->instance) == 0 ||
+                  !grace_lease_holds(fleet.now_ms, fleet.leader_until_ms);
+    if (write_alive(db, &fleet, ticking->instance, tick, err) != 0)
+        return -1;
+    if (tick->credit_ms == 0)
+        return 0;
+    return credit(db, &fleet, tick, err) == 0 ? record_gap(db, &fleet, ticking->instance, tick, err)
+                                              : -1;
+}
+
+int store_alive(struct store *store, const char *instance, struct store_tick *tick,
+                struct error *err)
+{
+    struct ticking ctx = {instance, tick};
+    must(store->settings.watched);
+    return store_transaction(store, alive, &ctx, err);
+}
+
+static int resign(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    return db_run(db, NULL, err,
+                  "UPDATE fleet SET leader = NULL, leader_until = NULL WHERE id = 1"
+                  " AND leader = $1",
+                  DB_ARGS(db_text(ctx)));
+}
+
+int store_resign(struct store *store, const char *instance, struct error *err)
+{
+    char copy[UUID_BYTES];
+    snprintf(copy, sizeof copy, "%s", instance);
+    return store_transaction(store, resign, copy, err);
+}
+
+struct noting {
+    const char *instance;
+    enum store_outcome outcome;
+    char *now;
+    bool *noted;
+};
+
+static int note_cleanup(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct noting *noting = ctx;
+    int64_t rows = 0;
+    if (store_now(store, db, noting->now, err) != 0 ||
+        db_run(db, &rows, err, "UPDATE fleet SET last_cleanup_at = $1 WHERE id = 1 AND leader = $2",
+               DB_ARGS(db_text(noting->now), db_text(noting->instance))) != 0)
+        return -1;
+    *noting->noted = rows == 1;
+    return 0;
+}
+
+int store_note_cleanup(struct store *store, const char *instance, char now[WALL_TEXT_BYTES],
+                       bool *noted, struct error *err)
+{
+    struct noting ctx = {.instance = instance, .now = now, .noted = noted};
+    return store_transaction(store, note_cleanup, &ctx, err);
+}
+
+static int note_outcome(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct noting *noting = ctx;
+    char now[WALL_TEXT_BYTES];
+    if (store_now(store, db, now, err) != 0)
+        return -1;
+    return sweep_record(db, now, noting->instance, noting->outcome, 0, "[]", err);
+}
+
+int store_note_outcome(struct store *store, const char *instance, enum store_outcome outcome,
+                       struct error *err)
+{
+    struct noting ctx = {.instance = instance, .outcome = outcome};
+    return store_transaction(store, note_outcome, &ctx, err);
+}
+
+static int read_clock(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    char now[WALL_TEXT_BYTES];
+    if (store_now(store, db, now, err) != 0)
+        return -1;
+    *(int64_t *)ctx = ms_of(now);
+    return 0;
+}
+
+int store_clock(struct store *store, int64_t *now_ms, struct error *err)
+{
+    return store_reading(store, read_clock, now_ms, err);
+}

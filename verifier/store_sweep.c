@@ -1,0 +1,246 @@
+/* Sweeps: the judgement, the release in batches, and the record of what was done and why. */
+#include "store_metrics.h"
+#include "store_release.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/json.h"
+#include "tailslate/log.h"
+
+#include <string.h>
+
+const char *store_outcome_name(enum store_outcome outcome)
+{
+    static const char *const names[SWEEP_OUTCOME_COUNT] = {
+        [SWEEP_NOTHING] = "nothing",     [SWEEP_RELEASED] = "released",
+        [SWEEP_GRACE] = "grace",         [SWEEP_SUSPICIOUS] = "suspicious",
+        [SWEEP_UNWATCHED] = "unwatched", [SWEEP_DEPOSED] = "deposed",
+        [SWEEP_FORFEITED] = "forfeited", [SWEEP_OUTAGE] = "outage",
+    };
+    return names[outcome];
+}
+
+const char *store_outcome_why(enum store_outcome outcome)
+{
+    switch (outcome) {
+    case SWEEP_NOTHING:
+        return "every claim is within its time, or somebody holds it";
+    case SWEEP_RELEASED:
+        return "these claims had expired, and nobody holds them";
+    case SWEEP_GRACE:
+        return grace_why(GRACE_WAIT);
+    case SWEEP_SUSPICIOUS:
+        return grace_why(GRACE_SUSPICIOUS);
+    case SWEEP_UNWATCHED:
+        return grace_why(GRACE_UNWATCHED);
+    case SWEEP_DEPOSED:
+        return "another instance leads by now";
+    case SWEEP_FORFEITED:
+        return "this process was held up: what it knew is too old";
+    case SWEEP_OUTAGE:
+        return "the server side was away; open claims were given the time back";
+    case SWEEP_OUTCOME_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+static enum store_outcome outcome_of(enum grace_verdict verdict)
+{
+    switch (verdict) {
+    case GRACE_WAIT:
+        return SWEEP_GRACE;
+    case GRACE_SUSPICIOUS:
+        return SWEEP_SUSPICIOUS;
+    case GRACE_UNWATCHED:
+        return SWEEP_UNWATCHED;
+    case GRACE_RELEASE:
+        break;
+    }
+    return SWEEP_NOTHING;
+}
+
+void sweep_announce(const struct store_sweep *sweep, size_t from)
+{
+    for (size_t i = from; i < sweep->count; i++) {
+        const struct store_released *released = &sweep->released[i];
+        store_metrics_release(released->reason);
+        log_info("claim.released", LOG_INT("job", released->job_id),
+                 LOG_INT("epoch", released->epoch), LOG_TEXT("worker", released->worker_id),
+                 LOG_TEXT("reason", store_reason_name(released->reason)),
+                 LOG_TEXT("why", released->why));
+    }
+}
+
+void store_sweep_fini(struct store_sweep *sweep)
+{
+    free(sweep->released);
+    sweep->released = NULL;
+    sweep->count = sweep->capacity = 0;
+}
+
+struct choosing {
+    int64_t after;
+    struct store_candidates *candidates;
+};
+
+static int choose(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct choosing *choosing = ctx;
+    struct fleet fleet;
+    if (fleet_read(store, db, false, &fleet, err) != 0)
+        return -1;
+    return release_choose(store, db, &fleet, 0, choosing->after, choosing->candidates, err);
+}
+
+int store_sweep_choose(struct store *store, int64_t after, struct store_candidates *candidates,
+                       struct error *err)
+{
+    struct choosing ctx = {after, candidates};
+    return store_reading(store, choose, &ctx, err);
+}
+
+static char *released_json(const struct store_sweep *sweep, size_t from)
+{
+    JSON(list) = json_new_array();
+    for (size_t i = from; i < sweep->count; i++)
+        json_append(list, store_released_json(&sweep->released[i]));
+    return json_print(list);
+}
+
+struct json *store_released_json(const struct store_released *released)
+{
+    struct json *item = json_new_object();
+    json_set_int(item, "job", released->job_id);
+    json_set_int(item, "epoch", released->epoch);
+    json_set_text(item, "worker", released->worker_name);
+    json_set_text(item, "worker_id", released->worker_id);
+    json_set_text(item, "reason", store_reason_name(released->reason));
+    json_set_text(item, "why", released->why);
+    return item;
+}
+
+static bool leads(const struct fleet *fleet, const struct store_sweep *sweep)
+{
+    return sweep->by_order || (strcmp(fleet->leader, sweep->instance) == 0 &&
+                               grace_lease_holds(fleet->now_ms, fleet->leader_until_ms));
+}
+
+/* An operator's order takes the lead for as long as it works. */
+static int write_sweep(struct db *db, const struct fleet *fleet, const struct store_sweep *sweep,
+                       bool is_last, struct error *err)
+{
+    char until[WALL_TEXT_BYTES];
+    fleet_time(fleet->now_ms + GRACE_LEASE_MS, until);
+    if (sweep->by_order &&
+        db_run(db, NULL, err, "UPDATE fleet SET leader = $1, leader_until = $2 WHERE id = 1",
+               DB_ARGS(db_text(sweep->instance), db_text(until))) != 0)
+        return -1;
+    return !is_last ? 0
+                    : db_run(db, NULL, err, "UPDATE fleet SET last_sweep_at = $1 WHERE id = 1",
+                             DB_ARGS(db_text(fleet->now)));
+}
+
+struct sweeping {
+    const struct store_candidates *candidates;
+    struct store_sweep *sweep;
+    size_t from; /* what this transaction adds begins here */
+};
+
+static int release_batch(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct sweeping *sweeping = ctx;
+    struct store_sweep *sweep = sweeping->sweep;
+    struct fleet fleet;
+    enum grace_verdict verdict;
+    if (fleet_read(store, db, true, &fleet, err) != 0)
+        return -1;
+    memcpy(sweep->swept_at, fleet.now, sizeof sweep->swept_at);
+    sweep->outcome = SWEEP_DEPOSED;
+    if (!leads(&fleet, sweep))
+        return STORE_ROLL_BACK;
+    if (fleet_judge(store, db, &fleet, sweep->last_run_ms, true, &verdict, err) != 0)
+        return -1;
+    sweep->outcome = outcome_of(verdict);
+    if (verdict != GRACE_RELEASE)
+        return sweep->by_order
+                   ? STORE_ROLL_BACK
+                   : sweep_record(db, fleet.now, sweep->instance, sweep->outcome, 0, "[]", err);
+    if (release_all(store, db, &fleet, sweeping->candidates, sweep, err) != 0 ||
+        write_sweep(db, &fleet, sweep, sweeping->candidates->count < SWEEP_BATCH_MAX, err) != 0)
+        return -1;
+    TEXT(list) = released_json(sweep, sweeping->from);
+    sweep->outcome = sweep->count > 0 ? SWEEP_RELEASED : SWEEP_NOTHING;
+    enum store_outcome batch = sweep->count > sweeping->from ? SWEEP_RELEASED : SWEEP_NOTHING;
+    return sweep_record(db, fleet.now, sweep->instance, batch,
+                        (int64_t)(sweep->count - sweeping->from), list, err);
+}
+
+int store_sweep_release(struct store *store, const struct store_candidates *candidates,
+                        struct store_sweep *sweep, struct error *err)
+{
+    struct sweeping ctx = {candidates, sweep, sweep->count};
+    if (store_transaction(store, release_batch, &ctx, err) != 0) {
+        sweep->count = ctx.from;
+        return -1;
+    }
+    /* Only what is committed is said. */
+    sweep_announce(sweep, ctx.from);
+    return 0;
+}
+
+static int sweep_all(struct store *store, struct store_sweep *sweep, struct error *err)
+{
+    struct store_candidates candidates;
+    int64_t after = 0;
+    for (int i = 0; i < SWEEP_BATCHES_MAX; i++) {
+        if (store_sweep_choose(store, after, &candidates, err) != 0 ||
+            store_sweep_release(store, &candidates, sweep, err) != 0)
+            return -1;
+        bool goes_on = sweep->outcome == SWEEP_RELEASED || sweep->outcome == SWEEP_NOTHING;
+        if (!goes_on || candidates.count < SWEEP_BATCH_MAX)
+            break;
+        after = candidates.ids[candidates.count - 1];
+    }
+    return 0;
+}
+
+int store_sweep(struct store *store, struct store_sweep *sweep, struct error *err)
+{
+    struct error ignored; /* a lease that was not given back ends by itself */
+    int result = sweep_all(store, sweep, err);
+    if (sweep->by_order)
+        store_resign(store, sweep->instance, &ignored);
+    if (result == 0)
+        store_metrics_sweep(sweep->outcome);
+    return result;
+}
+
+static int preview(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct store_sweep *sweep = ctx;
+    struct store_candidates candidates;
+    struct fleet fleet;
+    enum grace_verdict verdict;
+    if (fleet_read(store, db, false, &fleet, err) != 0 ||
+        fleet_judge(store, db, &fleet, sweep->last_run_ms, false, &verdict, err) != 0 ||
+        release_choose(store, db, &fleet, 0, 0, &candidates, err) != 0)
+        return -1;
+    memcpy(sweep->swept_at, fleet.now, sizeof sweep->swept_at);
+    sweep->outcome = outcome_of(verdict);
+    if (verdict != GRACE_RELEASE)
+        return 0;
+    for (size_t i = 0; i < candidates.count; i++) {
+        struct release_claim claim;
+        if (release_read(store, db, &fleet, candidates.ids[i], &claim, err) != 0)
+            return -1;
+        if (claim.released.reason != REASON_NONE)
+            sweep_add(sweep, &claim.released);
+    }
+    sweep->outcome = sweep->count > 0 ? SWEEP_RELEASED : SWEEP_NOTHING;
+    return 0;
+}
+
+int store_sweep_preview(struct store *store, struct store_sweep *sweep, struct error *err)
+{
+    return store_reading(store, preview, sweep, err);
+}

@@ -1,0 +1,120 @@
+/* store_sweep: the fleet's row, and the release of claims that nobody holds.
+ *
+ * The sweeper, /claim and the operator's `sweep --once` release by one predicate and one judgement
+ * (store_release.c, grace.c). A release charges no attempt, forgets no last holder and raises no
+ * epoch: a late completion is still good until somebody else has the job.
+ *
+ * Refuses to release anything while the fleet's row is not kept (settings.watched), in grace, and
+ * in suspicion; and to write from a stale look: what was chosen is read again under its lock. */
+#ifndef VERIFIER_STORE_SWEEP_H
+#define VERIFIER_STORE_SWEEP_H
+
+#include "grace.h"
+#include "store.h"
+
+struct json;
+
+enum {
+    SWEEP_BATCH_MAX = 200,   /* claims released in one transaction */
+    SWEEP_BATCHES_MAX = 100, /* of one sweep; the next one goes on */
+    SWEEP_ROWS_MAX = 1000,   /* of the record of sweeps */
+    SWEEP_REASON_BYTES = 192,
+};
+
+/* ---- the fleet's row ---- */
+struct store_tick {
+    bool leads;
+    enum grace_gap gap;
+    int64_t gap_ms, credit_ms, credited; /* credited: how many claims were moved */
+    int64_t now_ms, last_sweep_ms, last_cleanup_ms;
+};
+/* One sign of life of the server side: finds out for how long nobody gave one, credits that to the
+ * open claims, once for the fleet, and renews or takes the lease of the leader. */
+int store_alive(struct store *store, const char *instance, struct store_tick *tick,
+                struct error *err);
+/* Gives the lease back, if it is ours. Releases no claim. */
+int store_resign(struct store *store, const char *instance, struct error *err);
+/* A whole clean-up is done; *noted false: somebody else leads. */
+int store_note_cleanup(struct store *store, const char *instance, char now[WALL_TEXT_BYTES],
+                       bool *noted, struct error *err);
+
+/* ---- sweeps ---- */
+enum store_reason {
+    REASON_NONE, /* it is held */
+    REASON_UNKNOWN_WORKER,
+    REASON_DISABLED_WORKER,
+    REASON_SILENT,
+    REASON_IDLE,
+    REASON_NOT_NAMED,
+    REASON_LONG_EXPIRED,
+    REASON_COUNT,
+};
+const char *store_reason_name(enum store_reason reason);
+
+struct store_released {
+    int64_t job_id, epoch;
+    char worker_id[WORKER_ID_BYTES], worker_name[STORE_NAME_BYTES];
+    enum store_reason reason;
+    char why[SWEEP_REASON_BYTES]; /* a sentence for an operator */
+};
+
+enum store_outcome {
+    SWEEP_NOTHING,
+    SWEEP_RELEASED,
+    SWEEP_GRACE,
+    SWEEP_SUSPICIOUS,
+    SWEEP_UNWATCHED,
+    SWEEP_DEPOSED,   /* somebody else leads by now */
+    SWEEP_FORFEITED, /* the tick came too late to trust what it knew */
+    SWEEP_OUTAGE,    /* no sweep: a gap was credited */
+    SWEEP_OUTCOME_COUNT,
+};
+const char *store_outcome_name(enum store_outcome outcome);
+const char *store_outcome_why(enum store_outcome outcome);
+
+struct store_sweep {
+    const char *instance;
+    bool by_order;                   /* an operator's: takes the lease over and gives it back */
+    int64_t last_run_ms;             /* what Redis says; 0: nothing */
+    enum store_outcome outcome;      /* out */
+    char swept_at[WALL_TEXT_BYTES];  /* out */
+    struct store_released *released; /* out; owned */
+    size_t count, capacity;
+};
+struct json *store_released_json(const struct store_released *released); /* owned */
+
+/* A whole sweep. NOTHING and RELEASED are successes, and on record as the last sweep. */
+int store_sweep(struct store *store, struct store_sweep *sweep, struct error *err);
+/* What store_sweep would do now. Changes nothing. */
+int store_sweep_preview(struct store *store, struct store_sweep *sweep, struct error *err);
+void store_sweep_fini(struct store_sweep *sweep);
+/* A line in the record of sweeps that is no sweep. */
+int store_note_outcome(struct store *store, const char *instance, enum store_outcome outcome,
+                       struct error *err);
+
+/* The two halves of store_sweep: a look without any lock, and a transaction that believes none of
+ * it. after: ids above this. The list is full where there may be more. */
+struct store_candidates {
+    int64_t ids[SWEEP_BATCH_MAX];
+    size_t count;
+};
+int store_sweep_choose(struct store *store, int64_t after, struct store_candidates *candidates,
+                       struct error *err);
+int store_sweep_release(struct store *store, const struct store_candidates *candidates,
+                        struct store_sweep *sweep, struct error *err);
+
+/* ---- for the clean-up ---- */
+struct store_folder {
+    bool known;   /* a video has this slug */
+    bool settled; /* its job is completed, and nothing re-opens it */
+    quality_set recorded;
+};
+/* Looks at the video of this slug under the lock of its job's row, and calls act(ctx) while that
+ * is held. preview: without a lock, and nothing may be changed. */
+typedef int store_folder_act(void *ctx, const struct store_folder *folder, struct error *err);
+int store_with_folder(struct store *store, const char *slug, bool preview, store_folder_act *act,
+                      void *ctx, struct error *err);
+/* The store's clock in ms. */
+int store_clock(struct store *store, int64_t *now_ms, struct error *err);
+
+#endif
