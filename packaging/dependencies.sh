@@ -8,7 +8,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-dev libcjson-dev uuid-dev
-    libconfig-dev libmicrohttpd-dev libsqlite3-dev libpq-dev libhiredis-dev libargon2-dev libssl-dev
+    libconfig-dev libmicrohttpd-dev libgnutls28-dev libsqlite3-dev libpq-dev libhiredis-dev libargon2-dev libssl-dev
     libarchive-dev)
 run=(ffmpeg ca-certificates)
 package=(git build-essential debhelper pkgconf)

@@ -1,6 +1,9 @@
+#include "auth.h"
+#include "counters.h"
 #include "request.h"
 #include "verify.h"
 
+#include "tailslate/clock.h"
 #include "tailslate/log.h"
 
 #include <stdarg.h>
@@ -67,6 +70,7 @@ void answer_error(struct answer *answer, const struct request *request, const st
     log_error("request.failed", LOG_TEXT("request_id", request->id),
               LOG_TEXT("path", request->path), LOG_TEXT("worker", request->worker.worker_id),
               LOG_TEXT("error", err->message), LOG_INT("errno", err->code));
+    count_failure(err->code);
     /* What is wrong inside is for our log, not for the wire. */
     answer_problem(answer, err->class == ERROR_BUG ? PROBLEM_INTERNAL : PROBLEM_STORE_UNAVAILABLE,
                    NULL);
@@ -76,6 +80,10 @@ void answer_log_refusal(const struct answer *answer, const struct request *reque
 {
     /* Failures of ours are logged where they are found. */
     if (answer->status < 400 || answer->status >= 500)
+        return;
+    /* A stranger must not be able to fill the disk by way of the log. */
+    bool is_stranger = request->worker.worker_id[0] == '\0';
+    if (is_stranger && !auth_may_log(request->app->auth, mono_ms()))
         return;
     log_info("request.refused", LOG_TEXT("request_id", request->id),
              LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),

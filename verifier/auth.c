@@ -1,30 +1,32 @@
 #include "auth.h"
 
 #include "counters.h"
+#include "limiter.h"
 
 #include "tailslate/clock.h"
+#include "tailslate/log.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct address {
-    char text[REQUEST_PEER_BYTES]; /* "" = free */
-    int64_t window_start_ms;
-    int failures;
-};
+#include <time.h>
 
 struct auth {
     char *admin_secret;
-    pthread_mutex_t lock;
-    struct address addresses[AUTH_ADDRESSES_MAX];
+    struct limiter *limiter;
+    pthread_mutex_t lane; /* of keys from addresses that guess */
+    pthread_mutex_t lock; /* of what follows */
+    int64_t log_second;
+    int logged;
+    int64_t unlogged;
 };
 
 struct auth *auth_new(const char *admin_secret)
 {
     struct auth *auth = must_calloc(1, sizeof *auth);
     auth->admin_secret = admin_secret ? must_strdup(admin_secret) : NULL;
+    auth->limiter = limiter_new();
+    must(pthread_mutex_init(&auth->lane, NULL) == 0);
     must(pthread_mutex_init(&auth->lock, NULL) == 0);
     return auth;
 }
@@ -34,65 +36,96 @@ void auth_free(struct auth *auth)
     if (auth->admin_secret)
         explicit_bzero(auth->admin_secret, strlen(auth->admin_secret));
     free(auth->admin_secret);
+    limiter_free(auth->limiter);
+    pthread_mutex_destroy(&auth->lane);
     pthread_mutex_destroy(&auth->lock);
     free(auth);
 }
 
-/* Its place, or else the one that has been quiet for longest. */
-static struct address *place_of(struct auth *auth, const char *text)
-{
-    struct address *oldest = &auth->addresses[0];
-    for (size_t i = 0; i < AUTH_ADDRESSES_MAX; i++) {
-        struct address *address = &auth->addresses[i];
-        if (strcmp(address->text, text) == 0)
-            return address;
-        if (address->window_start_ms < oldest->window_start_ms)
-            oldest = address;
-    }
-    *oldest = (struct address){0};
-    snprintf(oldest->text, sizeof oldest->text, "%s", text);
-    return oldest;
-}
-
-bool auth_count_failure(struct auth *auth, const char *address, int64_t now_ms)
+bool auth_may_log(struct auth *auth, int64_t now_ms)
 {
     pthread_mutex_lock(&auth->lock);
-    struct address *place = place_of(auth, address);
-    if (place->failures == 0 || now_ms - place->window_start_ms >= AUTH_WINDOW_MS) {
-        place->failures = 0;
-        place->window_start_ms = now_ms;
+    if (auth->log_second != now_ms / 1000) {
+        auth->log_second = now_ms / 1000;
+        auth->logged = 0;
     }
-    place->failures++;
-    bool too_many = place->failures > AUTH_FAILURES_MAX;
+    bool may = auth->logged < AUTH_LOG_PER_S;
+    auth->logged += may;
+    auth->unlogged += !may;
     pthread_mutex_unlock(&auth->lock);
-    return too_many;
+    return may;
+}
+
+void auth_tick(struct auth *auth)
+{
+    pthread_mutex_lock(&auth->lock);
+    int64_t unlogged = auth->unlogged;
+    auth->unlogged = 0;
+    pthread_mutex_unlock(&auth->lock);
+    if (unlogged > 0)
+        log_warning("request.refusals_not_logged", LOG_INT("count", unlogged));
 }
 
 static bool refuse(struct auth *auth, struct request *request, struct answer *answer,
                    enum problem problem, const char *detail)
 {
+    struct address address = address_of_text(request->peer);
+    enum limit limit = limiter_count(auth->limiter, &address, mono_ms());
     count(COUNT_AUTH_FAILURES, 1);
-    if (auth_count_failure(auth, request->peer, mono_ms())) {
-        answer_problem(answer, PROBLEM_RATE_LIMITED, "Too many calls with bad credentials.");
-        answer_add_header(answer, "Retry-After", "%d", AUTH_WINDOW_MS / 1000);
+    if (limit == LIMIT_WITHIN) {
+        answer_problem(answer, problem, detail);
         return false;
     }
-    answer_problem(answer, problem, detail);
+    count(COUNT_RATE_LIMITED, 1);
+    if (limit == LIMIT_REACHED)
+        log_warning("auth.limited", LOG_TEXT("peer", request->peer),
+                    LOG_INT("failures", LIMITER_FAILURES_MAX),
+                    LOG_INT("window_s", LIMITER_WINDOW_MS / 1000));
+    answer_problem(answer, PROBLEM_RATE_LIMITED, "Too many calls with bad credentials.");
+    answer_add_header(answer, "Retry-After", "%d", LIMITER_WINDOW_MS / 1000);
     return false;
+}
+
+static bool enter_lane(struct auth *auth)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += AUTH_LANE_WAIT_MS / 1000;
+    return pthread_mutex_clocklock(&auth->lane, CLOCK_MONOTONIC, &until) == 0;
+}
+
+/* False: the answer is written. */
+static bool look_up(struct auth *auth, const char *key, enum store_key *found,
+                    struct request *request, struct answer *answer)
+{
+    struct error err;
+    struct address address = address_of_text(request->peer);
+    bool is_narrow = limiter_is_over(auth->limiter, &address, mono_ms());
+    if (is_narrow && !enter_lane(auth)) {
+        count(COUNT_RATE_LIMITED, 1);
+        answer_problem(answer, PROBLEM_STORE_UNAVAILABLE,
+                       "Too many calls with bad credentials come from this address.");
+        return false;
+    }
+    /* A guesser gets none of argon2id's work; a key that was right a moment ago needs none. */
+    int result = (is_narrow ? store_worker_by_known_key : store_worker_by_key)(
+        request->app->store, key, found, &request->worker, &err);
+    if (is_narrow)
+        pthread_mutex_unlock(&auth->lane);
+    if (result != 0)
+        answer_error(answer, request, &err);
+    return result == 0;
 }
 
 bool auth_worker(struct auth *auth, struct request *request, struct answer *answer)
 {
     const char *key = request_header(request, "X-Worker-API-Key");
+    enum store_key found;
     if (!key || !key[0])
         return refuse(auth, request, answer, PROBLEM_UNAUTHORIZED,
                       "The header X-Worker-API-Key is missing.");
-    enum store_key found;
-    struct error err;
-    if (store_worker_by_key(request->app->store, key, &found, &request->worker, &err) != 0) {
-        answer_error(answer, request, &err);
+    if (!look_up(auth, key, &found, request, answer))
         return false;
-    }
     switch (found) {
     case STORE_KEY_GOOD:
         return true;

@@ -1,12 +1,17 @@
 /* auth: who calls. Workers by their API key (256 random bits: one SHA-256 and one look, no cache
  * that a revocation would have to reach), admins by the secret of a file.
  *
- * A good credential is never slowed down. Bad ones are counted per address, and over a generous
- * number a minute they are answered 429, so that logs and database are spared. */
+ * A good credential is never refused for what its neighbours do. Bad ones are counted per address
+ * (limiter.h); over a generous number a minute they are answered 429, and keys from such an address
+ * are looked up one at a time, so that a flood of guesses holds one of the store's connections and
+ * not all. Refusals of strangers are logged up to AUTH_LOG_PER_S, then counted: a flood fills no
+ * disk. */
 #ifndef VERIFIER_AUTH_H
 #define VERIFIER_AUTH_H
 
 #include "request.h"
+
+enum { AUTH_LOG_PER_S = 20, AUTH_LANE_WAIT_MS = 2000 };
 
 struct auth;
 struct auth *auth_new(const char *admin_secret); /* NULL: no admin calls; copied */
@@ -16,8 +21,9 @@ void auth_free(struct auth *auth);
 bool auth_worker(struct auth *auth, struct request *request, struct answer *answer);
 bool auth_admin(struct auth *auth, struct request *request, struct answer *answer);
 
-/* The limiter, by itself: counts a failure of this address, and says whether it is too many. */
-enum { AUTH_ADDRESSES_MAX = 1024, AUTH_FAILURES_MAX = 120, AUTH_WINDOW_MS = 60 * 1000 };
-bool auth_count_failure(struct auth *auth, const char *address, int64_t now_ms);
+/* May one more refusal of a stranger be logged? False is counted. */
+bool auth_may_log(struct auth *auth, int64_t now_ms);
+/* To be called about once a second: says how many refusals were not logged. */
+void auth_tick(struct auth *auth);
 
 #endif

@@ -17,6 +17,10 @@ const struct config_key verifier_config_keys[] = {
      "PEM private key of the certificate, mode 0600"},
     {"listen", "client_ca_file", CONFIG_TEXT, AT(client_ca_file), "\"\"", 0, 0, NULL,
      "PEM certificates of authorities; with TLS: only clients with a certificate of theirs"},
+    {"listen", "connections_per_address", CONFIG_INTEGER, AT(address_connections), "128", 1, 512,
+     NULL,
+     "most connections of one client address (IPv6: /64) of the 512 there are; a node holds about "
+     "three; 512 where all come through one proxy"},
     {"store", "url", CONFIG_TEXT, AT(store_url), "\"sqlite:/var/lib/tailslate/verifier.db\"", 0, 0,
      NULL,
      "the database: sqlite:/path/to/file.db, or postgresql://user@host:5432/name; our tables are "

@@ -1,6 +1,9 @@
 #include "connections.h"
 
+#include "counters.h"
+
 #include "tailslate/error.h"
+#include "tailslate/log.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -8,18 +11,24 @@
 
 struct connection {
     int fd; /* borrowed; open as long as it is in the list */
-    int64_t deadline_ms;
+    struct address address;
+    int64_t since_ms, deadline_ms;
+    bool is_known, is_cut;
     struct connection *previous, *next;
 };
 
 struct connections {
     pthread_mutex_t lock;
     struct connection *first;
+    int64_t address_max, count;
+    int64_t refused; /* since the last cut */
+    struct address last_refused;
 };
 
-struct connections *connections_new(void)
+struct connections *connections_new(int64_t address_max)
 {
     struct connections *connections = must_calloc(1, sizeof *connections);
+    connections->address_max = address_max;
     must(pthread_mutex_init(&connections->lock, NULL) == 0);
     return connections;
 }
@@ -31,17 +40,45 @@ void connections_free(struct connections *connections)
     free(connections);
 }
 
-struct connection *connections_add(struct connections *connections, int fd, int64_t deadline_ms)
+/* At most CONNECTIONS_MAX to look at, and only when one more comes. */
+static int64_t count_of(const struct connections *connections, const struct address *address)
+{
+    int64_t of_address = 0;
+    for (const struct connection *at = connections->first; at; at = at->next)
+        of_address += address_is_same(&at->address, address);
+    return of_address;
+}
+
+bool connections_admit(struct connections *connections, const struct address *address)
+{
+    pthread_mutex_lock(&connections->lock);
+    bool may = count_of(connections, address) < connections->address_max;
+    if (!may) {
+        connections->refused++;
+        connections->last_refused = *address;
+    }
+    pthread_mutex_unlock(&connections->lock);
+    if (!may)
+        count(COUNT_CONNECTIONS_REFUSED, 1);
+    return may;
+}
+
+struct connection *connections_add(struct connections *connections, const struct address *address,
+                                   int fd, int64_t now_ms, int64_t deadline_ms)
 {
     struct connection *connection = must_calloc(1, sizeof *connection);
     connection->fd = fd;
+    connection->address = *address;
+    connection->since_ms = now_ms;
     connection->deadline_ms = deadline_ms;
     pthread_mutex_lock(&connections->lock);
     connection->next = connections->first;
     if (connection->next)
         connection->next->previous = connection;
     connections->first = connection;
+    connections->count++;
     pthread_mutex_unlock(&connections->lock);
+    count(COUNT_CONNECTIONS_OPEN, 1);
     return connection;
 }
 
@@ -54,8 +91,10 @@ void connections_remove(struct connections *connections, struct connection *conn
         connections->first = connection->next;
     if (connection->next)
         connection->next->previous = connection->previous;
+    connections->count--;
     pthread_mutex_unlock(&connections->lock);
     free(connection);
+    count(COUNT_CONNECTIONS_OPEN, -1);
 }
 
 void connection_set_deadline(struct connections *connections, struct connection *connection,
@@ -66,11 +105,45 @@ void connection_set_deadline(struct connections *connections, struct connection 
     pthread_mutex_unlock(&connections->lock);
 }
 
-void connections_cut(struct connections *connections, int64_t now_ms)
+void connection_is_known(struct connections *connections, struct connection *connection)
 {
     pthread_mutex_lock(&connections->lock);
-    for (struct connection *at = connections->first; at; at = at->next)
-        if (at->deadline_ms < now_ms)
-            shutdown(at->fd, SHUT_RDWR); /* its thread sees the end and closes it */
+    connection->is_known = true;
     pthread_mutex_unlock(&connections->lock);
+}
+
+static bool is_past(const struct connections *connections, const struct connection *connection,
+                    int64_t now_ms)
+{
+    bool is_crowded = connections->count > CONNECTIONS_CROWDED;
+    return !connection->is_cut && (connection->deadline_ms < now_ms ||
+                                   (is_crowded && !connection->is_known &&
+                                    connection->since_ms + CONNECTIONS_STRANGER_MS < now_ms));
+}
+
+static void log_refused(int64_t refused, const struct address *last)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    address_format(last, text);
+    log_warning("connections.refused", LOG_INT("count", refused), LOG_TEXT("last_peer", text),
+                LOG_TEXT("reason", "listen.connections_per_address"));
+}
+
+void connections_cut(struct connections *connections, int64_t now_ms)
+{
+    int64_t cut = 0;
+    pthread_mutex_lock(&connections->lock);
+    for (struct connection *at = connections->first; at; at = at->next)
+        if (is_past(connections, at, now_ms)) {
+            shutdown(at->fd, SHUT_RDWR); /* its thread sees the end and closes it */
+            at->is_cut = true;
+            cut++;
+        }
+    int64_t refused = connections->refused;
+    struct address last = connections->last_refused;
+    connections->refused = 0;
+    pthread_mutex_unlock(&connections->lock);
+    count(COUNT_CONNECTIONS_CUT, cut);
+    if (refused > 0)
+        log_refused(refused, &last);
 }

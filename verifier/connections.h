@@ -1,22 +1,38 @@
-/* connections: every open connection with the time at which it is cut. libmicrohttpd's own timeout
- * starts anew with every byte, so that a client which drips one byte a minute would stay for ever.
- */
+/* connections: every open connection with the time at which it is cut, and how many one address may
+ * have. libmicrohttpd's own timeout starts anew with every byte, so that a client which drips one
+ * byte a minute would stay for ever.
+ *
+ * A connection on which nobody has shown a key yet is worth less than one on which somebody has:
+ * where most places are taken, such strangers are cut after CONNECTIONS_STRANGER_MS. */
 #ifndef VERIFIER_CONNECTIONS_H
 #define VERIFIER_CONNECTIONS_H
 
+#include "address.h"
+
 #include <stdint.h>
+
+enum {
+    CONNECTIONS_MAX = 512,
+    CONNECTIONS_CROWDED = CONNECTIONS_MAX * 3 / 4,
+    CONNECTIONS_STRANGER_MS = 5000,
+};
 
 struct connections;
 struct connection;
 
-struct connections *connections_new(void);
-void connections_free(struct connections *connections); /* none may be open */
+struct connections *connections_new(int64_t address_max); /* of one address */
+void connections_free(struct connections *connections);   /* none may be open */
 
-struct connection *connections_add(struct connections *connections, int fd, int64_t deadline_ms);
+/* May this address have one more? False is counted. */
+bool connections_admit(struct connections *connections, const struct address *address);
+struct connection *connections_add(struct connections *connections, const struct address *address,
+                                   int fd, int64_t now_ms, int64_t deadline_ms);
 void connections_remove(struct connections *connections, struct connection *connection);
 void connection_set_deadline(struct connections *connections, struct connection *connection,
                              int64_t deadline_ms);
-/* Shut down those whose deadline is before now. */
+/* Somebody has shown a good key on it. */
+void connection_is_known(struct connections *connections, struct connection *connection);
+/* Shut down those whose deadline is before now. Logs how many were not admitted since last time. */
 void connections_cut(struct connections *connections, int64_t now_ms);
 
 #endif

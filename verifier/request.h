@@ -23,6 +23,7 @@ enum {
 
 struct auth;
 
+struct pulse;
 /* What every handler works on; made by serve, borrowed by all. */
 struct app {
     struct store *store;
@@ -31,6 +32,7 @@ struct app {
     struct auth *auth;
 };
 
+    struct pulse *pulse;
 struct request {
     struct app *app;
     const char *method, *path;

@@ -50,6 +50,22 @@ static const struct route routes[] = {
 };
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
 
+static const char *names[ROUTE_COUNT + 1];
+
+size_t routes_names(const char *const **out)
+{
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        names[i] = routes[i].pattern;
+    names[ROUTE_COUNT] = "none";
+    *out = names;
+    return ROUTE_COUNT + 1;
+}
+
+size_t route_index(const struct route *route)
+{
+    return route ? (size_t)(route - routes) : ROUTE_COUNT;
+}
+
 struct part {
     const char *start;
     size_t length;

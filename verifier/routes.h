@@ -23,6 +23,10 @@ struct route {
     route_handler *run;
 };
 
+/* Their names, for what counts by route: the patterns, and a last one for what fits none. */
+size_t routes_names(const char *const **names);
+size_t route_index(const struct route *route); /* NULL: that last one */
+
 /* The route, with the path's parameters in *request; NULL: there is none, the answer is written. */
 const struct route *route_find(struct request *request, struct answer *answer);
 

@@ -1,5 +1,10 @@
 /* Health, metrics, and verify-complete's look at the files. */
+#include "bell.h"
+#include "counters.h"
+#include "pulse.h"
 #include "routes.h"
+#include "traffic.h"
+#include "vitals.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -9,30 +14,53 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct json *check_object(bool ok, const char *detail)
+static void add_check(struct json *checks, const char *name, bool is_up, const char *detail)
 {
-    struct json *object = json_new_object();
-    json_set_text(object, "status", ok ? "ok" : "down");
-    if (!ok)
-        json_set_text(object, "detail", detail);
-    return object;
+    struct json *check = json_new_object();
+    json_set_text(check, "status", is_up ? "ok" : "down");
+    if (!is_up)
+        json_set_text(check, "detail", detail);
+    json_set(checks, name, check);
+}
+
+/* What a stock peer reads of a 503 is `detail`. */
+static const char *trouble_of(const struct pulse_report *report, bool is_stopping)
+{
+    return is_stopping             ? "The server is stopping."
+           : report->is_late       ? "The database has not answered in time."
+           : !report->store_is_up  ? "The database cannot be used."
+           : !report->files_are_up ? "A folder of uploads or videos cannot be used."
+                                   : NULL;
+}
+
+/* Never critical: without Redis completions go on as they are. */
+static void add_gate(struct gate *gate, struct json *checks)
+{
+    struct gate_counts counts;
+    gate_counts(gate, &counts);
+    if (counts.state != GATE_NONE)
+        add_check(checks, "redis", counts.state == GATE_CLOSED, counts.reason);
 }
 
 void route_health(struct request *request, struct answer *answer)
 {
-    struct error err;
-    const struct files *files = request->app->files;
-    bool store_ok = store_ping(request->app->store, &err) == 0;
-    bool files_ok = faccessat(files->uploads, ".", R_OK | X_OK, AT_EACCESS) == 0 &&
-                    faccessat(files->videos, ".", W_OK | X_OK, AT_EACCESS) == 0;
+    struct pulse_report report;
+    bool is_stopping = bell_is_closed(request->app->bell);
+    pulse_take(request->app->pulse, &report);
+    const char *trouble = trouble_of(&report, is_stopping);
     struct json *root = json_new_object(), *checks = json_new_object();
-    json_set_text(root, "status", store_ok && files_ok ? "healthy" : "unhealthy");
+    json_set_text(root, "status", trouble ? "unhealthy" : "healthy");
     json_set_text(root, "version", TAILSLATE_VERSION);
-    json_set(checks, "database", check_object(store_ok, "the database does not answer"));
-    json_set(checks, "files", check_object(files_ok, "a folder cannot be used"));
+    if (trouble)
+        json_set_text(root, "detail", trouble);
+    add_check(checks, "database", report.store_is_up,
+              report.is_late ? "no answer in time" : "no use of it");
+    add_check(checks, "files", report.files_are_up,
+              report.is_late ? "not known" : "a folder cannot be used");
+    add_gate(request->app->gate, checks);
     json_set(root, "checks", checks);
     answer_object(answer, root);
-    if (!store_ok || !files_ok)
+    if (trouble)
         answer->status = 503;
 }
 
@@ -42,22 +70,34 @@ void route_alive(struct request *request, struct answer *answer)
     answer_text(answer, "text/plain", must_strdup("ok\n"));
 }
 
+static char *print_jobs(const struct store_counts *counts)
+{
+    return must_printf("# HELP tailslate_jobs Jobs by state.\n"
+                       "# TYPE tailslate_jobs gauge\n"
+                       "tailslate_jobs{state=\"pending\"} %lld\n"
+                       "tailslate_jobs{state=\"processing\"} %lld\n"
+                       "tailslate_jobs{state=\"completed\"} %lld\n"
+                       "tailslate_jobs{state=\"failed\"} %lld\n",
+                       (long long)counts->pending, (long long)counts->processing,
+                       (long long)counts->completed, (long long)counts->failed);
+}
+
 void route_metrics(struct request *request, struct answer *answer)
 {
-    struct store_counts counts;
-    struct error err;
+    struct pulse_report report;
+    struct gate_counts gate;
+    pulse_take(request->app->pulse, &report);
+    gate_counts(request->app->gate, &gate);
+    count_gate(&gate);
     TEXT(ours) = metrics_print();
-    if (store_count(request->app->store, &counts, &err) != 0)
-        return answer_error(answer, request, &err);
-    answer_text(answer, "text/plain; version=0.0.4",
-                must_printf("%s# HELP tailslate_jobs Jobs by state.\n"
-                            "# TYPE tailslate_jobs gauge\n"
-                            "tailslate_jobs{state=\"pending\"} %lld\n"
-                            "tailslate_jobs{state=\"processing\"} %lld\n"
-                            "tailslate_jobs{state=\"completed\"} %lld\n"
-                            "tailslate_jobs{state=\"failed\"} %lld\n",
-                            ours, (long long)counts.pending, (long long)counts.processing,
-                            (long long)counts.completed, (long long)counts.failed));
+    TEXT(requests) = traffic_print();
+    TEXT(process) = vitals_print();
+    TEXT(jobs) = report.store_is_up ? print_jobs(&report.counts) : must_strdup("");
+    answer_text(answer, "text/plain; version=0.0.4; charset=utf-8",
+                must_printf("%s%s%s%s# HELP tailslate_store_up Does the database answer?\n"
+                            "# TYPE tailslate_store_up gauge\n"
+                            "tailslate_store_up %d\n",
+                            ours, requests, process, jobs, report.store_is_up));
 }
 
 static void note_missing(const char *path, void *ctx)

@@ -1,21 +1,20 @@
-/* server: HTTP in front of the routes (libmicrohttpd stands behind it, and nowhere else here).
+/* server: HTTP in front of the exchanges (libmicrohttpd stands behind it, and nowhere else here).
  *
  * A thread per connection, so that a handler may wait (long poll, database). Everything is bounded:
- * connections, header bytes, body bytes by route, the time from accept to headers, from headers to
- * answer, between requests. A refused body is read to its end, within DRAIN_MAX_BYTES, so that the
- * client sees the answer and not a reset.
- *
- * Refuses: two Content-Lengths, a length beside chunked, NUL, slash or percent hidden in the path.
- */
+ * connections, and those of one address, header bytes, body bytes by route, the time from accept to
+ * headers, from headers to answer, between requests. A refused body is read to its end, within
+ * DRAIN_MAX_BYTES and a stranger's time, so that the client sees the answer and not a reset. */
 #ifndef VERIFIER_SERVER_H
 #define VERIFIER_SERVER_H
 
 #include "request.h"
+#include "tls.h"
 
 struct server_settings {
     const char *address;
     int64_t port;
-    const char *tls_cert_file, *tls_key_file; /* "" = no TLS */
+    struct tls_files tls;
+    int64_t address_connections; /* how many one address may have */
 };
 
 struct server;

@@ -3,13 +3,12 @@
 #include "tailslate/cleanup.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { BACKLOG = 512, PEM_MAX_BYTES = 256 * 1024 };
+enum { BACKLOG = 512 };
 
 static int listen_on(const struct addrinfo *address, struct error *err)
 {
@@ -49,21 +48,4 @@ int64_t socket_port(int fd)
     if (getsockname(fd, &address.any, &size) != 0)
         return 0;
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
-
-int socket_read_pem(const char *path, char **text, struct error *err)
-{
-    if (!path[0])
-        return 0;
-    FD(fd) = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, "%s", path);
-    TEXT(buffer) = must_calloc(1, PEM_MAX_BYTES + 1);
-    ssize_t got = read(fd, buffer, PEM_MAX_BYTES);
-    if (got < 0)
-        return error_errno(err, "%s", path);
-    if (!strstr(buffer, "-----BEGIN"))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no PEM file", path);
-    *text = steal_text(&buffer);
-    return 0;
 }

@@ -1,4 +1,4 @@
-/* socket: the listening socket, and the two files of TLS. */
+/* socket: the listening socket. */
 #ifndef VERIFIER_SOCKET_H
 #define VERIFIER_SOCKET_H
 
@@ -9,8 +9,5 @@
 /* address: numeric IPv4 or IPv6. */
 int socket_listen(const char *address, int64_t port, struct error *err);
 int64_t socket_port(int fd);
-
-/* *text is owned; NULL where path is "". */
-int socket_read_pem(const char *path, char **text, struct error *err);
 
 #endif

@@ -2,7 +2,10 @@
 #include "bell.h"
 #include "context.h"
 #include "counters.h"
+#include "pulse.h"
+#include "routes.h"
 #include "server.h"
+#include "traffic.h"
 #include "verbs.h"
 
 #include "tailslate/log.h"
@@ -39,8 +42,11 @@ static int run(struct server *server, struct app *app, const struct verifier_con
 {
     sigset_t ends;
     block_signals(&ends);
-    if (server_start(server, app, err) != 0)
+    app->pulse = pulse_start(app->store, app->files);
+    if (server_start(server, app, err) != 0) {
+        must(pulse_stop(app->pulse)); /* nobody has asked it yet */
         return -1;
+    }
     log_info("verifier.ready", LOG_INT("port", server_port(server)),
              LOG_TEXT("address", config->listen_address), LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_INT("pid", getpid()));
@@ -48,7 +54,7 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     log_info("verifier.stopping", LOG_INT("signal", number));
     /* Shutdown releases no claim: whoever holds one finds it again. */
     bell_close(app->bell);
-    bool quiet = server_stop(server);
+    bool quiet = server_stop(server) && pulse_stop(app->pulse);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
     /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
     if (!quiet)
@@ -59,13 +65,19 @@ static int run(struct server *server, struct app *app, const struct verifier_con
 static int serve(struct context *context, const char *admin_secret, struct error *err)
 {
     const struct verifier_config *config = context->config;
-    struct server_settings settings = {config->listen_address, config->listen_port,
-                                       config->tls_cert_file, config->tls_key_file};
+    struct server_settings settings = {
+        config->listen_address,
+        config->listen_port,
+        {config->tls_cert_file, config->tls_key_file, config->client_ca_file},
+        config->address_connections};
     struct server *server = server_listen(&settings, err);
     if (!server)
         return -1;
     counters_register();
     struct app app = {.store = context->store,
+    const char *const *route_names;
+    size_t route_count = routes_names(&route_names);
+    traffic_register(route_names, route_count);
                       .files = &context->files,
                       .bell = bell_new(),
                       .auth = auth_new(admin_secret)};
@@ -125,3 +137,4 @@ int verb_check(const struct verifier_config *config, const struct command *comma
                        : "; without auth.admin_secret_file there are no admin calls over HTTP");
     return STATUS_OK;
 }
+    }

@@ -1,0 +1,252 @@
+#include "exchange.h"
+
+#include "auth.h"
+#include "counters.h"
+#include "traffic.h"
+
+#include "tailslate/clock.h"
+#include "tailslate/log.h"
+#include "tailslate/uuid.h"
+
+#include <string.h>
+#include <strings.h>
+
+void exchange_init(struct exchange *exchange, struct app *app, const char *uri, void *transport)
+{
+    *exchange = (struct exchange){.content_length = -1, .is_stranger = true};
+    exchange->path_is_hidden = route_hides_something(uri);
+    exchange->begun_ms = mono_ms();
+    exchange->answer.fd = -1;
+    exchange->request.app = app;
+    exchange->request.body_fd = -1;
+    exchange->request.claim_epoch = ABSENT_INT;
+    exchange->request.transport = transport;
+}
+
+void exchange_fini(struct exchange *exchange)
+{
+    if (exchange->request.free_scratch)
+        exchange->request.free_scratch(exchange->request.scratch);
+    hash_free(exchange->request.body_hash);
+    body_fini(&exchange->body);
+    answer_fini(&exchange->answer);
+}
+
+static bool is_token(const char *name, size_t size)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < size; i++) {
+        char c = name[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && (c == '\0' || !strchr(marks, c)))
+            return false;
+    }
+    return size > 0;
+}
+
+/* libmicrohttpd 0.9.75 glues a folded line to the header's name ("Transfer-Encodingchunked"): what
+ * would be framing to a proxy in front of us is not to us, so nothing may begin like framing. */
+static bool begins_like_framing(const char *name)
+{
+    return strncasecmp(name, "Content-Length", strlen("Content-Length")) == 0 ||
+           strncasecmp(name, "Transfer-Encoding", strlen("Transfer-Encoding")) == 0;
+}
+
+void exchange_note_header(struct exchange *exchange, const char *name, size_t name_size,
+                          const char *value, size_t value_size)
+{
+    bool is_whole = !value || strlen(value) == value_size;
+    if (!is_token(name, name_size) || !is_whole) {
+        exchange->header_is_bad = true;
+    } else if (strcasecmp(name, "Content-Length") == 0) {
+        exchange->lengths++;
+        exchange->length = value;
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        exchange->encodings++;
+        exchange->encoding = value;
+    } else if (begins_like_framing(name)) {
+        exchange->header_is_bad = true;
+    }
+}
+
+/* How long the body is must be said once, and in one way. */
+static bool take_framing(struct exchange *exchange)
+{
+    const char *length = exchange->length, *encoding = exchange->encoding;
+    exchange->framing_is_bad = exchange->header_is_bad ||
+                               exchange->lengths + exchange->encodings > 1 ||
+                               (exchange->encodings && !encoding) ||
+                               (encoding && strcasecmp(encoding, "chunked") != 0) ||
+                               (exchange->lengths && !length) ||
+                               (length && !route_parse_number(length, &exchange->content_length));
+    if (!exchange->framing_is_bad)
+        return true;
+    answer_problem(&exchange->answer, PROBLEM_BAD_JSON,
+                   exchange->header_is_bad
+                       ? "A header holds what none may hold."
+                       : "The length of the body is given twice, or in no form that is taken.");
+    return false;
+}
+
+static void take_request_id(struct request *request)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-_.:";
+    const char *given = request_header(request, "X-Request-ID");
+    size_t length = given ? strlen(given) : 0;
+    if (length > 0 && length < sizeof request->id && strspn(given, allowed) == length)
+        memcpy(request->id, given, length + 1);
+    else
+        uuid_make_v4(request->id);
+}
+
+static bool take_epoch(struct exchange *exchange)
+{
+    const char *given = request_header(&exchange->request, "X-Claim-Epoch");
+    if (!given || route_parse_number(given, &exchange->request.claim_epoch))
+        return true;
+    answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD, "X-Claim-Epoch: a number from 0");
+    return false;
+}
+
+static bool trust_client(struct exchange *exchange)
+{
+    if (!exchange->client_trouble)
+        return true;
+    struct request *request = &exchange->request;
+    count(COUNT_CLIENTS_UNTRUSTED, 1);
+    if (auth_may_log(request->app->auth, mono_ms()))
+        log_warning("tls.client_refused", LOG_TEXT("request_id", request->id),
+                    LOG_TEXT("peer", request->peer), LOG_TEXT("reason", exchange->client_trouble));
+    answer_problem(&exchange->answer, PROBLEM_FORBIDDEN,
+                   "A client certificate of an authority that this server trusts is required.");
+    return false;
+}
+
+static bool authenticate(struct exchange *exchange)
+{
+    struct auth *auth = exchange->request.app->auth;
+    switch (exchange->route->auth) {
+    case AUTH_NONE:
+        return true;
+    case AUTH_WORKER:
+        exchange->is_stranger = !auth_worker(auth, &exchange->request, &exchange->answer);
+        return !exchange->is_stranger;
+    case AUTH_ADMIN:
+        exchange->is_stranger = !auth_admin(auth, &exchange->request, &exchange->answer);
+        return !exchange->is_stranger;
+    }
+    return false;
+}
+
+static void open_body(struct exchange *exchange)
+{
+    const struct route *route = exchange->route;
+    exchange->body.max_bytes = route->body_max_bytes;
+    if (exchange->content_length > route->body_max_bytes) {
+        answer_problem(&exchange->answer, PROBLEM_PAYLOAD_TOO_LARGE,
+                       "The body is larger than this call may.");
+        return;
+    }
+    if (route->open)
+        route->open(&exchange->request, &exchange->answer);
+    if (exchange->answer.status)
+        return;
+    switch (route->body) {
+    case BODY_NONE:
+        exchange->body.sink = BODY_TO_NOWHERE;
+        return;
+    case BODY_TEXT:
+        exchange->body.sink = BODY_TO_MEMORY;
+        return;
+    case BODY_MULTIPART:
+    case BODY_RAW:
+        break;
+    }
+    exchange->body.sink = BODY_TO_FILE;
+    exchange->request.body_hash = hash_new();
+}
+
+void exchange_begin(struct exchange *exchange, const char *method, const char *path)
+{
+    struct request *request = &exchange->request;
+    request->method = method;
+    request->path = path;
+    take_request_id(request);
+    if (!take_framing(exchange) || !trust_client(exchange))
+        return;
+    if (exchange->path_is_hidden) {
+        answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD,
+                       "The path holds an encoded character that no name may hold.");
+        return;
+    }
+    exchange->route = route_find(request, &exchange->answer);
+    if (exchange->route && authenticate(exchange) && take_epoch(exchange))
+        open_body(exchange);
+}
+
+/* A client that asked first (Expect), or has more than we would read for nothing, or does not say
+ * clearly where its body ends; every other body is read first, so that the client is heard out
+ * and sees the answer instead of a reset. */
+bool exchange_answers_at_once(const struct exchange *exchange)
+{
+    if (!exchange->answer.status)
+        return false;
+    return exchange->framing_is_bad || request_header(&exchange->request, "Expect") ||
+           exchange->content_length > DRAIN_MAX_BYTES;
+}
+
+bool exchange_wants_form(const struct exchange *exchange)
+{
+    return !exchange->answer.status && exchange->route->body == BODY_MULTIPART;
+}
+
+bool exchange_count_form(struct exchange *exchange, size_t size)
+{
+    /* Every field counts, not only the one that is wanted. */
+    exchange->form_bytes += (int64_t)size;
+    if (exchange->form_bytes <= exchange->body.max_bytes)
+        return true;
+    answer_problem(&exchange->answer, PROBLEM_PAYLOAD_TOO_LARGE,
+                   "The body is larger than this call may.");
+    return false;
+}
+
+bool exchange_take_field(struct exchange *exchange, const char *key, const char *data,
+                         uint64_t offset, size_t size)
+{
+    if (!key || strcmp(key, "file") != 0 || exchange->answer.status)
+        return true;
+    if (offset == 0 && exchange->body.taken_bytes > 0) {
+        answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD,
+                       "The form has the field `file` twice.");
+        return false;
+    }
+    return body_take(&exchange->body, &exchange->request, &exchange->answer, data, size);
+}
+
+bool exchange_take(struct exchange *exchange, const char *data, size_t size)
+{
+    if (exchange->answer.status)
+        return body_drain(&exchange->body, size);
+    body_take(&exchange->body, &exchange->request, &exchange->answer, data, size);
+    return true;
+}
+
+void exchange_finish(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    if (exchange->answer.status)
+        return;
+    request->body = exchange->body.text ? exchange->body.text : "";
+    request->body_size = exchange->body.text ? (size_t)exchange->body.taken_bytes : 0;
+    exchange->route->run(request, &exchange->answer);
+    must(exchange->answer.status);
+}
+
+void exchange_note_answer(const struct exchange *exchange)
+{
+    answer_log_refusal(&exchange->answer, &exchange->request);
+    traffic_note(route_index(exchange->route), exchange->answer.status,
+                 mono_ms() - exchange->begun_ms);
+}
