@@ -98,7 +98,8 @@ static struct db *open_connection(struct store *store, struct error *err)
     struct db *db = db_open(store->url, store->settings.password_file, err);
     if (!db || atomic_load(&store->has_schema))
         return db;
-    if (store_schema_prepare(db, err) != 0 || look_at_clock(store, db, err) != 0) {
+    if (store_schema_prepare(db, store->settings.schema, err) != 0 ||
+        look_at_clock(store, db, err) != 0) {
         db_close(db);
         return NULL;
     }

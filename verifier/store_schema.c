@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Versions of the schema, one after the other; {id}, {time}, {int} and {real} are what databases
- * word differently. */
-static const char version_1[] =
-    "CREATE TABLE schema_version (version {int} NOT NULL);"
+/* {id}, {time}, {int} and {real} are what databases word differently. */
 
+/* The tables that a stock server has too; beside one they are its, and not made. */
+static const char stock_tables[] =
     "CREATE TABLE videos ("
     " id {id}, title TEXT NOT NULL, slug TEXT NOT NULL UNIQUE,"
     " description TEXT NOT NULL DEFAULT '', duration {real}, source_width {int},"
@@ -53,7 +52,11 @@ static const char version_1[] =
     " id {id}, job_id {int} NOT NULL REFERENCES transcoding_jobs"
     " (id) ON DELETE CASCADE, quality TEXT NOT NULL, status TEXT NOT NULL, segments_total {int},"
     " segments_completed {int}, progress_percent {int} NOT NULL DEFAULT 0, started_at {time},"
-    " completed_at {time}, error_message TEXT, UNIQUE (job_id, quality));"
+    " completed_at {time}, error_message TEXT, UNIQUE (job_id, quality));";
+
+/* Versions of what is ours alone, one after the other. */
+static const char version_1[] =
+    "CREATE TABLE schema_version (version {int} NOT NULL);"
 
     "CREATE TABLE job_epochs (job_id {int} PRIMARY KEY REFERENCES transcoding_jobs (id)"
     " ON DELETE CASCADE, claim_epoch {int} NOT NULL,"
@@ -162,7 +165,13 @@ static int lock_schema(struct db *db, struct error *err)
     return db_script(db, "SELECT pg_catalog.pg_advisory_xact_lock(499850505331)", err);
 }
 
-static int make_tables(struct db *db, struct error *err)
+static int run_worded(struct db *db, const char *sql, struct error *err)
+{
+    TEXT(text) = worded(sql, db_kind(db));
+    return db_script(db, text, err);
+}
+
+static int make_tables(struct db *db, enum store_schema schema, struct error *err)
 {
     if (db_begin(db, err) != 0)
         return -1;
@@ -171,10 +180,10 @@ static int make_tables(struct db *db, struct error *err)
     int result = lock_schema(db, err);
     if (result == 0)
         result = version_of(db, &version, err);
-    for (; result == 0 && version < STORE_SCHEMA_VERSION; version++) {
-        TEXT(sql) = worded(versions[version], db_kind(db));
-        result = db_script(db, sql, err);
-    }
+    if (result == 0 && version == 0 && schema == STORE_SCHEMA_OWN)
+        result = run_worded(db, stock_tables, err);
+    for (; result == 0 && version < STORE_SCHEMA_VERSION; version++)
+        result = run_worded(db, versions[version], err);
     if (result == 0)
         result = db_commit(db, err);
     if (result != 0)
@@ -182,15 +191,28 @@ static int make_tables(struct db *db, struct error *err)
     return result;
 }
 
-int store_schema_prepare(struct db *db, struct error *err)
+static int check_schema(struct db *db, enum store_schema schema, struct error *err)
+{
+    bool is_stock;
+    if (schema == STORE_SCHEMA_VLOG)
+        return store_schema_check_stock(db, err);
+    if (store_schema_is_stock(db, &is_stock, err) != 0)
+        return -1;
+    return is_stock ? error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
+                                "this is a stock vlog server's database: store.schema \"vlog\" "
+                                "works beside it, \"own\" needs a database of its own")
+                    : 0;
+}
+
+int store_schema_prepare(struct db *db, enum store_schema schema, struct error *err)
 {
     int64_t version;
-    if (version_of(db, &version, err) != 0)
+    if (check_schema(db, schema, err) != 0 || version_of(db, &version, err) != 0)
         return -1;
     if (version > STORE_SCHEMA_VERSION)
         return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
                          "the database has schema %lld, this program knows %d: it is older than "
                          "the one that made it",
                          (long long)version, STORE_SCHEMA_VERSION);
-    return version < STORE_SCHEMA_VERSION ? make_tables(db, err) : 0;
+    return version < STORE_SCHEMA_VERSION ? make_tables(db, schema, err) : 0;
 }
