@@ -5,7 +5,6 @@
 
 #include "tailslate/cleanup.h"
 #include "tailslate/durable.h"
-#include "tailslate/uuid.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +14,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define TRASH ".trash"
 enum { FOLDER_MODE = 0755, FILE_MODE = 0644 };
 
 static const char *const extensions[] = {"mp4", "mkv", "mov", "avi", "webm", "m4v"};
@@ -149,7 +147,7 @@ static int make_folder(int dir, const char *name, struct error *err)
     return durable_mkdir(dir, name, FOLDER_MODE, err);
 }
 
-static int open_folder(int dir, const char *name, bool make, struct error *err)
+int files_open_folder(int dir, const char *name, bool make, struct error *err)
 {
     int fd = files_open_beneath(dir, name, O_RDONLY | O_DIRECTORY);
     if (fd < 0 && errno == ENOENT && make) {
@@ -164,14 +162,14 @@ int files_open_video(const struct files *files, const char *slug, bool make, str
 {
     if (!slug_is_valid(slug))
         return error_set(err, ERROR_PERMANENT, EINVAL, "the slug %s names no folder", slug);
-    return open_folder(files->videos, slug, make, err);
+    return files_open_folder(files->videos, slug, make, err);
 }
 
 int files_open_quality(const struct files *files, const char *slug, enum quality quality, bool make,
                        struct error *err)
 {
     FD(video) = files_open_video(files, slug, make, err);
-    return video < 0 ? -1 : open_folder(video, quality_name(quality), make, err);
+    return video < 0 ? -1 : files_open_folder(video, quality_name(quality), make, err);
 }
 
 int files_open_home(const struct files *files, const char *slug, enum quality quality,
@@ -181,70 +179,20 @@ int files_open_home(const struct files *files, const char *slug, enum quality qu
                                               : files_open_quality(files, slug, quality, make, err);
 }
 
-/* A trash folder of its own for one discard, so that names never meet. */
-static int open_trash(const struct files *files, const char *slug, struct error *err)
+int files_for_each(int dir, files_entry *each, void *ctx, struct error *err)
 {
-    char name[SLUG_BYTES + UUID_BYTES + 1], uuid[UUID_BYTES];
-    uuid_make_v4(uuid);
-    snprintf(name, sizeof name, "%s.%s", slug, uuid);
-    FD(trash) = open_folder(files->videos, TRASH, true, err);
-    return trash < 0 ? -1 : open_folder(trash, name, true, err);
-}
-
-struct discard {
-    const struct files *files;
-    const char *slug;
-    int video, trash; /* trash: made when the first thing goes there */
-};
-
-static int discard_one(struct discard *discard, const char *name, struct error *err)
-{
-    if (discard->trash < 0)
-        discard->trash = open_trash(discard->files, discard->slug, err);
-    if (discard->trash < 0)
-        return -1;
-    return durable_move(discard->video, name, discard->trash, name, err);
-}
-
-static bool is_of(quality_set discarded, const char *name)
-{
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
-        if ((discarded & 1u << quality) &&
-            (strcmp(name, quality_name(quality)) == 0 || segment_is_flat(quality, name)))
-            return true;
-    return false;
-}
-
-static int discard_all(struct discard *discard, quality_set discarded, struct error *err)
-{
-    int copy = files_open_beneath(discard->video, ".", O_RDONLY | O_DIRECTORY);
-    DIRECTORY(dir) = copy < 0 ? NULL : fdopendir(copy);
-    if (!dir)
-        return error_errno(err, "cannot list %s", discard->slug);
+    FD(copy) = files_open_beneath(dir, ".", O_RDONLY | O_DIRECTORY);
+    DIRECTORY(list) = copy < 0 ? NULL : fdopendir(copy);
+    if (!list)
+        return error_errno(err, "cannot list a folder");
+    steal_fd(&copy); /* it is the list's now */
     struct dirent *entry;
-    while ((entry = readdir(dir)))
-        if (is_of(discarded, entry->d_name) && discard_one(discard, entry->d_name, err) != 0)
+    while (errno = 0, (entry = readdir(list))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (each(ctx, dir, entry->d_name, err) != 0)
             return -1;
-    /* Once for all of them: this happens under the database's write lock. */
-    if (discard->trash >= 0 && durable_sync_dir(discard->trash, err) != 0)
-        return -1;
-    return discard->trash >= 0 ? durable_sync_dir(discard->video, err) : 0;
-}
-
-int files_discard(const struct files *files, const char *slug, quality_set discarded,
-                  struct error *err)
-{
-    struct error not_there;
-    FD(video) = files_open_video(files, slug, false, &not_there);
-    if (video < 0 && not_there.code == ENOENT)
-        return 0;
-    if (video < 0) {
-        *err = not_there;
-        return -1;
     }
-    struct discard discard = {.files = files, .slug = slug, .video = video, .trash = -1};
-    int result = discard_all(&discard, discarded, err);
-    if (discard.trash >= 0)
-        close(discard.trash);
-    return result;
+    /* An end that is an error is no end: what was not seen may be what matters. */
+    return errno == 0 ? 0 : error_errno(err, "cannot list a folder");
 }

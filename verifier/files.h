@@ -2,7 +2,8 @@
  *
  *   uploads_dir/<video_id>.<ext>       a source
  *   videos_dir/<slug>/...              what players read (0755 and 0644: a web server is another
- * user) videos_dir/.trash/<slug>.<uuid>/   what a new holder or a re-transcode replaced
+ *                                      user)
+ *   videos_dir/.trash/<slug>.<uuid>/   what was replaced or orphaned (files_trash.h)
  *
  * Everything below the two folders is opened with openat2 and RESOLVE_BENEATH |
  * RESOLVE_NO_SYMLINKS: no name and no link leads outside. Nothing is deleted here, only renamed
@@ -50,6 +51,11 @@ int files_open_home(const struct files *files, const char *slug, enum quality qu
 
 /* Open below a folder, without links. -1 with errno. */
 int files_open_beneath(int dir, const char *name, int flags);
+/* A folder below a folder, as above. */
+int files_open_folder(int dir, const char *name, bool make, struct error *err);
+/* Calls each(name) for every entry, in no order, until one gives -1. */
+typedef int files_entry(void *ctx, int dir, const char *name, struct error *err);
+int files_for_each(int dir, files_entry *each, void *ctx, struct error *err);
 
 /* Which of these renditions are not there, whole: *there* = `<q>/init.mp4` and `<q>/stream.m3u8`,
  * or

@@ -1,5 +1,7 @@
 #include "upload.h"
 
+#include "files_trash.h"
+
 #include "tailslate/archive.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/playlist.h"
@@ -9,8 +11,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define STAGING ".staging"
 
 enum { FILE_MODE = 0644, TAR_FILES_MAX = 100 * 1000 };
 static const int64_t TAR_UNPACKED_MAX_BYTES = (int64_t)64 << 30;
@@ -92,11 +92,11 @@ int tar_upload_begin(const struct files *files, const char *slug, struct tar_upl
     *upload = (struct tar_upload){
         .files = files, .fd = -1, .staging_root = -1, .staging = -1, .inner = -1};
     snprintf(upload->slug, sizeof upload->slug, "%s", slug);
-    if (durable_mkdir(files->videos, STAGING, 0700, err) != 0)
+    if (durable_mkdir(files->videos, FILES_STAGING, 0700, err) != 0)
         return -1;
-    upload->staging_root = files_open_beneath(files->videos, STAGING, O_RDONLY | O_DIRECTORY);
+    upload->staging_root = files_open_beneath(files->videos, FILES_STAGING, O_RDONLY | O_DIRECTORY);
     if (upload->staging_root < 0)
-        return error_errno(err, STAGING);
+        return error_errno(err, FILES_STAGING);
     upload->fd = durable_temp(upload->staging_root, temp, err);
     if (upload->fd < 0)
         return -1;
@@ -192,28 +192,16 @@ static int check_file(int dir, const char *name, struct error *err)
     return 0;
 }
 
-typedef int each_file(struct tar_upload *upload, int dir, const char *name, struct error *err);
-
-static int check_one(struct tar_upload *upload, int dir, const char *name, struct error *err)
+static bool is_file(int dir, const char *name)
 {
-    (void)upload;
-    return check_file(dir, name, err);
+    struct stat status;
+    return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
 }
 
-static int for_each(struct tar_upload *upload, int dir, each_file *each, struct error *err)
+static int check_one(void *ctx, int dir, const char *name, struct error *err)
 {
-    int copy = files_open_beneath(dir, ".", O_RDONLY | O_DIRECTORY);
-    DIRECTORY(list) = copy < 0 ? NULL : fdopendir(copy);
-    if (!list)
-        return error_errno(err, "cannot list what was unpacked");
-    struct dirent *entry;
-    while ((entry = readdir(list))) {
-        struct stat status;
-        if (fstatat(dir, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(status.st_mode) && each(upload, dir, entry->d_name, err) != 0)
-            return -1;
-    }
-    return 0;
+    (void)ctx;
+    return is_file(dir, name) ? check_file(dir, name, err) : 0;
 }
 
 int tar_upload_unpack(struct tar_upload *upload, struct error *err)
@@ -233,22 +221,24 @@ int tar_upload_unpack(struct tar_upload *upload, struct error *err)
         return -1;
     if (upload->count == 0)
         return error_set(err, ERROR_PERMANENT, EINVAL, "the archive holds no file");
-    if (for_each(upload, upload->staging, check_one, err) != 0 ||
-        (upload->inner >= 0 && for_each(upload, upload->inner, check_one, err) != 0))
+    if (files_for_each(upload->staging, check_one, upload, err) != 0 ||
+        (upload->inner >= 0 && files_for_each(upload->inner, check_one, upload, err) != 0))
         return -1;
     return upload->inner < 0 ? 0 : durable_sync_dir(upload->inner, err);
 }
 
-static int move_one(struct tar_upload *upload, int dir, const char *name, struct error *err)
+static int move_one(void *ctx, int dir, const char *name, struct error *err)
 {
-    return durable_move(dir, name, upload->video, name, err);
+    struct tar_upload *upload = ctx;
+    return is_file(dir, name) ? durable_move(dir, name, upload->video, name, err) : 0;
 }
 
 /* What lies flat; on the disk once for all of it: this happens under the database's write lock. */
 static int move_flat(struct tar_upload *upload, int video, struct error *err)
 {
     upload->video = video;
-    if (for_each(upload, upload->staging, move_one, err) != 0 || durable_sync_dir(video, err) != 0)
+    if (files_for_each(upload->staging, move_one, upload, err) != 0 ||
+        durable_sync_dir(video, err) != 0)
         return -1;
     return durable_sync_dir(upload->staging, err);
 }

@@ -1,0 +1,171 @@
+#include "files_trash.h"
+
+#include "segment.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/durable.h"
+#include "tailslate/uuid.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+int files_bin_put(struct files_bin *bin, int dir, const char *name, struct error *err)
+{
+    if (bin->trash < 0) {
+        char folder[SLUG_BYTES + UUID_BYTES + 1], uuid[UUID_BYTES];
+        uuid_make_v4(uuid);
+        snprintf(folder, sizeof folder, "%.*s.%s", SLUG_BYTES - 1, bin->label, uuid);
+        FD(trash) = files_open_folder(bin->root, FILES_TRASH, true, err);
+        if (trash < 0)
+            return -1;
+        bin->trash = files_open_folder(trash, folder, true, err);
+    }
+    if (bin->trash < 0)
+        return -1;
+    return durable_move(dir, name, bin->trash, name, err);
+}
+
+int files_bin_sync(struct files_bin *bin, int dir, struct error *err)
+{
+    if (bin->trash < 0)
+        return 0;
+    return durable_sync_dir(bin->trash, err) == 0 ? durable_sync_dir(dir, err) : -1;
+}
+
+void files_bin_close(struct files_bin *bin)
+{
+    if (bin->trash >= 0)
+        close(bin->trash);
+    bin->trash = -1;
+}
+
+struct discard {
+    quality_set discarded;
+    struct files_bin bin;
+};
+
+static bool is_of(quality_set discarded, const char *name)
+{
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+        if ((discarded & 1u << quality) &&
+            (strcmp(name, quality_name(quality)) == 0 || segment_is_flat(quality, name)))
+            return true;
+    return false;
+}
+
+static int discard_one(void *ctx, int dir, const char *name, struct error *err)
+{
+    struct discard *discard = ctx;
+    return is_of(discard->discarded, name) ? files_bin_put(&discard->bin, dir, name, err) : 0;
+}
+
+int files_discard(const struct files *files, const char *slug, quality_set discarded,
+                  struct error *err)
+{
+    struct error not_there;
+    FD(video) = files_open_video(files, slug, false, &not_there);
+    if (video < 0 && not_there.code == ENOENT)
+        return 0;
+    if (video < 0) {
+        *err = not_there;
+        return -1;
+    }
+    struct discard discard = {discarded, FILES_BIN(files->videos, slug)};
+    int result = files_for_each(video, discard_one, &discard, err);
+    /* Once for all of them: this happens under the database's write lock. */
+    if (result == 0)
+        result = files_bin_sync(&discard.bin, video, err);
+    files_bin_close(&discard.bin);
+    return result;
+}
+
+/* As files_open_beneath, and never into another mount, be it of the same file system. */
+static int open_inside(int dir, const char *name)
+{
+    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
+    return (int)syscall(SYS_openat2, dir, name, &how, sizeof how);
+}
+
+static int64_t ms_of(const struct timespec *at)
+{
+    return (int64_t)at->tv_sec * 1000 + at->tv_nsec / 1000000;
+}
+
+static int64_t newer_time(const struct stat *status)
+{
+    int64_t modified = ms_of(&status->st_mtim), changed = ms_of(&status->st_ctim);
+    return modified > changed ? modified : changed;
+}
+
+int64_t files_own_time(int dir, const char *name)
+{
+    struct stat status;
+    return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? newer_time(&status) : 0;
+}
+
+struct walk {
+    struct files_tree *tree;
+    int depth;
+};
+
+static int look_at_one(void *ctx, int dir, const char *name, struct error *err);
+
+static void look_inside(struct walk *walk, int dir, const char *name)
+{
+    struct error ignored;
+    FD(inner) = walk->depth < FILES_DEPTH_MAX ? open_inside(dir, name) : -1;
+    if (inner < 0 && walk->depth < FILES_DEPTH_MAX && errno == ENOENT)
+        return; /* it has just gone */
+    walk->depth++;
+    if (inner < 0 || files_for_each(inner, look_at_one, walk, &ignored) != 0)
+        walk->tree->is_strange = true;
+    walk->depth--;
+}
+
+static int look_at_one(void *ctx, int dir, const char *name, struct error *err)
+{
+    struct walk *walk = ctx;
+    struct stat status;
+    if (walk->tree->is_strange)
+        return 0;
+    if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : error_errno(err, "cannot look at %s", name);
+    int64_t time_ms = newer_time(&status);
+    if (time_ms > walk->tree->newest_ms)
+        walk->tree->newest_ms = time_ms;
+    if (++walk->tree->entries > FILES_ENTRIES_MAX)
+        walk->tree->is_strange = true;
+    else if (S_ISDIR(status.st_mode))
+        look_inside(walk, dir, name);
+    return 0;
+}
+
+int files_look(int dir, const char *name, struct files_tree *tree, struct error *err)
+{
+    struct walk walk = {.tree = tree};
+    struct stat status;
+    *tree = (struct files_tree){0};
+    if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return error_errno(err, "cannot look at %s", name);
+    tree->is_folder = S_ISDIR(status.st_mode);
+    return look_at_one(&walk, dir, name, err);
+}
+
+int files_delete(int dir, const char *name, bool *gone, struct error *err)
+{
+    struct files_tree tree;
+    *gone = false;
+    if (files_look(dir, name, &tree, err) != 0)
+        return err->code == ENOENT ? 0 : -1;
+    if (tree.is_strange)
+        return 0;
+    if (durable_remove_tree(dir, name, err) != 0)
+        return -1;
+    *gone = true;
+    return 0;
+}
