@@ -1,5 +1,7 @@
 #include "claim.h"
 
+#include "claim_kept.h"
+
 #include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -15,6 +17,7 @@
 enum {
     UNDATED_CLAIM_S = 600, /* how long to hold on to a claim that says nothing of its end */
     JITTER_PERCENT = 25,
+    LEAVING_LOOK_MS = 200,
 };
 static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
@@ -100,13 +103,47 @@ static int add(struct node *node, const struct record_claim *claim, struct error
     return 0;
 }
 
+static int take_back(struct node *node, const char *id, const struct record_claim *claim,
+                     struct error *err)
+{
+    if (spool_take_back(&node->spool, id, claim, err) != 0)
+        return -1;
+    crash_point(CRASH_AGENT_CLAIM_RECORDED);
+    log_info("job.taken_back", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
+             LOG_TEXT("token", claim->token), LOG_INT("epoch", claim->claim.claim_epoch));
+    must(node_take(node, id, err));
+    return 0;
+}
+
+/* Lost, but its step has not ended: in a moment it is in kept/, and may be what this claim is for.
+ */
+static bool is_leaving(const struct node *node, int64_t job_id)
+{
+    for (const struct live *live = node->lives; live; live = live->next)
+        if (live->job_id == job_id && live->state == JOB_LOST)
+            return true;
+    return false;
+}
+
+static int record_somehow(struct node *node, const struct record_claim *claim, struct error *err)
+{
+    char kept[SPOOL_ID_BYTES];
+    if (claim_find_kept(&node->spool, claim, kept))
+        return take_back(node, kept, claim, err);
+    return add(node, claim, err);
+}
+
 static void record_claimed(struct claim *claim)
 {
     struct node *node = claim->node;
     const struct record_claim *answered = claim->unrecorded;
     struct error err;
     struct live *held = find_held(node, answered->claim.job_id);
-    int done = held ? claim_rebind(held, answered, &err) : add(node, answered, &err);
+    if (!held && is_leaving(node, answered->claim.job_id)) {
+        claim->due_ms = mono_ms() + LEAVING_LOOK_MS;
+        return;
+    }
+    int done = held ? claim_rebind(held, answered, &err) : record_somehow(node, answered, &err);
     if (done == 0) {
         claim->failures = 0;
         claim->due_ms = 0;
@@ -135,13 +172,9 @@ static void drop_expired(struct claim *claim)
 
 struct record_claim *claim_accept(const struct message_claim *given)
 {
-    char uuid[UUID_BYTES];
     crash_point(CRASH_AGENT_CLAIM_ANSWERED);
-    struct record_claim *answered = must_calloc(1, sizeof *answered);
-    answered->claim = *given;
-    answered->claimed_at_us = wall_us();
-    uuid_make_v4(uuid);
-    token_make(given->job_id, uuid, answered->token);
+    struct record_claim *answered = must_malloc(sizeof *answered);
+    record_claim_accept(given, answered);
     return answered;
 }
 

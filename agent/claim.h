@@ -2,7 +2,9 @@
  *
  * The token is made here, once per claim, and is durable together with the claim before a step can
  * know of it. A claim of a job whose work the spool holds starts no transcode: the record is bound
- * to the new claim. A claim that cannot be written (a full disk) is held in memory and tried again
+ * to the new claim. So is finished work in kept/, where its claim was lost not long ago and the job
+ * is still the same: the answer of a claim may come after the refusal that it explains, or get lost
+ * on its way. A claim that cannot be written (a full disk) is held in memory and tried again
  * as long as it is valid; nothing else is claimed meanwhile, nothing is reported about it, and if
  * the disk stays full it expires, which charges the job no attempt. */
 #ifndef AGENT_CLAIM_H
@@ -10,7 +12,11 @@
 
 #include "node.h"
 
-enum { CLAIM_DEADLINE_SLACK_MS = 15 * 1000, CLAIM_PATH_BYTES = 64 };
+enum {
+    CLAIM_DEADLINE_SLACK_MS = 15 * 1000,
+    CLAIM_PATH_BYTES = 64,
+    CLAIM_TAKE_BACK_HOURS = 48, /* older kept work is not trusted to be of today's source */
+};
 
 struct claim {
     struct node *node;

@@ -23,6 +23,7 @@ enum {
     NOTE_MAX_BYTES = 4096,
     ETAG_BYTES = 128,
     WAIT_MS = 1000,
+    MISSING_MAX = 3,  /* times in a row that a stock server says: there is no such source */
     PERCENT_MAX = 10, /* of the job's whole, for the download */
 };
 
@@ -33,6 +34,7 @@ struct fetch {
     int64_t size;          /* of the whole source; -1 unknown */
     char etag[ETAG_BYTES]; /* "" unknown: the part cannot be gone on with */
     char path[64], range[64], if_range[ETAG_BYTES + 16];
+    unsigned missing;   /* 404s in a row */
     bool is_other;      /* what comes is not the rest of our part */
     struct error local; /* the note could not be written */
     bool has_failed;
@@ -212,6 +214,15 @@ static int local_failure(const struct fetch *fetch, const struct http_answer *an
     return error_wrap(err, "fetching the source");
 }
 
+/* A stock server has no code for it; said once it may be a server that has just come up. */
+static bool is_missing(struct fetch *fetch, enum verdict verdict, const struct http_answer *answer)
+{
+    bool is_stock_404 = answer->result == HTTP_ANSWERED && answer->status == 404 &&
+                        answer->is_json && answer->problem.problem == PROBLEM_NONE;
+    fetch->missing = is_stock_404 ? fetch->missing + 1 : 0;
+    return verdict == VERDICT_MISSING || fetch->missing >= MISSING_MAX;
+}
+
 /* 1: again; 0: it is there; -1: it will not be. */
 static int settle(struct fetch *fetch, const struct http_answer *answer, unsigned *attempt,
                   struct error *err)
@@ -228,7 +239,7 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
         return local_failure(fetch, answer, err);
     }
     enum verdict verdict = session_judge(fetch->session, answer, EXPECT_BYTES);
-    if (verdict == VERDICT_MISSING)
+    if (is_missing(fetch, verdict, answer))
         return error_set(err, ERROR_TEMPORARY, 0, "the server has no source file: %s",
                          answer->problem.detail);
     if (verdict == VERDICT_LOST)

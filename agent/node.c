@@ -65,7 +65,7 @@ struct live *node_take(struct node *node, const char *id, struct error *err)
     live->watch = -1;
     snprintf(live->id, sizeof live->id, "%s", id);
     must(spool_is_id(id, &live->job_id));
-    if (read_claim(live, err) != 0 || node_look(live, err) != 0) {
+    if (node_look(live, err) != 0) {
         free(live);
         return NULL;
     }
@@ -105,6 +105,9 @@ int node_look(struct live *live, struct error *err)
         return -1;
     if (state == live->state)
         return 0;
+    /* The step may have claimed the job again: what is presented now is about that claim. */
+    if (read_claim(live, err) != 0)
+        return -1;
     log_info("job.state", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token),
              LOG_TEXT("from", live->state == JOB_WRONG ? "none" : job_state_name(live->state)),

@@ -3,6 +3,7 @@
 #include "tailslate/cleanup.h"
 #include "tailslate/durable.h"
 #include "tailslate/json.h"
+#include "tailslate/uuid.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,6 +97,14 @@ static void set_message(struct json *root, const char *key, char *owned_text)
     struct json *message = json_parse(text, strlen(text), &err);
     must(message); /* our own formatter made it */
     json_set(root, key, message);
+}
+
+void record_claim_accept(const struct message_claim *given, struct record_claim *claim)
+{
+    char uuid[UUID_BYTES];
+    *claim = (struct record_claim){.claim = *given, .claimed_at_us = wall_us()};
+    uuid_make_v4(uuid);
+    token_make(given->job_id, uuid, claim->token);
 }
 
 static char *format_claim(const struct record_claim *claim)
@@ -317,6 +326,21 @@ int record_rebind(int dir, const struct record_claim *claim, struct error *err)
     if (!durable_exists(dir, file_names[JOB_FILE_COMPLETION]))
         return 0;
     return write_completion(dir, err);
+}
+
+int record_take_back(int dir, const struct record_claim *claim, struct error *err)
+{
+    enum job_state state;
+    if (record_state(dir, &state, err) != 0)
+        return -1;
+    if (state != JOB_LOST)
+        return record_rebind(dir, claim, err);
+    if (!durable_exists(dir, file_names[JOB_FILE_OUTCOME]))
+        return error_set(err, ERROR_TEMPORARY, EBUSY, "there is no finished work in it");
+    /* Cut between the two, it is lost as before, and can be taken back again. */
+    if (record_write_claim(dir, claim, err) != 0)
+        return -1;
+    return durable_unlink(dir, file_names[JOB_FILE_LOST], err);
 }
 
 static int read_failure_bytes(int dir, char **body, size_t *size, struct error *err)

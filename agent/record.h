@@ -46,6 +46,8 @@ struct process_identity {
 
 int record_state(int dir, enum job_state *state, struct error *err);
 
+/* What a server gave, as of now, with a new token of its own: one per claim, made here alone. */
+void record_claim_accept(const struct message_claim *given, struct record_claim *claim);
 int record_read_claim(int dir, struct record_claim *claim, struct error *err);
 int record_read_outcome(int dir, struct record_outcome *outcome, struct error *err);
 
@@ -64,6 +66,11 @@ int record_acknowledge(int dir, const char *answer, size_t size, struct error *e
 /* A new claim of this job: new token (made by the caller), epoch and times; re-seals a completion.
  * -1 with code EBUSY where the record's state takes no new claim. */
 int record_rebind(int dir, const struct record_claim *claim, struct error *err);
+
+/* Finished work that was kept when its claim went, under a new claim of the same job: it begins
+ * again where it stood. Only of a record that nobody works on; -1 with code EBUSY where there is no
+ * finished work. */
+int record_take_back(int dir, const struct record_claim *claim, struct error *err);
 
 /* The sealed bytes, exactly as they are to be posted (owned). is_failure: it goes to /fail. A
  * completion whose token is not the claim's (a re-binding was cut short) is sealed anew first. */

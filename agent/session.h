@@ -24,6 +24,7 @@ enum {
     PROGRESS_RETRY_CAP_MS = 60 * 1000,
     STATUS_WRITE_MS = 1000,
     SESSION_WAKE_SPREAD_MS = 5 * 1000,
+    SESSION_RECLAIMS_MAX = 3, /* of one job without an outcome, in one life of its step */
 };
 
 enum verdict {
@@ -32,6 +33,7 @@ enum verdict {
     VERDICT_HOLD,    /* only a person can help; again, slowly */
     VERDICT_LOST,    /* the claim or the job went */
     VERDICT_MISSING, /* our server says that the thing asked for is not there */
+    VERDICT_RECLAIM, /* a stock server says that the claim went; session_judge acts on it */
 };
 
 struct reply {
@@ -53,6 +55,16 @@ struct session_pause {
     bool is_patient; /* a person must act: the server's return changes nothing */
 };
 
+/* A server without our codes says by 403 or 409 that the claim went: this very job is asked for
+ * again. Got: the record is bound to the new claim and the work goes on. Refused: work that has no
+ * outcome yet is let go (its slot is free, whoever claims the job does it); finished work is held.
+ */
+struct session_reclaim {
+    struct http_call *call;
+    unsigned count; /* how often it was had again, in this life */
+    int64_t not_before_ms;
+};
+
 struct session {
     const struct config *config;
     int dir; /* borrowed: the record */
@@ -60,6 +72,7 @@ struct session {
     struct record_claim claim;
     bool transcoded; /* the outcome is on disk: only success may be sent */
     enum problem lost;
+    struct session_reclaim reclaim;
     char lost_detail[256];
     struct trouble trouble;
     bool is_away, is_back; /* the server; it was away before it came back at back_ms */
@@ -101,11 +114,18 @@ void session_reply_fini(struct reply *reply);
 /* The same, waited for. */
 void session_perform(struct session *session, struct http_request *request, struct reply *reply);
 
-/* What the answer means. Remembers a lost claim, logs the beginning and the end of trouble. A 2xx
+/* What the answer means. Never VERDICT_RECLAIM: asks for the job again and says RETRY or HOLD until
+ * that is answered. Remembers a lost claim, logs the beginning and the end of trouble. A 2xx
  * without the JSON that was expected is a captive portal's, not our server's. */
 enum expected { EXPECT_JSON, EXPECT_BYTES };
 enum verdict session_judge(struct session *session, const struct http_answer *answer,
                            enum expected expected);
+/* For session_judge: asks for the job again, unless that is under way or not due yet. */
+void session_reclaim(struct session *session, const struct http_answer *refusal);
+
+/* Wakes what sits out a pause. */
+void session_is_back(struct session *session);
+
 /* See struct session_pause. */
 struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
                                          unsigned attempt, const struct http_answer *answer);

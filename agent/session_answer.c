@@ -64,6 +64,10 @@ static enum verdict verdict_of(const struct session *session, const struct http_
         return answer->result == HTTP_NOT_TRUSTED ? VERDICT_HOLD : VERDICT_RETRY;
     if (answer->status / 100 == 2)
         return expected == EXPECT_BYTES || is_object(answer) ? VERDICT_OK : VERDICT_RETRY;
+    /* In JSON, as a stock server says it: a proxy's page tells nothing about claims. */
+    bool is_refusal = answer->status == 403 || answer->status == 409;
+    if (is_refusal && answer->is_json && answer->problem.problem == PROBLEM_NONE)
+        return VERDICT_RECLAIM;
     return verdict_of_problem(session, answer->problem.problem);
 }
 
@@ -156,6 +160,10 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
     enum verdict verdict = verdict_of(session, answer, expected);
     if (verdict == VERDICT_LOST && is_of_former_claim(session, answer))
         verdict = VERDICT_RETRY;
+    if (verdict == VERDICT_RECLAIM) {
+        session_reclaim(session, answer);
+        verdict = session->transcoded ? VERDICT_HOLD : VERDICT_RETRY;
+    }
     switch (verdict) {
     case VERDICT_OK:
         note_end(session);
@@ -168,9 +176,16 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
         note_trouble(session, verdict, answer);
         break;
     case VERDICT_MISSING:
+    case VERDICT_RECLAIM:
         break;
     }
     return verdict;
+}
+
+void session_is_back(struct session *session)
+{
+    session->is_away = true;
+    note_return(session);
 }
 
 struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
@@ -187,8 +202,8 @@ struct session_pause session_pause_after(const struct session *session, enum ver
                     backoff_delay_ms(policy, attempt, answer->retry_after_ms, random_u64()),
         .floor_ms = answer->retry_after_ms > 0 ? now_ms + answer->retry_after_ms : now_ms,
         /* What a person must put right is not put right by another call's success, unless it was
-         * the key, which all calls share. */
-        .is_patient = verdict == VERDICT_HOLD && !is_key_refusal(answer),
+         * the key or the claim, which all calls share. */
+        .is_patient = verdict == VERDICT_HOLD && !is_key_refusal(answer) && !session->reclaim.call,
     };
 }
 

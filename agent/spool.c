@@ -361,6 +361,16 @@ int spool_quarantine(const struct spool *spool, const char *id, const char *reas
     return set_aside(spool, spool->quarantine, id, reason, err);
 }
 
+int spool_take_back(const struct spool *spool, const char *id, const struct record_claim *claim,
+                    struct error *err)
+{
+    FD(dir) = spool_open_record(spool->kept, id, err);
+    if (dir < 0 || record_take_back(dir, claim, err) != 0 ||
+        durable_unlink(dir, REASON_NAME, err) != 0)
+        return -1;
+    return durable_rename(spool->kept, id, spool->live, id, err);
+}
+
 int spool_remove_outputs(const struct spool *spool, const char *id, struct error *err)
 {
     FD(dir) = spool_open_record(spool->live, id, err);

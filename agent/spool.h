@@ -51,6 +51,10 @@ int spool_remove_outputs(const struct spool *spool, const char *id, struct error
 int spool_remove(const struct spool *spool, const char *id, struct error *err);
 int spool_remove_kept(const struct spool *spool, const char *id, struct error *err);
 
+/* Kept work whose job was claimed again: bound to the new claim, and a live record again. */
+int spool_take_back(const struct spool *spool, const char *id, const struct record_claim *claim,
+                    struct error *err);
+
 /* Why it was set aside, "" where nobody wrote it down. */
 enum { SPOOL_REASON_BYTES = 512 };
 void spool_read_reason(int room, const char *id, char reason[SPOOL_REASON_BYTES]);

@@ -88,3 +88,35 @@ Test(rebound, a_report_under_the_former_claim_does_not_end_the_new_one, .timeout
     rig_end(rig);
     peer_stop(behind);
 }
+
+/* The other way round: the refusal of the former claim comes before the answer that explains it. */
+static void answered_after_the_refusal(const char *refused, const char *refusals)
+{
+    struct peer *behind = peer_start();
+    struct rig *rig = with_scripts(behind);
+    peer_script(behind, refused, refusals);
+    peer_script(behind, "POST *claim*", CLAIM("1") "; " CLAIM("2") "; " NO_JOB);
+    peer_script(rig->peer, "POST *claim*", "pass; slow 6s; pass");
+    rig_agent_set(rig, "node.slots", "2");
+    rig_agent_set(rig, "claim.wait_seconds", "30");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=job.taken_back epoch=2", RIG_JOB_MS, NULL);
+    rig_expect(rig, "event=job.final outcome=completed", RIG_JOB_MS, NULL);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    look_spool_empty(rig);
+    cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1, "it was made again");
+    rig_end(rig);
+    peer_stop(behind);
+}
+
+Test(rebound, a_refusal_that_overtakes_the_new_claim_costs_no_second_transcode, .timeout = 120)
+{
+    answered_after_the_refusal("POST *complete", "409 code=claim_lost; 200 ack");
+}
+
+Test(rebound, an_upload_s_refusal_that_overtakes_the_new_claim_costs_none_either, .timeout = 120)
+{
+    answered_after_the_refusal("POST *segment/finalize",
+                               "409 code=claim_lost; 200 {\"status\":\"ok\",\"complete\":true,"
+                               "\"missing_segments\":[]}");
+}

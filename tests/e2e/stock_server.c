@@ -175,3 +175,64 @@ Test(stock_server, a_kill_while_the_job_is_asked_for_again_costs_nothing, .timeo
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
     rig_end(rig);
 }
+
+/* ---- before there is an outcome: the slot is not to be held for nothing ---- */
+
+Test(stock_server, a_source_refused_for_a_lost_claim_is_fetched_under_a_new_one, .timeout = 120)
+{
+    static const char *const refusals[] = {"403", "409"};
+    for (size_t i = 0; i < 2; i++) {
+        struct rig *rig = with_stock_server("200 stock-ack");
+        TEXT(then) = must_printf("%s; %s; file %s", refusals[i], refusals[i],
+                                 media_clip(MEDIA_TINY));
+        peer_script(rig->peer, "GET *source/3", then);
+        peer_script(rig->peer, "POST *claim?*job_id=7*", CLAIM);
+        rig_start_agent(rig);
+        rig_wait_final(rig, 7);
+        look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+        cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
+        cr_assert_eq(rig_count_lines(rig, "event=step.reclaiming"), 1);
+        rig_end(rig);
+    }
+}
+
+Test(stock_server, a_claim_that_went_before_the_work_gives_the_slot_back, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-ack");
+    peer_script(rig->peer, "GET *source/3", "409");
+    peer_script(rig->peer, "POST *claim?*job_id=7*", NO_JOB);
+    rig_start_agent(rig);
+    rig_expect(rig, "event=job.final outcome=lost job=7", RIG_JOB_MS, NULL);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    cr_assert_eq(peer_count(rig->peer, "POST *fail"), 0, "it was charged an attempt");
+    int asked = peer_count(rig->peer, "POST *claim?wait*");
+    peer_wait(rig->peer, "POST *claim?wait*", asked + 1, RIG_JOB_MS);
+    rig_end(rig);
+}
+
+Test(stock_server, a_source_that_it_does_not_have_ends_in_a_failure_report, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-ack");
+    peer_script(rig->peer, "GET *source/3", "404");
+    peer_script(rig->peer, "POST *fail", "200 {\"status\":\"ok\",\"will_retry\":true}");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=job.final outcome=failed job=7", RIG_JOB_MS, NULL);
+    cr_assert_geq(peer_count(rig->peer, "GET *source/3"), 3, "once may be an accident");
+    rig_end(rig);
+}
+
+Test(stock_server, an_upload_refused_for_a_lost_claim_goes_on_under_a_new_one, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-ack");
+    peer_script(rig->peer, "POST *segment/finalize",
+                "409; 200 {\"status\":\"ok\",\"complete\":true,\"missing_segments\":[]}");
+    peer_script(rig->peer, "POST *claim?*job_id=7*", CLAIM);
+    rig_agent_set(rig, "retry.cap_seconds", "30");
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
+    cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
+    cr_assert_eq(rig_count_lines(rig, "event=step.reclaiming"), 1);
+    rig_end(rig);
+}

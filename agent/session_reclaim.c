@@ -1,0 +1,83 @@
+/* The claim went, as a stock server says it: ask for this very job again (session.h). */
+#include "connect.h"
+#include "delivery.h"
+#include "session.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/log.h"
+#include "tailslate/uuid.h"
+
+#include <stdio.h>
+
+static void let_go(struct session *session, const char *why)
+{
+    if (session->lost != PROBLEM_NONE)
+        return;
+    session->lost = PROBLEM_CLAIM_LOST;
+    snprintf(session->lost_detail, sizeof session->lost_detail, "%s", why);
+}
+
+static void postpone(struct session *session, const struct http_answer *answer)
+{
+    int64_t delay_ms = delivery_delay_ms(DELIVERY_HOLD, connect_backoff(session->config), 1,
+                                         answer->retry_after_ms, random_u64());
+    session->reclaim.not_before_ms = mono_ms() + delay_ms;
+}
+
+static void refused(struct session *session, const struct delivery_judgement *judgement,
+                    const struct http_answer *answer)
+{
+    bool is_final = judgement->delivery == DELIVERY_HOLD && !session->transcoded;
+    log_warning("step.not_reclaimed", LOG_TEXT("reason", judgement->why),
+                LOG_TEXT("outcome", is_final ? "let go" : "asked again later"));
+    if (is_final)
+        let_go(session, judgement->why);
+    else if (judgement->delivery == DELIVERY_HOLD)
+        postpone(session, answer);
+}
+
+static void on_answer(void *ctx, const struct http_answer *answer)
+{
+    struct session *session = ctx;
+    struct delivery_judgement judgement;
+    struct message_claim given;
+    struct record_claim claim;
+    struct error err;
+    session->reclaim.call = NULL;
+    if (!delivery_judge_reclaim(session->claim.claim.job_id, answer, &given, &judgement)) {
+        refused(session, &judgement, answer);
+        return;
+    }
+    record_claim_accept(&given, &claim);
+    if (record_rebind(session->dir, &claim, &err) != 0) {
+        log_error("step.not_rebound", LOG_TEXT("detail", err.message));
+        return; /* the claim that is on the disk is shown to the server again */
+    }
+    log_info("job.rebound", LOG_TEXT("former", session->claim.token), LOG_TEXT("now", claim.token),
+             LOG_INT("epoch", claim.claim.claim_epoch));
+    session->claim = claim;
+    session->reclaim.count++;
+    if (session->transcoded) /* one that goes again at once is not fought for */
+        postpone(session, answer);
+    session_is_back(session);
+}
+
+void session_reclaim(struct session *session, const struct http_answer *refusal)
+{
+    struct session_reclaim *reclaim = &session->reclaim;
+    if (reclaim->call || session->lost != PROBLEM_NONE || mono_ms() < reclaim->not_before_ms)
+        return;
+    if (!session->transcoded && reclaim->count >= SESSION_RECLAIMS_MAX) {
+        let_go(session, "the claim goes again and again");
+        return;
+    }
+    log_warning("step.reclaiming", LOG_INT("status", refusal->status),
+                LOG_TEXT("detail", refusal->problem.detail));
+    TEXT(path) = must_printf("/api/worker/claim?job_id=%lld",
+                             (long long)session->claim.claim.job_id);
+    struct http_request request = HTTP_REQUEST_INIT;
+    request.method = "POST";
+    request.path = path;
+    reclaim->call = http_start(session->client, &request, on_answer, session);
+}
