@@ -1,15 +1,17 @@
 /* complete: the handler of a completion, in the order that the promises need: look, gate,
  * transaction, gate again, answer.
  *
- * Refuses to acknowledge: what it gives is what the database said last. */
+ * Refuses to acknowledge: what it gives is what the database said last. The gate only keeps copies
+ * of one completion from working at the same time: it is left on every way out. */
 #ifndef VERIFIER_COMPLETE_H
 #define VERIFIER_COMPLETE_H
 
+#include "gate.h"
 #include "store.h"
 
-/* As store_complete. */
-int complete_job(struct store *store, const struct store_caller *caller, int64_t job_id,
-                 const struct message_completion *completion, struct store_completed *result,
-                 struct error *err);
+/* As store_complete. gate NULL: none. */
+int complete_job(struct store *store, struct gate *gate, const struct store_caller *caller,
+                 int64_t job_id, const struct message_completion *completion,
+                 struct store_completed *result, struct error *err);
 
 #endif

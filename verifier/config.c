@@ -89,9 +89,6 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
     if (strcmp(config->store_schema, "own") != 0)
         return error_set(err, ERROR_PERMANENT, 0, "store.schema \"%s\" is not in this build",
                          config->store_schema);
-    if (config->redis_url[0])
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "redis.url: Redis is not in this build; leave it empty");
     if (strncmp(config->store_url, "sqlite:", strlen("sqlite:")) != 0)
         return error_set(err, ERROR_PERMANENT, 0,
                          "store.url \"%.*s\": %s; it should be like sqlite:/path/to/file.db",

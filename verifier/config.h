@@ -1,6 +1,6 @@
 /* config: verifier.cfg as one table. The table is the documentation; the sample is printed from it.
  *
- * Keys that belong to what this build does not have (PostgreSQL, Redis, a stock server's tables)
+ * Keys that belong to what this build does not have (PostgreSQL, a stock server's tables)
  * are known and refused with a sentence, so that a file written for it is not misread. */
 #ifndef VERIFIER_CONFIG_H
 #define VERIFIER_CONFIG_H

@@ -1,11 +1,15 @@
 #include "counters.h"
 
+#include "gate.h"
+
 #include "tailslate/metrics.h"
 
 #include <errno.h>
 
 #define COMPLETED    "Completions by outcome."
 #define FAILED       "Failures that workers reported."
+#define GATE         "tailslate_gate_total"
+#define GATE_IS      "Questions to the gate in Redis, by what came of them."
 #define FAILURES     "tailslate_request_failures_total"
 #define FAILURES_ARE "Requests that were answered 503 or 500, by what failed."
 
@@ -44,6 +48,15 @@ static struct metric metrics[COUNT_COUNT] = {
     [COUNT_FAILED_UNKNOWN] = METRIC_COUNTER(FAILURES, "kind=\"commit_unknown\"", FAILURES_ARE),
     [COUNT_FAILED_DISK] = METRIC_COUNTER(FAILURES, "kind=\"disk\"", FAILURES_ARE),
     [COUNT_FAILED_OTHER] = METRIC_COUNTER(FAILURES, "kind=\"other\"", FAILURES_ARE),
+    [COUNT_GATE_ENTERED] = METRIC_COUNTER(GATE, "outcome=\"entered\"", GATE_IS),
+    [COUNT_GATE_WAITED] = METRIC_COUNTER(GATE, "outcome=\"waited\"", GATE_IS),
+    [COUNT_GATE_NOT_OURS] = METRIC_COUNTER(GATE, "outcome=\"not_ours\"", GATE_IS),
+    [COUNT_GATE_SKIPPED_OPEN] = METRIC_COUNTER(GATE, "outcome=\"skipped_open\"", GATE_IS),
+    [COUNT_GATE_SKIPPED_SLOW] = METRIC_COUNTER(GATE, "outcome=\"skipped_slow\"", GATE_IS),
+    [COUNT_GATE_FAILED] = METRIC_COUNTER(GATE, "outcome=\"failed\"", GATE_IS),
+    [COUNT_GATE_STATE] = METRIC_GAUGE("tailslate_gate_state", 0,
+                                      "The gate's breaker: 0 no Redis is configured, 1 closed "
+                                      "(Redis is used), 2 half-open, 3 open."),
 };
 
 void counters_register(void)
@@ -74,4 +87,15 @@ void count_failure(int code)
     default:
         return count(COUNT_FAILED_OTHER, 1);
     }
+}
+
+void count_gate(const struct gate_counts *counts)
+{
+    metric_set(&metrics[COUNT_GATE_ENTERED], counts->entered);
+    metric_set(&metrics[COUNT_GATE_WAITED], counts->waited);
+    metric_set(&metrics[COUNT_GATE_NOT_OURS], counts->not_ours);
+    metric_set(&metrics[COUNT_GATE_SKIPPED_OPEN], counts->skipped_open);
+    metric_set(&metrics[COUNT_GATE_SKIPPED_SLOW], counts->skipped_slow);
+    metric_set(&metrics[COUNT_GATE_FAILED], counts->failed);
+    metric_set(&metrics[COUNT_GATE_STATE], counts->state);
 }

@@ -26,6 +26,13 @@ enum counter {
     COUNT_FAILED_UNKNOWN,
     COUNT_FAILED_DISK,
     COUNT_FAILED_OTHER,
+    COUNT_GATE_ENTERED,
+    COUNT_GATE_WAITED,
+    COUNT_GATE_NOT_OURS,
+    COUNT_GATE_SKIPPED_OPEN,
+    COUNT_GATE_SKIPPED_SLOW,
+    COUNT_GATE_FAILED,
+    COUNT_GATE_STATE,
     COUNT_COUNT,
 };
 
@@ -33,5 +40,9 @@ void counters_register(void); /* once, before threads start */
 void count(enum counter counter, int64_t amount);
 /* A request that was answered 503 or 500: by what failed, an errno (db.h: enum db_code). */
 void count_failure(int code);
+
+/* What the gate has counted by itself; before the metrics are printed. */
+struct gate_counts;
+void count_gate(const struct gate_counts *counts);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "bell.h"
 #include "files.h"
+#include "gate.h"
 #include "store.h"
 
 #include "tailslate/hash.h"
@@ -22,17 +23,18 @@ enum {
 };
 
 struct auth;
-
 struct pulse;
+
 /* What every handler works on; made by serve, borrowed by all. */
 struct app {
     struct store *store;
+    struct gate *gate; /* NULL: none */
     struct files *files;
     struct bell *bell;
     struct auth *auth;
+    struct pulse *pulse;
 };
 
-    struct pulse *pulse;
 struct request {
     struct app *app;
     const char *method, *path;

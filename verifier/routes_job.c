@@ -171,8 +171,8 @@ void route_complete(struct request *request, struct answer *answer)
     struct error err;
     if (!parse_completion(request, &completion, answer))
         return;
-    if (complete_job(request->app->store, &caller, request->number, &completion, &result, &err) !=
-        0)
+    if (complete_job(request->app->store, request->app->gate, &caller, request->number, &completion,
+                     &result, &err) != 0)
         return answer_error(answer, request, &err);
     enum problem problem = verify_problem(result.verdict);
     if (problem == PROBLEM_NONE)

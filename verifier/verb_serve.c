@@ -62,7 +62,8 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     return 0;
 }
 
-static int serve(struct context *context, const char *admin_secret, struct error *err)
+static int serve(struct context *context, struct gate *gate, const char *admin_secret,
+                 struct error *err)
 {
     const struct verifier_config *config = context->config;
     struct server_settings settings = {
@@ -74,10 +75,11 @@ static int serve(struct context *context, const char *admin_secret, struct error
     if (!server)
         return -1;
     counters_register();
-    struct app app = {.store = context->store,
     const char *const *route_names;
     size_t route_count = routes_names(&route_names);
     traffic_register(route_names, route_count);
+    struct app app = {.store = context->store,
+                      .gate = gate,
                       .files = &context->files,
                       .bell = bell_new(),
                       .auth = auth_new(admin_secret)};
@@ -98,26 +100,47 @@ static int read_admin_secret(const struct verifier_config *config, bool *found,
     return 0;
 }
 
+static int open_gate(const struct verifier_config *config, struct gate **gate, struct error *err)
+{
+    return gate_open(config->redis_url, config->redis_password_file, config->redis_prefix, gate,
+                     err);
+}
+
 int verb_serve(const struct verifier_config *config, const struct command *command)
 {
     (void)command;
     struct context context;
+    struct gate *gate = NULL;
     struct error err;
     bool has_secret;
     char secret[CONFIG_SECRET_BYTES];
     if (read_admin_secret(config, &has_secret, secret, &err) != 0 ||
-        context_open(config, &context, &err) != 0)
+        open_gate(config, &gate, &err) != 0 || context_open(config, &context, &err) != 0) {
+        gate_close(gate);
         return verb_failed(&err);
-    int result = serve(&context, has_secret ? secret : NULL, &err);
+    }
+    int result = serve(&context, gate, has_secret ? secret : NULL, &err);
     explicit_bzero(secret, sizeof secret);
+    gate_close(gate);
     context_close(&context);
     return result == 0 ? STATUS_OK : verb_failed(&err);
+}
+
+/* Redis is optional, and so is what it says to a check. */
+static void check_gate(struct gate *gate)
+{
+    struct error err;
+    if (gate && gate_ping(gate, &err) != 0)
+        fprintf(stderr,
+                "warning: redis.url: %s; completions go on without the gate until it answers\n",
+                err.message);
 }
 
 int verb_check(const struct verifier_config *config, const struct command *command)
 {
     (void)command;
     struct context context;
+    struct gate *gate = NULL;
     struct error err;
     bool has_secret;
     char secret[CONFIG_SECRET_BYTES];
@@ -126,10 +149,14 @@ int verb_check(const struct verifier_config *config, const struct command *comma
     if (read_admin_secret(config, &has_secret, secret, &err) != 0)
         return verb_failed(&err);
     explicit_bzero(secret, sizeof secret);
-    if (context_open(config, &context, &err) != 0)
+    if (open_gate(config, &gate, &err) != 0 || context_open(config, &context, &err) != 0) {
+        gate_close(gate);
         return verb_failed(&err);
+    }
     int result = store_ping(context.store, &err);
     context_close(&context);
+    check_gate(gate);
+    gate_close(gate);
     if (result != 0)
         return verb_failed(&err);
     fprintf(stderr, "configuration, store and folders are in order%s\n",
@@ -137,4 +164,3 @@ int verb_check(const struct verifier_config *config, const struct command *comma
                        : "; without auth.admin_secret_file there are no admin calls over HTTP");
     return STATUS_OK;
 }
-    }

@@ -125,7 +125,7 @@ static const struct {
     {"cjson/", "common/json.c"},
     {"uuid/", "common/uuid.c"},
     {"libconfig", "common/config.c"},
-    {"openssl/", "common/hash.c"},
+    {"openssl/", "common/hash.c verifier/gate_tls.c"},
     {"archive.h", "common/archive.c"},
     {"archive_entry.h", "common/archive.c"},
     {"curl/", "agent/http.c"},

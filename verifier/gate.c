@@ -1,0 +1,269 @@
+#include "gate.h"
+
+#include "gate_keeper.h"
+#include "gate_tls.h"
+
+#include "tailslate/backoff.h"
+#include "tailslate/cleanup.h"
+#include "tailslate/config.h"
+#include "tailslate/uuid.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    /* Between two looks at a gate that another one holds. */
+    POLL_FIRST_MS = 5,
+    POLL_MS = 50,
+    PING_MS = 3000,
+};
+
+#define OURS      "processing:"
+#define COMPLETED "completed"
+
+enum { SECONDS_BYTES = 12 };
+
+struct gate {
+    char *prefix;
+    struct gate_keeper *keeper;
+    _Atomic int64_t entered, waited, not_ours, skipped_open, skipped_slow, failed;
+};
+
+static int check_prefix(const char *prefix, struct error *err)
+{
+    if (strlen(prefix) > GATE_PREFIX_MAX_BYTES)
+        return error_set(err, ERROR_PERMANENT, 0, "redis.prefix: over %d bytes",
+                         GATE_PREFIX_MAX_BYTES);
+    for (const char *at = prefix; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return error_set(err, ERROR_PERMANENT, 0, "redis.prefix: a control character");
+    return 0;
+}
+
+/* Found at the start, not by a warning an hour later. */
+static int check_password_file(const char *password_file, struct error *err)
+{
+    char secret[CONFIG_SECRET_BYTES];
+    if (config_read_secret(password_file, secret, err) != 0)
+        return error_wrap(err, "redis.password_file");
+    explicit_bzero(secret, sizeof secret);
+    return 0;
+}
+
+int gate_open(const char *url, const char *password_file, const char *prefix, struct gate **gate,
+              struct error *err)
+{
+    struct gate_address address;
+    const char *file = password_file && password_file[0] ? password_file : NULL;
+    *gate = NULL;
+    if (!url[0])
+        return 0;
+    if (gate_url_parse(url, &address, err) != 0)
+        return error_wrap(err, "redis.url");
+    if (address.tls && gate_tls_is_missing())
+        return error_set(err, ERROR_PERMANENT, 0, "redis.url: %s", gate_tls_is_missing());
+    if (check_prefix(prefix, err) != 0 || (file && check_password_file(file, err) != 0))
+        return -1;
+    *gate = must_calloc(1, sizeof **gate);
+    (*gate)->prefix = must_strdup(prefix);
+    (*gate)->keeper = gate_keeper_start(&address, file, prefix);
+    return 0;
+}
+
+void gate_close(struct gate *gate)
+{
+    if (!gate)
+        return;
+    gate_keeper_stop(gate->keeper);
+    free(gate->prefix);
+    free(gate);
+}
+
+static enum gate_outcome ask(struct gate *gate, const struct gate_question *question,
+                             struct gate_reply *reply)
+{
+    enum gate_outcome outcome = gate_keeper_ask(gate->keeper, question, reply);
+    switch (outcome) {
+    case GATE_ANSWERED:
+        break;
+    case GATE_SKIPPED_OPEN:
+        gate->skipped_open++;
+        break;
+    case GATE_SKIPPED_SLOW:
+        gate->skipped_slow++;
+        break;
+    case GATE_FAILED:
+        gate->failed++;
+        break;
+    }
+    return outcome;
+}
+
+enum taken {
+    TAKEN,
+    TAKEN_UNKNOWN, /* the question went out, the answer did not come */
+    TAKEN_SKIPPED, /* Redis was not asked */
+    TAKEN_BY_OTHER,
+    TAKEN_NOT_OURS,
+    TAKEN_COMPLETED,
+};
+
+static enum taken judge(const struct gate_reply *reply)
+{
+    if (reply->type == GATE_REPLY_INTEGER && reply->integer == 1)
+        return TAKEN;
+    if (reply->type != GATE_REPLY_TEXT)
+        return TAKEN_NOT_OURS;
+    if (strcmp(reply->text, COMPLETED) == 0)
+        return TAKEN_COMPLETED;
+    bool is_nonce = reply->size == strlen(OURS) + UUID_BYTES - 1 &&
+                    strncmp(reply->text, OURS, strlen(OURS)) == 0 &&
+                    token_uuid_is_v4(reply->text + strlen(OURS));
+    return is_nonce ? TAKEN_BY_OTHER : TAKEN_NOT_OURS;
+}
+
+static enum taken take(struct gate *gate, const struct gate_pass *pass)
+{
+    char life[SECONDS_BYTES];
+    snprintf(life, sizeof life, "%d", GATE_HOLD_S);
+    const struct gate_question question = {GATE_SCRIPT_ENTER, {pass->key, pass->held, life}, 3};
+    struct gate_reply reply;
+    switch (ask(gate, &question, &reply)) {
+    case GATE_ANSWERED:
+        return judge(&reply);
+    case GATE_FAILED:
+        return TAKEN_UNKNOWN;
+    case GATE_SKIPPED_OPEN:
+    case GATE_SKIPPED_SLOW:
+        break;
+    }
+    return TAKEN_SKIPPED;
+}
+
+/* Sooner at first: most holders are done within a few milliseconds. */
+static void sleep_before(unsigned poll, int64_t until_ms)
+{
+    int64_t delay_ms = poll < 4 ? POLL_FIRST_MS << poll : POLL_MS;
+    int64_t left_ms = until_ms - mono_ms();
+    delay_ms = backoff_jitter_ms(delay_ms, 0.25, random_u64());
+    delay_ms = delay_ms < left_ms ? delay_ms : left_ms;
+    const struct timespec delay = {.tv_nsec = (delay_ms > 0 ? delay_ms : 0) * 1000000};
+    nanosleep(&delay, NULL);
+}
+
+static enum taken take_within(struct gate *gate, const struct gate_pass *pass)
+{
+    int64_t until_ms = mono_ms() + GATE_WAIT_MS;
+    enum taken taken = take(gate, pass);
+    if (taken == TAKEN_NOT_OURS || taken == TAKEN_COMPLETED)
+        gate->not_ours++;
+    if (taken == TAKEN_BY_OTHER)
+        gate->waited++;
+    for (unsigned poll = 0; taken == TAKEN_BY_OTHER && mono_ms() < until_ms; poll++) {
+        sleep_before(poll, until_ms);
+        taken = take(gate, pass);
+    }
+    return taken;
+}
+
+void gate_enter(struct gate *gate, int64_t job_id, const char *token, struct gate_pass *pass)
+{
+    char nonce[UUID_BYTES];
+    *pass = (struct gate_pass){0};
+    if (!gate || !token[0])
+        return;
+    uuid_make_v4(nonce);
+    snprintf(pass->held, sizeof pass->held, OURS "%s", nonce);
+    snprintf(pass->key, sizeof pass->key, "%scompletion_token:%lld:%s", gate->prefix,
+             (long long)job_id, token);
+    switch (take_within(gate, pass)) {
+    case TAKEN:
+        gate->entered++;
+        return;
+    case TAKEN_UNKNOWN: /* it may be ours: it is given back if Redis can be asked by then */
+        return;
+    case TAKEN_SKIPPED:
+    case TAKEN_BY_OTHER:
+    case TAKEN_NOT_OURS:
+    case TAKEN_COMPLETED:
+        break;
+    }
+    pass->key[0] = '\0';
+}
+
+void gate_leave(struct gate *gate, struct gate_pass *pass, bool committed)
+{
+    char life[SECONDS_BYTES];
+    if (!gate || !pass->key[0])
+        return;
+    snprintf(life, sizeof life, "%d", GATE_COMPLETED_S);
+    const struct gate_question question = {
+        GATE_SCRIPT_LEAVE, {pass->key, pass->held, committed ? COMPLETED : "", life}, 4};
+    struct gate_reply ignored;
+    ask(gate, &question, &ignored);
+    pass->key[0] = '\0';
+}
+
+static char *sweep_key(const struct gate *gate, enum gate_sweep kind)
+{
+    const char *name = kind == GATE_SWEEP_ORPHANS ? "orphan_cleanup" : "stale_job_checker";
+    return must_printf("%s%s:last_run", gate->prefix, name);
+}
+
+void gate_note_sweep(struct gate *gate, enum gate_sweep kind, const char *now)
+{
+    char life[SECONDS_BYTES];
+    if (!gate)
+        return;
+    TEXT(key) = sweep_key(gate, kind);
+    snprintf(life, sizeof life, "%d", GATE_SWEEP_S);
+    const struct gate_question question = {GATE_PLAIN, {"SET", key, now, "EX", life}, 5};
+    struct gate_reply ignored;
+    gate_keeper_wait(gate->keeper, GATE_WAIT_MS);
+    ask(gate, &question, &ignored);
+}
+
+void gate_last_sweep(struct gate *gate, enum gate_sweep kind, char text[WALL_TEXT_BYTES])
+{
+    text[0] = '\0';
+    if (!gate)
+        return;
+    TEXT(key) = sweep_key(gate, kind);
+    const struct gate_question question = {GATE_PLAIN, {"GETRANGE", key, "0", "63"}, 4};
+    struct gate_reply reply;
+    int64_t ignored_us;
+    gate_keeper_wait(gate->keeper, GATE_WAIT_MS);
+    if (ask(gate, &question, &reply) != GATE_ANSWERED || reply.type != GATE_REPLY_TEXT)
+        return;
+    if (reply.size < WALL_TEXT_BYTES && strlen(reply.text) == reply.size &&
+        wall_parse(reply.text, &ignored_us))
+        memcpy(text, reply.text, reply.size + 1);
+}
+
+int gate_ping(struct gate *gate, struct error *err)
+{
+    char reason[GATE_REASON_BYTES];
+    if (!gate)
+        return 0;
+    gate_keeper_wait(gate->keeper, PING_MS);
+    if (gate_keeper_state(gate->keeper, reason) == GATE_CLOSED)
+        return 0;
+    return error_set(err, ERROR_TEMPORARY, 0, "%s",
+                     reason[0] ? reason : "no connection was had within 3 s");
+}
+
+void gate_counts(struct gate *gate, struct gate_counts *counts)
+{
+    *counts = (struct gate_counts){.state = GATE_NONE};
+    if (!gate)
+        return;
+    counts->entered = gate->entered;
+    counts->waited = gate->waited;
+    counts->not_ours = gate->not_ours;
+    counts->skipped_open = gate->skipped_open;
+    counts->skipped_slow = gate->skipped_slow;
+    counts->failed = gate->failed;
+    counts->state = gate_keeper_state(gate->keeper, counts->reason);
+}

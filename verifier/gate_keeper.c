@@ -1,0 +1,274 @@
+#include "gate_keeper.h"
+
+#include "tailslate/backoff.h"
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/config.h"
+#include "tailslate/log.h"
+#include "tailslate/uuid.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+struct gate_keeper {
+    struct gate_address address;
+    char *password_file; /* NULL: none */
+    char *prefix;
+    pthread_t thread;
+
+    /* Who has the turn uses the connection. Taken before `lock`. */
+    pthread_mutex_t turn;
+    struct gate_link *link; /* NULL unless closed */
+    struct gate_digests digests;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    enum gate_state state;
+    bool tried, stopping, ended;
+    char reason[GATE_REASON_BYTES];
+};
+
+static struct timespec in_ms(int64_t ms)
+{
+    int64_t at_ms = mono_ms() + ms;
+    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
+}
+
+/* Both under the lock. The reason goes only where the breaker closes. */
+static void set_state(struct gate_keeper *keeper, enum gate_state state, const char *reason)
+{
+    keeper->state = state;
+    keeper->tried |= state != GATE_HALF_OPEN;
+    if (state != GATE_HALF_OPEN)
+        snprintf(keeper->reason, sizeof keeper->reason, "%s", reason);
+    pthread_cond_broadcast(&keeper->changed);
+}
+
+/* False: the time is over, or the keeper is to stop. */
+static bool wait_while(struct gate_keeper *keeper, enum gate_state state, int64_t ms)
+{
+    struct timespec deadline = in_ms(ms);
+    int waited = 0;
+    while (!keeper->stopping && keeper->state == state && waited == 0)
+        waited = pthread_cond_timedwait(&keeper->changed, &keeper->lock, &deadline);
+    return !keeper->stopping && keeper->state != state;
+}
+
+/* Under the turn. */
+static void lose(struct gate_keeper *keeper, const struct error *err)
+{
+    gate_link_close(keeper->link);
+    keeper->link = NULL;
+    pthread_mutex_lock(&keeper->lock);
+    set_state(keeper, GATE_OPEN, err->message);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_question *question,
+                                  struct gate_reply *reply)
+{
+    int64_t deadline_ms = mono_ms() + GATE_CALL_MS;
+    if (gate_keeper_state(keeper, NULL) != GATE_CLOSED)
+        return GATE_SKIPPED_OPEN;
+    struct timespec turn = in_ms(GATE_TURN_MS);
+    if (pthread_mutex_clocklock(&keeper->turn, CLOCK_MONOTONIC, &turn) != 0)
+        return GATE_SKIPPED_SLOW;
+    enum gate_outcome outcome = GATE_SKIPPED_OPEN;
+    struct error err;
+    if (keeper->link &&
+        gate_ask(keeper->link, &keeper->digests, question, deadline_ms, reply, &err) == 0) {
+        outcome = GATE_ANSWERED;
+    } else if (keeper->link) {
+        outcome = GATE_FAILED;
+        lose(keeper, &err);
+    }
+    pthread_mutex_unlock(&keeper->turn);
+    if (outcome == GATE_FAILED)
+        log_warning("gate.lost", LOG_TEXT("error", err.message));
+    return outcome;
+}
+
+/* A gate of its own, taken and given back. */
+static int probe(struct gate_keeper *keeper, struct gate_link *link, struct gate_digests *digests,
+                 struct error *err)
+{
+    char nonce[UUID_BYTES];
+    uuid_make_v4(nonce);
+    TEXT(key) = must_printf("%scompletion_token:0:probe-%s", keeper->prefix, nonce);
+    const struct gate_question questions[] = {
+        {GATE_SCRIPT_ENTER, {key, nonce, "10"}, 3},
+        {GATE_SCRIPT_LEAVE, {key, nonce, "", "0"}, 4},
+    };
+    if (gate_scripts_load(link, digests, err) != 0)
+        return -1;
+    for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
+        struct gate_reply reply;
+        if (gate_ask(link, digests, &questions[i], mono_ms() + GATE_CALL_MS, &reply, err) != 0)
+            return -1;
+        if (reply.type != GATE_REPLY_INTEGER || reply.integer != 1)
+            return error_set(err, ERROR_TEMPORARY, 0, "Redis does not keep what it is given");
+    }
+    return 0;
+}
+
+static struct gate_link *open_link(struct gate_keeper *keeper, struct error *err)
+{
+    char secret[CONFIG_SECRET_BYTES];
+    bool has_password = keeper->password_file != NULL;
+    if (has_password && config_read_secret(keeper->password_file, secret, err) != 0)
+        return NULL;
+    struct gate_link *link = gate_link_open(&keeper->address, has_password ? secret : NULL, err);
+    explicit_bzero(secret, sizeof secret);
+    return link;
+}
+
+/* True: the connection is there for everybody. */
+static bool attempt(struct gate_keeper *keeper)
+{
+    struct error err = {0};
+    struct gate_digests digests = {0};
+    pthread_mutex_lock(&keeper->lock);
+    bool was_tried = keeper->tried;
+    set_state(keeper, GATE_HALF_OPEN, NULL);
+    pthread_mutex_unlock(&keeper->lock);
+    struct gate_link *link = open_link(keeper, &err);
+    if (link && probe(keeper, link, &digests, &err) != 0) {
+        gate_link_close(link);
+        link = NULL;
+    }
+    pthread_mutex_lock(&keeper->turn);
+    pthread_mutex_lock(&keeper->lock);
+    keeper->link = link;
+    keeper->digests = digests;
+    set_state(keeper, link ? GATE_CLOSED : GATE_OPEN, err.message);
+    pthread_mutex_unlock(&keeper->lock);
+    pthread_mutex_unlock(&keeper->turn);
+    if (link)
+        log_info("gate.ready", LOG_TEXT("host", keeper->address.host));
+    else if (!was_tried)
+        log_warning("gate.lost", LOG_TEXT("error", err.message));
+    return link != NULL;
+}
+
+/* How long it stood, in ms. */
+static int64_t watch(struct gate_keeper *keeper)
+{
+    static const struct gate_question ping = {GATE_PLAIN, {"PING"}, 1};
+    int64_t since_ms = mono_ms();
+    for (bool stands = true; stands;) {
+        struct gate_reply ignored;
+        pthread_mutex_lock(&keeper->lock);
+        wait_while(keeper, GATE_CLOSED, GATE_LOOK_MS);
+        stands = !keeper->stopping && keeper->state == GATE_CLOSED;
+        pthread_mutex_unlock(&keeper->lock);
+        if (stands)
+            gate_keeper_ask(keeper, &ping, &ignored);
+    }
+    return mono_ms() - since_ms;
+}
+
+static bool pause_ms(struct gate_keeper *keeper, int64_t ms)
+{
+    pthread_mutex_lock(&keeper->lock);
+    wait_while(keeper, GATE_OPEN, ms);
+    bool goes_on = !keeper->stopping;
+    pthread_mutex_unlock(&keeper->lock);
+    return goes_on;
+}
+
+static void *keep(void *ctx)
+{
+    const struct backoff_policy policy = {GATE_PAUSE_MIN_MS, GATE_PAUSE_MAX_MS};
+    struct gate_keeper *keeper = ctx;
+    unsigned failures = 0;
+    do {
+        if (attempt(keeper) && watch(keeper) >= GATE_LASTING_MS)
+            failures = 0;
+    } while (pause_ms(keeper, backoff_delay_ms(policy, failures++, -1, random_u64())));
+    pthread_mutex_lock(&keeper->lock);
+    keeper->ended = true;
+    pthread_cond_broadcast(&keeper->changed);
+    pthread_mutex_unlock(&keeper->lock);
+    return NULL;
+}
+
+/* hiredis writes to a connection that may be gone; and no signal of the process is for the thread.
+ */
+static void start_thread(struct gate_keeper *keeper)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t all, before;
+    must(sigaction(SIGPIPE, &ignore, NULL) == 0);
+    sigfillset(&all);
+    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    must(pthread_create(&keeper->thread, NULL, keep, keeper) == 0);
+    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+}
+
+struct gate_keeper *gate_keeper_start(const struct gate_address *address, const char *password_file,
+                                      const char *prefix)
+{
+    struct gate_keeper *keeper = must_calloc(1, sizeof *keeper);
+    keeper->address = *address;
+    keeper->password_file = password_file ? must_strdup(password_file) : NULL;
+    keeper->prefix = must_strdup(prefix);
+    keeper->state = GATE_HALF_OPEN;
+    pthread_condattr_t attributes;
+    must(pthread_condattr_init(&attributes) == 0);
+    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+    must(pthread_cond_init(&keeper->changed, &attributes) == 0);
+    pthread_condattr_destroy(&attributes);
+    must(pthread_mutex_init(&keeper->lock, NULL) == 0);
+    must(pthread_mutex_init(&keeper->turn, NULL) == 0);
+    start_thread(keeper);
+    return keeper;
+}
+
+void gate_keeper_stop(struct gate_keeper *keeper)
+{
+    struct timespec deadline = in_ms(GATE_END_MS);
+    int waited = 0;
+    pthread_mutex_lock(&keeper->lock);
+    keeper->stopping = true;
+    pthread_cond_broadcast(&keeper->changed);
+    while (!keeper->ended && waited == 0)
+        waited = pthread_cond_timedwait(&keeper->changed, &keeper->lock, &deadline);
+    bool ended = keeper->ended;
+    pthread_mutex_unlock(&keeper->lock);
+    if (!ended) {
+        /* It hangs in the resolver, which nothing can end: it keeps what it works on. */
+        pthread_detach(keeper->thread);
+        return;
+    }
+    pthread_join(keeper->thread, NULL);
+    gate_link_close(keeper->link);
+    pthread_cond_destroy(&keeper->changed);
+    pthread_mutex_destroy(&keeper->lock);
+    pthread_mutex_destroy(&keeper->turn);
+    free(keeper->password_file);
+    free(keeper->prefix);
+    free(keeper);
+}
+
+void gate_keeper_wait(struct gate_keeper *keeper, int64_t timeout_ms)
+{
+    struct timespec deadline = in_ms(timeout_ms);
+    int waited = 0;
+    pthread_mutex_lock(&keeper->lock);
+    while (!keeper->tried && waited == 0)
+        waited = pthread_cond_timedwait(&keeper->changed, &keeper->lock, &deadline);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+enum gate_state gate_keeper_state(struct gate_keeper *keeper, char reason[GATE_REASON_BYTES])
+{
+    pthread_mutex_lock(&keeper->lock);
+    enum gate_state state = keeper->state;
+    if (reason)
+        memcpy(reason, keeper->reason, sizeof keeper->reason);
+    pthread_mutex_unlock(&keeper->lock);
+    return state;
+}
