@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include "look.h"
+#include "port.h"
 #include "settings.h"
 
 #include "tailslate/cleanup.h"
@@ -8,36 +9,15 @@
 #include "tailslate/error.h"
 #include "tailslate/uuid.h"
 
-#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { CLI_MS = 30 * 1000, ARGS_MAX = 16 };
-
-/* Below the kernel's range for outgoing connections: while a verifier is down between two starts,
- * no client of another test can take its port. */
-enum { PORT_MIN = 12000, PORT_MAX = 32000, PORT_TRIES = 200 };
-
-static int free_port(void)
-{
-    for (int i = 0; i < PORT_TRIES; i++) {
-        int port = PORT_MIN + (int)(random_u64() % (PORT_MAX - PORT_MIN));
-        struct sockaddr_in address = {.sin_family = AF_INET,
-                                      .sin_port = htons((uint16_t)port),
-                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        FD(fd) = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0)
-            return port;
-    }
-    cr_assert(false, "no free port");
-    return 0;
-}
 
 char *rig_path(const struct rig *rig, const char *format, ...)
 {
@@ -122,7 +102,7 @@ struct rig *rig_new(void)
         TEXT(room) = rig_path(rig, "%s", rooms[i]);
         cr_assert(mkdir(room, 0700) == 0);
     }
-    rig->port = free_port();
+    rig->port = port_free();
     configure_verifier(rig);
     configure_agent(rig);
     TEXT(key_file) = rig_path(rig, "node.key");
