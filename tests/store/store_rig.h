@@ -1,15 +1,17 @@
-/* store_rig: a store on a database of one test, with files that are what the test says. */
+/* store_rig: a store on a database of one test, with files that are what the test says.
+ *
+ * Which kind of database says TAILSLATE_TEST_STORE: sqlite (also without it) or postgresql. Each
+ * test of this room runs against every kind, so what it asks the database is worded for all of
+ * them: CASE WHEN where a truth value is asked for. */
 #ifndef STORE_RIG_H
 #define STORE_RIG_H
 
 #include "store.h"
 
-#include <sqlite3.h>
-
 enum { RIG_CLAIM_MS = 60 * 1000 };
 
 struct rig {
-    char dir[64], *url, *path;
+    char dir[64], *url, *path; /* path: SQLite's file, else NULL */
     struct store *store;
     struct store_worker anna, bert;
     /* The files, as the store's callbacks see them. */
@@ -20,7 +22,10 @@ struct rig {
 
 struct rig *rig_new(void);
 struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms);
+struct rig *rig_new_bare(void); /* no store, no workers, no tables */
 void rig_free(struct rig *rig);
+/* Another store with the rig's settings; NULL with *err filled. */
+struct store *rig_open(struct rig *rig, const char *url, struct error *err);
 
 int64_t rig_add_job(struct rig *rig, const char *slug);
 /* Claims (any job if 0) and gives the claim; job_id 0 in it: there was none. */
@@ -39,5 +44,9 @@ enum verify_standing rig_progress(struct rig *rig, struct store_caller caller, i
 void rig_sql(struct rig *rig, const char *sql);
 int64_t rig_number(struct rig *rig, const char *sql);
 char *rig_text(struct rig *rig, const char *sql); /* owned */
+/* A writing transaction of another connection that has run this and does not end until it is let
+ * go. */
+void *rig_hold(struct rig *rig, const char *sql);
+void rig_let_go(struct rig *rig, void *holder);
 
 #endif

@@ -21,13 +21,13 @@ Test(store_complete, writes_everything_once_and_clears_the_claim)
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 1);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM video_qualities"), 1);
     TEXT(video) = rig_text(rig, "SELECT status || duration || '/' || source_width || '/' ||"
-                                " source_height || streaming_format || primary_codec ||"
-                                " (published_at IS NOT NULL) FROM videos");
-    cr_expect_str_eq(video, "ready12.5/1920/1080cmafh2641");
-    TEXT(row) = rig_text(rig, "SELECT progress_percent || current_step || (claimed_at IS NULL) ||"
-                              " (claim_expires_at IS NULL) || (worker_id IS NOT NULL) ||"
-                              " (completed_at IS NOT NULL) FROM transcoding_jobs");
-    cr_expect_str_eq(row, "100finalize1111");
+                                " source_height || streaming_format || primary_codec FROM videos"
+                                " WHERE published_at IS NOT NULL");
+    cr_expect_str_eq(video, "ready12.5/1920/1080cmafh264");
+    TEXT(row) = rig_text(rig, "SELECT progress_percent || current_step FROM transcoding_jobs"
+                              " WHERE claimed_at IS NULL AND claim_expires_at IS NULL"
+                              " AND worker_id IS NOT NULL AND completed_at IS NOT NULL");
+    cr_expect_str_eq(row, "100finalize");
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM workers WHERE current_job_id IS NOT NULL"),
                  0);
     rig_free(rig);
@@ -215,7 +215,7 @@ Test(store_complete, fills_what_is_null_or_zero_and_keeps_what_is_known)
     int64_t job = rig_add_job(rig, "film"), second = rig_add_job(rig, "second");
     rig_sql(rig, "UPDATE videos SET duration = 0, source_width = 0, source_height = 0,"
                  " streaming_format = 'hls_ts', primary_codec = 'hevc' WHERE id = 1");
-    rig_sql(rig, "UPDATE videos SET duration = 99, source_width = 7, streaming_format = 'hls_ts',"
+    rig_sql(rig, "UPDATE videos SET duration = 99.5, source_width = 7, streaming_format = 'hls_ts',"
                  " published_at = '2026-01-01T00:00:00.000000+00:00' WHERE id = 2");
     rig_claim(rig, &rig->anna, job);
     rig_claim(rig, &rig->anna, second);
@@ -228,7 +228,7 @@ Test(store_complete, fills_what_is_null_or_zero_and_keeps_what_is_known)
     cr_expect_str_eq(first, "12.5/1920cmafh264");
     TEXT(kept) = rig_text(rig, "SELECT duration || '/' || source_width || '/' || source_height ||"
                                " streaming_format || primary_codec FROM videos WHERE id = 2");
-    cr_expect_str_eq(kept, "99.0/7/1080hls_tsh264");
+    cr_expect_str_eq(kept, "99.5/7/1080hls_tsh264");
     rig_free(rig);
 }
 
@@ -257,11 +257,11 @@ Test(store_complete, a_retranscode_replaces_and_an_old_completion_does_not_answe
     cr_assert_eq(rig_claim(rig, &rig->anna, 0).claim_epoch, 2);
     cr_expect_eq(rig->discarded, 1u << QUALITY_720P);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM video_qualities"), 0);
-    new.duration = 77;
+    new.duration = 77.5;
     new.codec = CODEC_AV1;
     cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 2), job, &new).verdict, VERIFY_COMMIT);
     TEXT(video) = rig_text(rig, "SELECT duration || primary_codec FROM videos");
-    cr_expect_str_eq(video, "77.0av1");
+    cr_expect_str_eq(video, "77.5av1");
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 2);
     cr_expect_eq(rig_number(rig, "SELECT replaces FROM job_epochs"), 0);
     rig_free(rig);

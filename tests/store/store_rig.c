@@ -1,11 +1,14 @@
 #include "store_rig.h"
 
 #include "complete.h"
+#include "postgres.h"
 
 #include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <ftw.h>
+#include <sqlite3.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int missing(void *ctx, const char *slug, quality_set named, quality_set *absent,
@@ -41,19 +44,44 @@ static void add_worker(struct rig *rig, const char *name, struct store_worker *w
     cr_assert_eq(found, STORE_KEY_GOOD);
 }
 
-struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms)
+static char *new_url(struct rig *rig)
+{
+    const char *store = getenv("TAILSLATE_TEST_STORE"), *place = getenv("TAILSLATE_TEST_POSTGRES");
+    if (!store || strcmp(store, "sqlite") == 0) {
+        rig->path = must_printf("%s/verifier.db", rig->dir);
+        return must_printf("sqlite:%s", rig->path);
+    }
+    cr_assert_str_eq(store, "postgresql");
+    cr_assert(place, "server.c has started no PostgreSQL");
+    return postgres_new_database(place);
+}
+
+struct store *rig_open(struct rig *rig, const char *url, struct error *err)
+{
+    struct store_settings settings = {.url = url,
+                                      .claim_ms = rig->claim_ms,
+                                      .offline_ms = rig->offline_ms,
+                                      .files = {rig, missing, discard, source_name}};
+    return store_open(&settings, err);
+}
+
+struct rig *rig_new_bare(void)
 {
     struct rig *rig = must_calloc(1, sizeof *rig);
-    struct error err;
     strcpy(rig->dir, "/tmp/tailslate-store-XXXXXX");
     cr_assert(mkdtemp(rig->dir));
-    rig->path = must_printf("%s/verifier.db", rig->dir);
-    rig->url = must_printf("sqlite:%s", rig->path);
-    struct store_settings settings = {.url = rig->url,
-                                      .claim_ms = claim_ms,
-                                      .offline_ms = offline_ms,
-                                      .files = {rig, missing, discard, source_name}};
-    rig->store = store_open(&settings, &err);
+    rig->url = new_url(rig);
+    rig->claim_ms = rig->offline_ms = RIG_CLAIM_MS;
+    return rig;
+}
+
+struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms)
+{
+    struct rig *rig = rig_new_bare();
+    struct error err;
+    rig->claim_ms = claim_ms;
+    rig->offline_ms = offline_ms;
+    rig->store = rig_open(rig, rig->url, &err);
     cr_assert(rig->store, "%s", err.message);
     add_worker(rig, "anna", &rig->anna);
     add_worker(rig, "bert", &rig->bert);
@@ -130,8 +158,8 @@ struct store_completed rig_complete(struct rig *rig, struct store_caller caller,
 {
     struct store_completed result;
     struct error err;
-    cr_assert_eq(complete_job(rig->store, &caller, job_id, completion, &result, &err), 0, "%s",
-                 err.message);
+    cr_assert_eq(complete_job(rig->store, NULL, &caller, job_id, completion, &result, &err), 0,
+                 "%s", err.message);
     return result;
 }
 
@@ -169,15 +197,24 @@ static sqlite3 *open_beside(struct rig *rig)
     return db;
 }
 
-void rig_sql(struct rig *rig, const char *sql)
+static void run_beside(sqlite3 *db, const char *sql)
 {
-    sqlite3 *db = open_beside(rig);
     cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s: %s", sql,
                  sqlite3_errmsg(db));
+}
+
+void rig_sql(struct rig *rig, const char *sql)
+{
+    if (!rig->path) {
+        free(postgres_ask(rig->url, sql));
+        return;
+    }
+    sqlite3 *db = open_beside(rig);
+    run_beside(db, sql);
     sqlite3_close(db);
 }
 
-char *rig_text(struct rig *rig, const char *sql)
+static char *sqlite_ask(struct rig *rig, const char *sql)
 {
     sqlite3 *db = open_beside(rig);
     sqlite3_stmt *statement;
@@ -190,8 +227,31 @@ char *rig_text(struct rig *rig, const char *sql)
     return copy;
 }
 
+char *rig_text(struct rig *rig, const char *sql)
+{
+    return rig->path ? sqlite_ask(rig, sql) : postgres_ask(rig->url, sql);
+}
+
 int64_t rig_number(struct rig *rig, const char *sql)
 {
     TEXT(text) = rig_text(rig, sql);
-    return strtoll(text, NULL, 10);
+    return strcmp(text, "t") == 0 ? 1 : strtoll(text, NULL, 10);
+}
+
+void *rig_hold(struct rig *rig, const char *sql)
+{
+    TEXT(statements) = must_printf("BEGIN%s; %s", rig->path ? " IMMEDIATE" : "", sql);
+    if (!rig->path)
+        return postgres_enter(rig->url, statements);
+    sqlite3 *db = open_beside(rig);
+    run_beside(db, statements);
+    return db;
+}
+
+void rig_let_go(struct rig *rig, void *holder)
+{
+    if (rig->path)
+        sqlite3_close(holder);
+    else
+        postgres_leave(holder);
 }

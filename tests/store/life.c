@@ -235,9 +235,9 @@ Test(store_fail, the_last_attempt_is_final_and_its_replay_says_so_again)
         cr_expect_eq(failed.attempt_number, i);
     }
     cr_expect_not(failed.will_retry);
-    TEXT(status) = rig_text(rig, "SELECT v.status || (j.completed_at IS NOT NULL) ||"
-                                 " v.error_message FROM videos v, transcoding_jobs j");
-    cr_expect_str_eq(status, "failed1it broke");
+    TEXT(status) = rig_text(rig, "SELECT v.status || ': ' || v.error_message FROM videos v,"
+                                 " transcoding_jobs j WHERE j.completed_at IS NOT NULL");
+    cr_expect_str_eq(status, "failed: it broke");
     failed = rig_fail(rig, rig_caller(&rig->anna, 3), job, true);
     cr_expect(failed.replayed);
     cr_expect_not(failed.will_retry);
@@ -353,9 +353,9 @@ Test(store_release, keeps_the_epoch_and_the_last_holder_and_spares_what_is_compl
     rig_claim(rig, &rig->anna, 0);
     store_job_release(rig->store, job, &released, &err);
     cr_expect_eq(released, STORE_RELEASED);
-    TEXT(row) = rig_text(rig, "SELECT (worker_id IS NULL) || (processed_by_worker_id IS NOT NULL)"
-                              " || claim_epoch FROM transcoding_jobs, job_epochs");
-    cr_expect_str_eq(row, "111");
+    cr_expect_eq(rig_number(rig, "SELECT claim_epoch FROM transcoding_jobs, job_epochs WHERE"
+                                 " worker_id IS NULL AND processed_by_worker_id IS NOT NULL"),
+                 1);
     struct message_completion completion = rig_completion(job, 1);
     rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
     store_job_release(rig->store, job, &released, &err);
@@ -385,8 +385,10 @@ Test(store_job, slugs_are_numbered_where_they_are_taken_and_refused_where_they_w
     struct rig *rig = rig_new();
     rig_add_job(rig, NULL);
     rig_add_job(rig, NULL);
-    TEXT(slugs) = rig_text(rig, "SELECT group_concat(slug, ' ') FROM videos");
-    cr_expect_str_eq(slugs, "film film-2");
+    TEXT(first) = rig_text(rig, "SELECT MIN(slug) FROM videos");
+    TEXT(second) = rig_text(rig, "SELECT MAX(slug) FROM videos");
+    cr_expect_str_eq(first, "film");
+    cr_expect_str_eq(second, "film-2");
     struct store_new_job job = {.slug = "film-2", .base = "film", .place = refuse_place};
     struct error err;
     cr_expect_eq(store_job_add(rig->store, &job, &err), -1);
@@ -437,19 +439,29 @@ Test(store, a_schema_from_the_future_is_refused)
     rig_free(rig);
 }
 
+/* PostgreSQL waits for a row, SQLite for the file. */
+static int lock_a_job(struct db *db, struct error *err)
+{
+    if (db_begin(db, err) != 0)
+        return -1;
+    return db_run(db, NULL, err, "SELECT id FROM transcoding_jobs" DB_FOR_UPDATE, DB_NO_ARGS);
+}
+
 Test(db, a_lock_that_is_not_had_is_temporary_and_bounded)
 {
     struct rig *rig = rig_new();
     struct error err;
     struct db *holder = db_open(rig->url, NULL, &err), *other = db_open(rig->url, NULL, &err);
-    cr_assert_eq(db_begin(holder, &err), 0);
+    rig_add_job(rig, "film");
+    cr_assert_eq(lock_a_job(holder, &err), 0);
     int64_t start_ms = mono_ms();
-    cr_expect_eq(db_begin(other, &err), -1);
+    cr_expect_eq(lock_a_job(other, &err), -1);
     cr_expect(mono_ms() - start_ms < DB_WAIT_MS + 3000);
     cr_expect_eq(err.class, ERROR_TEMPORARY);
     cr_expect_eq(err.code, DB_BUSY);
+    db_rollback(other);
     db_rollback(holder);
-    cr_expect_eq(db_begin(other, &err), 0);
+    cr_expect_eq(lock_a_job(other, &err), 0);
     db_close(holder);
     db_rollback(other);
     db_close(other);
