@@ -26,8 +26,9 @@ enum { DB_WAIT_MS = 5000, DB_PARAMETERS_MAX = 24 };
 #define DB_FOR_UPDATE " /*FOR UPDATE*/"
 /* The same without waiting: a row that somebody else has locked is not given. */
 #define DB_FOR_UPDATE_SKIP " /*FOR UPDATE SKIP LOCKED*/"
-/* Of the rows with the alias j, one that nobody else holds. */
-#define DB_FOR_UPDATE_OF_J_SKIP_LOCKED " /*FOR UPDATE OF j SKIP LOCKED*/"
+/* The same of a join: only the rows with the alias j. */
+#define DB_FOR_UPDATE_OF_J      " /*FOR UPDATE OF j*/"
+#define DB_FOR_UPDATE_OF_J_SKIP " /*FOR UPDATE OF j SKIP LOCKED*/"
 
 enum db_code {
     DB_BUSY = EBUSY,           /* TEMPORARY: a lock was not had within DB_WAIT_MS */

@@ -92,7 +92,8 @@ static int choose(struct db *db, const struct claiming *claiming, int64_t *job_i
     if (claiming->job_id == 0)
         return db_one_int(db, job_id, err,
                           "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
-                          " WHERE" CLAIMABLE " ORDER BY v.created_at, v.id LIMIT 1" DB_FOR_UPDATE,
+                          " WHERE" CLAIMABLE
+                          " ORDER BY v.created_at, v.id LIMIT 1" DB_FOR_UPDATE_OF_J_SKIP,
                           DB_NO_ARGS);
     /* Asked for by name, a job is given again to the worker that holds it: its first answer may
      * have been lost. */
@@ -100,7 +101,7 @@ static int choose(struct db *db, const struct claiming *claiming, int64_t *job_i
                       "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
                       " WHERE j.id = $1 AND ((" CLAIMABLE ") OR (j.completed_at IS NULL"
                       " AND v.deleted_at IS NULL AND v.status = 'processing'"
-                      " AND j.claimed_at IS NOT NULL AND j.worker_id = $2))" DB_FOR_UPDATE,
+                      " AND j.claimed_at IS NOT NULL AND j.worker_id = $2))" DB_FOR_UPDATE_OF_J,
                       DB_ARGS(db_int(claiming->job_id), db_text(claiming->worker->worker_id)));
 }
 
