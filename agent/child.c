@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -51,17 +50,6 @@ static int launch_descriptors(const struct launch *launch)
     return 0;
 }
 
-static void launch_limits(const struct child_options *options)
-{
-    if (options->file_limit_bytes > 0) {
-        rlim_t bytes = (rlim_t)options->file_limit_bytes;
-        struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
-        setrlimit(RLIMIT_FSIZE, &limit);
-    }
-    if (options->nice != 0)
-        setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + options->nice);
-}
-
 _Noreturn static void launch_run(const struct launch *launch)
 {
     const struct child_options *options = launch->options;
@@ -71,9 +59,9 @@ _Noreturn static void launch_run(const struct launch *launch)
     /* The parent may have died before the line above: nobody would kill us then. */
     if (getppid() != launch->parent)
         _exit(127);
-    launch_limits(options);
+    /* The sandbox last: what comes before may need what it takes away. */
     if ((options->directory < 0 || fchdir(options->directory) == 0) &&
-        launch_descriptors(launch) == 0)
+        launch_descriptors(launch) == 0 && sandbox_enter(&options->sandbox) == 0)
         execvpe(options->argv[0], options->argv, launch->environment);
     int number = errno;
     (void)!write(launch->report_fd, &number, sizeof number);

@@ -3,12 +3,15 @@
  * A child dies with its parent (PDEATHSIG SIGKILL), has /dev/null as stdin, writes only to the
  * descriptors that it was given and inherits no other, and is watched through a pidfd, so that a
  * reused pid is never signalled. Between fork and exec only async-signal-safe calls run (libcurl
- * has threads). A program that cannot be executed is an error of child_spawn, not an exit status.
+ * has threads). A program that cannot be executed, or not within its sandbox, is an error of
+ * child_spawn, not an exit status.
  *
  * Death of the parent kills only the child itself; what the child had started is found by its mark
  * (an environment variable NAME=value) and killed by the next life: child_kill_marked. */
 #ifndef AGENT_CHILD_H
 #define AGENT_CHILD_H
+
+#include "sandbox.h"
 
 #include "tailslate/error.h"
 
@@ -24,8 +27,7 @@ struct child_options {
     char *const *environment; /* NAME=value lines that are added; NULL-terminated; may be NULL */
     int directory;            /* where it runs; -1 = here */
     int out_fd, err_fd;       /* borrowed */
-    int nice;                 /* added to ours */
-    int64_t file_limit_bytes; /* no file of the child grows over it; 0 = no limit */
+    struct sandbox sandbox;   /* all zero: no network, as nice as we are */
 };
 
 struct child {

@@ -79,7 +79,7 @@ static int spawn(const struct session *session, const struct argv *argv, char *c
         .directory = session->dir,
         .out_fd = log_fd,
         .err_fd = log_fd,
-        .nice = (int)session->config->transcode.nice,
+        .sandbox = {.nice = (int)session->config->transcode.nice},
     };
     return child_spawn(&options, child, err);
 }
@@ -274,7 +274,7 @@ int transcode_run_short(struct session *session, const struct argv *argv, int64_
         .directory = session->dir,
         .out_fd = log_fd,
         .err_fd = log_fd,
-        .nice = (int)session->config->transcode.nice,
+        .sandbox = {.nice = (int)session->config->transcode.nice},
     };
     struct child_exit how;
     if (session_run_child(session, &options, limit_ms, &how, err) < 0)

@@ -103,7 +103,7 @@ Test(child, it_runs_where_and_with_what_it_is_told)
                                     .directory = root,
                                     .out_fd = log,
                                     .err_fd = log,
-                                    .file_limit_bytes = 1 << 20};
+                                    .sandbox = {.file_limit_bytes = 1 << 20}};
     struct child child = CHILD_INIT;
     struct child_exit how;
     struct error err;

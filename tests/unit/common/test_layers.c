@@ -48,6 +48,7 @@ static const struct module {
     {"agent/probe", 2, 4, IMPURE},    /* the header is what a film is */
     {"agent/progress", 2, 3, IMPURE}, /* the header is how far a transcode is */
     {"agent/http", 2, 3, IMPURE},     /* the header is what an answer is */
+    {"agent/sandbox", 3, 3, IMPURE},
     {"agent/child", 3, 3, IMPURE},
     {"agent/connect", 3, 3, IMPURE},
     {"agent/record", 3, 3, IMPURE},
