@@ -1,0 +1,68 @@
+/* What the database says of a video's folder, for the clean-up. */
+#include "store_private.h"
+#include "store_sweep.h"
+
+#include <string.h>
+
+struct with_folder {
+    const char *slug;
+    bool preview;
+    store_folder_act *act;
+    void *ctx;
+};
+
+static int lock_job_of(struct db *db, const char *slug, struct error *err)
+{
+    int64_t job_id;
+    int got = db_one_int(db, &job_id, err,
+                         "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
+                         " WHERE v.slug = $1",
+                         DB_ARGS(db_text(slug)));
+    return got == 1 ? store_lock_job(db, job_id, err) : got;
+}
+
+/* Settled: nothing that a worker may still do concerns this folder. A final failure and a deleted
+ * video are not: an operator may open them again. */
+static int read_folder(struct db *db, const char *slug, int64_t *video_id,
+                       struct store_folder *folder, struct error *err)
+{
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT v.id, v.status, v.deleted_at, j.completed_at,"
+                             " j.retranscode_metadata, COALESCE(e.replaces, 0) FROM videos v"
+                             " LEFT JOIN transcoding_jobs j ON j.video_id = v.id"
+                             " LEFT JOIN job_epochs e ON e.job_id = j.id WHERE v.slug = $1",
+                             DB_ARGS(db_text(slug)), err);
+    int got = rows ? db_next(rows, err) : -1;
+    *folder = (struct store_folder){.known = got == 1};
+    if (got <= 0)
+        return got;
+    const char *status = db_get_text(rows, 1);
+    *video_id = db_get_int(rows, 0);
+    folder->settled = status && strcmp(status, "ready") == 0 && db_is_null(rows, 2) &&
+                      !db_is_null(rows, 3) && db_is_null(rows, 4) && db_get_int(rows, 5) == 0;
+    return 0;
+}
+
+static int with_folder(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    const struct with_folder *with = ctx;
+    struct store_folder folder;
+    int64_t video_id = 0;
+    (void)store;
+    if (!with->preview && lock_job_of(db, with->slug, err) != 0)
+        return -1;
+    if (read_folder(db, with->slug, &video_id, &folder, err) != 0)
+        return -1;
+    if (folder.known && store_read_recorded(db, video_id, &folder.recorded, err) != 0)
+        return -1;
+    /* The act is one on files: there is nothing to commit. */
+    return with->act(with->ctx, &folder, err) == 0 ? STORE_ROLL_BACK : -1;
+}
+
+int store_with_folder(struct store *store, const char *slug, bool preview, store_folder_act *act,
+                      void *ctx, struct error *err)
+{
+    struct with_folder with = {slug, preview, act, ctx};
+    return preview ? store_reading(store, with_folder, &with, err)
+                   : store_transaction(store, with_folder, &with, err);
+}

@@ -1,0 +1,42 @@
+/* sweeper: the thread of a server that says every few seconds that the server side is up, and, on
+ * the one instance that leads, releases claims that nobody holds and clears orphaned output away.
+ *
+ * The first tick runs before the server serves: an outage is credited before anybody is judged by
+ * it. A tick that comes too late (the process was stopped, the machine slept) only says that it is
+ * up. Ending gives the lead back and releases nothing.
+ *
+ * Fatal: nothing. What the database refuses now is tried again at the next tick; while it refuses,
+ * nothing is released by anybody, for the fleet's row is old. */
+#ifndef VERIFIER_SWEEPER_H
+#define VERIFIER_SWEEPER_H
+
+#include "bell.h"
+#include "config.h"
+#include "files.h"
+#include "gate.h"
+#include "store.h"
+
+enum {
+    SWEEPER_SLICE_MS = 1000, /* of a clean-up, between two ticks */
+};
+
+struct sweeper_settings {
+    struct store *store;
+    const struct files *files;
+    struct gate *gate; /* NULL: no Redis */
+    struct bell *bell; /* NULL: nobody waits */
+    int64_t sweep_ms, cleanup_ms, trash_ms;
+};
+/* What the configuration says; mode auto is off beside a stock server. */
+bool sweeper_is_on(const struct verifier_config *config);
+struct sweeper_settings sweeper_settings_of(const struct verifier_config *config);
+
+struct sweeper;
+struct sweeper *sweeper_new(const struct sweeper_settings *settings);
+/* One tick, at this time by the monotonic clock. */
+void sweeper_tick(struct sweeper *sweeper, int64_t mono_now_ms);
+void sweeper_start(struct sweeper *sweeper); /* the first tick here, the others in a thread */
+void sweeper_stop(struct sweeper *sweeper);  /* asks the thread to end; NULL is fine */
+void sweeper_free(struct sweeper *sweeper);  /* waits for it, gives the lead back; NULL is fine */
+
+#endif
