@@ -1,5 +1,6 @@
 #include "auth.h"
 #include "counters.h"
+#include "db.h"
 #include "request.h"
 #include "verify.h"
 
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { RETRY_AFTER_S = 2 };
+enum { RETRY_AFTER_S = 2, RETRY_BUSY_AFTER_S = 1 };
 
 void answer_json(struct answer *answer, int status, char *owned_body)
 {
@@ -44,6 +45,8 @@ static void problem_with(struct answer *answer, enum problem problem, const char
                                           missing);
     if (problem == PROBLEM_STORE_UNAVAILABLE)
         answer_add_header(answer, "Retry-After", "%d", RETRY_AFTER_S);
+    else if (problem == PROBLEM_COMPLETION_IN_PROGRESS)
+        answer_add_header(answer, "Retry-After", "%d", RETRY_BUSY_AFTER_S);
 }
 
 void answer_problem(struct answer *answer, enum problem problem, const char *detail)
@@ -65,15 +68,32 @@ void answer_file(struct answer *answer, int fd, int status, int64_t offset, int6
     answer->fd_length = length;
 }
 
-void answer_error(struct answer *answer, const struct request *request, const struct error *err)
+static void note_failure(const struct request *request, const struct error *err)
 {
     log_error("request.failed", LOG_TEXT("request_id", request->id),
               LOG_TEXT("path", request->path), LOG_TEXT("worker", request->worker.worker_id),
               LOG_TEXT("error", err->message), LOG_INT("errno", err->code));
     count_failure(err->code);
+}
+
+void answer_error(struct answer *answer, const struct request *request, const struct error *err)
+{
+    note_failure(request, err);
+    if (err->code == DB_VALUE)
+        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+                              "A value is larger than the database can hold.");
     /* What is wrong inside is for our log, not for the wire. */
     answer_problem(answer, err->class == ERROR_BUG ? PROBLEM_INTERNAL : PROBLEM_STORE_UNAVAILABLE,
                    NULL);
+}
+
+void answer_completion_error(struct answer *answer, const struct request *request,
+                             const struct error *err)
+{
+    if (err->code != DB_BUSY)
+        return answer_error(answer, request, err);
+    note_failure(request, err);
+    answer_problem(answer, PROBLEM_COMPLETION_IN_PROGRESS, NULL);
 }
 
 void answer_log_refusal(const struct answer *answer, const struct request *request)

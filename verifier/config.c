@@ -64,16 +64,23 @@ const struct config_key verifier_config_keys[] = {
 const size_t verifier_config_key_count = sizeof verifier_config_keys /
                                          sizeof verifier_config_keys[0];
 
-/* scheme://user:password@host */
+/* scheme://user:password@host, or ?password=… */
 static bool has_password(const char *url)
 {
     const char *authority = strstr(url, "://");
     if (!authority)
         return false;
     authority += 3;
+    if (strstr(authority, "password="))
+        return true;
     size_t length = strcspn(authority, "/?#");
     const char *at = memchr(authority, '@', length), *colon = memchr(authority, ':', length);
     return at && colon && colon < at;
+}
+
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
 }
 
 static int refuse_unsupported(const struct verifier_config *config, struct error *err)
@@ -89,15 +96,15 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
     if (strcmp(config->store_schema, "own") != 0)
         return error_set(err, ERROR_PERMANENT, 0, "store.schema \"%s\" is not in this build",
                          config->store_schema);
-    if (strncmp(config->store_url, "sqlite:", strlen("sqlite:")) != 0)
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "store.url \"%.*s\": %s; it should be like sqlite:/path/to/file.db",
-                         (int)strcspn(config->store_url, ":"), config->store_url,
-                         strncmp(config->store_url, "postgres", strlen("postgres")) == 0
-                             ? "PostgreSQL is not in this build"
-                             : "no such kind of database");
-    if (config->store_url[strlen("sqlite:")] == '\0')
+    if (strcmp(config->store_url, "sqlite:") == 0)
         return error_set(err, ERROR_PERMANENT, 0, "store.url: the path is missing");
+    if (!starts_with(config->store_url, "sqlite:") &&
+        !starts_with(config->store_url, "postgresql://") &&
+        !starts_with(config->store_url, "postgres://"))
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "store.url \"%.*s\": no such kind of database; it should be like "
+                         "sqlite:/path/to/file.db or postgresql://user@host:5432/name",
+                         (int)strcspn(config->store_url, ":"), config->store_url);
     if (config->client_ca_file[0] && !config->tls_cert_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
                          "listen.client_ca_file needs listen.tls_cert_file: there are no client "

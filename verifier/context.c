@@ -16,7 +16,8 @@ static void source_name(void *ctx, int64_t video_id, char name[FILENAME_BYTES])
     files_source_name(ctx, video_id, name);
 }
 
-int context_open(const struct verifier_config *config, struct context *context, struct error *err)
+static int open_both(const struct verifier_config *config, bool may_come_later,
+                     struct context *context, struct error *err)
 {
     enum { MINUTE_MS = 60 * 1000 };
     context->config = config;
@@ -24,6 +25,8 @@ int context_open(const struct verifier_config *config, struct context *context, 
         return -1;
     struct store_settings settings = {
         .url = config->store_url,
+        .password_file = config->store_password_file,
+        .may_come_later = may_come_later,
         .claim_ms = (int64_t)(config->claim_minutes * MINUTE_MS),
         .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),
         .files = {&context->files, missing, discard, source_name},
@@ -34,6 +37,17 @@ int context_open(const struct verifier_config *config, struct context *context, 
         return error_wrap(err, "store.url");
     }
     return 0;
+}
+
+int context_open(const struct verifier_config *config, struct context *context, struct error *err)
+{
+    return open_both(config, false, context, err);
+}
+
+int context_open_to_serve(const struct verifier_config *config, struct context *context,
+                          struct error *err)
+{
+    return open_both(config, true, context, err);
 }
 
 void context_close(struct context *context)

@@ -23,6 +23,7 @@ enum {
 };
 
 struct auth;
+struct replays;
 struct pulse;
 
 /* What every handler works on; made by serve, borrowed by all. */
@@ -31,6 +32,7 @@ struct app {
     struct gate *gate; /* NULL: none */
     struct files *files;
     struct bell *bell;
+    struct replays *replays;
     struct auth *auth;
     struct pulse *pulse;
 };
@@ -91,6 +93,9 @@ void answer_missing(struct answer *answer, quality_set missing);
 void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length);
 /* The store or the disk could not: 503 with Retry-After, or 500 for a bug; logged here, once. */
 void answer_error(struct answer *answer, const struct request *request, const struct error *err);
+/* The same of a completion: a lock that was not had is `completion_in_progress`. */
+void answer_completion_error(struct answer *answer, const struct request *request,
+                             const struct error *err);
 /* Logs a 4xx, once, when it is sent. */
 void answer_log_refusal(const struct answer *answer, const struct request *request);
 void answer_add_header(struct answer *answer, const char *name, const char *format, ...)

@@ -2,6 +2,7 @@
 #include "bell.h"
 #include "complete.h"
 #include "counters.h"
+#include "replays.h"
 #include "routes.h"
 
 #include "tailslate/cleanup.h"
@@ -158,6 +159,8 @@ static void answer_acknowledgement(const struct request *request, struct answer 
     memcpy(acknowledgement.completed_at, result->completed_at, sizeof acknowledgement.completed_at);
     answer_json(answer, 200, message_acknowledgement_format(&acknowledgement));
     answer_add_header(answer, "Idempotent-Replayed", "%s", replayed ? "true" : "false");
+    if (replayed)
+        replays_note(request->app->replays, request->number, result->claim_epoch);
     count(replayed ? COUNT_REPLAYED : result->late ? COUNT_COMMITTED_LATE : COUNT_COMMITTED, 1);
     log_completion(request, replayed ? "completion.replayed" : "completion.committed", completion,
                    result);
@@ -173,7 +176,7 @@ void route_complete(struct request *request, struct answer *answer)
         return;
     if (complete_job(request->app->store, request->app->gate, &caller, request->number, &completion,
                      &result, &err) != 0)
-        return answer_error(answer, request, &err);
+        return answer_completion_error(answer, request, &err);
     enum problem problem = verify_problem(result.verdict);
     if (problem == PROBLEM_NONE)
         return answer_acknowledgement(request, answer, &completion, &result);

@@ -3,6 +3,7 @@
 #include "context.h"
 #include "counters.h"
 #include "pulse.h"
+#include "replays.h"
 #include "routes.h"
 #include "server.h"
 #include "traffic.h"
@@ -43,7 +44,9 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     sigset_t ends;
     block_signals(&ends);
     app->pulse = pulse_start(app->store, app->files);
+    app->replays = replays_start(app->store);
     if (server_start(server, app, err) != 0) {
+        must(replays_stop(app->replays));
         must(pulse_stop(app->pulse)); /* nobody has asked it yet */
         return -1;
     }
@@ -54,7 +57,7 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     log_info("verifier.stopping", LOG_INT("signal", number));
     /* Shutdown releases no claim: whoever holds one finds it again. */
     bell_close(app->bell);
-    bool quiet = server_stop(server) && pulse_stop(app->pulse);
+    bool quiet = server_stop(server) && pulse_stop(app->pulse) && replays_stop(app->replays);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
     /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
     if (!quiet)
@@ -115,7 +118,7 @@ int verb_serve(const struct verifier_config *config, const struct command *comma
     bool has_secret;
     char secret[CONFIG_SECRET_BYTES];
     if (read_admin_secret(config, &has_secret, secret, &err) != 0 ||
-        open_gate(config, &gate, &err) != 0 || context_open(config, &context, &err) != 0) {
+        open_gate(config, &gate, &err) != 0 || context_open_to_serve(config, &context, &err) != 0) {
         gate_close(gate);
         return verb_failed(&err);
     }

@@ -37,8 +37,9 @@ Test(verifier_config, the_sample_says_the_defaults)
 Test(verifier_config, what_this_build_has_not_is_refused_by_name)
 {
     static const char *const cases[][3] = {
-        {"TAILSLATE_STORE_URL", "postgresql://u@host/db", "PostgreSQL is not in this build"},
         {"TAILSLATE_STORE_URL", "postgresql://u:secret@host/db", "store.password_file"},
+        {"TAILSLATE_STORE_URL", "postgresql://host/db?password=secret", "store.password_file"},
+        {"TAILSLATE_STORE_URL", "postgresql:u@host/db", "it should be like"},
         {"TAILSLATE_REDIS_URL", "redis://:secret@host", "redis.password_file"},
         {"TAILSLATE_LISTEN_CLIENT_CA_FILE", "/x", "needs listen.tls_cert_file"},
         {"TAILSLATE_STORE_URL", "mysql://x", "no such kind of database"},
