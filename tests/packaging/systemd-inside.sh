@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# What systemd.sh runs in the booted system.
+set -uo pipefail
+cd /root
+export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
+
+fail() {
+    echo "FAILED: $*"
+    systemctl --no-pager -l status tailslate-agent tailslate-verifier
+    journalctl --no-pager -n 60 -o cat -u tailslate-agent -u tailslate-verifier
+    ls -l /var/lib/tailslate-agent/spool/*
+    tail -n 20 /var/lib/tailslate-agent/spool/*/transcoder.log
+    exit 1
+}
+ok() { echo "ok: $*"; }
+within() { # within SECONDS COMMAND...
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.2
+    done
+}
+show() { systemctl show -P "$2" "tailslate-$1"; }
+active() { [ "$(show "$1" ActiveState)/$(show "$1" SubState)" = active/running ]; }
+sql() { sqlite3 -cmd '.timeout 10000' /var/lib/tailslate/verifier.db "$1"; }
+transcoder() { # pid and start of the one ffmpeg that encodes
+    local directory
+    for directory in /proc/[0-9]*; do
+        if [ "$(cat "$directory/comm" 2>/dev/null)" = ffmpeg ] &&
+            grep -qa libx264 "$directory/cmdline"; then
+            echo "${directory#/proc/} $(cut -d' ' -f22 "$directory/stat")"
+        fi
+    done
+}
+transcodes() { [ -n "$(transcoder)" ]; }
+said() { journalctl -q --no-pager -o cat -u "tailslate-$1" | grep -cE "$2" || true; }
+new_agent() { [ "$(show agent MainPID)" != "$1" ] && active agent; }
+adopted() { [ "$(said agent event=step.adopted)" = "$1" ]; }
+same_transcoder() { [ "$(transcoder)" = "$film" ] || fail "$1: the transcoder was $film, is $(transcoder)"; }
+
+# ---- install
+dpkg -i packages/*.deb || fail "dpkg -i"
+port=$((20000 + RANDOM % 10000))
+printf 'listen: { port = %d; };\n' "$port" >/etc/tailslate/verifier.cfg
+printf 'server: { url = "http://127.0.0.1:%d"; };\nnode: { min_free_disk_gb = 0; };\ntranscode: { threads = 1; preset = "slow"; };\n' \
+    "$port" >/etc/tailslate/agent.cfg
+systemctl restart tailslate-verifier
+within 20 active verifier || fail "the verifier does not run"
+within 20 curl -fsS "http://127.0.0.1:$port/api/health" || fail "the verifier is not healthy"
+[ "$(show agent ActiveState)" = inactive ] && [ "$(show agent ConditionResult)" = no ] ||
+    fail "without a key the agent should wait, and not fail"
+[ "$(systemctl is-enabled tailslate-agent)" = enabled ] || fail "the agent is not enabled"
+ok "a fresh install: the verifier runs, the agent waits for its key"
+
+runuser -u tailslate-verifier -- tailslate-verifier worker add node --key-file /var/lib/tailslate/node.key ||
+    fail "worker add"
+install -o tailslate-agent -m 600 /var/lib/tailslate/node.key /etc/tailslate/agent.key
+systemctl start tailslate-agent || fail "the agent does not start"
+active agent || fail "the agent does not run"
+runuser -u tailslate-agent -- tailslate-agent check || fail "check"
+ok "with its key it starts, and check finds nothing"
+
+# ---- a job, hardened
+tailslate-verifier job add film.mp4 --slug film || fail "job add"
+within 60 transcodes || fail "no transcode"
+film=$(transcoder)
+grep -q '^NoNewPrivs:.*1' "/proc/${film% *}/status" && grep -q '^Seccomp:.*2' "/proc/${film% *}/status" &&
+    grep -q '^CapBnd:.*0000000000000000' "/proc/${film% *}/status" || fail "the transcoder is not confined"
+[ "$(ps -o ni= -p "${film% *}" | tr -d ' ')" = 10 ] || fail "the transcoder is not nice"
+ok "the transcoder is confined (no new privileges, seccomp, no capability) and nice"
+
+# ---- stop, start, crash, upgrade, hang
+pid=$(show agent MainPID)
+systemctl restart tailslate-agent
+within 20 new_agent "$pid" && within 20 adopted 1 || fail "restart"
+same_transcoder restart
+systemctl stop tailslate-agent
+[ "$(show agent ActiveState)" = inactive ] || fail "after a stop it is $(show agent ActiveState)"
+same_transcoder stop
+systemctl start tailslate-agent
+within 20 adopted 2 || fail "start after stop"
+same_transcoder "stop and start"
+ok "restart, stop and start cost no running transcode"
+
+pid=$(show agent MainPID)
+kill -9 "$pid"
+within 20 new_agent "$pid" && within 20 adopted 3 || fail "kill -9"
+same_transcoder "kill -9"
+ok "after kill -9 it is started again, and adopts"
+
+pid=$(show agent MainPID)
+for package in packages/*.deb; do bash next-version.sh "$package" . || fail "next version"; done
+dpkg -i ./*+next1*.deb || fail "upgrade"
+within 20 new_agent "$pid" && within 20 adopted 4 || fail "upgrade"
+same_transcoder upgrade
+within 20 active verifier || fail "the verifier after the upgrade"
+ok "the upgrade of both packages costs no running transcode"
+
+if [ "$(show agent Type)" = notify ]; then
+    mkdir -p /etc/systemd/system/tailslate-agent.service.d
+    printf '[Service]\nWatchdogSec=3\n' >/etc/systemd/system/tailslate-agent.service.d/test.conf
+    systemctl daemon-reload
+    systemctl restart tailslate-agent
+    pid=$(show agent MainPID)
+    kill -STOP "$pid"
+    within 30 new_agent "$pid" && within 20 adopted 6 || fail "watchdog"
+    same_transcoder watchdog
+    rm /etc/systemd/system/tailslate-agent.service.d/test.conf
+    systemctl daemon-reload
+    ok "an agent that hangs is replaced, and its transcode goes on"
+fi
+
+pid=$(show agent MainPID)
+systemctl reload tailslate-agent || fail "reload"
+within 20 eval '[ "$(said agent event=agent.reloaded)" = 1 ]' || fail "it did not reload"
+[ "$(show agent MainPID)" = "$pid" ] || fail "a reload started it anew"
+ok "reload"
+
+within 240 eval '[ "$(sql "SELECT count(*) FROM completions")" = 1 ]' || fail "not completed"
+within 20 eval '[ -z "$(ls /var/lib/tailslate-agent/spool)" ]' || fail "the spool is not empty"
+[ "$(said agent event=job.final)" = 1 ] || fail "not one job.final"
+[ "$(journalctl -q -o cat -u tailslate-agent | grep -c 'event=step.started')" = 1 ] || fail "more than one step"
+runuser -u nobody -- cat /var/lib/tailslate/videos/film/master.m3u8 >/dev/null ||
+    fail "a web server cannot read the renditions"
+! runuser -u nobody -- cat /var/lib/tailslate/verifier.db >/dev/null 2>&1 || fail "anybody can read the database"
+ok "completed once; a web server can read the renditions, and not the database"
+
+# ---- what another start would not help
+echo 'nonsense: 1;' >>/etc/tailslate/agent.cfg
+systemctl restart tailslate-agent
+within 20 eval '[ "$(show agent ActiveState)/$(show agent ExecMainStatus)" = failed/78 ]' || fail "a wrong configuration"
+sed -i '/^nonsense/d' /etc/tailslate/agent.cfg
+systemctl start tailslate-agent && within 10 active agent || fail "the configuration put right"
+ok "a wrong configuration is not started again and again"
+
+sed -i 's|^server: {|& api_key_file = "agent.key";|' /etc/tailslate/agent.cfg
+chown root: /etc/tailslate/agent.key
+systemctl restart tailslate-agent && within 10 active agent || fail "the credential"
+within 20 eval '[ "$(said agent event=agent.ready)" -ge 1 ]' || fail "the credential"
+ok "the key as a credential"
+
+started=$SECONDS
+systemctl stop tailslate-verifier || fail "stop of the verifier"
+[ $((SECONDS - started)) -le 12 ] && [ "$(show verifier Result)" = success ] || fail "the verifier did not end well"
+systemctl start tailslate-verifier && within 10 active verifier || fail "start of the verifier"
+ok "the verifier ends within its time, long polls included"
+
+
+# ---- remove and purge, with undelivered work
+systemctl stop tailslate-verifier
+mkdir -p /var/lib/tailslate-agent/spool/7.1
+dpkg -P tailslate-agent >purge.log 2>&1 || fail "purge"
+grep -q '1 record' purge.log && [ -d /var/lib/tailslate-agent/spool/7.1 ] || fail "purge: $(cat purge.log)"
+rmdir /var/lib/tailslate-agent/spool/7.1
+systemctl daemon-reload
+[ "$(systemctl is-enabled tailslate-agent 2>&1)" != enabled ] || fail "it is still enabled"
+ok "purge keeps undelivered work"
+systemd-analyze --no-pager security tailslate-verifier | tail -n 1
+echo "all is well"
