@@ -47,6 +47,9 @@ static int read_completion(struct db *db, struct completing *completing, struct 
     db_copy_text(rows, 3, completing->result->completed_at,
                  sizeof completing->result->completed_at);
     completing->result->claim_epoch = db_get_int(rows, 4);
+    /* Who hands out the claims does not count them, and this very claim was completed before: it is
+     * a re-transcode, although nobody told us. */
+    completing->replaces = completing->result->claim_epoch == completing->job.claim_epoch;
     return 0;
 }
 
@@ -55,7 +58,7 @@ static int read_replaces(struct db *db, struct completing *completing, struct er
     int64_t replaces = 0;
     int got = db_one_int(db, &replaces, err, "SELECT replaces FROM job_epochs WHERE job_id = $1",
                          DB_ARGS(db_int(completing->job_id)));
-    completing->replaces = replaces != 0;
+    completing->replaces |= replaces != 0;
     return got < 0 ? -1 : 0;
 }
 
@@ -65,6 +68,7 @@ static int classify(struct store *store, struct db *db, struct completing *compl
 {
     struct store_completed *result = completing->result;
     *result = (struct store_completed){0};
+    completing->replaces = false;
     if (store_now(store, db, completing->now, err) != 0 ||
         store_read_facts(db, completing->now, completing->caller, completing->job_id,
                          &completing->facts, &completing->job, err) != 0)

@@ -34,7 +34,8 @@ static int reopen_job(struct db *db, struct failing *failing, int64_t *rows, str
     if (db_run(db, rows, err,
                "UPDATE transcoding_jobs SET worker_id = NULL, processed_by_worker_id = $2,"
                " claimed_at = NULL, claim_expires_at = NULL, current_step = NULL,"
-               " progress_percent = 0, attempt_number = attempt_number + 1, last_error = $4,"
+               " progress_percent = 0, attempt_number = COALESCE(attempt_number, 1) + 1, "
+               "last_error = $4,"
                " last_checkpoint = $5 WHERE" STORE_HOLDER_GUARD,
                DB_ARGS(db_int(failing->job_id), db_text(failing->caller->worker->worker_id),
                        db_int(failing->job.claim_epoch), db_text(failing->failure->reason),

@@ -8,12 +8,13 @@
     " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"                                  \
     " LEFT JOIN job_epochs e ON e.job_id = j.id"
 #define JOB_COLUMNS                                                                                \
-    "SELECT j.id, j.video_id, COALESCE(e.claim_epoch, 0), j.attempt_number, j.max_attempts,"       \
-    " v.slug, v.title, v.status, j.current_step, v.deleted_at, j.progress_percent, j.worker_id,"   \
+    "SELECT j.id, j.video_id, COALESCE(e.claim_epoch, 0), COALESCE(j.attempt_number, 1),"          \
+    " COALESCE(j.max_attempts, 3), v.slug, v.title, v.status, j.current_step, v.deleted_at,"       \
+    " j.progress_percent, j.worker_id,"                                                            \
     " COALESCE(j.processed_by_worker_id, j.worker_id), j.processed_by_worker_name, j.claimed_at,"  \
     " j.claim_expires_at, j.completed_at, v.created_at, j.last_error, v.streaming_format,"         \
     " v.primary_codec, v.duration, v.source_width, v.source_height, COALESCE(e.replaces, 0),"      \
-    " j.retranscode_metadata" JOB_FROM
+    " j.retranscode_metadata, j.started_at" JOB_FROM
 
 #define COPY(rows, column, field) db_copy_text(rows, column, field, sizeof(field))
 
@@ -43,8 +44,9 @@ static void job_from_row(struct db_rows *rows, struct store_job *job)
     COPY(rows, 18, job->last_error);
     COPY(rows, 19, job->format);
     COPY(rows, 20, job->codec);
+    job->reopened = !job->completed_at[0] && job->last_holder[0] && db_is_null(rows, 26);
     /* worker_id outlives the claim in a completed row. */
-    if (job->claimed_at[0])
+    if (job->claimed_at[0] || !job->completed_at[0])
         COPY(rows, 11, job->holder);
 }
 
@@ -105,6 +107,7 @@ int store_read_facts(struct db *db, const char *now, const struct store_caller *
     facts->closed = job->completed_at[0] != '\0';
     facts->holder = who(job->holder, caller);
     facts->last_holder = who(job->last_holder, caller);
+    facts->reopened = job->reopened;
     facts->claim_expired = strcmp(job->claim_expires_at, now) < 0;
     facts->epoch = job->claim_epoch;
 

@@ -70,11 +70,12 @@ int store_now(struct store *store, struct db *db, char now[WALL_TEXT_BYTES], str
 void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES]);
 
 /* Every guard that a change by the holder of a claim carries in its WHERE: $1 job, $2 worker,
- * $3 epoch. The row is transcoding_jobs without an alias. */
+ * $3 epoch. The row is transcoding_jobs without an alias. An open row's worker_id is who holds it,
+ * whatever claimed_at says: a stock server's own transcoder leaves either without the other. */
 #define STORE_HOLDER_GUARD                                                                         \
     " id = $1 AND completed_at IS NULL"                                                            \
     " AND COALESCE(processed_by_worker_id, worker_id) = $2"                                        \
-    " AND (claimed_at IS NULL OR worker_id = $2)"                                                  \
+    " AND (worker_id IS NULL OR worker_id = $2) AND started_at IS NOT NULL"                        \
     " AND COALESCE((SELECT e.claim_epoch FROM job_epochs e WHERE e.job_id = transcoding_jobs.id)," \
     " 0) = $3"                                                                                     \
     " AND EXISTS (SELECT 1 FROM videos v WHERE v.id = transcoding_jobs.video_id"                   \

@@ -26,6 +26,9 @@ enum verify_standing verify_standing(const struct verify_request *request,
         return STANDING_COMPLETED;
     if (facts->closed || facts->video_failed || facts->video_deleted)
         return STANDING_GONE;
+    /* What a claim from before the re-opening has made is what is to be made anew. */
+    if (facts->reopened)
+        return STANDING_SUPERSEDED;
     if (facts->holder == HOLDER_CALLER)
         return facts->claim_expired ? STANDING_LATE : STANDING_HELD;
     return facts->failure_recorded ? STANDING_FAILED : STANDING_LATE;

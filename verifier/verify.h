@@ -29,6 +29,7 @@ struct verify_facts {
     bool closed;                            /* completed_at is set */
     enum verify_holder holder, last_holder; /* holder: of the claim that stands, expired or not */
     bool claim_expired;
+    bool reopened;         /* open, and nobody has claimed it since: a re-transcode was ordered */
     bool failure_recorded; /* the caller has failed this very claim */
     int64_t epoch;
     /* For completions only. */
@@ -43,7 +44,7 @@ enum verify_standing {
     STANDING_LATE,       /* 5: expired or released, the caller is the last holder */
     STANDING_FAILED,     /* 5, but the caller itself has ended this claim by a failure */
     STANDING_COMPLETED,  /* 2-4: completed, and by this caller's claim */
-    STANDING_SUPERSEDED, /* 6 */
+    STANDING_SUPERSEDED, /* 6: by another's claim, or by the order to do it again */
     STANDING_GONE,       /* 7 */
     STANDING_NO_JOB,     /* 10 */
     STANDING_NOT_YOURS,  /* 11 */
