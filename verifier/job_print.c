@@ -1,5 +1,6 @@
 #include "job_print.h"
 
+#include "status_print.h"
 #include "table.h"
 
 #include "tailslate/cleanup.h"
@@ -19,9 +20,9 @@ void job_print_list(const struct store_job *jobs, size_t count, FILE *out)
     struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
     for (size_t i = 0; i < count; i++) {
         const struct store_job *job = &jobs[i];
-        char id[24], done[24], attempt[48], epoch[24];
+        char id[24], done[STATUS_BAR_BYTES], attempt[48], epoch[24];
         snprintf(id, sizeof id, "%lld", (long long)job->id);
-        snprintf(done, sizeof done, "%lld%%", (long long)job->progress_percent);
+        status_bar(job->progress_percent, done);
         snprintf(attempt, sizeof attempt, "%lld/%lld", (long long)job->attempt_number,
                  (long long)job->max_attempts);
         snprintf(epoch, sizeof epoch, "%lld", (long long)job->claim_epoch);
@@ -37,7 +38,7 @@ static void set_text(struct json *object, const char *key, const char *text)
     json_set_text(object, key, text[0] ? text : NULL);
 }
 
-static struct json *job_object(const struct store_job *job)
+struct json *job_print_object(const struct store_job *job)
 {
     struct json *object = json_new_object();
     json_set_int(object, "job_id", job->id);
@@ -65,7 +66,7 @@ void job_print_list_json(const struct store_job *jobs, size_t count, FILE *out)
 {
     JSON(list) = json_new_array();
     for (size_t i = 0; i < count; i++)
-        json_append(list, job_object(&jobs[i]));
+        json_append(list, job_print_object(&jobs[i]));
     TEXT(text) = json_print_pretty(list);
     fprintf(out, "%s\n", text);
 }
@@ -107,13 +108,14 @@ static struct json *completion(const struct store_details *details)
     json_set_text(object, "worker_id", details->worker_id);
     json_set_text(object, "committed_at", details->committed_at);
     json_set_bool(object, "late", details->late);
+    json_set_int(object, "replays", details->replays);
     return object;
 }
 
 void job_print_json(const struct store_details *details, FILE *out)
 {
     const struct store_job *job = &details->job;
-    JSON(root) = job_object(job);
+    JSON(root) = job_print_object(job);
     set_text(root, "streaming_format", job->format);
     set_text(root, "primary_codec", job->codec);
     json_set_number(root, "duration", job->duration);
@@ -177,6 +179,9 @@ void job_print(const struct store_details *details, const char *videos_dir, FILE
     if (!details->completed)
         return;
     fprintf(out, "completion  %s%s\n", details->committed_at, details->late ? " (late)" : "");
+    if (details->replays)
+        fprintf(out, "            presented again %lld time%s\n", (long long)details->replays,
+                details->replays == 1 ? "" : "s");
     fprintf(out, "            token %s, epoch %lld\n", shown(details->token),
             (long long)details->claim_epoch);
     fprintf(out, "            by worker %s\n", details->worker_id);

@@ -13,6 +13,8 @@ static const char usage[] =
     "  check [--sample]                  look at configuration, store, folders and secret, print\n"
     "                                    what is in effect; exit 0, 75 or 78\n"
     "                                    (--sample: print verifier.cfg.sample)\n"
+    "  status [--json]                   who works on what, what was completed and released, and "
+    "why\n"
     "  worker add NAME [--key-file FILE] register a worker; its key goes to FILE, or is printed\n"
     "  worker list [--json]\n"
     "  worker revoke ID\n"
@@ -92,15 +94,11 @@ static const struct {
     int words;
     verb *run;
 } verbs[] = {
-    {"serve", NULL, 1, verb_serve},
-    {"check", NULL, 1, verb_check},
-    {"worker", "add", 3, verb_worker_add},
-    {"worker", "list", 2, verb_worker_list},
-    {"worker", "revoke", 3, verb_worker_revoke},
-    {"job", "add", 3, verb_job_add},
-    {"job", "list", 2, verb_job_list},
-    {"job", "show", 3, verb_job_show},
-    {"job", "release", 3, verb_job_release},
+    {"serve", NULL, 1, verb_serve},          {"check", NULL, 1, verb_check},
+    {"status", NULL, 1, verb_status},        {"worker", "add", 3, verb_worker_add},
+    {"worker", "list", 2, verb_worker_list}, {"worker", "revoke", 3, verb_worker_revoke},
+    {"job", "add", 3, verb_job_add},         {"job", "list", 2, verb_job_list},
+    {"job", "show", 3, verb_job_show},       {"job", "release", 3, verb_job_release},
 };
 
 static verb *find(const struct command *command)

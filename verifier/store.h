@@ -88,6 +88,15 @@ int store_worker_by_known_key(struct store *store, const char *api_key, enum sto
                               struct store_worker *worker, struct error *err);
 int store_worker_list(struct store *store, struct store_worker **workers, size_t *count,
                       struct error *err);
+/* How many there are in each state, also beyond what a list holds. */
+enum { STORE_WORKER_STATES_MAX = 8 };
+struct store_worker_state {
+    char status[16];
+    int64_t count;
+};
+int store_worker_count(struct store *store,
+                       struct store_worker_state states[STORE_WORKER_STATES_MAX], size_t *count,
+                       struct error *err);
 void store_workers_free(struct store_worker *workers, size_t count);
 /* worker: its worker_id, or its number. *found false: there is none. */
 int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err);
@@ -203,7 +212,7 @@ struct store_details {
     size_t progress_count;
     bool completed; /* a completions row: */
     char token[TOKEN_BYTES], worker_id[WORKER_ID_BYTES], committed_at[WALL_TEXT_BYTES];
-    int64_t claim_epoch;
+    int64_t claim_epoch, replays;
     bool late;
 };
 int store_job_details(struct store *store, int64_t job_id, struct store_details *details,

@@ -170,7 +170,7 @@ static int read_completion(struct db *db, struct store_details *details, struct 
     if (!details->job.completed_at[0] || strcmp(details->job.video_status, "failed") == 0)
         return 0;
     DB_ROWS(rows) = db_query(db,
-                             "SELECT token, claim_epoch, worker_id, committed_at, response"
+                             "SELECT token, claim_epoch, worker_id, committed_at, response, replays"
                              " FROM completions WHERE job_id = $1"
                              " ORDER BY claim_epoch DESC LIMIT 1",
                              DB_ARGS(db_int(details->job.id)), err);
@@ -182,12 +182,8 @@ static int read_completion(struct db *db, struct store_details *details, struct 
     details->claim_epoch = db_get_int(rows, 1);
     db_copy_text(rows, 2, details->worker_id, sizeof details->worker_id);
     db_copy_text(rows, 3, details->committed_at, sizeof details->committed_at);
-    const char *response = db_get_text(rows, 4);
-    struct message_acknowledgement answer;
-    struct error ignored;
-    if (response && message_acknowledgement_parse(response, strlen(response), &answer, &ignored) ==
-                        PROBLEM_NONE)
-        details->late = answer.late;
+    details->late = store_response_late(db_get_text(rows, 4));
+    details->replays = db_get_int(rows, 5);
     return 0;
 }
 
@@ -218,10 +214,8 @@ int store_job_details(struct store *store, int64_t job_id, struct store_details 
     return store_reading(store, read_details, &ctx, err);
 }
 
-static int count_jobs(struct store *store, struct db *db, void *ctx, struct error *err)
+int store_read_counts(struct db *db, struct store_counts *counts, struct error *err)
 {
-    (void)store;
-    struct store_counts *counts = ctx;
     DB_ROWS(rows) = db_query(
         db,
         "SELECT COALESCE(SUM(CASE WHEN j.completed_at IS NULL AND j.claimed_at IS NULL"
@@ -242,6 +236,12 @@ static int count_jobs(struct store *store, struct db *db, void *ctx, struct erro
                                     .completed = db_get_int(rows, 2),
                                     .failed = db_get_int(rows, 3)};
     return 0;
+}
+
+static int count_jobs(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    (void)store;
+    return store_read_counts(db, ctx, err);
 }
 
 int store_count(struct store *store, struct store_counts *counts, struct error *err)

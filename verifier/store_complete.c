@@ -21,6 +21,16 @@ struct completing {
     bool replaces;
 };
 
+bool store_response_late(const char *response)
+{
+    struct message_acknowledgement answer;
+    struct error ignored;
+    return response &&
+           message_acknowledgement_parse(response, strlen(response), &answer, &ignored) ==
+               PROBLEM_NONE &&
+           answer.late;
+}
+
 /* The recorded completion that concerns this request: the one with its token, else the newest. */
 static int read_completion(struct db *db, struct completing *completing, struct error *err)
 {
@@ -38,12 +48,7 @@ static int read_completion(struct db *db, struct completing *completing, struct 
     facts->token_known = token[0] && recorded && strcmp(recorded, token) == 0;
     facts->fingerprint_same = fingerprint && strcmp(fingerprint, completing->fingerprint) == 0;
 
-    const char *response = db_get_text(rows, 2);
-    struct message_acknowledgement answer;
-    struct error ignored;
-    if (response && message_acknowledgement_parse(response, strlen(response), &answer, &ignored) ==
-                        PROBLEM_NONE)
-        completing->result->late = answer.late;
+    completing->result->late = store_response_late(db_get_text(rows, 2));
     db_copy_text(rows, 3, completing->result->completed_at,
                  sizeof completing->result->completed_at);
     completing->result->claim_epoch = db_get_int(rows, 4);

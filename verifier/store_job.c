@@ -1,5 +1,6 @@
 /* Reading a job, and the calls of a worker that keep its claim: progress and uploads. */
 #include "store.h"
+#include "store_overview.h"
 #include "store_private.h"
 
 #include <string.h>
@@ -357,6 +358,7 @@ int store_upload(struct store *store, const struct store_caller *caller, int64_t
 }
 
 struct job_list {
+    const char *sql; /* ends with a limit, $1 */
     struct store_job **jobs;
     size_t *count;
 };
@@ -365,8 +367,7 @@ static int list_jobs(struct store *store, struct db *db, void *ctx, struct error
 {
     (void)store;
     struct job_list *out = ctx;
-    DB_ROWS(rows) = db_query(db, JOB_COLUMNS " ORDER BY j.id DESC LIMIT $1",
-                             DB_ARGS(db_int(STORE_LIST_MAX)), err);
+    DB_ROWS(rows) = db_query(db, out->sql, DB_ARGS(db_int(STORE_LIST_MAX)), err);
     if (!rows)
         return -1;
     *out->jobs = must_calloc(STORE_LIST_MAX, sizeof **out->jobs);
@@ -379,6 +380,15 @@ static int list_jobs(struct store *store, struct db *db, void *ctx, struct error
 
 int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err)
 {
-    struct job_list ctx = {jobs, count};
+    struct job_list ctx = {JOB_COLUMNS " ORDER BY j.id DESC LIMIT $1", jobs, count};
+    return store_reading(store, list_jobs, &ctx, err);
+}
+
+int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
+                       struct error *err)
+{
+    struct job_list ctx = {JOB_COLUMNS " WHERE j.completed_at IS NULL AND j.claimed_at IS NOT NULL"
+                                       " ORDER BY j.claim_expires_at, j.id LIMIT $1",
+                           jobs, count};
     return store_reading(store, list_jobs, &ctx, err);
 }

@@ -54,6 +54,10 @@ int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job 
                    struct error *err);
 int store_read_recorded(struct db *db, int64_t video_id, quality_set *recorded, struct error *err);
 
+int store_read_counts(struct db *db, struct store_counts *counts, struct error *err);
+/* The recorded answer of a completion says that it was late. NULL: not. */
+bool store_response_late(const char *response);
+
 /* The facts that every call about a job is judged by. */
 int store_read_facts(struct db *db, const char *now, const struct store_caller *caller,
                      int64_t job_id, struct verify_facts *facts, struct store_job *job,

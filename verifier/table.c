@@ -24,6 +24,20 @@ static int width_of(const char *text)
     return width;
 }
 
+/* Names come from strangers: none of their bytes drives the terminal. */
+static char *harmless(const char *text)
+{
+    char *copy = must_strdup(text);
+    for (unsigned char *at = (unsigned char *)copy; *at; at++) {
+        bool is_c1 = at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0;
+        if (*at < 0x20 || *at == 0x7F || is_c1)
+            at[0] = '?';
+        if (is_c1)
+            at[1] = '?';
+    }
+    return copy;
+}
+
 struct table *table_new(const char *const titles[], int columns)
 {
     must(columns <= TABLE_COLUMNS_MAX);
@@ -37,7 +51,7 @@ void table_row(struct table *table, const char *const cells[])
 {
     struct row *row = must_calloc(1, sizeof *row);
     for (int i = 0; i < table->columns; i++) {
-        row->cells[i] = must_strdup(cells[i] && cells[i][0] ? cells[i] : "-");
+        row->cells[i] = harmless(cells[i] && cells[i][0] ? cells[i] : "-");
         int width = width_of(row->cells[i]);
         if (width > table->width[i])
             table->width[i] = width;

@@ -6,6 +6,8 @@
 #include "replays.h"
 #include "routes.h"
 #include "server.h"
+#include "store_metrics.h"
+#include "sweeper.h"
 #include "traffic.h"
 #include "verbs.h"
 
@@ -38,6 +40,21 @@ static void block_signals(sigset_t *ends)
     must(pthread_sigmask(SIG_BLOCK, ends, NULL) == 0);
 }
 
+/* Before the first request: an outage is credited before anybody is judged by it. */
+static struct sweeper *start_sweeper(const struct app *app, const struct verifier_config *config)
+{
+    struct sweeper_settings settings = sweeper_settings_of(config);
+    if (!sweeper_is_on(config))
+        return NULL;
+    settings.store = app->store;
+    settings.files = app->files;
+    settings.gate = app->gate;
+    settings.bell = app->bell;
+    struct sweeper *sweeper = sweeper_new(&settings);
+    sweeper_start(sweeper);
+    return sweeper;
+}
+
 static int run(struct server *server, struct app *app, const struct verifier_config *config,
                struct error *err)
 {
@@ -45,7 +62,9 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     block_signals(&ends);
     app->pulse = pulse_start(app->store, app->files);
     app->replays = replays_start(app->store);
+    struct sweeper *sweeper = start_sweeper(app, config);
     if (server_start(server, app, err) != 0) {
+        sweeper_free(sweeper);
         must(replays_stop(app->replays));
         must(pulse_stop(app->pulse)); /* nobody has asked it yet */
         return -1;
@@ -56,12 +75,14 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     int number = wait_for_the_end(server, &ends);
     log_info("verifier.stopping", LOG_INT("signal", number));
     /* Shutdown releases no claim: whoever holds one finds it again. */
+    sweeper_stop(sweeper);
     bell_close(app->bell);
     bool quiet = server_stop(server) && pulse_stop(app->pulse) && replays_stop(app->replays);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
     /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
     if (!quiet)
         _exit(STATUS_OK);
+    sweeper_free(sweeper);
     return 0;
 }
 
@@ -81,6 +102,7 @@ static int serve(struct context *context, struct gate *gate, const char *admin_s
     const char *const *route_names;
     size_t route_count = routes_names(&route_names);
     traffic_register(route_names, route_count);
+    store_metrics_register();
     struct app app = {.store = context->store,
                       .gate = gate,
                       .files = &context->files,

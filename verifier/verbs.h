@@ -19,7 +19,7 @@ struct command {
 };
 
 typedef int verb(const struct verifier_config *config, const struct command *command);
-verb verb_serve, verb_check;
+verb verb_serve, verb_check, verb_status;
 verb verb_worker_add, verb_worker_list, verb_worker_revoke;
 verb verb_job_add, verb_job_list, verb_job_show, verb_job_release;
 
