@@ -67,6 +67,8 @@ int files_missing(const struct files *files, const char *slug, quality_set named
  * Returns whether the rendition is CMAF. */
 typedef void files_absent(const char *path, void *ctx);
 bool files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx);
+/* How many files its playlist names, an init segment included, the playlist not. */
+int64_t files_count_named(int video_dir, enum quality quality, bool cmaf);
 /* Is video_dir/name a file that is not empty? */
 bool files_is_there(int dir, const char *name);
 

@@ -6,8 +6,8 @@
 #include "tailslate/cleanup.h"
 #include "tailslate/durable.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +17,7 @@ enum { SEGMENTS_MAX = 100 * 1000 };
 struct received {
     char **names;
     size_t count;
-    int64_t bytes, media;
+    int64_t bytes;
 };
 
 static void free_received(struct received *received)
@@ -30,13 +30,11 @@ static void free_received(struct received *received)
 static void note_received(struct received *received, int dir, const char *name)
 {
     struct stat status;
-    enum segment_kind kind = segment_kind_of(name);
-    if (kind == SEGMENT_REFUSED || received->count == SEGMENTS_MAX ||
+    if (segment_kind_of(name) == SEGMENT_REFUSED || received->count == SEGMENTS_MAX ||
         fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
         return;
     received->names[received->count++] = must_strdup(name);
     received->bytes += status.st_size;
-    received->media += segment_is_media(kind);
 }
 
 /* only: the files of this rendition that lie flat; NULL: everything in the folder. */
@@ -141,14 +139,33 @@ static void note_missing(const char *path, void *ctx)
     json_append_text(ctx, slash ? slash + 1 : path);
 }
 
-/* The playlist that is there is the one that was sent? */
-static bool playlist_fits(int video, enum quality quality, bool cmaf, const char *checksum)
+static void name_playlist(enum quality quality, bool cmaf, char name[32])
 {
-    char name[32], hex[HASH_HEX_BYTES];
+    snprintf(name, 32, "%s.m3u8", cmaf ? "stream" : quality_name(quality));
+}
+
+static bool checksum_fits(int dir, const char *name, const char *checksum)
+{
+    char hex[HASH_HEX_BYTES];
     struct error ignored;
-    snprintf(name, sizeof name, cmaf ? "%s/stream.m3u8" : "%s.m3u8", quality_name(quality));
-    FD(fd) = files_open_beneath(video, name, O_RDONLY | O_NONBLOCK);
+    FD(fd) = files_open_beneath(dir, name, O_RDONLY | O_NONBLOCK);
     return fd >= 0 && hash_file(fd, hex, NULL, &ignored) == 0 && strcasecmp(hex, checksum) == 0;
+}
+
+/* Is the playlist that is there the one that the worker means? It names as many files, and has the
+ * checksum where one is told. */
+static bool playlist_fits(int video, const struct finalize *finalize, bool cmaf)
+{
+    char name[32];
+    enum quality quality = finalize->quality;
+    name_playlist(quality, cmaf, name);
+    if (files_count_named(video, quality, cmaf) != finalize->segment_count)
+        return false;
+    if (!finalize->checksum[0])
+        return true;
+    FD(folder) = cmaf ? files_open_beneath(video, quality_name(quality), O_RDONLY | O_DIRECTORY)
+                      : -1;
+    return checksum_fits(cmaf ? folder : video, name, finalize->checksum);
 }
 
 void route_segment_finalize(struct request *request, struct answer *answer)
@@ -156,7 +173,6 @@ void route_segment_finalize(struct request *request, struct answer *answer)
     struct finalize finalize;
     enum verify_standing standing;
     struct store_job job;
-    struct received received;
     struct error ignored;
     if (!parse_finalize(request, &finalize, answer) ||
         !route_look(request, answer, &standing, &job))
@@ -164,13 +180,13 @@ void route_segment_finalize(struct request *request, struct answer *answer)
     struct json *missing = json_new_array();
     FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);
     bool cmaf = files_check_quality(video, finalize.quality, note_missing, missing);
-    if (finalize.checksum[0] && !playlist_fits(video, finalize.quality, cmaf, finalize.checksum) &&
-        json_count(missing) == 0)
-        json_append_text(missing, cmaf ? "stream.m3u8" : "playlist");
-    list_received(video, finalize.quality, &received);
-    bool complete = json_count(missing) == 0 && received.media >= finalize.segment_count;
-    free_received(&received);
-
+    /* Nothing it names is missing, but it is another one: that is what has to come again. */
+    if (json_count(missing) == 0 && !playlist_fits(video, &finalize, cmaf)) {
+        char name[32];
+        name_playlist(finalize.quality, cmaf, name);
+        json_append_text(missing, name);
+    }
+    bool complete = json_count(missing) == 0;
     struct json *root = json_new_object();
     json_set_text(root, "status", complete ? "ok" : "incomplete");
     json_set_bool(root, "complete", complete);

@@ -141,16 +141,20 @@ static struct json *worker_object(const struct store_worker *worker)
     return object;
 }
 
-static void count_workers(struct json *root, const struct store_worker *workers, size_t count)
+/* Of all, while the list ends at STORE_LIST_MAX. */
+static void add_counts(struct json *root, const struct store_worker_state *states, size_t count)
 {
-    static const char *const states[] = {"active", "idle", "busy", "offline", "disabled"};
-    json_set_int(root, "total_count", (int64_t)count);
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+    static const char *const known[] = {"active", "idle", "busy", "offline", "disabled"};
+    int64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += states[i].count;
+    json_set_int(root, "total_count", total);
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
         char key[32];
         int64_t in_state = 0;
-        for (size_t w = 0; w < count; w++)
-            in_state += strcmp(workers[w].status, states[i]) == 0;
-        snprintf(key, sizeof key, "%s_count", states[i]);
+        for (size_t i = 0; i < count; i++)
+            in_state += strcmp(states[i].status, known[k]) == 0 ? states[i].count : 0;
+        snprintf(key, sizeof key, "%s_count", known[k]);
         json_set_int(root, key, in_state);
     }
 }
@@ -158,9 +162,11 @@ static void count_workers(struct json *root, const struct store_worker *workers,
 void route_workers(struct request *request, struct answer *answer)
 {
     struct store_worker *workers;
-    size_t count;
+    size_t count, state_count;
+    struct store_worker_state states[STORE_WORKER_STATES_MAX];
     struct error err;
-    if (store_worker_list(request->app->store, &workers, &count, &err) != 0) {
+    if (store_worker_list(request->app->store, &workers, &count, &err) != 0 ||
+        store_worker_count(request->app->store, states, &state_count, &err) != 0) {
         store_workers_free(workers, count);
         return answer_error(answer, request, &err);
     }
@@ -168,7 +174,7 @@ void route_workers(struct request *request, struct answer *answer)
     for (size_t i = 0; i < count; i++)
         json_append(list, worker_object(&workers[i]));
     json_set(root, "workers", list);
-    count_workers(root, workers, count);
+    add_counts(root, states, state_count);
     store_workers_free(workers, count);
     answer_object(answer, root);
 }

@@ -272,6 +272,43 @@ int store_worker_list(struct store *store, struct store_worker **workers, size_t
     return store_reading(store, list_workers, &ctx, err);
 }
 
+struct worker_states {
+    struct store_worker_state *states;
+    size_t *count;
+};
+
+static int count_workers(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct worker_states *result = ctx;
+    char now[WALL_TEXT_BYTES], threshold[WALL_TEXT_BYTES];
+    if (store_now(store, db, now, err) != 0)
+        return -1;
+    store_time_add(now, -store->settings.offline_ms, threshold);
+    *result->count = 0;
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT CASE WHEN status <> 'disabled' AND"
+                             " COALESCE(last_heartbeat, registered_at) < $1 THEN 'offline'"
+                             " ELSE status END, count(*) FROM workers GROUP BY 1",
+                             DB_ARGS(db_text(threshold)), err);
+    if (!rows)
+        return -1;
+    int got;
+    while ((got = db_next(rows, err)) == 1 && *result->count < STORE_WORKER_STATES_MAX) {
+        struct store_worker_state *state = &result->states[(*result->count)++];
+        db_copy_text(rows, 0, state->status, sizeof state->status);
+        state->count = db_get_int(rows, 1);
+    }
+    return got < 0 ? -1 : 0;
+}
+
+int store_worker_count(struct store *store,
+                       struct store_worker_state states[STORE_WORKER_STATES_MAX], size_t *count,
+                       struct error *err)
+{
+    struct worker_states ctx = {states, count};
+    return store_reading(store, count_workers, &ctx, err);
+}
+
 void store_workers_free(struct store_worker *workers, size_t count)
 {
     for (size_t i = 0; i < count; i++)

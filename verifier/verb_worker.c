@@ -11,27 +11,72 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-/* Durable, mode 0600, in the folder that the path names. */
-static int write_key_file(const char *path, const char *key, struct error *err)
+/* The folder that the path names, and the name in it. */
+static int open_folder_of(const char *path, const char **name, struct error *err)
 {
     const char *slash = strrchr(path, '/');
     TEXT(folder) = slash == path ? must_strdup("/")
                    : slash       ? must_printf("%.*s", (int)(slash - path), path)
                                  : must_strdup(".");
-    TEXT(line) = must_printf("%s\n", key);
-    FD(dir) = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *name = slash ? slash + 1 : path;
+    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return dir < 0 ? error_errno(err, "--key-file %s", path) : dir;
+}
+
+/* Before a worker is made whose key would then be lost. What is there may be the key of another
+ * worker, so only an empty file (mktemp) is replaced. */
+static int probe_key_file(const char *path, struct error *err)
+{
+    const char *name;
+    struct stat status;
+    FD(dir) = open_folder_of(path, &name, err);
     if (dir < 0)
+        return -1;
+    if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) != 0)
         return error_errno(err, "--key-file %s", path);
-    int result = durable_write(dir, slash ? slash + 1 : path, line, strlen(line), err);
+    if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0 : error_errno(err, "--key-file %s", path);
+    if (!S_ISREG(status.st_mode) || status.st_size > 0)
+        return error_set(err, ERROR_PERMANENT, EEXIST,
+                         "--key-file %s exists: remove it first, or name another file", path);
+    return 0;
+}
+
+/* Whole and durable, mode 0600. */
+static int write_key_file(const char *path, const char *key, struct error *err)
+{
+    const char *name;
+    FD(dir) = open_folder_of(path, &name, err);
+    if (dir < 0)
+        return -1;
+    TEXT(line) = must_printf("%s\n", key);
+    int result = durable_write(dir, name, line, strlen(line), err);
     explicit_bzero(line, strlen(line));
     return result == 0 ? 0 : error_wrap(err, "--key-file");
 }
 
-/* Before a worker is made whose key would then be lost. */
-static int probe_key_file(const char *path, struct error *err)
+/* A key that nobody has is of no use to anybody. */
+static int undo(struct context *context, const struct store_registration *registration,
+                struct error *err)
 {
-    return write_key_file(path, "", err);
+    bool found;
+    struct error ignored;
+    if (store_worker_revoke(context->store, registration->worker_id, &found, &ignored) == 0)
+        return error_wrap(err, "worker %s is disabled again", registration->worker_id);
+    return error_wrap(err, "worker %s has a key that was not written: revoke it",
+                      registration->worker_id);
+}
+
+static void say(const struct store_registration *registration, const char *key_file)
+{
+    printf("%lld\n", (long long)registration->id);
+    if (!key_file)
+        printf("%s\n", registration->api_key);
+    fprintf(stderr, "worker %s is registered%s%s\n", registration->worker_id,
+            key_file ? "; its key is in " : "; its key is the second line of the output",
+            key_file ? key_file : "");
 }
 
 static int add(struct context *context, const struct command *command, struct error *err)
@@ -45,16 +90,13 @@ static int add(struct context *context, const struct command *command, struct er
         return -1;
     if (store_worker_register(context->store, &registration, err) != 0)
         return -1;
+    int result = 0;
     if (command->key_file && write_key_file(command->key_file, registration.api_key, err) != 0)
-        return -1;
-    printf("%lld\n", (long long)registration.id);
-    if (!command->key_file)
-        printf("%s\n", registration.api_key);
-    fprintf(stderr, "worker %s is registered%s%s\n", registration.worker_id,
-            command->key_file ? "; its key is in " : "; its key is the second line of the output",
-            command->key_file ? command->key_file : "");
+        result = undo(context, &registration, err);
+    else
+        say(&registration, command->key_file);
     explicit_bzero(registration.api_key, sizeof registration.api_key);
-    return 0;
+    return result;
 }
 
 static void print_json(const struct store_worker *workers, size_t count)

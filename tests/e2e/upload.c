@@ -63,6 +63,58 @@ Test(upload, a_finalize_names_what_is_missing)
     rig_end(scene.rig);
 }
 
+static void finalize_names_the_playlist(const struct scene *scene, int count)
+{
+    REPLY(reply) = finalize_segments(scene, count);
+    reply_is(&reply, 200, NULL);
+    cr_assert(reply_has(&reply, "complete") && !reply_bool(&reply, "complete"), "%s", reply.body);
+    const struct json *missing = json_get(reply.json, "missing_segments");
+    cr_assert(missing && json_count(missing) == 1, "%s", reply.body);
+    cr_assert_str_eq(json_text(json_at(missing, 0)), "stream.m3u8");
+}
+
+Test(upload, a_finalize_counts_exactly)
+{
+    struct scene scene = scene_claimed();
+    worker_put_tree(&scene.worker);
+    TEXT(list) = must_printf("ls '%s/360p' | grep -vc m3u8", media_tree());
+    RUN(run) = run_program((const char *[]){"sh", "-c", list, NULL}, NULL, SHELL_MS);
+    int count = (int)strtol(run.out, NULL, 10);
+    finalize_names_the_playlist(&scene, count - 1);
+    finalize_names_the_playlist(&scene, count + 1);
+    /* What an earlier attempt left behind is not counted: no playlist names it. */
+    REPLY(left) = worker_put(&scene.worker, "360p", "seg_9999.m4s", BOX, BOX_BYTES);
+    reply_is(&left, 200, NULL);
+    REPLY(exact) = finalize_segments(&scene, count);
+    reply_is(&exact, 200, NULL);
+    cr_assert(reply_bool(&exact, "complete"), "%s", exact.body);
+    rig_end(scene.rig);
+}
+
+Test(upload, a_flat_rendition_s_playlist_is_called_by_its_name)
+{
+    static const char list[] = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n360p_0000.ts\n"
+                               "#EXT-X-ENDLIST\n";
+    struct scene scene = scene_claimed();
+    REPLY(segment) = worker_put(&scene.worker, "360p", "360p_0000.ts", "\x47ts", 3);
+    reply_is(&segment, 200, NULL);
+    REPLY(playlist) = worker_put(&scene.worker, "360p", "360p.m3u8", list, sizeof list - 1);
+    reply_is(&playlist, 200, NULL);
+    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/finalize",
+                             (long long)scene.worker.video);
+    TEXT(body) = must_printf("{\"quality\":\"360p\",\"segment_count\":1,"
+                             "\"manifest_checksum\":\"sha256:%064d\"}",
+                             0);
+    REPLY(other) = worker_call(&scene.worker, path, body, NULL);
+    reply_is(&other, 200, NULL);
+    const struct json *missing = json_get(other.json, "missing_segments");
+    cr_assert(missing && json_count(missing) == 1, "%s", other.body);
+    cr_assert_str_eq(json_text(json_at(missing, 0)), "360p.m3u8");
+    REPLY(exact) = finalize_segments(&scene, 1);
+    cr_assert(reply_bool(&exact, "complete"), "%s", exact.body);
+    rig_end(scene.rig);
+}
+
 Test(upload, a_segment_with_another_checksum_is_refused)
 {
     struct scene scene = scene_claimed();

@@ -8,6 +8,8 @@
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { HEARD_MS = 20 * 1000 };
 
@@ -80,6 +82,58 @@ Test(worker_auth, an_admin_registers_lists_and_revokes)
     reply_is(&revoked, 200, NULL);
     REPLY(after) = worker_try_claim(&carol, 0);
     cr_assert(after.status == 401 || after.status == 403, "%ld", after.status);
+    rig_end(rig);
+}
+
+Test(worker_auth, the_counts_of_workers_are_of_all_of_them)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    look_change(rig,
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) "
+                "INSERT INTO workers (worker_id, worker_name, worker_type, registered_at, status)"
+                " SELECT 'w-' || i, 'w', 'remote', '2020-01-01T00:00:00.000000+00:00',"
+                " CASE WHEN i <= 20 THEN 'disabled' ELSE 'idle' END FROM n");
+    REPLY(list) = admin_call(rig, "/api/workers", NULL);
+    reply_is(&list, 200, NULL);
+    cr_assert_eq(reply_int(&list, "total_count"), 1501);
+    cr_assert_eq(reply_int(&list, "disabled_count"), 20);
+    cr_assert_eq(reply_int(&list, "offline_count"), 1480);
+    cr_assert_eq(reply_int(&list, "active_count"), 1);
+    rig_end(rig);
+}
+
+Test(worker_auth, a_key_file_is_written_whole_and_replaces_none)
+{
+    struct rig *rig = rig_new();
+    TEXT(old) = rig_path(rig, "old.key");
+    file_write(old, "the key of another worker\n", 0644);
+    RUN(refused) = rig_verifier(rig,
+                                (const char *[]){"worker", "add", "x", "--key-file", old, NULL});
+    cr_assert_neq(refused.status, 0);
+    cr_assert(strstr(refused.err, "exists"), "%s", refused.err);
+    TEXT(kept) = file_read(old);
+    cr_assert_str_eq(kept, "the key of another worker\n");
+
+    TEXT(nowhere) = rig_path(rig, "nowhere/x.key");
+    RUN(lost) = rig_verifier(rig,
+                             (const char *[]){"worker", "add", "x", "--key-file", nowhere, NULL});
+    cr_assert_neq(lost.status, 0);
+    TEXT(link) = rig_path(rig, "link.key");
+    cr_assert_eq(symlink(old, link), 0);
+    RUN(linked) = rig_verifier(rig,
+                               (const char *[]){"worker", "add", "x", "--key-file", link, NULL});
+    cr_assert_neq(linked.status, 0);
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM workers WHERE worker_name='x'"), 0,
+                 "a worker was made whose key nobody has");
+
+    TEXT(empty) = rig_path(rig, "empty.key"); /* as mktemp makes it */
+    file_write(empty, "", 0644);
+    RUN(made) = rig_verifier(rig,
+                             (const char *[]){"worker", "add", "x", "--key-file", empty, NULL});
+    cr_assert_eq(made.status, 0, "%s", made.err);
+    struct stat status;
+    cr_assert(stat(empty, &status) == 0 && (status.st_mode & 0777) == 0600 && status.st_size == 44);
     rig_end(rig);
 }
 
