@@ -1,0 +1,120 @@
+/* The verifier dies by SIGKILL in each gap of a completion: after the gate, inside the transaction,
+ * after the commit, before the answer. It is started again, and the same token gets a true answer
+ * within 30 s, however often it asks before; one completion is on record, and the gate holds
+ * nothing that keeps anybody out for longer. */
+#include "gated.h"
+#include "look.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/crash.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <criterion/logging.h>
+#include <criterion/parameterized.h>
+#include <string.h>
+#include <time.h>
+
+enum { PROMISED_MS = 30 * 1000, HOLD_MS = 20 * 1000, DEATH_MS = 20 * 1000 };
+
+struct crash_case {
+    int point;
+    char what[100];
+};
+#define CRASH_ROW(number, name, meaning) {number, #number " " meaning},
+static struct crash_case cases[] = {CRASH_SERVER_POINTS(CRASH_ROW)};
+#undef CRASH_ROW
+enum { CASE_COUNT = sizeof cases / sizeof *cases };
+
+static bool is_committed(int point)
+{
+    return point == CRASH_VERIFIER_COMMITTED || point == CRASH_VERIFIER_ANSWERING;
+}
+
+static struct rig *armed(const struct redis *redis, int point, char flag[PATH_BYTES])
+{
+    struct rig *rig = gated_rig(redis);
+    snprintf(flag, PATH_BYTES, "%s/crash.flag", rig->dir);
+    file_write(flag, "", 0600);
+    TEXT(variable) = must_printf("%d:%s", point, flag);
+    rig_set_env(rig, "TAILSLATE_CRASH", variable);
+    return rig;
+}
+
+static void die(const struct scene *scene, const struct crash_case *crash, const char *flag)
+{
+    struct rig *rig = scene->rig;
+    REPLY(lost) = worker_complete(&scene->worker, scene->token);
+    cr_assert(look_wait_file(flag, false, 0), "%s was never reached: %ld", crash->what,
+              lost.status);
+    cr_assert_eq(lost.status, 0, "it answered %ld", lost.status);
+    cr_assert_eq(process_wait(rig->verifier, DEATH_MS), 128 + 9);
+    process_free(rig->verifier);
+    rig->verifier = NULL;
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM completions"), is_committed(crash->point));
+}
+
+/* As a worker does: again until it is told. Gives the time from the first try. */
+static int64_t ask_until_told(const struct scene *scene, bool replayed)
+{
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    int64_t started_ms = mono_ms();
+    for (;;) {
+        REPLY(reply) = worker_complete(&scene->worker, scene->token);
+        cr_assert(reply.status == 200 || reply.status == 503, "%ld %s", reply.status, reply.body);
+        int64_t took_ms = mono_ms() - started_ms;
+        cr_assert_lt(took_ms, PROMISED_MS);
+        if (reply.status == 200) {
+            cr_assert_eq(reply_bool(&reply, "replayed"), replayed, "%s", reply.body);
+            return took_ms;
+        }
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* Nobody's `processing` is left over, and `completed` only where it is true, which it is. */
+static void check_gate(const struct redis *redis, const struct scene *scene)
+{
+    const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    int64_t deadline_ms = mono_ms() + HOLD_MS;
+    for (;;) {
+        TEXT(held) = gated_key(redis, scene->job, scene->token);
+        if (held[0] == '\0' || strcmp(held, "completed") == 0)
+            return;
+        cr_assert(mono_ms() < deadline_ms, "%s is still there", held);
+        nanosleep(&pause, NULL);
+    }
+}
+
+ParameterizedTestParameters(server_crash, the_same_token_gets_a_true_answer_within_30_s)
+{
+    return cr_make_param_array(struct crash_case, cases, CASE_COUNT);
+}
+
+ParameterizedTest(struct crash_case *crash, server_crash,
+                  the_same_token_gets_a_true_answer_within_30_s, .timeout = 180)
+{
+    char flag[PATH_BYTES];
+    struct redis *redis = redis_start(NULL);
+    struct scene scene = gated_scene(armed(redis, crash->point, flag));
+    gated_wait_state(scene.rig, 1, GATED_BACK_MS);
+    die(&scene, crash, flag);
+    TEXT(held) = gated_key(redis, scene.job, scene.token);
+    bool is_given_back = crash->point == CRASH_VERIFIER_ANSWERING;
+    cr_assert(strncmp(held, is_given_back ? "completed" : "processing:", 9) == 0, "%s", held);
+
+    int64_t down_ms = mono_ms();
+    rig_start_verifier(scene.rig);
+    int64_t up_ms = mono_ms() - down_ms;
+    int64_t took_ms = ask_until_told(&scene, is_committed(crash->point));
+    cr_log_info("%s: up again after %d ms, told after %d ms more", crash->what, (int)up_ms,
+                (int)took_ms);
+    look_job_completed_once(scene.rig, scene.job);
+    char token[128];
+    look_text(scene.rig, token, sizeof token, "SELECT token FROM completions");
+    cr_assert_str_eq(token, scene.token);
+    check_gate(redis, &scene);
+    rig_end(scene.rig);
+    redis_stop(redis);
+}
