@@ -93,9 +93,6 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
         return error_set(err, ERROR_PERMANENT, 0,
                          "redis.url: a password does not stand here; put it into a file (mode "
                          "0600) and name that in redis.password_file");
-    if (strcmp(config->store_schema, "own") != 0)
-        return error_set(err, ERROR_PERMANENT, 0, "store.schema \"%s\" is not in this build",
-                         config->store_schema);
     if (strcmp(config->store_url, "sqlite:") == 0)
         return error_set(err, ERROR_PERMANENT, 0, "store.url: the path is missing");
     if (!starts_with(config->store_url, "sqlite:") &&
@@ -105,6 +102,10 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
                          "store.url \"%.*s\": no such kind of database; it should be like "
                          "sqlite:/path/to/file.db or postgresql://user@host:5432/name",
                          (int)strcspn(config->store_url, ":"), config->store_url);
+    if (strcmp(config->store_schema, "vlog") == 0 && starts_with(config->store_url, "sqlite:"))
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "store.schema \"vlog\" works beside a stock server, on its database: "
+                         "store.url should be like postgresql://user@host:5432/vlog");
     if (config->client_ca_file[0] && !config->tls_cert_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
                          "listen.client_ca_file needs listen.tls_cert_file: there are no client "

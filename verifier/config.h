@@ -1,7 +1,6 @@
 /* config: verifier.cfg as one table. The table is the documentation; the sample is printed from it.
  *
- * Keys that belong to what this build does not have (PostgreSQL, a stock server's tables)
- * are known and refused with a sentence, so that a file written for it is not misread. */
+ * Refuses what does not go together, with a sentence, before anything is opened. */
 #ifndef VERIFIER_CONFIG_H
 #define VERIFIER_CONFIG_H
 

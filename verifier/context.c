@@ -1,5 +1,7 @@
 #include "context.h"
 
+#include <string.h>
+
 static int missing(void *ctx, const char *slug, quality_set named, quality_set *absent,
                    struct error *err)
 {
@@ -26,6 +28,7 @@ static int open_both(const struct verifier_config *config, bool may_come_later,
     struct store_settings settings = {
         .url = config->store_url,
         .password_file = config->store_password_file,
+        .schema = strcmp(config->store_schema, "vlog") == 0 ? STORE_SCHEMA_VLOG : STORE_SCHEMA_OWN,
         .may_come_later = may_come_later,
         .claim_ms = (int64_t)(config->claim_minutes * MINUTE_MS),
         .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),

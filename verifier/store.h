@@ -187,6 +187,8 @@ struct store_new_job {
     int64_t job_id, video_id;     /* out */
     char chosen_slug[SLUG_BYTES]; /* out */
 };
+/* Not into a stock server's tables: -1, with a sentence for the operator. */
+int store_job_may_be_added(const struct store *store, struct error *err);
 /* err->code DB_CONFLICT: the slug that was asked for is taken. */
 int store_job_add(struct store *store, struct store_new_job *job, struct error *err);
 int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err);

@@ -3,6 +3,7 @@
 #include "store.h"
 #include "store_private.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,8 +55,23 @@ static int add_job(struct store *store, struct db *db, void *ctx, struct error *
     return job->place(job->ctx, job->video_id, err);
 }
 
+int store_job_may_be_added(const struct store *store, struct error *err)
+{
+    switch (store->settings.schema) {
+    case STORE_SCHEMA_OWN:
+        return 0;
+    case STORE_SCHEMA_VLOG:
+        break;
+    }
+    return error_set(err, ERROR_PERMANENT, EPERM,
+                     "store.schema is \"vlog\": videos and their jobs are the stock vlog "
+                     "server's, so upload the film there");
+}
+
 int store_job_add(struct store *store, struct store_new_job *job, struct error *err)
 {
+    if (store_job_may_be_added(store, err) != 0)
+        return -1;
     return store_transaction(store, add_job, job, err);
 }
 

@@ -72,7 +72,8 @@ static int add(struct context *context, const struct command *command, struct er
     const char *path = command->words[2];
     TEXT(base) = base_of(path);
     struct adding adding = {.files = &context->files, .extension = files_source_extension(path)};
-    if (check_new(command, adding.extension, err) != 0)
+    if (store_job_may_be_added(context->store, err) != 0 ||
+        check_new(command, adding.extension, err) != 0)
         return -1;
     FD(from) = open_source(path, err);
     if (from < 0)

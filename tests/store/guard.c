@@ -61,19 +61,20 @@ Test(store_guard, each_condition_by_itself_refuses)
     rig_free(rig);
 }
 
-static int64_t count_epochs(struct db *db, struct error *err)
+static int64_t attempts(struct db *db, struct error *err)
 {
     int64_t count = 0;
-    cr_assert_eq(db_one_int(db, &count, err, "SELECT claim_epoch FROM job_epochs", DB_NO_ARGS), 1);
+    cr_assert_eq(
+        db_one_int(db, &count, err, "SELECT attempt_number FROM transcoding_jobs", DB_NO_ARGS), 1);
     return count;
 }
 
 static int look_twice(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     (void)store;
-    cr_expect_eq(count_epochs(db, err), 0);
-    rig_sql(ctx, "UPDATE job_epochs SET claim_epoch = 7");
-    cr_expect_eq(count_epochs(db, err), 0);
+    cr_expect_eq(attempts(db, err), 1);
+    rig_sql(ctx, "UPDATE transcoding_jobs SET attempt_number = 7");
+    cr_expect_eq(attempts(db, err), 1);
     return 0;
 }
 
@@ -85,14 +86,15 @@ Test(store_guard, a_look_sees_one_moment)
     struct error err;
     rig_add_job(rig, "film");
     cr_assert_eq(store_reading(rig->store, look_twice, rig, &err), 0);
-    cr_expect_eq(rig_number(rig, "SELECT claim_epoch FROM job_epochs"), 7);
+    cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 7);
     rig_free(rig);
 }
 
 static int change_and_leave(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     (void)store, (void)ctx;
-    cr_assert_eq(db_run(db, NULL, err, "UPDATE job_epochs SET claim_epoch = 9", DB_NO_ARGS), 0);
+    cr_assert_eq(
+        db_run(db, NULL, err, "UPDATE transcoding_jobs SET attempt_number = 9", DB_NO_ARGS), 0);
     return STORE_ROLL_BACK;
 }
 
@@ -102,6 +104,6 @@ Test(store_guard, work_that_leaves_its_transaction_changes_nothing)
     struct error err;
     rig_add_job(rig, "film");
     cr_assert_eq(store_transaction(rig->store, change_and_leave, NULL, &err), 0);
-    cr_expect_eq(rig_number(rig, "SELECT claim_epoch FROM job_epochs"), 0);
+    cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_free(rig);
 }

@@ -13,7 +13,7 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 {
     (void)tests;
     const char *store = getenv("TAILSLATE_TEST_STORE");
-    if (!store || strcmp(store, "postgresql") != 0)
+    if (!store || strcmp(store, "sqlite") == 0)
         return;
     server = postgres_start(NULL);
     setenv("TAILSLATE_TEST_POSTGRES", server->place, 1);

@@ -1,6 +1,7 @@
 /* store_rig: a store on a database of one test, with files that are what the test says.
  *
- * Which kind of database says TAILSLATE_TEST_STORE: sqlite (also without it) or postgresql. Each
+ * Which kind of database says TAILSLATE_TEST_STORE: sqlite (also without it), postgresql, or vlog,
+ * which is PostgreSQL with a stock server's tables (support/vlog_tables.sql). Each
  * test of this room runs against every kind, so what it asks the database is worded for all of
  * them: CASE WHEN where a truth value is asked for. */
 #ifndef STORE_RIG_H
@@ -12,6 +13,7 @@ enum { RIG_CLAIM_MS = 60 * 1000 };
 
 struct rig {
     char dir[64], *url, *path; /* path: SQLite's file, else NULL */
+    enum store_schema schema;
     struct store *store;
     struct store_worker anna, bert;
     /* The files, as the store's callbacks see them. */
@@ -22,7 +24,7 @@ struct rig {
 
 struct rig *rig_new(void);
 struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms);
-struct rig *rig_new_bare(void); /* no store, no workers, no tables */
+struct rig *rig_new_bare(void); /* no store, no workers, no tables but a stock server's */
 void rig_free(struct rig *rig);
 /* Another store with the rig's settings; NULL with *err filled. */
 struct store *rig_open(struct rig *rig, const char *url, struct error *err);
