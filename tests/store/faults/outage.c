@@ -22,28 +22,24 @@ static int64_t ping_ms(struct bench *bench, int *result, struct error *err)
     return mono_ms() - start_ms;
 }
 
-static void restart_unnoticed(int signal)
+static void restart(struct bench *bench, int signal)
+{
+    postgres_down(bench->server, signal);
+    postgres_up(bench->server);
+}
+
+Test(outage, a_server_that_restarted_or_crashed_costs_no_call)
 {
     struct bench bench = bench_new_server();
     int64_t job = bench.job_id;
     rig_claim(bench.rig, &bench.rig->anna, 0);
-    postgres_down(bench.server, signal);
-    postgres_up(bench.server);
+    restart(&bench, SIGINT);
     cr_expect_eq(rig_progress(bench.rig, rig_caller(&bench.rig->anna, 1), job), STANDING_HELD);
+    restart(&bench, SIGQUIT);
     struct message_completion completion = rig_completion(job, 1);
     cr_expect_eq(rig_complete(bench.rig, rig_caller(&bench.rig->anna, 1), job, &completion).verdict,
                  VERIFY_COMMIT);
     bench_free(&bench);
-}
-
-Test(outage, a_restarted_server_costs_no_call)
-{
-    restart_unnoticed(SIGINT);
-}
-
-Test(outage, nor_does_one_that_crashed)
-{
-    restart_unnoticed(SIGQUIT);
 }
 
 struct caller {
