@@ -68,6 +68,9 @@ struct store *rig_open(struct rig *rig, const char *url, struct error *err)
                                       .schema = rig->schema,
                                       .claim_ms = rig->claim_ms,
                                       .offline_ms = rig->offline_ms,
+                                      .grace_ms = rig->grace_ms,
+                                      .watched = rig->watched,
+                                      .ahead_ms = &rig->ahead_ms,
                                       .files = {rig, missing, discard, source_name}};
     return store_open(&settings, err);
 }

@@ -19,7 +19,10 @@ struct rig {
     /* The files, as the store's callbacks see them. */
     quality_set missing, discarded;
     int discards;
-    int64_t claim_ms, offline_ms;
+    /* Of every store that is opened from now on. */
+    int64_t claim_ms, offline_ms, grace_ms;
+    bool watched;
+    _Atomic int64_t ahead_ms; /* added to the clock of all of them */
 };
 
 struct rig *rig_new(void);
