@@ -1,5 +1,7 @@
 #include "context.h"
 
+#include "sweeper.h"
+
 #include <string.h>
 
 static int missing(void *ctx, const char *slug, quality_set named, quality_set *absent,
@@ -32,6 +34,8 @@ static int open_both(const struct verifier_config *config, bool may_come_later,
         .may_come_later = may_come_later,
         .claim_ms = (int64_t)(config->claim_minutes * MINUTE_MS),
         .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),
+        .grace_ms = (int64_t)(config->sweep_grace_s * 1000),
+        .watched = sweeper_is_on(config),
         .files = {&context->files, missing, discard, source_name},
     };
     context->store = store_open(&settings, err);

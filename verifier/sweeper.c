@@ -205,11 +205,22 @@ static bool wait_for_next(struct sweeper *sweeper)
     return goes_on;
 }
 
+/* So that the next one leads at once; if not, the lease ends by itself. A database that does not
+ * answer is not waited for: the process is to end. */
+static void give_lead_back(struct sweeper *sweeper)
+{
+    struct error err;
+    if (sweeper->leads && !sweeper->is_failing &&
+        store_resign(sweeper->settings.store, sweeper->instance, &err) != 0)
+        log_warning("sweeper.failing", LOG_TEXT("error", err.message));
+}
+
 static void *run(void *ctx)
 {
     struct sweeper *sweeper = ctx;
     while (wait_for_next(sweeper))
         sweeper_tick(sweeper, mono_ms());
+    give_lead_back(sweeper);
     return NULL;
 }
 
@@ -232,15 +243,13 @@ void sweeper_stop(struct sweeper *sweeper)
 
 void sweeper_free(struct sweeper *sweeper)
 {
-    struct error err;
     if (!sweeper)
         return;
     sweeper_stop(sweeper);
     if (sweeper->started)
         must(pthread_join(sweeper->thread, NULL) == 0);
-    /* So that the next one leads at once; if not, the lease ends by itself. */
-    if (sweeper->leads && store_resign(sweeper->settings.store, sweeper->instance, &err) != 0)
-        log_warning("sweeper.failing", LOG_TEXT("error", err.message));
+    else
+        give_lead_back(sweeper);
     orphans_free(sweeper->orphans);
     pthread_cond_destroy(&sweeper->asked);
     pthread_mutex_destroy(&sweeper->lock);
