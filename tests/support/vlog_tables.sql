@@ -152,6 +152,18 @@ CREATE FUNCTION stock_add_job(the_slug text) RETURNS integer LANGUAGE sql AS $$
     SELECT id, 'pending', 0, 1, 3 FROM video RETURNING id
 $$;
 
+-- key: its first eight characters are all that is kept of it.
+CREATE FUNCTION stock_add_worker(name text, key text, hash text, version integer) RETURNS text LANGUAGE sql AS $$
+    WITH worker AS (
+        INSERT INTO workers (worker_id, worker_name, worker_type, registered_at, last_heartbeat, status)
+        VALUES (gen_random_uuid(), name, 'remote', clock_timestamp(), clock_timestamp(), 'active')
+        RETURNING id, worker_id),
+    its_key AS (
+        INSERT INTO worker_api_keys (worker_id, key_hash, hash_version, key_prefix, created_at)
+        SELECT id, hash, version, left(key, 8), clock_timestamp() FROM worker)
+    SELECT worker_id FROM worker
+$$;
+
 -- Expired claims first, as its /claim does, whoever asks; then the one.
 CREATE FUNCTION stock_claim(the_job integer, worker text) RETURNS void LANGUAGE sql AS $$
     UPDATE videos SET status = 'pending' WHERE status = 'processing' AND id IN (SELECT video_id
