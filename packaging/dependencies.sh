@@ -4,6 +4,7 @@
 #   packaging/dependencies.sh build    compile the release
 #   packaging/dependencies.sh run      what a node needs beside our binaries
 #   packaging/dependencies.sh package  what packaging/build-deb.sh uses beside that
+#   packaging/dependencies.sh systemd  what tests/packaging/systemd.sh uses
 #   packaging/dependencies.sh test     everything that packaging/check.sh uses
 set -euo pipefail
 
@@ -16,7 +17,7 @@ test=("${build[@]}" "${run[@]}" "${package[@]}" libcriterion-dev libasan8 libubs
     cppcheck curl sqlite3 procps postgresql redis-server nginx openssl lintian man-db mandoc systemd)
 
 usage() {
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
 }
 
 wanted=()
@@ -25,6 +26,7 @@ for purpose in "$@"; do
     build) wanted+=("${build[@]}") ;;
     run) wanted+=("${run[@]}") ;;
     package) wanted+=("${package[@]}") ;;
+    systemd) wanted+=("${run[@]}" systemd-container sqlite3 curl procps) ;;
     test) wanted+=("${test[@]}") ;;
     -h | --help) usage; exit 0 ;;
     *) echo "dependencies.sh: no such purpose: $purpose" >&2; usage >&2; exit 64 ;;

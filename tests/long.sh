@@ -111,8 +111,16 @@ the_crash_sweep_ten_times() {
     done
 }
 
+# systemd as pid 1 of a throw-away copy of this system, the units as shipped.
+the_packages_under_a_real_systemd() {
+    packaging/dependencies.sh package systemd
+    local packages
+    packages=$(mktemp -d)
+    packaging/build-deb.sh "$packages" && tests/packaging/systemd.sh "$packages"
+}
+
 tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder
-    a_thousand_jobs_with_kills the_crash_sweep_ten_times)
+    a_thousand_jobs_with_kills the_crash_sweep_ten_times the_packages_under_a_real_systemd)
 case ${1-} in
 -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 --list) printf '%s\n' "${tests[@]}"; exit 0 ;;

@@ -34,4 +34,8 @@ room_mount() { # what a command in the room needs; a booted system makes its own
     mount -t tmpfs -o mode=1777 tmpfs "$room/tmp"
 }
 
-room_run() { chroot "$room" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root "$@"; }
+room_exec() { # in place of the shell that says it
+    exec chroot "$room" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root "$@"
+}
+
+room_run() { (room_exec "$@"); }

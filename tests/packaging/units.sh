@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# The units: do they parse, how exposed does systemd find them, and do they let through what our
+# programs call? What only a booted systemd can tell is in systemd.sh.
+#
+#   units.sh AGENT VERIFIER      the programs
+set -euo pipefail
+declare -A program=([agent]=$1 [verifier]=$2)
+units=$(cd "$(dirname "$0")/../../packaging/systemd" && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+complain() { echo "units.sh: $*" >&2; failures=$((failures + 1)); }
+
+members() { # of a set of system calls, all the way down; a name that is no set is itself
+    local name
+    for name; do
+        case $name in
+        @*) systemd-analyze syscall-filter "$name" | sed -n 's/^ *\([@a-z][^ ]*\)$/\1/p' | tail -n +2 |
+            while read -r member; do members "$member"; done ;;
+        *) echo "$name" ;;
+        esac
+    done
+}
+
+allowed() { # by the unit: the list of what is allowed, less the list of what is not
+    local yes no
+    yes=$(sed -n 's/^SystemCallFilter=\([^~].*\)/\1/p' "$1")
+    no=$(sed -n 's/^SystemCallFilter=~\(.*\)/\1/p' "$1")
+    # shellcheck disable=SC2086
+    comm -23 <(members $yes | sort -u) <(members $no | sort -u)
+}
+
+needs() { # needs UNIT SYSTEMCALL...
+    local unit=$1 call
+    shift
+    allowed "$unit" >"$scratch/allowed"
+    for call; do
+        grep -qx "$call" "$scratch/allowed" || complain "${unit##*/} does not allow $call"
+    done
+}
+
+says() { grep -qx "$2" "$1" || complain "${1##*/} should say $2: $3"; }
+
+mkdir -p "$scratch/root/etc"
+for side in agent verifier; do
+    unit=$units/tailslate-$side.service
+    copy=$scratch/tailslate-$side.service
+    sed "s|/usr/bin/tailslate-$side|${program[$side]}|" "$unit" >"$copy"
+    systemd-analyze verify --man=no "$copy" 2>"$scratch/said" || true
+    # Only what is about our file: this machine's other units may be anything.
+    grep "tailslate-$side" "$scratch/said" >&2 && complain "$side: systemd-analyze verify"
+    systemd-analyze security --offline=true --no-pager --threshold=15 "$copy" >"$scratch/exposure" ||
+        complain "$side: more exposed than 1.5"
+    tail -n 1 "$scratch/exposure"
+    systemd-sysusers --root="$scratch/root" "$units/tailslate-$side.sysusers" 2>"$scratch/said" ||
+        complain "$side: systemd-sysusers: $(cat "$scratch/said")"
+    systemd-tmpfiles --root="$scratch/root" --create "$units/tailslate-$side.tmpfiles" ||
+        complain "$side: systemd-tmpfiles"
+done
+for folder in tailslate-agent:700 tailslate:755 tailslate/uploads:750 tailslate/videos:755; do
+    [ "$(stat -c %a "$scratch/root/var/lib/${folder%:*}")" = "${folder#*:}" ] || complain "mode of $folder"
+done
+
+agent=$units/tailslate-agent.service
+# Identities, descriptors beneath folders, the step's and the transcoder's start, nice and limits, and
+# the filter on socket() that the transcoder gets.
+needs "$agent" pidfd_open pidfd_send_signal kill waitid clone3 vfork execve setsid setpgid prctl \
+    close_range seccomp setpriority getpriority prlimit64 setrlimit sched_setaffinity inotify_init1 \
+    epoll_create1 signalfd4 eventfd2 fsync fallocate renameat renameat2 openat2 statfs fcntl flock
+needs "$units/tailslate-verifier.service" openat2 copy_file_range fsync renameat clone3 mremap \
+    fdatasync fcntl sendfile sendmsg sendto rt_sigtimedwait poll ftruncate fchmod
+says "$agent" KillMode=process "a stop must not end running transcodes"
+says "$agent" OOMPolicy=continue "an ffmpeg ended for its memory would stop the agent"
+says "$agent" PrivateUsers=no "the next agent could not see the steps of this one"
+says "$agent" ProcSubset=all "the agent reads the boot's id"
+says "$agent" NoNewPrivileges=yes "the transcoder's filter on socket() needs it"
+says "$units/tailslate-verifier.service" RestrictSUIDSGID=no "it forbids openat2"
+
+[ "$failures" -eq 0 ]
