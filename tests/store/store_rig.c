@@ -93,6 +93,7 @@ struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms)
     rig->offline_ms = offline_ms;
     rig->store = rig_open(rig, rig->url, &err);
     cr_assert(rig->store, "%s", err.message);
+    store_gate_open(&rig->gate);
     add_worker(rig, "anna", &rig->anna);
     add_worker(rig, "bert", &rig->bert);
     return rig;
@@ -111,6 +112,7 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 
 void rig_free(struct rig *rig)
 {
+    store_gate_close(&rig->gate);
     store_close(rig->store);
     nftw(rig->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(rig->path);
@@ -178,8 +180,9 @@ struct store_completed rig_complete(struct rig *rig, struct store_caller caller,
 {
     struct store_completed result;
     struct error err;
-    cr_assert_eq(complete_job(rig->store, NULL, &caller, job_id, completion, &result, &err), 0,
-                 "%s", err.message);
+    cr_assert_eq(
+        complete_job(rig->store, rig->gate.gate, &caller, job_id, completion, &result, &err), 0,
+        "%s", err.message);
     return result;
 }
 

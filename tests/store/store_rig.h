@@ -8,6 +8,7 @@
 #define STORE_RIG_H
 
 #include "store.h"
+#include "store_gate.h"
 
 enum { RIG_CLAIM_MS = 60 * 1000 };
 
@@ -15,6 +16,7 @@ struct rig {
     char dir[64], *url, *path; /* path: SQLite's file, else NULL */
     enum store_schema schema;
     struct store *store;
+    struct store_gate gate; /* of rig_complete */
     struct store_worker anna, bert;
     /* The files, as the store's callbacks see them. */
     quality_set missing, discarded;
