@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
 
 #include <criterion/criterion.h>
 #include <ftw.h>
@@ -277,4 +278,24 @@ void rig_let_go(struct rig *rig, void *holder)
         sqlite3_close(holder);
     else
         postgres_leave(holder);
+}
+
+void rig_commit(struct rig *rig, void *holder)
+{
+    if (rig->path) {
+        run_beside(holder, "COMMIT");
+        sqlite3_close(holder);
+    } else {
+        postgres_commit(holder);
+    }
+}
+
+void rig_await_waiter(struct rig *rig)
+{
+    enum { WAITER_MS = 4000 };
+    int64_t until_ms = mono_ms() + WAITER_MS;
+    while (!rig->path && rig_number(rig, "SELECT COUNT(*) FROM pg_stat_activity WHERE"
+                                         " wait_event_type = 'Lock' AND datname ="
+                                         " current_database()") == 0)
+        cr_assert(mono_ms() < until_ms, "nobody waits for a lock");
 }

@@ -54,6 +54,9 @@ char *rig_text(struct rig *rig, const char *sql); /* owned */
 /* A writing transaction of another connection that has run this and does not end until it is let
  * go. */
 void *rig_hold(struct rig *rig, const char *sql);
-void rig_let_go(struct rig *rig, void *holder);
+void rig_let_go(struct rig *rig, void *holder); /* rolled back */
+void rig_commit(struct rig *rig, void *holder);
+/* Until somebody waits for a row of this database; on SQLite, which does not tell, not at all. */
+void rig_await_waiter(struct rig *rig);
 
 #endif

@@ -191,6 +191,14 @@ void postgres_leave(struct pg_conn *connection)
     PQfinish(connection);
 }
 
+void postgres_commit(struct pg_conn *connection)
+{
+    PGresult *result = PQexec(connection, "COMMIT");
+    cr_assert(strcmp(PQcmdStatus(result), "COMMIT") == 0, "%s", PQerrorMessage(connection));
+    PQclear(result);
+    PQfinish(connection);
+}
+
 char *postgres_ask(const char *url, const char *sql)
 {
     PGconn *connection = PQconnectdb(url);

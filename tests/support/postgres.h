@@ -44,5 +44,6 @@ char *postgres_ask(const char *url, const char *sql);
 struct pg_conn;
 struct pg_conn *postgres_enter(const char *url, const char *sql);
 void postgres_leave(struct pg_conn *connection);
+void postgres_commit(struct pg_conn *connection); /* and leave */
 
 #endif

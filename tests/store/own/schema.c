@@ -1,0 +1,90 @@
+/* The tables: made by whoever comes first, brought from version to version, refused from the
+ * future. */
+#include "db.h"
+#include "store_rig.h"
+#include "store_schema.h"
+
+#include "tailslate/cleanup.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VERIFIERS = 8 };
+
+struct opener {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    struct rig *rig;
+    struct store *store;
+    struct error err;
+};
+
+static void *open_store(void *ctx)
+{
+    struct opener *opener = ctx;
+    pthread_barrier_wait(opener->start);
+    opener->store = rig_open(opener->rig, opener->rig->url, &opener->err);
+    return NULL;
+}
+
+Test(schema, is_made_once_by_verifiers_that_start_at_once)
+{
+    struct rig *rig = rig_new_bare();
+    struct opener openers[VERIFIERS];
+    pthread_barrier_t start;
+    pthread_barrier_init(&start, NULL, VERIFIERS);
+    for (int i = 0; i < VERIFIERS; i++) {
+        openers[i] = (struct opener){.start = &start, .rig = rig};
+        cr_assert_eq(pthread_create(&openers[i].thread, NULL, open_store, &openers[i]), 0);
+    }
+    for (int i = 0; i < VERIFIERS; i++) {
+        pthread_join(openers[i].thread, NULL);
+        cr_expect(openers[i].store, "%s", openers[i].err.message);
+        store_close(openers[i].store);
+    }
+    pthread_barrier_destroy(&start);
+    cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM schema_version"), 1);
+    cr_expect_eq(rig_number(rig, "SELECT version FROM schema_version"), STORE_SCHEMA_VERSION);
+    cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM fleet"), 1);
+    rig_free(rig);
+}
+
+/* A database as the first release left it, with a job completed in it. */
+Test(schema, of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it)
+{
+    struct rig *rig = rig_new();
+    struct error err;
+    int64_t job = rig_add_job(rig, "film"), open = rig_add_job(rig, "other");
+    rig_claim(rig, &rig->anna, job);
+    struct message_completion completion = rig_completion(job, 1);
+    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
+    store_close(rig->store);
+    rig_sql(rig, "DROP TABLE fleet; DROP TABLE sweeps;"
+                 "ALTER TABLE completions DROP COLUMN replays;"
+                 "UPDATE schema_version SET version = 1");
+
+    rig->store = rig_open(rig, rig->url, &err);
+    cr_assert(rig->store, "%s", err.message);
+    cr_expect_eq(rig_number(rig, "SELECT version FROM schema_version"), STORE_SCHEMA_VERSION);
+    cr_expect_eq(rig_number(rig, "SELECT replays FROM completions"), 0);
+    cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM fleet"), 1);
+    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion).verdict,
+                 VERIFY_REPLAY);
+    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, open);
+    rig_free(rig);
+}
+
+Test(schema, is_left_alone_where_it_is_up_to_date)
+{
+    struct rig *rig = rig_new();
+    struct error err;
+    rig_sql(rig, "UPDATE fleet SET leader = 'somebody'");
+    struct store *again = rig_open(rig, rig->url, &err);
+    cr_assert(again, "%s", err.message);
+    TEXT(leader) = rig_text(rig, "SELECT leader FROM fleet");
+    cr_expect_str_eq(leader, "somebody");
+    store_close(again);
+    rig_free(rig);
+}
