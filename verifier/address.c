@@ -58,6 +58,27 @@ bool address_is_same(const struct address *left, const struct address *right)
     return memcmp(left->bytes, right->bytes, ADDRESS_BYTES) == 0;
 }
 
+static bool parse_whole(const char *text, struct address *whole)
+{
+    struct in_addr v4;
+    bool is_v4_text = inet_pton(AF_INET, text, &v4) == 1;
+    if (is_v4_text)
+        *whole = of_v4(&v4);
+    return is_v4_text || inet_pton(AF_INET6, text, whole->bytes) == 1;
+}
+
+bool address_is_text(const char *text)
+{
+    struct address whole;
+    return parse_whole(text, &whole);
+}
+
+bool address_is_one_host(const char *left, const char *right)
+{
+    struct address one, other;
+    return parse_whole(left, &one) && parse_whole(right, &other) && address_is_same(&one, &other);
+}
+
 void address_format(const struct address *address, char text[ADDRESS_TEXT_BYTES])
 {
     bool v4 = is_v4(address->bytes);

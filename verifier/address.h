@@ -16,6 +16,9 @@ struct address address_of_socket(const struct sockaddr *socket);
 /* "192.0.2.1", "2001:db8::1"; what is neither (a proxy's word) is the same for all such. */
 struct address address_of_text(const char *text);
 bool address_is_same(const struct address *left, const struct address *right);
+bool address_is_text(const char *text); /* one of the two */
+/* The very same machine, not only the same network. */
+bool address_is_one_host(const char *left, const char *right);
 /* "192.0.2.1", "2001:db8:0:1::/64" */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_BYTES]);
 

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "address.h"
+
 #include <float.h>
 #include <stdbool.h>
 #include <string.h>
@@ -21,6 +23,8 @@ const struct config_key verifier_config_keys[] = {
      NULL,
      "most connections of one client address (IPv6: /64) of the 512 there are; a node holds about "
      "three; 512 where all come through one proxy"},
+    {"listen", "trusted_proxy", CONFIG_TEXT, AT(trusted_proxy), "\"\"", 0, 0, NULL,
+     "IP address of a proxy in front of us, whose X-Real-IP is believed; empty: there is none"},
     {"store", "url", CONFIG_TEXT, AT(store_url), "\"sqlite:/var/lib/tailslate/verifier.db\"", 0, 0,
      NULL,
      "the database: sqlite:/path/to/file.db, or postgresql://user@host:5432/name; our tables are "
@@ -106,6 +110,10 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
         return error_set(err, ERROR_PERMANENT, 0,
                          "store.schema \"vlog\" works beside a stock server, on its database: "
                          "store.url should be like postgresql://user@host:5432/vlog");
+    if (config->trusted_proxy[0] && !address_is_text(config->trusted_proxy))
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "listen.trusted_proxy: %s is no IP address; it should be like 127.0.0.1",
+                         config->trusted_proxy);
     if (config->client_ca_file[0] && !config->tls_cert_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
                          "listen.client_ca_file needs listen.tls_cert_file: there are no client "

@@ -16,6 +16,7 @@ struct verifier_config {
     char tls_cert_file[CONFIG_TEXT_BYTES], tls_key_file[CONFIG_TEXT_BYTES]; /* "" = no TLS */
     char client_ca_file[CONFIG_TEXT_BYTES]; /* "" = no client certificates */
     int64_t address_connections;
+    char trusted_proxy[CONFIG_TEXT_BYTES]; /* "" = none */
     char store_url[CONFIG_TEXT_BYTES], store_schema[CONFIG_TEXT_BYTES];
     char store_password_file[CONFIG_TEXT_BYTES], redis_password_file[CONFIG_TEXT_BYTES];
     char redis_url[CONFIG_TEXT_BYTES], redis_prefix[CONFIG_TEXT_BYTES];

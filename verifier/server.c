@@ -37,6 +37,7 @@ struct server {
     struct app *app;
     struct MHD_Daemon *daemon;
     struct connections *connections;
+    const char *trusted_proxy;
     atomic_int in_flight;
     atomic_bool stopping;
 };
@@ -147,7 +148,8 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **s
     }
 }
 
-static void take_peer(struct request *request, struct MHD_Connection *connection)
+static void take_peer(struct request *request, const struct server *server,
+                      struct MHD_Connection *connection)
 {
     const struct sockaddr *address =
         info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
@@ -155,6 +157,10 @@ static void take_peer(struct request *request, struct MHD_Connection *connection
                                                     : sizeof(struct sockaddr_in);
     if (getnameinfo(address, size, request->peer, sizeof request->peer, NULL, 0, NI_NUMERICHOST))
         memcpy(request->peer, "?", sizeof "?");
+    const char *named = request_header(request, "X-Real-IP");
+    if (named && address_is_one_host(request->peer, server->trusted_proxy) &&
+        address_is_text(named))
+        snprintf(request->peer, sizeof request->peer, "%s", named);
 }
 
 static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char *name,
@@ -191,7 +197,7 @@ static void begin(struct carrier *carrier, const char *method, const char *path)
 {
     struct server *server = carrier->server;
     struct exchange *exchange = &carrier->exchange;
-    take_peer(&exchange->request, carrier->connection);
+    take_peer(&exchange->request, server, carrier->connection);
     MHD_get_connection_values_n(carrier->connection, MHD_HEADER_KIND, on_header, exchange);
     look_at_client(carrier);
     exchange_begin(exchange, method, path);
@@ -300,6 +306,7 @@ struct server *server_listen(const struct server_settings *settings, struct erro
     struct server *server = must_calloc(1, sizeof *server);
     server->listen_fd = -1;
     server->connections = connections_new(settings->address_connections);
+    server->trusted_proxy = settings->trusted_proxy;
     if (tls_read(&settings->tls, &server->tls, err) != 0) {
         server_free(server);
         return NULL;

@@ -15,6 +15,7 @@ struct server_settings {
     int64_t port;
     struct tls_files tls;
     int64_t address_connections; /* how many one address may have */
+    const char *trusted_proxy;   /* whose X-Real-IP is believed; "" = nobody's; borrowed */
 };
 
 struct server;

@@ -94,7 +94,8 @@ static int serve(struct context *context, struct gate *gate, const char *admin_s
         config->listen_address,
         config->listen_port,
         {config->tls_cert_file, config->tls_key_file, config->client_ca_file},
-        config->address_connections};
+        config->address_connections,
+        config->trusted_proxy};
     struct server *server = server_listen(&settings, err);
     if (!server)
         return -1;

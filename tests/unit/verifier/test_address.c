@@ -48,6 +48,19 @@ Test(address, is_printed_as_it_counts)
     }
 }
 
+Test(address, one_host_is_more_than_one_network)
+{
+    cr_expect(address_is_one_host("192.0.2.1", "192.0.2.1"));
+    cr_expect(address_is_one_host("::ffff:192.0.2.1", "192.0.2.1"));
+    cr_expect(address_is_one_host("2001:db8::1", "2001:0db8:0::1"));
+    cr_expect_not(address_is_one_host("2001:db8::1", "2001:db8::2"));
+    cr_expect_not(address_is_one_host("192.0.2.1", ""));
+    cr_expect_not(address_is_one_host("", ""));
+    cr_expect(address_is_text("::1"));
+    cr_expect_not(address_is_text("192.0.2.1, 10.0.0.1"));
+    cr_expect_not(address_is_text("localhost"));
+}
+
 Test(address, of_a_socket_is_that_of_its_text)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xC0000201)};

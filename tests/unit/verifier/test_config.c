@@ -44,6 +44,7 @@ Test(verifier_config, what_this_build_has_not_is_refused_by_name)
         {"TAILSLATE_LISTEN_CLIENT_CA_FILE", "/x", "needs listen.tls_cert_file"},
         {"TAILSLATE_STORE_URL", "mysql://x", "no such kind of database"},
         {"TAILSLATE_STORE_URL", "sqlite:", "path is missing"},
+        {"TAILSLATE_LISTEN_TRUSTED_PROXY", "localhost", "no IP address"},
         {"TAILSLATE_STORE_SCHEMA", "vlog", "should be like postgresql:"},
         {"TAILSLATE_LISTEN_TLS_CERT_FILE", "/x", "go together"},
     };
