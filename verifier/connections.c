@@ -12,7 +12,7 @@
 struct connection {
     int fd; /* borrowed; open as long as it is in the list */
     struct address address;
-    int64_t since_ms, deadline_ms;
+    int64_t deadline_ms;
     bool is_known, is_cut;
     struct connection *previous, *next;
 };
@@ -49,6 +49,24 @@ static int64_t count_of(const struct connections *connections, const struct addr
     return of_address;
 }
 
+static void cut(struct connection *connection)
+{
+    shutdown(connection->fd, SHUT_RDWR); /* its thread sees the end and closes it */
+    connection->is_cut = true;
+    count(COUNT_CONNECTIONS_CUT, 1);
+}
+
+/* The list begins with the youngest. */
+static void cut_oldest_stranger(struct connections *connections)
+{
+    struct connection *oldest = NULL;
+    for (struct connection *at = connections->first; at; at = at->next)
+        if (!at->is_known && !at->is_cut)
+            oldest = at;
+    if (oldest)
+        cut(oldest);
+}
+
 bool connections_admit(struct connections *connections, const struct address *address)
 {
     pthread_mutex_lock(&connections->lock);
@@ -56,6 +74,8 @@ bool connections_admit(struct connections *connections, const struct address *ad
     if (!may) {
         connections->refused++;
         connections->last_refused = *address;
+    } else if (connections->count >= CONNECTIONS_CROWDED) {
+        cut_oldest_stranger(connections);
     }
     pthread_mutex_unlock(&connections->lock);
     if (!may)
@@ -64,12 +84,11 @@ bool connections_admit(struct connections *connections, const struct address *ad
 }
 
 struct connection *connections_add(struct connections *connections, const struct address *address,
-                                   int fd, int64_t now_ms, int64_t deadline_ms)
+                                   int fd, int64_t deadline_ms)
 {
     struct connection *connection = must_calloc(1, sizeof *connection);
     connection->fd = fd;
     connection->address = *address;
-    connection->since_ms = now_ms;
     connection->deadline_ms = deadline_ms;
     pthread_mutex_lock(&connections->lock);
     connection->next = connections->first;
@@ -112,15 +131,6 @@ void connection_is_known(struct connections *connections, struct connection *con
     pthread_mutex_unlock(&connections->lock);
 }
 
-static bool is_past(const struct connections *connections, const struct connection *connection,
-                    int64_t now_ms)
-{
-    bool is_crowded = connections->count > CONNECTIONS_CROWDED;
-    return !connection->is_cut && (connection->deadline_ms < now_ms ||
-                                   (is_crowded && !connection->is_known &&
-                                    connection->since_ms + CONNECTIONS_STRANGER_MS < now_ms));
-}
-
 static void log_refused(int64_t refused, const struct address *last)
 {
     char text[ADDRESS_TEXT_BYTES];
@@ -131,19 +141,14 @@ static void log_refused(int64_t refused, const struct address *last)
 
 void connections_cut(struct connections *connections, int64_t now_ms)
 {
-    int64_t cut = 0;
     pthread_mutex_lock(&connections->lock);
     for (struct connection *at = connections->first; at; at = at->next)
-        if (is_past(connections, at, now_ms)) {
-            shutdown(at->fd, SHUT_RDWR); /* its thread sees the end and closes it */
-            at->is_cut = true;
-            cut++;
-        }
+        if (at->deadline_ms < now_ms && !at->is_cut)
+            cut(at);
     int64_t refused = connections->refused;
     struct address last = connections->last_refused;
     connections->refused = 0;
     pthread_mutex_unlock(&connections->lock);
-    count(COUNT_CONNECTIONS_CUT, cut);
     if (refused > 0)
         log_refused(refused, &last);
 }

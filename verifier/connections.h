@@ -3,7 +3,9 @@
  * byte a minute would stay for ever.
  *
  * A connection on which nobody has shown a key yet is worth less than one on which somebody has:
- * where most places are taken, such strangers are cut after CONNECTIONS_STRANGER_MS. */
+ * once most places are taken, each that comes costs the oldest such stranger his. Who has a key
+ * shows it within milliseconds, so that a flood from everywhere shortens the strangers' stay and
+ * not theirs. The places above the mark are for those who are on their way out. */
 #ifndef VERIFIER_CONNECTIONS_H
 #define VERIFIER_CONNECTIONS_H
 
@@ -14,7 +16,6 @@
 enum {
     CONNECTIONS_MAX = 512,
     CONNECTIONS_CROWDED = CONNECTIONS_MAX * 3 / 4,
-    CONNECTIONS_STRANGER_MS = 5000,
 };
 
 struct connections;
@@ -23,10 +24,10 @@ struct connection;
 struct connections *connections_new(int64_t address_max); /* of one address */
 void connections_free(struct connections *connections);   /* none may be open */
 
-/* May this address have one more? False is counted. */
+/* May this address have one more? False is counted. True may cut a stranger to make room. */
 bool connections_admit(struct connections *connections, const struct address *address);
 struct connection *connections_add(struct connections *connections, const struct address *address,
-                                   int fd, int64_t now_ms, int64_t deadline_ms);
+                                   int fd, int64_t deadline_ms);
 void connections_remove(struct connections *connections, struct connection *connection);
 void connection_set_deadline(struct connections *connections, struct connection *connection,
                              int64_t deadline_ms);

@@ -52,20 +52,28 @@ struct carrier {
     struct exchange exchange;
 };
 
+/* A connection, and what it carries now. Of a request line with more arguments than there is memory
+ * for, libmicrohttpd tells the beginning and never the end: so the connection knows, too. */
+struct slot {
+    struct connection *connection;
+    struct carrier *carrier; /* NULL: nothing */
+};
+
 static const union MHD_ConnectionInfo *info(struct MHD_Connection *connection,
                                             enum MHD_ConnectionInfoType type)
 {
     return MHD_get_connection_info(connection, type);
 }
 
-static struct connection *slot_of(struct MHD_Connection *connection)
+static struct slot *slot_of(struct MHD_Connection *connection)
 {
     return info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 static void set_deadline(struct server *server, struct MHD_Connection *connection, int64_t in_ms)
 {
-    connection_set_deadline(server->connections, slot_of(connection), mono_ms() + in_ms);
+    connection_set_deadline(server->connections, slot_of(connection)->connection,
+                            mono_ms() + in_ms);
 }
 
 const char *request_header(const struct request *request, const char *name)
@@ -97,53 +105,70 @@ static enum MHD_Result on_accept(void *ctx, const struct sockaddr *socket, sockl
     return connections_admit(server->connections, &address) ? MHD_YES : MHD_NO;
 }
 
+static void end_carrier(struct slot *slot)
+{
+    struct carrier *carrier = slot->carrier;
+    if (!carrier)
+        return;
+    slot->carrier = NULL;
+    if (carrier->form)
+        MHD_destroy_post_processor(carrier->form);
+    exchange_fini(&carrier->exchange);
+    atomic_fetch_sub(&carrier->server->in_flight, 1);
+    free(carrier);
+}
+
 /* The request line is here: an exchange begins. */
 static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *connection)
 {
     struct server *server = ctx;
+    struct slot *slot = slot_of(connection);
+    end_carrier(slot);
     struct carrier *carrier = must_calloc(1, sizeof *carrier);
     carrier->server = server;
     carrier->connection = connection;
     exchange_init(&carrier->exchange, server->app, uri, carrier);
     atomic_fetch_add(&server->in_flight, 1);
     set_deadline(server, connection, HEADERS_MS);
+    slot->carrier = carrier;
     return carrier;
 }
 
 static void on_completed(void *ctx, struct MHD_Connection *connection, void **carrier_ctx,
                          enum MHD_RequestTerminationCode code)
 {
-    struct server *server = ctx;
-    struct carrier *carrier = *carrier_ctx;
     (void)code;
-    if (!carrier)
+    if (!*carrier_ctx)
         return;
     *carrier_ctx = NULL;
-    if (carrier->form)
-        MHD_destroy_post_processor(carrier->form);
-    exchange_fini(&carrier->exchange);
-    free(carrier);
-    set_deadline(server, connection, IDLE_MS);
-    atomic_fetch_sub(&server->in_flight, 1);
+    end_carrier(slot_of(connection));
+    set_deadline(ctx, connection, IDLE_MS);
 }
 
-static void on_connection(void *ctx, struct MHD_Connection *connection, void **socket_context,
+static struct slot *new_slot(struct server *server, struct MHD_Connection *connection)
+{
+    struct slot *slot = must_calloc(1, sizeof *slot);
+    struct address address = address_of_socket(
+        info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    slot->connection = connections_add(
+        server->connections, &address,
+        info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, mono_ms() + HEADERS_MS);
+    return slot;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **slot_ctx,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct server *server = ctx;
-    int64_t now_ms = mono_ms();
+    struct slot *slot = *slot_ctx;
     switch (code) {
-    case MHD_CONNECTION_NOTIFY_STARTED: {
-        struct address address = address_of_socket(
-            info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
-        *socket_context = connections_add(
-            server->connections, &address,
-            info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, now_ms,
-            now_ms + HEADERS_MS);
+    case MHD_CONNECTION_NOTIFY_STARTED:
+        *slot_ctx = new_slot(server, connection);
         break;
-    }
     case MHD_CONNECTION_NOTIFY_CLOSED:
-        connections_remove(server->connections, *socket_context);
+        end_carrier(slot);
+        connections_remove(server->connections, slot->connection);
+        free(slot);
         break;
     }
 }
@@ -205,7 +230,7 @@ static void begin(struct carrier *carrier, const char *method, const char *path)
     set_deadline(server, carrier->connection,
                  exchange->is_stranger ? STRANGER_MS : exchange->route->wall_ms);
     if (!exchange->is_stranger)
-        connection_is_known(server->connections, slot_of(carrier->connection));
+        connection_is_known(server->connections, slot_of(carrier->connection)->connection);
     if (!exchange_wants_form(exchange))
         return;
     carrier->form = MHD_create_post_processor(carrier->connection, FORM_BUFFER_BYTES, on_form_data,

@@ -1,0 +1,460 @@
+/* HTTP as an attacker speaks it. Every attack has bounds: what the well-behaved client feels, how
+ * much memory and how many threads it costs, and that the log stays one event a line. */
+#include "look.h"
+#include "media.h"
+#include "raw.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <criterion/logging.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ANSWER_BYTES = 16 * 1024,
+    DRIP_EVERY_MS = 100,
+    /* With sanitizers, on a machine that does other things too. */
+    LATENCY_MAX_MS = 5000,
+    THREADS_MAX = 540,
+#ifdef __SANITIZE_ADDRESS__
+    GROWTH_MAX_KIB = 160 * 1024,
+    SETTLED_MAX_KIB = 96 * 1024,
+#else
+    GROWTH_MAX_KIB = 32 * 1024,
+    SETTLED_MAX_KIB = 24 * 1024,
+#endif
+};
+
+static struct scene scene_under_watch(struct watch **watch)
+{
+    struct rlimit files = {4096, 4096};
+    setrlimit(RLIMIT_NOFILE, &files);
+    /* What the sanitizer keeps of freed memory, to find late uses, is no memory of ours. */
+    setenv(
+        "ASAN_OPTIONS",
+        "abort_on_error=1:detect_leaks=1:quarantine_size_mb=4:thread_local_quarantine_size_kb=16",
+        1);
+    struct scene scene = scene_uploaded();
+    *watch = watch_start(&scene);
+    return scene;
+}
+
+static void end_well(struct scene *scene, struct watch *watch)
+{
+    struct watch_report report = watch_end(watch);
+    cr_expect_eq(report.failures, 0, "the good client was refused");
+    cr_expect_leq(report.latency_max_ms, LATENCY_MAX_MS);
+    cr_expect_leq(report.threads_max, THREADS_MAX);
+    cr_expect_leq(report.rss_max_kib - report.rss_before_kib, GROWTH_MAX_KIB);
+    cr_expect_leq(report.rss_after_kib - report.rss_before_kib, SETTLED_MAX_KIB);
+    log_is_whole(scene->rig);
+    look_job_completed_once(scene->rig, scene->job);
+    rig_end(scene->rig);
+}
+
+/* ---- those who drip ---- */
+
+enum { DRIPPERS = 600 };
+
+struct dripper {
+    int fd; /* -1: gone */
+    const char *bytes;
+    size_t at, size; /* the last byte is sent again and again */
+};
+
+static void drip(struct dripper *dripper)
+{
+    size_t at = dripper->at < dripper->size ? dripper->at : dripper->size - 1;
+    dripper->at++;
+    if (!raw_is_closed(dripper->fd) &&
+        send(dripper->fd, dripper->bytes + at, 1, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        return;
+    close(dripper->fd);
+    dripper->fd = -1;
+}
+
+static int drip_all(struct dripper *drippers, int count)
+{
+    int left = 0;
+    for (int i = 0; i < count; i++) {
+        if (drippers[i].fd >= 0)
+            drip(&drippers[i]);
+        left += drippers[i].fd >= 0;
+    }
+    poll(NULL, 0, DRIP_EVERY_MS);
+    return left;
+}
+
+static const char slow_head[] =
+    "GET /api/worker/1/verify-complete HTTP/1.1\r\nHost: x\r\nX-Slow: a";
+
+static void connect_dripper(const struct rig *rig, struct dripper *dripper, int host)
+{
+    *dripper = (struct dripper){
+        .fd = raw_connect(rig, host), .bytes = slow_head, .size = sizeof slow_head - 1};
+}
+
+static void close_all(struct dripper *drippers, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (drippers[i].fd >= 0)
+            close(drippers[i].fd);
+}
+
+Test(attack, one_address_with_600_slow_connections_gets_a_quarter, .timeout = 120)
+{
+    struct watch *watch;
+    struct scene scene = scene_under_watch(&watch);
+    static struct dripper drippers[DRIPPERS];
+    int64_t open_max = 0;
+    for (int i = 0; i < DRIPPERS; i++)
+        connect_dripper(scene.rig, &drippers[i], 2);
+    for (int round = 0; round < 30; round++) {
+        drip_all(drippers, DRIPPERS);
+        int64_t open = metric_of(scene.rig, "tailslate_connections");
+        open_max = open > open_max ? open : open_max;
+    }
+    cr_expect_leq(open_max, 128 + 4, "%lld connections", (long long)open_max);
+    cr_expect_geq(open_max, 64, "the attack was none: %lld", (long long)open_max);
+    cr_expect_geq(metric_of(scene.rig, "tailslate_connections_refused_total"), DRIPPERS - 128 - 1);
+    cr_expect(log_wait(scene.rig->verifier->log, "event=connections.refused last_peer=127.0.0.2",
+                       RAW_QUIET_MS, NULL));
+    close_all(drippers, DRIPPERS);
+    end_well(&scene, watch);
+}
+
+/* More than there are places for, and each that is cut comes again. */
+Test(attack, slow_connections_from_everywhere_push_out_each_other, .timeout = 120)
+{
+    struct watch *watch;
+    struct scene scene = scene_under_watch(&watch);
+    static struct dripper drippers[DRIPPERS];
+    for (int i = 0; i < DRIPPERS; i++)
+        connect_dripper(scene.rig, &drippers[i], 2 + i % 10);
+    for (int round = 0; round < 60; round++) {
+        drip_all(drippers, DRIPPERS);
+        for (int i = 0; i < DRIPPERS; i++)
+            if (drippers[i].fd < 0)
+                connect_dripper(scene.rig, &drippers[i], 2 + i % 10);
+    }
+    cr_expect_geq(metric_of(scene.rig, "tailslate_connections_cut_total"), 500);
+    close_all(drippers, DRIPPERS);
+    end_well(&scene, watch);
+}
+
+/* Nobody without a key keeps a connection for longer than a minute, whatever it is that he drips.
+ */
+static const char *const slow_ways[] = {
+    slow_head,
+    "G",
+    "POST /api/worker/upload/1/quality/360p HTTP/1.1\r\nHost: x\r\nContent-Length: "
+    "1000000\r\n\r\naa",
+    "POST /api/worker/1/complete HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+    "chunked\r\n\r\n1\r\na\r\n1",
+    "POST /api/worker/1/complete HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "1\r\na\r\n1\r\na\r\n1\r\na\r\n1\r\na\r\n1\r\na\r\nfffff\r\na",
+    "POST /api/worker/1/complete HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+    "Content-Length: 5000\r\nX-Worker-API-Key: guess\r\n\r\na",
+    "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\na",
+};
+enum { SLOW_WAYS = sizeof slow_ways / sizeof *slow_ways };
+
+Test(attack, who_drips_without_a_key_is_cut_within_a_minute, .timeout = 180)
+{
+    struct watch *watch;
+    struct scene scene = scene_under_watch(&watch);
+    struct dripper drippers[SLOW_WAYS];
+    for (int i = 0; i < SLOW_WAYS; i++) {
+        drippers[i] = (struct dripper){
+            .fd = raw_connect(scene.rig, 2), .bytes = slow_ways[i], .size = strlen(slow_ways[i])};
+        /* All but the last byte at once. */
+        cr_assert(raw_send(drippers[i].fd, slow_ways[i], drippers[i].size - 1));
+        drippers[i].at = drippers[i].size;
+    }
+    int64_t started_ms = mono_ms();
+    while (drip_all(drippers, SLOW_WAYS) > 0)
+        cr_assert_lt(mono_ms() - started_ms, 60 * 1000, "some drip on: %d %d %d %d %d %d %d",
+                     drippers[0].fd, drippers[1].fd, drippers[2].fd, drippers[3].fd, drippers[4].fd,
+                     drippers[5].fd, drippers[6].fd);
+    cr_log_info("all cut after %lld ms", (long long)(mono_ms() - started_ms));
+    end_well(&scene, watch);
+}
+
+/* ---- heads that are none ---- */
+
+struct head {
+    const char *text, *filler; /* where the text says @, the filler is repeated */
+    size_t repeats;
+    int status, or_status; /* 0: closed without an answer */
+};
+
+#define CLAIM "POST /api/worker/claim HTTP/1.1\r\nHost: x\r\n"
+static const struct head heads[] = {
+    {"GET /@ HTTP/1.1\r\nHost: x\r\n\r\n", "a", 40000, 414, 414},
+    {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: @\r\n\r\n", "a", 10 << 20, 431, 0},
+    {"GET /healthz HTTP/1.1\r\nHost: x\r\n@\r\n", "X: y\r\n", 100000, 431, 0},
+    {"GET /healthz?@ HTTP/1.1\r\nHost: x\r\n\r\n", "a=b&", 7000, 414, 0},
+    {"GET /@ HTTP/1.1\r\nHost: x\r\n\r\n", "a/", 5000, 404, 414},
+    {"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n", "", 0, 505, 400},
+    {"GET /healthz\r\n\r\n", "", 0, 400, 400},
+    {"@", "\r\n", 1 << 20, 414, 400},
+    {"@", "\x16\x03\x01", 1 << 16, 414, 400},
+    {"GET /healthz HTTP/1.1\r\n\r\n", "", 0, 400, 400},
+    {CLAIM "Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", "", 0, 400, 400},
+    {CLAIM "Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd", "", 0, 400, 400},
+    {CLAIM "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "", 0, 400, 400},
+    {CLAIM "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "", 0, 400,
+     400},
+    {CLAIM "Transfer-Encoding : chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n", "", 0, 400, 400},
+    {CLAIM "Transfer-Encoding:\r\n chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n", "", 0, 400, 400},
+    {CLAIM "Content-Length:\r\n 4\r\n\r\nabcd", "", 0, 400, 400},
+    {CLAIM "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "", 0, 400, 400},
+    {CLAIM "Transfer-Encoding: \x0b"
+           "chunked\r\n\r\n0\r\n\r\n",
+     "", 0, 400, 400},
+    {CLAIM "Content-Length: +4\r\n\r\nabcd", "", 0, 400, 400},
+    {CLAIM "Content-Length: -1\r\n\r\nabcd", "", 0, 400, 400},
+    {CLAIM "Content-Length: 0x4\r\n\r\nabcd", "", 0, 400, 400},
+    {CLAIM "Content-Length: 4, 4\r\n\r\nabcd", "", 0, 400, 400},
+    {CLAIM "Content-Length: 99999999999999999999999\r\n\r\nabcd", "", 0, 413, 400},
+    {CLAIM "Transfer-Encoding: chunked\r\n\r\nzz\r\nabc", "", 0, 400, 400},
+    {CLAIM "Transfer-Encoding: chunked\r\n\r\n-1\r\nabc", "", 0, 400, 400},
+    {CLAIM "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc", "", 0, 413, 400},
+    {CLAIM "Transfer-Encoding: chunked\r\n\r\n1;@\r\na\r\n0\r\n\r\n", "e", 1 << 20, 500, 413},
+    {CLAIM "X-Claim-Epoch: 99999999999999999999\r\nContent-Length: 0\r\n\r\n", "", 0, 401, 422},
+    {"DELETE /api/worker/claim HTTP/1.1\r\nHost: x\r\n\r\n", "", 0, 405, 405},
+    {"@ /api/worker/claim HTTP/1.1\r\nHost: x\r\n\r\n", "M", 10000, 405, 400},
+    {"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "", 0, 404, 422},
+    {"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", "", 0, 404, 404},
+    {"GET /healthz%00x HTTP/1.1\r\nHost: x\r\n\r\n", "", 0, 422, 404},
+};
+
+/* Owned; *size bytes. */
+static char *make_head(const struct head *head, size_t *size)
+{
+    const char *mark = strchr(head->text, '@');
+    size_t before = mark ? (size_t)(mark - head->text) : strlen(head->text);
+    size_t piece = strlen(head->filler), filled = mark ? piece * head->repeats : 0;
+    const char *behind = mark ? mark + 1 : "";
+    char *text = must_malloc(before + filled + strlen(behind) + 1);
+    memcpy(text, head->text, before);
+    for (size_t i = 0; mark && i < head->repeats; i++)
+        memcpy(text + before + i * piece, head->filler, piece);
+    memcpy(text + before + filled, behind, strlen(behind) + 1);
+    *size = before + filled + strlen(behind);
+    return text;
+}
+
+Test(attack, heads_that_are_none_are_refused_and_cost_nothing, .timeout = 240)
+{
+    struct watch *watch;
+    struct scene scene = scene_under_watch(&watch);
+    char answer[ANSWER_BYTES];
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        const struct head *head = &heads[i];
+        size_t size;
+        TEXT(text) = make_head(head, &size);
+        int status = raw_status(scene.rig, text, size, answer, sizeof answer);
+        /* A reset may overtake the answer to what is sent on. */
+        bool is_lost = status == 0 && size > 64 * 1024;
+        cr_expect(is_lost || status == head->status || status == head->or_status,
+                  "%.70s: %d, wanted %d: %.100s", head->text, status, head->status, answer);
+    }
+    end_well(&scene, watch);
+}
+
+Test(attack, a_refused_framing_ends_the_connection)
+{
+    struct scene scene = scene_idle();
+    char answer[ANSWER_BYTES];
+    static const char smuggled[] = CLAIM
+        "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    int fd = raw_connect(scene.rig, 2);
+    cr_assert(raw_send_text(fd, smuggled));
+    raw_read(fd, answer, sizeof answer, RAW_QUIET_MS);
+    cr_assert(strstr(answer, "HTTP/1.1 400"), "%s", answer);
+    cr_assert_not(strstr(answer, "HTTP/1.1 200"), "the body was taken for a request: %s", answer);
+    cr_assert(raw_is_closed(fd));
+    close(fd);
+    rig_end(scene.rig);
+}
+
+/* The library forgets to say that such a request is over. */
+Test(attack, requests_that_the_library_gives_up_leave_nothing_behind)
+{
+    struct scene scene = scene_idle();
+    struct head arguments = {"GET /healthz?@ HTTP/1.1\r\nHost: x\r\n\r\n", "a=b&", 7000, 0, 0};
+    char answer[ANSWER_BYTES];
+    size_t size;
+    TEXT(text) = make_head(&arguments, &size);
+    for (int i = 0; i < 20; i++)
+        raw_status(scene.rig, text, size, answer, sizeof answer);
+    int64_t started_ms = mono_ms();
+    cr_assert_eq(rig_stop_verifier(scene.rig), 0);
+    cr_assert_lt(mono_ms() - started_ms, 3500, "it waited for requests that are long over");
+    TEXT(log) = rig_path(scene.rig, "verifier.1.log");
+    cr_assert(log_find(log, "event=verifier.stopped quiet=1", NULL));
+    rig_end(scene.rig);
+}
+
+/* ---- a connection and what goes over it ---- */
+
+Test(attack, one_byte_chunks_are_a_body_like_any_other, .timeout = 120)
+{
+    struct watch *watch;
+    struct scene scene = scene_under_watch(&watch);
+    char answer[ANSWER_BYTES];
+    TEXT(head) = must_printf("POST /api/worker/heartbeat HTTP/1.1\r\nHost: x\r\n"
+                             "X-Worker-API-Key: %s\r\nConnection: close\r\n"
+                             "Transfer-Encoding: chunked\r\n\r\n",
+                             scene.worker.key);
+    TEXT(body) = must_printf("{\"status\":\"idle\"%20000s}", "");
+    for (int round = 0; round < 5; round++) {
+        int fd = raw_connect(scene.rig, 2);
+        cr_assert(raw_send_text(fd, head));
+        for (const char *at = body; *at; at++) {
+            char chunk[] = "1\r\n?\r\n";
+            chunk[3] = *at;
+            cr_assert(raw_send_text(fd, chunk));
+        }
+        cr_assert(raw_send_text(fd, "0\r\n\r\n"));
+        raw_read(fd, answer, sizeof answer, RAW_QUIET_MS);
+        cr_assert(strstr(answer, "HTTP/1.1 200"), "%s", answer);
+        close(fd);
+    }
+    end_well(&scene, watch);
+}
+
+Test(attack, pipelined_requests_are_answered_one_by_one)
+{
+    enum { REQUESTS = 500 };
+    struct scene scene = scene_idle();
+    char *answer = must_malloc(1 << 20);
+    int fd = raw_connect(scene.rig, 2), count = 0;
+    for (int i = 0; i < REQUESTS; i++)
+        cr_assert(raw_send_text(fd, i < REQUESTS - 1 ? "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+                                                     : "GET /healthz HTTP/1.1\r\nHost: x\r\n"
+                                                       "Connection: close\r\n\r\n"));
+    raw_read(fd, answer, 1 << 20, RAW_QUIET_MS);
+    for (const char *at = answer; (at = strstr(at, "HTTP/1.1 200")); at++)
+        count++;
+    cr_assert_eq(count, REQUESTS);
+    free(answer);
+    close(fd);
+    rig_end(scene.rig);
+}
+
+/* It asks and asks and reads nothing: what is not sent is bounded by one answer. */
+Test(attack, clients_that_never_read_their_answers_are_cut, .timeout = 180)
+{
+    enum { CLIENTS = 20 };
+    struct watch *watch;
+    struct scene scene = scene_under_watch(&watch);
+    int fds[CLIENTS], left = CLIENTS, small = 4096;
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = raw_connect(scene.rig, 2);
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    }
+    static const char ask[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    int64_t started_ms = mono_ms();
+    while (left > 0) {
+        cr_assert_lt(mono_ms() - started_ms, 100 * 1000, "%d are still served", left);
+        for (int i = 0; i < CLIENTS; i++) {
+            struct pollfd end = {.fd = fds[i], .events = POLLRDHUP};
+            if (fds[i] < 0)
+                continue;
+            send(fds[i], ask, sizeof ask - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (poll(&end, 1, 0) == 1) {
+                close(fds[i]);
+                fds[i] = -1;
+                left--;
+            }
+        }
+        poll(NULL, 0, DRIP_EVERY_MS);
+    }
+    end_well(&scene, watch);
+}
+
+Test(attack, who_expects_100_is_refused_before_its_body)
+{
+    struct scene scene = scene_idle();
+    char answer[ANSWER_BYTES];
+    int fd = raw_connect(scene.rig, 2);
+    cr_assert(raw_send_text(fd, "POST /api/worker/upload/1/quality/360p HTTP/1.1\r\nHost: x\r\n"
+                                "Expect: 100-continue\r\nContent-Length: 60000000000\r\n\r\n"));
+    raw_read(fd, answer, sizeof answer, RAW_QUIET_MS);
+    cr_assert(strstr(answer, "HTTP/1.1 401"), "%s", answer);
+    cr_assert_not(strstr(answer, "100 Continue"), "%s", answer);
+    close(fd);
+    rig_end(scene.rig);
+}
+
+Test(attack, a_claim_is_not_given_to_a_half_closed_connection)
+{
+    struct scene scene = scene_idle();
+    char answer[ANSWER_BYTES];
+    TEXT(ask) = must_printf("POST /api/worker/claim?wait=30 HTTP/1.1\r\nHost: x\r\n"
+                            "X-Worker-API-Key: %s\r\nContent-Length: 0\r\n\r\n",
+                            scene.worker.key);
+    int64_t started_ms = mono_ms();
+    raw_status(scene.rig, ask, strlen(ask), answer, sizeof answer);
+    cr_assert_lt(mono_ms() - started_ms, 15 * 1000);
+    rig_add_job(scene.rig, media_clip(MEDIA_TINY), "film");
+    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at "
+                                     "NOT NULL"),
+                 0);
+    rig_end(scene.rig);
+}
+
+/* ---- forms ---- */
+
+static int send_form(const struct scene *scene, const char *type, const char *body, size_t size)
+{
+    TEXT(url) = must_printf("http://127.0.0.1:%d/api/worker/upload/%lld/finalize", scene->rig->port,
+                            (long long)scene->worker.video);
+    TEXT(key) = must_printf("X-Worker-API-Key: %s", scene->worker.key);
+    TEXT(kind) = must_printf("Content-Type: %s", type);
+    REPLY(reply) = call_make(
+        &(struct call){.url = url, .body = body, .body_size = size, .headers = {key, kind}});
+    return (int)reply.status;
+}
+
+Test(attack, forms_without_end_are_refused_and_kept_nowhere, .timeout = 180)
+{
+    enum { HUGE_BYTES = 30 << 20 };
+    struct watch *watch;
+    struct scene scene = scene_under_watch(&watch);
+    char *huge = must_malloc(HUGE_BYTES + 1);
+    memset(huge, 'a', HUGE_BYTES);
+    huge[HUGE_BYTES] = '\0';
+    TEXT(boundary) = must_printf("multipart/form-data; boundary=%.20000s", huge);
+    struct {
+        const char *type, *before, *behind;
+    } forms[] = {
+        {"multipart/form-data; boundary=b", "", "\r\n--b--"},
+        {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"", "\""},
+        {"multipart/form-data; boundary=b", "--b\r\nX-Y: ", "\r\n\r\n--b--"},
+        {"multipart/form-data; boundary=b",
+         "--b\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\n", "\r\n--b--"},
+        {"multipart/form-data", "", ""},
+        {"multipart/form-data; boundary=", "", ""},
+        {boundary, "", ""},
+        {"text/plain", "", ""},
+        {"application/x-www-form-urlencoded", "file=", ""},
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        TEXT(body) = must_printf("%s%s%s", forms[i].before, huge, forms[i].behind);
+        int status = send_form(&scene, forms[i].type, body, strlen(body));
+        cr_expect(status >= 400 && status < 500, "%zu: %d", i, status);
+    }
+    free(huge);
+    end_well(&scene, watch);
+}
