@@ -15,7 +15,8 @@ static const char usage[] =
     "                                    (--sample: print verifier.cfg.sample)\n"
     "  status [--json]                   who works on what, what was completed and released, and "
     "why\n"
-    "  worker add NAME [--key-file FILE] register a worker; its key goes to FILE, a new one, or is\n"
+    "  worker add NAME [--key-file FILE] register a worker; its key goes to FILE, a new one, or "
+    "is\n"
     "                                   printed\n"
     "  worker list [--json]\n"
     "  worker revoke ID\n"
@@ -24,6 +25,9 @@ static const char usage[] =
     "  job list [--json]\n"
     "  job show ID [--json]\n"
     "  job release ID                    take the claim away, so that the job is handed out again\n"
+    "  sweep --once [--dry-run] [--json] release now what nobody holds, clear orphaned output "
+    "away,\n"
+    "                                    and say why (--dry-run: only say what would be done)\n"
     "  version\n"
     "\n"
     "  -c, --config FILE                 default " VERIFIER_CONFIG_PATH "\n"
@@ -51,7 +55,8 @@ static int parse(int argc, char **argv, struct command *command, bool *help)
         {"config", required_argument, NULL, 'c'},   {"help", no_argument, NULL, 'h'},
         {"key-file", required_argument, NULL, 'k'}, {"slug", required_argument, NULL, 's'},
         {"title", required_argument, NULL, 't'},    {"json", no_argument, NULL, 'j'},
-        {"sample", no_argument, NULL, 'S'},         {0},
+        {"sample", no_argument, NULL, 'S'},         {"once", no_argument, NULL, 'o'},
+        {"dry-run", no_argument, NULL, 'd'},        {0},
     };
     int option;
     *command = (struct command){.config_path = VERIFIER_CONFIG_PATH};
@@ -78,6 +83,12 @@ static int parse(int argc, char **argv, struct command *command, bool *help)
         case 'S':
             command->sample = true;
             break;
+        case 'o':
+            command->once = true;
+            break;
+        case 'd':
+            command->dry_run = true;
+            break;
         default:
             return -1;
         }
@@ -100,6 +111,7 @@ static const struct {
     {"worker", "list", 2, verb_worker_list}, {"worker", "revoke", 3, verb_worker_revoke},
     {"job", "add", 3, verb_job_add},         {"job", "list", 2, verb_job_list},
     {"job", "show", 3, verb_job_show},       {"job", "release", 3, verb_job_release},
+    {"sweep", NULL, 1, verb_sweep},
 };
 
 static verb *find(const struct command *command)

@@ -44,6 +44,11 @@ const char *store_outcome_why(enum store_outcome outcome)
     return NULL;
 }
 
+bool store_sweep_succeeded(enum store_outcome outcome)
+{
+    return outcome == SWEEP_NOTHING || outcome == SWEEP_RELEASED;
+}
+
 static enum store_outcome outcome_of(enum grace_verdict verdict)
 {
     switch (verdict) {
@@ -196,8 +201,7 @@ static int sweep_all(struct store *store, struct store_sweep *sweep, struct erro
         if (store_sweep_choose(store, after, &candidates, err) != 0 ||
             store_sweep_release(store, &candidates, sweep, err) != 0)
             return -1;
-        bool goes_on = sweep->outcome == SWEEP_RELEASED || sweep->outcome == SWEEP_NOTHING;
-        if (!goes_on || candidates.count < SWEEP_BATCH_MAX)
+        if (!store_sweep_succeeded(sweep->outcome) || candidates.count < SWEEP_BATCH_MAX)
             break;
         after = candidates.ids[candidates.count - 1];
     }

@@ -71,6 +71,7 @@ enum store_outcome {
 };
 const char *store_outcome_name(enum store_outcome outcome);
 const char *store_outcome_why(enum store_outcome outcome);
+bool store_sweep_succeeded(enum store_outcome outcome); /* NOTHING, RELEASED */
 
 struct store_sweep {
     const char *instance;
@@ -83,7 +84,7 @@ struct store_sweep {
 };
 struct json *store_released_json(const struct store_released *released); /* owned */
 
-/* A whole sweep. NOTHING and RELEASED are successes, and on record as the last sweep. */
+/* A whole sweep. One that succeeded is on record as the last sweep. */
 int store_sweep(struct store *store, struct store_sweep *sweep, struct error *err);
 /* What store_sweep would do now. Changes nothing. */
 int store_sweep_preview(struct store *store, struct store_sweep *sweep, struct error *err);

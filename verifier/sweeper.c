@@ -85,23 +85,18 @@ static void tell_tick(struct sweeper *sweeper, const struct store_tick *tick)
     sweeper->leads = tick->leads;
 }
 
-static bool is_success(enum store_outcome outcome)
-{
-    return outcome == SWEEP_NOTHING || outcome == SWEEP_RELEASED;
-}
-
 /* A change of what keeps sweeps back; a release has lines of its own. */
 static void tell_outcome(struct sweeper *sweeper, enum store_outcome outcome)
 {
     bool changed = outcome != sweeper->last;
-    if (changed && !is_success(outcome))
+    if (changed && !store_sweep_succeeded(outcome))
         log_at(outcome == SWEEP_SUSPICIOUS ? LOG_ERROR : LOG_INFO, "sweeper.waits",
                LOG_TEXT("outcome", store_outcome_name(outcome)),
                LOG_TEXT("why", store_outcome_why(outcome)));
-    else if (changed && !is_success(sweeper->last))
+    else if (changed && !store_sweep_succeeded(sweeper->last))
         log_info("sweeper.sweeps");
     sweeper->last = outcome;
-    sweeper->is_calm = is_success(outcome);
+    sweeper->is_calm = store_sweep_succeeded(outcome);
 }
 
 /* Redis is asked only where the database knows of no recent sweep. */
@@ -125,7 +120,7 @@ static int sweep(struct sweeper *sweeper, const struct store_tick *tick, struct 
         bell_ring(sweeper->settings.bell);
     if (result == 0) {
         tell_outcome(sweeper, order.outcome);
-        if (is_success(order.outcome))
+        if (store_sweep_succeeded(order.outcome))
             gate_note_sweep(sweeper->settings.gate, GATE_SWEEP_STALE_JOBS, order.swept_at);
     }
     store_sweep_fini(&order);

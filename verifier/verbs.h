@@ -15,13 +15,14 @@ struct command {
     const char *words[4]; /* verb, action, what it acts on */
     int word_count;
     const char *key_file, *slug, *title;
-    bool json, sample;
+    bool json, sample, once, dry_run;
 };
 
 typedef int verb(const struct verifier_config *config, const struct command *command);
 verb verb_serve, verb_check, verb_status;
 verb verb_worker_add, verb_worker_list, verb_worker_revoke;
 verb verb_job_add, verb_job_list, verb_job_show, verb_job_release;
+verb verb_sweep;
 
 /* For a verb that works on store and folders: open them, act, say what went wrong. */
 struct context;
