@@ -171,6 +171,16 @@ static void add_track(struct codecs *codecs, struct span track)
         add(codecs, "%s", type);
 }
 
+size_t codecs_count_boxes(const unsigned char *file, size_t size, const char *type)
+{
+    struct span rest = {file, size}, body;
+    char found[5];
+    size_t count = 0;
+    while (next_box(&rest, found, &body))
+        count += strcmp(found, type) == 0;
+    return count;
+}
+
 void codecs_read(const unsigned char *init, size_t size, struct codecs *codecs)
 {
     struct span movie, rest, body;

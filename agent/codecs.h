@@ -17,6 +17,9 @@ struct codecs {
     enum streaming_codec video;
 };
 
+/* How many boxes of this type stand at the top of a file: the fragments ("moof") of a film. */
+size_t codecs_count_boxes(const unsigned char *file, size_t size, const char *type);
+
 void codecs_read(const unsigned char *init, size_t size, struct codecs *codecs);
 
 #endif

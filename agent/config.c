@@ -58,7 +58,16 @@ static const struct config_key keys[] = {
     TEXT_KEY(transcode, command, "", NULL,
              "recipe command: program and arguments, split at blanks, quotes group, no shell; "
              "{source} {output} {job_id} are replaced"),
-    TEXT_KEY(transcode, preset, "veryfast", PRESETS, "x264's preset"),
+    TEXT_KEY(transcode, codec, "auto", "auto|h264|hevc|av1",
+             "what the ladder is made in; auto: h264, which every player takes"),
+    TEXT_KEY(transcode, encoder, "auto", "auto|cpu|nvenc|qsv|vaapi",
+             "auto: the first hardware that works (nvenc, qsv, vaapi), else the CPU; one by name: "
+             "that one, else the CPU; `check` shows what works here"),
+    TEXT_KEY(transcode, device, "", NULL,
+             "render node for qsv and vaapi (/dev/dri/renderD128); empty: the first that may be "
+             "opened"),
+    TEXT_KEY(transcode, preset, "veryfast", PRESETS,
+             "speed against quality, in x264's words; the other encoders get what is nearest"),
     NUMBER_KEY(transcode, segment_seconds, 6.0, 1, 60, "length of a segment (seconds)"),
     BOOL_KEY(transcode, original, true, "keep the source as the rendition `original`, remuxed"),
     NUMBER_KEY(transcode, stall_seconds, 120.0, 0.1, 86400,
@@ -67,6 +76,21 @@ static const struct config_key keys[] = {
     TEXT_KEY(transcode, ffprobe, "ffprobe", NULL, "the program, by path or looked up in PATH"),
     INTEGER_KEY(transcode, threads, 0, 0, 512, "of the transcoder; 0: it decides"),
     INTEGER_KEY(transcode, nice, 10, 0, 19, "of the transcoder; 0: as the agent"),
+    BOOL_KEY(transcode, network, false,
+             "recipe command: may it use the network and gain privileges? ffmpeg of the ladder "
+             "never may"),
+
+    NUMBER_KEY(limits, wall_factor, 30.0, 0, 100000,
+               "a transcode may take so many times the film's duration; 0: no limit"),
+    NUMBER_KEY(limits, wall_floor_minutes, 30.0, 0, 100000,
+               "and so long besides, for short films (minutes)"),
+    NUMBER_KEY(limits, memory_gb, 0.0, 0, 100000,
+               "memory of a transcoder with all that it starts (GB); 0: three quarters of the "
+               "machine's, divided by node.slots"),
+    NUMBER_KEY(limits, output_factor, 4.0, 0, 1000,
+               "the output may be so many times what its bit rates give; 0: no limit"),
+    TEXT_KEY(limits, io, "low", "low|normal", "the transcoder's disk priority"),
+    INTEGER_KEY(limits, open_files, 1024, 64, 1048576, "that a transcoder may have at a time"),
 
     TEXT_KEY(health, address, "127.0.0.1", NULL, "where /healthz /readyz /metrics listen"),
     INTEGER_KEY(health, port, 0, 0, 65535, "of the same; 0: off"),

@@ -43,7 +43,16 @@ struct config {
         double stall_seconds;
         char ffmpeg[CONFIG_TEXT_BYTES], ffprobe[CONFIG_TEXT_BYTES];
         int64_t threads, nice;
+        char codec[CONFIG_TEXT_BYTES];   /* "auto" | "h264" | "hevc" | "av1" */
+        char encoder[CONFIG_TEXT_BYTES]; /* "auto" | "cpu" | "nvenc" | "qsv" | "vaapi" */
+        char device[CONFIG_TEXT_BYTES];  /* the render node; "" = the first that may be used */
+        bool network;
     } transcode;
+    struct {
+        double wall_factor, wall_floor_minutes, memory_gb, output_factor;
+        char io[CONFIG_TEXT_BYTES]; /* "low" | "normal" */
+        int64_t open_files;
+    } limits;
     struct {
         char address[CONFIG_TEXT_BYTES];
         int64_t port; /* 0 = off */

@@ -1,6 +1,8 @@
 #include "ladder.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -10,6 +12,10 @@ enum {
     RATE_PLAIN_FPS = 61, /* up to here the finest time step is taken for the frame rate */
     RATE_SLOW_FPS = 30,
     RATE_FAST_FPS = 60,
+    RATE_UNKNOWN_FPS = 25,
+    TRIAL_WIDTH_PX = 320,
+    TRIAL_HEIGHT_PX = 240,
+    TRIAL_FPS = 25,
     THUMBNAIL_WIDTH_PX = 640,
 };
 
@@ -127,24 +133,61 @@ static size_t count_encoded(const struct ladder *ladder)
     return ladder->count - ((ladder->made >> QUALITY_ORIGINAL) & 1);
 }
 
-/* [0:v]split=2[s0][s1];[s0]scale=...[v0];[s1]scale=...[v1] */
-static void push_filter(struct argv *argv, const struct ladder *ladder, const struct probe *probe)
+static bool is_hdr(const struct probe *probe)
 {
-    size_t count = count_encoded(ladder), used = 0;
-    char graph[2048], part[160];
-    int size = snprintf(graph, sizeof graph, "[0:%d]%ssplit=%zu", probe->video_index,
-                        probe->interlaced ? "yadif=deint=interlaced," : "", count);
-    used = (size_t)size;
+    return probe->range != PROBE_RANGE_SDR;
+}
+
+static bool keeps_hdr(const struct probe *probe, const struct encoder_use *use)
+{
+    return is_hdr(probe) && encoder_codec(use->id) != CODEC_H264;
+}
+
+/* To BT.709 with 8 bits. What PQ and HLG go with is said: films leave it out. */
+static const char *tone_map(const struct probe *probe)
+{
+#define FROM_WIDE(transfer) "zscale=tin=" transfer ":min=bt2020nc:pin=bt2020:t=linear:npl=100,"
+#define TO_NARROW                                                                                  \
+    "format=gbrpf32le,zscale=p=bt709,tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv,"   \
+    "format=yuv420p,"
+    return probe->range == PROBE_RANGE_PQ ? FROM_WIDE("smpte2084") TO_NARROW
+                                          : FROM_WIDE("arib-std-b67") TO_NARROW;
+#undef FROM_WIDE
+#undef TO_NARROW
+}
+
+static const char *mapped(const struct probe *probe, const struct encoder_use *use)
+{
+    return is_hdr(probe) && use->can_tone_map ? tone_map(probe) : "";
+}
+
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
+                                                         const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    int added = vsnprintf(text + used, size - used, format, arguments);
+    va_end(arguments);
+    must(added >= 0 && (size_t)added < size - used);
+}
+
+/* [0:v]split=2[s0][s1];[s0]scale=...[v0];[s1]scale=...[v1] */
+static void push_filter(struct argv *argv, const struct ladder *ladder, const struct probe *probe,
+                        const struct encoder_use *use)
+{
+    size_t count = count_encoded(ladder);
+    char graph[3072] = "";
+    append(graph, sizeof graph, "[0:%d]%s%ssplit=%zu", probe->video_index,
+           probe->interlaced ? "yadif=deint=interlaced," : "",
+           keeps_hdr(probe, use) ? "" : mapped(probe, use), count);
     for (size_t i = 0; i < count; i++)
-        used += (size_t)snprintf(graph + used, sizeof graph - used, "[s%zu]", i);
+        append(graph, sizeof graph, "[s%zu]", i);
     for (size_t i = 0; i < count; i++) {
         const struct ladder_rendition *rendition = &ladder->renditions[i];
-        size = snprintf(part, sizeof part,
-                        ";[s%zu]scale=%lld:%lld:flags=bicubic,setsar=1,format=yuv420p[v%zu]", i,
-                        (long long)rendition->width, (long long)rendition->height, i);
-        must(size > 0 && used + (size_t)size < sizeof graph);
-        memcpy(graph + used, part, (size_t)size + 1);
-        used += (size_t)size;
+        append(graph, sizeof graph, ";[s%zu]scale=%lld:%lld:flags=bicubic,setsar=1,%s[v%zu]", i,
+               (long long)rendition->width, (long long)rendition->height,
+               encoder_frames(use, keeps_hdr(probe, use)), i);
     }
     PUSH(argv, "-filter_complex", graph);
 }
@@ -166,31 +209,32 @@ static int grid_fps(const struct probe *probe)
     return probe->frame_rate > RATE_SLOW_FPS + 1 ? RATE_FAST_FPS : RATE_SLOW_FPS;
 }
 
-static void push_video(struct argv *argv, const struct ladder_rendition *rendition,
-                       const struct probe *probe, const struct config *config)
+/* What ffmpeg makes constant of it where nothing is said. */
+static double output_fps(const struct probe *probe)
 {
-    long long kbit = (long long)rendition->bitrate_kbit;
-    double step = keyframe_seconds(config);
-    PUSH(argv, "-c:v", "libx264", "-preset", config->transcode.preset, "-profile:v", "high");
-    if (config->transcode.threads > 0) {
-        PUSH(argv, "-threads:v");
-        argv_push(argv, "%lld", (long long)config->transcode.threads);
-    }
-    PUSH(argv, "-b:v");
-    argv_push(argv, "%lldk", kbit);
-    PUSH(argv, "-maxrate:v");
-    argv_push(argv, "%lldk", kbit * 3 / 2);
-    PUSH(argv, "-bufsize:v");
-    argv_push(argv, "%lldk", kbit * 2);
-    /* From the last keyframe, not by counting them: after a gap in a film of varying rate, counting
-     * would force every frame until it has caught up. */
-    PUSH(argv, "-force_key_frames");
-    argv_push(argv, "expr:if(isnan(prev_forced_t),1,gte(t,(floor(prev_forced_t/%g)+1)*%g))", step,
-              step);
-    PUSH(argv, "-sc_threshold", "0", "-g", "100000", "-flags:v", "+cgop", "-fps_mode:v", "cfr");
-    if (grid_fps(probe) > 0) {
+    if (grid_fps(probe) > 0)
+        return grid_fps(probe);
+    double fps = probe->tick_rate > 0 ? probe->tick_rate : probe->frame_rate;
+    return fps > 0 ? fps : RATE_UNKNOWN_FPS;
+}
+
+static void push_video(struct argv *argv, const struct ladder_rendition *rendition,
+                       const struct probe *probe, const struct config *config,
+                       const struct encoder_use *use)
+{
+    struct encoder_rung rung = {
+        .bitrate_kbit = rendition->bitrate_kbit,
+        .threads = config->transcode.threads,
+        .preset = config->transcode.preset,
+        .keyframe_seconds = keyframe_seconds(config),
+        .frame_rate = output_fps(probe),
+        .is_ten_bit = keeps_hdr(probe, use),
+    };
+    encoder_push_video(use, &rung, argv);
+    PUSH(argv, "-fps_mode:v", "cfr");
+    if (grid_fps(probe) > 0 || encoder_counts_frames(use->id)) {
         PUSH(argv, "-r:v");
-        argv_push(argv, "%d", grid_fps(probe));
+        argv_push(argv, "%.10g", output_fps(probe));
     }
 }
 
@@ -247,7 +291,8 @@ static void push_maps(struct argv *argv, bool is_original, size_t i, const struc
 }
 
 static void push_output(struct argv *argv, const struct ladder *ladder, size_t i,
-                        const struct probe *probe, const struct config *config, const char *output)
+                        const struct probe *probe, const struct config *config,
+                        const struct encoder_use *use, const char *output)
 {
     const struct ladder_rendition *rendition = &ladder->renditions[i];
     bool is_original = rendition->quality == QUALITY_ORIGINAL;
@@ -255,7 +300,7 @@ static void push_output(struct argv *argv, const struct ladder *ladder, size_t i
     if (is_original) {
         push_original(argv, rendition, probe);
     } else {
-        push_video(argv, rendition, probe, config);
+        push_video(argv, rendition, probe, config, use);
         if (probe->audio_index >= 0)
             push_audio(argv);
     }
@@ -263,21 +308,24 @@ static void push_output(struct argv *argv, const struct ladder *ladder, size_t i
 }
 
 void ladder_argv(const struct ladder *ladder, const struct probe *probe,
-                 const struct config *config, const char *source, const char *output,
-                 struct argv *argv)
+                 const struct config *config, const struct encoder_use *use, const char *source,
+                 const char *output, struct argv *argv)
 {
     must(ladder->count > 0);
     push_head(argv, config);
     PUSH(argv, "-stats_period", "1", "-progress", "file:" LADDER_PROGRESS_FILE);
+    if (count_encoded(ladder) > 0)
+        encoder_push_device(use, argv);
     push_input(argv, config, source);
     if (count_encoded(ladder) > 0)
-        push_filter(argv, ladder, probe);
+        push_filter(argv, ladder, probe, use);
     for (size_t i = 0; i < ladder->count; i++)
-        push_output(argv, ladder, i, probe, config, output);
+        push_output(argv, ladder, i, probe, config, use, output);
 }
 
-void ladder_thumbnail_argv(const struct probe *probe, const struct config *config, double at_s,
-                           const char *source, const char *output, struct argv *argv)
+void ladder_thumbnail_argv(const struct probe *probe, const struct config *config,
+                           const struct encoder_use *use, double at_s, const char *source,
+                           const char *output, struct argv *argv)
 {
     push_head(argv, config);
     PUSH(argv, "-ss");
@@ -288,8 +336,39 @@ void ladder_thumbnail_argv(const struct probe *probe, const struct config *confi
     PUSH(argv, "-frames:v", "1", "-vf");
     int64_t width = probe->width < THUMBNAIL_WIDTH_PX ? probe->width : THUMBNAIL_WIDTH_PX;
     double scale = (double)width / (double)probe->width;
-    argv_push(argv, "scale=%lld:%lld,setsar=1", (long long)even((double)width, width),
+    argv_push(argv, "%sscale=%lld:%lld,setsar=1", mapped(probe, use),
+              (long long)even((double)width, width),
               (long long)even((double)probe->height * scale, probe->height));
     PUSH(argv, "-q:v", "3", "-f", "image2", "-update", "1");
     argv_push(argv, "file:%s/%s", output, LADDER_THUMBNAIL);
+}
+
+/* Two seconds between keyframes would be more than the whole test: the step is a part of it. */
+void ladder_trial_argv(const struct config *config, const struct encoder_use *use,
+                       struct argv *argv)
+{
+    static const struct probe picture = {.width = TRIAL_WIDTH_PX,
+                                         .height = TRIAL_HEIGHT_PX,
+                                         .audio_index = -1,
+                                         .frame_rate = TRIAL_FPS,
+                                         .tick_rate = TRIAL_FPS};
+    static const struct ladder ladder = {
+        .renditions = {{.quality = QUALITY_360P,
+                        .width = TRIAL_WIDTH_PX,
+                        .height = TRIAL_HEIGHT_PX,
+                        .bitrate_kbit = 600}},
+        .count = 1,
+        .made = 1u << QUALITY_360P,
+    };
+    struct config shorter = *config;
+    shorter.transcode.segment_seconds = 0.4;
+    push_head(argv, config);
+    encoder_push_device(use, argv);
+    PUSH(argv, "-f", "lavfi", "-i");
+    argv_push(argv, "testsrc2=size=%dx%d:rate=%d:duration=1", TRIAL_WIDTH_PX, TRIAL_HEIGHT_PX,
+              TRIAL_FPS);
+    push_filter(argv, &ladder, &picture, use);
+    push_maps(argv, false, 0, &picture);
+    push_video(argv, &ladder.renditions[0], &picture, &shorter, use);
+    PUSH(argv, "-f", "mp4", "-movflags", "+frag_keyframe+delay_moov+default_base_moof", "pipe:1");
 }

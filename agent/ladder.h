@@ -4,12 +4,15 @@
  * the init segments). Keyframes fall on the first frame of every KEYFRAME_SECONDS of the film in
  * all rungs alike. Never upscaled: a rung applies where the source's short side reaches it; what is
  * smaller than the lowest gets that rung's name at its own size. `original` is remuxed, and left
- * out where the wire's players could not read it. */
+ * out where the wire's players could not read it. A film of high dynamic range keeps it, with ten
+ * bits, in hevc and av1; for h264 it is tone-mapped, or where ffmpeg lacks the filters, left as it
+ * is with its colours marked as what they are. */
 #ifndef AGENT_LADDER_H
 #define AGENT_LADDER_H
 
 #include "argv.h"
 #include "config.h"
+#include "encoder.h"
 #include "probe.h"
 
 #include "tailslate/quality.h"
@@ -45,11 +48,18 @@ void ladder_describe(const struct probe *probe, enum quality quality,
 /* Runs in the record: reads file:`source`, writes under `output`, which has a directory a
  * rendition. Owned: argv_fini. */
 void ladder_argv(const struct ladder *ladder, const struct probe *probe,
-                 const struct config *config, const char *source, const char *output,
-                 struct argv *argv);
+                 const struct config *config, const struct encoder_use *use, const char *source,
+                 const char *output, struct argv *argv);
 
 /* One picture, scaled to at most 640 pixels of width. */
-void ladder_thumbnail_argv(const struct probe *probe, const struct config *config, double at_s,
-                           const char *source, const char *output, struct argv *argv);
+void ladder_thumbnail_argv(const struct probe *probe, const struct config *config,
+                           const struct encoder_use *use, double at_s, const char *source,
+                           const char *output, struct argv *argv);
+
+/* A second of a test picture through the same words, as a fragmented MP4 to stdout: a fragment a
+ * keyframe, LADDER_TRIAL_KEYFRAMES where the encoder places them as it is told. */
+enum { LADDER_TRIAL_KEYFRAMES = 3 };
+void ladder_trial_argv(const struct config *config, const struct encoder_use *use,
+                       struct argv *argv);
 
 #endif

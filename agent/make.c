@@ -3,6 +3,7 @@
 #include "check.h"
 #include "command.h"
 #include "fetch.h"
+#include "make_encoder.h"
 #include "transcode.h"
 #include "tree.h"
 #include "upload.h"
@@ -30,6 +31,7 @@ struct make {
     struct session *session;
     struct probe source;
     struct ladder ladder;
+    struct encoder_use use;
     struct check check;
     struct upload upload;
     struct message_completion said; /* by a command's result.json */
@@ -76,6 +78,15 @@ static void plan(struct make *make)
                       make->ladder.without_original ? make->ladder.without_original : ""));
 }
 
+/* A command's job has none of ours; its thumbnail needs no more than a word for it. */
+static int choose_encoder(struct make *make, struct error *err)
+{
+    make->use = (struct encoder_use){.id = ENCODER_LIBX264};
+    if (is_command(make->session) || make->ladder.count == 0)
+        return 0;
+    return make_encoder_choose(make->session, &make->use, err);
+}
+
 static int prepare_output(struct make *make, struct error *err)
 {
     int dir = make->session->dir;
@@ -94,8 +105,8 @@ static int prepare_output(struct make *make, struct error *err)
 static int take_thumbnail(struct make *make, double at_s, struct error *err)
 {
     struct argv argv = {0};
-    ladder_thumbnail_argv(&make->source, make->session->config, at_s, FETCH_SOURCE, RECORD_OUTPUT,
-                          &argv);
+    ladder_thumbnail_argv(&make->source, make->session->config, &make->use, at_s, FETCH_SOURCE,
+                          RECORD_OUTPUT, &argv);
     int result = transcode_run_short(make->session, &argv, THUMBNAIL_LIMIT_MS, err);
     argv_fini(&argv);
     if (result == 0 && !durable_exists(make->upload.output, LADDER_THUMBNAIL))
@@ -125,8 +136,8 @@ static int run_ladder(struct make *make, struct error *err)
     struct argv argv = {0};
     if (make->ladder.count == 0)
         return 0;
-    ladder_argv(&make->ladder, &make->source, make->session->config, FETCH_SOURCE, RECORD_OUTPUT,
-                &argv);
+    ladder_argv(&make->ladder, &make->source, make->session->config, &make->use, FETCH_SOURCE,
+                RECORD_OUTPUT, &argv);
     struct transcode_job job = {
         .kind = TRANSCODE_LADDER,
         .argv = &argv,
@@ -293,15 +304,31 @@ static int commit(struct make *make, struct error *err)
     return 0;
 }
 
+/* With the hardware, and if it fails, once more with the CPU. */
+static int make_renditions(struct make *make, struct error *err)
+{
+    if (run(make, err) == 0 && check(make, err) == 0)
+        return 0;
+    if (is_command(make->session) || !make_encoder_is_to_blame(&make->use, err))
+        return -1;
+    struct error why = *err;
+    if (make_encoder_fall_back(make->session, why.message, &make->use, err) < 0)
+        return -1;
+    upload_close(&make->upload);
+    if (prepare_output(make, err) < 0)
+        return -1;
+    return run(make, err) < 0 ? -1 : check(make, err);
+}
+
 static int make_checked(struct make *make, struct error *err)
 {
     bool first = !is_command(make->session);
     /* A command may make its own picture: then ours is not wanted. */
     if (first && thumbnail(make, err) < 0)
         return -1;
-    if (run(make, err) < 0 || check(make, err) < 0)
+    if (make_renditions(make, err) < 0)
         return -1;
-    if (!first && thumbnail(make, err) < 0)
+    if (thumbnail(make, err) < 0)
         return -1;
     int result = write_manifests(make, err) < 0 ? -1 : commit(make, err);
     check_fini(&make->check);
@@ -314,6 +341,8 @@ int make_outcome(struct session *session, struct error *err)
     if (look_at_source(&make, err) < 0)
         return -1;
     plan(&make);
+    if (choose_encoder(&make, err) < 0)
+        return -1;
     make.upload.output = make.upload.inotify = make.upload.fd = -1;
     int result = prepare_output(&make, err) < 0 ? -1 : make_checked(&make, err);
     upload_close(&make.upload);

@@ -165,7 +165,11 @@ static enum probe_verdict take_streams(const struct json *root, struct probe *pr
     take_times(root, video, probe);
     take_word(video, "codec_name", probe->video_codec);
     take_word(video, "pix_fmt", probe->pixel_format);
-    char order[PROBE_WORD_BYTES];
+    char order[PROBE_WORD_BYTES], transfer[PROBE_WORD_BYTES];
+    take_word(video, "color_transfer", transfer);
+    probe->range = strcmp(transfer, "smpte2084") == 0      ? PROBE_RANGE_PQ
+                   : strcmp(transfer, "arib-std-b67") == 0 ? PROBE_RANGE_HLG
+                                                           : PROBE_RANGE_SDR;
     take_word(video, "field_order", order);
     probe->interlaced = order[0] && strcmp(order, "progressive") != 0 && strcmp(order, "unknown");
     /* A sound stream that could not even be identified has no codec. */
@@ -187,13 +191,15 @@ enum probe_verdict probe_parse(const char *json, size_t size, struct probe *prob
     return take_streams(root, probe, err);
 }
 
+#define PLAYLIST_FORMATS "hls,mov,mp4" /* of our own outputs, and of a command's */
+
 /* ---- running ffprobe ------------------------------------------------------------------------- */
 
 /* Only what is read above: an unbounded tag never reaches us. */
 #define ENTRIES                                                                                    \
     "format=duration,start_time:stream=index,codec_type,codec_name,pix_fmt,width,height,"          \
-    "sample_aspect_ratio,duration,r_frame_rate,avg_frame_rate,field_order:stream_tags=DURATION:"   \
-    "stream_disposition=attached_pic,default:stream_side_data=rotation"
+    "sample_aspect_ratio,duration,r_frame_rate,avg_frame_rate,field_order,color_transfer:"         \
+    "stream_tags=DURATION:stream_disposition=attached_pic,default:stream_side_data=rotation"
 
 static int read_answer(int fd, char **text, size_t *size, struct error *err)
 {
@@ -261,7 +267,8 @@ static int run_probe(struct session *session, struct argv *argv, struct probe *p
     return probe_parse(text, size, probe, err) == PROBE_FILM ? 0 : -1;
 }
 
-static void push_common(struct argv *argv, const char *program)
+/* formats: what may be opened. */
+static void push_common(struct argv *argv, const char *program, const char *formats)
 {
     argv_push(argv, "%s", program);
     argv_push(argv, "-v");
@@ -271,21 +278,23 @@ static void push_common(struct argv *argv, const char *program)
     argv_push(argv, "-show_entries");
     argv_push(argv, ENTRIES);
     argv_push(argv, "-protocol_whitelist");
-    argv_push(argv, "file");
+    argv_push(argv, "file,pipe");
+    argv_push(argv, "-format_whitelist");
+    argv_push(argv, "%s", formats);
 }
 
 int probe_playlist(struct session *session, const char *path, struct probe *probe,
                    struct error *err)
 {
     struct argv argv = {0};
-    push_common(&argv, session->config->transcode.ffprobe);
+    push_common(&argv, session->config->transcode.ffprobe, PLAYLIST_FORMATS);
     argv_push(&argv, "file:%s", path);
     int result = run_probe(session, &argv, probe, err);
     argv_fini(&argv);
     return result < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
-/* Goes through a file once without decoding; formats: what may be opened, NULL = a playlist. */
+/* Goes through a file once without decoding. */
 static void push_measure(struct argv *argv, const char *program, const char *formats,
                          const char *path, int stream)
 {
@@ -294,10 +303,8 @@ static void push_measure(struct argv *argv, const char *program, const char *for
     const char *const tail[] = {"-c", "copy", "-f", "null", "-progress", "pipe:1", "-"};
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
         argv_push(argv, "%s", head[i]);
-    if (formats) {
-        argv_push(argv, "-format_whitelist");
-        argv_push(argv, "%s", formats);
-    }
+    argv_push(argv, "-format_whitelist");
+    argv_push(argv, "%s", formats);
     argv_push(argv, "-i");
     argv_push(argv, "file:%s", path);
     argv_push(argv, "-map");
@@ -346,15 +353,13 @@ static int measure(struct session *session, const char *formats, const char *pat
 int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
                            struct error *err)
 {
-    return measure(session, NULL, path, -1, &probe->duration_s, err);
+    return measure(session, PLAYLIST_FORMATS, path, -1, &probe->duration_s, err);
 }
 
 int probe_source(struct session *session, const char *path, struct probe *probe, struct error *err)
 {
     struct argv argv = {0};
-    push_common(&argv, session->config->transcode.ffprobe);
-    argv_push(&argv, "-format_whitelist");
-    argv_push(&argv, PROBE_FORMATS);
+    push_common(&argv, session->config->transcode.ffprobe, PROBE_FORMATS);
     argv_push(&argv, "file:%s", path);
     int result = run_probe(session, &argv, probe, err);
     argv_fini(&argv);

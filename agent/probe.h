@@ -23,6 +23,9 @@ enum {
 /* The containers that ffmpeg may open, for -format_whitelist. */
 #define PROBE_FORMATS "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,nut"
 
+/* Of the brightness: by the transfer function that the stream names. */
+enum probe_range { PROBE_RANGE_SDR, PROBE_RANGE_PQ, PROBE_RANGE_HLG };
+
 struct probe {
     double duration_s;     /* of the pictures; 0: the file does not say */
     int64_t width, height; /* as displayed: pixels square, rotation done */
@@ -33,6 +36,7 @@ struct probe {
     double frame_rate; /* on average; 0 unknown */
     double tick_rate;  /* of the finest time step: far over frame_rate where it varies */
     double start_s;    /* of the first stream's first packet */
+    enum probe_range range;
     bool interlaced;
     bool turned; /* displayed otherwise than coded: a rotation flag */
 };

@@ -17,20 +17,31 @@ static bool is_program(const char *path)
     return access(path, X_OK) == 0;
 }
 
-int tool_find(const char *program, struct error *err)
+char *tool_locate(const char *program, struct error *err)
 {
-    if (strchr(program, '/'))
-        return is_program(program) ? 0 : error_errno(err, "%s", program);
+    if (strchr(program, '/')) {
+        if (is_program(program))
+            return must_strdup(program);
+        error_errno(err, "%s", program);
+        return NULL;
+    }
     const char *path = getenv("PATH");
     TEXT(left) = must_strdup(path ? path : "/usr/local/bin:/usr/bin:/bin");
     char *at = left, *directory;
     while ((directory = strsep(&at, ":"))) {
         TEXT(candidate) = must_printf("%s/%s", directory[0] ? directory : ".", program);
         if (is_program(candidate))
-            return 0;
+            return steal_text(&candidate);
     }
-    return error_set(err, ERROR_PERMANENT, ENOENT, "%s: not found in PATH (%s)", program,
-                     path ? path : "unset");
+    error_set(err, ERROR_PERMANENT, ENOENT, "%s: not found in PATH (%s)", program,
+              path ? path : "unset");
+    return NULL;
+}
+
+int tool_find(const char *program, struct error *err)
+{
+    TEXT(path) = tool_locate(program, err);
+    return path ? 0 : -1;
 }
 
 static int spawn(const char *program, const char *option, int output, pid_t *pid)
@@ -45,7 +56,8 @@ static int spawn(const char *program, const char *option, int output, pid_t *pid
     posix_spawn_file_actions_t actions;
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     int code = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     if (code == 0)
@@ -110,7 +122,8 @@ void tool_ask_cancel(struct tool_question *question)
 {
     if (question->pidfd < 0)
         return;
-    pidfd_send_signal(question->pidfd, SIGKILL, NULL, 0);
+    /* Not reaped yet: its pid, and so its group, can be nobody else's. */
+    kill(-question->pid, SIGKILL);
     siginfo_t info;
     waitid(P_PIDFD, (id_t)question->pidfd, &info, WEXITED);
     forget(question);

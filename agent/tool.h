@@ -2,7 +2,8 @@
  *
  * tool_find is a look along PATH and runs nothing, so that it costs a start nothing. tool_ask_start
  * runs `program <options>` with its output into memory and is to be waited for by its pidfd (the
- * agent's loop) or blocking (check). Used for -version and -encoders; never on the way of a job. */
+ * agent's loop) or blocking (check), and is given up with all that it has started. Used for
+ * -version, -encoders and -filters; never on the way of a job. */
 #ifndef AGENT_TOOL_H
 #define AGENT_TOOL_H
 
@@ -12,7 +13,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { TOOL_OUTPUT_MAX_BYTES = 256 * 1024, TOOL_VERSION_BYTES = 64, TOOL_WAIT_MS = 10 * 1000 };
+enum { TOOL_OUTPUT_MAX_BYTES = 256 * 1024, TOOL_VERSION_BYTES = 64, TOOL_WAIT_MS = 5 * 1000 };
 
 struct tool_question {
     pid_t pid;
@@ -21,6 +22,8 @@ struct tool_question {
 
 /* Is it there and may we run it? err says where it was looked for. */
 int tool_find(const char *program, struct error *err);
+/* The same; the file that would be run, owned. NULL: not found. */
+char *tool_locate(const char *program, struct error *err);
 
 int tool_ask_start(const char *program, const char *option, struct tool_question *question,
                    struct error *err);

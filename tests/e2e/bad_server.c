@@ -159,7 +159,7 @@ Test(bad_server, a_rotated_key_holds_the_result_until_it_is_put_right, .timeout 
 
 static void endless_transcoder(struct rig *rig)
 {
-    TEXT(text) = must_printf("case \"$*\" in *libx264*) echo $$ >>'%s/transcoders'; "
+    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) echo $$ >>'%s/transcoders'; "
                              "[ $(wc -l <'%s/transcoders') -gt 1 ] || "
                              "exec ffmpeg -readrate 0.2 \"$@\";; esac\nexec ffmpeg \"$@\"",
                              rig->dir, rig->dir);

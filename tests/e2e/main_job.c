@@ -143,7 +143,7 @@ Test(main_job, two_slots_work_on_two_jobs_at_a_time, .timeout = 180)
     struct rig *rig = rig_new();
     rig_agent_set(rig, "node.slots", "2");
     /* Each transcode waits until another has started: with one slot it would wait for ever. */
-    TEXT(text) = must_printf("case \"$*\" in *libx264*) echo $$ >>'%s/started'; "
+    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) echo $$ >>'%s/started'; "
                              "while [ $(wc -l <'%s/started') -lt 2 ]; do sleep 0.05; done;; esac\n"
                              "exec ffmpeg \"$@\"",
                              rig->dir, rig->dir);

@@ -94,7 +94,7 @@ Test(stock_worker, it_works_beside_our_agent, .timeout = 180)
 Test(stock_worker, it_takes_over_from_our_agent_and_our_agent_lets_go, .timeout = 180)
 {
     struct rig *rig = with_stock_worker();
-    TEXT(text) = must_printf("case \"$*\" in *libx264*) : >'%s/started'; "
+    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) : >'%s/started'; "
                              "exec ffmpeg -readrate 0.2 \"$@\";; esac\nexec ffmpeg \"$@\"",
                              rig->dir);
     TEXT(script) = rig_script(rig, "slow-ffmpeg", text);

@@ -20,7 +20,7 @@ enum { STARTED_MS = 30 * 1000, END_WITHIN_MS = 10 * 1000 };
 /* A transcoder that takes its time, and leaves a line with its pid at each start. */
 static void slow_transcoder(struct rig *rig, const char *rate)
 {
-    TEXT(text) = must_printf("case \"$*\" in *libx264*) echo $$ >>'%s/transcoders'; "
+    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) echo $$ >>'%s/transcoders'; "
                              "exec ffmpeg -readrate %s \"$@\";; esac\nexec ffmpeg \"$@\"",
                              rig->dir, rate);
     TEXT(script) = rig_script(rig, "slow-ffmpeg", text);

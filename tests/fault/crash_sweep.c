@@ -48,7 +48,7 @@ static bool is_of_failure(int point)
 static void slow_transcoder(struct rig *rig)
 {
     TEXT(script) = rig_script(rig, "slow-ffmpeg",
-                              "case \"$*\" in *libx264*) exec ffmpeg -readrate 1.5 \"$@\";; esac\n"
+                              "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 1.5 \"$@\";; esac\n"
                               "exec ffmpeg \"$@\"");
     TEXT(value) = must_printf("\"%s\"", script);
     rig_agent_set(rig, "transcode.ffmpeg", value);

@@ -85,6 +85,7 @@ static void configure_agent(struct rig *rig)
     settings_set(settings, "retry.cap_seconds", "0.5");
     settings_set(settings, "retry.rate_per_second", "100");
     settings_set_text(settings, "transcode.preset", "ultrafast");
+    settings_set_text(settings, "transcode.encoder", "cpu");
     settings_set(settings, "transcode.segment_seconds", "1");
     settings_set(settings, "transcode.original", "false");
 }

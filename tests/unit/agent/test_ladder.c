@@ -10,6 +10,7 @@ static struct config config(void)
     struct config config = {0};
     strcpy(config.transcode.ffmpeg, "ffmpeg");
     strcpy(config.transcode.preset, "veryfast");
+    strcpy(config.transcode.codec, "auto");
     config.transcode.segment_seconds = 6;
     config.transcode.original = true;
     return config;
@@ -134,12 +135,12 @@ Test(ladder, no_original_is_wanted_and_none_is_missed)
 }
 
 /* The arguments as one line, each in brackets. */
-static char *line(struct probe probe, quality_set existing)
+static char *line_with(struct probe probe, quality_set existing, struct encoder_use use)
 {
     struct config settings = config();
     struct ladder ladder = plan(probe, existing);
     struct argv argv = {0};
-    ladder_argv(&ladder, &probe, &settings, "source", "output", &argv);
+    ladder_argv(&ladder, &probe, &settings, &use, "source", "output", &argv);
     char *text = NULL;
     size_t size;
     FILE *out = open_memstream(&text, &size);
@@ -148,6 +149,11 @@ static char *line(struct probe probe, quality_set existing)
     fclose(out);
     argv_fini(&argv);
     return text;
+}
+
+static char *line(struct probe probe, quality_set existing)
+{
+    return line_with(probe, existing, (struct encoder_use){.id = ENCODER_LIBX264});
 }
 
 static int count(const char *text, const char *word)
@@ -177,7 +183,7 @@ Test(ladder, every_encoded_rendition_has_the_same_keyframe_rule)
 {
     char *text = line(film(1280, 720), 0);
     cr_expect_eq(count(text, "[expr:if(isnan(prev_forced_t),1,"
-                             "gte(t,(floor(prev_forced_t/2)+1)*2))][-sc_threshold][0]"),
+                             "gte(t,(floor(prev_forced_t/2)+1)*2))][-g][100000][-sc_threshold][0]"),
                  3);
     free(text);
 }
@@ -226,6 +232,48 @@ Test(ladder, hevc_gets_the_tag_that_apple_players_take)
     strcpy(probe.video_codec, "hevc");
     char *text = line(probe, 0);
     cr_expect_eq(count(text, "[-tag:v][hvc1]"), 1);
+    free(text);
+}
+
+static char *line_of_range(enum probe_range range, enum encoder_id id, bool can_tone_map)
+{
+    struct probe probe = film(1280, 720);
+    probe.range = range;
+    return line_with(probe, Q(ORIGINAL),
+                     (struct encoder_use){.id = id, .can_tone_map = can_tone_map});
+}
+
+Test(ladder, high_dynamic_range_is_kept_where_the_codec_can_and_else_mapped)
+{
+    static const struct {
+        enum probe_range range;
+        enum encoder_id id;
+        bool can_map;
+        const char *there, *not_there;
+    } cases[] = {
+        {PROBE_RANGE_SDR, ENCODER_LIBX265, true, "format=yuv420p[v0]", "tonemap"},
+        {PROBE_RANGE_SDR, ENCODER_LIBX264, true, "[0:0]split=3", "tonemap"},
+        {PROBE_RANGE_PQ, ENCODER_LIBX265, true, "format=yuv420p10le[v0]", "tonemap"},
+        {PROBE_RANGE_HLG, ENCODER_LIBSVTAV1, true, "format=yuv420p10le[v2]", "tonemap"},
+        {PROBE_RANGE_PQ, ENCODER_LIBX264, true, "[0:0]zscale=tin=smpte2084", "yuv420p10le"},
+        {PROBE_RANGE_HLG, ENCODER_H264_VAAPI, true, "[0:0]zscale=tin=arib-std-b67", "p010le"},
+        {PROBE_RANGE_PQ, ENCODER_LIBX264, false, "format=yuv420p[v0]", "zscale"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *text = line_of_range(cases[i].range, cases[i].id, cases[i].can_map);
+        cr_expect_not_null(strstr(text, cases[i].there), "case %zu: %s", i, text);
+        cr_expect_null(strstr(text, cases[i].not_there), "case %zu: %s", i, text);
+        free(text);
+    }
+}
+
+Test(ladder, who_counts_frames_is_told_their_rate)
+{
+    struct probe probe = film(640, 360);
+    probe.frame_rate = probe.tick_rate = 30000.0 / 1001;
+    char *text = line_with(probe, Q(ORIGINAL), (struct encoder_use){.id = ENCODER_LIBSVTAV1});
+    cr_expect_eq(count(text, "[-g][60]"), 1);
+    cr_expect_eq(count(text, "[-r:v][29.97002997]"), 1, "%s", text);
     free(text);
 }
 
