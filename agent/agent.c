@@ -6,10 +6,11 @@
 #include "disk.h"
 #include "health.h"
 #include "heartbeat.h"
+#include "obey.h"
 #include "retire.h"
 #include "status.h"
 #include "steps.h"
-#include "tool.h"
+#include "version.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -25,7 +26,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-enum { EVENTS_MAX = 32, INOTIFY_BYTES = 4096, VERSION_AGAIN_MS = 30 * 1000 };
+enum { EVENTS_MAX = 32, INOTIFY_BYTES = 4096 };
 
 struct agent {
     struct config *config;
@@ -36,9 +37,7 @@ struct agent {
     struct disk disk;
     struct status status;
     struct health *health;
-    struct tool_question version; /* of ffmpeg, asked when the first heartbeat was answered */
-    int64_t version_due_ms, version_limit_ms;
-    bool is_heard; /* the first heartbeat has had its turn */
+    struct version version;
     int signals;
     int64_t replay_due_ms;
     int64_t stop_ms; /* when patience with the courier ends */
@@ -53,6 +52,7 @@ static int block_signals(struct agent *agent, struct error *err)
     sigaddset(&ours, SIGINT);
     sigaddset(&ours, SIGUSR1);
     sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGCHLD);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     if (sigprocmask(SIG_BLOCK, &ours, NULL) != 0 || sigaction(SIGPIPE, &ignore, NULL) != 0)
         return error_errno(err, "cannot block signals");
@@ -82,6 +82,14 @@ static int watch(struct agent *agent, int fd, struct error *err)
     return 0;
 }
 
+/* Records come by the hand of an operator too (spool retry of what was set aside). */
+static int watch_live(const struct node *node)
+{
+    TEXT(path) = must_printf("%s/spool", node->config->node.state_dir);
+    return node->inotify < 0 ? -1
+                             : inotify_add_watch(node->inotify, path, IN_MOVED_TO | IN_ONLYDIR);
+}
+
 static int open_loop(struct agent *agent, struct error *err)
 {
     struct node *node = &agent->node;
@@ -93,6 +101,8 @@ static int open_loop(struct agent *agent, struct error *err)
         log_warning("inotify.unavailable", LOG_INT("errno", errno));
     else if (watch(agent, node->inotify, err) != 0)
         return -1;
+    obey_watch(node);
+    node->live_watch = watch_live(node);
     return watch(agent, agent->signals, err);
 }
 
@@ -145,13 +155,16 @@ static int replay(struct agent *agent, struct error *err)
 static int64_t replay_tick(struct agent *agent, int64_t now_ms)
 {
     struct error err;
-    if (!agent->node.has_unread)
+    if (!agent->node.has_unread && !agent->node.has_arrived)
         return NODE_NEVER;
+    if (agent->node.has_arrived)
+        agent->replay_due_ms = now_ms;
+    agent->node.has_arrived = false;
     if (agent->replay_due_ms <= now_ms && replay(agent, &err) != 0) {
         agent->replay_due_ms = now_ms + AGENT_LOOK_MS;
         log_error("spool.unreadable", LOG_TEXT("error", err.message));
     }
-    return agent->replay_due_ms;
+    return agent->node.has_unread ? agent->replay_due_ms : NODE_NEVER;
 }
 
 static int start(struct agent *agent, struct error *err)
@@ -172,72 +185,6 @@ static int start(struct agent *agent, struct error *err)
     if (failed)
         return -1;
     return agent->health ? watch(agent, health_fd(agent->health), err) : 0;
-}
-
-/* A program that is there may still not run (a library went with an upgrade): found out before it
- * costs jobs their attempts. */
-static void set_tool_broken(struct agent *agent, const struct error *err)
-{
-    struct node *node = &agent->node;
-    agent->version_due_ms = mono_ms() + VERSION_AGAIN_MS;
-    if (!node->is_tool_broken)
-        log_error("ffmpeg.broken", LOG_TEXT("program", agent->config->transcode.ffmpeg),
-                  LOG_TEXT("error", err->message), LOG_TEXT("meaning", "nothing is claimed"));
-    node->is_tool_broken = true;
-    node->is_status_due = true;
-}
-
-static void ask_version(struct agent *agent)
-{
-    struct error err;
-    agent->version_due_ms = INT64_MAX;
-    agent->version_limit_ms = mono_ms() + TOOL_WAIT_MS;
-    if (tool_ask_start(agent->config->transcode.ffmpeg, "-version", &agent->version, &err) != 0) {
-        set_tool_broken(agent, &err);
-    } else if (watch(agent, agent->version.pidfd, &err) != 0) {
-        tool_ask_cancel(&agent->version);
-        set_tool_broken(agent, &err);
-    }
-}
-
-static void note_version(struct agent *agent)
-{
-    struct error err;
-    TEXT(text) = NULL;
-    int ended = tool_ask_end(&agent->version, &text, &err);
-    if (ended == 0 && !tool_parse_version(text, agent->heartbeat.ffmpeg_version))
-        ended = error_set(&err, ERROR_PERMANENT, 0, "-version: its output is not understood");
-    if (ended != 0) {
-        set_tool_broken(agent, &err);
-        return;
-    }
-    if (agent->node.is_tool_broken)
-        log_info("ffmpeg.fine", LOG_TEXT("version", agent->heartbeat.ffmpeg_version));
-    agent->node.is_tool_broken = false;
-}
-
-static void stop_waiting_for_version(struct agent *agent)
-{
-    struct error err;
-    tool_ask_cancel(&agent->version);
-    error_set(&err, ERROR_PERMANENT, ETIMEDOUT, "-version: no end within %d s",
-              TOOL_WAIT_MS / 1000);
-    set_tool_broken(agent, &err);
-}
-
-static int64_t version_tick(struct agent *agent, int64_t now_ms)
-{
-    /* The first heartbeat has the processor to itself: its end wakes the loop. */
-    agent->is_heard = agent->is_heard || !agent->heartbeat.call;
-    if (!uses_ffmpeg(agent->config) || !agent->is_heard)
-        return NODE_NEVER;
-    if (agent->version.pidfd >= 0 && agent->version_limit_ms <= now_ms)
-        stop_waiting_for_version(agent);
-    if (agent->version.pidfd < 0 && agent->version_due_ms <= now_ms)
-        ask_version(agent);
-    return agent->version.pidfd >= 0            ? agent->version_limit_ms
-           : agent->version_due_ms == INT64_MAX ? NODE_NEVER
-                                                : agent->version_due_ms;
 }
 
 static int load_fresh(const struct agent *agent, struct config *fresh, struct error *err)
@@ -305,11 +252,27 @@ static void stop(struct agent *agent, const char *why)
     claim_cancel(&agent->claim);
 }
 
+/* Ours are reaped by whoever waits for them; what is left are those that were let go while they
+ * ended, and strangers: pid 1 inherits the children of the dead. */
+static void reap(struct agent *agent)
+{
+    siginfo_t info = {0};
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+        pid_t pid = info.si_pid;
+        if (steps_handle_pid(&agent->node, pid) || version_handle_pid(&agent->version, pid))
+            continue;
+        log_debug("child.reaped", LOG_INT("pid", pid));
+        must(waitpid(pid, NULL, WNOHANG) == pid);
+    }
+}
+
 static void handle_signals(struct agent *agent)
 {
     struct signalfd_siginfo info;
     while (read(agent->signals, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGHUP) {
+        if (info.ssi_signo == SIGCHLD) {
+            reap(agent);
+        } else if (info.ssi_signo == SIGHUP) {
             on_hangup(agent);
         } else if (info.ssi_signo == SIGUSR1) {
             log_info("agent.draining");
@@ -321,12 +284,27 @@ static void handle_signals(struct agent *agent)
     }
 }
 
-/* Which records have changed does not matter enough to be told apart: a look is seven lookups. */
-static void drain_inotify(const struct node *node)
+static void take_event(struct node *node, const struct inotify_event *event)
 {
-    char buffer[INOTIFY_BYTES];
-    while (read(node->inotify, buffer, sizeof buffer) > 0)
-        ;
+    int64_t job_id;
+    obey_event(node, event);
+    if (event->wd == node->live_watch && event->len > 0 && spool_is_id(event->name, &job_id) &&
+        !is_taken(node, event->name))
+        node->has_arrived = true;
+}
+
+/* Which records have changed does not matter enough to be told apart: a look is seven lookups. */
+static void drain_inotify(struct node *node)
+{
+    _Alignas(struct inotify_event) char events[INOTIFY_BYTES];
+    ssize_t size;
+    while ((size = read(node->inotify, events, sizeof events)) > 0) {
+        for (ssize_t at = 0; at < size;) {
+            const struct inotify_event *event = (const void *)(events + at);
+            take_event(node, event);
+            at += (ssize_t)(sizeof *event + event->len);
+        }
+    }
 }
 
 static void look_at_running(struct node *node)
@@ -350,8 +328,8 @@ static void handle_events(struct agent *agent)
             handle_signals(agent);
         else if (fd == agent->node.inotify)
             drain_inotify(&agent->node);
-        else if (agent->version.pidfd >= 0 && fd == agent->version.pidfd)
-            note_version(agent);
+        else if (version_handle(&agent->version, fd))
+            continue;
         else if (!agent->health || fd != health_fd(agent->health))
             steps_handle(&agent->node, fd);
     }
@@ -365,8 +343,9 @@ static int64_t tick(struct agent *agent)
     int64_t now_ms = mono_ms();
     int64_t due_ms = now_ms + AGENT_LOOK_MS;
     due_ms = soonest_ms(due_ms, replay_tick(agent, now_ms));
+    due_ms = soonest_ms(due_ms, obey_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
-    due_ms = soonest_ms(due_ms, version_tick(agent, now_ms));
+    due_ms = soonest_ms(due_ms, version_tick(&agent->version, !agent->heartbeat.call, now_ms));
     due_ms = soonest_ms(due_ms, disk_tick(&agent->disk, now_ms));
     due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, courier_tick(&agent->courier, now_ms));
@@ -408,7 +387,7 @@ static void end(struct agent *agent)
     if (node->spool.state_dir >= 0 && node->spool.lock >= 0)
         status_publish(&agent->status);
     health_stop(agent->health);
-    tool_ask_cancel(&agent->version);
+    version_cancel(&agent->version);
     claim_cancel(&agent->claim);
     while (node->lives)
         node_forget(node->lives);
@@ -424,16 +403,16 @@ static void init(struct agent *agent, struct config *config, const char *config_
 {
     struct node *node = &agent->node;
     *agent = (struct agent){.config = config, .signals = -1};
-    agent->version.pidfd = agent->version.output = -1;
     node->config = config;
     node->config_path = config_path;
-    node->epoll = node->inotify = -1;
-    node->spool = (struct spool){-1, -1, -1, -1, -1};
+    node->epoll = node->inotify = node->order_watch = node->live_watch = -1;
+    node->spool = (struct spool)SPOOL_INIT;
     node->is_status_due = true;
     agent->claim.node = node;
     agent->courier.node = node;
     agent->heartbeat.node = node;
     agent->disk.node = node;
+    version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
     agent->status.node = node;
     agent->status.started_us = wall_us();
 }

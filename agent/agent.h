@@ -4,6 +4,10 @@
  * one get a step, sealed ones go to the courier, ended ones are removed, corrupt ones quarantined,
  * foreign names reported -> first heartbeat -> claims. Nothing is claimed before the replay.
  *
+ * Orders of an operator (drain, pause, ...) are files (order.h), seen at once.
+ *
+ * As pid 1 of a container it reaps whatever is left to it.
+ *
  * SIGTERM, SIGINT: no more claims, steps are left running, the courier has AGENT_STOP_MS for what
  * is due or in flight, exit 0. SIGUSR1: drain: no more claims, exit 0 when the spool is empty.
  * SIGHUP: the configuration is read anew, all or nothing.

@@ -184,12 +184,25 @@ void child_stop(struct child *child)
     if (child->pid <= 0)
         return;
     kill(-child->pid, SIGTERM);
+    kill(-child->pid, SIGCONT); /* a stopped one would not hear it */
     if (child_wait(child, CHILD_TERM_MS, &how))
         return;
     kill(-child->pid, SIGKILL);
     /* SIGKILL takes as long as the kernel needs to free the memory of an encoder. */
     while (!child_wait(child, CHILD_TERM_MS, &how))
         ;
+}
+
+void child_pause(const struct child *child)
+{
+    must(child->pid > 0);
+    kill(-child->pid, SIGSTOP);
+}
+
+void child_unpause(const struct child *child)
+{
+    must(child->pid > 0);
+    kill(-child->pid, SIGCONT);
 }
 
 void child_describe(struct child_exit how, char *text, size_t size)

@@ -54,6 +54,11 @@ bool child_wait(struct child *child, int64_t timeout_ms, struct child_exit *how)
  * An empty child is fine. */
 void child_stop(struct child *child);
 
+/* Stops the whole group where it stands (SIGSTOP), or lets it go on. What is not yet reaped keeps
+ * its pid, so that no other process can be meant. Ending a stopped child works as ever. */
+void child_pause(const struct child *child);
+void child_unpause(const struct child *child);
+
 /* "exit status 1", "signal 9 (Killed)" */
 void child_describe(struct child_exit how, char *text, size_t size);
 

@@ -232,9 +232,10 @@ static bool may_ask(const struct node *node)
     size_t count = 0;
     for (const struct live *live = node->lives; live; live = live->next)
         count++;
-    return !node->is_stopping && !node->is_draining && !node->is_disk_low &&
-           !node->is_tool_broken && !node->is_config_broken && !node->has_unread &&
-           node_slots_held(node) < node->config->node.slots && count < SPOOL_RECORDS_MAX;
+    return !node->is_stopping && !node->is_draining && !node->is_drained && !node->is_paused &&
+           !node->is_disk_low && !node->is_tool_broken && !node->is_config_broken &&
+           !node->has_unread && node_slots_held(node) < node->config->node.slots &&
+           count < SPOOL_RECORDS_MAX;
 }
 
 int64_t claim_tick(struct claim *claim, int64_t now_ms)

@@ -47,7 +47,7 @@ void courier_register_metrics(void)
 
 static bool is_waiting(const struct live *live)
 {
-    return job_need(live->state) == JOB_NEEDS_COURIER && !live->delivery.call;
+    return job_need(live->state) == JOB_NEEDS_COURIER && !live->delivery.call && !live->is_on_hold;
 }
 
 /* Those that only sit out a backoff may come earlier, one after the other at the common pace. */

@@ -1,5 +1,6 @@
 #include "agent.h"
 #include "doctor.h"
+#include "operate.h"
 #include "show.h"
 #include "step.h"
 
@@ -20,8 +21,13 @@ static const char usage[] =
     "                         (--sample: print agent.cfg.sample)\n"
     "  status [--json] [--watch]\n"
     "                         what the agent is doing\n"
+    "  drain | undrain        claim nothing more, finish and deliver; also after a restart\n"
+    "  pause | unpause        the same, and stop the transcoders where they stand\n"
     "  spool ls [--json]      the records in the spool\n"
     "  spool show ID          one record, with what it holds\n"
+    "  spool retry ID|--all   now, whatever it waits for; out of quarantine too\n"
+    "  spool hold ID          present nothing of it until retry\n"
+    "  spool quarantine ID    set it aside\n"
     "  version\n"
     "\n"
     "  -c, --config FILE      default " AGENT_CONFIG_PATH "\n"
@@ -33,15 +39,19 @@ struct command {
     const char *config_path;
     const char *words[WORDS_MAX]; /* verb and what belongs to it */
     int word_count;
-    bool is_json, is_watch, is_sample, is_help;
+    bool is_json, is_watch, is_sample, is_help, is_all;
 };
 
 static int parse_options(int argc, char **argv, struct command *command)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
-        {"json", no_argument, NULL, 'j'},         {"watch", no_argument, NULL, 'w'},
-        {"sample", no_argument, NULL, 's'},       {0},
+        {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {"json", no_argument, NULL, 'j'},
+        {"watch", no_argument, NULL, 'w'},
+        {"sample", no_argument, NULL, 's'},
+        {"all", no_argument, NULL, 'a'},
+        {0},
     };
     int option;
     *command = (struct command){.config_path = AGENT_CONFIG_PATH};
@@ -58,6 +68,9 @@ static int parse_options(int argc, char **argv, struct command *command)
             break;
         case 'w':
             command->is_watch = true;
+            break;
+        case 'a':
+            command->is_all = true;
             break;
         case 's':
             command->is_sample = true;
@@ -140,13 +153,48 @@ static int do_show(const struct command *command, struct config *config)
     return show_record(config, command->words[2]);
 }
 
+static int do_drain(const struct command *command, struct config *config)
+{
+    return operate_room(config, ORDER_DRAIN, command->words[0][0] != 'u');
+}
+
+static int do_pause(const struct command *command, struct config *config)
+{
+    return operate_room(config, ORDER_PAUSE, command->words[0][0] != 'u');
+}
+
+static int do_retry(const struct command *command, struct config *config)
+{
+    return operate_retry(config, command->words[2]);
+}
+
+static int do_retry_all(const struct command *command, struct config *config)
+{
+    return command->is_all ? operate_retry_all(config) : refuse(command);
+}
+
+static int do_hold(const struct command *command, struct config *config)
+{
+    return operate_hold(config, command->words[2]);
+}
+
+static int do_quarantine(const struct command *command, struct config *config)
+{
+    return operate_quarantine(config, command->words[2]);
+}
+
 static const struct {
     const char *verb, *word;
     int count;
     verb_run *run;
 } verbs[] = {
-    {"run", NULL, 1, do_run},       {"step", NULL, 2, do_step},  {"check", NULL, 1, do_check},
-    {"status", NULL, 1, do_status}, {"spool", "ls", 2, do_list}, {"spool", "show", 3, do_show},
+    {"run", NULL, 1, do_run},        {"step", NULL, 2, do_step},
+    {"check", NULL, 1, do_check},    {"status", NULL, 1, do_status},
+    {"spool", "ls", 2, do_list},     {"spool", "show", 3, do_show},
+    {"drain", NULL, 1, do_drain},    {"undrain", NULL, 1, do_drain},
+    {"pause", NULL, 1, do_pause},    {"unpause", NULL, 1, do_pause},
+    {"spool", "retry", 3, do_retry}, {"spool", "retry", 2, do_retry_all},
+    {"spool", "hold", 3, do_hold},   {"spool", "quarantine", 3, do_quarantine},
 };
 
 static int dispatch(const struct command *command)
@@ -155,6 +203,8 @@ static int dispatch(const struct command *command)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (!is(command, verbs[i].verb, verbs[i].word, verbs[i].count))
             continue;
+        if (command->is_all && verbs[i].run != do_retry_all)
+            break;
         int status = load(command, &config);
         return status ? status : verbs[i].run(command, &config);
     }

@@ -116,7 +116,7 @@ int node_look(struct live *live, struct error *err)
     live->delivery.due_ms = live->step.due_ms = live->retire_due_ms = 0;
     live->delivery.failures = 0;
     live->delivery.is_failure = state == JOB_FAILED;
-    live->node->is_status_due = true;
+    live->node->is_status_due = live->node->is_order_due = true;
     return 0;
 }
 

@@ -46,7 +46,8 @@ struct live {
     int64_t job_id, claim_epoch;
     char token[TOKEN_BYTES];
     enum job_state state;
-    int watch; /* inotify; -1 none */
+    int watch;       /* inotify; -1 none */
+    bool is_on_hold; /* by an operator: no step, no report */
     struct live_step step;
     struct live_delivery delivery;
     unsigned retire_failures;
@@ -71,8 +72,13 @@ struct node {
     struct spool spool;
     struct live *lives; /* in the order of their arrival */
     int epoll, inotify;
-    bool is_stopping, is_draining;
+    int order_watch, live_watch;   /* inotify, of state_dir/orders and of the spool; -1 none */
+    bool is_stopping, is_draining; /* by a signal: it will end */
+    bool is_drained, is_paused;    /* by an operator's order: nothing is claimed */
+    bool is_order_due;             /* something may have been ordered: look */
+    int64_t order_due_ms;
     bool is_disk_low, is_tool_broken; /* while so, nothing is claimed */
+    bool has_arrived;                 /* a record that we do not know: look */
     bool has_unread;       /* records that cannot be read just now; their jobs are not known */
     bool is_config_broken; /* the file that a step would read; nothing is claimed */
     int64_t disk_free_bytes;

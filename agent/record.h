@@ -85,6 +85,8 @@ int record_read_identity(int dir, const char *name, struct process_identity *ide
                          struct error *err);
 /* A pidfd of that very process, or -1 where it is no longer there. */
 int process_identity_open(const struct process_identity *identity);
+/* Is it alive, and not stopped? */
+bool process_identity_moves(const struct process_identity *identity);
 /* Is it alive? Then SIGKILL its process group, through the pidfd first. */
 void process_identity_kill_group(const struct process_identity *identity);
 

@@ -121,6 +121,16 @@ int process_identity_open(const struct process_identity *identity)
     return steal_fd(&pidfd);
 }
 
+bool process_identity_moves(const struct process_identity *identity)
+{
+    struct process_identity now;
+    struct error ignored;
+    char state = 'X';
+    FD(pidfd) = process_identity_open(identity);
+    return pidfd >= 0 && read_identity_of(identity->pid, &now, &state, &ignored) == 0 &&
+           state != 'T';
+}
+
 void process_identity_kill_group(const struct process_identity *identity)
 {
     FD(pidfd) = process_identity_open(identity);

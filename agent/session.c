@@ -1,6 +1,5 @@
-#include "session.h"
-
 #include "connect.h"
+#include "session_part.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -176,9 +175,20 @@ void session_report_quality(struct session *session, enum quality quality,
 int session_wait(struct session *session, struct http_wait_fd *fds, unsigned count,
                  int64_t timeout_ms)
 {
+    struct http_wait_fd all[SESSION_WAIT_FDS_MAX + 1] = {{.fd = -1}};
+    unsigned own = session->orders.watch >= 0 ? 1 : 0;
+    must(count <= SESSION_WAIT_FDS_MAX);
     tick(session);
+    all[0] = (struct http_wait_fd){.fd = session->orders.watch, .events = POLLIN};
+    for (unsigned i = 0; i < count; i++)
+        all[own + i] = fds[i];
     int64_t wait_ms = timeout_ms < WAIT_SLICE_MS ? timeout_ms : WAIT_SLICE_MS;
-    return http_wait(session->client, fds, count, wait_ms < 0 ? 0 : wait_ms);
+    int ready = http_wait(session->client, all, own + count, wait_ms < 0 ? 0 : wait_ms);
+    for (unsigned i = 0; i < count; i++)
+        fds[i].revents = all[own + i].revents;
+    bool is_order = own > 0 && all[0].revents != 0;
+    session_orders_look(session, is_order);
+    return ready - is_order;
 }
 
 static void on_reply(void *ctx, const struct http_answer *answer)
@@ -231,13 +241,16 @@ int session_run_child(struct session *session, const struct child_options *optio
                       int64_t limit_ms, struct child_exit *how, struct error *err)
 {
     struct child child = CHILD_INIT;
+    bool is_stopped = false;
+    session_await_unpause(session);
     if (child_spawn(options, &child, err) < 0) {
         err->class = ERROR_TEMPORARY; /* this node lacks it; the film is not at fault */
         return -1;
     }
-    int64_t deadline = mono_ms() + limit_ms;
+    int64_t deadline = session_work_ms(session) + limit_ms;
     while (!child_wait(&child, 0, how)) {
-        bool is_late = mono_ms() >= deadline;
+        bool is_late = session_work_ms(session) >= deadline;
+        session_pause_child(session, &child, &is_stopped);
         if (is_late || session->lost != PROBLEM_NONE) {
             child_stop(&child);
             return is_late ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT, "%s took over %lld s",
@@ -245,7 +258,7 @@ int session_run_child(struct session *session, const struct child_options *optio
                            : error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         }
         struct http_wait_fd watch = {.fd = child.pidfd, .events = POLLIN};
-        session_wait(session, &watch, 1, deadline - mono_ms());
+        session_wait(session, &watch, 1, WAIT_SLICE_MS);
     }
     return 0;
 }
@@ -254,7 +267,7 @@ int session_run_child(struct session *session, const struct child_options *optio
 
 int session_open(struct session *session, const struct config *config, int dir, struct error *err)
 {
-    *session = (struct session){.config = config, .dir = dir};
+    *session = (struct session){.config = config, .dir = dir, .orders = {.room = -1, .watch = -1}};
     session->progress.eta_seconds = ABSENT_INT;
     session->progress.progress = (struct message_progress){
         .percent = ABSENT_INT,
@@ -267,7 +280,10 @@ int session_open(struct session *session, const struct config *config, int dir, 
     if (http_global_init(err) < 0)
         return -1;
     session->client = connect_client(config, err);
-    return session->client ? 0 : -1;
+    if (!session->client)
+        return -1;
+    session_orders_open(session);
+    return 0;
 }
 
 void session_close(struct session *session)
@@ -275,4 +291,5 @@ void session_close(struct session *session)
     if (session->client)
         http_client_free(session->client);
     session->client = NULL;
+    session_orders_close(session);
 }

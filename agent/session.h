@@ -65,12 +65,20 @@ struct session_reclaim {
     int64_t not_before_ms;
 };
 
+/* `pause` of an operator: transcoders stand still, uploads and deliveries go on. */
+struct session_orders {
+    int room, watch; /* state_dir/orders; inotify. -1: none */
+    bool is_paused;
+    int64_t looked_ms, since_ms, total_ms; /* paused since; and in all before */
+};
+
 struct session {
     const struct config *config;
     int dir; /* borrowed: the record */
     struct http_client *client;
     struct record_claim claim;
     bool transcoded; /* the outcome is on disk: only success may be sent */
+    struct session_orders orders;
     enum problem lost;
     struct session_reclaim reclaim;
     char lost_detail[256];
@@ -106,6 +114,14 @@ void session_flush(struct session *session);
 int session_wait(struct session *session, struct http_wait_fd *fds, unsigned count,
                  int64_t timeout_ms);
 
+/* Monotonic, but stands still while the node is paused: for every limit on work. */
+int64_t session_work_ms(const struct session *session);
+/* In every loop around a child: stops it, or lets it go on, when that has been ordered. */
+void session_pause_child(const struct session *session, const struct child *child,
+                         bool *is_stopped);
+/* Before a program is started: wait until the node is not paused (or the claim is lost). */
+void session_await_unpause(struct session *session);
+
 /* Start a call; `reply` is filled when it is done. The request's path, headers and body stay the
  * caller's until then. The claim is read anew first. */
 struct http_call *session_start(struct session *session, struct http_request *request,
@@ -120,12 +136,6 @@ void session_perform(struct session *session, struct http_request *request, stru
 enum expected { EXPECT_JSON, EXPECT_BYTES };
 enum verdict session_judge(struct session *session, const struct http_answer *answer,
                            enum expected expected);
-/* For session_judge: asks for the job again, unless that is under way or not due yet. */
-void session_reclaim(struct session *session, const struct http_answer *refusal);
-
-/* Wakes what sits out a pause. */
-void session_is_back(struct session *session);
-
 /* See struct session_pause. */
 struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
                                          unsigned attempt, const struct http_answer *answer);

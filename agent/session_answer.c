@@ -1,6 +1,6 @@
 /* What the answer to a call of a step means, and how long to wait after it (session.h). */
 #include "connect.h"
-#include "session.h"
+#include "session_part.h"
 
 #include "tailslate/backoff.h"
 #include "tailslate/clock.h"

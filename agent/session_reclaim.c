@@ -1,7 +1,7 @@
 /* The claim went, as a stock server says it: ask for this very job again (session.h). */
 #include "connect.h"
 #include "delivery.h"
-#include "session.h"
+#include "session_part.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"

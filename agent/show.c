@@ -1,6 +1,7 @@
 #include "show.h"
 
 #include "disk.h"
+#include "order.h"
 #include "spool.h"
 #include "status.h"
 
@@ -22,13 +23,6 @@ struct view {
     struct spool spool;
     struct json *root; /* what is shown: made once, then printed as JSON or for people */
 };
-
-static bool is_agent_running(const struct spool *spool)
-{
-    FD(fd) = openat(spool->state_dir, "agent.lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
-}
 
 static struct json *read_published(const struct spool *spool)
 {
@@ -158,7 +152,8 @@ static int fill(struct view *view, struct error *err)
 {
     if (spool_open(view->config->node.state_dir, SPOOL_READ, &view->spool, err) != 0)
         return -1;
-    bool is_running = is_agent_running(&view->spool);
+    pid_t agent;
+    bool is_running = spool_is_owned(&view->spool, &agent);
     JSON(published) = is_running ? read_published(&view->spool) : NULL;
     int64_t free_bytes;
     json_set_bool(view->root, "running", is_running);
@@ -167,6 +162,8 @@ static int fill(struct view *view, struct error *err)
     if (disk_free_bytes(view->spool.state_dir, &free_bytes, err) != 0)
         return -1;
     json_set_int(view->root, "disk_free_bytes", free_bytes);
+    json_set_bool(view->root, "drained", order_is_given(view->spool.orders, ORDER_DRAIN));
+    json_set_bool(view->root, "paused", order_is_given(view->spool.orders, ORDER_PAUSE));
     int done = add_rows(view, published, err);
     if (done == 0)
         done = add_room(view, view->spool.kept, "kept", err);
@@ -181,7 +178,7 @@ static int open_view(struct view *view, const struct config *config)
 {
     struct error err;
     *view = (struct view){.config = config, .root = json_new_object()};
-    view->spool = (struct spool){-1, -1, -1, -1, -1};
+    view->spool = (struct spool)SPOOL_INIT;
     if (fill(view, &err) == 0)
         return 0;
     fprintf(stderr, "tailslate-agent: %s\n", err.message);
@@ -253,8 +250,13 @@ static void print_agent(const struct view *view)
         printf("agent   not running; what follows is what the spool holds\n");
     else
         printf("agent   running, pid %" PRId64 ", version %s%s%s\n", int_of(agent, "pid", 0),
-               text_of(agent, "version", "?"), bool_of(agent, "draining") ? ", draining" : "",
+               text_of(agent, "version", "?"),
+               bool_of(agent, "draining") ? ", ending when empty" : "",
                bool_of(agent, "stopping") ? ", stopping" : "");
+    if (bool_of(view->root, "drained"))
+        printf("order   drained: nothing is claimed until undrain\n");
+    if (bool_of(view->root, "paused"))
+        printf("order   paused: nothing is claimed, transcoders stand still until unpause\n");
     if (server)
         print_server(server);
     if (agent)

@@ -1,5 +1,7 @@
 #include "spool.h"
 
+#include "order.h"
+
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/durable.h"
@@ -81,7 +83,7 @@ static int take_lock(struct spool *spool, struct error *err)
             return error_errno(err, "cannot lock " LOCK_NAME);
         char holder[LOCK_TEXT_BYTES];
         read_holder(fd, holder);
-        return error_set(err, ERROR_PERMANENT, EWOULDBLOCK,
+        return error_set(err, ERROR_TEMPORARY, EWOULDBLOCK,
                          "another agent (pid %s) works on this spool", holder);
     }
     /* The pid is for people; on a full disk the lock holds without it. */
@@ -162,12 +164,17 @@ static int open_all(const char *path, enum spool_mode mode, struct spool *spool,
         open_room(spool, "kept", mode, &spool->kept, err) != 0 ||
         open_room(spool, "quarantine", mode, &spool->quarantine, err) != 0)
         return -1;
+    struct error ignored; /* a state_dir of before there were orders holds none */
+    if (open_room(spool, ORDER_ROOM, mode, &spool->orders, mode == SPOOL_OWN ? err : &ignored) !=
+            0 &&
+        mode == SPOOL_OWN)
+        return -1;
     return mode == SPOOL_OWN ? own(spool, err) : 0;
 }
 
 int spool_open(const char *path, enum spool_mode mode, struct spool *spool, struct error *err)
 {
-    *spool = (struct spool){-1, -1, -1, -1, -1};
+    *spool = (struct spool)SPOOL_INIT;
     if (open_all(path, mode, spool, err) == 0)
         return 0;
     spool_close(spool);
@@ -176,11 +183,35 @@ int spool_open(const char *path, enum spool_mode mode, struct spool *spool, stru
 
 void spool_close(struct spool *spool)
 {
-    int *fds[] = {&spool->live, &spool->kept, &spool->quarantine, &spool->lock, &spool->state_dir};
+    int *fds[] = {&spool->live,   &spool->kept, &spool->quarantine,
+                  &spool->orders, &spool->lock, &spool->state_dir};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         cleanup_fd(fds[i]);
         *fds[i] = -1;
     }
+}
+
+int spool_need_orders(struct spool *spool, struct error *err)
+{
+    if (spool->orders >= 0)
+        return 0;
+    return open_room(spool, ORDER_ROOM, SPOOL_OWN, &spool->orders, err);
+}
+
+bool spool_is_owned(const struct spool *spool, pid_t *pid)
+{
+    *pid = 0;
+    FD(fd) = openat(spool->state_dir, LOCK_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fd < 0 || fcntl(fd, F_OFD_GETLK, &whole) != 0 || whole.l_type == F_UNLCK)
+        return false;
+    char holder[LOCK_TEXT_BYTES];
+    read_holder(fd, holder);
+    int64_t value;
+    const char *at = holder;
+    if (parse_digits(&at, INT32_MAX, &value))
+        *pid = (pid_t)value;
+    return true;
 }
 
 struct number_search {

@@ -4,6 +4,7 @@
  *   state_dir/spool/<job>.<n>/      live records (record.h), n counts up per job
  *   state_dir/kept/<job>.<n>/       finished work that the server gave to somebody else
  *   state_dir/quarantine/<job>.<n>/ what needs a person: corrupt records, refused completions
+ *   state_dir/orders/               what an operator has told the node (order.h)
  *   state_dir/status.json           what only the running agent knows, published by rename
  *
  * A foreign file in the spool is left alone and reported; a corrupt record is quarantined; neither
@@ -17,8 +18,13 @@ enum { SPOOL_ID_BYTES = 48, SPOOL_RECORDS_MAX = 4096 };
 
 struct spool {
     int state_dir, live, kept, quarantine; /* directory descriptors */
+    int orders;                            /* -1: nobody has made it yet */
     int lock;                              /* -1: opened for reading only */
 };
+#define SPOOL_INIT                                                                                 \
+    {                                                                                              \
+        .state_dir = -1, .live = -1, .kept = -1, .quarantine = -1, .orders = -1, .lock = -1        \
+    }
 
 enum spool_mode { SPOOL_READ, SPOOL_OWN };
 
@@ -26,6 +32,10 @@ enum spool_mode { SPOOL_READ, SPOOL_OWN };
  * error naming the pid) and sweeps temp leftovers. SPOOL_READ changes nothing. */
 int spool_open(const char *path, enum spool_mode mode, struct spool *spool, struct error *err);
 void spool_close(struct spool *spool);
+/* The room of the orders, made where an agent of before there were any has not. */
+int spool_need_orders(struct spool *spool, struct error *err);
+/* Does an agent work on it? Its pid, as far as it could write it down; else 0. */
+bool spool_is_owned(const struct spool *spool, pid_t *pid);
 
 /* Crash-atomic: the record is there whole or not at all. id gets "<job>.<n>". */
 int spool_add(const struct spool *spool, const struct record_claim *claim, char id[SPOOL_ID_BYTES],

@@ -40,6 +40,7 @@ static struct json *format_live(const struct live *live, int64_t now_ms)
     const struct live_delivery *delivery = &live->delivery;
     json_set_text(record, "record", live->id);
     json_set_text(record, "state", job_state_name(live->state));
+    json_set_bool(record, "on_hold", live->is_on_hold);
     if (live->step.pidfd >= 0)
         json_set_int(record, "step_pid", live->step.pid);
     if (job_need(live->state) != JOB_NEEDS_COURIER)
@@ -65,6 +66,8 @@ static char *format_status(const struct status *status)
     json_set(root, "server", format_server(node));
     json_set_int(root, "slots", node->config->node.slots);
     json_set_int(root, "slots_held", node_slots_held(node));
+    json_set_bool(root, "drained", node->is_drained);
+    json_set_bool(root, "paused", node->is_paused);
     json_set_bool(root, "draining", node->is_draining);
     json_set_bool(root, "stopping", node->is_stopping);
     json_set_bool(root, "tool_broken", node->is_tool_broken);

@@ -165,7 +165,7 @@ static void start_or_adopt(struct live *live, int64_t now_ms)
 
 static bool wants_step(const struct live *live)
 {
-    return job_need(live->state) == JOB_NEEDS_STEP && live->step.pidfd < 0;
+    return job_need(live->state) == JOB_NEEDS_STEP && live->step.pidfd < 0 && !live->is_on_hold;
 }
 
 int64_t steps_tick(struct node *node, int64_t now_ms)
@@ -249,11 +249,19 @@ bool steps_handle(struct node *node, int pidfd)
     describe_end(live, end);
     close(steal_fd(&live->step.pidfd));
     live->retire_due_ms = 0; /* whoever wanted to remove it had to wait for the step */
-    node->is_status_due = true;
+    node->is_status_due = node->is_order_due = true;
     log_info("step.ended", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_INT("pid", live->step.pid), LOG_TEXT("end", end));
     after_end(live, end);
     return true;
+}
+
+bool steps_handle_pid(struct node *node, pid_t pid)
+{
+    for (const struct live *live = node->lives; live; live = live->next)
+        if (live->step.pidfd >= 0 && live->step.is_child && live->step.pid == pid)
+            return steps_handle(node, live->step.pidfd);
+    return false;
 }
 
 unsigned steps_running(const struct node *node)

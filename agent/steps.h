@@ -18,6 +18,9 @@ int64_t steps_tick(struct node *node, int64_t now_ms);
 /* The pidfd of a step has become readable. False: it belongs to none. */
 bool steps_handle(struct node *node, int pidfd);
 
+/* A child of ours has ended, by its pid: nobody else's as long as it is not reaped. */
+bool steps_handle_pid(struct node *node, pid_t pid);
+
 unsigned steps_running(const struct node *node);
 
 #endif

@@ -30,7 +30,9 @@ struct run {
     int log_fd, progress_fd;
     struct progress progress;
     struct tree_size tree;
-    int64_t started_ms, moved_ms, looked_ms;
+    bool is_stopped;
+    int64_t started_ms, looked_ms;
+    int64_t moved_ms; /* of session_work_ms */
 };
 
 /* ---- start ----------------------------------------------------------------------------------- */
@@ -87,6 +89,7 @@ static int spawn(const struct session *session, const struct argv *argv, char *c
 static int start(struct run *run, struct error *err)
 {
     struct session *session = run->session;
+    session_await_unpause(session);
     /* A former life's last figure is not ours. */
     unlinkat(session->dir, LADDER_PROGRESS_FILE, 0);
     if (spawn(session, run->job->argv, run->job->environment, run->log_fd, &run->child, err) < 0) {
@@ -98,7 +101,8 @@ static int start(struct run *run, struct error *err)
         return error_wrap(err, "the transcoder's identity");
     }
     crash_point(CRASH_STEP_TRANSCODER_STARTED);
-    run->started_ms = run->moved_ms = mono_ms();
+    run->started_ms = mono_ms();
+    run->moved_ms = session_work_ms(session);
     log_info("step.transcoder_started", LOG_INT("pid", run->child.pid),
              LOG_TEXT("program", run->job->argv->items[0]));
     return 0;
@@ -152,7 +156,7 @@ static bool has_command_moved(struct run *run, int64_t now)
 /* false: it has stalled. */
 static bool watch_progress(struct run *run)
 {
-    int64_t now = mono_ms();
+    int64_t now = session_work_ms(run->session);
     bool moved = false;
     switch (run->job->kind) {
     case TRANSCODE_LADDER:
@@ -198,6 +202,7 @@ static int supervise(struct run *run, struct child_exit *how, struct error *err)
             child_stop(&run->child);
             return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         }
+        session_pause_child(run->session, &run->child, &run->is_stopped);
         if (!watch_progress(run)) {
             child_stop(&run->child);
             return error_set(err, ERROR_TEMPORARY, ETIMEDOUT,

@@ -1,0 +1,117 @@
+#include "obey.h"
+
+#include "order.h"
+#include "retire.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/log.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+
+enum { LOOK_MS = 5 * 1000 };
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+void obey_watch(struct node *node)
+{
+    TEXT(path) = must_printf("%s/" ORDER_ROOM, node->config->node.state_dir);
+    node->order_watch = -1;
+    if (node->inotify >= 0)
+        node->order_watch = inotify_add_watch(node->inotify, path,
+                                              IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+    node->is_order_due = true;
+}
+
+void obey_event(struct node *node, const struct inotify_event *event)
+{
+    if ((event->mask & IN_Q_OVERFLOW) || event->wd == node->order_watch ||
+        (event->len > 0 && ends_with(event->name, ORDER_SUFFIX)))
+        node->is_order_due = true;
+}
+
+static void look_at_room(struct node *node)
+{
+    bool is_drained = order_is_given(node->spool.orders, ORDER_DRAIN);
+    bool is_paused = order_is_given(node->spool.orders, ORDER_PAUSE);
+    if (is_drained != node->is_drained)
+        log_info(is_drained ? "node.drained" : "node.undrained");
+    if (is_paused != node->is_paused)
+        log_info(is_paused ? "node.paused" : "node.unpaused");
+    if (is_drained != node->is_drained || is_paused != node->is_paused)
+        node->is_status_due = true;
+    node->is_drained = is_drained;
+    node->is_paused = is_paused;
+}
+
+static void retry(struct live *live, int dir)
+{
+    struct error err;
+    struct live_delivery *delivery = &live->delivery;
+    if (order_withdraw(dir, ORDER_HOLD, &err) != 0 || order_withdraw(dir, ORDER_RETRY, &err) != 0) {
+        log_error("order.stuck", LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
+        return; /* looked at again */
+    }
+    log_info("job.retried", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("token", live->token), LOG_TEXT("reason", delivery->reason));
+    delivery->due_ms = delivery->floor_ms = live->step.due_ms = live->retire_due_ms = 0;
+    delivery->is_held = delivery->is_silent = false;
+    live->step.futile = 0;
+    live->node->is_status_due = true;
+}
+
+/* True: the live record is gone. */
+static bool quarantine(struct live *live, int dir)
+{
+    if (live->step.pidfd >= 0) {
+        /* Its end brings us here again; its transcoder dies with it. */
+        pidfd_send_signal(live->step.pidfd, SIGTERM, NULL, 0);
+        return false;
+    }
+    struct error ignored;
+    if (record_is_locked(dir))
+        return false;
+    (void)order_withdraw(dir, ORDER_QUARANTINE, &ignored);
+    (void)order_withdraw(dir, ORDER_HOLD, &ignored);
+    retire_into_quarantine(live, "by an operator's order");
+    return true;
+}
+
+static void look_at_record(struct live *live)
+{
+    struct error ignored;
+    FD(dir) = node_open(live, &ignored);
+    if (dir < 0)
+        return;
+    if (order_is_given(dir, ORDER_QUARANTINE) && quarantine(live, dir))
+        return;
+    if (order_is_given(dir, ORDER_RETRY))
+        retry(live, dir);
+    bool is_on_hold = order_is_given(dir, ORDER_HOLD);
+    if (is_on_hold == live->is_on_hold)
+        return;
+    live->is_on_hold = is_on_hold;
+    live->node->is_status_due = true;
+    log_info(is_on_hold ? "job.on_hold" : "job.off_hold", LOG_INT("job", live->job_id),
+             LOG_TEXT("record", live->id), LOG_TEXT("token", live->token));
+}
+
+int64_t obey_tick(struct node *node, int64_t now_ms)
+{
+    bool is_blind = node->order_watch < 0 && node->order_due_ms <= now_ms;
+    if (node->is_order_due || is_blind) {
+        node->is_order_due = false;
+        node->order_due_ms = now_ms + LOOK_MS;
+        look_at_room(node);
+        for (struct live *live = node->lives, *next; live; live = next) {
+            next = live->next;
+            look_at_record(live);
+        }
+    }
+    return node->order_watch < 0 ? node->order_due_ms : NODE_NEVER;
+}

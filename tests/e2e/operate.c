@@ -1,0 +1,353 @@
+/* What an operator orders: drain, pause, and what the spool's verbs do beside a running agent. */
+#include "look.h"
+#include "media.h"
+#include "rig.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+enum { STARTED_MS = 30 * 1000, EXIT_DATA = 65, EXIT_UNAVAILABLE = 69, EXIT_TEMPORARY = 75 };
+#define NOT_NOW "503 retry-after=3600 code=store_unavailable"
+
+static struct run verb(struct rig *rig, const char *first, const char *second, const char *third)
+{
+    return rig_agent(rig, (const char *[]){first, second, third, NULL});
+}
+
+static void does(struct rig *rig, int status, const char *first, const char *second,
+                 const char *third)
+{
+    RUN(run) = verb(rig, first, second, third);
+    cr_assert_eq(run.status, status, "%s %s: %d\n%s%s", first, second ? second : "", run.status,
+                 run.out, run.err);
+}
+
+/* A transcoder that takes its time, and leaves a line with its pid at each start. */
+static void slow_transcoder(struct rig *rig)
+{
+    TEXT(text) = must_printf("case \"$*\" in *libx264*) echo $$ >>'%s/transcoders'; "
+                             "exec ffmpeg -readrate 4 \"$@\";; esac\nexec ffmpeg \"$@\"",
+                             rig->dir);
+    TEXT(script) = rig_script(rig, "slow-ffmpeg", text);
+    TEXT(value) = must_printf("\"%s\"", script);
+    rig_agent_set(rig, "transcode.ffmpeg", value);
+}
+
+static int transcoders_started(const struct rig *rig, pid_t *first)
+{
+    TEXT(path) = rig_path(rig, "transcoders");
+    TEXT(text) = file_read(path);
+    int count = 0;
+    *first = (pid_t)strtol(text, NULL, 10);
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+        count++;
+    return count;
+}
+
+static char state_of(pid_t pid)
+{
+    char state = 'X';
+    TEXT(path) = must_printf("/proc/%d/stat", (int)pid);
+    STREAM(file) = fopen(path, "re");
+    if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        return 'X';
+    return state;
+}
+
+static struct rig *in_mid_transcode(pid_t *transcoder, int64_t *job)
+{
+    struct rig *rig = rig_new();
+    slow_transcoder(rig);
+    rig_start_verifier(rig);
+    *job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=step.transcoder_started", STARTED_MS, NULL);
+    TEXT(path) = rig_path(rig, "transcoders");
+    cr_assert(look_wait_file(path, true, STARTED_MS));
+    cr_assert_eq(transcoders_started(rig, transcoder), 1);
+    return rig;
+}
+
+/* ---- drain ---- */
+
+Test(operate, drain_claims_nothing_more_finishes_and_outlives_a_restart, .timeout = 180)
+{
+    pid_t transcoder;
+    int64_t first;
+    struct rig *rig = in_mid_transcode(&transcoder, &first);
+    rig_agent_set(rig, "node.slots", "2");
+    does(rig, 0, "drain", NULL, NULL);
+    rig_kill_agent(rig);
+    rig_start_agent(rig);
+    int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "second");
+    rig_wait_completed(rig, first);
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
+                 0, "it claimed although it is drained");
+    RUN(status) = verb(rig, "status", NULL, NULL);
+    cr_assert(strstr(status.out, "drained"), "%s", status.out);
+    does(rig, 0, "undrain", NULL, NULL);
+    rig_wait_completed(rig, second);
+    rig_end(rig);
+}
+
+Test(operate, drain_without_an_agent_is_what_the_next_one_finds, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    rig_stop_agent(rig);
+    RUN(drained) = verb(rig, "drain", NULL, NULL);
+    cr_assert(drained.status == 0 && strstr(drained.out, "no agent runs"), "%s", drained.out);
+    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=node.drained", RIG_START_MS, NULL);
+    look_wait_int(rig, 1, RIG_START_MS,
+                  "SELECT count(*) FROM workers WHERE last_heartbeat NOT NULL");
+    cr_assert_eq(rig_count_lines(rig, "event=job.claimed"), 0);
+    does(rig, 0, "undrain", NULL, NULL);
+    rig_wait_completed(rig, job);
+    rig_end(rig);
+}
+
+Test(operate, where_no_agent_has_ever_worked_there_is_nothing_to_order)
+{
+    struct rig *rig = rig_new();
+    rig_agent_set(rig, "node.state_dir", "\"/nowhere/agent\"");
+    does(rig, EXIT_UNAVAILABLE, "drain", NULL, NULL);
+    does(rig, EXIT_UNAVAILABLE, "spool", "retry", "7.1");
+    rig_end(rig);
+}
+
+/* ---- pause ---- */
+
+Test(operate, pause_stops_the_transcoder_keeps_the_claim_and_costs_nothing, .timeout = 180)
+{
+    pid_t transcoder;
+    int64_t job;
+    struct rig *rig = rig_new();
+    slow_transcoder(rig);
+    rig_agent_set(rig, "transcode.stall_seconds", "3");
+    rig_verifier_set(rig, "claims.duration_minutes", "0.1");
+    rig_start_verifier(rig);
+    job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=step.transcoder_started", STARTED_MS, NULL);
+    TEXT(path) = rig_path(rig, "transcoders");
+    cr_assert(look_wait_file(path, true, STARTED_MS));
+    transcoders_started(rig, &transcoder);
+    does(rig, 0, "pause", NULL, NULL);
+    cr_assert_eq(state_of(transcoder), 'T', "%c", state_of(transcoder));
+    int64_t paused_ms = mono_ms();
+    char expires[64];
+    look_text(rig, expires, sizeof expires, "SELECT claim_expires_at FROM transcoding_jobs");
+    rig_kill_agent(rig);
+    rig_start_agent(rig);
+    rig_expect(rig, "event=node.paused", RIG_START_MS, NULL);
+    /* Twice the life of a claim, and longer than a transcoder may stand still. */
+    for (int i = 0; i < 2; i++) {
+        look_wait_int(rig, 0, STARTED_MS,
+                      "SELECT count(*) FROM transcoding_jobs WHERE claim_expires_at <= '%s'",
+                      expires);
+        look_text(rig, expires, sizeof expires,
+                  "SELECT strftime('%%Y-%%m-%%dT%%H:%%M:%%S', claim_expires_at, '+6 seconds')"
+                  " FROM transcoding_jobs");
+    }
+    cr_assert_geq(mono_ms() - paused_ms, 4000);
+    cr_assert_eq(state_of(transcoder), 'T');
+    RUN(status) = verb(rig, "status", NULL, NULL);
+    cr_assert(strstr(status.out, "paused"), "%s", status.out);
+    does(rig, 0, "unpause", NULL, NULL);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(transcoders_started(rig, &transcoder), 1, "it was started again");
+    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    rig_end(rig);
+}
+
+Test(operate, a_step_that_is_started_while_paused_waits, .timeout = 180)
+{
+    pid_t transcoder;
+    int64_t job;
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    does(rig, 0, "pause", NULL, NULL);
+    rig_kill_node(rig);
+    rig_start_agent(rig);
+    rig_expect(rig, "event=step.paused", STARTED_MS, NULL);
+    int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "second");
+    cr_assert_eq(transcoders_started(rig, &transcoder), 1, "it runs although the node is paused");
+    does(rig, 0, "unpause", NULL, NULL);
+    rig_wait_completed(rig, job);
+    rig_wait_completed(rig, second);
+    rig_end(rig);
+}
+
+/* ---- records ---- */
+
+static struct rig *with_one_that_waits(char id[64], int64_t *job)
+{
+    struct rig *rig = rig_new();
+    peer_script(rig_put_peer_between(rig), "POST *complete",
+                NOT_NOW "; 429 retry-after=3600 code=rate_limited; pass");
+    rig_start_verifier(rig);
+    *job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
+    TEXT(record) = look_record(rig, "spool");
+    snprintf(id, 64, "%s", strrchr(record, '/') + 1);
+    return rig;
+}
+
+Test(operate, retry_ends_a_wait_of_an_hour, .timeout = 120)
+{
+    char id[64];
+    int64_t job;
+    struct rig *rig = with_one_that_waits(id, &job);
+    does(rig, 0, "spool", "retry", id);
+    peer_wait(rig->peer, "POST *complete", 2, RIG_JOB_MS);
+    rig_expect(rig, "event=delivery.refused attempt=2", RIG_JOB_MS, NULL);
+    does(rig, 0, "spool", "retry", "--all");
+    rig_wait_completed(rig, job);
+    does(rig, EXIT_DATA, "spool", "retry", id);
+    does(rig, EXIT_DATA, "spool", "hold", "nonsense");
+    rig_end(rig);
+}
+
+Test(operate, what_is_on_hold_is_not_presented_until_retry_not_even_by_another_agent,
+     .timeout = 120)
+{
+    char id[64];
+    int64_t job;
+    struct rig *rig = with_one_that_waits(id, &job);
+    does(rig, 0, "spool", "hold", id);
+    rig_kill_agent(rig); /* a new one presents at once what waits */
+    rig_start_agent(rig);
+    rig_expect(rig, "event=job.on_hold", RIG_START_MS, NULL);
+    int heard = peer_count(rig->peer, "POST *heartbeat");
+    peer_wait(rig->peer, "POST *heartbeat", heard + 3, RIG_JOB_MS);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "it was presented");
+    does(rig, 0, "spool", "retry", id);
+    peer_wait(rig->peer, "POST *complete", 2, RIG_JOB_MS);
+    does(rig, 0, "spool", "retry", id);
+    rig_wait_completed(rig, job);
+    rig_end(rig);
+}
+
+Test(operate, a_success_in_quarantine_is_presented_again, .timeout = 120)
+{
+    char id[64];
+    int64_t job;
+    struct rig *rig = with_one_that_waits(id, &job);
+    does(rig, 0, "spool", "quarantine", id);
+    cr_assert_eq(look_spool_count(rig, "quarantine"), 1);
+    peer_script(rig->peer, "POST *complete", "pass");
+    does(rig, 0, "spool", "retry", id);
+    rig_expect(rig, "event=job.final outcome=completed", RIG_JOB_MS, NULL);
+    look_job_completed_once(rig, job);
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    rig_end(rig);
+}
+
+Test(operate, quarantine_ends_a_running_step_and_works_without_an_agent, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    struct rig *rig = in_mid_transcode(&transcoder, &job);
+    TEXT(record) = look_record(rig, "spool");
+    const char *id = strrchr(record, '/') + 1;
+    FD(pidfd) = pidfd_open(transcoder, 0);
+    cr_assert_geq(pidfd, 0);
+    rig_kill_agent(rig);
+    does(rig, EXIT_TEMPORARY, "spool", "quarantine", id); /* its step is at work */
+    rig_start_agent(rig);
+    does(rig, 0, "drain", NULL, NULL);
+    does(rig, 0, "spool", "quarantine", id);
+    cr_assert_eq(look_spool_count(rig, "quarantine"), 1);
+    struct pollfd gone = {.fd = pidfd, .events = POLLIN};
+    cr_assert_eq(poll(&gone, 1, STARTED_MS), 1, "the transcoder runs on");
+    rig_kill_node(rig);
+    does(rig, 0, "spool", "retry", id);
+    does(rig, 0, "spool", "quarantine", id);
+    cr_assert_eq(look_spool_count(rig, "spool"), 0);
+    rig_start_agent(rig);
+    rig_end(rig);
+}
+
+/* ---- processes ---- */
+
+static int zombies_of(pid_t parent)
+{
+    int count = 0;
+    DIRECTORY(proc) = opendir("/proc");
+    cr_assert(proc);
+    struct dirent *entry;
+    while ((entry = readdir(proc))) {
+        char state = 'X';
+        int of = 0;
+        TEXT(path) = must_printf("/proc/%s/stat", entry->d_name);
+        STREAM(file) = fopen(path, "re");
+        if (file && fscanf(file, "%*d (%*[^)]) %c %d", &state, &of) == 2)
+            count += state == 'Z' && of == parent;
+    }
+    return count;
+}
+
+static void wait_without_zombies(struct rig *rig)
+{
+    int heard = peer_count(rig->peer, "POST *heartbeat");
+    for (int i = 1; zombies_of(rig->agent->pid) > 0 && i <= 40; i++)
+        peer_wait(rig->peer, "POST *heartbeat", heard + i, RIG_JOB_MS);
+    cr_assert_eq(zombies_of(rig->agent->pid), 0);
+}
+
+Test(operate, a_step_that_was_let_go_while_it_ended_is_no_zombie, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    peer_script(rig_put_peer_between(rig), "POST *complete", "409 code=claim_lost");
+    rig_start_verifier(rig);
+    rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=job.final outcome=superseded", RIG_JOB_MS, NULL);
+    wait_without_zombies(rig);
+    rig_end(rig);
+}
+
+/* As pid 1 of a container: a child that it did not start ends. */
+Test(operate, a_stranger_s_child_is_reaped, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    rig_put_peer_between(rig);
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    TEXT(config) = rig_path(rig, "agent.cfg");
+    TEXT(log) = rig_path(rig, "shell.log");
+    rig_stop_agent(rig);
+    struct process *process = process_start(
+        (const char *[]){"sh", "-c", "sleep 0.2 & exec \"$0\" -c \"$1\" run", TAILSLATE_AGENT,
+                         config, NULL},
+        (const char *const *)rig->env, log, NULL);
+    rig->agent = process;
+    process_expect(process, "event=agent.ready", RIG_START_MS, NULL);
+    int heard = peer_count(rig->peer, "POST *heartbeat");
+    peer_wait(rig->peer, "POST *heartbeat", heard + 3, RIG_JOB_MS);
+    wait_without_zombies(rig);
+    rig_end(rig);
+}
+
+Test(operate, a_second_agent_says_who_has_the_spool_and_that_it_may_pass, .timeout = 60)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    RUN(second) = verb(rig, "run", NULL, NULL);
+    TEXT(pid) = must_printf("pid %d", (int)rig->agent->pid);
+    cr_assert_eq(second.status, EXIT_TEMPORARY, "%d %s", second.status, second.err);
+    cr_assert(strstr(second.err, pid), "%s", second.err);
+    rig_end(rig);
+}
