@@ -10,6 +10,7 @@
 #include "retire.h"
 #include "status.h"
 #include "steps.h"
+#include "trial.h"
 #include "version.h"
 
 #include "tailslate/cleanup.h"
@@ -38,6 +39,7 @@ struct agent {
     struct status status;
     struct health *health;
     struct version version;
+    struct trial trial;
     int signals;
     int64_t replay_due_ms;
     int64_t stop_ms; /* when patience with the courier ends */
@@ -328,7 +330,7 @@ static void handle_events(struct agent *agent)
             handle_signals(agent);
         else if (fd == agent->node.inotify)
             drain_inotify(&agent->node);
-        else if (version_handle(&agent->version, fd))
+        else if (version_handle(&agent->version, fd) || trial_handle(&agent->trial, fd))
             continue;
         else if (!agent->health || fd != health_fd(agent->health))
             steps_handle(&agent->node, fd);
@@ -346,6 +348,7 @@ static int64_t tick(struct agent *agent)
     due_ms = soonest_ms(due_ms, obey_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
     due_ms = soonest_ms(due_ms, version_tick(&agent->version, !agent->heartbeat.call, now_ms));
+    due_ms = soonest_ms(due_ms, trial_tick(&agent->trial, now_ms));
     due_ms = soonest_ms(due_ms, disk_tick(&agent->disk, now_ms));
     due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, courier_tick(&agent->courier, now_ms));
@@ -388,6 +391,7 @@ static void end(struct agent *agent)
         status_publish(&agent->status);
     health_stop(agent->health);
     version_cancel(&agent->version);
+    trial_cancel(&agent->trial);
     claim_cancel(&agent->claim);
     while (node->lives)
         node_forget(node->lives);
@@ -413,6 +417,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     agent->heartbeat.node = node;
     agent->disk.node = node;
     version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
+    trial_init(&agent->trial, node, &agent->heartbeat);
     agent->status.node = node;
     agent->status.started_us = wall_us();
 }

@@ -11,34 +11,105 @@
 
 enum { CAP_MS = 60 * 1000, HEARTBEAT_CALL_MS = 15 * 1000 };
 
-/* `capabilities` may hold only the names that a stock server knows; what is ours goes beside. */
-static char *format_capabilities(const char *ffmpeg_version)
+static bool works(const struct encoders *found, enum encoder_kind kind)
 {
+    return (found->working & encoder_set_of_kind(kind)) != 0;
+}
+
+/* By maker, as stock servers know them. */
+static const char *hardware_of(const struct encoders *found)
+{
+    if (works(found, ENCODER_NVENC))
+        return "nvidia";
+    if (!works(found, ENCODER_QSV) && !works(found, ENCODER_VAAPI))
+        return "none";
+    return strncmp(found->gpu, "AMD", 3) == 0 ? "amd" : "intel";
+}
+
+/* All that work, the hardware's first; codecs without one are left out. */
+static void add_codecs(const struct encoders *found, struct json *root)
+{
+    struct json *codecs = json_new_array(), *encoders = json_new_object();
+    for (enum streaming_codec codec = CODEC_H264; codec <= CODEC_AV1; codec++) {
+        encoder_set left = found->working;
+        enum encoder_id id = encoder_pick(codec, "auto", left);
+        if (id == ENCODER_COUNT)
+            continue;
+        struct json *names = json_new_array();
+        for (; id != ENCODER_COUNT; id = encoder_pick(codec, "auto", left)) {
+            json_append_text(names, encoder_name(id));
+            left &= ~(1u << id);
+        }
+        json_append_text(codecs, streaming_codec_name(codec));
+        json_set(encoders, streaming_codec_name(codec), names);
+    }
+    json_set(root, "supported_codecs", codecs);
+    json_set(root, "encoders", encoders);
+}
+
+static void add_hardware(const struct encoders *found, struct json *root)
+{
+    const char *hardware = hardware_of(found);
+    bool has_any = strcmp(hardware, "none") != 0;
+    json_set_bool(root, "hwaccel_enabled", has_any);
+    json_set_text(root, "hwaccel_type", hardware);
+    if (has_any && found->gpu[0])
+        json_set_text(root, "gpu_name", found->gpu);
+    if (works(found, ENCODER_NVENC) && found->driver[0])
+        json_set_text(root, "driver_version", found->driver);
+    if (works(found, ENCODER_VAAPI))
+        json_set_text(root, "vaapi_device", found->device);
+}
+
+/* `capabilities` may hold only the names that a stock server knows; what is ours goes beside. */
+static char *format_capabilities(const struct heartbeat *heartbeat)
+{
+    if (!heartbeat->ffmpeg_version[0])
+        return NULL;
     JSON(root) = json_new_object();
-    json_set_text(root, "ffmpeg_version", ffmpeg_version);
+    json_set_text(root, "ffmpeg_version", heartbeat->ffmpeg_version);
+    if (heartbeat->encoders) {
+        add_hardware(heartbeat->encoders, root);
+        add_codecs(heartbeat->encoders, root);
+    }
     return json_print(root);
 }
 
-static char *format_metadata(const struct node *node)
+static void add_encoder(const struct heartbeat *heartbeat, struct json *root)
 {
+    if (!heartbeat->encoders)
+        return;
+    if (heartbeat->encoder != ENCODER_COUNT)
+        json_set_text(root, "encoder", encoder_name(heartbeat->encoder));
+    if (heartbeat->failed_encoder == ENCODER_COUNT)
+        return;
+    json_set_text(root, "encoder_failed", encoder_name(heartbeat->failed_encoder));
+    json_set_text(root, "encoder_failure", heartbeat->encoder_failure);
+}
+
+static char *format_metadata(const struct heartbeat *heartbeat)
+{
+    const struct node *node = heartbeat->node;
     JSON(root) = json_new_object();
     json_set_text(root, "node", node->config->node.name);
     json_set_text(root, "agent_version", TAILSLATE_VERSION);
     json_set_int(root, "slots", node->config->node.slots);
+    add_encoder(heartbeat, root);
     return json_print(root);
 }
 
-char *heartbeat_format(const struct node *node, const char *ffmpeg_version)
+char *heartbeat_format(const struct heartbeat *heartbeat)
 {
-    struct message_heartbeat heartbeat = {
+    const struct node *node = heartbeat->node;
+    struct message_heartbeat message = {
         .status = node->lives ? WORKER_BUSY : WORKER_IDLE,
-        .metadata = format_metadata(node),
-        .capabilities = ffmpeg_version[0] ? format_capabilities(ffmpeg_version) : NULL,
+        .metadata = format_metadata(heartbeat),
+        .capabilities = format_capabilities(heartbeat),
     };
-    heartbeat.jobs_known = !node->has_unread &&
-                           node_job_ids(node, heartbeat.jobs, HELD_JOBS_MAX, &heartbeat.job_count);
-    char *body = message_heartbeat_format(&heartbeat);
-    message_heartbeat_fini(&heartbeat);
+    message.jobs_known = !node->has_unread &&
+                         node_job_ids(node, message.jobs, HELD_JOBS_MAX, &message.job_count);
+    char *body = message_heartbeat_format(&message);
+    message_heartbeat_fini(&message);
     return body;
 }
 
@@ -71,7 +142,7 @@ int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms)
         return NODE_NEVER;
     if (heartbeat->due_ms > now_ms)
         return heartbeat->due_ms;
-    TEXT(body) = heartbeat_format(heartbeat->node, heartbeat->ffmpeg_version);
+    TEXT(body) = heartbeat_format(heartbeat);
     node_renew_key(heartbeat->node);
     struct http_request request = HTTP_REQUEST_INIT;
     request.method = "POST";

@@ -9,8 +9,8 @@
 #ifndef AGENT_HEARTBEAT_H
 #define AGENT_HEARTBEAT_H
 
+#include "encoders.h"
 #include "node.h"
-#include "tool.h"
 
 struct heartbeat {
     struct node *node;
@@ -18,11 +18,14 @@ struct heartbeat {
     int64_t due_ms;
     unsigned failures;
     char ffmpeg_version[TOOL_VERSION_BYTES]; /* "" = not known (yet) */
+    const struct encoders *encoders;         /* borrowed; NULL = not known (yet) */
+    enum encoder_id encoder, failed_encoder; /* in use; that let a job down; ENCODER_COUNT: none */
+    char encoder_failure[ENCODERS_REASON_BYTES];
 };
 
 int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms);
 
 /* The body of one heartbeat, owned. */
-char *heartbeat_format(const struct node *node, const char *ffmpeg_version);
+char *heartbeat_format(const struct heartbeat *heartbeat);
 
 #endif

@@ -3,6 +3,7 @@
 #include "operate.h"
 #include "show.h"
 #include "step.h"
+#include "trial.h"
 
 #include "tailslate/log.h"
 
@@ -131,6 +132,12 @@ static int do_step(const struct command *command, struct config *config)
     return step_main(config, command->words[1]);
 }
 
+static int do_trial(const struct command *command, struct config *config)
+{
+    (void)command;
+    return trial_main(config);
+}
+
 static int do_check(const struct command *command, struct config *config)
 {
     return doctor_run(config, command->config_path);
@@ -188,13 +195,21 @@ static const struct {
     int count;
     verb_run *run;
 } verbs[] = {
-    {"run", NULL, 1, do_run},        {"step", NULL, 2, do_step},
-    {"check", NULL, 1, do_check},    {"status", NULL, 1, do_status},
-    {"spool", "ls", 2, do_list},     {"spool", "show", 3, do_show},
-    {"drain", NULL, 1, do_drain},    {"undrain", NULL, 1, do_drain},
-    {"pause", NULL, 1, do_pause},    {"unpause", NULL, 1, do_pause},
-    {"spool", "retry", 3, do_retry}, {"spool", "retry", 2, do_retry_all},
-    {"spool", "hold", 3, do_hold},   {"spool", "quarantine", 3, do_quarantine},
+    {"run", NULL, 1, do_run},
+    {"step", NULL, 2, do_step},
+    {"trial", NULL, 1, do_trial},
+    {"check", NULL, 1, do_check},
+    {"status", NULL, 1, do_status},
+    {"spool", "ls", 2, do_list},
+    {"spool", "show", 3, do_show},
+    {"drain", NULL, 1, do_drain},
+    {"undrain", NULL, 1, do_drain},
+    {"pause", NULL, 1, do_pause},
+    {"unpause", NULL, 1, do_pause},
+    {"spool", "retry", 3, do_retry},
+    {"spool", "retry", 2, do_retry_all},
+    {"spool", "hold", 3, do_hold},
+    {"spool", "quarantine", 3, do_quarantine},
 };
 
 static int dispatch(const struct command *command)

@@ -79,7 +79,8 @@ Test(heartbeat, names_every_job_once_and_those_that_wait_for_delivery_too)
     OK(node_look(live, &err), err);
     cr_expect_eq(node_slots_held(&nodes->node), 2, "a sealed record holds no slot");
 
-    TEXT(body) = heartbeat_format(&nodes->node, "5.1.9");
+    struct heartbeat sender = {.node = &nodes->node, .ffmpeg_version = "5.1.9"};
+    TEXT(body) = heartbeat_format(&sender);
     struct message_heartbeat heartbeat;
     cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE, "%s",
                  err.message);
@@ -99,13 +100,47 @@ Test(heartbeat, an_idle_node_says_that_it_holds_nothing)
     SPOOL(spool, scratch);
     struct nodes *nodes = nodes_new(spool);
     struct error err;
-    TEXT(body) = heartbeat_format(&nodes->node, "");
+    struct heartbeat sender = {.node = &nodes->node};
+    TEXT(body) = heartbeat_format(&sender);
     struct message_heartbeat heartbeat;
     cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE);
     cr_expect_eq(heartbeat.status, WORKER_IDLE);
     cr_expect(heartbeat.jobs_known, "an empty list is not the same as none");
     cr_expect_eq(heartbeat.job_count, 0);
     cr_expect_null(heartbeat.capabilities);
+    message_heartbeat_fini(&heartbeat);
+    nodes_free(nodes);
+}
+
+Test(heartbeat, tells_which_encoders_work_in_words_that_a_stock_server_takes)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct nodes *nodes = nodes_new(spool);
+    struct error err;
+    static struct encoders found = {
+        .working = 1u << ENCODER_LIBX264 | 1u << ENCODER_H264_VAAPI | 1u << ENCODER_LIBSVTAV1,
+        .device = "/dev/dri/renderD128",
+        .gpu = "AMD (1002:73bf)",
+    };
+    struct heartbeat sender = {.node = &nodes->node,
+                               .ffmpeg_version = "7.1",
+                               .encoders = &found,
+                               .encoder = ENCODER_LIBX264,
+                               .failed_encoder = ENCODER_H264_VAAPI,
+                               .encoder_failure = "the GPU has hung"};
+    TEXT(body) = heartbeat_format(&sender);
+    struct message_heartbeat heartbeat;
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE, "%s",
+                 err.message);
+    cr_expect_str_eq(
+        heartbeat.capabilities,
+        "{\"ffmpeg_version\":\"7.1\",\"hwaccel_enabled\":true,\"hwaccel_type\":\"amd\","
+        "\"gpu_name\":\"AMD (1002:73bf)\",\"vaapi_device\":\"/dev/dri/renderD128\","
+        "\"supported_codecs\":[\"h264\",\"av1\"],"
+        "\"encoders\":{\"h264\":[\"h264_vaapi\",\"libx264\"],\"av1\":[\"libsvtav1\"]}}");
+    cr_expect_not_null(strstr(heartbeat.metadata, "\"encoder\":\"libx264\""));
+    cr_expect_not_null(strstr(heartbeat.metadata, "\"encoder_failed\":\"h264_vaapi\""));
     message_heartbeat_fini(&heartbeat);
     nodes_free(nodes);
 }
@@ -123,10 +158,11 @@ static void hold(struct nodes *nodes, int64_t from, int64_t to)
     }
 }
 
-static void hear(const struct nodes *nodes, struct message_heartbeat *heartbeat)
+static void hear(struct nodes *nodes, struct message_heartbeat *heartbeat)
 {
     struct error err;
-    TEXT(body) = heartbeat_format(&nodes->node, "");
+    struct heartbeat sender = {.node = &nodes->node};
+    TEXT(body) = heartbeat_format(&sender);
     cr_assert_eq(message_heartbeat_parse(body, strlen(body), heartbeat, &err), PROBLEM_NONE, "%s",
                  err.message);
     message_heartbeat_fini(heartbeat);

@@ -31,7 +31,6 @@ static const struct module {
     {"common/uuid", 1, 1, IMPURE},
     {"common/archive", 1, 1, IMPURE},
     {"common/notify", 1, 1, IMPURE},
-    {"common/notify", 1, 1, IMPURE},
 
     {"common/token", 1, 1, PURE}, /* it needs nothing, and uuid is made of its form */
     {"common/message", 2, 2, PURE},
@@ -56,7 +55,6 @@ static const struct module {
     {"agent/connect", 3, 3, IMPURE},
     {"agent/record", 3, 3, IMPURE},
     {"agent/order", 3, 3, IMPURE},
-    {"agent/order", 3, 3, IMPURE},
     {"agent/spool", 3, 3, IMPURE},
     {"agent/tree", 3, 3, IMPURE},
     {"agent/tool", 3, 3, IMPURE},
@@ -73,9 +71,8 @@ static const struct module {
     {"agent/make", 4, 4, IMPURE},
     {"agent/node", 4, 4, IMPURE},
     {"agent/obey", 4, 4, IMPURE},
-    {"agent/obey", 4, 4, IMPURE},
     {"agent/retire", 4, 4, IMPURE},
-    {"agent/version", 4, 4, IMPURE},
+    {"agent/trial", 4, 4, IMPURE},
     {"agent/version", 4, 4, IMPURE},
     {"agent/session", 4, 4, IMPURE},
     {"agent/status", 4, 4, IMPURE},
@@ -86,7 +83,6 @@ static const struct module {
     {"agent/agent", 5, 5, IMPURE},
     {"agent/doctor", 5, 5, IMPURE},
     {"agent/show", 5, 5, IMPURE},
-    {"agent/operate", 5, 5, IMPURE},
     {"agent/operate", 5, 5, IMPURE},
     {"agent/main", 6, 6, IMPURE},
 
