@@ -14,7 +14,7 @@ lint() { { mandoc -T lint "$1" 2>/dev/null || true; } | sed '/referenced manual 
 render() { MANWIDTH=200 LC_ALL=C.UTF-8 man --warnings -l "$1" 2>"$scratch/warnings" | col -b -x | tr -s ' ' >"$2"; }
 
 verbs() { # of --help: the lower-case words that a line begins with, `a | b` are two
-    sed 's/^  \([a-z]*\) | \([a-z]*\) /  \1\n  \2 /' | sed -n 's/^  \([a-z][a-z]*\( [a-z][a-z]*\)*\)\( *$\|  .*\| [A-Z[].*\)/\1/p'
+    sed 's/^  \([a-z]*\) | \([a-z]*\) /  \1\n  \2 /' | sed -n 's/^  \([a-z][a-z]*\( [a-z][a-z]*\)*\)\( *$\|  .*\| [A-Z[-].*\)/\1/p'
 }
 
 for side in agent verifier; do
