@@ -16,6 +16,7 @@
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/log.h"
+#include "tailslate/notify.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -41,6 +42,7 @@ struct agent {
     struct version version;
     struct trial trial;
     int signals;
+    int64_t watchdog_ms, watchdog_due_ms; /* 0: no service manager watches us */
     int64_t replay_due_ms;
     int64_t stop_ms; /* when patience with the courier ends */
     bool is_done;
@@ -238,14 +240,17 @@ static int reload(struct agent *agent, struct error *err)
 static void on_hangup(struct agent *agent)
 {
     struct error err;
+    notify_reloading();
     if (reload(agent, &err) == 0)
         log_info("agent.reloaded");
     else
         log_error("agent.not_reloaded", LOG_TEXT("error", err.message));
+    notify_ready();
 }
 
 static void stop(struct agent *agent, const char *why)
 {
+    notify_stopping();
     log_info("agent.stopping", LOG_TEXT("signal", why));
     agent->is_done = agent->node.is_stopping; /* the second time: at once */
     agent->node.is_stopping = true;
@@ -339,12 +344,25 @@ static void handle_events(struct agent *agent)
         health_run(agent->health);
 }
 
+/* That the loop turns is all that it says. */
+static int64_t watchdog_tick(struct agent *agent, int64_t now_ms)
+{
+    if (agent->watchdog_ms == 0)
+        return NODE_NEVER;
+    if (agent->watchdog_due_ms <= now_ms) {
+        notify_watchdog();
+        agent->watchdog_due_ms = now_ms + agent->watchdog_ms;
+    }
+    return agent->watchdog_due_ms;
+}
+
 static int64_t tick(struct agent *agent)
 {
     struct node *node = &agent->node;
     int64_t now_ms = mono_ms();
     int64_t due_ms = now_ms + AGENT_LOOK_MS;
     due_ms = soonest_ms(due_ms, replay_tick(agent, now_ms));
+    due_ms = soonest_ms(due_ms, watchdog_tick(agent, now_ms));
     due_ms = soonest_ms(due_ms, obey_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
     due_ms = soonest_ms(due_ms, version_tick(&agent->version, !agent->heartbeat.call, now_ms));
@@ -420,6 +438,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     trial_init(&agent->trial, node, &agent->heartbeat);
     agent->status.node = node;
     agent->status.started_us = wall_us();
+    agent->watchdog_ms = notify_watchdog_ms();
 }
 
 int agent_run(struct config *config, const char *config_path)
@@ -437,6 +456,7 @@ int agent_run(struct config *config, const char *config_path)
     log_info("agent.ready", LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_TEXT("node", config->node.name), LOG_TEXT("server", config->server.url),
              LOG_INT("slots", config->node.slots), LOG_INT("pid", getpid()));
+    notify_ready();
     loop(&agent);
     log_info("agent.ended", LOG_INT("steps_left", steps_running(&agent.node)));
     end(&agent);

@@ -6,6 +6,9 @@
  *
  * Orders of an operator (drain, pause, ...) are files (order.h), seen at once.
  *
+ * A service manager is told when it is ready, reloading or stopping, that the loop turns, and one
+ * line of status (tailslate/notify.h).
+ *
  * As pid 1 of a container it reaps whatever is left to it.
  *
  * SIGTERM, SIGINT: no more claims, steps are left running, the courier has AGENT_STOP_MS for what

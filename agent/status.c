@@ -5,7 +5,9 @@
 #include "tailslate/durable.h"
 #include "tailslate/json.h"
 #include "tailslate/log.h"
+#include "tailslate/notify.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void set_time(struct json *object, const char *key, int64_t time_us)
@@ -88,6 +90,17 @@ void status_publish(struct status *status)
         log_debug("status.not_published", LOG_TEXT("error", err.message));
 }
 
+static void tell_manager(const struct node *node)
+{
+    char line[NOTIFY_STATUS_BYTES];
+    unsigned waiting = node_count_state(node, JOB_SEALED) + node_count_state(node, JOB_FAILED);
+    snprintf(line, sizeof line, "%s%s%s%u of %d slots at work, %u to be delivered, server %s",
+             node->is_stopping ? "stopping: " : "", node->is_drained ? "drained: " : "",
+             node->is_paused ? "paused: " : "", node_slots_held(node),
+             (int)node->config->node.slots, waiting, server_state_name(node->server));
+    notify_status(line);
+}
+
 int64_t status_tick(struct status *status, int64_t now_ms)
 {
     struct node *node = status->node;
@@ -96,6 +109,7 @@ int64_t status_tick(struct status *status, int64_t now_ms)
     if (status->due_ms > now_ms)
         return status->due_ms;
     status_publish(status);
+    tell_manager(node);
     node->is_status_due = false;
     status->due_ms = now_ms + STATUS_MIN_MS;
     return NODE_NEVER;
