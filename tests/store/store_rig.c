@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,8 @@ void rig_free(struct rig *rig)
 {
     store_gate_close(&rig->gate);
     store_close(rig->store);
+    if (rig->beside)
+        postgres_leave(rig->beside);
     nftw(rig->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(rig->path);
     free(rig->url);
@@ -227,10 +230,21 @@ static void run_beside(sqlite3 *db, const char *sql)
                  sqlite3_errmsg(db));
 }
 
+static char *ask_beside(struct rig *rig, const char *sql)
+{
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&one_at_a_time);
+    if (!rig->beside)
+        rig->beside = postgres_enter(rig->url, "SELECT 1");
+    char *text = postgres_ask_again(rig->beside, sql);
+    pthread_mutex_unlock(&one_at_a_time);
+    return text;
+}
+
 void rig_sql(struct rig *rig, const char *sql)
 {
     if (!rig->path) {
-        free(postgres_ask(rig->url, sql));
+        free(ask_beside(rig, sql));
         return;
     }
     sqlite3 *db = open_beside(rig);
@@ -253,7 +267,7 @@ static char *sqlite_ask(struct rig *rig, const char *sql)
 
 char *rig_text(struct rig *rig, const char *sql)
 {
-    return rig->path ? sqlite_ask(rig, sql) : postgres_ask(rig->url, sql);
+    return rig->path ? sqlite_ask(rig, sql) : ask_beside(rig, sql);
 }
 
 int64_t rig_number(struct rig *rig, const char *sql)

@@ -14,6 +14,7 @@ enum { RIG_CLAIM_MS = 60 * 1000 };
 
 struct rig {
     char dir[64], *url, *path; /* path: SQLite's file, else NULL */
+    struct pg_conn *beside;    /* PostgreSQL: by which the test itself asks */
     enum store_schema schema;
     struct store *store;
     struct store_gate gate; /* of rig_complete */

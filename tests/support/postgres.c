@@ -112,6 +112,10 @@ void postgres_up(struct postgres *postgres)
                                  "-c",
                                  "fsync=off",
                                  "-c",
+                                 "full_page_writes=off",
+                                 "-c",
+                                 "autovacuum=off",
+                                 "-c",
                                  "max_connections=60"};
     memcpy(argv + count, words, sizeof words);
     count += sizeof words / sizeof *words;
@@ -173,17 +177,33 @@ void postgres_stop(struct postgres *postgres)
     free(postgres);
 }
 
-struct pg_conn *postgres_enter(const char *url, const char *sql)
+static char *ask(PGconn *connection, const char *sql)
 {
-    PGconn *connection = PQconnectdb(url);
-    cr_assert(PQstatus(connection) == CONNECTION_OK, "%s", PQerrorMessage(connection));
-    PQclear(PQexec(connection, "SET client_min_messages = error"));
     PGresult *result = PQexec(connection, sql);
     ExecStatusType status = PQresultStatus(result);
     cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql,
               PQerrorMessage(connection));
+    char *text = must_strdup(PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
     PQclear(result);
+    return text;
+}
+
+struct pg_conn *postgres_enter(const char *url, const char *sql)
+{
+    PGconn *connection = PQconnectdb(url);
+    cr_assert(PQstatus(connection) == CONNECTION_OK, "%s", PQerrorMessage(connection));
+    free(ask(connection, "SET client_min_messages = error"));
+    free(ask(connection, sql));
     return connection;
+}
+
+char *postgres_ask_again(struct pg_conn *connection, const char *sql)
+{
+    /* Its server may have been restarted. */
+    PQclear(PQexec(connection, "SELECT 1"));
+    if (PQstatus(connection) != CONNECTION_OK)
+        PQreset(connection);
+    return ask(connection, sql);
 }
 
 void postgres_leave(struct pg_conn *connection)
@@ -203,12 +223,7 @@ char *postgres_ask(const char *url, const char *sql)
 {
     PGconn *connection = PQconnectdb(url);
     cr_assert(PQstatus(connection) == CONNECTION_OK, "%s", PQerrorMessage(connection));
-    PGresult *result = PQexec(connection, sql);
-    ExecStatusType status = PQresultStatus(result);
-    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql,
-              PQerrorMessage(connection));
-    char *text = must_strdup(PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
-    PQclear(result);
+    char *text = ask(connection, sql);
     PQfinish(connection);
     return text;
 }

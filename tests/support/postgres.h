@@ -43,6 +43,8 @@ char *postgres_ask(const char *url, const char *sql);
 /* A connection that stays, to hold a lock: several statements, then postgres_leave. */
 struct pg_conn;
 struct pg_conn *postgres_enter(const char *url, const char *sql);
+/* As postgres_ask; many questions are cheaper by one connection. */
+char *postgres_ask_again(struct pg_conn *connection, const char *sql);
 void postgres_leave(struct pg_conn *connection);
 void postgres_commit(struct pg_conn *connection); /* and leave */
 
