@@ -101,6 +101,19 @@ void ladder_plan(const struct probe *probe, const struct config *config, quality
         add(ladder, probe, QUALITY_ORIGINAL, existing);
 }
 
+int64_t ladder_expected_bytes(const struct ladder *ladder, const struct probe *probe,
+                              int64_t source_bytes)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < ladder->count; i++) {
+        double kbit = (double)ladder->renditions[i].bitrate_kbit * 1.5 + AUDIO_KBIT;
+        total += ladder->renditions[i].quality == QUALITY_ORIGINAL
+                     ? source_bytes
+                     : (int64_t)(kbit * 1000 / 8 * probe->duration_s);
+    }
+    return total;
+}
+
 /* ---- ffmpeg's arguments ---------------------------------------------------------------------- */
 
 static void push_all(struct argv *argv, const char *const words[])

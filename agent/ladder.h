@@ -51,6 +51,10 @@ void ladder_argv(const struct ladder *ladder, const struct probe *probe,
                  const struct config *config, const struct encoder_use *use, const char *source,
                  const char *output, struct argv *argv);
 
+/* What its bit rates make of the film, peaks included; `original` is as large as the source. */
+int64_t ladder_expected_bytes(const struct ladder *ladder, const struct probe *probe,
+                              int64_t source_bytes);
+
 /* One picture, scaled to at most 640 pixels of width. */
 void ladder_thumbnail_argv(const struct probe *probe, const struct config *config,
                            const struct encoder_use *use, double at_s, const char *source,

@@ -131,9 +131,18 @@ static int thumbnail(struct make *make, struct error *err)
 
 /* ---- the transcoder -------------------------------------------------------------------------- */
 
+static int64_t expected_bytes(const struct make *make, const struct ladder *ladder)
+{
+    struct stat source = {0};
+    fstatat(make->session->dir, FETCH_SOURCE, &source, AT_SYMLINK_NOFOLLOW);
+    return ladder_expected_bytes(ladder, &make->source, source.st_size);
+}
+
 static int run_ladder(struct make *make, struct error *err)
 {
     struct argv argv = {0};
+    char quiet[] = ENCODERS_QUIET;
+    char *environment[] = {quiet, NULL};
     if (make->ladder.count == 0)
         return 0;
     ladder_argv(&make->ladder, &make->source, make->session->config, &make->use, FETCH_SOURCE,
@@ -141,7 +150,10 @@ static int run_ladder(struct make *make, struct error *err)
     struct transcode_job job = {
         .kind = TRANSCODE_LADDER,
         .argv = &argv,
+        .environment = environment,
         .duration_s = make->source.duration_s,
+        .expected_bytes = expected_bytes(make, &make->ladder),
+        .network = encoders_network(make->use.id),
         .made = make->ladder.made,
     };
     int result = transcode_run(make->session, &make->upload, &job, err);
@@ -159,6 +171,9 @@ static int run_command(struct make *make, struct error *err)
         .argv = &command.argv,
         .environment = command.environment.items,
         .duration_s = make->source.duration_s,
+        /* What it will make nobody knows: as if it were our own ladder. */
+        .expected_bytes = expected_bytes(make, &make->ladder),
+        .network = make->session->config->transcode.network ? SANDBOX_OPEN : SANDBOX_LOCAL,
     };
     int result = transcode_run(make->session, &make->upload, &job, err);
     command_fini(&command);

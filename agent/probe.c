@@ -251,7 +251,8 @@ static int run_probe(struct session *session, struct argv *argv, struct probe *p
         .directory = session->dir,
         .out_fd = answer_fd,
         .err_fd = log_fd,
-        .sandbox = {.file_limit_bytes = PROBE_ANSWER_MAX_BYTES},
+        .sandbox = {.file_limit_bytes = PROBE_ANSWER_MAX_BYTES,
+                    .data_limit_bytes = PROBE_MEMORY_MAX_BYTES},
     };
     struct child_exit how;
     if (session_run_child(session, &options, PROBE_LIMIT_MS, &how, err) < 0)
@@ -328,7 +329,8 @@ static int run_measure(struct session *session, struct argv *argv, double *durat
         .directory = session->dir,
         .out_fd = answer_fd,
         .err_fd = null_fd,
-        .sandbox = {.file_limit_bytes = PROBE_MEASURE_MAX_BYTES},
+        .sandbox = {.file_limit_bytes = PROBE_MEASURE_MAX_BYTES,
+                    .data_limit_bytes = PROBE_MEMORY_MAX_BYTES},
     };
     struct child_exit how;
     if (session_run_child(session, &options, PROBE_MEASURE_LIMIT_MS, &how, err) < 0)

@@ -20,6 +20,8 @@ enum {
     PROBE_MEASURE_MAX_BYTES = 16 * 1024 * 1024,
 };
 
+#define PROBE_MEMORY_MAX_BYTES (INT64_C(4) * 1024 * 1024 * 1024)
+
 /* The containers that ffmpeg may open, for -format_whitelist. */
 #define PROBE_FORMATS "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,nut"
 

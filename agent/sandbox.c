@@ -136,6 +136,8 @@ int sandbox_enter(const struct sandbox *sandbox)
         lower(RLIMIT_FSIZE, sandbox->file_limit_bytes);
     if (sandbox->open_files > 0)
         lower(RLIMIT_NOFILE, sandbox->open_files);
+    if (sandbox->data_limit_bytes > 0)
+        lower(RLIMIT_DATA, sandbox->data_limit_bytes);
     if (sandbox->nice != 0)
         setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + sandbox->nice);
     if (sandbox->is_io_low)

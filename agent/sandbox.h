@@ -27,6 +27,7 @@ struct sandbox {
     bool is_io_low;           /* the lowest of the best-effort disk priorities */
     int64_t file_limit_bytes; /* no file grows over it; 0 = no limit of ours */
     int64_t open_files;       /* 0 = as ours */
+    int64_t data_limit_bytes; /* RLIMIT_DATA, for what has few threads; 0 = no limit of ours */
 };
 
 int sandbox_enter(const struct sandbox *sandbox); /* -1: errno */

@@ -1,7 +1,10 @@
 #include "transcode.h"
 
+#include "bounds.h"
+#include "disk.h"
 #include "ladder.h"
 #include "progress.h"
+#include "resources.h"
 #include "tree.h"
 
 #include "tailslate/cleanup.h"
@@ -11,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,9 +34,11 @@ struct run {
     int log_fd, progress_fd;
     struct progress progress;
     struct tree_size tree;
+    struct bounds bounds;
+    struct bounds_sample sample;
     bool is_stopped;
-    int64_t started_ms, looked_ms;
-    int64_t moved_ms; /* of session_work_ms */
+    int64_t started_ms;
+    int64_t begun_ms, moved_ms, tree_ms, memory_ms; /* of session_work_ms */
 };
 
 /* ---- start ----------------------------------------------------------------------------------- */
@@ -65,9 +71,22 @@ static int open_log(int dir, struct error *err)
     return fd < 0 ? error_errno(err, "%s", RECORD_LOG) : fd;
 }
 
-static int spawn(const struct session *session, const struct argv *argv, char *const *environment,
-                 int log_fd, struct child *child, struct error *err)
+static struct sandbox sandbox_of(const struct config *config, enum sandbox_network network,
+                                 int64_t file_limit_bytes)
 {
+    return (struct sandbox){
+        .network = network,
+        .nice = (int)config->transcode.nice,
+        .is_io_low = strcmp(config->limits.io, "low") == 0,
+        .file_limit_bytes = file_limit_bytes,
+        .open_files = config->limits.open_files,
+    };
+}
+
+static int spawn(struct run *run, struct error *err)
+{
+    const struct session *session = run->session;
+    char *const *environment = run->job->environment;
     char mark[TRANSCODE_MARK_BYTES];
     char *added[CHILDS_ENVIRONMENT_MAX + 2] = {mark};
     make_mark(session->dir, mark);
@@ -76,14 +95,14 @@ static int spawn(const struct session *session, const struct argv *argv, char *c
         added[i + 1] = environment[i];
     }
     struct child_options options = {
-        .argv = argv->items,
+        .argv = run->job->argv->items,
         .environment = added,
         .directory = session->dir,
-        .out_fd = log_fd,
-        .err_fd = log_fd,
-        .sandbox = {.nice = (int)session->config->transcode.nice},
+        .out_fd = run->log_fd,
+        .err_fd = run->log_fd,
+        .sandbox = sandbox_of(session->config, run->job->network, run->bounds.output_bytes),
     };
-    return child_spawn(&options, child, err);
+    return child_spawn(&options, &run->child, err);
 }
 
 static int start(struct run *run, struct error *err)
@@ -92,7 +111,7 @@ static int start(struct run *run, struct error *err)
     session_await_unpause(session);
     /* A former life's last figure is not ours. */
     unlinkat(session->dir, LADDER_PROGRESS_FILE, 0);
-    if (spawn(session, run->job->argv, run->job->environment, run->log_fd, &run->child, err) < 0) {
+    if (spawn(run, err) < 0) {
         err->class = ERROR_TEMPORARY; /* another node may have the program */
         return -1;
     }
@@ -102,7 +121,7 @@ static int start(struct run *run, struct error *err)
     }
     crash_point(CRASH_STEP_TRANSCODER_STARTED);
     run->started_ms = mono_ms();
-    run->moved_ms = session_work_ms(session);
+    run->begun_ms = run->moved_ms = session_work_ms(session);
     log_info("step.transcoder_started", LOG_INT("pid", run->child.pid),
              LOG_TEXT("program", run->job->argv->items[0]));
     return 0;
@@ -138,14 +157,16 @@ static bool has_ladder_moved(struct run *run)
     return run->progress.out_time_s > before.out_time_s || run->progress.frame > before.frame;
 }
 
-static bool has_command_moved(struct run *run, int64_t now)
+/* Its output and its log: has either changed? */
+static bool look_at_tree(struct run *run)
 {
-    if (now < run->looked_ms + TRANSCODE_TREE_LOOK_MS)
-        return false;
-    run->looked_ms = now;
     struct stat log = {0};
     struct tree_size size = {0};
+    struct error ignored;
     tree_measure(run->upload->output, &size);
+    run->sample.output_bytes = size.bytes;
+    run->sample.free_bytes = -1;
+    (void)disk_free_bytes(run->session->dir, &run->sample.free_bytes, &ignored);
     fstat(run->log_fd, &log);
     size.bytes += log.st_size;
     bool moved = memcmp(&size, &run->tree, sizeof size) != 0;
@@ -153,25 +174,36 @@ static bool has_command_moved(struct run *run, int64_t now)
     return moved;
 }
 
-/* false: it has stalled. */
-static bool watch_progress(struct run *run)
+static bool is_due(int64_t *looked_ms, int64_t now, int64_t pause_ms)
+{
+    if (now < *looked_ms + pause_ms)
+        return false;
+    *looked_ms = now;
+    return true;
+}
+
+static enum bound watch_bounds(struct run *run)
 {
     int64_t now = session_work_ms(run->session);
+    bool grown = is_due(&run->tree_ms, now, TRANSCODE_TREE_LOOK_MS) && look_at_tree(run);
+    if (is_due(&run->memory_ms, now, TRANSCODE_MEMORY_LOOK_MS))
+        run->sample.memory_bytes = resources_group_bytes(run->child.pid);
     bool moved = false;
     switch (run->job->kind) {
     case TRANSCODE_LADDER:
         moved = has_ladder_moved(run);
         break;
     case TRANSCODE_COMMAND:
-        moved = has_command_moved(run, now);
+        moved = grown;
         break;
     }
     if (moved) {
         run->moved_ms = now;
         report(run);
     }
-    double limit_s = run->session->config->transcode.stall_seconds;
-    return (double)(now - run->moved_ms) < limit_s * 1000;
+    run->sample.still_ms = now - run->moved_ms;
+    run->sample.work_ms = now - run->begun_ms;
+    return bounds_check(&run->bounds, &run->sample);
 }
 
 static void bound_log(const struct run *run)
@@ -203,11 +235,10 @@ static int supervise(struct run *run, struct child_exit *how, struct error *err)
             return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         }
         session_pause_child(run->session, &run->child, &run->is_stopped);
-        if (!watch_progress(run)) {
+        enum bound bound = watch_bounds(run);
+        if (bound != BOUND_NONE) {
             child_stop(&run->child);
-            return error_set(err, ERROR_TEMPORARY, ETIMEDOUT,
-                             "the transcoder made no progress for %g s",
-                             run->session->config->transcode.stall_seconds);
+            return bounds_error(bound, &run->bounds, err);
         }
         wait_a_moment(run);
     }
@@ -232,6 +263,7 @@ bool transcode_log_says_full(int dir)
 static int explain(const struct session *session, int log_fd, const char *program,
                    struct child_exit how, struct error *err)
 {
+    const char *advice = "";
     char end[64], line[CHILD_LAST_LINE_BYTES];
     if (!how.signalled && how.number == 0)
         return 0;
@@ -240,8 +272,10 @@ static int explain(const struct session *session, int log_fd, const char *progra
     child_describe(how, end, sizeof end);
     child_last_line(log_fd, line);
     const char *name = strrchr(program, '/');
-    return error_set(err, ERROR_TEMPORARY, 0, "%s ended with %s%s%s", name ? name + 1 : program,
-                     end, line[0] ? ": " : "", line);
+    if (how.signalled && how.number == SIGKILL)
+        advice = " (memory may have run out: see the kernel's log)";
+    return error_set(err, ERROR_TEMPORARY, 0, "%s ended with %s%s%s%s", name ? name + 1 : program,
+                     end, advice, line[0] ? ": " : "", line);
 }
 
 int transcode_run(struct session *session, struct upload *upload, const struct transcode_job *job,
@@ -253,6 +287,8 @@ int transcode_run(struct session *session, struct upload *upload, const struct t
         return -1;
     run.log_fd = log_fd;
     run.progress_fd = -1;
+    bounds_of(session->config, resources_machine_bytes(), job->duration_s, job->expected_bytes,
+              &run.bounds);
     struct child_exit how;
     int result = start(&run, err);
     if (result == 0)
@@ -265,6 +301,8 @@ int transcode_run(struct session *session, struct upload *upload, const struct t
              LOG_INT("signal", how.signalled ? how.number : 0),
              LOG_INT("status", how.signalled ? 0 : how.number));
     upload_collect(upload);
+    if (how.signalled && how.number == SIGXFSZ)
+        return bounds_error(BOUND_OUTPUT, &run.bounds, err);
     return explain(session, log_fd, job->argv->items[0], how, err);
 }
 
@@ -279,7 +317,7 @@ int transcode_run_short(struct session *session, const struct argv *argv, int64_
         .directory = session->dir,
         .out_fd = log_fd,
         .err_fd = log_fd,
-        .sandbox = {.nice = (int)session->config->transcode.nice},
+        .sandbox = sandbox_of(session->config, SANDBOX_CLOSED, TRANSCODE_SHORT_MAX_BYTES),
     };
     struct child_exit how;
     if (session_run_child(session, &options, limit_ms, &how, err) < 0)

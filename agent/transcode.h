@@ -2,8 +2,8 @@
  *
  * One loop over the child, its progress and the uploads; nothing in it waits for the server. The
  * child's identity is on disk right after its start, so that a later life can kill it; its log is
- * bounded. A transcoder that shows no progress for transcode.stall_seconds is stopped. Says only
- * that the transcoder ended well, never that its output is good: that is check's. */
+ * bounded. A transcoder that reaches a limit (bounds.h) is stopped. Says only that the transcoder
+ * ended well, never that its output is good: that is check's. */
 #ifndef AGENT_TRANSCODE_H
 #define AGENT_TRANSCODE_H
 
@@ -14,6 +14,8 @@ enum {
     TRANSCODE_LOG_MAX_BYTES = 8 * 1024 * 1024, /* then it starts over: the end is what counts */
     TRANSCODE_LOOK_MS = 1000,
     TRANSCODE_TREE_LOOK_MS = 5 * 1000,
+    TRANSCODE_MEMORY_LOOK_MS = 2 * 1000,
+    TRANSCODE_SHORT_MAX_BYTES = 256 * 1024 * 1024, /* of a picture */
     TRANSCODE_MARK_BYTES = 64,
 };
 
@@ -28,11 +30,13 @@ struct transcode_job {
     const struct argv *argv;
     char *const *environment; /* added to ours; may be NULL */
     double duration_s;        /* of the source */
-    quality_set made;         /* for the reports */
+    int64_t expected_bytes;   /* of the output, by its bit rates */
+    enum sandbox_network network;
+    quality_set made; /* for the reports */
 };
 
-/* -1: err TEMPORARY (died, stalled, no space left: the message is the reason for people), or
- * PERMANENT (cannot be run), or ECANCELED (the claim is lost; the transcoder was stopped). */
+/* -1: the message is the reason for people. Died or cannot be run: err->code is 0 or what kept it
+ * from running; stopped by a limit: bounds_error's; ECANCELED: the claim is lost. */
 int transcode_run(struct session *session, struct upload *upload, const struct transcode_job *job,
                   struct error *err);
 
