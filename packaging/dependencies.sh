@@ -26,7 +26,7 @@ for purpose in "$@"; do
     build) wanted+=("${build[@]}") ;;
     run) wanted+=("${run[@]}") ;;
     package) wanted+=("${package[@]}") ;;
-    systemd) wanted+=("${run[@]}" systemd-container sqlite3 curl procps) ;;
+    systemd) wanted+=("${run[@]}" systemd-container sqlite3 curl procps postgresql redis-server) ;;
     test) wanted+=("${test[@]}") ;;
     -h | --help) usage; exit 0 ;;
     *) echo "dependencies.sh: no such purpose: $purpose" >&2; usage >&2; exit 64 ;;

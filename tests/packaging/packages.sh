@@ -117,12 +117,11 @@ ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=640x360:rate=25:duration=20 -
 room_run tailslate-verifier job add /tmp/film.mp4 >/dev/null 2>>"$room/tmp/verifier.log" || fail "job add"
 # Held still while we look, so that it cannot be over before the upgrade is.
 transcoder=
-hold() {
-    local file pid
-    file=$(echo "$room"/var/lib/tailslate-agent/spool/1.1/transcoder.process)
-    pid=$(sed -n 's/.*"pid":[[:blank:]]*\([0-9]*\).*/\1/p' "$file") || return 1
-    # The spool says the pid as the room's processes see it, and so do we.
-    kill -STOP "$pid" && transcoder=$pid
+hold() { # the ffmpeg that makes the renditions; the room's /proc is of our processes
+    local cmdline pid
+    cmdline=$(grep -las stream.m3u8 "$room"/proc/[0-9]*/cmdline | grep -v "/$$/" | head -n 1)
+    pid=$(basename "$(dirname "$cmdline")")
+    [ "$(cat "$room/proc/$pid/comm")" = ffmpeg ] && kill -STOP "$pid" && transcoder=$pid
 }
 until_held=$((SECONDS + 60))
 until hold 2>/dev/null; do

@@ -14,7 +14,7 @@ room_enter() {
         local as_root=()
         [ "$(id -u)" -eq 0 ] || as_root=(sudo --preserve-env)
         exec "${as_root[@]}" env TAILSLATE_ROOM=inside unshare --mount --pid --ipc --uts --fork \
-            --kill-child --propagation private "$@"
+            --kill-child --propagation private bash "$@"
     fi
     # The tests' own sanitizer and locale settings are not the packages'.
     unset ASAN_OPTIONS UBSAN_OPTIONS

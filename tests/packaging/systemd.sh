@@ -15,9 +15,11 @@ room_enter "$0" "$@"
 mkdir "$room/root/packages"
 cp "$packages"/tailslate-{agent,verifier}_*.deb "$room/root/packages/"
 cp "$here/systemd-inside.sh" "$here/next-version.sh" "$room/root/"
-ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=1280x720:rate=30:duration=40 \
-    -f lavfi -i sine=frequency=440:duration=40 -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
+ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=1280x720:rate=30:duration=30 \
+    -f lavfi -i sine=frequency=440:duration=30 -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
     -c:a aac "$room/root/film.mp4"
+ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=2 -c:v libx264 \
+    -preset ultrafast -pix_fmt yuv420p "$room/srv/short.mp4"
 # What this machine has installed besides is not started.
 cat >"$room/etc/systemd/system/test.target" <<'UNIT'
 [Unit]
