@@ -20,10 +20,12 @@ struct sweeper {
     bool leads, is_failing, is_calm;
     enum store_outcome last;
     /* The thread. */
-    bool started, ends;
+    bool started;
+    bool ends, has_ended; /* under the lock, and: */
+    int64_t end_by_ms;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t asked;
+    pthread_cond_t asked, ended;
 };
 
 bool sweeper_is_on(const struct verifier_config *config)
@@ -57,6 +59,7 @@ struct sweeper *sweeper_new(const struct sweeper_settings *settings)
     must(pthread_condattr_init(&attributes) == 0);
     must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
     must(pthread_cond_init(&sweeper->asked, &attributes) == 0);
+    must(pthread_cond_init(&sweeper->ended, &attributes) == 0);
     must(pthread_mutex_init(&sweeper->lock, NULL) == 0);
     pthread_condattr_destroy(&attributes);
     return sweeper;
@@ -184,13 +187,17 @@ void sweeper_tick(struct sweeper *sweeper, int64_t mono_now_ms)
     sweeper->due_ms = mono_now_ms + sweeper->interval_ms;
 }
 
+static struct timespec at_ms(int64_t ms)
+{
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+}
+
 /* False: it is to end. */
 static bool wait_for_next(struct sweeper *sweeper)
 {
     /* From here, not from the tick's beginning: its own work is not what makes it late. */
     sweeper->due_ms = mono_ms() + sweeper->interval_ms;
-    struct timespec until = {.tv_sec = sweeper->due_ms / 1000,
-                             .tv_nsec = sweeper->due_ms % 1000 * 1000000};
+    struct timespec until = at_ms(sweeper->due_ms);
     int waited = 0;
     pthread_mutex_lock(&sweeper->lock);
     while (!sweeper->ends && waited == 0)
@@ -216,6 +223,10 @@ static void *run(void *ctx)
     while (wait_for_next(sweeper))
         sweeper_tick(sweeper, mono_ms());
     give_lead_back(sweeper);
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->has_ended = true;
+    pthread_cond_signal(&sweeper->ended);
+    pthread_mutex_unlock(&sweeper->lock);
     return NULL;
 }
 
@@ -231,22 +242,40 @@ void sweeper_stop(struct sweeper *sweeper)
     if (!sweeper)
         return;
     pthread_mutex_lock(&sweeper->lock);
+    if (!sweeper->ends)
+        sweeper->end_by_ms = mono_ms() + SWEEPER_END_MS;
     sweeper->ends = true;
     pthread_cond_signal(&sweeper->asked);
     pthread_mutex_unlock(&sweeper->lock);
 }
 
-void sweeper_free(struct sweeper *sweeper)
+static bool wait_for_the_end(struct sweeper *sweeper)
+{
+    struct timespec until = at_ms(sweeper->end_by_ms);
+    int waited = 0;
+    pthread_mutex_lock(&sweeper->lock);
+    while (!sweeper->has_ended && waited == 0)
+        waited = pthread_cond_timedwait(&sweeper->ended, &sweeper->lock, &until);
+    bool ended = sweeper->has_ended;
+    pthread_mutex_unlock(&sweeper->lock);
+    return ended;
+}
+
+bool sweeper_free(struct sweeper *sweeper)
 {
     if (!sweeper)
-        return;
+        return true;
     sweeper_stop(sweeper);
-    if (sweeper->started)
-        must(pthread_join(sweeper->thread, NULL) == 0);
-    else
+    if (!sweeper->started)
         give_lead_back(sweeper);
+    else if (!wait_for_the_end(sweeper))
+        return false;
+    else
+        must(pthread_join(sweeper->thread, NULL) == 0);
     orphans_free(sweeper->orphans);
     pthread_cond_destroy(&sweeper->asked);
+    pthread_cond_destroy(&sweeper->ended);
     pthread_mutex_destroy(&sweeper->lock);
     free(sweeper);
+    return true;
 }

@@ -18,6 +18,7 @@
 
 enum {
     SWEEPER_SLICE_MS = 1000, /* of a clean-up, between two ticks */
+    SWEEPER_END_MS = 4000,
 };
 
 struct sweeper_settings {
@@ -37,6 +38,9 @@ struct sweeper *sweeper_new(const struct sweeper_settings *settings);
 void sweeper_tick(struct sweeper *sweeper, int64_t mono_now_ms);
 void sweeper_start(struct sweeper *sweeper); /* the first tick here, the others in a thread */
 void sweeper_stop(struct sweeper *sweeper);  /* asks the thread to end; NULL is fine */
-void sweeper_free(struct sweeper *sweeper);  /* waits for it, gives the lead back; NULL is fine */
+/* Waits for that, and for the lead to be given back; NULL is fine. False: it has not ended within
+ * SWEEPER_END_MS since it was asked (a database that hangs, a large tree that is deleted), and
+ * nothing is freed. */
+bool sweeper_free(struct sweeper *sweeper);
 
 #endif

@@ -64,7 +64,8 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     app->replays = replays_start(app->store);
     struct sweeper *sweeper = start_sweeper(app, config);
     if (server_start(server, app, err) != 0) {
-        sweeper_free(sweeper);
+        if (!sweeper_free(sweeper))
+            _exit(verb_failed(err));
         must(replays_stop(app->replays));
         must(pulse_stop(app->pulse)); /* nobody has asked it yet */
         return -1;
@@ -77,12 +78,12 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     /* Shutdown releases no claim: whoever holds one finds it again. */
     sweeper_stop(sweeper);
     bell_close(app->bell);
-    bool quiet = server_stop(server) && pulse_stop(app->pulse) && replays_stop(app->replays);
+    bool quiet = server_stop(server) && pulse_stop(app->pulse) && replays_stop(app->replays) &&
+                 sweeper_free(sweeper);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
     /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
     if (!quiet)
         _exit(STATUS_OK);
-    sweeper_free(sweeper);
     return 0;
 }
 

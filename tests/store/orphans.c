@@ -400,7 +400,7 @@ Test(sweeper, a_tick_that_comes_too_late_only_says_that_it_is_up)
     cr_expect(fleet_is_claimed(site->rig, job));
     sweeper_tick(sweeper, 1000 + 190 * 10 * SECOND_MS + 5 * SECOND_MS);
     cr_expect_not(fleet_is_claimed(site->rig, job), "the next one sweeps");
-    sweeper_free(sweeper);
+    cr_expect(sweeper_free(sweeper));
     cr_expect_eq(rig_number(site->rig, "SELECT COUNT(*) FROM fleet WHERE leader IS NULL"), 1);
     site_free(site);
 }
@@ -415,7 +415,7 @@ Test(sweeper, a_restart_does_not_put_the_sweep_off_and_shutdown_releases_nothing
     for (int i = 0; i < 12; i++) {
         struct sweeper *sweeper = new_sweeper(site);
         sweeper_tick(sweeper, 1000);
-        sweeper_free(sweeper);
+        cr_expect(sweeper_free(sweeper));
         fleet_pass(site->rig, 12 * SECOND_MS);
         cr_expect(fleet_is_claimed(site->rig, job));
     }
@@ -445,6 +445,6 @@ Test(sweeper, clears_up_once_an_hour_and_not_while_sweeps_are_kept_back)
                                        " IS NOT NULL"),
                  1);
     cr_expect(is_there(site, "videos/gone/master.m3u8"), "it is young");
-    sweeper_free(sweeper);
+    cr_expect(sweeper_free(sweeper));
     site_free(site);
 }

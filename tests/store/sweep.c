@@ -168,11 +168,14 @@ Test(sweep, what_changed_after_the_look_is_left_as_it_is)
     struct error err;
     int64_t completed = rig_add_job(rig, "completed"), extended = rig_add_job(rig, "extended");
     int64_t taken = rig_add_job(rig, "taken"), dead = rig_add_job(rig, "dead");
+    int64_t revived = rig_add_job(rig, "revived");
+    struct store_worker carl = fleet_worker(rig, "carl");
     for (int i = 0; i < 4; i++)
         claim(rig, &rig->anna);
+    rig_claim(rig, &carl, revived);
     fleet_stay_up(rig, 31 * MINUTE_MS);
     cr_assert_eq(store_sweep_choose(rig->store, 0, &candidates, &err), 0, "%s", err.message);
-    cr_assert_eq(candidates.count, 4);
+    cr_assert_eq(candidates.count, 5);
 
     struct message_completion completion = rig_completion(completed, 1);
     rig_complete(rig, rig_caller(&rig->anna, 1), completed, &completion);
@@ -180,6 +183,7 @@ Test(sweep, what_changed_after_the_look_is_left_as_it_is)
     enum store_release released;
     store_job_release(rig->store, taken, &released, &err);
     cr_assert_eq(rig_claim(rig, &rig->bert, taken).job_id, taken);
+    fleet_beat(rig, &carl, revived);
 
     struct store_sweep sweep = {.instance = INSTANCE};
     cr_assert_eq(store_sweep_release(rig->store, &candidates, &sweep, &err), 0, "%s", err.message);
@@ -188,6 +192,7 @@ Test(sweep, what_changed_after_the_look_is_left_as_it_is)
     store_sweep_fini(&sweep);
     cr_expect(fleet_is_claimed(rig, extended));
     cr_expect(fleet_is_claimed(rig, taken));
+    cr_expect(fleet_is_claimed(rig, revived));
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM transcoding_jobs j JOIN videos v"
                                  " ON v.id = j.video_id WHERE j.completed_at IS NOT NULL"
                                  " AND v.status = 'ready'"),
