@@ -87,6 +87,21 @@ Test(gate, what_is_refused_leaves_nothing_behind)
     end(redis, scene.rig);
 }
 
+Test(gate, who_is_refused_at_the_first_look_never_enters)
+{
+    struct redis *redis = redis_start(NULL);
+    struct scene scene = gated_scene(gated_rig(redis));
+    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    scene.worker.epoch--;
+    REPLY(refused) = worker_complete(&scene.worker, scene.token);
+    reply_is(&refused, 409, "claim_lost");
+    cr_expect_eq(gated_count(scene.rig, "entered"), 0);
+    redis_expect(redis, "0", "DBSIZE", NULL);
+    scene.worker.epoch++;
+    complete_once(&scene);
+    end(redis, scene.rig);
+}
+
 Test(gate, a_completion_without_a_token_has_none)
 {
     struct redis *redis = redis_start(NULL);
