@@ -196,6 +196,22 @@ static int check_right(struct db *db, const struct right *right, struct error *e
                      right->privilege, right->table);
 }
 
+/* The number of a row that we insert. Without a sequence of its own (identity): nothing to ask. */
+static int check_sequence(struct db *db, struct error *err)
+{
+    int64_t may = 0;
+    int got = db_one_int(db, &may, err,
+                         "SELECT CASE WHEN NOT pg_catalog.has_sequence_privilege("
+                         "pg_catalog.pg_get_serial_sequence('video_qualities', 'id'), 'USAGE')"
+                         " THEN 0 ELSE 1 END",
+                         DB_NO_ARGS);
+    if (got < 0 || may)
+        return got < 0 ? -1 : 0;
+    return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
+                     "the database's user of store.url has no right to USAGE on the sequence of "
+                     "video_qualities.id");
+}
+
 int store_schema_is_stock(struct db *db, bool *is_stock, struct error *err)
 {
     char type[TYPE_BYTES] = "";
@@ -227,5 +243,5 @@ int store_schema_check_stock(struct db *db, struct error *err)
     for (size_t i = 0; i < sizeof rights / sizeof rights[0]; i++)
         if (check_right(db, &rights[i], err) != 0)
             return -1;
-    return 0;
+    return check_sequence(db, err);
 }

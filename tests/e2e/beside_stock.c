@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define TABLES TAILSLATE_SOURCE_DIR "/tests/support/vlog_tables.sql"
 
@@ -493,5 +495,49 @@ Test(beside_stock, our_agent_works_through_nginx_on_a_stock_database, .timeout =
     process_signal(second, SIGTERM);
     cr_assert_eq(process_wait(second, STOP_MS), 0);
     process_free(second);
+    tear_down(&beside);
+}
+
+/* The text of the document's fenced block of that name; owned. */
+static char *block_of(const char *document, const char *fence)
+{
+    TEXT(text) = file_read(document);
+    const char *begin = strstr(text, fence);
+    cr_assert(begin, "%s has no block %s", document, fence);
+    begin += strlen(fence);
+    return must_printf("%.*s", (int)(strstr(begin, "\n```") - begin), begin);
+}
+
+Test(beside_stock, the_documents_words_are_true, .timeout = 120)
+{
+    const char *document = TAILSLATE_SOURCE_DIR "/docs/BESIDE_VLOG.md";
+    struct beside beside = set_up();
+    struct rig *rig = beside.rig;
+    TEXT(sql) = block_of(document, "```sql\n");
+    free(ask(&beside, "%s", sql));
+    give_job(&beside);
+    beside.stock = peer_start();
+    peer_script(beside.stock, "* /*", "200 {\"from\":\"stock\"}");
+    beside.nginx = nginx_start(rig, peer_port(beside.stock), rig->port);
+
+    TEXT(programs) = rig_path(rig, "programs");
+    TEXT(link) = rig_path(rig, "programs/tailslate-verifier");
+    cr_assert(mkdir(programs, 0700) == 0 && symlink(TAILSLATE_VERIFIER, link) == 0);
+    TEXT(path) = must_printf("PATH=%s:%s", programs, getenv("PATH"));
+    TEXT(verifier) = must_printf("%d", rig->port);
+    TEXT(nginx) = must_printf("%d", beside.nginx.port);
+    const char *port = strrchr(getenv("TAILSLATE_TEST_POSTGRES"), ':') + 1;
+    TEXT(by_tcp) = postgres_url_at(beside.url, (int)strtol(port, NULL, 10));
+    TEXT(database) = must_printf("postgresql://tailslate_verifier%s", strchr(by_tcp, '@'));
+    TEXT(completion) = worker_completion(NULL, WORKER_360P);
+    TEXT(body) = must_printf("BODY=%s", completion);
+    TEXT(job) = must_printf("JOB=%lld", (long long)beside.worker.job);
+    TEXT(scratch) = must_printf("TAILSLATE_TEST_SCRATCH=%s", rig->dir);
+    RUN(run) = run_program((const char *[]){TAILSLATE_SOURCE_DIR "/tests/e2e/beside_vlog.sh",
+                                            rig->dir, verifier, nginx, database, document, NULL},
+                           (const char *[]){path, scratch, body, job, "KEY=" KEY, NULL},
+                           2 * RIG_START_MS);
+    cr_assert_eq(run.status, 0, "%d\n%s\n%s", run.status, run.out, run.err);
+    cr_expect_eq(ask_int(&beside, "SELECT COUNT(*) FROM completions"), 1);
     tear_down(&beside);
 }

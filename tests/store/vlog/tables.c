@@ -98,21 +98,29 @@ Test(vlog_tables, a_stock_database_is_no_place_for_our_own_schema)
     rig_free(rig);
 }
 
+static void expect_right_missing(struct rig *rig, const char *url, const char *what)
+{
+    struct error err;
+    cr_assert_null(rig_open(rig, url, &err), "%s", what);
+    cr_expect(strstr(err.message, what), "%s: %s", what, err.message);
+    cr_expect_eq(error_exit_status(&err), 78);
+}
+
 Test(vlog_tables, a_user_without_the_rights_is_told_which)
 {
     struct rig *rig = rig_new_bare();
-    struct error err;
     rig_sql(rig, "DO $$ BEGIN CREATE ROLE tailslate_guest LOGIN; EXCEPTION WHEN duplicate_object"
                  " THEN NULL; END $$");
     rig_sql(rig, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO tailslate_guest");
-    rig_sql(rig, "GRANT UPDATE ON videos TO tailslate_guest");
+    rig_sql(rig, "GRANT UPDATE ON videos, transcoding_jobs, workers TO tailslate_guest");
     const char *at = strchr(rig->url, '@');
     cr_assert(at, "%s", rig->url);
     TEXT(url) = must_printf("postgresql://tailslate_guest%s", at);
-    struct store *store = rig_open(rig, url, &err);
-    cr_expect_null(store);
-    cr_expect(strstr(err.message, "no right to INSERT on the table video_qualities"), "%s",
-              err.message);
+    expect_right_missing(rig, url, "no right to INSERT on the table video_qualities");
+    rig_sql(rig, "GRANT INSERT ON video_qualities TO tailslate_guest");
+    expect_right_missing(rig, url, "no right to USAGE on the sequence of video_qualities.id");
+    rig_sql(rig, "GRANT USAGE ON SEQUENCE video_qualities_id_seq TO tailslate_guest");
+    expect_right_missing(rig, url, "permission denied for schema public");
     rig_free(rig);
 }
 
