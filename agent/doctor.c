@@ -2,6 +2,7 @@
 
 #include "connect.h"
 #include "disk.h"
+#include "doctor_report.h"
 #include "spool.h"
 #include "tool.h"
 
@@ -16,16 +17,8 @@
 
 enum { EXIT_TEMPORARY = 75, EXIT_CONFIGURATION = 78, FINDING_BYTES = 640 };
 
-enum finding { FINDING_GOOD, FINDING_NOTE, FINDING_PASSING, FINDING_BAD };
-
-struct doctor {
-    const struct config *config;
-    enum finding worst;
-};
-
-static void __attribute__((format(printf, 5, 6)))
-report(struct doctor *doctor, enum finding finding, const char *subject, const char *advice,
-       const char *format, ...)
+void doctor_report(struct doctor *doctor, enum finding finding, const char *subject,
+                   const char *advice, const char *format, ...)
 {
     static const char *const marks[] = {[FINDING_GOOD] = "ok",
                                         [FINDING_NOTE] = "note",
@@ -49,11 +42,11 @@ static void check_key(struct doctor *doctor)
     struct error err;
     const char *path = doctor->config->server.api_key_file;
     if (config_read_secret(path, secret, &err) == 0)
-        report(doctor, FINDING_GOOD, "key file", NULL, "%s", path);
+        doctor_report(doctor, FINDING_GOOD, "key file", NULL, "%s", path);
     else
-        report(doctor, FINDING_BAD, "key file",
-               "put the worker's API key there (worker add NAME --key-file FILE), chmod 600", "%s",
-               err.message);
+        doctor_report(doctor, FINDING_BAD, "key file",
+                      "put the worker's API key there (worker add NAME --key-file FILE), chmod 600",
+                      "%s", err.message);
     explicit_bzero(secret, sizeof secret);
 }
 
@@ -63,14 +56,14 @@ static void check_disk(struct doctor *doctor, int dir)
     struct error err;
     double limit = doctor->config->node.min_free_disk_gb;
     if (disk_free_bytes(dir, &free_bytes, &err) != 0)
-        report(doctor, FINDING_BAD, "disk", NULL, "%s", err.message);
+        doctor_report(doctor, FINDING_BAD, "disk", NULL, "%s", err.message);
     else if ((double)free_bytes < limit * 1e9)
-        report(doctor, FINDING_BAD, "disk",
-               "make room or lower node.min_free_disk_gb; until then nothing is claimed",
-               "%.1f GB free, node.min_free_disk_gb is %g", (double)free_bytes / 1e9, limit);
+        doctor_report(doctor, FINDING_BAD, "disk",
+                      "make room or lower node.min_free_disk_gb; until then nothing is claimed",
+                      "%.1f GB free, node.min_free_disk_gb is %g", (double)free_bytes / 1e9, limit);
     else
-        report(doctor, FINDING_GOOD, "disk", NULL, "%.1f GB free (at least %g wanted)",
-               (double)free_bytes / 1e9, limit);
+        doctor_report(doctor, FINDING_GOOD, "disk", NULL, "%.1f GB free (at least %g wanted)",
+                      (double)free_bytes / 1e9, limit);
 }
 
 static bool is_writable(int dir, struct error *err)
@@ -96,86 +89,75 @@ static void check_state_dir(struct doctor *doctor)
     }
     if (dir < 0) {
         error_errno(&err, "%s", path);
-        report(doctor, FINDING_BAD, "state_dir", advice, "%s", err.message);
+        doctor_report(doctor, FINDING_BAD, "state_dir", advice, "%s", err.message);
         return;
     }
     if (!is_writable(dir, &err))
-        report(doctor, FINDING_BAD, "state_dir", advice, "%s: %s", path, err.message);
+        doctor_report(doctor, FINDING_BAD, "state_dir", advice, "%s: %s", path, err.message);
     else
-        report(doctor, FINDING_GOOD, "state_dir", NULL, "%s%s", doctor->config->node.state_dir,
-               is_there ? "" : " (run will create it)");
+        doctor_report(doctor, FINDING_GOOD, "state_dir", NULL, "%s%s",
+                      doctor->config->node.state_dir, is_there ? "" : " (run will create it)");
     check_disk(doctor, dir);
 }
 
-static void check_tool(struct doctor *doctor, const char *key, const char *program)
+static bool check_tool(struct doctor *doctor, const char *key, const char *program)
 {
     char version[TOOL_VERSION_BYTES];
     struct error err;
     TEXT(text) = NULL;
+    bool is_fine = false;
     if (tool_find(program, &err) != 0 || tool_ask(program, "-version", &text, &err) != 0)
-        report(doctor, FINDING_BAD, key, "install it (apt-get install ffmpeg) or name its path",
-               "%s", err.message);
+        doctor_report(doctor, FINDING_BAD, key,
+                      "install it (apt-get install ffmpeg) or name its path", "%s", err.message);
     else if (!tool_parse_version(text, version))
-        report(doctor, FINDING_BAD, key, "name the right program", "%s -version is not understood",
-               program);
+        doctor_report(doctor, FINDING_BAD, key, "name the right program",
+                      "%s -version is not understood", program);
     else
-        report(doctor, FINDING_GOOD, key, NULL, "%s, version %s", program, version);
-}
-
-static void check_encoders(struct doctor *doctor)
-{
-    static const char *const needed[] = {"libx264", "aac"};
-    struct error err;
-    TEXT(text) = NULL;
-    if (tool_ask(doctor->config->transcode.ffmpeg, "-encoders", &text, &err) != 0) {
-        report(doctor, FINDING_BAD, "encoders", "put transcode.ffmpeg right first", "%s",
-               err.message);
-        return;
-    }
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        bool has = tool_has_encoder(text, needed[i]);
-        report(doctor, has ? FINDING_GOOD : FINDING_BAD, "encoder",
-               has ? NULL : "use an ffmpeg that is built with it", "%s%s", needed[i],
-               has ? "" : " is missing");
-    }
+        is_fine = true;
+    if (is_fine)
+        doctor_report(doctor, FINDING_GOOD, key, NULL, "%s, version %s", program, version);
+    return is_fine;
 }
 
 static void check_tools(struct doctor *doctor)
 {
     const struct config *config = doctor->config;
     if (strcmp(config->transcode.recipe, "ladder") == 0) {
-        check_tool(doctor, "ffmpeg", config->transcode.ffmpeg);
-        check_encoders(doctor);
+        if (check_tool(doctor, "ffmpeg", config->transcode.ffmpeg))
+            doctor_check_encoders(doctor);
     } else {
-        report(doctor, FINDING_NOTE, "command", NULL, "recipe `command` runs: %s",
-               config->transcode.command);
+        doctor_report(doctor, FINDING_NOTE, "command", NULL, "recipe `command` runs: %s",
+                      config->transcode.command);
     }
     check_tool(doctor, "ffprobe", config->transcode.ffprobe);
+    doctor_check_limits(doctor);
 }
 
 static void judge_server(struct doctor *doctor, const struct http_answer *answer)
 {
     const char *url = doctor->config->server.url, *detail = answer->problem.detail;
     if (answer->result == HTTP_NOT_TRUSTED)
-        report(doctor, FINDING_BAD, "server", "set server.ca_file, or renew its certificate",
-               "%s: %s", url, answer->error.message);
+        doctor_report(doctor, FINDING_BAD, "server", "set server.ca_file, or renew its certificate",
+                      "%s: %s", url, answer->error.message);
     else if (answer->result != HTTP_ANSWERED)
-        report(doctor, FINDING_PASSING, "server",
-               "start it, or put server.url right; finished work waits meanwhile", "%s: %s", url,
-               answer->error.message);
+        doctor_report(doctor, FINDING_PASSING, "server",
+                      "start it, or put server.url right; finished work waits meanwhile", "%s: %s",
+                      url, answer->error.message);
     else if (answer->status == 401 || answer->status == 403)
-        report(doctor, FINDING_BAD, "key accepted",
-               "put a valid key into the file; the agent takes it up by itself and drops nothing "
-               "meanwhile",
-               "no: HTTP %ld %s", answer->status, detail);
+        doctor_report(
+            doctor, FINDING_BAD, "key accepted",
+            "put a valid key into the file; the agent takes it up by itself and drops nothing "
+            "meanwhile",
+            "no: HTTP %ld %s", answer->status, detail);
     else if (answer->status >= 500 || answer->status == 429)
-        report(doctor, FINDING_PASSING, "server", "look at the server's log", "%s: HTTP %ld %s",
-               url, answer->status, detail);
+        doctor_report(doctor, FINDING_PASSING, "server", "look at the server's log",
+                      "%s: HTTP %ld %s", url, answer->status, detail);
     else if (answer->status != 200 || !answer->is_json)
-        report(doctor, FINDING_BAD, "server", "put server.url right: this is no worker API",
-               "%s: HTTP %ld, %s", url, answer->status, answer->is_json ? "JSON" : "not JSON");
+        doctor_report(doctor, FINDING_BAD, "server", "put server.url right: this is no worker API",
+                      "%s: HTTP %ld, %s", url, answer->status,
+                      answer->is_json ? "JSON" : "not JSON");
     else
-        report(doctor, FINDING_GOOD, "key accepted", NULL, "by %s", url);
+        doctor_report(doctor, FINDING_GOOD, "key accepted", NULL, "by %s", url);
 }
 
 /* A running agent's jobs are named: this heartbeat must not make the server think them let go. */
@@ -205,7 +187,7 @@ static void check_server(struct doctor *doctor)
     struct error err;
     struct http_client *client = connect_client(doctor->config, &err);
     if (!client) {
-        report(doctor, FINDING_NOTE, "server", NULL, "not asked: there is no usable key");
+        doctor_report(doctor, FINDING_NOTE, "server", NULL, "not asked: there is no usable key");
         return;
     }
     TEXT(body) = format_heartbeat(doctor->config);
@@ -247,7 +229,7 @@ int doctor_run(const struct config *config, const char *config_path)
     printf("# effective configuration: %s and the environment\n", config_path);
     agent_config_print(config, stdout);
     putchar('\n');
-    report(&doctor, FINDING_GOOD, "configuration", NULL, "%s", config_path);
+    doctor_report(&doctor, FINDING_GOOD, "configuration", NULL, "%s", config_path);
     check_key(&doctor);
     check_state_dir(&doctor);
     check_tools(&doctor);
