@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,14 +21,22 @@ struct pulse {
     struct pulse_report last;
 };
 
+/* We hold the folder open: whether it still stands where it stood, its links say. */
+static bool is_usable(int folder, int mode)
+{
+    struct stat status;
+    return fstat(folder, &status) == 0 && status.st_nlink > 0 &&
+           faccessat(folder, ".", mode, AT_EACCESS) == 0;
+}
+
 static void look(struct pulse *pulse, struct pulse_report *report)
 {
     struct error err;
     *report = (struct pulse_report){0};
     report->store_is_up = store_ping(pulse->store, &err) == 0 &&
                           store_count(pulse->store, &report->counts, &err) == 0;
-    report->files_are_up = faccessat(pulse->files->uploads, ".", R_OK | X_OK, AT_EACCESS) == 0 &&
-                           faccessat(pulse->files->videos, ".", W_OK | X_OK, AT_EACCESS) == 0;
+    report->files_are_up = is_usable(pulse->files->uploads, R_OK | X_OK) &&
+                           is_usable(pulse->files->videos, W_OK | X_OK);
 }
 
 static void *beat(void *ctx)

@@ -163,6 +163,16 @@ static void check_gate(struct gate *gate)
                 err.message);
 }
 
+static int check_tls(const struct verifier_config *config, struct error *err)
+{
+    struct tls tls;
+    struct tls_files files = {config->tls_cert_file, config->tls_key_file, config->client_ca_file};
+    if (tls_read(&files, &tls, err) != 0)
+        return -1;
+    tls_fini(&tls);
+    return 0;
+}
+
 int verb_check(const struct verifier_config *config, const struct command *command)
 {
     (void)command;
@@ -176,7 +186,8 @@ int verb_check(const struct verifier_config *config, const struct command *comma
     if (read_admin_secret(config, &has_secret, secret, &err) != 0)
         return verb_failed(&err);
     explicit_bzero(secret, sizeof secret);
-    if (open_gate(config, &gate, &err) != 0 || context_open(config, &context, &err) != 0) {
+    if (check_tls(config, &err) != 0 || open_gate(config, &gate, &err) != 0 ||
+        context_open(config, &context, &err) != 0) {
         gate_close(gate);
         return verb_failed(&err);
     }
