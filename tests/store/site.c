@@ -1,0 +1,61 @@
+#include "site.h"
+
+#include "tailslate/cleanup.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+char *site_path(const struct site *site, const char *path)
+{
+    return must_printf("%s/%s", site->rig->dir, path);
+}
+
+void site_make_dir(const struct site *site, const char *path)
+{
+    TEXT(whole) = site_path(site, path);
+    cr_assert(mkdir(whole, 0755) == 0 || errno == EEXIST, "%s", whole);
+}
+
+void site_put(const struct site *site, const char *path)
+{
+    TEXT(whole) = site_path(site, path);
+    for (char *slash = whole + strlen(site->rig->dir) + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        cr_assert(mkdir(whole, 0755) == 0 || errno == EEXIST, "%s", whole);
+        *slash = '/';
+    }
+    STREAM(file) = fopen(whole, "we");
+    cr_assert(file, "%s", whole);
+    fprintf(file, "#EXTM3U\n720p/stream.m3u8\n");
+}
+
+bool site_has(const struct site *site, const char *path)
+{
+    struct stat status;
+    TEXT(whole) = site_path(site, path);
+    return lstat(whole, &status) == 0;
+}
+
+struct site *site_new(void)
+{
+    struct site *site = must_calloc(1, sizeof *site);
+    struct error err;
+    site->rig = fleet_new();
+    site->found = must_strdup("");
+    site_make_dir(site, "uploads");
+    site_make_dir(site, "videos");
+    TEXT(uploads) = site_path(site, "uploads");
+    TEXT(videos) = site_path(site, "videos");
+    cr_assert_eq(files_open(uploads, videos, &site->files, &err), 0, "%s", err.message);
+    return site;
+}
+
+void site_free(struct site *site)
+{
+    files_close(&site->files);
+    rig_free(site->rig);
+    free(site->found);
+    free(site);
+}
