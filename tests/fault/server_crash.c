@@ -4,6 +4,7 @@
  * nothing that keeps anybody out for longer. */
 #include "gated.h"
 #include "look.h"
+#include "postgres.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -20,9 +21,11 @@ enum { PROMISED_MS = 30 * 1000, HOLD_MS = 20 * 1000, DEATH_MS = 20 * 1000 };
 
 struct crash_case {
     int point;
+    bool on_postgresql;
     char what[100];
 };
-#define CRASH_ROW(number, name, meaning) {number, #number " " meaning},
+#define CRASH_ROW(number, name, meaning)                                                           \
+    {number, false, #number " " meaning}, {number, true, #number " " meaning " (PostgreSQL)"},
 static struct crash_case cases[] = {CRASH_SERVER_POINTS(CRASH_ROW)};
 #undef CRASH_ROW
 enum { CASE_COUNT = sizeof cases / sizeof *cases };
@@ -32,27 +35,67 @@ static bool is_committed(int point)
     return point == CRASH_VERIFIER_COMMITTED || point == CRASH_VERIFIER_ANSWERING;
 }
 
-static struct rig *armed(const struct redis *redis, int point, char flag[PATH_BYTES])
+struct fleet {
+    struct redis *redis;
+    struct postgres *postgres; /* NULL: SQLite */
+    char *url;                 /* of the database in it */
+    struct rig *rig;
+};
+
+static struct fleet armed(const struct crash_case *crash, char flag[PATH_BYTES])
 {
-    struct rig *rig = gated_rig(redis);
-    snprintf(flag, PATH_BYTES, "%s/crash.flag", rig->dir);
+    struct fleet fleet = {.redis = redis_start(NULL)};
+    fleet.rig = gated_rig(fleet.redis);
+    if (crash->on_postgresql) {
+        fleet.postgres = postgres_start(NULL);
+        fleet.url = postgres_new_database(fleet.postgres->place);
+        TEXT(value) = must_printf("\"%s\"", fleet.url);
+        rig_verifier_set(fleet.rig, "store.url", value);
+    }
+    snprintf(flag, PATH_BYTES, "%s/crash.flag", fleet.rig->dir);
     file_write(flag, "", 0600);
-    TEXT(variable) = must_printf("%d:%s", point, flag);
-    rig_set_env(rig, "TAILSLATE_CRASH", variable);
-    return rig;
+    TEXT(variable) = must_printf("%d:%s", crash->point, flag);
+    rig_set_env(fleet.rig, "TAILSLATE_CRASH", variable);
+    return fleet;
 }
 
-static void die(const struct scene *scene, const struct crash_case *crash, const char *flag)
+static void end(struct fleet *fleet)
 {
-    struct rig *rig = scene->rig;
+    rig_end(fleet->rig);
+    redis_stop(fleet->redis);
+    if (fleet->postgres)
+        postgres_stop(fleet->postgres);
+    free(fleet->url);
+}
+
+static char *ask_database(const struct fleet *fleet, const char *sql)
+{
+    if (fleet->url)
+        return postgres_ask(fleet->url, sql);
+    char text[128];
+    look_text(fleet->rig, text, sizeof text, "%s", sql);
+    return must_strdup(text);
+}
+
+static void expect_database(const struct fleet *fleet, const char *wanted, const char *sql)
+{
+    TEXT(text) = ask_database(fleet, sql);
+    cr_assert(strcmp(text, wanted) == 0, "%s: %s, wanted %s", sql, text, wanted);
+}
+
+static void die(const struct fleet *fleet, const struct scene *scene,
+                const struct crash_case *crash, const char *flag)
+{
+    struct rig *rig = fleet->rig;
     REPLY(lost) = worker_complete(&scene->worker, scene->token);
-    cr_assert(look_wait_file(flag, false, 0), "%s was never reached: %ld", crash->what,
-              lost.status);
+    cr_assert(look_wait_file(flag, false, 0), "%s was never reached: %ld %s", crash->what,
+              lost.status, lost.body);
     cr_assert_eq(lost.status, 0, "it answered %ld", lost.status);
     cr_assert_eq(process_wait(rig->verifier, DEATH_MS), 128 + 9);
     process_free(rig->verifier);
     rig->verifier = NULL;
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM completions"), is_committed(crash->point));
+    expect_database(fleet, is_committed(crash->point) ? "1" : "0",
+                    "SELECT count(*) FROM completions");
 }
 
 /* As a worker does: again until it is told. Gives the time from the first try. */
@@ -96,25 +139,24 @@ ParameterizedTest(struct crash_case *crash, server_crash,
                   the_same_token_gets_a_true_answer_within_30_s, .timeout = 180)
 {
     char flag[PATH_BYTES];
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(armed(redis, crash->point, flag));
-    gated_wait_state(scene.rig, 1, GATED_BACK_MS);
-    die(&scene, crash, flag);
-    TEXT(held) = gated_key(redis, scene.job, scene.token);
+    struct fleet fleet = armed(crash, flag);
+    struct scene scene = gated_scene(fleet.rig);
+    gated_wait_state(fleet.rig, 1, GATED_BACK_MS);
+    die(&fleet, &scene, crash, flag);
+    TEXT(held) = gated_key(fleet.redis, scene.job, scene.token);
     bool is_given_back = crash->point == CRASH_VERIFIER_ANSWERING;
     cr_assert(strncmp(held, is_given_back ? "completed" : "processing:", 9) == 0, "%s", held);
 
     int64_t down_ms = mono_ms();
-    rig_start_verifier(scene.rig);
+    rig_start_verifier(fleet.rig);
     int64_t up_ms = mono_ms() - down_ms;
     int64_t took_ms = ask_until_told(&scene, is_committed(crash->point));
     cr_log_info("%s: up again after %d ms, told after %d ms more", crash->what, (int)up_ms,
                 (int)took_ms);
-    look_job_completed_once(scene.rig, scene.job);
-    char token[128];
-    look_text(scene.rig, token, sizeof token, "SELECT token FROM completions");
-    cr_assert_str_eq(token, scene.token);
-    check_gate(redis, &scene);
-    rig_end(scene.rig);
-    redis_stop(redis);
+    expect_database(&fleet, scene.token, "SELECT token FROM completions");
+    expect_database(&fleet, "1", "SELECT count(*) FROM completions");
+    expect_database(&fleet, "1", "SELECT count(*) FROM video_qualities");
+    expect_database(&fleet, "ready", "SELECT status FROM videos");
+    check_gate(fleet.redis, &scene);
+    end(&fleet);
 }
