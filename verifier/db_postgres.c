@@ -318,10 +318,7 @@ static int send_prepare(struct postgres_db *db, const char *name, const char *sq
     Oid types[DB_PARAMETERS_MAX] = {0};
     for (size_t i = 0; i < count; i++)
         types[i] = values[i].type == DB_INT ? OID_INT8 : values[i].type == DB_REAL ? OID_FLOAT8 : 0;
-    TEXT(text) = must_strdup(sql);
-    for (char *mark = text; (mark = strpbrk(mark, "/*")) != NULL; mark++)
-        if ((mark[0] == '/' && mark[1] == '*') || (mark[0] == '*' && mark[1] == '/'))
-            mark[0] = mark[1] = ' ';
+    TEXT(text) = postgres_sql(sql);
     return PQsendPrepare(db->conn, name, text, (int)count, types);
 }
 
@@ -388,7 +385,7 @@ static struct db_rows *postgres_query(struct db *base, const char *sql,
             db->is_broken = true;
         return NULL;
     }
-    db->touched = strtoll(PQcmdTuples(result), NULL, 10);
+    db->touched = postgres_integer(PQcmdTuples(result));
     struct postgres_rows *rows = must_calloc(1, sizeof *rows);
     rows->rows.db = base;
     rows->result = result;
@@ -433,7 +430,7 @@ static int64_t postgres_get_int(struct db_rows *rows, int column)
     const char *value = value_of(rows, column);
     if (value && PQftype(((struct postgres_rows *)rows)->result, column) == OID_BOOL)
         return value[0] == 't';
-    return value ? strtoll(value, NULL, 10) : 0;
+    return value ? postgres_integer(value) : 0;
 }
 
 static double postgres_get_real(struct db_rows *rows, int column)
@@ -442,25 +439,13 @@ static double postgres_get_real(struct db_rows *rows, int column)
     return value ? strtod(value, NULL) : 0;
 }
 
-/* Times are compared as texts everywhere else. */
-static const char *as_time(const char *value, Oid type, char text[WALL_TEXT_BYTES])
-{
-    char full[WALL_TEXT_BYTES + 8];
-    int64_t us;
-    snprintf(full, sizeof full, "%s%s", value, type == OID_TIMESTAMP ? "+00:00" : ":00");
-    if (!wall_parse(full, &us))
-        return value; /* infinity */
-    wall_format(us, text);
-    return text;
-}
-
 static const char *postgres_get_text(struct db_rows *base, int column)
 {
     struct postgres_rows *rows = (struct postgres_rows *)base;
     const char *value = value_of(base, column);
     Oid type = PQftype(rows->result, column);
     return value && (type == OID_TIMESTAMPTZ || type == OID_TIMESTAMP)
-               ? as_time(value, type, rows->times[column])
+               ? postgres_time(value, type == OID_TIMESTAMPTZ, rows->times[column])
                : value;
 }
 

@@ -13,19 +13,6 @@
 
 enum { HOSTS_MAX = 8, CONNECT_WORDS_MAX = 16 };
 
-void postgres_one_line(const char *message, char text[POSTGRES_REASON_BYTES])
-{
-    size_t length = 0;
-    for (; *message && length < POSTGRES_REASON_BYTES - 1; message++)
-        if (*message != '\n' && *message != '\t')
-            text[length++] = *message;
-        else if (length > 0 && text[length - 1] != ' ')
-            text[length++] = ' ';
-    while (length > 0 && text[length - 1] == ' ')
-        length--;
-    text[length] = '\0';
-}
-
 bool postgres_wait(const PGconn *conn, short events, int64_t deadline_ms)
 {
     struct pollfd socket = {.fd = PQsocket(conn), .events = events};

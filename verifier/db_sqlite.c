@@ -26,7 +26,7 @@ struct sqlite_db {
     int64_t busy_since_ms;
     int64_t touched;
     struct statement statements[STATEMENTS_MAX];
-    size_t statement_count;
+    size_t statement_count, next_to_forget;
 };
 
 struct sqlite_rows {
@@ -135,20 +135,35 @@ static int sqlite_now(struct db *base, char text[WALL_TEXT_BYTES], struct error 
     return 0;
 }
 
+/* A free place, or that of a statement which nobody uses now. */
+static struct statement *place_for_statement(struct sqlite_db *db)
+{
+    if (db->statement_count < STATEMENTS_MAX)
+        return &db->statements[db->statement_count++];
+    size_t tries = 0;
+    while (db->statements[db->next_to_forget].in_use) {
+        must(++tries < STATEMENTS_MAX);
+        db->next_to_forget = (db->next_to_forget + 1) % STATEMENTS_MAX;
+    }
+    struct statement *statement = &db->statements[db->next_to_forget];
+    db->next_to_forget = (db->next_to_forget + 1) % STATEMENTS_MAX;
+    sqlite3_finalize(statement->handle);
+    return statement;
+}
+
 static struct statement *statement_for(struct sqlite_db *db, const char *sql, struct error *err)
 {
+    sqlite3_stmt *handle;
     for (size_t i = 0; i < db->statement_count; i++)
         if (db->statements[i].sql == sql && !db->statements[i].in_use)
             return &db->statements[i];
-    must(db->statement_count < STATEMENTS_MAX);
-    struct statement *statement = &db->statements[db->statement_count];
-    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement->handle,
-                           NULL) != SQLITE_OK) {
+    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) !=
+        SQLITE_OK) {
         failed(db, "prepare", err);
         return NULL;
     }
-    statement->sql = sql;
-    db->statement_count++;
+    struct statement *statement = place_for_statement(db);
+    *statement = (struct statement){.sql = sql, .handle = handle};
     return statement;
 }
 

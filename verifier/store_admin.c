@@ -9,6 +9,14 @@
 
 enum { SLUG_TRIES_MAX = 10000 };
 
+/* A look before the insert, which would use up an id for every slug that is taken. */
+static int is_taken(struct db *db, const char *slug, struct error *err)
+{
+    int64_t one;
+    return db_one_int(db, &one, err, "SELECT 1 FROM videos WHERE slug = $1",
+                      DB_ARGS(db_text(slug)));
+}
+
 static int insert_video(struct db *db, const char *now, struct store_new_job *job,
                         struct error *err)
 {
@@ -31,7 +39,9 @@ static int insert_with_a_slug(struct db *db, const char *now, struct store_new_j
             snprintf(job->chosen_slug, sizeof job->chosen_slug, "%s", job->slug);
         else
             slug_numbered(base, i, job->chosen_slug);
-        got = insert_video(db, now, job, err);
+        got = is_taken(db, job->chosen_slug, err);
+        if (got >= 0)
+            got = got == 1 ? 0 : insert_video(db, now, job, err);
     }
     if (got == 0)
         return error_set(err, ERROR_PERMANENT, DB_CONFLICT, "the slug %s is taken",

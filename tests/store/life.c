@@ -454,3 +454,43 @@ Test(db, survives_many_parameters_and_nulls)
     db_close(db);
     rig_free(rig);
 }
+
+/* Statements are kept by address, and not without end. */
+Test(db, forgets_statements_rather_than_keep_thousands)
+{
+    enum { STATEMENTS = 600 };
+    struct rig *rig = rig_new();
+    struct error err;
+    struct db *db = db_open(rig->url, NULL, &err);
+    char *statements[STATEMENTS];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < STATEMENTS; i++) {
+            int64_t value = -1;
+            if (round == 0)
+                statements[i] = must_printf("SELECT CAST(%d AS INTEGER) WHERE $1 = 7", i);
+            cr_assert_eq(db_one_int(db, &value, &err, statements[i], DB_ARGS(db_int(7))), 1, "%s",
+                         err.message);
+            cr_assert_eq(value, i);
+        }
+    }
+    for (int i = 0; i < STATEMENTS; i++)
+        free(statements[i]);
+    db_close(db);
+    rig_free(rig);
+}
+
+Test(db, a_second_step_that_fails_is_not_dropped)
+{
+    struct rig *rig = rig_new();
+    struct error err = {0};
+    struct db *db = db_open(rig->url, NULL, &err);
+    int64_t value;
+    cr_expect_eq(db_one_int(db, &value, &err,
+                            "SELECT ABS(t.x) FROM (SELECT 1 AS x UNION ALL"
+                            " SELECT -9223372036854775807 - 1) AS t",
+                            DB_NO_ARGS),
+                 -1, "the second row has no absolute value");
+    cr_expect(err.message[0]);
+    db_close(db);
+    rig_free(rig);
+}
