@@ -315,7 +315,7 @@ static int64_t complete_over(struct redis *redis, const struct scene *scene,
     char token[128];
     worker_token(worker, token);
     TEXT(key) = gated_key_name(worker->job, token);
-    TEXT(done) = redis_ask(redis, set[0], key, set[1], arg, NULL);
+    free(redis_ask(redis, set[0], key, set[1], arg, NULL));
     REPLY(reply) = worker_complete(worker, token);
     expect_commit(&reply);
     look_job_completed_once(scene->rig, worker->job);

@@ -215,7 +215,7 @@ Test(gate_failure, a_wrong_password_is_told_without_it_and_a_new_one_is_read)
     struct gate_counts counts = bench_counts(bench.gate);
     cr_assert(strstr(counts.reason, "WRONGPASS"), "%s", counts.reason);
     cr_assert_not(strstr(counts.reason, "0ld"), "%s", counts.reason);
-    TEXT(again) = secret_file(bench.redis, "s3cret-of-a-test\n");
+    free(secret_file(bench.redis, "s3cret-of-a-test\n"));
     bench_wait(bench.gate, GATE_CLOSED, BENCH_BACK_MS);
     bench_free(&bench);
 }
