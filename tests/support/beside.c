@@ -1,0 +1,120 @@
+#include "beside.h"
+
+#include "media.h"
+#include "postgres.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TABLES TAILSLATE_SOURCE_DIR "/tests/support/vlog_tables.sql"
+
+static struct postgres *server;
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests)
+{
+    (void)tests;
+    server = postgres_start(NULL);
+    setenv("TAILSLATE_TEST_POSTGRES", server->place, 1);
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+    (void)stats;
+    postgres_stop(server);
+}
+
+char *beside_ask(const struct beside *beside, const char *format, ...)
+{
+    char sql[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sql, sizeof sql, format, args);
+    va_end(args);
+    return postgres_ask(beside->url, sql);
+}
+
+int64_t beside_ask_int(const struct beside *beside, const char *sql)
+{
+    TEXT(text) = beside_ask(beside, "%s", sql);
+    return strtoll(text, NULL, 10);
+}
+
+struct beside beside_new(void)
+{
+    struct beside beside = {.rig = rig_new()};
+    beside.url = postgres_new_database(getenv("TAILSLATE_TEST_POSTGRES"));
+    TEXT(tables) = file_read(TABLES);
+    free(postgres_ask(beside.url, tables));
+    TEXT(url) = must_printf("\"%s\"", beside.url);
+    rig_verifier_set(beside.rig, "store.url", url);
+    rig_verifier_set(beside.rig, "store.schema", "\"vlog\"");
+    beside.worker = (struct worker){.rig = beside.rig, .key = BESIDE_KEY};
+    TEXT(id) = beside_ask(&beside, "SELECT stock_add_worker('anna', '" BESIDE_KEY
+                                   "', '" BESIDE_KEY_HASH "', 2)");
+    snprintf(beside.worker_id, sizeof beside.worker_id, "%s", id);
+    return beside;
+}
+
+void beside_put_nginx(struct beside *beside)
+{
+    beside->stock = peer_start();
+    peer_script(beside->stock, "* /*", "200 {\"from\":\"stock\"}");
+    beside->nginx = nginx_start(beside->rig, peer_port(beside->stock), beside->rig->port);
+}
+
+struct beside beside_behind_nginx(void)
+{
+    struct beside beside = beside_new();
+    rig_verifier_set(beside.rig, "listen.trusted_proxy", "\"127.0.0.1\"");
+    rig_start_verifier(beside.rig);
+    beside_put_nginx(&beside);
+    return beside;
+}
+
+void beside_end(struct beside *beside)
+{
+    if (beside->nginx.process)
+        nginx_stop(&beside->nginx);
+    peer_stop(beside->stock);
+    rig_end(beside->rig);
+    free(beside->url);
+}
+
+void beside_give_job(struct beside *beside)
+{
+    struct worker *worker = &beside->worker;
+    TEXT(job) = beside_ask(beside, "SELECT stock_add_job('film')");
+    worker->job = strtoll(job, NULL, 10);
+    free(beside_ask(beside, "SELECT stock_claim(%s, '%s')", job, beside->worker_id));
+    TEXT(film) = rig_path(beside->rig, "videos/film");
+    RUN(run) = run_program((const char *[]){"cp", "-r", media_tree(), film, NULL}, NULL,
+                           RIG_START_MS);
+    cr_assert_eq(run.status, 0, "%s", run.err);
+}
+
+struct reply beside_call(const struct beside *beside, const char *method, const char *path,
+                         const char *body, const char *extra)
+{
+    TEXT(url) = must_printf("http://127.0.0.1:%d%s", beside->nginx.port, path);
+    return call_make(&(struct call){
+        .method = method,
+        .url = url,
+        .body = body,
+        .keeps_path = true,
+        .headers = {"X-Worker-API-Key: " BESIDE_KEY, "X-Request-ID: from-the-worker", extra}});
+}
+
+struct reply beside_knock(const struct beside *beside, const char *key, const char *header)
+{
+    struct worker worker = beside->worker;
+    snprintf(worker.key, sizeof worker.key, "%s", key);
+    worker.job = 0;
+    return worker_call(&worker, "/api/worker/7/complete", "{}", header);
+}
