@@ -14,6 +14,9 @@
 
 enum { FILE_MODE = 0644, TAR_FILES_MAX = 100 * 1000 };
 static const int64_t TAR_UNPACKED_MAX_BYTES = (int64_t)64 << 30;
+/* Media do not shrink: what grows by more than this is made of nothing, and meant for our disk. */
+enum { TAR_RATIO_MAX = 20 };
+static const int64_t TAR_FREE_BYTES = (int64_t)64 << 20; /* whatever its ratio */
 
 int segment_upload_begin(const struct files *files, const char *slug, enum quality quality,
                          const char *filename, struct segment_upload *upload, struct error *err)
@@ -204,9 +207,20 @@ static int check_one(void *ctx, int dir, const char *name, struct error *err)
     return is_file(dir, name) ? check_file(dir, name, err) : 0;
 }
 
+static int64_t unpacked_max(int64_t archive_bytes)
+{
+    if (archive_bytes > TAR_UNPACKED_MAX_BYTES / TAR_RATIO_MAX)
+        return TAR_UNPACKED_MAX_BYTES;
+    int64_t by_ratio = archive_bytes * TAR_RATIO_MAX;
+    return by_ratio > TAR_FREE_BYTES ? by_ratio : TAR_FREE_BYTES;
+}
+
 int tar_upload_unpack(struct tar_upload *upload, struct error *err)
 {
-    struct archive_limits limits = {.max_bytes = TAR_UNPACKED_MAX_BYTES,
+    struct stat archive;
+    if (fstat(upload->fd, &archive) != 0)
+        return error_errno(err, "archive");
+    struct archive_limits limits = {.max_bytes = unpacked_max(archive.st_size),
                                     .max_files = TAR_FILES_MAX};
     uuid_make_v4(upload->staging_name);
     if (durable_mkdir(upload->staging_root, upload->staging_name, 0700, err) != 0)
