@@ -29,7 +29,7 @@ struct rig *fleet_new(void)
 {
     struct rig *rig = fleet_new_with(30 * MINUTE_MS, 5 * MINUTE_MS, 2 * MINUTE_MS);
     fleet_tick(rig, INSTANCE);
-    fleet_stay_up(rig, 10 * MINUTE_MS);
+    fleet_stay_up(rig, 3 * MINUTE_MS);
     return rig;
 }
 

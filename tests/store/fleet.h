@@ -7,8 +7,8 @@
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS };
 
-/* Claims of 30 minutes, offline after 5, grace of 2; the server side has been up for an hour, led
- * by INSTANCE. */
+/* Claims of 30 minutes, offline after 5, grace of 2; the server side has been up for three minutes,
+ * led by INSTANCE. */
 #define INSTANCE "11111111-1111-4111-8111-111111111111"
 #define OTHER    "22222222-2222-4222-8222-222222222222"
 struct rig *fleet_new(void);
