@@ -252,7 +252,7 @@ static int classify_only(struct store *store, struct db *db, void *ctx, struct e
 }
 
 /* The commit may or may not have happened. Look again, on another connection: only a completion
- * that is on record is acknowledged, and it was ours if it carries our claim and content. */
+ * that is on record is acknowledged, and it was ours if it carries our claim, content and token. */
 static int resolve_unknown(struct store *store, struct completing *completing, struct error *err)
 {
     struct error second;
@@ -263,7 +263,8 @@ static int resolve_unknown(struct store *store, struct completing *completing, s
         !completing->facts.fingerprint_same)
         return -1; /* with the first error: 503, and the worker asks again */
     (void)err;
-    completing->result->verdict = late ? VERIFY_COMMIT_LATE : VERIFY_COMMIT;
+    if (completing->facts.token_known || !completing->completion->token[0])
+        completing->result->verdict = late ? VERIFY_COMMIT_LATE : VERIFY_COMMIT;
     return 0;
 }
 

@@ -70,27 +70,6 @@ Test(unknown_completion, that_was_not_committed_is_no_answer_and_is_committed_wh
     bench_free(&bench);
 }
 
-/* Somebody else's completion of the job is no proof of ours. */
-Test(unknown_completion, of_another_content_is_not_taken_for_the_one_on_record)
-{
-    struct bench bench = bench_new();
-    struct store_completed result;
-    struct error err;
-    rig_claim(bench.rig, &bench.rig->anna, 0);
-    struct store_caller anna = rig_caller(&bench.rig->anna, 1);
-    struct message_completion other = rig_completion(bench.job_id, 2);
-    other.duration = 99;
-    struct store_completed first;
-    cr_assert_eq(store_complete_look(bench.rig->store, &anna, bench.job_id, &other, &first, &err),
-                 0);
-    fault_proxy_cut(bench.proxy, "; COMMIT", FAULT_NOT_PASSED);
-    cr_expect_eq(store_complete(bench.rig->store, &anna, bench.job_id, &other, &first, &err), -1);
-    cr_expect_eq(complete(&bench, &result, &err), 0);
-    cr_expect_eq(result.verdict, VERIFY_COMMIT);
-    cr_expect_eq(completions(&bench), 1);
-    bench_free(&bench);
-}
-
 static int claim(struct bench *bench, int64_t job_id, struct message_claim *given,
                  struct error *err)
 {
