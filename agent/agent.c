@@ -185,6 +185,7 @@ static int start(struct agent *agent, struct error *err)
         return -1;
     retire_register_metrics();
     courier_register_metrics();
+    claim_register_metrics();
     agent->health = health_start(node, &failed, err);
     if (failed)
         return -1;

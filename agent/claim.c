@@ -7,6 +7,7 @@
 #include "tailslate/clock.h"
 #include "tailslate/crash.h"
 #include "tailslate/log.h"
+#include "tailslate/metrics.h"
 #include "tailslate/uuid.h"
 
 #include <errno.h>
@@ -20,6 +21,20 @@ enum {
     LEAVING_LOOK_MS = 200,
 };
 static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+
+#define CLAIMS_METRIC(outcome)                                                                     \
+    METRIC_COUNTER("tailslate_agent_claims_total", "outcome=\"" outcome "\"",                      \
+                   "Calls that asked for work, by what came of them.")
+static struct metric claims_given = CLAIMS_METRIC("given");
+static struct metric claims_empty = CLAIMS_METRIC("none");
+static struct metric claims_failed = CLAIMS_METRIC("failed");
+
+void claim_register_metrics(void)
+{
+    metric_register(&claims_given);
+    metric_register(&claims_empty);
+    metric_register(&claims_failed);
+}
 
 static int64_t wait_seconds(const struct claim *claim)
 {
@@ -39,6 +54,7 @@ static void fail(struct claim *claim, const struct http_answer *answer, const ch
     int64_t delay_ms = backoff_delay_ms(pauses, claim->failures++, answer->retry_after_ms,
                                         random_u64());
     claim->due_ms = mono_ms() + delay_ms;
+    metric_add(&claims_failed, 1);
     bool is_news = strcmp(claim->reason, reason) != 0;
     snprintf(claim->reason, sizeof claim->reason, "%s", reason);
     log_at(is_news ? LOG_WARNING : LOG_DEBUG, "claim.failed", LOG_TEXT("reason", reason),
@@ -204,6 +220,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         return;
     }
     claim->reason[0] = '\0';
+    metric_add(given.job_id > 0 ? &claims_given : &claims_empty, 1);
     if (given.job_id > 0) {
         take(claim, &given);
         return;
@@ -227,14 +244,12 @@ static void ask(struct claim *claim, int64_t now_ms)
     claim->call = http_start(claim->node->http, &request, on_answer, claim);
 }
 
-static bool may_ask(const struct node *node)
+static bool may_ask(const struct node *node, int64_t now_ms)
 {
     size_t count = 0;
     for (const struct live *live = node->lives; live; live = live->next)
         count++;
-    return !node->is_stopping && !node->is_draining && !node->is_drained && !node->is_paused &&
-           !node->is_disk_low && !node->is_tool_broken && !node->is_config_broken &&
-           !node->has_unread && node_slots_held(node) < node->config->node.slots &&
+    return !node_obstacle(node, now_ms) && node_slots_held(node) < node->config->node.slots &&
            count < SPOOL_RECORDS_MAX;
 }
 
@@ -246,9 +261,10 @@ int64_t claim_tick(struct claim *claim, int64_t now_ms)
         record_claimed(claim);
     if (claim->unrecorded)
         return claim->due_ms;
-    if (!may_ask(claim->node)) {
+    if (!may_ask(claim->node, now_ms)) {
         claim_cancel(claim);
-        return NODE_NEVER; /* a slot, the disk or a signal wakes the loop */
+        /* A slot, the disk, an order or a signal wakes the loop. */
+        return claim->node->rest_until_ms > now_ms ? claim->node->rest_until_ms : NODE_NEVER;
     }
     if (claim->call)
         return NODE_NEVER;

@@ -28,6 +28,7 @@ struct claim {
     int64_t expires_us;              /* wall clock, of `unrecorded` */
 };
 
+void claim_register_metrics(void);
 int64_t claim_tick(struct claim *claim, int64_t now_ms);
 /* Hangs the long poll up: a server looks for that before it hands out a job. */
 void claim_cancel(struct claim *claim);

@@ -39,8 +39,12 @@ static struct metric answers[DELIVERY_COUNT] = {
     [DELIVERY_SILENT] = DELIVERY_METRIC("silent"),
 };
 
+static struct metric attempts = METRIC_COUNTER("tailslate_agent_delivery_attempts_total", NULL,
+                                               "Reports presented, each time they were.");
+
 void courier_register_metrics(void)
 {
+    metric_register(&attempts);
     for (size_t i = 0; i < DELIVERY_COUNT; i++)
         metric_register(&answers[i]);
 }
@@ -303,6 +307,7 @@ static void post(struct live *live, const char *body, size_t size)
     if (!live->delivery.is_failure)
         request.headers[0] = key;
     live->delivery.attempts++;
+    metric_add(&attempts, 1);
     live->delivery.call = http_start(live->node->http, &request, on_answer, live);
 }
 

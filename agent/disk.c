@@ -1,45 +1,56 @@
 #include "disk.h"
 
+#include "kept.h"
+
+#include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/log.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
 enum { RELEASE_PERCENT = 105 };
 
-int disk_free_bytes(int dir, int64_t *free_bytes, struct error *err)
+#ifdef TAILSLATE_CRASH_POINTS
+/* No test can fill and empty a real disk. */
+static bool read_pretended(int64_t *free_bytes, int64_t *capacity_bytes)
+{
+    const char *path = getenv("TAILSLATE_TEST_DISK");
+    STREAM(file) = path ? fopen(path, "re") : NULL;
+    return file && fscanf(file, "%" SCNd64 " %" SCNd64, free_bytes, capacity_bytes) == 2;
+}
+#else
+static bool read_pretended(int64_t *free_bytes, int64_t *capacity_bytes)
+{
+    (void)free_bytes;
+    (void)capacity_bytes;
+    return false;
+}
+#endif
+
+int disk_space(int dir, int64_t *free_bytes, int64_t *capacity_bytes, struct error *err)
 {
     struct statvfs status;
+    if (read_pretended(free_bytes, capacity_bytes))
+        return 0;
     if (fstatvfs(dir, &status) != 0)
         return error_errno(err, "the free space of state_dir");
     *free_bytes = (int64_t)status.f_bavail * (int64_t)status.f_frsize;
+    *capacity_bytes = (int64_t)status.f_blocks * (int64_t)status.f_frsize;
     return 0;
+}
+
+int disk_free_bytes(int dir, int64_t *free_bytes, struct error *err)
+{
+    int64_t ignored;
+    return disk_space(dir, free_bytes, &ignored, err);
 }
 
 static int64_t limit_bytes(const struct node *node)
 {
     return (int64_t)(node->config->node.min_free_disk_gb * 1e9);
-}
-
-static bool remove_oldest_kept(const struct node *node)
-{
-    struct spool_entry *entries = NULL;
-    size_t count = 0;
-    struct error err;
-    if (spool_list(node->spool.kept, &entries, &count, NULL, &err) != 0 || count == 0) {
-        free(entries);
-        return false;
-    }
-    bool removed = spool_remove_kept(&node->spool, entries[0].id, &err) == 0;
-    if (removed)
-        log_warning("kept.removed", LOG_TEXT("record", entries[0].id),
-                    LOG_TEXT("reason", "the disk is nearly full"));
-    else
-        log_error("kept.not_removed", LOG_TEXT("record", entries[0].id),
-                  LOG_TEXT("error", err.message));
-    free(entries);
-    return removed;
 }
 
 static void set_low(struct node *node, bool is_low)
@@ -70,9 +81,9 @@ int64_t disk_tick(struct disk *disk, int64_t now_ms)
     int64_t limit = limit_bytes(node);
     if (look(node) != 0)
         return disk->due_ms;
-    while (node->disk_free_bytes < limit && remove_oldest_kept(node))
-        if (look(node) != 0)
-            break;
+    /* One bounded bit a tick, and looked again before the next: no more goes than is needed. */
+    if (node->disk_free_bytes < limit && kept_make_room(&node->spool))
+        disk->due_ms = now_ms + DISK_AGAIN_MS;
     int64_t wanted = node->is_disk_low ? limit / 100 * RELEASE_PERCENT : limit;
     set_low(node, node->disk_free_bytes < wanted);
     return disk->due_ms;

@@ -1,6 +1,8 @@
 #include "fetch.h"
 
+#include "disk.h"
 #include "session.h"
+#include "space.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/crash.h"
@@ -23,8 +25,9 @@ enum {
     NOTE_MAX_BYTES = 4096,
     ETAG_BYTES = 128,
     WAIT_MS = 1000,
-    MISSING_MAX = 3,  /* times in a row that a stock server says: there is no such source */
-    PERCENT_MAX = 10, /* of the job's whole, for the download */
+    MISSING_MAX = 3,      /* times in a row that a stock server says: there is no such source */
+    OUTPUT_PERCENT = 100, /* what is made of a source, at most about as much again */
+    PERCENT_MAX = 10,     /* of the job's whole, for the download */
 };
 
 struct fetch {
@@ -35,6 +38,8 @@ struct fetch {
     char etag[ETAG_BYTES]; /* "" unknown: the part cannot be gone on with */
     char path[64], range[64], if_range[ETAG_BYTES + 16];
     unsigned missing;   /* 404s in a row */
+    int64_t lacking;    /* bytes that have no room on this disk; 0: it fits */
+    bool is_fitted;     /* this attempt was found to fit */
     bool is_other;      /* what comes is not the rest of our part */
     struct error local; /* the note could not be written */
     bool has_failed;
@@ -77,6 +82,22 @@ static void report(struct fetch *fetch, int64_t have)
         session_report(fetch->session, WORK_DOWNLOAD, have * PERCENT_MAX / fetch->size);
 }
 
+/* Its rest, and what will be made of it. */
+static int64_t needed_bytes(const struct fetch *fetch, int64_t have)
+{
+    return fetch->size - have + fetch->size / 100 * OUTPUT_PERCENT;
+}
+
+static bool fits(const struct fetch *fetch)
+{
+    int64_t free_bytes;
+    struct error ignored; /* of a disk that tells nothing the transfer itself will tell */
+    if (disk_free_bytes(fetch->session->dir, &free_bytes, &ignored) != 0)
+        return true;
+    double reserve = fetch->session->config->node.min_free_disk_gb * 1e9;
+    return free_bytes - (int64_t)reserve >= needed_bytes(fetch, fetch->offset);
+}
+
 static bool on_bytes(void *ctx, int64_t received, int64_t total)
 {
     struct fetch *fetch = ctx;
@@ -94,6 +115,11 @@ static bool on_bytes(void *ctx, int64_t received, int64_t total)
             return false;
         }
     }
+    if (!fetch->is_fitted && !fits(fetch)) {
+        fetch->lacking = needed_bytes(fetch, fetch->offset);
+        return false;
+    }
+    fetch->is_fitted = true;
     report(fetch, fetch->offset + received);
     crash_point(CRASH_STEP_SOURCE_PARTIAL);
     return true;
@@ -177,7 +203,8 @@ static void transfer(struct fetch *fetch, struct reply *reply)
     request.sink_fd = fetch->part;
     request.on_sink = on_bytes;
     request.sink_ctx = fetch;
-    fetch->is_other = false;
+    fetch->is_other = fetch->is_fitted = false;
+    fetch->lacking = 0;
     session_perform(fetch->session, &request, reply);
 }
 
@@ -231,6 +258,8 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
         session_judge(fetch->session, answer, EXPECT_BYTES);
         return publish(fetch, err);
     }
+    if (fetch->lacking > 0)
+        return space_await(fetch->session, fetch->lacking, err) == 0 ? 1 : -1;
     if (fetch->is_other || (answer->result == HTTP_ANSWERED && answer->status / 100 == 2)) {
         log_warning("step.source_changed", LOG_TEXT("etag", fetch->etag));
         if (start_over(fetch, err) < 0)

@@ -2,7 +2,9 @@
  *
  * Grows `source.part` and goes on where it stopped, in this life or the next: `source.json` holds
  * the ETag and the size that the part belongs to. A server without ranges, or a source that has
- * changed, starts it over. There is no attempt limit; only our server's own verdicts end it. */
+ * changed, starts it over. What does not fit on this disk, together with what will be made of it,
+ * is waited for (space.h) before more than its first bytes have come. There is no attempt limit;
+ * only our server's own verdicts end it. */
 #ifndef AGENT_FETCH_H
 #define AGENT_FETCH_H
 

@@ -140,6 +140,7 @@ int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms)
 {
     if (heartbeat->call)
         return NODE_NEVER;
+    heartbeat->node->server_due_ms = heartbeat->due_ms;
     if (heartbeat->due_ms > now_ms)
         return heartbeat->due_ms;
     TEXT(body) = heartbeat_format(heartbeat);

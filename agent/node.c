@@ -2,14 +2,17 @@
 
 #include "connect.h"
 
+#include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/log.h"
+#include "tailslate/uuid.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 
 static const char *const server_names[SERVER_STATE_COUNT] = {
     [SERVER_UNKNOWN] = "unknown",         [SERVER_FINE] = "fine",
@@ -97,12 +100,56 @@ void node_forget(struct live *live)
     node->is_status_due = true;
 }
 
+static const struct backoff_policy rests = {.base_ms = 60 * 1000, .cap_ms = 30 * 60 * 1000};
+
+/* A node that fails by itself would eat the attempts of job after job: it rests, longer each time.
+ * At least half of the time is no jitter, or the rest could be none at all. */
+static void note_fault(struct live *live, int dir)
+{
+    struct node *node = live->node;
+    if (live->state == JOB_WRONG || !record_is_fault(dir))
+        return;
+    record_read_fault(dir, node->fault);
+    if (++node->faults < NODE_FAULTS_MAX)
+        return;
+    unsigned exponent = node->faults - NODE_FAULTS_MAX;
+    int64_t most_ms = backoff_delay_ms(rests, exponent, -1, UINT64_MAX);
+    int64_t delay_ms = most_ms / 2 + backoff_delay_ms(rests, exponent, -1, random_u64()) / 2;
+    node->rest_until_ms = mono_ms() + delay_ms;
+    log_error("claims.resting", LOG_INT("failures", node->faults), LOG_INT("delay_ms", delay_ms),
+              LOG_TEXT("reason", node->fault));
+}
+
+void node_forgive(struct node *node)
+{
+    node->faults = 0;
+    node->rest_until_ms = 0;
+}
+
+static int64_t sealed_at_us(int dir, enum job_state state)
+{
+    struct stat status;
+    const char *name = state == JOB_FAILED ? "failure.json" : "completion.json";
+    if (job_need(state) != JOB_NEEDS_COURIER || fstatat(dir, name, &status, 0) != 0)
+        return 0;
+    return (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000;
+}
+
+static void look_at_waiting(struct live *live, int dir)
+{
+    bool is_waiting = live->state == JOB_CLAIMED && record_is_waiting(dir);
+    if (is_waiting != live->is_waiting)
+        live->node->is_status_due = true;
+    live->is_waiting = is_waiting;
+}
+
 int node_look(struct live *live, struct error *err)
 {
     FD(dir) = node_open(live, err);
     enum job_state state;
     if (dir < 0 || record_state(dir, &state, err) != 0)
         return -1;
+    look_at_waiting(live, dir);
     if (state == live->state)
         return 0;
     /* The step may have claimed the job again: what is presented now is about that claim. */
@@ -112,12 +159,48 @@ int node_look(struct live *live, struct error *err)
              LOG_TEXT("token", live->token),
              LOG_TEXT("from", live->state == JOB_WRONG ? "none" : job_state_name(live->state)),
              LOG_TEXT("to", job_state_name(state)));
+    if (state == JOB_FAILED)
+        note_fault(live, dir);
+    if (state == JOB_TRANSCODED)
+        node_forgive(live->node);
     live->state = state;
+    live->sealed_us = sealed_at_us(dir, state);
     live->delivery.due_ms = live->step.due_ms = live->retire_due_ms = 0;
     live->delivery.failures = 0;
     live->delivery.is_failure = state == JOB_FAILED;
     live->node->is_status_due = live->node->is_order_due = true;
     return 0;
+}
+
+static bool waits_for_disk(const struct node *node)
+{
+    for (const struct live *live = node->lives; live; live = live->next)
+        if (live->is_waiting)
+            return true;
+    return false;
+}
+
+const char *node_obstacle(const struct node *node, int64_t now_ms)
+{
+    if (node->is_stopping || node->is_draining)
+        return "it is stopping";
+    if (node->is_drained)
+        return "drained by an operator";
+    if (node->is_paused)
+        return "paused by an operator";
+    if (node->is_disk_low)
+        return "the disk is nearly full";
+    if (waits_for_disk(node))
+        return "a job waits for space on the disk";
+    if (node->is_tool_broken)
+        return "ffmpeg does not run";
+    if (node->is_config_broken)
+        return "the configuration cannot be read";
+    if (node->has_unread)
+        return "a record in the spool cannot be read";
+    if (node->rest_until_ms > now_ms)
+        return "jobs failed here for reasons of this node";
+    return NULL;
 }
 
 unsigned node_slots_held(const struct node *node)

@@ -12,7 +12,12 @@
 
 #include <sys/types.h>
 
-enum { NODE_REASON_BYTES = 256, NODE_NEVER = -1 };
+enum {
+    NODE_REASON_BYTES = 256,
+    NODE_NEVER = -1,
+    NODE_FINALS_MAX = 8,
+    NODE_FAULTS_MAX = 2, /* failures of this node's own in a row, then claims rest */
+};
 
 struct node;
 
@@ -46,8 +51,10 @@ struct live {
     int64_t job_id, claim_epoch;
     char token[TOKEN_BYTES];
     enum job_state state;
-    int watch;       /* inotify; -1 none */
-    bool is_on_hold; /* by an operator: no step, no report */
+    int watch;         /* inotify; -1 none */
+    bool is_on_hold;   /* by an operator: no step, no report */
+    bool is_waiting;   /* its step waits for space on this disk */
+    int64_t sealed_us; /* wall clock: when its report was sealed; 0: it is not */
     struct live_step step;
     struct live_delivery delivery;
     unsigned retire_failures;
@@ -64,6 +71,13 @@ enum server_state {
     SERVER_STATE_COUNT,
 };
 const char *server_state_name(enum server_state state);
+
+/* How a job ended, for status. */
+struct node_final {
+    int64_t at_us, job_id;
+    const char *outcome; /* a name that lives as long as the program */
+    char reason[NODE_REASON_BYTES];
+};
 
 struct node {
     const struct config *config;
@@ -87,6 +101,12 @@ struct node {
     bool wakes_deliveries; /* the server is back: deliveries need not sit out their backoff */
     enum server_state server;
     int64_t server_since_us; /* wall clock */
+    int64_t server_due_ms;   /* the next heartbeat */
+    unsigned faults;         /* failures in a row that were this node's */
+    int64_t rest_until_ms;   /* and for how long nothing is claimed then */
+    char fault[NODE_REASON_BYTES];
+    struct node_final finals[NODE_FINALS_MAX]; /* a ring */
+    unsigned final_count;
     char server_reason[NODE_REASON_BYTES];
 };
 
@@ -110,6 +130,10 @@ enum server_state node_server_state_of(const struct http_answer *answer, char *r
 void node_renew_key(struct node *node);
 /* Row 12, by whichever server. */
 bool node_is_key_refusal(const struct http_answer *answer);
+
+/* Why nothing is claimed; NULL: work is asked for. */
+const char *node_obstacle(const struct node *node, int64_t now_ms);
+void node_forgive(struct node *node); /* its failures */
 
 int node_open(const struct live *live, struct error *err); /* the record's directory */
 

@@ -45,6 +45,9 @@ static void look_at_room(struct node *node)
         log_info(is_paused ? "node.paused" : "node.unpaused");
     if (is_drained != node->is_drained || is_paused != node->is_paused)
         node->is_status_due = true;
+    /* Whoever takes an order back has looked after the node. */
+    if ((node->is_drained && !is_drained) || (node->is_paused && !is_paused))
+        node_forgive(node);
     node->is_drained = is_drained;
     node->is_paused = is_paused;
 }

@@ -375,6 +375,13 @@ static int read_completion_bytes(int dir, char **body, size_t *size, struct erro
     return 0;
 }
 
+int record_check_sealed(int dir, struct error *err)
+{
+    TEXT(body) = NULL;
+    size_t size;
+    return read_completion_bytes(dir, &body, &size, err) < 0 ? -1 : 0;
+}
+
 int record_read_sealed(int dir, char **body, size_t *size, bool *is_failure, struct error *err)
 {
     *is_failure = durable_exists(dir, file_names[JOB_FILE_FAILURE]);

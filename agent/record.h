@@ -75,6 +75,8 @@ int record_take_back(int dir, const struct record_claim *claim, struct error *er
 /* The sealed bytes, exactly as they are to be posted (owned). is_failure: it goes to /fail. A
  * completion whose token is not the claim's (a re-binding was cut short) is sealed anew first. */
 int record_read_sealed(int dir, char **body, size_t *size, bool *is_failure, struct error *err);
+/* The same, without sealing anything anew: do the bytes parse, and are they of this job? */
+int record_check_sealed(int dir, struct error *err);
 int record_read_missing(int dir, quality_set *missing, struct error *err);
 int record_read_lost(int dir, enum problem *why, char detail[256], struct error *err);
 int record_read_acknowledgement(int dir, char **answer, size_t *size, struct error *err);
@@ -94,6 +96,15 @@ void process_identity_kill_group(const struct process_identity *identity);
  * An OFD lock, so that record_is_locked can ask without taking it for a moment. */
 int record_lock(int dir, struct error *err); /* the descriptor, CLOEXEC */
 bool record_is_locked(int dir);
+
+/* Beside the state: what the step waits for (space on this disk, in bytes; 0: nothing any more),
+ * and that a failure was this node's and not the film's. Best effort: losing one costs a glance. */
+#define RECORD_WAITING "waiting.json"
+void record_note_waiting(int dir, int64_t need_bytes);
+bool record_is_waiting(int dir);
+void record_note_fault(int dir, const char *reason);
+bool record_is_fault(int dir);
+void record_read_fault(int dir, char reason[256]); /* "" where it cannot be read */
 
 /* What the step is doing, for people and for status; volatile: losing it costs a glance. */
 struct record_progress {

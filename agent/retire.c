@@ -9,6 +9,7 @@
 #include "tailslate/uuid.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 enum {
     STEP_LOOK_MS = 200, /* a step that has sealed is about to end */
@@ -40,6 +41,11 @@ void retire_register_metrics(void)
 
 static void log_final(const struct live *live, enum job_outcome outcome, const char *reason)
 {
+    struct node *node = live->node;
+    struct node_final *final = &node->finals[node->final_count++ % NODE_FINALS_MAX];
+    *final = (struct node_final){.at_us = wall_us(), .job_id = live->job_id};
+    final->outcome = outcome_names[outcome];
+    snprintf(final->reason, sizeof final->reason, "%s", reason);
     metric_add(&jobs[outcome], 1);
     log_at(outcome == OUTCOME_QUARANTINED ? LOG_ERROR : LOG_INFO, "job.final",
            LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),

@@ -83,6 +83,7 @@ struct session {
     struct session_reclaim reclaim;
     char lost_detail[256];
     struct trouble trouble;
+    unsigned disk_retries; /* how often this disk was full in the middle of the work */
     bool is_away, is_back; /* the server; it was away before it came back at back_ms */
     int64_t back_ms;
     uint64_t back_random;              /* this return's place in the spread */

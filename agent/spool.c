@@ -15,9 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define LOCK_NAME    "agent.lock"
-#define REASON_NAME  "reason.json"
-#define REMOVED_NAME DURABLE_TEMP_PREFIX "removed-"
+#define LOCK_NAME   "agent.lock"
+#define REASON_NAME "reason.json"
 
 enum {
     LOCK_TEXT_BYTES = 32,
@@ -410,25 +409,26 @@ int spool_remove_outputs(const struct spool *spool, const char *id, struct error
 
 /* File by file would leave, cut short, a record that says something else than it did: a claim
  * without an acknowledgement would be transcoded again. */
-static int remove_from(int room, const char *id, struct error *err)
+static int take_away(int room, const char *id, char removed[SPOOL_NAME_BYTES], struct error *err)
 {
-    char removed[SPOOL_ID_BYTES + sizeof REMOVED_NAME];
-    snprintf(removed, sizeof removed, REMOVED_NAME "%s", id);
-    if (durable_rename(room, id, room, removed, err) != 0)
-        return -1;
-    /* The record is gone from here on; what is left of it the next start sweeps. */
-    struct error why;
-    if (durable_remove_tree(room, removed, &why) != 0)
-        log_warning("spool.leftover", LOG_TEXT("name", removed), LOG_TEXT("error", why.message));
-    return 0;
+    snprintf(removed, SPOOL_NAME_BYTES, SPOOL_REMOVED "%s", id);
+    return durable_rename(room, id, room, removed, err);
 }
 
 int spool_remove(const struct spool *spool, const char *id, struct error *err)
 {
-    return remove_from(spool->live, id, err);
+    char removed[SPOOL_NAME_BYTES];
+    struct error why;
+    if (take_away(spool->live, id, removed, err) != 0)
+        return -1;
+    /* The record is gone from here on; what is left of it the next start sweeps. */
+    if (durable_remove_tree(spool->live, removed, &why) != 0)
+        log_warning("spool.leftover", LOG_TEXT("name", removed), LOG_TEXT("error", why.message));
+    return 0;
 }
 
-int spool_remove_kept(const struct spool *spool, const char *id, struct error *err)
+int spool_take_away_kept(const struct spool *spool, const char *id, struct error *err)
 {
-    return remove_from(spool->kept, id, err);
+    char removed[SPOOL_NAME_BYTES];
+    return take_away(spool->kept, id, removed, err);
 }

@@ -14,6 +14,8 @@
 
 #include "record.h"
 
+#include "tailslate/durable.h"
+
 enum { SPOOL_ID_BYTES = 48, SPOOL_RECORDS_MAX = 4096 };
 
 struct spool {
@@ -59,7 +61,11 @@ int spool_quarantine(const struct spool *spool, const char *id, const char *reas
  * one rename, and what is left of it. */
 int spool_remove_outputs(const struct spool *spool, const char *id, struct error *err);
 int spool_remove(const struct spool *spool, const char *id, struct error *err);
-int spool_remove_kept(const struct spool *spool, const char *id, struct error *err);
+/* The rename alone, under a name that begins with SPOOL_REMOVED: the record is gone, its files are
+ * the caller's to remove, or the next start's. */
+#define SPOOL_REMOVED DURABLE_TEMP_PREFIX "removed-"
+enum { SPOOL_NAME_BYTES = SPOOL_ID_BYTES + 32 };
+int spool_take_away_kept(const struct spool *spool, const char *id, struct error *err);
 
 /* Kept work whose job was claimed again: bound to the new claim, and a live record again. */
 int spool_take_back(const struct spool *spool, const char *id, const struct record_claim *claim,

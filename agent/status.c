@@ -17,7 +17,7 @@ static void set_time(struct json *object, const char *key, int64_t time_us)
     json_set_text(object, key, text);
 }
 
-static struct json *format_server(const struct node *node)
+static struct json *format_server(const struct node *node, int64_t now_ms)
 {
     struct json *server = json_new_object();
     json_set_text(server, "url", node->config->server.url);
@@ -25,6 +25,8 @@ static struct json *format_server(const struct node *node)
     json_set_text(server, "reason", node->server_reason);
     if (node->server != SERVER_UNKNOWN)
         set_time(server, "since", node->server_since_us);
+    if (node->server_due_ms > now_ms)
+        set_time(server, "next_attempt_at", wall_us() + (node->server_due_ms - now_ms) * 1000);
     return server;
 }
 
@@ -55,6 +57,37 @@ static struct json *format_live(const struct live *live, int64_t now_ms)
     return record;
 }
 
+static struct json *format_claims(const struct node *node, int64_t now_ms)
+{
+    struct json *claims = json_new_object();
+    const char *obstacle = node_obstacle(node, now_ms);
+    bool is_resting = node->rest_until_ms > now_ms;
+    TEXT(text) = is_resting && obstacle ? must_printf("%s: %s", obstacle, node->fault) : NULL;
+    json_set_bool(claims, "asking", !obstacle);
+    json_set_text(claims, "obstacle", text ? text : obstacle);
+    json_set_int(claims, "failures_in_a_row", node->faults);
+    if (is_resting)
+        set_time(claims, "resting_until", wall_us() + (node->rest_until_ms - now_ms) * 1000);
+    return claims;
+}
+
+/* The last one first. */
+static struct json *format_finals(const struct node *node)
+{
+    struct json *finals = json_new_array();
+    unsigned known = node->final_count < NODE_FINALS_MAX ? node->final_count : NODE_FINALS_MAX;
+    for (unsigned i = 1; i <= known; i++) {
+        const struct node_final *final = &node->finals[(node->final_count - i) % NODE_FINALS_MAX];
+        struct json *one = json_new_object();
+        json_set_int(one, "job", final->job_id);
+        json_set_text(one, "outcome", final->outcome);
+        json_set_text(one, "reason", final->reason);
+        set_time(one, "at", final->at_us);
+        json_append(finals, one);
+    }
+    return finals;
+}
+
 static char *format_status(const struct status *status)
 {
     const struct node *node = status->node;
@@ -65,7 +98,9 @@ static char *format_status(const struct status *status)
     json_set_text(root, "node", node->config->node.name);
     set_time(root, "started_at", status->started_us);
     set_time(root, "updated_at", wall_us());
-    json_set(root, "server", format_server(node));
+    json_set(root, "server", format_server(node, now_ms));
+    json_set(root, "claims", format_claims(node, now_ms));
+    json_set(root, "finals", format_finals(node));
     json_set_int(root, "slots", node->config->node.slots);
     json_set_int(root, "slots_held", node_slots_held(node));
     json_set_bool(root, "drained", node->is_drained);

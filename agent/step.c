@@ -4,7 +4,9 @@
 #include "make.h"
 #include "record.h"
 #include "session.h"
+#include "space.h"
 #include "transcode.h"
+#include "tree.h"
 #include "upload.h"
 
 #include "tailslate/cleanup.h"
@@ -19,7 +21,12 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { PERCENT_UPLOAD = 92, PERCENT_FINALIZE = 99, HEAP_THRESHOLD_BYTES = 32 * 1024 };
+enum {
+    PERCENT_UPLOAD = 92,
+    PERCENT_FINALIZE = 99,
+    HEAP_THRESHOLD_BYTES = 32 * 1024,
+    DISK_RETRIES_MAX = 3, /* of one step */
+};
 
 /* ---- the ends of a job ----------------------------------------------------------------------- */
 
@@ -40,12 +47,25 @@ static void free_the_disk(const struct session *session)
     (void)fetch_forget(session->dir, &ignored);
 }
 
+/* What another film would meet on this node too. */
+static bool is_nodes_fault(const struct error *why)
+{
+    static const int codes[] = {ENOSPC, EDQUOT, EIO,    ENOMEM, EMFILE,
+                                ENFILE, ENOENT, EACCES, EROFS,  ENOEXEC};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (why->class == ERROR_TEMPORARY && why->code == codes[i])
+            return true;
+    return false;
+}
+
 static int fail(struct session *session, const struct error *why, struct error *err)
 {
     struct message_failure failure = {.retry = why->class == ERROR_TEMPORARY};
     snprintf(failure.reason, sizeof failure.reason, "%.*s", REASON_BYTES - 1, why->message);
     crash_point(CRASH_STEP_FAILURE_FOUND);
     free_the_disk(session);
+    if (is_nodes_fault(why))
+        record_note_fault(session->dir, failure.reason);
     if (record_seal_failure(session->dir, &failure, err) < 0)
         return error_wrap(err, "the failure \"%.200s\"", why->message);
     crash_point(CRASH_STEP_FAILURE_SEALED);
@@ -66,6 +86,22 @@ static int give_up(struct session *session, const struct error *why, struct erro
     return fail(session, why, err);
 }
 
+/* The disk was full in the middle of it: made room, it begins again when there is twice as much as
+ * it had taken. False: that will not help. */
+static bool waits_for_disk(struct session *session, const struct error *why)
+{
+    struct tree_size used;
+    struct error ignored;
+    if ((why->code != ENOSPC && why->code != EDQUOT) || session->lost != PROBLEM_NONE ||
+        session->disk_retries++ >= DISK_RETRIES_MAX)
+        return false;
+    tree_measure(session->dir, &used);
+    log_warning("step.disk_full", LOG_TEXT("reason", why->message),
+                LOG_INT("used_bytes", used.bytes), LOG_INT("attempt", session->disk_retries));
+    free_the_disk(session);
+    return space_await(session, 2 * used.bytes, &ignored) == 0;
+}
+
 /* ---- the states ------------------------------------------------------------------------------ */
 
 static int do_claimed(struct session *session, struct error *err)
@@ -74,7 +110,9 @@ static int do_claimed(struct session *session, struct error *err)
     if (make_outcome(session, &why) == 0)
         return 0;
     /* Past this point only success may be sent: the next look goes on from the outcome. */
-    return session->transcoded ? 0 : give_up(session, &why, err);
+    if (session->transcoded || waits_for_disk(session, &why))
+        return 0;
+    return give_up(session, &why, err);
 }
 
 static int upload_all(struct session *session, struct upload *upload, quality_set wanted,

@@ -207,6 +207,7 @@ static int seal_failure(struct live *live, const char *end, struct error *err)
         process_identity_kill_group(&transcoder);
     snprintf(failure.reason, sizeof failure.reason, "the step ended %u times without result: %s",
              live->step.futile, end);
+    record_note_fault(dir, failure.reason);
     return record_seal_failure(dir, &failure, err);
 }
 

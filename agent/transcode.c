@@ -264,6 +264,7 @@ static int explain(const struct session *session, int log_fd, const char *progra
                    struct child_exit how, struct error *err)
 {
     const char *advice = "";
+    int code = 0;
     char end[64], line[CHILD_LAST_LINE_BYTES];
     if (!how.signalled && how.number == 0)
         return 0;
@@ -272,10 +273,12 @@ static int explain(const struct session *session, int log_fd, const char *progra
     child_describe(how, end, sizeof end);
     child_last_line(log_fd, line);
     const char *name = strrchr(program, '/');
-    if (how.signalled && how.number == SIGKILL)
+    if (how.signalled && how.number == SIGKILL) {
         advice = " (memory may have run out: see the kernel's log)";
-    return error_set(err, ERROR_TEMPORARY, 0, "%s ended with %s%s%s%s", name ? name + 1 : program,
-                     end, advice, line[0] ? ": " : "", line);
+        code = ENOMEM; /* this node's doing, not the film's */
+    }
+    return error_set(err, ERROR_TEMPORARY, code, "%s ended with %s%s%s%s",
+                     name ? name + 1 : program, end, advice, line[0] ? ": " : "", line);
 }
 
 int transcode_run(struct session *session, struct upload *upload, const struct transcode_job *job,

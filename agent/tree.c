@@ -84,3 +84,42 @@ int tree_sync(int directory, struct error *err)
 {
     return walk(directory, 0, sync_one, NULL, err);
 }
+
+static int remove_some(int dir, const char *name, int depth, unsigned *budget, struct error *err);
+
+static int empty_some(int dir, int depth, unsigned *budget, struct error *err)
+{
+    FD(copy) = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIRECTORY(stream) = copy < 0 ? NULL : fdopendir(copy);
+    if (!stream)
+        return error_errno(err, "a directory");
+    copy = -1; /* closedir closes it */
+    struct dirent *entry;
+    while (*budget > 0 && (entry = readdir(stream))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (remove_some(dir, entry->d_name, depth, budget, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int remove_some(int dir, const char *name, int depth, unsigned *budget, struct error *err)
+{
+    if (depth > TREE_DEPTH_MAX)
+        return error_set(err, ERROR_PERMANENT, 0, "over %d directories deep", TREE_DEPTH_MAX);
+    FD(fd) = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && empty_some(fd, depth + 1, budget, err) < 0)
+        return -1;
+    if (*budget == 0)
+        return 0;
+    (*budget)--;
+    if (unlinkat(dir, name, fd >= 0 ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
+        return error_errno(err, "cannot remove %s", name);
+    return 0;
+}
+
+int tree_remove_some(int dir, const char *name, unsigned *budget, struct error *err)
+{
+    return remove_some(dir, name, 0, budget, err);
+}

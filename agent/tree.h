@@ -17,6 +17,10 @@ struct tree_size {
 /* What cannot be read does not count. */
 void tree_measure(int directory, struct tree_size *size);
 
+/* Takes at most *budget names out of dir/name, depth first, and counts them off; dir/name itself is
+ * the last. -1: something cannot be removed. */
+int tree_remove_some(int dir, const char *name, unsigned *budget, struct error *err);
+
 /* fsync of every file and directory: before the outcome says that they are there. Refuses what is
  * neither a file nor a directory. */
 int tree_sync(int directory, struct error *err);

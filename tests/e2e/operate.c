@@ -33,7 +33,7 @@ static void does(struct rig *rig, int status, const char *first, const char *sec
 /* A transcoder that takes its time, and leaves a line with its pid at each start. */
 static void slow_transcoder(struct rig *rig)
 {
-    TEXT(text) = must_printf("case \"$*\" in *libx264*) echo $$ >>'%s/transcoders'; "
+    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) echo $$ >>'%s/transcoders'; "
                              "exec ffmpeg -readrate 4 \"$@\";; esac\nexec ffmpeg \"$@\"",
                              rig->dir);
     TEXT(script) = rig_script(rig, "slow-ffmpeg", text);

@@ -1,0 +1,90 @@
+#include "kept.h"
+
+#include "tree.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/durable.h"
+#include "tailslate/log.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* What was taken away but not apart: by us, or by a former life. */
+static bool find_removed(int kept, char name[SPOOL_NAME_BYTES])
+{
+    DIRECTORY(list) = NULL;
+    int fd = openat(kept, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct dirent *entry;
+    if (fd < 0)
+        return false;
+    list = fdopendir(fd);
+    if (!list) {
+        close(fd);
+        return false;
+    }
+    while ((entry = readdir(list))) {
+        size_t length = strlen(entry->d_name);
+        if (strncmp(entry->d_name, SPOOL_REMOVED, strlen(SPOOL_REMOVED)) == 0 &&
+            length < SPOOL_NAME_BYTES) {
+            memcpy(name, entry->d_name, length + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* By the time of its last change: that was when it was set aside. */
+static bool find_oldest(const struct spool *spool, char id[SPOOL_ID_BYTES])
+{
+    struct spool_entry *entries = NULL;
+    struct timespec oldest = {0};
+    size_t count = 0;
+    struct error ignored;
+    bool is_found = false;
+    if (spool_list(spool->kept, &entries, &count, NULL, &ignored) != 0)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct stat status;
+        if (fstatat(spool->kept, entries[i].id, &status, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        bool is_older = status.st_mtim.tv_sec < oldest.tv_sec ||
+                        (status.st_mtim.tv_sec == oldest.tv_sec &&
+                         status.st_mtim.tv_nsec < oldest.tv_nsec);
+        if (is_found && !is_older)
+            continue;
+        is_found = true;
+        oldest = status.st_mtim;
+        memcpy(id, entries[i].id, SPOOL_ID_BYTES);
+    }
+    free(entries);
+    return is_found;
+}
+
+static bool take_away_oldest(const struct spool *spool)
+{
+    char id[SPOOL_ID_BYTES];
+    struct error err;
+    if (!find_oldest(spool, id))
+        return false;
+    if (spool_take_away_kept(spool, id, &err) != 0) {
+        log_error("kept.not_removed", LOG_TEXT("record", id), LOG_TEXT("error", err.message));
+        return false;
+    }
+    log_warning("kept.removed", LOG_TEXT("record", id),
+                LOG_TEXT("reason", "the disk is nearly full"));
+    return true;
+}
+
+bool kept_make_room(const struct spool *spool)
+{
+    char name[SPOOL_NAME_BYTES];
+    struct error err;
+    unsigned budget = KEPT_FILES_A_TICK;
+    if (!find_removed(spool->kept, name))
+        return take_away_oldest(spool);
+    if (tree_remove_some(spool->kept, name, &budget, &err) == 0)
+        return true;
+    log_error("kept.not_removed", LOG_TEXT("record", name), LOG_TEXT("error", err.message));
+    return false;
+}

@@ -1,0 +1,149 @@
+/* A disk that is full or too small, and a node that fails by itself: no attempt is burned.
+ * TAILSLATE_TEST_DISK names a file with free and capacity: no test can fill a real disk. */
+#include "look.h"
+#include "media.h"
+#include "rig.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { DONE_MS = 60 * 1000 };
+
+static void disk_is(struct rig *rig, const char *free_and_capacity)
+{
+    TEXT(path) = rig_path(rig, "disk");
+    TEXT(temp) = rig_path(rig, "disk.new");
+    file_write(temp, free_and_capacity, 0600);
+    cr_assert_eq(rename(temp, path), 0);
+    rig_set_env(rig, "TAILSLATE_TEST_DISK", path);
+}
+
+Test(disk, a_source_that_does_not_fit_is_waited_for_and_nothing_else_is_claimed, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    disk_is(rig, "1000 100000000000");
+    rig_agent_set(rig, "node.slots", "2");
+    rig_agent_set(rig, "claim.wait_seconds",
+                  "0"); /* the peer does not tell of a client's hang-up */
+    rig_verifier_set(rig, "claims.duration_minutes", "0.1");
+    rig_put_peer_between(rig);
+    rig_start_verifier(rig);
+    int64_t first = rig_add_job(rig, media_clip(MEDIA_TINY), "one");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=step.waits_for_disk need_bytes=", DONE_MS, NULL);
+    int heard = peer_count(rig->peer, "POST *heartbeat");
+    peer_wait(rig->peer, "POST *heartbeat", heard + 4, DONE_MS);
+    int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "two");
+    RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
+    cr_assert(strstr(status.out, "WAITS FOR DISK SPACE") &&
+                  strstr(status.out, "NOT ASKING FOR WORK: a job waits for space"),
+              "%s", status.out);
+    /* Longer than a claim lasts: it is kept alive. */
+    peer_wait(rig->peer, "POST *progress", peer_count(rig->peer, "POST *progress") + 4, DONE_MS);
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
+                 1, "it claimed another");
+    cr_assert_eq(peer_count(rig->peer, "POST *fail"), 0);
+    disk_is(rig, "90000000000 100000000000");
+    rig_wait_completed(rig, first);
+    rig_wait_completed(rig, second);
+    cr_assert_eq(look_int(rig, "SELECT max(attempt_number) FROM transcoding_jobs"), 1);
+    cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=failed"), 0);
+    rig_end(rig);
+}
+
+Test(disk, a_source_larger_than_the_whole_disk_is_another_node_s, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    disk_is(rig, "1000 2000");
+    rig_start_verifier(rig);
+    rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=job.final outcome=failed", DONE_MS, NULL);
+    rig_expect(rig, "event=claims.resting", DONE_MS, NULL);
+    rig_stop_agent(rig);
+    rig_end(rig);
+}
+
+/* The transcoder finds the disk full, once; the next time there is room. */
+Test(disk, full_in_the_middle_of_the_work_it_begins_again_in_the_same_claim, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    TEXT(text) = must_printf(
+        "case \"$*\" in *libx264*hls*) if mkdir '%s/was-full' 2>/dev/null; then "
+        "echo 'av_interleaved_write_frame(): No space left on device' >&2; "
+        "exit 1; fi;; esac\nexec ffmpeg \"$@\"",
+        rig->dir);
+    TEXT(script) = rig_script(rig, "full-ffmpeg", text);
+    TEXT(value) = must_printf("\"%s\"", script);
+    rig_agent_set(rig, "transcode.ffmpeg", value);
+    rig_start_verifier(rig);
+    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=step.disk_full", DONE_MS, NULL);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    rig_end(rig);
+}
+
+Test(disk, after_two_failures_of_its_own_the_node_rests_and_says_why, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    TEXT(script) = rig_script(
+        rig, "dying-ffmpeg", "case \"$*\" in *libx264*hls*) kill -9 $$;; esac\nexec ffmpeg \"$@\"");
+    TEXT(value) = must_printf("\"%s\"", script);
+    rig_agent_set(rig, "transcode.ffmpeg", value);
+    rig_put_peer_between(rig);
+    rig_start_verifier(rig);
+    for (int i = 0; i < 3; i++) {
+        TEXT(slug) = must_printf("film-%d", i);
+        rig_add_job(rig, media_clip(MEDIA_TINY), slug);
+    }
+    rig_start_agent(rig);
+    rig_expect(rig, "event=claims.resting failures=2", DONE_MS, NULL);
+    int heard = peer_count(rig->peer, "POST *heartbeat");
+    peer_wait(rig->peer, "POST *heartbeat", heard + 6, DONE_MS);
+    cr_assert_eq(rig_count_lines(rig, "event=step.failed"), 2, "it went on burning attempts");
+    RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
+    cr_assert(strstr(status.out, "jobs failed here for reasons of this node") &&
+                  strstr(status.out, "signal 9"),
+              "%s", status.out);
+    rig_stop_agent(rig);
+    rig_end(rig);
+}
+
+static void put_kept(struct rig *rig, int number, int files)
+{
+    TEXT(record) = rig_path(rig, "agent/kept/%d.1", number);
+    cr_assert_eq(mkdir(record, 0700), 0);
+    for (int i = 0; i < files; i++) {
+        TEXT(file) = must_printf("%s/%d.m4s", record, i);
+        file_write(file, "x", 0600);
+    }
+}
+
+Test(disk, kept_work_goes_bit_by_bit_the_oldest_first_and_no_more_than_is_needed, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    rig_agent_set(rig, "node.min_free_disk_gb", "5");
+    disk_is(rig, "90000000000 100000000000");
+    rig_put_peer_between(rig);
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    put_kept(rig, 9, 600); /* older, although its number is the higher */
+    put_kept(rig, 3, 1);
+    put_kept(rig, 4, 1);
+    TEXT(oldest) = rig_path(rig, "agent/kept/9.1");
+    disk_is(rig, "1000 100000000000");
+    cr_assert(look_wait_file(oldest, false, DONE_MS), "nothing was removed");
+    disk_is(rig, "90000000000 100000000000");
+    rig_expect(rig, "event=disk.fine", DONE_MS, NULL);
+    TEXT(newest) = rig_path(rig, "agent/kept/4.1");
+    struct stat status;
+    cr_assert_eq(stat(newest, &status), 0, "more was removed than was needed");
+    rig_end(rig);
+}
