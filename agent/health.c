@@ -1,6 +1,7 @@
 #include "health.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
 #include "tailslate/metrics.h"
 
 #include <arpa/inet.h>
@@ -21,14 +22,22 @@ struct health {
     int fd;
 };
 
-static struct metric gauge_slots = METRIC_GAUGE("tailslate_agent_slots", "state=\"total\"",
-                                                "Transcodes at a time.");
-static struct metric gauge_held = METRIC_GAUGE("tailslate_agent_slots", "state=\"held\"",
-                                               "Transcodes at a time.");
-static struct metric gauge_disk = METRIC_GAUGE("tailslate_agent_disk_free_bytes", NULL,
-                                               "Free space in state_dir.");
-static struct metric gauge_server = METRIC_GAUGE("tailslate_agent_server_up", NULL,
-                                                 "1: the last heartbeat was answered well.");
+#define GAUGE(variable, name, labels, help)                                                        \
+    static struct metric variable = METRIC_GAUGE("tailslate_agent_" name, labels, help)
+GAUGE(gauge_slots, "slots", "state=\"total\"", "Transcodes at a time.");
+GAUGE(gauge_held, "slots", "state=\"held\"", "Transcodes at a time.");
+GAUGE(gauge_disk, "disk_free_bytes", NULL, "Free space in state_dir.");
+GAUGE(gauge_disk_limit, "disk_limit_bytes", NULL, "Below it nothing is claimed.");
+GAUGE(gauge_disk_low, "disk_low", NULL, "1: it is below it.");
+GAUGE(gauge_server, "server_up", NULL, "1: the last heartbeat was answered well.");
+GAUGE(gauge_asking, "asking", NULL, "1: work is asked for when a slot is free.");
+GAUGE(gauge_drained, "drained", NULL, "1: by an operator's order.");
+GAUGE(gauge_paused, "paused", NULL, "1: by an operator's order.");
+GAUGE(gauge_faults, "node_failures_in_a_row", NULL,
+      "Jobs that failed for reasons of this node, since one did not.");
+GAUGE(gauge_undelivered, "undelivered", NULL, "Sealed reports that are not acknowledged.");
+GAUGE(gauge_held_back, "undelivered_held", NULL, "Of these: those that a person must look after.");
+GAUGE(gauge_oldest, "oldest_undelivered_seconds", NULL, "Age of the oldest of them; 0: none.");
 #define RECORDS_METRIC(state)                                                                      \
     METRIC_GAUGE("tailslate_agent_records", "state=\"" state "\"", "Live records in the spool.")
 static struct metric gauge_records[JOB_STATE_COUNT] = {
@@ -43,20 +52,48 @@ static struct metric gauge_records[JOB_STATE_COUNT] = {
 
 static void register_metrics(void)
 {
-    metric_register(&gauge_slots);
-    metric_register(&gauge_held);
-    metric_register(&gauge_disk);
-    metric_register(&gauge_server);
+    static struct metric *const gauges[] = {
+        &gauge_slots,       &gauge_held,      &gauge_disk,    &gauge_disk_limit, &gauge_disk_low,
+        &gauge_server,      &gauge_asking,    &gauge_drained, &gauge_paused,     &gauge_faults,
+        &gauge_undelivered, &gauge_held_back, &gauge_oldest,
+    };
+    for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
+        metric_register(gauges[i]);
     for (size_t state = JOB_CLAIMED; state < JOB_STATE_COUNT; state++)
         metric_register(&gauge_records[state]);
 }
 
+static void set_queue(const struct node *node)
+{
+    int64_t oldest_us = 0, count = 0, held = 0;
+    for (const struct live *live = node->lives; live; live = live->next) {
+        if (job_need(live->state) != JOB_NEEDS_COURIER)
+            continue;
+        count++;
+        held += live->delivery.is_held || live->is_on_hold;
+        if (oldest_us == 0 || live->sealed_us < oldest_us)
+            oldest_us = live->sealed_us;
+    }
+    int64_t age_us = oldest_us > 0 ? wall_us() - oldest_us : 0;
+    metric_set(&gauge_undelivered, count);
+    metric_set(&gauge_held_back, held);
+    metric_set(&gauge_oldest, age_us > 0 ? age_us / 1000000 : 0);
+}
+
 static char *print_metrics(const struct node *node)
 {
-    metric_set(&gauge_slots, node->config->node.slots);
+    const struct config *config = node->config;
+    metric_set(&gauge_slots, config->node.slots);
     metric_set(&gauge_held, node_slots_held(node));
     metric_set(&gauge_disk, node->disk_free_bytes);
+    metric_set(&gauge_disk_limit, (int64_t)(config->node.min_free_disk_gb * 1e9));
+    metric_set(&gauge_disk_low, node->is_disk_low);
     metric_set(&gauge_server, node->server == SERVER_FINE);
+    metric_set(&gauge_asking, !node_obstacle(node, mono_ms()));
+    metric_set(&gauge_drained, node->is_drained);
+    metric_set(&gauge_paused, node->is_paused);
+    metric_set(&gauge_faults, node->faults);
+    set_queue(node);
     for (enum job_state state = JOB_CLAIMED; state < JOB_STATE_COUNT; state++)
         metric_set(&gauge_records[state], node_count_state(node, state));
     return metrics_print();
@@ -64,14 +101,8 @@ static char *print_metrics(const struct node *node)
 
 static char *print_readiness(const struct node *node, unsigned *status)
 {
-    const char *obstacle = NULL;
-    if (node->is_stopping || node->is_draining)
-        obstacle = "it is stopping or draining";
-    else if (node->is_disk_low)
-        obstacle = "the disk is nearly full";
-    else if (node->is_tool_broken)
-        obstacle = "ffmpeg does not run";
-    else if (node->server != SERVER_FINE)
+    const char *obstacle = node_obstacle(node, mono_ms());
+    if (!obstacle && node->server != SERVER_FINE)
         obstacle = "the server is not reachable, or does not accept us";
     *status = obstacle ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
     return obstacle ? must_printf("not ready: %s\n", obstacle) : must_strdup("ready\n");

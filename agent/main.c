@@ -1,9 +1,11 @@
 #include "agent.h"
 #include "doctor.h"
+#include "fsck.h"
 #include "operate.h"
 #include "show.h"
 #include "step.h"
 #include "trial.h"
+#include "watch.h"
 
 #include "tailslate/log.h"
 
@@ -29,6 +31,7 @@ static const char usage[] =
     "  spool retry ID|--all   now, whatever it waits for; out of quarantine too\n"
     "  spool hold ID          present nothing of it until retry\n"
     "  spool quarantine ID    set it aside\n"
+    "  spool fsck [--repair]  is every record whole? exit 0, or 65 with findings\n"
     "  version\n"
     "\n"
     "  -c, --config FILE      default " AGENT_CONFIG_PATH "\n"
@@ -40,19 +43,16 @@ struct command {
     const char *config_path;
     const char *words[WORDS_MAX]; /* verb and what belongs to it */
     int word_count;
-    bool is_json, is_watch, is_sample, is_help, is_all;
+    bool is_json, is_watch, is_sample, is_help, is_all, is_repair;
 };
 
 static int parse_options(int argc, char **argv, struct command *command)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {"json", no_argument, NULL, 'j'},
-        {"watch", no_argument, NULL, 'w'},
-        {"sample", no_argument, NULL, 's'},
-        {"all", no_argument, NULL, 'a'},
-        {0},
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+        {"json", no_argument, NULL, 'j'},         {"watch", no_argument, NULL, 'w'},
+        {"sample", no_argument, NULL, 's'},       {"all", no_argument, NULL, 'a'},
+        {"repair", no_argument, NULL, 'r'},       {0},
     };
     int option;
     *command = (struct command){.config_path = AGENT_CONFIG_PATH};
@@ -72,6 +72,9 @@ static int parse_options(int argc, char **argv, struct command *command)
             break;
         case 'a':
             command->is_all = true;
+            break;
+        case 'r':
+            command->is_repair = true;
             break;
         case 's':
             command->is_sample = true;
@@ -146,7 +149,7 @@ static int do_check(const struct command *command, struct config *config)
 static int do_status(const struct command *command, struct config *config)
 {
     if (command->is_watch)
-        return show_watch(config, command->is_json);
+        return watch_status(config, command->is_json);
     return show_status(config, command->is_json);
 }
 
@@ -190,6 +193,11 @@ static int do_quarantine(const struct command *command, struct config *config)
     return operate_quarantine(config, command->words[2]);
 }
 
+static int do_fsck(const struct command *command, struct config *config)
+{
+    return fsck_run(config, command->is_repair);
+}
+
 static const struct {
     const char *verb, *word;
     int count;
@@ -210,6 +218,7 @@ static const struct {
     {"spool", "retry", 2, do_retry_all},
     {"spool", "hold", 3, do_hold},
     {"spool", "quarantine", 3, do_quarantine},
+    {"spool", "fsck", 2, do_fsck},
 };
 
 static int dispatch(const struct command *command)
@@ -218,7 +227,8 @@ static int dispatch(const struct command *command)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (!is(command, verbs[i].verb, verbs[i].word, verbs[i].count))
             continue;
-        if (command->is_all && verbs[i].run != do_retry_all)
+        if ((command->is_all && verbs[i].run != do_retry_all) ||
+            (command->is_repair && verbs[i].run != do_fsck))
             break;
         int status = load(command, &config);
         return status ? status : verbs[i].run(command, &config);
