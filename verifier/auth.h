@@ -1,11 +1,12 @@
-/* auth: who calls. Workers by their API key (256 random bits: one SHA-256 and one look, no cache
- * that a revocation would have to reach), admins by the secret of a file.
+/* auth: who calls. Workers by their API key, admins by the secret of a file. A key of ours is 256
+ * random bits: one SHA-256 and one look. A stock server's is slow to look at (keys.h); what is
+ * remembered of it is nothing that a revocation would have to reach.
  *
  * A good credential is never refused for what its neighbours do. Bad ones are counted per address
  * (limiter.h); over a generous number a minute they are answered 429, and keys from such an address
  * are looked up one at a time, so that a flood of guesses holds one of the store's connections and
- * not all. Refusals of strangers are logged up to AUTH_LOG_PER_S, then counted: a flood fills no
- * disk. */
+ * not all, and they cause none of the work of a slow key. Refusals of strangers are logged up to
+ * AUTH_LOG_PER_S, then counted: a flood fills no disk. */
 #ifndef VERIFIER_AUTH_H
 #define VERIFIER_AUTH_H
 
