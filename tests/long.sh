@@ -114,9 +114,7 @@ the_crash_sweep_ten_times() {
 # systemd as pid 1 of a throw-away copy of this system, the units as shipped.
 the_packages_under_a_real_systemd() {
     packaging/dependencies.sh package systemd
-    local packages
-    packages=$(mktemp -d)
-    packaging/build-deb.sh "$packages" && tests/packaging/systemd.sh "$packages"
+    packaging/build-deb.sh build/deb && tests/packaging/systemd.sh build/deb
 }
 
 tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder

@@ -183,12 +183,22 @@ grep -qE 'tailslate_gate_total\{outcome="entered"\} [1-9]' metrics ||
     fail "the gate in Redis was not used"
 ok "a job on PostgreSQL, by its socket, with the gate in Redis"
 
-# ---- remove and purge, with undelivered work
+# ---- the end of everything, on purpose
+runuser -u tailslate-verifier -- tailslate-verifier job add /srv/short.mp4 --slug never >/dev/null || fail "job add"
+sed -i 's|preset = "ultrafast"|preset = "veryslow"|' /etc/tailslate/agent.cfg
+systemctl restart tailslate-agent
+within 60 eval '[ -n "$(ls /var/lib/tailslate-agent/spool)" ]' || fail "no record"
+systemctl kill --kill-whom=all tailslate-agent
+none_left() { [ -z "$(pgrep -u tailslate-agent)" ] && [ "$(show agent ActiveState)" = inactive ]; }
+within 30 none_left || fail "left after kill --kill-whom=all: $(pgrep -au tailslate-agent)"
+ok "kill --kill-whom=all ends the agent, its steps and its transcoders"
+
+# ---- purge, with undelivered work
 systemctl stop tailslate-verifier
-mkdir -p /var/lib/tailslate-agent/spool/7.1
+record=$(echo /var/lib/tailslate-agent/spool/*)
+[ -f "$record/claim.json" ] || fail "its record is gone: $record"
 dpkg -P tailslate-agent >purge.log 2>&1 || fail "purge"
-grep -q '1 record' purge.log && [ -d /var/lib/tailslate-agent/spool/7.1 ] || fail "purge: $(cat purge.log)"
-rmdir /var/lib/tailslate-agent/spool/7.1
+grep -q '1 record' purge.log && [ -f "$record/claim.json" ] || fail "purge: $(cat purge.log)"
 systemctl daemon-reload
 [ "$(systemctl is-enabled tailslate-agent 2>&1)" != enabled ] || fail "it is still enabled"
 ok "purge keeps undelivered work"
