@@ -34,7 +34,7 @@ struct release_times {
 
 static struct release_times times_of(const struct store *store, const struct fleet *fleet)
 {
-    struct release_times times;
+    struct release_times times = {0};
     int64_t now_ms = fleet->now_ms, up_since_ms = fleet->up_since_ms;
     int64_t long_ms = store->settings.claim_ms * GRACE_LONG_EXPIRED_DURATIONS;
     wall_format(grace_before(now_ms, up_since_ms, store->settings.offline_ms) * 1000,

@@ -168,7 +168,7 @@ static int forfeit(struct sweeper *sweeper, int64_t late_ms, struct error *err)
 
 static int tick_once(struct sweeper *sweeper, int64_t mono_now_ms, struct error *err)
 {
-    struct store_tick tick;
+    struct store_tick tick = {0};
     bool late = sweeper->due_ms != 0 &&
                 grace_is_forfeited(mono_now_ms, sweeper->due_ms, sweeper->interval_ms);
     if (store_alive(sweeper->settings.store, sweeper->instance, &tick, err) != 0)
