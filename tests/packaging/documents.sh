@@ -73,11 +73,33 @@ done <"$scratch/commands"
 sql=$(sed -n "s/^sqlite3 [^ ]* '\(UPDATE .*\)'$/\1/p" "$scratch/commands")
 [ -n "$sql" ] && sqlite3 "$scratch/verifier.db" "$sql" || complain "the statement that lifts the ids"
 
-# The dashboard asks for nothing that is not there.
-grep -rhoE '"tailslate_[a-z_]+|tailslate_jobs' "$top"/agent "$top"/verifier "$top"/common | tr -d '"' | sort -u \
-    >"$scratch/metrics"
-grep -ohE 'tailslate_[a-z_]+' "$top/packaging/grafana/tailslate.json" "$top/docs/OPERATING.md" |
-    grep -vE '_(dir|cfg)$' | sort -u >"$scratch/asked"
+# The dashboard and the alerts ask for nothing that is not there.
+started=()
+trap 'kill "${started[@]}" 2>/dev/null || true; wait; rm -rf "$scratch"' EXIT
+fetch() { # fetch FILE PORT: the metrics, as soon as they can be had
+    local deadline=$((SECONDS + 30))
+    until curl -fsS -o "$1" "http://127.0.0.1:$2/metrics" 2>/dev/null; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.1
+    done
+}
+"${program[verifier]}" -c "$scratch/verifier.cfg" serve 2>"$scratch/verifier.log" &
+started+=($!)
+timeout 30 grep -q -m 1 event=verifier.ready <(tail -n +1 -F --pid=$! "$scratch/verifier.log" 2>/dev/null) ||
+    complain "the verifier does not start: $(cat "$scratch/verifier.log")"
+fetch "$scratch/verifier.metrics" "$(sed -n 's/.*event=verifier.ready port=\([0-9]*\).*/\1/p' "$scratch/verifier.log")" ||
+    complain "no metrics of the verifier"
+# No port of its own choice: below those that the kernel gives away, one that nobody has.
+for _ in 1 2 3 4 5; do
+    port=$((12000 + RANDOM % 20000))
+    TAILSLATE_HEALTH_PORT=$port "${program[agent]}" -c "$scratch/agent.cfg" run 2>"$scratch/agent.log" &
+    started+=($!)
+    fetch "$scratch/agent.metrics" "$port" && break
+done
+[ -s "$scratch/agent.metrics" ] || complain "no metrics of the agent: $(cat "$scratch/agent.log")"
+sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$scratch"/*.metrics >"$scratch/metrics"
+grep -ohE 'tailslate_[a-z_]+' "$top/packaging/grafana/tailslate.json" "$top/docs/OPERATING.md" | sort -u \
+    >"$scratch/asked"
 while read -r name; do
     grep -qx "${name%_bucket}" "$scratch/metrics" || complain "there is no metric $name"
 done <"$scratch/asked"
