@@ -22,7 +22,7 @@ const struct config_key verifier_config_keys[] = {
     {"listen", "connections_per_address", CONFIG_INTEGER, AT(address_connections), "128", 1, 512,
      NULL,
      "most connections of one client address (IPv6: /64) of the 512 there are; a node holds about "
-     "three; 512 where all come through one proxy"},
+     "three; listen.trusted_proxy may have all"},
     {"listen", "trusted_proxy", CONFIG_TEXT, AT(trusted_proxy), "\"\"", 0, 0, NULL,
      "IP address of a proxy in front of us, whose X-Real-IP is believed; empty: there is none"},
     {"store", "url", CONFIG_TEXT, AT(store_url), "\"sqlite:/var/lib/tailslate/verifier.db\"", 0, 0,

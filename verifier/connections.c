@@ -67,10 +67,11 @@ static void cut_oldest_stranger(struct connections *connections)
         cut(oldest);
 }
 
-bool connections_admit(struct connections *connections, const struct address *address)
+bool connections_admit(struct connections *connections, const struct address *address,
+                       bool is_unlimited)
 {
     pthread_mutex_lock(&connections->lock);
-    bool may = count_of(connections, address) < connections->address_max;
+    bool may = is_unlimited || count_of(connections, address) < connections->address_max;
     if (!may) {
         connections->refused++;
         connections->last_refused = *address;

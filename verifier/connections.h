@@ -25,7 +25,8 @@ struct connections *connections_new(int64_t address_max); /* of one address */
 void connections_free(struct connections *connections);   /* none may be open */
 
 /* May this address have one more? False is counted. True may cut a stranger to make room. */
-bool connections_admit(struct connections *connections, const struct address *address);
+bool connections_admit(struct connections *connections, const struct address *address,
+                       bool is_unlimited);
 struct connection *connections_add(struct connections *connections, const struct address *address,
                                    int fd, int64_t deadline_ms);
 void connections_remove(struct connections *connections, struct connection *connection);

@@ -97,12 +97,24 @@ bool request_client_is_gone(const struct request *request)
     return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
+static void name_host(const struct sockaddr *socket, char name[REQUEST_PEER_BYTES])
+{
+    socklen_t size = socket->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                   : sizeof(struct sockaddr_in);
+    if (getnameinfo(socket, size, name, REQUEST_PEER_BYTES, NULL, 0, NI_NUMERICHOST))
+        memcpy(name, "?", sizeof "?");
+}
+
 static enum MHD_Result on_accept(void *ctx, const struct sockaddr *socket, socklen_t size)
 {
     struct server *server = ctx;
     struct address address = address_of_socket(socket);
+    char name[REQUEST_PEER_BYTES];
     (void)size;
-    return connections_admit(server->connections, &address) ? MHD_YES : MHD_NO;
+    name_host(socket, name);
+    /* The proxy's connections are those of all its clients. */
+    bool is_proxy = address_is_one_host(name, server->trusted_proxy);
+    return connections_admit(server->connections, &address, is_proxy) ? MHD_YES : MHD_NO;
 }
 
 static void end_carrier(struct slot *slot)
@@ -176,12 +188,7 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **s
 static void take_peer(struct request *request, const struct server *server,
                       struct MHD_Connection *connection)
 {
-    const struct sockaddr *address =
-        info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-    socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                    : sizeof(struct sockaddr_in);
-    if (getnameinfo(address, size, request->peer, sizeof request->peer, NULL, 0, NI_NUMERICHOST))
-        memcpy(request->peer, "?", sizeof "?");
+    name_host(info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, request->peer);
     const char *named = request_header(request, "X-Real-IP");
     if (named && address_is_one_host(request->peer, server->trusted_proxy) &&
         address_is_text(named))

@@ -130,6 +130,21 @@ Test(attack, one_address_with_600_slow_connections_gets_a_quarter, .timeout = 12
     end_well(&scene, watch);
 }
 
+Test(attack, a_proxy_that_is_trusted_may_have_more, .timeout = 60)
+{
+    enum { CONNECTIONS = 200 };
+    struct scene scene = {.rig = rig_new()};
+    rig_verifier_set(scene.rig, "listen.trusted_proxy", "\"127.0.0.2\"");
+    rig_start_verifier(scene.rig);
+    static struct dripper drippers[CONNECTIONS];
+    for (int i = 0; i < CONNECTIONS; i++)
+        connect_dripper(scene.rig, &drippers[i], 2);
+    for (int round = 0; round < 5; round++)
+        cr_assert_eq(drip_all(drippers, CONNECTIONS), CONNECTIONS);
+    close_all(drippers, CONNECTIONS);
+    rig_end(scene.rig);
+}
+
 /* More than there are places for, and each that is cut comes again. */
 Test(attack, slow_connections_from_everywhere_push_out_each_other, .timeout = 120)
 {
