@@ -20,6 +20,7 @@ enum {
     JITTER_PERCENT = 25,
     LEAVING_LOOK_MS = 200,
 };
+static const struct backoff_policy rebind_pauses = {.base_ms = 500, .cap_ms = 60 * 1000};
 static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
 #define CLAIMS_METRIC(outcome)                                                                     \
@@ -161,8 +162,12 @@ static void record_claimed(struct claim *claim)
     }
     int done = held ? claim_rebind(held, answered, &err) : record_somehow(node, answered, &err);
     if (done == 0) {
+        /* A server that gives the same job again and again is not to be asked without a pause. */
+        claim->rebinds = held ? claim->rebinds + 1 : 0;
+        claim->due_ms = held ? mono_ms() +
+                                   backoff_delay_ms(rebind_pauses, claim->rebinds, -1, random_u64())
+                             : 0;
         claim->failures = 0;
-        claim->due_ms = 0;
         forget_unrecorded(claim);
         return;
     }
@@ -178,7 +183,7 @@ static void record_claimed(struct claim *claim)
 
 static void drop_expired(struct claim *claim)
 {
-    if (wall_us() < claim->expires_us)
+    if (mono_ms() < claim->expires_ms)
         return;
     log_error("claim.given_up", LOG_INT("job", claim->unrecorded->claim.job_id),
               LOG_TEXT("token", claim->unrecorded->token),
@@ -194,11 +199,12 @@ struct record_claim *claim_accept(const struct message_claim *given)
     return answered;
 }
 
-static void take(struct claim *claim, const struct message_claim *given)
+static void take(struct claim *claim, const struct message_claim *given,
+                 const struct http_answer *answer)
 {
     struct record_claim *answered = claim_accept(given);
-    if (!wall_parse(given->claim_expires_at, &claim->expires_us))
-        claim->expires_us = answered->claimed_at_us + UNDATED_CLAIM_S * INT64_C(1000000);
+    int64_t lease_ms = http_lease_ms(answer, given->claim_expires_at);
+    claim->expires_ms = mono_ms() + (lease_ms > 0 ? lease_ms : UNDATED_CLAIM_S * INT64_C(1000));
     claim->unrecorded = answered;
     claim->failures = 0;
     record_claimed(claim);
@@ -222,7 +228,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     claim->reason[0] = '\0';
     metric_add(given.job_id > 0 ? &claims_given : &claims_empty, 1);
     if (given.job_id > 0) {
-        take(claim, &given);
+        take(claim, &given, answer);
         return;
     }
     int64_t now_ms = mono_ms(), wait_ms = wait_seconds(claim) * 1000;

@@ -25,7 +25,8 @@ struct claim {
     unsigned failures;
     char reason[NODE_REASON_BYTES];  /* of the last failure; "" = none */
     struct record_claim *unrecorded; /* answered, but not on the disk yet */
-    int64_t expires_us;              /* wall clock, of `unrecorded` */
+    int64_t expires_ms;              /* monotonic, of `unrecorded` */
+    unsigned rebinds;                /* in a row */
 };
 
 void claim_register_metrics(void);

@@ -176,6 +176,8 @@ static char *format_heartbeat(const struct config *config)
         heartbeat.jobs_known = false;
     for (size_t i = 0; heartbeat.jobs_known && i < count; i++)
         heartbeat.jobs[heartbeat.job_count++] = entries[i].job_id;
+    heartbeat.jobs_known = heartbeat.jobs_known &&
+                           message_heartbeat_fits(heartbeat.jobs, heartbeat.job_count);
     if (count > 0)
         heartbeat.status = WORKER_BUSY;
     free(entries);

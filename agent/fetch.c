@@ -25,7 +25,8 @@ enum {
     NOTE_MAX_BYTES = 4096,
     ETAG_BYTES = 128,
     WAIT_MS = 1000,
-    MISSING_MAX = 3,      /* times in a row that a stock server says: there is no such source */
+    MISSING_MAX = 3, /* times in a row that a stock server says: there is no such source */
+    WRITE_BACK_BYTES = 32 * 1024 * 1024,
     OUTPUT_PERCENT = 100, /* what is made of a source, at most about as much again */
     PERCENT_MAX = 10,     /* of the job's whole, for the download */
 };
@@ -37,11 +38,12 @@ struct fetch {
     int64_t size;          /* of the whole source; -1 unknown */
     char etag[ETAG_BYTES]; /* "" unknown: the part cannot be gone on with */
     char path[64], range[64], if_range[ETAG_BYTES + 16];
-    unsigned missing;   /* 404s in a row */
-    int64_t lacking;    /* bytes that have no room on this disk; 0: it fits */
-    bool is_fitted;     /* this attempt was found to fit */
-    bool is_other;      /* what comes is not the rest of our part */
-    struct error local; /* the note could not be written */
+    unsigned missing;     /* 404s in a row */
+    int64_t written_back; /* so much of the part is on its way to the disk */
+    int64_t lacking;      /* bytes that have no room on this disk; 0: it fits */
+    bool is_fitted;       /* this attempt was found to fit */
+    bool is_other;        /* what comes is not the rest of our part */
+    struct error local;   /* the note could not be written */
     bool has_failed;
 };
 
@@ -98,6 +100,21 @@ static bool fits(const struct fetch *fetch)
     return free_bytes - (int64_t)reserve >= needed_bytes(fetch, fetch->offset);
 }
 
+/* Sends what has come to the disk while the rest comes, and lets at most two slices be dirty: the
+ * fsync at the end of a huge source would else take minutes, in which nothing keeps the claim. */
+static void write_back(struct fetch *fetch, int64_t have)
+{
+    while (have - fetch->written_back >= WRITE_BACK_BYTES) {
+        off_t at = fetch->written_back;
+        (void)sync_file_range(fetch->part, at, WRITE_BACK_BYTES, SYNC_FILE_RANGE_WRITE);
+        if (at >= WRITE_BACK_BYTES)
+            (void)sync_file_range(fetch->part, at - WRITE_BACK_BYTES, WRITE_BACK_BYTES,
+                                  SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                      SYNC_FILE_RANGE_WAIT_AFTER);
+        fetch->written_back += WRITE_BACK_BYTES;
+    }
+}
+
 static bool on_bytes(void *ctx, int64_t received, int64_t total)
 {
     struct fetch *fetch = ctx;
@@ -120,6 +137,7 @@ static bool on_bytes(void *ctx, int64_t received, int64_t total)
         return false;
     }
     fetch->is_fitted = true;
+    write_back(fetch, fetch->offset + received);
     report(fetch, fetch->offset + received);
     crash_point(CRASH_STEP_SOURCE_PARTIAL);
     return true;
@@ -205,6 +223,7 @@ static void transfer(struct fetch *fetch, struct reply *reply)
     request.sink_ctx = fetch;
     fetch->is_other = fetch->is_fitted = false;
     fetch->lacking = 0;
+    fetch->written_back = fetch->offset / WRITE_BACK_BYTES * WRITE_BACK_BYTES;
     session_perform(fetch->session, &request, reply);
 }
 

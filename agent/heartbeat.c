@@ -107,7 +107,10 @@ char *heartbeat_format(const struct heartbeat *heartbeat)
         .capabilities = format_capabilities(heartbeat),
     };
     message.jobs_known = !node->has_unread &&
-                         node_job_ids(node, message.jobs, HELD_JOBS_MAX, &message.job_count);
+                         node_job_ids(node, message.jobs, HELD_JOBS_MAX, &message.job_count) &&
+                         message_heartbeat_fits(message.jobs, message.job_count);
+    if (!message.jobs_known)
+        message.job_count = 0;
     char *body = message_heartbeat_format(&message);
     message_heartbeat_fini(&message);
     return body;

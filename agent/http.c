@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -396,6 +397,25 @@ static int64_t retry_after_of(CURL *easy)
     return seconds > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : seconds * 1000;
 }
 
+static int64_t date_of(CURL *easy)
+{
+    struct curl_header *header;
+    if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return -1;
+    time_t seconds = curl_getdate(header->value, NULL);
+    return seconds > 0 ? (int64_t)seconds * 1000000 : -1;
+}
+
+int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at)
+{
+    int64_t expires_us;
+    if (!wall_parse(expires_at, &expires_us))
+        return 0;
+    int64_t now_us = answer->date_us >= 0 ? answer->date_us : wall_us();
+    int64_t lease_ms = (expires_us - now_us) / 1000;
+    return lease_ms > 0 && lease_ms <= HTTP_LEASE_MAX_MS ? lease_ms : 0;
+}
+
 static void read_answer(struct http_call *call, struct http_answer *answer)
 {
     char type[CONTENT_TYPE_BYTES] = "";
@@ -406,6 +426,7 @@ static void read_answer(struct http_call *call, struct http_answer *answer)
     copy_header(call->easy, "X-Request-ID", answer->request_id, sizeof answer->request_id);
     answer->is_json = is_json_type(type);
     answer->retry_after_ms = retry_after_of(call->easy);
+    answer->date_us = date_of(call->easy);
     /* A proxy's page is nobody's verdict, even if it should happen to hold our words. */
     if (answer->is_json && answer->status / 100 != 2)
         message_problem_parse(answer->body, answer->body_size, &answer->problem);
@@ -438,7 +459,8 @@ static void read_failure(struct http_call *call, CURLcode code, struct http_answ
 /* Ends a call: its callback runs after it is off the list, so that it may start another. */
 static void finish(struct http_call *call, CURLcode code)
 {
-    struct http_answer answer = {.retry_after_ms = -1, .claim_epoch = call->claim_epoch};
+    struct http_answer answer = {
+        .retry_after_ms = -1, .date_us = -1, .claim_epoch = call->claim_epoch};
     answer.body = call->text ? call->text : must_strdup("");
     answer.body_size = call->text_size;
     call->text = NULL;

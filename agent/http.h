@@ -66,6 +66,7 @@ struct http_answer {
     bool is_json; /* Content-Type application/json or +json */
     char *body;   /* NUL-terminated; "" never NULL; owned by the answer */
     size_t body_size;
+    int64_t date_us;        /* of its Date header, wall clock of the server; -1 = none */
     int64_t retry_after_ms; /* from seconds or an HTTP date, -1 = none; bounded by 1 h */
     char etag[128];         /* "" = none */
     char request_id[64];
@@ -73,6 +74,11 @@ struct http_answer {
     struct message_problem problem; /* parsed where the status is not 2xx */
     struct error error;             /* for the other results */
 };
+/* How long a claim that this answer says to end at expires_at lasts from now on, by the server's
+ * own clock (its Date): ours may be wrong by hours. 0: it does not say, or what it says makes no
+ * sense. By our clock where there is no Date. */
+enum { HTTP_LEASE_MAX_MS = 24 * 3600 * 1000 };
+int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at);
 void http_answer_fini(struct http_answer *answer);
 
 int http_global_init(struct error *err); /* before any thread; signals are to be blocked already */

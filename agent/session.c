@@ -13,7 +13,6 @@
 
 enum {
     WAIT_SLICE_MS = 1000,
-    LEASE_MAX_MS = 24 * 3600 * 1000, /* a longer one is a clock that is wrong */
     KEEP_MIN_MS = 500,
 };
 
@@ -23,13 +22,10 @@ static int64_t lease_of(const struct http_answer *answer)
 {
     struct error ignored;
     const char *text;
-    int64_t expires_us;
     JSON(root) = json_parse(answer->body, answer->body_size, &ignored);
-    if (json_get_text(root, "claim_expires_at", WALL_TEXT_BYTES, &text) != JSON_FOUND ||
-        !wall_parse(text, &expires_us))
+    if (json_get_text(root, "claim_expires_at", WALL_TEXT_BYTES, &text) != JSON_FOUND)
         return 0;
-    int64_t lease_ms = (expires_us - wall_us()) / 1000;
-    return lease_ms > 0 && lease_ms < LEASE_MAX_MS ? lease_ms : 0;
+    return http_lease_ms(answer, text);
 }
 
 static void on_progress(void *ctx, const struct http_answer *answer)

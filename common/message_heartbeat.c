@@ -164,6 +164,17 @@ char *message_heartbeat_format(const struct message_heartbeat *heartbeat)
     return message_close(root);
 }
 
+bool message_heartbeat_fits(const int64_t *jobs, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes += 2; /* a digit and a comma */
+        for (int64_t rest = jobs[i] / 10; rest > 0; rest /= 10)
+            bytes++;
+    }
+    return count <= HELD_JOBS_MAX && bytes <= HELD_JOBS_BYTES_MAX;
+}
+
 void message_heartbeat_fini(struct message_heartbeat *heartbeat)
 {
     free(heartbeat->metadata);

@@ -22,7 +22,8 @@ enum {
     FILENAME_BYTES = 256,
     WORKER_ID_BYTES = 64,
     REASON_BYTES = 501, /* of error_message, which is at most 500 characters */
-    HELD_JOBS_MAX = 256,
+    HELD_JOBS_MAX = 1024,
+    HELD_JOBS_BYTES_MAX = 8000, /* of the list: all of metadata is 10 000 at most */
     SIDE_MAX = 65535,
 };
 
@@ -162,6 +163,8 @@ enum problem message_heartbeat_parse(const char *body, size_t size,
 /* Builds metadata from jobs and from `capabilities` and `metadata` (an object whose members go
  * beside; may be NULL). */
 char *message_heartbeat_format(const struct message_heartbeat *heartbeat);
+/* Do these ids fit into one heartbeat? A list that leaves some out is worse than none. */
+bool message_heartbeat_fits(const int64_t *jobs, size_t count);
 void message_heartbeat_fini(struct message_heartbeat *heartbeat);
 /* Does it hold only what a stock server takes? (Registration asks too.) False: *err says what. */
 bool message_capabilities_check(const struct json *capabilities, struct error *err);

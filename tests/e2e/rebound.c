@@ -96,10 +96,11 @@ static void answered_after_the_refusal(const char *refused, const char *refusals
     struct rig *rig = with_scripts(behind);
     peer_script(behind, refused, refusals);
     peer_script(behind, "POST *claim*", CLAIM("1") "; " CLAIM("2") "; " NO_JOB);
-    peer_script(rig->peer, "POST *claim*", "pass; slow 6s; pass");
+    peer_script(rig->peer, "POST *claim*", "pass; slow 25s; pass");
     rig_agent_set(rig, "node.slots", "2");
     rig_agent_set(rig, "claim.wait_seconds", "30");
     rig_start_agent(rig);
+    rig_expect(rig, "event=job.final", RIG_JOB_MS, NULL); /* well before the new claim's answer */
     rig_expect(rig, "event=job.taken_back epoch=2", RIG_JOB_MS, NULL);
     rig_expect(rig, "event=job.final outcome=completed", RIG_JOB_MS, NULL);
     look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
@@ -119,4 +120,23 @@ Test(rebound, an_upload_s_refusal_that_overtakes_the_new_claim_costs_none_either
     answered_after_the_refusal("POST *segment/finalize",
                                "409 code=claim_lost; 200 {\"status\":\"ok\",\"complete\":true,"
                                "\"missing_segments\":[]}");
+}
+
+/* A server that gives the same job to every claim: it is not asked thousands of times. */
+Test(rebound, the_same_job_again_and_again_is_taken_at_a_pace, .timeout = 120)
+{
+    struct peer *behind = peer_start();
+    struct rig *rig = with_scripts(behind);
+    peer_script(behind, "POST *complete", "503 retry-after=3600 code=store_unavailable");
+    peer_script(behind, "POST *claim*", CLAIM("1"));
+    rig_agent_set(rig, "node.slots", "2");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
+    int asked = peer_count(rig->peer, "POST *claim*");
+    int heard = peer_count(rig->peer, "POST *heartbeat");
+    peer_wait(rig->peer, "POST *heartbeat", heard + 10, RIG_JOB_MS);
+    cr_assert_lt(peer_count(rig->peer, "POST *claim*") - asked, 30);
+    rig_kill_node(rig);
+    rig_end(rig);
+    peer_stop(behind);
 }

@@ -522,3 +522,38 @@ Test(http, a_component_is_escaped_whole)
     TEXT(escaped) = http_escape("a b/c?d&e%f\xC3\xBC~-._Z9\"'$");
     cr_expect_str_eq(escaped, "a%20b%2Fc%3Fd%26e%25f%C3%BC~-._Z9%22%27%24");
 }
+
+Test(http, a_lease_is_counted_by_the_server_s_clock_where_it_tells_the_time)
+{
+    struct http_answer answer = {.date_us = -1};
+    const char *date = "2026-01-03T16:28:00Z";
+    cr_assert(wall_parse(date, &answer.date_us));
+    cr_expect_eq(http_lease_ms(&answer, "2026-01-03T16:30:00+00:00"), 120 * 1000,
+                 "by our clock it ended long ago");
+    cr_expect_eq(http_lease_ms(&answer, "2026-01-03T16:27:59Z"), 0);
+    cr_expect_eq(http_lease_ms(&answer, "2026-01-05T16:28:00Z"), 0, "no claim lasts days");
+    cr_expect_eq(http_lease_ms(&answer, "soon"), 0);
+    answer.date_us = -1;
+    char text[WALL_TEXT_BYTES];
+    wall_format(wall_us() + INT64_C(60) * 1000000, text);
+    int64_t lease_ms = http_lease_ms(&answer, text);
+    cr_expect(lease_ms > 50 * 1000 && lease_ms <= 60 * 1000, "%lld", (long long)lease_ms);
+}
+
+Test(http, the_date_of_an_answer_is_read)
+{
+    struct server *server = server_start("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+                                         "Date: Sat, 03 Jan 2026 16:28:00 GMT\r\n"
+                                         "Content-Type: application/json\r\n\r\n{}");
+    struct http_client *client = connect_to(server);
+    struct http_request request = HTTP_REQUEST_INIT;
+    request.method = "GET";
+    request.path = "/";
+    struct http_answer answer;
+    int64_t wanted_us;
+    cr_assert(wall_parse("2026-01-03T16:28:00Z", &wanted_us));
+    http_perform(client, &request, &answer);
+    cr_expect_eq(answer.date_us, wanted_us, "%lld", (long long)answer.date_us);
+    http_answer_fini(&answer);
+    server_end(server, client);
+}

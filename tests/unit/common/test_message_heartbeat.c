@@ -203,13 +203,22 @@ Test(heartbeat, jobs_and_capabilities_go_into_the_metadata_beside_the_rest)
 
 Test(heartbeat, the_fullest_list_of_jobs_still_fits_the_metadata)
 {
-    struct message_heartbeat heartbeat = {.jobs_known = true, .job_count = HELD_JOBS_MAX}, again;
-    for (size_t i = 0; i < HELD_JOBS_MAX; i++)
-        heartbeat.jobs[i] = INT64_C(9007199254740992) - (int64_t)i;
-    TEXT(body) = message_heartbeat_format(&heartbeat);
-    cr_assert_eq(parse(body, &again), PROBLEM_NONE);
-    cr_expect_eq(again.job_count, HELD_JOBS_MAX);
-    message_heartbeat_fini(&again);
+    static const int64_t highest[] = {INT64_C(9007199254740992), 9999999, 99999, 2000};
+    for (size_t h = 0; h < sizeof highest / sizeof *highest; h++) {
+        struct message_heartbeat heartbeat = {.jobs_known = true}, again;
+        heartbeat.metadata = must_printf("{\"node\":\"%0300d\"}", 1);
+        for (size_t i = 0; i < HELD_JOBS_MAX; i++) {
+            heartbeat.jobs[i] = highest[h] - (int64_t)i;
+            if (message_heartbeat_fits(heartbeat.jobs, i + 1))
+                heartbeat.job_count = i + 1;
+        }
+        cr_expect_geq(heartbeat.job_count, 400);
+        TEXT(body) = message_heartbeat_format(&heartbeat);
+        cr_assert_eq(parse(body, &again), PROBLEM_NONE, "%zu ids", heartbeat.job_count);
+        cr_expect_eq(again.job_count, heartbeat.job_count);
+        message_heartbeat_fini(&again);
+        message_heartbeat_fini(&heartbeat);
+    }
 }
 
 Test(heartbeat, registration_can_ask_about_capabilities)
