@@ -1,9 +1,8 @@
 /* PostgreSQL. libpq is used asynchronously throughout, because its blocking calls wait for ever on
  * a server that is stopped or behind a dead network: here each answer has a deadline, a little
- * later than the server's own limits, so that as a rule the server says why.
- *
- * COMMIT is sent without the statement's time limit: the server would otherwise end the wait for a
- * synchronous standby early and report success for what is on one machine only. */
+ * later than the server's own limits, so that as a rule the server says why. A COMMIT knows no
+ * limit of the server's (it may wait for a standby), so there the outcome is unknown when ours is
+ * over. */
 #include "db_postgres.h"
 
 #include "db.h"
@@ -41,7 +40,6 @@ struct postgres_db {
     struct db db;
     PGconn *conn;
     bool is_broken;
-    bool warned; /* the server has warned of something since the last statement began */
     int64_t touched;
     struct prepared statements[STATEMENTS_MAX];
     size_t statement_count;
@@ -179,7 +177,6 @@ static PGresult *run_plain(struct postgres_db *db, const char *sql, struct error
 {
     if (still_usable(db, err) != 0)
         return NULL;
-    db->warned = false;
     if (PQsendQuery(db->conn, sql))
         return read_answer(db, err);
     lost(db, err);
@@ -195,11 +192,10 @@ static int postgres_script(struct db *base, const char *sql, struct error *err)
 
 /* ---- connecting ---- */
 
-static void note(void *ctx, const PGresult *result)
+/* Without this libpq prints to stderr, into the log. */
+static void ignore_notice(void *ctx, const PGresult *result)
 {
-    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (state && strncmp(state, "01", 2) == 0)
-        ((struct postgres_db *)ctx)->warned = true;
+    (void)ctx, (void)result;
 }
 
 /* Limits that the server keeps for us, also where we are gone: a verifier that vanished in a
@@ -244,7 +240,7 @@ struct db *db_postgres_open(const char *url, const char *password_file, struct e
     struct postgres_db *db = must_calloc(1, sizeof *db);
     db->db.driver = &postgres_driver;
     db->conn = conn;
-    PQsetNoticeReceiver(conn, note, db);
+    PQsetNoticeReceiver(conn, ignore_notice, NULL);
     if (set_up_session(db, err) == 0)
         return &db->db;
     postgres_close(&db->db);
@@ -283,21 +279,18 @@ static int postgres_commit(struct db *base, struct error *err)
     struct error why;
     if (still_usable(db, err) != 0)
         return -1; /* nothing was sent */
-    PGresult *result = run_plain(db, "SET LOCAL statement_timeout = 0; COMMIT", &why);
+    PGresult *result = run_plain(db, "COMMIT", &why);
     bool is_committed = result && strcmp(PQcmdStatus(result), "COMMIT") == 0;
+    bool is_refused = result && !is_committed;
     PQclear(result);
-    if (is_committed && !db->warned)
-        return 0;
     if (is_committed)
-        error_set(&why, ERROR_TEMPORARY, DB_UNKNOWN, "the server warned that it may not last");
-    else if (result)
+        return 0;
+    if (is_refused)
         return error_set(err, ERROR_BUG, 0, "commit of a transaction that had failed");
-    else if (!db->is_broken) {
-        *err = why; /* the server has refused it, and rolled back */
-        return -1;
-    }
-    db->is_broken = true;
-    return error_set(err, ERROR_TEMPORARY, DB_UNKNOWN, "commit: %s", why.message);
+    if (db->is_broken)
+        return error_set(err, ERROR_TEMPORARY, DB_UNKNOWN, "commit: %s", why.message);
+    *err = why; /* the server has refused it, and rolled back */
+    return -1;
 }
 
 /* ---- statements ---- */
@@ -362,7 +355,6 @@ static PGresult *run_prepared(struct postgres_db *db, const char *name,
         else if (values[i].type == DB_REAL)
             snprintf(numbers[i], NUMBER_BYTES, "%.17g", values[i].real);
     }
-    db->warned = false;
     if (!PQsendQueryPrepared(db->conn, name, (int)count, texts, NULL, NULL, 0)) {
         lost(db, err);
         return NULL;

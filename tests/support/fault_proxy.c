@@ -73,7 +73,8 @@ static void accept_one(struct fault_proxy *proxy)
 
 static bool is_to_be_cut(const struct fault_proxy *proxy, const char *chunk, size_t size)
 {
-    return proxy->words[0] && memmem(chunk, size, proxy->words, strlen(proxy->words)) != NULL;
+    /* With its zero: a COMMIT is meant, no READ COMMITTED. */
+    return proxy->words[0] && memmem(chunk, size, proxy->words, strlen(proxy->words) + 1) != NULL;
 }
 
 static void count_cut(struct fault_proxy *proxy)

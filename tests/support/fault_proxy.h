@@ -2,10 +2,11 @@
  * to fail.
  *
  *     struct fault_proxy *proxy = fault_proxy_start(port);
- *     fault_proxy_cut(proxy, "; COMMIT", FAULT_ANSWER_LOST);   …   fault_proxy_cuts(proxy) == 1
+ *     fault_proxy_cut(proxy, "COMMIT", FAULT_ANSWER_LOST);   …   fault_proxy_cuts(proxy) == 1
  *
- * A cut happens once, at the next message towards the server that holds the words; both ends of
- * that connection then see it closed. What is told applies to open and to new connections. */
+ * A cut happens once, at the next message towards the server that holds a text which ends with
+ * these words and a zero, as PostgreSQL's do; both ends of that connection then see it closed. What
+ * is told applies to open and to new connections. */
 #ifndef SUPPORT_FAULT_PROXY_H
 #define SUPPORT_FAULT_PROXY_H
 

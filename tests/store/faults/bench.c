@@ -25,9 +25,9 @@ struct bench bench_new(void)
     return on(NULL);
 }
 
-struct bench bench_new_server(void)
+struct bench bench_new_server(const char *const options[])
 {
-    struct postgres *server = postgres_start(NULL);
+    struct postgres *server = postgres_start(options);
     setenv("TAILSLATE_TEST_POSTGRES", server->place, 1);
     return on(server);
 }

@@ -15,8 +15,8 @@ struct bench {
 };
 
 struct bench bench_new(void);
-/* With a server of its own, which may be stopped. */
-struct bench bench_new_server(void);
+/* With a server of its own, which may be stopped; options as of postgres.h, or NULL. */
+struct bench bench_new_server(const char *const options[]);
 void bench_free(struct bench *bench);
 
 #endif

@@ -30,7 +30,7 @@ static void restart(struct bench *bench, int signal)
 
 Test(outage, a_server_that_restarted_or_crashed_costs_no_call)
 {
-    struct bench bench = bench_new_server();
+    struct bench bench = bench_new_server(NULL);
     int64_t job = bench.job_id;
     rig_claim(bench.rig, &bench.rig->anna, 0);
     restart(&bench, SIGINT);
@@ -78,7 +78,7 @@ static void expect_down(const struct caller callers[CALLERS], int64_t limit_ms)
 
 Test(outage, a_server_that_is_down_is_not_stormed_and_everybody_is_told_at_once)
 {
-    struct bench bench = bench_new_server();
+    struct bench bench = bench_new_server(NULL);
     struct caller callers[CALLERS];
     int result;
     struct error err;
@@ -98,7 +98,7 @@ Test(outage, a_server_that_is_down_is_not_stormed_and_everybody_is_told_at_once)
 
 Test(outage, a_server_that_hangs_costs_a_call_its_limit_once)
 {
-    struct bench bench = bench_new_server();
+    struct bench bench = bench_new_server(NULL);
     struct caller callers[CALLERS];
     int result;
     struct error err;
@@ -196,6 +196,40 @@ Test(outage, a_server_that_only_reads_is_of_no_use)
     struct db *chosen = db_open(any, NULL, &err);
     cr_expect(chosen, "an operator may say otherwise: %s", err.message);
     db_close(chosen);
+    bench_free(&bench);
+}
+
+static int complete(struct bench *bench, struct store_completed *result, struct error *err)
+{
+    struct store_caller anna = rig_caller(&bench->rig->anna, 1);
+    struct message_completion completion = rig_completion(bench->job_id, 1);
+    return store_complete(bench->rig->store, &anna, bench->job_id, &completion, result, err);
+}
+
+/* It is on one machine only, which the operator has said is not enough. */
+Test(outage, a_commit_that_waits_for_a_standby_is_not_acknowledged)
+{
+    static const char *const options[] = {"synchronous_commit=local", NULL};
+    struct bench bench = bench_new_server(options);
+    struct store_completed result;
+    struct error err;
+    TEXT(name) = database_of(bench.rig);
+    TEXT(sql) = must_printf("ALTER DATABASE %s SET synchronous_commit = on", name);
+    rig_claim(bench.rig, &bench.rig->anna, 0);
+    rig_sql(bench.rig, sql);
+    rig_sql(bench.rig, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    restart(&bench, SIGINT);
+
+    cr_expect_eq(complete(&bench, &result, &err), -1);
+    cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
+    cr_expect_eq(rig_number(bench.rig, "SELECT COUNT(*) FROM completions"), 0);
+    rig_sql(bench.rig, "ALTER SYSTEM SET synchronous_standby_names = ''");
+    rig_sql(bench.rig, "SELECT pg_reload_conf()");
+    int64_t start_ms = mono_ms();
+    while (complete(&bench, &result, &err) != 0)
+        cr_assert(mono_ms() - start_ms < 2 * DB_WAIT_MS + MARGIN_MS, "%s", err.message);
+    cr_expect_eq(result.verdict, VERIFY_REPLAY, "it was only slow: %d", result.verdict);
+    cr_expect_eq(rig_number(bench.rig, "SELECT COUNT(*) FROM completions"), 1);
     bench_free(&bench);
 }
 

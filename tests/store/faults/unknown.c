@@ -25,7 +25,7 @@ Test(unknown_completion, that_was_committed_is_acknowledged_after_a_second_look)
     struct store_completed result;
     struct error err;
     rig_claim(bench.rig, &bench.rig->anna, 0);
-    fault_proxy_cut(bench.proxy, "; COMMIT", FAULT_ANSWER_LOST);
+    fault_proxy_cut(bench.proxy, "COMMIT", FAULT_ANSWER_LOST);
     cr_expect_eq(complete(&bench, &result, &err), 0, "%s", err.message);
     cr_expect_eq(result.verdict, VERIFY_COMMIT);
     cr_expect_eq(fault_proxy_cuts(bench.proxy), 1);
@@ -40,7 +40,7 @@ Test(unknown_completion, that_cannot_be_looked_at_is_no_answer_and_its_replay_is
     struct error err;
     rig_claim(bench.rig, &bench.rig->anna, 0);
     fault_proxy_refuse_after_cut(bench.proxy);
-    fault_proxy_cut(bench.proxy, "; COMMIT", FAULT_ANSWER_LOST);
+    fault_proxy_cut(bench.proxy, "COMMIT", FAULT_ANSWER_LOST);
     cr_expect_eq(complete(&bench, &result, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     cr_expect_eq(err.class, ERROR_TEMPORARY);
@@ -60,7 +60,7 @@ Test(unknown_completion, that_was_not_committed_is_no_answer_and_is_committed_wh
     struct store_completed result;
     struct error err;
     rig_claim(bench.rig, &bench.rig->anna, 0);
-    fault_proxy_cut(bench.proxy, "; COMMIT", FAULT_NOT_PASSED);
+    fault_proxy_cut(bench.proxy, "COMMIT", FAULT_NOT_PASSED);
     cr_expect_eq(complete(&bench, &result, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     cr_expect_eq(completions(&bench), 0);
@@ -81,7 +81,7 @@ Test(unknown_claim, that_was_committed_is_given_again_to_its_holder_and_to_nobod
     struct bench bench = bench_new();
     struct message_claim given;
     struct error err;
-    fault_proxy_cut(bench.proxy, "; COMMIT", FAULT_ANSWER_LOST);
+    fault_proxy_cut(bench.proxy, "COMMIT", FAULT_ANSWER_LOST);
     cr_expect_eq(claim(&bench, 0, &given, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     cr_expect_eq(rig_claim(bench.rig, &bench.rig->bert, 0).job_id, 0);
@@ -96,7 +96,7 @@ Test(unknown_claim, that_was_not_committed_leaves_the_job_to_everybody)
     struct bench bench = bench_new();
     struct message_claim given;
     struct error err;
-    fault_proxy_cut(bench.proxy, "; COMMIT", FAULT_NOT_PASSED);
+    fault_proxy_cut(bench.proxy, "COMMIT", FAULT_NOT_PASSED);
     cr_expect_eq(claim(&bench, 0, &given, &err), -1);
     struct message_claim berts = rig_claim(bench.rig, &bench.rig->bert, 0);
     cr_expect_eq(berts.job_id, bench.job_id);
@@ -112,7 +112,7 @@ static void fail_twice(enum fault fault, bool is_replayed)
     struct error err;
     rig_claim(bench.rig, &bench.rig->anna, 0);
     struct store_caller anna = rig_caller(&bench.rig->anna, 1);
-    fault_proxy_cut(bench.proxy, "; COMMIT", fault);
+    fault_proxy_cut(bench.proxy, "COMMIT", fault);
     cr_expect_eq(store_fail(bench.rig->store, &anna, bench.job_id, &failure, &result, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     result = rig_fail(bench.rig, anna, bench.job_id, true);
@@ -155,14 +155,14 @@ static void keep_twice(enum fault fault)
     int published = 0;
     rig_claim(bench.rig, &bench.rig->anna, 0);
     struct store_caller anna = rig_caller(&bench.rig->anna, 1);
-    fault_proxy_cut(bench.proxy, "; COMMIT", fault);
+    fault_proxy_cut(bench.proxy, "COMMIT", fault);
     cr_expect_eq(
         store_progress(bench.rig->store, &anna, bench.job_id, &progress, &standing, expires, &err),
         -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     cr_expect_eq(rig_progress(bench.rig, anna, bench.job_id), STANDING_HELD);
 
-    fault_proxy_cut(bench.proxy, "; COMMIT", fault);
+    fault_proxy_cut(bench.proxy, "COMMIT", fault);
     cr_expect_eq(store_upload(bench.rig->store, &anna, bench.job_id, count_publish, &published,
                               &standing, &err),
                  -1);
