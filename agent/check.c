@@ -167,6 +167,7 @@ static int check_rendition(struct session *session, int output, const struct pro
         probe_playlist(session, path, &probe, err) == 0 &&
         check_size(rendition, source, &probe, err) == 0) {
         rendition->frame_rate = probe.frame_rate;
+        rendition->range = probe.range;
         rendition->start_us = llround(probe.start_s * 1e6);
         return 0;
     }

@@ -18,6 +18,7 @@ struct check_rendition {
     struct codecs codecs;
     int64_t peak_bps, average_bps;
     double frame_rate;
+    enum probe_range range;
     int64_t start_us;
 };
 

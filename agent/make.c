@@ -2,6 +2,7 @@
 
 #include "check.h"
 #include "command.h"
+#include "existing.h"
 #include "fetch.h"
 #include "make_encoder.h"
 #include "transcode.h"
@@ -217,6 +218,9 @@ static struct manifest_rendition measured(const struct check_rendition *renditio
         .peak_bps = rendition->peak_bps,
         .average_bps = rendition->average_bps,
         .frame_rate = rendition->frame_rate,
+        .video_range = rendition->range == PROBE_RANGE_PQ    ? "PQ"
+                       : rendition->range == PROBE_RANGE_HLG ? "HLG"
+                                                             : NULL,
         .start_us = rendition->start_us,
         .segments = &rendition->playlist,
     };
@@ -224,22 +228,52 @@ static struct manifest_rendition measured(const struct check_rendition *renditio
     return described;
 }
 
-/* On the server already: what it would be, had the ladder made it. */
-static struct manifest_rendition nominal(const struct make *make, enum quality quality)
+/* An encoded one of now: all of them are cut at the same times. */
+static const struct check_rendition *sibling(const struct make *make)
+{
+    for (size_t i = 0; i < make->check.count; i++)
+        if (make->check.renditions[i].plan.quality != QUALITY_ORIGINAL)
+            return &make->check.renditions[i];
+    return NULL;
+}
+
+/* Cut as what is made now: by the same rule, and as many segments of it. */
+static void share_segments(const struct make *make, const struct existing *existing,
+                           struct manifest_rendition *described)
+{
+    const struct check_rendition *made = sibling(make);
+    if (!made || described->quality == QUALITY_ORIGINAL || !existing->is_cmaf ||
+        existing->segments != made->playlist.count)
+        return;
+    described->segments = &made->playlist;
+    described->start_us = made->start_us;
+}
+
+/* On the server already: what it would be, had the ladder made it, and what the server says. */
+static struct manifest_rendition from_before(struct make *make, enum quality quality)
 {
     struct ladder_rendition plan;
+    struct existing existing;
     ladder_describe(&make->source, quality, &plan);
-    int64_t bps = plan.bitrate_kbit > 0 ? plan.bitrate_kbit * 1000 : ORIGINAL_UNKNOWN_BPS;
-    return (struct manifest_rendition){
+    existing_ask(make->session, quality, &existing);
+    int64_t nominal = plan.bitrate_kbit > 0 ? plan.bitrate_kbit * 1000 : ORIGINAL_UNKNOWN_BPS;
+    int64_t average = nominal + NOMINAL_AUDIO_BPS;
+    if (existing.bytes > 0 && existing.is_cmaf)
+        average = llround((double)existing.bytes * 8 / make->source.duration_s);
+    int64_t peak = nominal * 3 / 2 + NOMINAL_AUDIO_BPS;
+    struct manifest_rendition described = {
         .quality = quality,
         .width = plan.width,
         .height = plan.height,
-        .peak_bps = bps * 3 / 2 + NOMINAL_AUDIO_BPS,
-        .average_bps = bps + NOMINAL_AUDIO_BPS,
+        .peak_bps = peak > average ? peak : average,
+        .average_bps = average,
+        .is_flat = existing.is_known && !existing.is_cmaf,
     };
+    share_segments(make, &existing, &described);
+    return described;
 }
 
-static size_t describe_all(const struct make *make, struct manifest_rendition all[QUALITY_COUNT])
+static size_t describe_all(struct make *make, struct manifest_rendition all[QUALITY_COUNT])
 {
     size_t count = 0;
     for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
@@ -250,7 +284,7 @@ static size_t describe_all(const struct make *make, struct manifest_rendition al
         if (made)
             all[count++] = measured(made);
         else if (existing_of(make->session) & 1u << quality)
-            all[count++] = nominal(make, quality);
+            all[count++] = from_before(make, quality);
     }
     return count;
 }

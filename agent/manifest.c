@@ -57,7 +57,10 @@ static void put_variant(FILE *out, const struct manifest_rendition *rendition)
         fprintf(out, ",CODECS=\"%s\"", rendition->codecs);
     if (rendition->frame_rate > 0)
         fprintf(out, ",FRAME-RATE=%.3f", rendition->frame_rate);
-    fprintf(out, "\n%s/stream.m3u8\n", quality_name(rendition->quality));
+    if (rendition->video_range)
+        fprintf(out, ",VIDEO-RANGE=%s", rendition->video_range);
+    fprintf(out, rendition->is_flat ? "\n%s.m3u8\n" : "\n%s/stream.m3u8\n",
+            quality_name(rendition->quality));
 }
 
 char *manifest_master(const struct manifest_rendition *renditions, size_t count)

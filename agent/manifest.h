@@ -4,8 +4,8 @@
  * The MPD is static, of the isoff-live profile, with a SegmentTimeline that holds the playlists'
  * own durations. Renditions whose segments start at the same times share an AdaptationSet, so that
  * players switch between them; the others (`original` keeps its own keyframes) get one each. A
- * rendition without `segments` is on the server from an earlier job: the master names it, the MPD
- * cannot (its timeline is not known here). */
+ * rendition without `segments` is on the server from an earlier job, cut at times that are not
+ * known here: the master names it, the MPD cannot. */
 #ifndef AGENT_MANIFEST_H
 #define AGENT_MANIFEST_H
 
@@ -20,6 +20,8 @@ struct manifest_rendition {
     int64_t peak_bps, average_bps;   /* of whole segments, sound included */
     char codecs[CODECS_BYTES];       /* "" = unknown, left out */
     double frame_rate;               /* 0 = unknown, left out */
+    const char *video_range;         /* "PQ", "HLG"; NULL = SDR or unknown, left out */
+    bool is_flat;                    /* <quality>.m3u8, an older layout */
     int64_t start_us;                /* the first picture's time in the segments */
     const struct playlist *segments; /* borrowed; NULL: see above */
 };

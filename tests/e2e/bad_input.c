@@ -37,6 +37,7 @@ static void ends_failed(struct rig *rig, int64_t job, const char *word)
     look_wait_spool(rig, "spool", 0, FAILED_MS);
     look_spool_empty(rig);
     rig_agent_set(rig, "transcode.ffmpeg", "\"ffmpeg\"");
+    rig_agent_set(rig, "transcode.stall_seconds", "120.0");
     rig_stop_agent(rig);
     rig_start_agent(rig);
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");

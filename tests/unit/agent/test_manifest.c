@@ -52,6 +52,18 @@ Test(manifest, the_master_tells_players_what_each_rendition_needs)
     free(text);
 }
 
+Test(manifest, the_master_names_an_older_layout_and_a_range_of_brightness)
+{
+    struct manifest_rendition all[] = {rendition(QUALITY_720P, NULL),
+                                       rendition(QUALITY_360P, NULL)};
+    all[0].video_range = "PQ";
+    all[1].is_flat = true;
+    char *text = manifest_master(all, 2);
+    cr_expect_not_null(strstr(text, "FRAME-RATE=23.976,VIDEO-RANGE=PQ\n720p/stream.m3u8\n"));
+    cr_expect_not_null(strstr(text, "FRAME-RATE=23.976\n360p.m3u8\n"));
+    free(text);
+}
+
 static int count(const char *text, const char *word)
 {
     int found = 0;
