@@ -111,12 +111,14 @@ static int spawn(const struct node *node, pid_t *pid)
     return code;
 }
 
-static void reap(struct trial *trial)
+/* Its exit status; -1: it was killed. */
+static int reap(struct trial *trial)
 {
     siginfo_t info = {0};
     waitid(P_PIDFD, (id_t)trial->pidfd, &info, WEXITED);
     close(trial->pidfd);
     trial->pidfd = -1;
+    return info.si_code == CLD_EXITED ? info.si_status : -1;
 }
 
 static int start(struct trial *trial, struct error *err)
@@ -153,9 +155,13 @@ bool trial_handle(struct trial *trial, int fd)
 {
     if (trial->pidfd < 0 || fd != trial->pidfd)
         return false;
-    reap(trial);
-    if (!load(trial))
-        not_found(trial, "the trial left no findings");
+    int status = reap(trial);
+    if (load(trial))
+        return true;
+    not_found(trial, "the trial left no findings");
+    /* An upgrade may have broken it: found out before it costs jobs their attempts. */
+    if (status == EX_UNAVAILABLE)
+        set_useless(trial, true);
     return true;
 }
 
@@ -189,11 +195,14 @@ int trial_main(const struct config *config)
     struct encoders found;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     FD(state) = open(config->node.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (state < 0)
-        error_errno(&err, "%s", config->node.state_dir);
-    else if (encoders_try(config, ENCODERS_ALL, &found, &err) == 0 &&
-             encoders_save(state, &found, &err) == 0)
-        return EX_OK;
+    int status = EX_UNAVAILABLE;
+    if (encoders_try(config, ENCODERS_ALL, &found, &err) == 0) {
+        status = EX_IOERR;
+        if (state >= 0 && encoders_save(state, &found, &err) == 0)
+            return EX_OK;
+        if (state < 0)
+            error_errno(&err, "%s", config->node.state_dir);
+    }
     log_warning("trial.failed", LOG_TEXT("detail", err.message));
-    return error_exit_status(&err);
+    return status;
 }

@@ -36,7 +36,7 @@ int64_t trial_tick(struct trial *trial, int64_t now_ms);
 bool trial_handle(struct trial *trial, int fd);
 void trial_cancel(struct trial *trial);
 
-/* The child: finds out, writes down. Its exit status. */
+/* The child: finds out, writes down. Its exit status: EX_UNAVAILABLE where ffmpeg does not run. */
 int trial_main(const struct config *config);
 
 #endif

@@ -110,6 +110,71 @@ Test(encoders, a_film_in_av1_plays_and_its_renditions_are_aligned, .timeout = 30
     film_becomes("av1", "av1 av01 yuv420p", "av01.0.");
 }
 
+/* ---- high dynamic range ---------------------------------------------------------------------- */
+
+static char *clip_in_pq(const struct rig *rig)
+{
+    char *path = rig_path(rig, "pq.mp4");
+    RUN(run) = run_program((const char *[]){"ffmpeg",
+                                            "-nostdin",
+                                            "-v",
+                                            "error",
+                                            "-f",
+                                            "lavfi",
+                                            "-i",
+                                            "testsrc2=size=320x180:rate=25:duration=1.5",
+                                            "-c:v",
+                                            "libx265",
+                                            "-preset",
+                                            "ultrafast",
+                                            "-pix_fmt",
+                                            "yuv420p10le",
+                                            "-color_primaries",
+                                            "bt2020",
+                                            "-color_trc",
+                                            "smpte2084",
+                                            "-colorspace",
+                                            "bt2020nc",
+                                            "-x265-params",
+                                            "log-level=error",
+                                            "-tag:v",
+                                            "hvc1",
+                                            path,
+                                            NULL},
+                           NULL, DECODE_MS);
+    cr_assert_eq(run.status, 0, "%s", run.err);
+    return path;
+}
+
+static void pq_becomes(const char *codec, const char *described, const char *range)
+{
+    struct rig *rig = rig_new();
+    TEXT(value) = must_printf("\"%s\"", codec);
+    rig_agent_set(rig, "transcode.codec", value);
+    rig_start_verifier(rig);
+    TEXT(film) = clip_in_pq(rig);
+    int64_t job = rig_add_job(rig, film, "film");
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
+    TEXT(path) = rig_path(rig, "videos/film/360p/stream.m3u8");
+    TEXT(words) = media_probe(path, "stream=pix_fmt,color_transfer", "v:0");
+    cr_assert(strncmp(words, described, strlen(described)) == 0, "%s", words);
+    TEXT(master_path) = rig_path(rig, "videos/film/master.m3u8");
+    TEXT(master) = file_read(master_path);
+    cr_assert_eq(strstr(master, "VIDEO-RANGE=PQ") != NULL, range != NULL, "%s", master);
+    rig_end(rig);
+}
+
+Test(encoders, high_dynamic_range_is_mapped_for_h264, .timeout = 180)
+{
+    pq_becomes("h264", "yuv420p\nbt709\n", NULL);
+}
+
+Test(encoders, high_dynamic_range_is_kept_in_hevc_and_said, .timeout = 180)
+{
+    pq_becomes("hevc", "yuv420p10le\nsmpte2084\n", "PQ");
+}
+
 /* ---- hardware, by a double ------------------------------------------------------------------- */
 
 /* An ffmpeg that takes NVENC's words and does the work by libx264. `misdeed`: what it does instead
