@@ -10,6 +10,8 @@ cd "$(dirname "$0")/.."
 build=${BUILD:-$PWD/build/release}
 # shellcheck source=tests/support/rig.sh
 . tests/support/rig.sh
+# shellcheck source=tests/support/fleet.sh
+. tests/support/fleet.sh
 
 clip() { # clip FILE SIZE SECONDS
     [ -f "$1" ] && return
@@ -102,6 +104,40 @@ a_full_hd_film_through_the_whole_ladder() {
     done
 }
 
+# Two transcodes of three minutes each, and an agent that never lives longer than five seconds.
+an_agent_killed_every_five_seconds() {
+    local film=build/media/three_minutes.mp4 round=0 log
+    clip "$film" 320x180 180
+    rig_start
+    cat >"$rig/slow-ffmpeg" <<SCRIPT
+#!/bin/sh
+case "\$*" in *libx264*hls*) echo \$\$ >>"$rig/transcoders"; exec ffmpeg -readrate 1 "\$@";; esac
+exec ffmpeg "\$@"
+SCRIPT
+    chmod +x "$rig/slow-ffmpeg"
+    rig_verifier
+    rig_add "$film" >/dev/null
+    rig_add "$film" >/dev/null
+    local settings=(TAILSLATE_NODE_SLOTS=2 TAILSLATE_TRANSCODE_FFMPEG="$rig/slow-ffmpeg"
+        TAILSLATE_TRANSCODE_PRESET=ultrafast TAILSLATE_RETRY_CAP_SECONDS=2)
+    local started=$SECONDS
+    until completed 2; do
+        [ $((SECONDS - started)) -lt 420 ] || fail "not completed after $((SECONDS - started)) s"
+        rig_agent "${settings[@]}"
+        sleep 5
+        kill -9 "$agent_pid" 2>/dev/null || true
+        wait "$agent_pid" 2>/dev/null || true
+        round=$((round + 1))
+    done
+    rig_agent "${settings[@]}"
+    rig_wait 60 spool_is_empty || fail "the spool is not empty"
+    log=$(wc -l <"$rig/transcoders")
+    [ "$log" = 2 ] || fail "ffmpeg was started $log times for two jobs"
+    [ "$(rig_sql 'SELECT count(*) FROM completions')" = 2 ] || fail "not one completion each"
+    [ "$(rig_sql 'SELECT max(attempt_number) FROM transcoding_jobs')" = 1 ] || fail "an attempt was charged"
+    echo "    2 jobs in $((SECONDS - started)) s, agent killed $round times, ffmpeg started $log times"
+}
+
 # Crashes hit another instruction each time: chance finds what one sweep does not.
 the_crash_sweep_ten_times() {
     local sweep=build/dev/tests/fault_crash_sweep
@@ -117,8 +153,56 @@ the_packages_under_a_real_systemd() {
     packaging/build-deb.sh build/deb && tests/packaging/systemd.sh build/deb
 }
 
+# Two verifiers on one PostgreSQL and one Redis; each completion 64 times at once, over both.
+is_dead() { ! [ -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+load_the_fleet() { # load_the_fleet DEADLINE_SECONDS
+    [ -x "$build/tests/bench_load" ] || {
+        cmake -B "$build" -DTAILSLATE_TESTS=ON >/dev/null
+        cmake --build "$build" --target bench_load tailslate-verifier >/dev/null
+    }
+    clip "$PWD/build/media/tiny.mp4" 320x180 1
+    "$build/tests/bench_load" --url "${fleet_urls[0]}" --url "${fleet_urls[1]}" --key "$rig/loader.key" \
+        --jobs "${FLEET_JOBS:-1000}" --copies 64 --parallel 2 --deadline "$1" \
+        --verifier "$build/verifier/tailslate-verifier" --config "$rig/fleet0.cfg" \
+        --source "$PWD/build/media/tiny.mp4" 2>"$rig/load.log" | sed 's/^/    /' ||
+        { tail -n 5 "$rig/load.log" >&2; fail "the loader found a lie"; }
+    [ "$(fleet_sql 'SELECT count(*) FROM completions')" = "${FLEET_JOBS:-1000}" ] || fail "not one row a job"
+    [ "$(fleet_sql "SELECT count(*) FROM videos WHERE status <> 'ready'")" = 0 ] || fail "not all are ready"
+    [ "$(fleet_sql 'SELECT count(*) FROM (SELECT 1 FROM video_qualities GROUP BY video_id, quality HAVING count(*) > 1) AS doubled')" = 0 ] ||
+        fail "a rendition is on record twice"
+}
+
+a_fleet_of_two_under_a_crowd() {
+    fleet_start
+    load_the_fleet 120
+}
+
+a_fleet_of_two_of_which_one_is_killed_every_second() {
+    fleet_start
+    (
+        victim=0
+        while sleep 1; do
+            kill -9 "${fleet_pids[victim]}" 2>/dev/null || true
+            rig_wait 5 is_dead "${fleet_pids[victim]}"
+            fleet_verifier "$victim"
+            echo killed >>"$rig/kills"
+            victim=$((1 - victim))
+        done
+    ) 2>/dev/null &
+    # shellcheck disable=SC2064
+    trap "kill $! 2>/dev/null; rig_end" EXIT
+    load_the_fleet 300
+    echo "    verifiers killed: $(wc -l <"$rig/kills")"
+}
+
+the_mistakes_of_others_are_caught() {
+    tests/mutants.sh
+}
+
 tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder
-    a_thousand_jobs_with_kills the_crash_sweep_ten_times the_packages_under_a_real_systemd)
+    an_agent_killed_every_five_seconds a_thousand_jobs_with_kills the_crash_sweep_ten_times the_packages_under_a_real_systemd
+    a_fleet_of_two_under_a_crowd a_fleet_of_two_of_which_one_is_killed_every_second
+    the_mistakes_of_others_are_caught)
 case ${1-} in
 -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 --list) printf '%s\n' "${tests[@]}"; exit 0 ;;

@@ -28,7 +28,7 @@ rig_processes() {
     local directory
     for directory in /proc/[0-9]*; do
         if tr '\0' ' ' 2>/dev/null <"$directory/cmdline" | grep -qF "$rig/" ||
-            [[ $(readlink "$directory/cwd" 2>/dev/null) == "$rig"/* ]]; then
+            [[ $(readlink "$directory/cwd" 2>/dev/null)/ == "$rig"/* ]]; then
             [ "${directory#/proc/}" = $$ ] || echo "${directory#/proc/}"
         fi
     done
