@@ -12,61 +12,17 @@
  * committed it; none that does although no answer was lost; answers that differ in completed_at; an
  * acknowledgement after which another server does not know the job as completed, or misses a file;
  * any refusal of what is ours. Lies are printed. Exit 0: none, and everything acknowledged; 1. */
-#include "load_http.h"
+#include "load.h"
 
 #include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
 #include "tailslate/error.h"
-#include "tailslate/hash.h"
 #include "tailslate/json.h"
-#include "tailslate/token.h"
-#include "tailslate/uuid.h"
 
-#include <fcntl.h>
 #include <getopt.h>
-#include <poll.h>
-#include <pthread.h>
-#include <spawn.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-enum { TOKEN_TEXT_BYTES = 80, TIME_BYTES = 48, PAUSE_MIN_MS = 10, PAUSE_SPREAD_MS = 90 };
-
-struct settings {
-    struct http_server servers[SERVERS_MAX];
-    int server_count;
-    char key[128];
-    int64_t jobs, copies, parallel, deadline_s;
-    const char *verifier, *config, *source;
-};
-
-struct job {
-    int64_t id, video, epoch;
-    char token[TOKEN_TEXT_BYTES];
-    pthread_mutex_t lock; /* of what the copies find out */
-    int64_t acknowledged, committed;
-    bool lost_answer; /* of a copy that may have been the one that committed */
-    char completed_at[TIME_BYTES];
-};
-
-struct tally {
-    atomic_llong answers, retries, refused, resets, unavailable, lies, unacknowledged;
-};
-
-struct load {
-    struct settings settings;
-    struct job *jobs;
-    int64_t job_count;
-    int64_t *latencies_us; /* one a copy: of the attempt that was acknowledged */
-    int64_t *delays_us;    /* … from its first attempt on */
-    atomic_llong measured;
-    struct tally tally;
-};
 
 /* One of the M threads that present a group's jobs together. */
 struct presenter {
@@ -76,8 +32,6 @@ struct presenter {
     pthread_t thread;
     struct http_client client;
 };
-
-extern char **environ;
 
 static void __attribute__((format(printf, 2, 3))) lie(struct load *load, const char *format, ...)
 {
@@ -97,137 +51,6 @@ static int64_t mono_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static void pause_a_little(void)
-{
-    poll(NULL, 0, PAUSE_MIN_MS + (int)(random_u64() % PAUSE_SPREAD_MS));
-}
-
-/* Is it worth another try? Counted by why. */
-static bool is_for_later(struct load *load, enum http_result result, int status)
-{
-    if (result == HTTP_REFUSED)
-        atomic_fetch_add(&load->tally.refused, 1);
-    else if (result == HTTP_RESET)
-        atomic_fetch_add(&load->tally.resets, 1);
-    else if (status == 503 || status == 429)
-        atomic_fetch_add(&load->tally.unavailable, 1);
-    else
-        return false;
-    atomic_fetch_add(&load->tally.retries, 1);
-    return true;
-}
-
-/* Until a server answers something else than "later"; the servers take turns. False: deadline. */
-static bool insist(struct load *load, struct http_client *client, int server, const char *path,
-                   const char *headers, const void *body, size_t size)
-{
-    int64_t until_ms = mono_ms() + load->settings.deadline_s * 1000;
-    for (;; server = (server + 1) % load->settings.server_count) {
-        enum http_result result = http_call(client, server, path, headers, body, size);
-        if (!is_for_later(load, result, client->status))
-            return true;
-        if (mono_ms() > until_ms)
-            return false;
-        pause_a_little();
-    }
-}
-
-/* ---- making jobs ---- */
-
-static void add_jobs(const struct settings *settings)
-{
-    for (int64_t i = 0; i < settings->jobs; i++) {
-        /* A name of its own: to find a free one among a thousand takes its time. */
-        TEXT(slug) = must_printf("load-%lld-%lld", (long long)getpid(), (long long)i);
-        const char *const argv[] = {settings->verifier,
-                                    "-c",
-                                    settings->config,
-                                    "job",
-                                    "add",
-                                    settings->source,
-                                    "--slug",
-                                    slug,
-                                    NULL};
-        posix_spawn_file_actions_t actions;
-        pid_t pid;
-        int status;
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-        must(posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ) ==
-             0);
-        posix_spawn_file_actions_destroy(&actions);
-        must(waitpid(pid, &status, 0) == pid);
-        if (status != 0) {
-            fprintf(stderr, "load: job add failed\n");
-            exit(1);
-        }
-    }
-}
-
-static bool claim(struct load *load, struct http_client *client, struct job *job)
-{
-    struct error err;
-    if (!insist(load, client, (int)(job - load->jobs) % load->settings.server_count,
-                "/api/worker/claim", "", "", 0) ||
-        client->status != 200)
-        return false;
-    JSON(answer) = json_parse(client->answer, strlen(client->answer), &err);
-    char uuid[UUID_BYTES];
-    if (!answer || json_get_int(answer, "job_id", 1, INT64_MAX, &job->id) != JSON_FOUND ||
-        json_get_int(answer, "video_id", 1, INT64_MAX, &job->video) != JSON_FOUND ||
-        json_get_int(answer, "claim_epoch", 0, INT64_MAX, &job->epoch) != JSON_FOUND)
-        return false;
-    uuid_make_v4(uuid);
-    snprintf(job->token, sizeof job->token, "%lld-%s", (long long)job->id, uuid);
-    must(pthread_mutex_init(&job->lock, NULL) == 0);
-    return true;
-}
-
-static bool put(struct load *load, struct http_client *client, const struct job *job,
-                const char *name, const char *data, size_t size)
-{
-    char hex[HASH_HEX_BYTES];
-    hash_bytes(data, size, hex);
-    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/360p/%s", (long long)job->video,
-                             name);
-    TEXT(headers) = must_printf("X-Content-SHA256: %s\r\nX-Claim-Epoch: %lld\r\n", hex,
-                                (long long)job->epoch);
-    return insist(load, client, (int)(job->id % load->settings.server_count), path, headers, data,
-                  size) &&
-           client->status == 200;
-}
-
-static bool put_rendition(struct load *load, struct http_client *client, const struct job *job)
-{
-    static const char box[] = "\0\0\0\x18moof0123456789";
-    static const char list[] = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXT-X-MAP:URI=\"init.mp4\"\n"
-                               "#EXTINF:6,\nseg_0000.m4s\n#EXT-X-ENDLIST\n";
-    return put(load, client, job, "init.mp4", box, sizeof box - 1) &&
-           put(load, client, job, "seg_0000.m4s", box, sizeof box - 1) &&
-           put(load, client, job, "stream.m3u8", list, sizeof list - 1);
-}
-
-static bool prepare(struct load *load)
-{
-    struct http_client *client = must_malloc(sizeof *client);
-    http_client_init(client, load->settings.servers, load->settings.key);
-    load->jobs = must_calloc((unsigned long)load->settings.jobs, sizeof *load->jobs);
-    bool is_well = true;
-    while (is_well && load->job_count < load->settings.jobs) {
-        struct job *job = &load->jobs[load->job_count];
-        if (!claim(load, client, job))
-            break; /* fewer than were asked for: an answer to a claim was lost, or none are left */
-        load->job_count++;
-        is_well = put_rendition(load, client, job);
-    }
-    if (!is_well || load->job_count == 0)
-        fprintf(stderr, "load: %lld jobs, then: %d %s\n", (long long)load->job_count,
-                client->status, client->answer);
-    http_client_fini(client);
-    free(client);
-    return is_well && load->job_count > 0;
-}
-
 /* ---- presenting ---- */
 
 /* Another server, if there is one, must know it now. */
@@ -238,7 +61,7 @@ static void doubt(struct presenter *presenter, const struct job *job, int server
     struct error err;
     bool is_completed = false;
     TEXT(path) = must_printf("/api/worker/%lld/verify-complete", (long long)job->id);
-    if (!insist(load, client, (server + 1) % load->settings.server_count, path, "", NULL, 0))
+    if (!load_insist(load, client, (server + 1) % load->settings.server_count, path, "", NULL, 0))
         return;
     JSON(answer) = json_parse(client->answer, strlen(client->answer), &err);
     if (client->status != 200 || !answer)
@@ -312,7 +135,7 @@ static void present(struct presenter *presenter, struct job *job)
     for (;; server = (server + 1) % count) {
         int64_t attempt_us = mono_us();
         enum http_result result = http_call(client, server, path, headers, body, strlen(body));
-        if (!is_for_later(load, result, client->status)) {
+        if (!load_is_for_later(load, result, client->status)) {
             note_times(load, first_us, attempt_us);
             break;
         }
@@ -325,7 +148,7 @@ static void present(struct presenter *presenter, struct job *job)
             atomic_fetch_add(&load->tally.unacknowledged, 1);
             return;
         }
-        pause_a_little();
+        load_pause();
     }
     atomic_fetch_add(&load->tally.answers, 1);
     if (judge(presenter, job))
@@ -501,9 +324,7 @@ int main(int argc, char **argv)
 {
     static struct load load;
     parse_arguments(argc, argv, &load.settings);
-    if (load.settings.verifier)
-        add_jobs(&load.settings);
-    if (!prepare(&load))
+    if (!load_prepare(&load))
         return 1;
     fprintf(stderr, "load: %lld jobs are claimed and uploaded\n", (long long)load.job_count);
     unsigned long copies = (unsigned long)(load.job_count * load.settings.copies);
