@@ -86,6 +86,7 @@ static bool judge(struct presenter *presenter, struct job *job)
         lie(load, "job %lld: %d %s", (long long)job->id, presenter->client.status, answer);
         return false;
     }
+    atomic_fetch_add(&load->tally.answers, 1);
     json_get_text(body, "status", 16, &status);
     json_get_text(body, "token", TOKEN_TEXT_BYTES, &token);
     json_get_text(body, "completed_at", TIME_BYTES, &completed_at);
@@ -150,7 +151,6 @@ static void present(struct presenter *presenter, struct job *job)
         }
         load_pause();
     }
-    atomic_fetch_add(&load->tally.answers, 1);
     if (judge(presenter, job))
         doubt(presenter, job, server);
 }
