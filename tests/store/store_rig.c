@@ -54,10 +54,11 @@ static char *new_url(struct rig *rig)
         return must_printf("sqlite:%s", rig->path);
     }
     cr_assert(place, "server.c has started no PostgreSQL");
-    char *url = postgres_new_database(place);
     if (strcmp(store, "postgresql") == 0)
-        return url;
+        return getenv("TAILSLATE_TEST_OWN_DATABASE") ? postgres_new_database(place)
+                                                     : postgres_new_schema(place);
     cr_assert_str_eq(store, "vlog");
+    char *url = postgres_new_database(place);
     rig->schema = STORE_SCHEMA_VLOG;
     TEXT(tables) = file_read(TAILSLATE_SOURCE_DIR "/tests/support/vlog_tables.sql");
     free(postgres_ask(url, tables));
@@ -310,6 +311,7 @@ void rig_await_waiter(struct rig *rig)
     int64_t until_ms = mono_ms() + WAITER_MS;
     while (!rig->path && rig_number(rig, "SELECT COUNT(*) FROM pg_stat_activity WHERE"
                                          " wait_event_type = 'Lock' AND datname ="
-                                         " current_database()") == 0)
+                                         " current_database() AND application_name ="
+                                         " current_setting('application_name')") == 0)
         cr_assert(mono_ms() < until_ms, "nobody waits for a lock");
 }

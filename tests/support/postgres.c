@@ -228,28 +228,48 @@ char *postgres_ask(const char *url, const char *sql)
     return text;
 }
 
-static char *url_of(const char *place, const char *database)
+/* extra: more parameters, or "". */
+static char *url_of(const char *place, const char *database, const char *extra)
 {
     const char *port = strrchr(place, ':');
     cr_assert(port);
-    return must_printf("postgresql://tailslate@/%s?host=%.*s&port=%s", database,
+    return must_printf("postgresql://tailslate@/%s?%shost=%.*s&port=%s", database, extra,
                        (int)(port - place), place, port + 1);
+}
+
+static void make_name(char name[64])
+{
+    snprintf(name, 64, "test_%llx", (unsigned long long)random_u64());
+}
+
+char *postgres_new_schema(const char *place)
+{
+    char name[64];
+    make_name(name);
+    TEXT(postgres) = url_of(place, "postgres", "");
+    TEXT(sql) = must_printf("CREATE SCHEMA %s", name);
+    free(postgres_ask(postgres, sql));
+    /* By the second one a test knows its own sessions. */
+    TEXT(extra) = must_printf("options=-csearch_path%%3D%s&application_name=%s&", name, name);
+    return url_of(place, "postgres", extra);
 }
 
 char *postgres_new_database(const char *place)
 {
     char name[64];
-    snprintf(name, sizeof name, "test_%llx", (unsigned long long)random_u64());
-    TEXT(postgres) = url_of(place, "postgres");
+    make_name(name);
+    TEXT(postgres) = url_of(place, "postgres", "");
     TEXT(sql) = must_printf("CREATE DATABASE %s TEMPLATE template0", name);
     free(postgres_ask(postgres, sql));
-    return url_of(place, name);
+    TEXT(extra) = must_printf("application_name=%s&", name);
+    return url_of(place, name, extra);
 }
 
 char *postgres_url_at(const char *url, int port)
 {
-    const char *name = strstr(url, "@/"), *end = strchr(url, '?');
+    const char *name = strstr(url, "@/"), *end = strstr(url, "host=");
     cr_assert(name && end);
-    return must_printf("postgresql://tailslate@127.0.0.1:%d%.*s", port, (int)(end - name - 1),
+    /* Without the `?` or `&` before it. */
+    return must_printf("postgresql://tailslate@127.0.0.1:%d%.*s", port, (int)(end - name - 2),
                        name + 1);
 }

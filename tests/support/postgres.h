@@ -35,6 +35,8 @@ void postgres_wake(struct postgres *postgres);
 
 /* The URL of an empty database of this test, owned; by its socket. */
 char *postgres_new_database(const char *place);
+/* The same of an empty schema in a database that tests share: made in a fraction of the time. */
+char *postgres_new_schema(const char *place);
 /* The same database by TCP: another port of 127.0.0.1 for what stands between; owned. */
 char *postgres_url_at(const char *url, int port);
 

@@ -9,6 +9,7 @@
 static struct bench on(struct postgres *server)
 {
     struct error err;
+    setenv("TAILSLATE_TEST_OWN_DATABASE", "", 1); /* some change its settings */
     struct bench bench = {.rig = rig_new(), .server = server};
     const char *port = strrchr(getenv("TAILSLATE_TEST_POSTGRES"), ':');
     bench.proxy = fault_proxy_start((int)strtol(port + 1, NULL, 10));
