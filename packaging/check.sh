@@ -25,7 +25,8 @@ echo "== cppcheck"
 cppcheck -q -j2 --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
     -D_GNU_SOURCE '-DcJSON_ArrayForEach(a,b)=while((a=(b)->next))' --suppress=missingIncludeSystem \
     --suppress=normalCheckLevelMaxBranches \
-    -Iinclude -Icommon -Iagent -Iverifier common agent verifier
+    -Iinclude -Icommon -Iagent -Iverifier $(find agent verifier -mindepth 1 -type d -printf '-I%p ') \
+    common agent verifier
 
 mkdir -p build
 build() { # build PRESET [CMAKE OPTION...]

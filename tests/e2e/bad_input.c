@@ -154,7 +154,8 @@ static void transcoder_fails(const char *misdeed, const char *word)
 {
     int64_t job;
     struct rig *rig = with_source(media_clip(MEDIA_NORMAL), &job);
-    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) %s;; esac\nexec ffmpeg \"$@\"", misdeed);
+    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) %s;; esac\nexec ffmpeg \"$@\"",
+                             misdeed);
     TEXT(script) = rig_script(rig, "bad-ffmpeg", text);
     TEXT(value) = must_printf("\"%s\"", script);
     rig_agent_set(rig, "transcode.ffmpeg", value);
@@ -197,9 +198,10 @@ Test(bad_transcoder, one_that_is_slow_but_goes_on_is_left_alone, .timeout = 120)
 {
     int64_t job;
     struct rig *rig = with_source(media_clip(MEDIA_NORMAL), &job);
-    TEXT(script) = rig_script(rig, "slow-ffmpeg",
-                              "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 1 \"$@\";; esac\n"
-                              "exec ffmpeg \"$@\"");
+    TEXT(script) = rig_script(
+        rig, "slow-ffmpeg",
+        "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 1 \"$@\";; esac\n"
+        "exec ffmpeg \"$@\"");
     TEXT(value) = must_printf("\"%s\"", script);
     rig_agent_set(rig, "transcode.ffmpeg", value);
     rig_agent_set(rig, "transcode.stall_seconds", "2.5");

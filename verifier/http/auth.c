@@ -108,8 +108,9 @@ static bool look_up(struct auth *auth, const char *key, enum store_key *found,
         return false;
     }
     /* A guesser gets none of argon2id's work; a key that was right a moment ago needs none. */
-    int result = (is_narrow ? store_worker_by_known_key : store_worker_by_key)(
-        request->app->store, key, found, &request->worker, &err);
+    struct store *store = request->app->store;
+    int result = is_narrow ? store_worker_by_known_key(store, key, found, &request->worker, &err)
+                           : store_worker_by_key(store, key, found, &request->worker, &err);
     if (is_narrow)
         pthread_mutex_unlock(&auth->lane);
     if (result != 0)
