@@ -53,8 +53,8 @@ Test(notify, ready_reload_and_stop_are_told, .timeout = 120)
 {
     char message[MESSAGE_BYTES];
     struct rig *rig = rig_new();
-    FD(fd) = manager(rig, false);
     rig_start_verifier(rig);
+    FD(fd) = manager(rig, false);
     rig_start_agent(rig);
     expect(fd, "READY=1", message);
     expect(fd, "STATUS=0 of 1 slots at work, 0 to be delivered, server fine", message);
@@ -97,5 +97,17 @@ Test(notify, another_process_s_watchdog_is_not_fed, .timeout = 120)
     expect(fd, "STATUS=0 of 1 slots at work, 0 to be delivered, server fine", message);
     while (recv(fd, message, sizeof message, MSG_DONTWAIT) > 0)
         cr_assert(strncmp(message, "WATCHDOG", 8) != 0);
+    rig_end(rig);
+}
+
+Test(notify, the_verifier_tells_that_it_serves_and_that_it_stops)
+{
+    char message[MESSAGE_BYTES];
+    struct rig *rig = rig_new();
+    FD(fd) = manager(rig, false);
+    rig_start_verifier(rig);
+    expect(fd, "READY=1", message);
+    cr_expect_eq(rig_stop_verifier(rig), 0);
+    expect(fd, "STOPPING=1", message);
     rig_end(rig);
 }

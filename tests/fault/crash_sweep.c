@@ -47,9 +47,10 @@ static bool is_of_failure(int point)
 /* A segment can only be uploaded while the transcoder runs if that takes longer than a moment. */
 static void slow_transcoder(struct rig *rig)
 {
-    TEXT(script) = rig_script(rig, "slow-ffmpeg",
-                              "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 1.5 \"$@\";; esac\n"
-                              "exec ffmpeg \"$@\"");
+    TEXT(script) = rig_script(
+        rig, "slow-ffmpeg",
+        "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 1.5 \"$@\";; esac\n"
+        "exec ffmpeg \"$@\"");
     TEXT(value) = must_printf("\"%s\"", script);
     rig_agent_set(rig, "transcode.ffmpeg", value);
 }

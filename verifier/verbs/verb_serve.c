@@ -12,6 +12,7 @@
 #include "verbs.h"
 
 #include "tailslate/log.h"
+#include "tailslate/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,8 +74,10 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     log_info("verifier.ready", LOG_INT("port", server_port(server)),
              LOG_TEXT("address", config->listen_address), LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_INT("pid", getpid()));
+    notify_ready();
     int number = wait_for_the_end(server, &ends);
     log_info("verifier.stopping", LOG_INT("signal", number));
+    notify_stopping();
     /* Shutdown releases no claim: whoever holds one finds it again. */
     sweeper_stop(sweeper);
     bell_close(app->bell);

@@ -56,7 +56,11 @@ Test(status_print, names_a_replayed_late_completion_and_why_a_job_was_released)
     char released[] = "[{\"job\":7,\"epoch\":2,\"why\":\"worker anna was last heard 10:00\"}]";
     struct status_view view = {
         .overview = {.fleet = {.now = NOW, .alive_at = NOW, .up_since = NOW},
-                     .recent = {{.job_id = 5, .replays = 3, .late = true, .slug = "film", .committed_at = NOW}},
+                     .recent = {{.job_id = 5,
+                                 .replays = 3,
+                                 .late = true,
+                                 .slug = "film",
+                                 .committed_at = NOW}},
                      .recent_count = 1,
                      .sweeps = {{.swept_at = NOW,
                                  .outcome = "released",
