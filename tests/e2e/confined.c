@@ -78,7 +78,8 @@ Test(confined, a_film_that_is_a_manifest_of_addresses_fetches_none, .timeout = 1
 {
     refuses_to_follow(
         "evil.webm",
-        "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" "
+        "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" "
+        "profiles=\"urn:mpeg:dash:profile:isoff-on-demand:2011\" type=\"static\" "
         "mediaPresentationDuration=\"PT2S\"><Period><AdaptationSet mimeType=\"video/mp4\">"
         "<Representation id=\"1\" bandwidth=\"1\"><BaseURL>file:%1$s</BaseURL></Representation>"
         "<Representation id=\"2\" bandwidth=\"2\"><BaseURL>http://127.0.0.1:%2$d/c.mp4</BaseURL>"
