@@ -251,14 +251,15 @@ static _Noreturn void usage(void)
     exit(64);
 }
 
-static void read_key(const char *path, char key[128])
+static bool read_key(const char *path, char key[128])
 {
     STREAM(file) = fopen(path, "re");
     if (!file || !fgets(key, 128, file)) {
         fprintf(stderr, "load: cannot read %s\n", path);
-        exit(1);
+        return false;
     }
     key[strcspn(key, "\r\n")] = '\0';
+    return true;
 }
 
 static int64_t number(const char *text, int64_t max)
@@ -288,7 +289,8 @@ static void parse_arguments(int argc, char **argv, struct settings *settings)
                 usage();
             break;
         case 'k':
-            read_key(optarg, settings->key);
+            if (!read_key(optarg, settings->key))
+                usage();
             break;
         case 'j':
             settings->jobs = number(optarg, 1000000);

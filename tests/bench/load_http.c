@@ -105,7 +105,7 @@ static bool read_answer(struct http_client *client, int server)
     char *buffer = client->answer;
     size_t used = 0, wanted = HTTP_ANSWER_BYTES;
     const char *end = NULL;
-    while (!end || used < wanted) {
+    while (used < wanted) {
         if (used == HTTP_ANSWER_BYTES - 1)
             return false;
         ssize_t got = recv(client->fds[server], buffer + used, HTTP_ANSWER_BYTES - 1 - used, 0);
@@ -113,13 +113,18 @@ static bool read_answer(struct http_client *client, int server)
             return false;
         used += (size_t)got;
         buffer[used] = '\0';
-        if (end || !(end = strstr(buffer, "\r\n\r\n")))
+        if (end)
+            continue;
+        end = strstr(buffer, "\r\n\r\n");
+        if (!end)
             continue;
         const char *length = value_of(buffer, "Content-Length");
         if (!length || sscanf(buffer, "HTTP/1.1 %d", &client->status) != 1)
             return false;
         wanted = (size_t)(end + 4 - buffer) + (size_t)strtoull(length, NULL, 10);
     }
+    if (!end)
+        return false;
     const char *connection = value_of(buffer, "Connection");
     bool ends = connection && strncasecmp(connection, "close", 5) == 0;
     memmove(buffer, end + 4, used - (size_t)(end + 4 - buffer) + 1);
