@@ -132,7 +132,7 @@ void doctor_check_encoders(struct doctor *doctor)
     struct error err;
     char reason[ENCODERS_REASON_BYTES];
     check_devices(doctor);
-    if (encoders_try(doctor->config, ENCODERS_ALL, &found, &err) < 0) {
+    if (encoders_try(doctor->config, ENCODERS_SOON, &found, &err) < 0) {
         doctor_report(doctor, FINDING_BAD, "encoders", "put transcode.ffmpeg right first", "%s",
                       err.message);
         return;

@@ -96,7 +96,7 @@ static bool wait_or_kill(struct child *child, int64_t limit_ms, struct child_exi
 
 enum trial { TRIAL_WORKS, TRIAL_FAILS, TRIAL_HANGS };
 
-static enum trial try_one(const struct config *config, const struct encoder_use *use,
+static enum trial try_one(const struct config *config, const struct encoder_use *use, int nice,
                           int64_t limit_ms, char reason[ENCODERS_REASON_BYTES])
 {
     struct error err;
@@ -117,7 +117,7 @@ static enum trial try_one(const struct config *config, const struct encoder_use 
         .out_fd = output,
         .err_fd = log,
         .sandbox = {.network = encoders_network(use->id),
-                    .nice = (int)config->transcode.nice,
+                    .nice = nice,
                     .file_limit_bytes = OUTPUT_MAX_BYTES},
     };
     struct child child = CHILD_INIT;
@@ -129,8 +129,9 @@ static enum trial try_one(const struct config *config, const struct encoder_use 
         return TRIAL_FAILS;
     }
     if (!wait_or_kill(&child, limit_ms, &how)) {
-        snprintf(reason, ENCODERS_REASON_BYTES, "it did not end within %g s",
-                 (double)limit_ms / 1000);
+        snprintf(reason, ENCODERS_REASON_BYTES, "it did not end within %g s%s",
+                 (double)limit_ms / 1000,
+                 encoder_kind(use->id) == ENCODER_CPU ? " (or this node is very busy)" : "");
         return TRIAL_HANGS;
     }
     return judge(use->id, how, output, log, reason) ? TRIAL_WORKS : TRIAL_FAILS;
@@ -180,12 +181,13 @@ struct trials {
     const struct config *config;
     struct encoders *found;
     const char *list; /* what -encoders says */
+    enum encoders_patience patience;
     int64_t deadline_ms;
     enum encoder_id hung[ENCODER_KIND_COUNT]; /* ENCODER_COUNT: none */
 };
 
 /* NULL: it is worth a try. */
-static const char *why_not_tried(const struct trials *trials, enum encoder_id id)
+static const char *why_not_tried(struct trials *trials, enum encoder_id id)
 {
     enum encoder_kind kind = encoder_kind(id);
     if (!tool_has_encoder(trials->list, encoder_name(id)))
@@ -194,9 +196,10 @@ static const char *why_not_tried(const struct trials *trials, enum encoder_id id
         return "there is no /dev/dri/renderD* that this user may open";
     if (trials->hung[kind] != ENCODER_COUNT)
         return "not tried: one of its kind did not end";
-    if (mono_ms() >= trials->deadline_ms)
-        return "not tried: the time for all trials was over";
-    return NULL;
+    if (mono_ms() < trials->deadline_ms)
+        return NULL;
+    trials->found->is_incomplete = true;
+    return "not tried: the time for all trials was over";
 }
 
 static void try_if_worth(struct trials *trials, enum encoder_id id)
@@ -209,12 +212,18 @@ static void try_if_worth(struct trials *trials, enum encoder_id id)
     }
     struct encoder_use use = {.id = id};
     memcpy(use.device, trials->found->device, sizeof use.device);
+    bool is_late = trials->patience == ENCODERS_LATE;
+    int nice = is_late ? (int)trials->config->transcode.nice : 0;
     int64_t left_ms = trials->deadline_ms - mono_ms();
-    int64_t limit_ms = left_ms < ENCODERS_TRIAL_MS ? left_ms : ENCODERS_TRIAL_MS;
-    enum trial result = try_one(trials->config, &use, limit_ms, reason);
+    int64_t limit_ms = is_late ? ENCODERS_LATE_MS : ENCODERS_SOON_MS;
+    enum trial result = try_one(trials->config, &use, nice, left_ms < limit_ms ? left_ms : limit_ms,
+                                reason);
     if (result == TRIAL_WORKS)
         trials->found->working |= 1u << id;
     if (result == TRIAL_HANGS)
+        trials->found->is_incomplete = true;
+    /* A driver hangs for all codecs; the CPU's encoders have nothing in common. */
+    if (result == TRIAL_HANGS && encoder_kind(id) != ENCODER_CPU)
         trials->hung[encoder_kind(id)] = id;
 }
 
@@ -236,8 +245,8 @@ static int ask_ffmpeg(const struct config *config, struct encoders *found, char 
     return 0;
 }
 
-static int begin(const struct config *config, struct encoders *found, struct trials *trials,
-                 char **list, struct error *err)
+static int begin(const struct config *config, enum encoders_patience patience,
+                 struct encoders *found, struct trials *trials, char **list, struct error *err)
 {
     *found = (struct encoders){.working = 0};
     /* The key first: what changes meanwhile makes the findings stale. */
@@ -248,22 +257,24 @@ static int begin(const struct config *config, struct encoders *found, struct tri
     *trials = (struct trials){.config = config,
                               .found = found,
                               .list = *list,
-                              .deadline_ms = mono_ms() + ENCODERS_TRIALS_MS};
+                              .patience = patience,
+                              .deadline_ms = mono_ms() + (patience == ENCODERS_LATE
+                                                              ? ENCODERS_LATE_ALL_MS
+                                                              : ENCODERS_SOON_ALL_MS)};
     for (size_t i = 0; i < ENCODER_KIND_COUNT; i++)
         trials->hung[i] = ENCODER_COUNT;
     return 0;
 }
 
-int encoders_try(const struct config *config, encoder_set wanted, struct encoders *found,
-                 struct error *err)
+int encoders_try(const struct config *config, enum encoders_patience patience,
+                 struct encoders *found, struct error *err)
 {
     struct trials trials;
     TEXT(list) = NULL;
-    if (begin(config, found, &trials, &list, err) < 0)
+    if (begin(config, patience, found, &trials, &list, err) < 0)
         return -1;
     for (enum encoder_id id = 0; id < ENCODER_COUNT; id++)
-        if (wanted & 1u << id)
-            try_if_worth(&trials, id);
+        try_if_worth(&trials, id);
     return 0;
 }
 
@@ -272,7 +283,7 @@ int encoders_try_for_job(const struct config *config, encoder_set avoided, struc
 {
     struct trials trials;
     TEXT(list) = NULL;
-    if (begin(config, found, &trials, &list, err) < 0)
+    if (begin(config, ENCODERS_LATE, found, &trials, &list, err) < 0)
         return -1;
     enum streaming_codec codec = encoder_wanted_codec(config->transcode.codec);
     encoder_set left = ENCODERS_ALL & ~avoided;

@@ -24,8 +24,10 @@
 enum {
     ENCODERS_REASON_BYTES = 200,
     ENCODERS_GPU_BYTES = 96,
-    ENCODERS_TRIAL_MS = 4 * 1000,  /* of one test encode */
-    ENCODERS_TRIALS_MS = 9 * 1000, /* of all of them */
+    ENCODERS_SOON_MS = 4 * 1000, /* of one test encode, where a person waits */
+    ENCODERS_SOON_ALL_MS = 9 * 1000,
+    ENCODERS_LATE_MS = 30 * 1000, /* in the background, on a node that is busy */
+    ENCODERS_LATE_ALL_MS = 120 * 1000,
     ENCODERS_PAUSE_MS = 10 * 60 * 1000,
     ENCODERS_FILE_MAX_BYTES = 64 * 1024,
 };
@@ -41,13 +43,15 @@ struct encoders {
     char gpu[ENCODERS_GPU_BYTES];                       /* its name; "" = unknown */
     char driver[TOOL_VERSION_BYTES];                    /* NVIDIA's; "" = unknown */
     bool can_tone_map;
+    bool is_incomplete;       /* the time was over for some: a busy node is no broken one */
     char key[HASH_HEX_BYTES]; /* of what the findings hold for */
 };
 
-/* Tries those of `wanted` (all: ENCODERS_ALL). -1: ffmpeg itself cannot be asked. */
+/* All of them. -1: ffmpeg itself cannot be asked. */
 #define ENCODERS_ALL ((1u << ENCODER_COUNT) - 1)
-int encoders_try(const struct config *config, encoder_set wanted, struct encoders *found,
-                 struct error *err);
+enum encoders_patience { ENCODERS_SOON, ENCODERS_LATE };
+int encoders_try(const struct config *config, enum encoders_patience patience,
+                 struct encoders *found, struct error *err);
 /* Until one works, in the order of their preference: what a job needs and no more. */
 int encoders_try_for_job(const struct config *config, encoder_set avoided, struct encoders *found,
                          struct error *err);

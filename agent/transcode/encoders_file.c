@@ -81,6 +81,7 @@ static void take(const struct json *root, struct encoders *found)
     take_text(root, "gpu", found->gpu, sizeof found->gpu);
     take_text(root, "driver", found->driver, sizeof found->driver);
     json_get_bool(root, "tone_mapping", &found->can_tone_map);
+    json_get_bool(root, "incomplete", &found->is_incomplete);
     const struct json *failing = json_get(root, "failing");
     for (enum encoder_id id = 0; id < ENCODER_COUNT; id++)
         take_text(failing, encoder_name(id), found->reasons[id], ENCODERS_REASON_BYTES);
@@ -120,6 +121,7 @@ int encoders_save(int state_dir, const struct encoders *found, struct error *err
     json_set_text(root, "gpu", found->gpu);
     json_set_text(root, "driver", found->driver);
     json_set_bool(root, "tone_mapping", found->can_tone_map);
+    json_set_bool(root, "incomplete", found->is_incomplete);
     for (enum encoder_id id = 0; id < ENCODER_COUNT; id++)
         if (found->working & 1u << id)
             json_append_text(working, encoder_name(id));

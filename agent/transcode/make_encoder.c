@@ -28,8 +28,11 @@ static int choose(const struct config *config, enum encoder_id failed, int state
     struct encoders found;
     struct error ignored;
     encoder_set avoided = failed == ENCODER_COUNT ? 0 : encoder_set_of_kind(encoder_kind(failed));
-    if (encoders_load(state, config, &found, &ignored) < 0 &&
-        encoders_try_for_job(config, avoided, &found, err) < 0) {
+    bool is_told = encoders_load(state, config, &found, &ignored) == 0;
+    if (is_told)
+        *use = encoders_choose(config, &found, failed);
+    bool is_enough = is_told && (use->id != ENCODER_COUNT || !found.is_incomplete);
+    if (!is_enough && encoders_try_for_job(config, avoided, &found, err) < 0) {
         err->class = ERROR_TEMPORARY; /* this node's ffmpeg; the film is not at fault */
         return -1;
     }

@@ -53,6 +53,12 @@ static void set_useless(struct trial *trial, bool is_useless)
     node->is_tool_broken = is_useless;
 }
 
+/* What was found will not do: it is tried again. */
+static bool is_wanting(const struct trial *trial)
+{
+    return trial->is_known && (trial->chosen == ENCODER_COUNT || trial->found.is_incomplete);
+}
+
 /* A failure in a job is looked for too: it changes what is used, and passes. */
 static void take_up(struct trial *trial, bool is_new)
 {
@@ -69,8 +75,8 @@ static void take_up(struct trial *trial, bool is_new)
     heartbeat->encoder = chosen;
     heartbeat->failed_encoder = failed;
     memcpy(heartbeat->ffmpeg_version, trial->found.version, sizeof heartbeat->ffmpeg_version);
-    set_useless(trial, chosen == ENCODER_COUNT);
-    trial->due_ms = mono_ms() + (chosen == ENCODER_COUNT ? TRIAL_AGAIN_MS : TRIAL_LOOK_MS);
+    set_useless(trial, chosen == ENCODER_COUNT && !trial->found.is_incomplete);
+    trial->due_ms = mono_ms() + (is_wanting(trial) ? TRIAL_AGAIN_MS : TRIAL_LOOK_MS);
 }
 
 static bool load(struct trial *trial)
@@ -180,8 +186,7 @@ int64_t trial_tick(struct trial *trial, int64_t now_ms)
         return trial->limit_ms;
     if (trial->due_ms > now_ms)
         return trial->due_ms;
-    bool is_useless = trial->is_known && trial->chosen == ENCODER_COUNT;
-    if (!is_useless && load(trial))
+    if (!is_wanting(trial) && load(trial))
         return trial->due_ms;
     trial->limit_ms = now_ms + TRIAL_LIMIT_MS;
     if (start(trial, &err) < 0)
@@ -196,7 +201,7 @@ int trial_main(const struct config *config)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     FD(state) = open(config->node.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int status = EX_UNAVAILABLE;
-    if (encoders_try(config, ENCODERS_ALL, &found, &err) == 0) {
+    if (encoders_try(config, ENCODERS_LATE, &found, &err) == 0) {
         status = EX_IOERR;
         if (state >= 0 && encoders_save(state, &found, &err) == 0)
             return EX_OK;

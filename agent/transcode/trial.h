@@ -15,8 +15,8 @@
 
 enum {
     TRIAL_LOOK_MS = 60 * 1000,
-    TRIAL_AGAIN_MS = 5 * 60 * 1000, /* where it found nothing of use */
-    TRIAL_LIMIT_MS = 60 * 1000,     /* of the child; its own limits end it earlier */
+    TRIAL_AGAIN_MS = 5 * 60 * 1000, /* where it found nothing of use, or ran out of time */
+    TRIAL_LIMIT_MS = 180 * 1000,    /* of the child; its own limits end it earlier */
 };
 
 struct trial {
