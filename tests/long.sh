@@ -53,7 +53,7 @@ a_thousand_jobs_with_kills() {
     clip build/media/tiny.mp4 320x180 1
     rig_start
     # A claim whose answer died with the agent is nobody's until it has expired: soon, here.
-    export TAILSLATE_CLAIMS_DURATION_MINUTES=0.5
+    export TAILSLATE_CLAIMS_DURATION_MINUTES=0.5 TAILSLATE_SWEEPER_GRACE_SECONDS=5
     rig_verifier
     while [ "$added" -lt "$jobs" ]; do
         rig_add build/media/tiny.mp4 >/dev/null

@@ -58,8 +58,12 @@ static void slow_transcoder(struct rig *rig)
 static struct rig *scene(const struct crash_case *crash, char flag[PATH_BYTES])
 {
     struct rig *rig = rig_new();
-    if (crash->point == CRASH_AGENT_CLAIM_ANSWERED)
+    if (crash->point == CRASH_AGENT_CLAIM_ANSWERED) {
+        /* Nobody holds it: it is given out again when it has expired, without the server's grace.
+         */
         rig_verifier_set(rig, "claims.duration_minutes", "0.05");
+        rig_verifier_set(rig, "sweeper.grace_seconds", "0");
+    }
     if (crash->point == CRASH_STEP_SEGMENT_UPLOADED)
         slow_transcoder(rig);
     snprintf(flag, PATH_BYTES, "%s/crash.flag", rig->dir);
