@@ -61,8 +61,8 @@ static int64_t slow_looks(const struct beside *beside)
 Test(beside_keys, a_guessers_address_gets_no_slow_look_and_a_good_key_still_passes, .timeout = 120)
 {
     struct beside beside = beside_new();
-    TEXT(dora) = beside_ask(
-        &beside, "SELECT stock_add_worker('dora', 'dora-the-key', '" BESIDE_KEY_HASH "', 2)");
+    free(beside_ask(&beside,
+                    "SELECT stock_add_worker('dora', 'dora-the-key', '" BESIDE_KEY_HASH "', 2)"));
     rig_start_verifier(beside.rig);
     REPLY(good) = beside_knock(&beside, BESIDE_KEY, NULL);
     reply_is(&good, 422, NULL); /* the body is no completion; the key is one */

@@ -35,7 +35,8 @@ struct reply {
 
 struct reply call_make(const struct call *call);
 void reply_fini(struct reply *reply);
-#define REPLY(name) __attribute__((cleanup(reply_fini))) struct reply name
+/* unused: some calls are made for what they do, and nothing of their answer is looked at. */
+#define REPLY(name) __attribute__((cleanup(reply_fini), unused)) struct reply name
 
 /* Of the answer's JSON: "" / -1 / false where it is absent or of another type. */
 const char *reply_text(const struct reply *reply, const char *member);
