@@ -9,8 +9,10 @@
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { DONE_MS = 60 * 1000 };
 
@@ -116,7 +118,7 @@ Test(disk, after_two_failures_of_its_own_the_node_rests_and_says_why, .timeout =
     rig_end(rig);
 }
 
-static void put_kept(struct rig *rig, int number, int files)
+static void put_kept(struct rig *rig, int number, int files, int age_s)
 {
     TEXT(record) = rig_path(rig, "agent/kept/%d.1", number);
     cr_assert_eq(mkdir(record, 0700), 0);
@@ -124,6 +126,11 @@ static void put_kept(struct rig *rig, int number, int files)
         TEXT(file) = must_printf("%s/%d.m4s", record, i);
         file_write(file, "x", 0600);
     }
+    struct timespec then[2];
+    cr_assert_eq(clock_gettime(CLOCK_REALTIME, &then[0]), 0);
+    then[0].tv_sec -= age_s;
+    then[1] = then[0];
+    cr_assert_eq(utimensat(AT_FDCWD, record, then, 0), 0);
 }
 
 Test(disk, kept_work_goes_bit_by_bit_the_oldest_first_and_no_more_than_is_needed, .timeout = 120)
@@ -134,16 +141,17 @@ Test(disk, kept_work_goes_bit_by_bit_the_oldest_first_and_no_more_than_is_needed
     rig_put_peer_between(rig);
     rig_start_verifier(rig);
     rig_start_agent(rig);
-    put_kept(rig, 9, 600); /* older, although its number is the higher */
-    put_kept(rig, 3, 1);
-    put_kept(rig, 4, 1);
+    put_kept(rig, 9, 10000,
+             3600); /* the oldest, and it takes fifty ticks; the others wait so long */
+    put_kept(rig, 3, 1, 60);
+    put_kept(rig, 4, 1, 0);
     TEXT(oldest) = rig_path(rig, "agent/kept/9.1");
     disk_is(rig, "1000 100000000000");
     cr_assert(look_wait_file(oldest, false, DONE_MS), "nothing was removed");
     disk_is(rig, "90000000000 100000000000");
     rig_expect(rig, "event=disk.fine", DONE_MS, NULL);
-    TEXT(newest) = rig_path(rig, "agent/kept/4.1");
+    TEXT(next) = rig_path(rig, "agent/kept/3.1");
     struct stat status;
-    cr_assert_eq(stat(newest, &status), 0, "more was removed than was needed");
+    cr_assert_eq(stat(next, &status), 0, "more was removed than was needed");
     rig_end(rig);
 }
