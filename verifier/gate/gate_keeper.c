@@ -43,7 +43,7 @@ static void set_state(struct gate_keeper *keeper, enum gate_state state, const c
     keeper->state = state;
     keeper->tried |= state != GATE_HALF_OPEN;
     if (state != GATE_HALF_OPEN)
-        snprintf(keeper->reason, sizeof keeper->reason, "%s", reason);
+        snprintf(keeper->reason, sizeof keeper->reason, "%.*s", GATE_REASON_BYTES - 1, reason);
     pthread_cond_broadcast(&keeper->changed);
 }
 
