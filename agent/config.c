@@ -47,6 +47,10 @@ static const struct config_key keys[] = {
     NUMBER_KEY(claim, wait_seconds, 30.0, 0, 60, "how long the server may hold a claim (seconds)"),
 
     NUMBER_KEY(heartbeat, interval_seconds, 30.0, 0.05, 300, "pause between heartbeats (seconds)"),
+    TEXT_KEY(
+        heartbeat, code_version, "", NULL,
+        "the version that a stock server is told (40 bytes at most); where it asks for another "
+        "one, nothing is claimed; empty: none is told"),
 
     NUMBER_KEY(retry, base_seconds, 1.0, 0.01, 60, "first step of the backoff (seconds)"),
     NUMBER_KEY(retry, cap_seconds, 300.0, 0.01, 3600, "longest step of the backoff (seconds)"),
@@ -111,6 +115,8 @@ static bool is_http_url(const char *url)
     return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
 }
 
+enum { CODE_VERSION_MAX_BYTES = 40 }; /* the wire's */
+
 static int check_together(const struct config *config, struct error *err)
 {
     if (!is_http_url(config->server.url))
@@ -128,6 +134,9 @@ static int check_together(const struct config *config, struct error *err)
     if (!config->server.cert_file[0] != !config->server.key_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
                          "server.cert_file and server.key_file go together: set both or neither");
+    if (strlen(config->heartbeat.code_version) > CODE_VERSION_MAX_BYTES)
+        return error_set(err, ERROR_PERMANENT, 0, "heartbeat.code_version is longer than %d bytes",
+                         CODE_VERSION_MAX_BYTES);
     bool runs_command = strcmp(config->transcode.recipe, "command") == 0;
     if (runs_command && !config->transcode.command[0])
         return error_set(err, ERROR_PERMANENT, 0,

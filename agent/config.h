@@ -30,6 +30,7 @@ struct config {
     } claim;
     struct {
         double interval_seconds;
+        char code_version[CONFIG_TEXT_BYTES]; /* "" = none is told */
     } heartbeat;
     struct {
         double base_seconds, cap_seconds, rate_per_second;

@@ -188,6 +188,8 @@ const char *node_obstacle(const struct node *node, int64_t now_ms)
         return "drained by an operator";
     if (node->is_paused)
         return "paused by an operator";
+    if (node->is_version_refused)
+        return "the server wants another version of its workers";
     if (node->is_disk_low)
         return "the disk is nearly full";
     if (waits_for_disk(node))

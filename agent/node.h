@@ -92,6 +92,7 @@ struct node {
     bool is_order_due;             /* something may have been ordered: look */
     int64_t order_due_ms;
     bool is_disk_low, is_tool_broken; /* while so, nothing is claimed */
+    bool is_version_refused;          /* by the server (version_ok): the same */
     bool has_arrived;                 /* a record that we do not know: look */
     bool has_unread;       /* records that cannot be read just now; their jobs are not known */
     bool is_config_broken; /* the file that a step would read; nothing is claimed */

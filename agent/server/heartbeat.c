@@ -7,9 +7,10 @@
 #include "tailslate/log.h"
 #include "tailslate/uuid.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { CAP_MS = 60 * 1000, HEARTBEAT_CALL_MS = 15 * 1000 };
+enum { CAP_MS = 60 * 1000, HEARTBEAT_CALL_MS = 15 * 1000, VERSION_MAX_BYTES = 100 };
 
 static bool works(const struct encoders *found, enum encoder_kind kind)
 {
@@ -106,6 +107,8 @@ char *heartbeat_format(const struct heartbeat *heartbeat)
         .metadata = format_metadata(heartbeat),
         .capabilities = format_capabilities(heartbeat),
     };
+    snprintf(message.code_version, sizeof message.code_version, "%.40s",
+             node->config->heartbeat.code_version);
     message.jobs_known = !node->has_unread &&
                          node_job_ids(node, message.jobs, HELD_JOBS_MAX, &message.job_count) &&
                          message_heartbeat_fits(message.jobs, message.job_count);
@@ -114,6 +117,27 @@ char *heartbeat_format(const struct heartbeat *heartbeat)
     char *body = message_heartbeat_format(&message);
     message_heartbeat_fini(&message);
     return body;
+}
+
+void heartbeat_note_version(struct node *node, const char *body, size_t size)
+{
+    struct error ignored;
+    JSON(root) = json_parse(body, size, &ignored);
+    const char *required = NULL;
+    bool is_ok = true;
+    json_get_bool(root, "version_ok", &is_ok);
+    json_get_text(root, "required_version", VERSION_MAX_BYTES, &required);
+    if (node->is_version_refused != is_ok)
+        return;
+    node->is_version_refused = !is_ok;
+    node->is_status_due = true;
+    if (is_ok)
+        log_info("server.version_accepted");
+    else
+        log_warning("server.version_refused",
+                    LOG_TEXT("code_version", node->config->heartbeat.code_version),
+                    LOG_TEXT("required_version", required ? required : "?"),
+                    LOG_TEXT("effect", "nothing is claimed; what is held is finished"));
 }
 
 static void on_answer(void *ctx, const struct http_answer *answer)
@@ -127,6 +151,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     node->is_key_refused = node->is_key_refused || state == SERVER_KEY_REFUSED;
     int64_t interval_ms = (int64_t)(node->config->heartbeat.interval_seconds * 1000);
     if (state == SERVER_FINE) {
+        heartbeat_note_version(node, answer->body, answer->body_size);
         heartbeat->failures = 0;
         heartbeat->due_ms = mono_ms() + interval_ms;
         return;

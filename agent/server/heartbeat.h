@@ -25,6 +25,10 @@ struct heartbeat {
 
 int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms);
 
+/* What the answer says of our version: while the server refuses it (version_ok false, a stock
+ * server's way to drain workers), nothing is claimed; what is held is finished and delivered. */
+void heartbeat_note_version(struct node *node, const char *body, size_t size);
+
 /* The body of one heartbeat, owned. */
 char *heartbeat_format(const struct heartbeat *heartbeat);
 

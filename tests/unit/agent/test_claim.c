@@ -94,6 +94,27 @@ Test(heartbeat, names_every_job_once_and_those_that_wait_for_delivery_too)
     nodes_free(nodes);
 }
 
+Test(heartbeat, a_server_that_refuses_our_version_is_asked_for_nothing_until_it_accepts_it)
+{
+    static const char refused[] =
+        "{\"status\":\"ok\",\"required_version\":\"2.0\",\"version_ok\":false}";
+    static const char accepted[] = "{\"status\":\"ok\",\"version_ok\":true}";
+    static const char silent[] = "{\"status\":\"ok\",\"version_ok\":null}";
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct nodes *nodes = nodes_new(spool);
+    cr_assert_null(node_obstacle(&nodes->node, 0));
+    heartbeat_note_version(&nodes->node, refused, strlen(refused));
+    cr_expect(node_obstacle(&nodes->node, 0), "a refused version still claims");
+    heartbeat_note_version(&nodes->node, refused, strlen(refused));
+    cr_expect(node_obstacle(&nodes->node, 0));
+    heartbeat_note_version(&nodes->node, accepted, strlen(accepted));
+    cr_expect_null(node_obstacle(&nodes->node, 0));
+    heartbeat_note_version(&nodes->node, silent, strlen(silent));
+    cr_expect_null(node_obstacle(&nodes->node, 0));
+    nodes_free(nodes);
+}
+
 Test(heartbeat, an_idle_node_says_that_it_holds_nothing)
 {
     SCRATCH(scratch);
