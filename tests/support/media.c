@@ -55,6 +55,11 @@ static const char *cache_directory(void)
     return path;
 }
 
+char *media_beside(const char *name)
+{
+    return must_printf("%s/%s", cache_directory(), name);
+}
+
 static void make_by_ffmpeg(const char *recipe, const char *out)
 {
     TEXT(words) = must_strdup(recipe);

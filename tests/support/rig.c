@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include "look.h"
+#include "media.h"
 #include "port.h"
 #include "settings.h"
 
@@ -90,6 +91,19 @@ static void configure_agent(struct rig *rig)
     settings_set(settings, "transcode.original", "false");
 }
 
+/* Which encoders work is found out by encoding, once a machine and not once a test: the first
+ * agent's findings are kept and lent to the others. They are good for the same ffmpeg only, as its
+ * agent sees to. */
+static void copy_findings(const char *from, const char *to)
+{
+    TEXT(found) = file_read(from);
+    TEXT(part) = must_printf("%s.%d", to, getpid());
+    if (!found[0] || access(to, F_OK) == 0)
+        return;
+    file_write(part, found, 0600);
+    cr_assert(rename(part, to) == 0);
+}
+
 struct rig *rig_new(void)
 {
     struct rig *rig = must_calloc(1, sizeof *rig);
@@ -103,6 +117,9 @@ struct rig *rig_new(void)
         TEXT(room) = rig_path(rig, "%s", rooms[i]);
         cr_assert(mkdir(room, 0700) == 0);
     }
+    TEXT(kept) = media_beside("encoders.json");
+    TEXT(lent) = rig_path(rig, "agent/encoders.json");
+    copy_findings(kept, lent);
     rig->port = port_free();
     configure_verifier(rig);
     configure_agent(rig);
@@ -251,6 +268,9 @@ void rig_end(struct rig *rig)
         int status = rig_stop_verifier(rig);
         cr_assert(status == 0, "the verifier ended with status %d", status);
     }
+    TEXT(kept) = media_beside("encoders.json");
+    TEXT(found) = rig_path(rig, "agent/encoders.json");
+    copy_findings(found, kept);
     peer_stop(rig->peer);
     check_logs(rig);
     guard_end(&rig->guard);
