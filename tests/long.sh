@@ -148,6 +148,10 @@ the_crash_sweep_ten_times() {
 }
 
 # systemd as pid 1 of a throw-away copy of this system, the units as shipped.
+the_packages_installed_upgraded_and_purged() {
+    tests/packaging/packages.sh
+}
+
 the_packages_under_a_real_systemd() {
     packaging/dependencies.sh package systemd
     packaging/build-deb.sh build/deb && tests/packaging/systemd.sh build/deb
@@ -200,7 +204,8 @@ the_mistakes_of_others_are_caught() {
 }
 
 tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder
-    an_agent_killed_every_five_seconds a_thousand_jobs_with_kills the_crash_sweep_ten_times the_packages_under_a_real_systemd
+    an_agent_killed_every_five_seconds a_thousand_jobs_with_kills the_crash_sweep_ten_times the_packages_installed_upgraded_and_purged
+    the_packages_under_a_real_systemd
     a_fleet_of_two_under_a_crowd a_fleet_of_two_of_which_one_is_killed_every_second
     the_mistakes_of_others_are_caught)
 case ${1-} in
