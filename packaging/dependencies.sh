@@ -12,9 +12,9 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-dev libcjson-
     libconfig-dev libmicrohttpd-dev libgnutls28-dev libsqlite3-dev libpq-dev libhiredis-dev libargon2-dev libssl-dev
     libarchive-dev)
 run=(ffmpeg ca-certificates)
-package=(git build-essential debhelper pkgconf)
-test=("${build[@]}" "${run[@]}" "${package[@]}" libcriterion-dev libasan8 libubsan1 clang clang-format
-    cppcheck curl sqlite3 procps postgresql redis-server nginx openssl lintian man-db mandoc systemd)
+package=(git build-essential debhelper pkgconf lintian)
+test=("${build[@]}" "${run[@]}" git libcriterion-dev libasan8 libubsan1 clang clang-format
+    cppcheck curl sqlite3 procps postgresql redis-server nginx openssl man-db mandoc systemd)
 
 usage() {
     sed -n '2,9s/^# \{0,1\}//p' "$0"

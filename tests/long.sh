@@ -149,6 +149,7 @@ the_crash_sweep_ten_times() {
 
 # systemd as pid 1 of a throw-away copy of this system, the units as shipped.
 the_packages_installed_upgraded_and_purged() {
+    packaging/dependencies.sh package
     tests/packaging/packages.sh
 }
 
