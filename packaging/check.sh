@@ -51,7 +51,8 @@ ctest --preset dev --verbose -j3 "$@" >"$log" 2>&1 || status=$?
 # Criterion's closing line counts its tests; an executable without one (the fuzzers) counts as one, and
 # so does one that did not get as far as its closing line.
 read -r passed failed < <(awk '
-    /Synthesis: Tested: / {
+    # A failed test is shown twice, the second time without its number.
+    /^[0-9]+: .*Synthesis: Tested: / {
         counted[$1 + 0] = 1
         for (i = 1; i <= NF; i++) {
             if ($i == "Passing:") passed += $(i + 1)

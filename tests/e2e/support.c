@@ -90,10 +90,19 @@ Test(support, the_guard_finds_what_has_left_its_session_and_its_parent)
     char scratch[] = "/tmp/tailslate-guard-XXXXXX";
     cr_assert(mkdtemp(scratch));
     TEXT(variable) = must_printf("TAILSLATE_TEST_SCRATCH=%s", scratch);
+    /* It speaks once it is what it will stay: in the middle of an exec a process has no environment
+     * to be known by, and this test once asked just then. */
     RUN(run) = run_program(
-        (const char *[]){"sh", "-c", "setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!", NULL},
+        (const char *[]){"sh", "-c",
+                         "cd $TAILSLATE_TEST_SCRATCH && mkfifo up && cd / && { setsid sh -c "
+                         "'echo up >$TAILSLATE_TEST_SCRATCH/up; kill -STOP $$' & } && "
+                         "read -r _ <$TAILSLATE_TEST_SCRATCH/up",
+                         NULL},
         (const char *[]){variable, NULL}, CALL_MS);
+    cr_assert_eq(run.status, 0);
     cr_assert_eq(guard_kill_all(scratch), 1);
     cr_assert_eq(guard_kill_all(scratch), 0);
-    rmdir(scratch);
+    TEXT(up) = must_printf("%s/up", scratch);
+    remove(up);
+    remove(scratch);
 }
