@@ -1,10 +1,10 @@
 #include "replays.h"
 
+#include "deadline.h"
+
 #include "tailslate/clock.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct replays {
     struct store *store;
@@ -31,12 +31,6 @@ static void write_out(struct replays *replays)
     pthread_mutex_lock(&replays->lock);
 }
 
-static struct timespec after(int64_t ms)
-{
-    int64_t at_ms = mono_ms() + ms;
-    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
-}
-
 static void *keep_writing(void *ctx)
 {
     struct replays *replays = ctx;
@@ -47,9 +41,8 @@ static void *keep_writing(void *ctx)
             continue;
         }
         /* A worker that asks again does so several times: one write for all of them. */
-        struct timespec until = after(REPLAYS_PAUSE_MS);
-        while (!replays->is_stopping && pthread_cond_clockwait(&replays->changed, &replays->lock,
-                                                               CLOCK_MONOTONIC, &until) == 0)
+        int64_t until_ms = mono_ms() + REPLAYS_PAUSE_MS;
+        while (!replays->is_stopping && deadline_wait(&replays->changed, &replays->lock, until_ms))
             ;
         write_out(replays);
     }
@@ -87,12 +80,12 @@ void replays_note(struct replays *replays, int64_t job_id, int64_t claim_epoch)
 
 bool replays_stop(struct replays *replays)
 {
-    struct timespec until = after(REPLAYS_STOP_MS);
+    int64_t until_ms = mono_ms() + REPLAYS_STOP_MS;
     pthread_mutex_lock(&replays->lock);
     replays->is_stopping = true;
     pthread_cond_signal(&replays->changed);
     pthread_mutex_unlock(&replays->lock);
-    if (pthread_clockjoin_np(replays->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+    if (!deadline_join(replays->thread, until_ms))
         return false;
     pthread_cond_destroy(&replays->changed);
     pthread_mutex_destroy(&replays->lock);

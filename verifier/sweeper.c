@@ -1,5 +1,6 @@
 #include "sweeper.h"
 
+#include "deadline.h"
 #include "orphans.h"
 #include "store_metrics.h"
 #include "store_sweep.h"
@@ -7,10 +8,8 @@
 #include "tailslate/log.h"
 #include "tailslate/uuid.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct sweeper {
     struct sweeper_settings settings;
@@ -21,11 +20,11 @@ struct sweeper {
     enum store_outcome last;
     /* The thread. */
     bool started;
-    bool ends, has_ended; /* under the lock, and: */
+    bool ends; /* under the lock, and: */
     int64_t end_by_ms;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t asked, ended;
+    pthread_cond_t asked;
 };
 
 bool sweeper_is_on(const struct verifier_config *config)
@@ -49,19 +48,14 @@ struct sweeper *sweeper_new(const struct sweeper_settings *settings)
     struct sweeper *sweeper = must_calloc(1, sizeof *sweeper);
     struct orphans_settings orphans = {
         .store = settings->store, .files = settings->files, .trash_ms = settings->trash_ms};
-    pthread_condattr_t attributes;
     sweeper->settings = *settings;
     sweeper->orphans = orphans_new(&orphans);
     sweeper->last = SWEEP_NOTHING;
     sweeper->interval_ms = settings->sweep_ms < GRACE_ALIVE_MS ? settings->sweep_ms
                                                                : GRACE_ALIVE_MS;
     uuid_make_v4(sweeper->instance);
-    must(pthread_condattr_init(&attributes) == 0);
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&sweeper->asked, &attributes) == 0);
-    must(pthread_cond_init(&sweeper->ended, &attributes) == 0);
+    must(pthread_cond_init(&sweeper->asked, NULL) == 0);
     must(pthread_mutex_init(&sweeper->lock, NULL) == 0);
-    pthread_condattr_destroy(&attributes);
     return sweeper;
 }
 
@@ -187,21 +181,14 @@ void sweeper_tick(struct sweeper *sweeper, int64_t mono_now_ms)
     sweeper->due_ms = mono_now_ms + sweeper->interval_ms;
 }
 
-static struct timespec at_ms(int64_t ms)
-{
-    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-}
-
 /* False: it is to end. */
 static bool wait_for_next(struct sweeper *sweeper)
 {
     /* From here, not from the tick's beginning: its own work is not what makes it late. */
     sweeper->due_ms = mono_ms() + sweeper->interval_ms;
-    struct timespec until = at_ms(sweeper->due_ms);
-    int waited = 0;
     pthread_mutex_lock(&sweeper->lock);
-    while (!sweeper->ends && waited == 0)
-        waited = pthread_cond_timedwait(&sweeper->asked, &sweeper->lock, &until);
+    while (!sweeper->ends && deadline_wait(&sweeper->asked, &sweeper->lock, sweeper->due_ms))
+        ;
     bool goes_on = !sweeper->ends;
     pthread_mutex_unlock(&sweeper->lock);
     return goes_on;
@@ -223,10 +210,6 @@ static void *run(void *ctx)
     while (wait_for_next(sweeper))
         sweeper_tick(sweeper, mono_ms());
     give_lead_back(sweeper);
-    pthread_mutex_lock(&sweeper->lock);
-    sweeper->has_ended = true;
-    pthread_cond_signal(&sweeper->ended);
-    pthread_mutex_unlock(&sweeper->lock);
     return NULL;
 }
 
@@ -249,18 +232,6 @@ void sweeper_stop(struct sweeper *sweeper)
     pthread_mutex_unlock(&sweeper->lock);
 }
 
-static bool wait_for_the_end(struct sweeper *sweeper)
-{
-    struct timespec until = at_ms(sweeper->end_by_ms);
-    int waited = 0;
-    pthread_mutex_lock(&sweeper->lock);
-    while (!sweeper->has_ended && waited == 0)
-        waited = pthread_cond_timedwait(&sweeper->ended, &sweeper->lock, &until);
-    bool ended = sweeper->has_ended;
-    pthread_mutex_unlock(&sweeper->lock);
-    return ended;
-}
-
 bool sweeper_free(struct sweeper *sweeper)
 {
     if (!sweeper)
@@ -268,13 +239,10 @@ bool sweeper_free(struct sweeper *sweeper)
     sweeper_stop(sweeper);
     if (!sweeper->started)
         give_lead_back(sweeper);
-    else if (!wait_for_the_end(sweeper))
+    else if (!deadline_join(sweeper->thread, sweeper->end_by_ms))
         return false;
-    else
-        must(pthread_join(sweeper->thread, NULL) == 0);
     orphans_free(sweeper->orphans);
     pthread_cond_destroy(&sweeper->asked);
-    pthread_cond_destroy(&sweeper->ended);
     pthread_mutex_destroy(&sweeper->lock);
     free(sweeper);
     return true;

@@ -1,5 +1,7 @@
 #include "gate_keeper.h"
 
+#include "deadline.h"
+
 #include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -7,11 +9,8 @@
 #include "tailslate/log.h"
 #include "tailslate/uuid.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 struct gate_keeper {
     struct gate_address address;
@@ -27,15 +26,9 @@ struct gate_keeper {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     enum gate_state state;
-    bool tried, stopping, ended;
+    bool tried, stopping;
     char reason[GATE_REASON_BYTES];
 };
-
-static struct timespec in_ms(int64_t ms)
-{
-    int64_t at_ms = mono_ms() + ms;
-    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = (at_ms % 1000) * 1000000};
-}
 
 /* Both under the lock. The reason goes only where the breaker closes. */
 static void set_state(struct gate_keeper *keeper, enum gate_state state, const char *reason)
@@ -50,10 +43,10 @@ static void set_state(struct gate_keeper *keeper, enum gate_state state, const c
 /* False: the time is over, or the keeper is to stop. */
 static bool wait_while(struct gate_keeper *keeper, enum gate_state state, int64_t ms)
 {
-    struct timespec deadline = in_ms(ms);
-    int waited = 0;
-    while (!keeper->stopping && keeper->state == state && waited == 0)
-        waited = pthread_cond_timedwait(&keeper->changed, &keeper->lock, &deadline);
+    int64_t until_ms = mono_ms() + ms;
+    while (!keeper->stopping && keeper->state == state &&
+           deadline_wait(&keeper->changed, &keeper->lock, until_ms))
+        ;
     return !keeper->stopping && keeper->state != state;
 }
 
@@ -73,8 +66,7 @@ enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_
     int64_t deadline_ms = mono_ms() + GATE_CALL_MS;
     if (gate_keeper_state(keeper, NULL) != GATE_CLOSED)
         return GATE_SKIPPED_OPEN;
-    struct timespec turn = in_ms(GATE_TURN_MS);
-    if (pthread_mutex_clocklock(&keeper->turn, CLOCK_MONOTONIC, &turn) != 0)
+    if (!deadline_lock(&keeper->turn, mono_ms() + GATE_TURN_MS))
         return GATE_SKIPPED_SLOW;
     enum gate_outcome outcome = GATE_SKIPPED_OPEN;
     struct error err;
@@ -188,10 +180,6 @@ static void *keep(void *ctx)
         if (attempt(keeper) && watch(keeper) >= GATE_LASTING_MS)
             failures = 0;
     } while (pause_ms(keeper, backoff_delay_ms(policy, failures++, -1, random_u64())));
-    pthread_mutex_lock(&keeper->lock);
-    keeper->ended = true;
-    pthread_cond_broadcast(&keeper->changed);
-    pthread_mutex_unlock(&keeper->lock);
     return NULL;
 }
 
@@ -216,11 +204,7 @@ struct gate_keeper *gate_keeper_start(const struct gate_address *address, const 
     keeper->password_file = password_file ? must_strdup(password_file) : NULL;
     keeper->prefix = must_strdup(prefix);
     keeper->state = GATE_HALF_OPEN;
-    pthread_condattr_t attributes;
-    must(pthread_condattr_init(&attributes) == 0);
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&keeper->changed, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
+    must(pthread_cond_init(&keeper->changed, NULL) == 0);
     must(pthread_mutex_init(&keeper->lock, NULL) == 0);
     must(pthread_mutex_init(&keeper->turn, NULL) == 0);
     start_thread(keeper);
@@ -229,21 +213,16 @@ struct gate_keeper *gate_keeper_start(const struct gate_address *address, const 
 
 void gate_keeper_stop(struct gate_keeper *keeper)
 {
-    struct timespec deadline = in_ms(GATE_END_MS);
-    int waited = 0;
+    int64_t until_ms = mono_ms() + GATE_END_MS;
     pthread_mutex_lock(&keeper->lock);
     keeper->stopping = true;
     pthread_cond_broadcast(&keeper->changed);
-    while (!keeper->ended && waited == 0)
-        waited = pthread_cond_timedwait(&keeper->changed, &keeper->lock, &deadline);
-    bool ended = keeper->ended;
     pthread_mutex_unlock(&keeper->lock);
-    if (!ended) {
+    if (!deadline_join(keeper->thread, until_ms)) {
         /* It hangs in the resolver, which nothing can end: it keeps what it works on. */
         pthread_detach(keeper->thread);
         return;
     }
-    pthread_join(keeper->thread, NULL);
     gate_link_close(keeper->link);
     pthread_cond_destroy(&keeper->changed);
     pthread_mutex_destroy(&keeper->lock);
@@ -255,11 +234,10 @@ void gate_keeper_stop(struct gate_keeper *keeper)
 
 void gate_keeper_wait(struct gate_keeper *keeper, int64_t timeout_ms)
 {
-    struct timespec deadline = in_ms(timeout_ms);
-    int waited = 0;
+    int64_t until_ms = mono_ms() + timeout_ms;
     pthread_mutex_lock(&keeper->lock);
-    while (!keeper->tried && waited == 0)
-        waited = pthread_cond_timedwait(&keeper->changed, &keeper->lock, &deadline);
+    while (!keeper->tried && deadline_wait(&keeper->changed, &keeper->lock, until_ms))
+        ;
     pthread_mutex_unlock(&keeper->lock);
 }
 

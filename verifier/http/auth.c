@@ -1,15 +1,14 @@
 #include "auth.h"
 
 #include "counters.h"
+#include "deadline.h"
 #include "limiter.h"
 
 #include "tailslate/clock.h"
 #include "tailslate/log.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct auth {
     char *admin_secret;
@@ -86,14 +85,6 @@ static bool refuse(struct auth *auth, struct request *request, struct answer *an
     return false;
 }
 
-static bool enter_lane(struct auth *auth)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += AUTH_LANE_WAIT_MS / 1000;
-    return pthread_mutex_clocklock(&auth->lane, CLOCK_MONOTONIC, &until) == 0;
-}
-
 /* False: the answer is written. */
 static bool look_up(struct auth *auth, const char *key, enum store_key *found,
                     struct request *request, struct answer *answer)
@@ -101,7 +92,7 @@ static bool look_up(struct auth *auth, const char *key, enum store_key *found,
     struct error err;
     struct address address = address_of_text(request->peer);
     bool is_narrow = limiter_is_over(auth->limiter, &address, mono_ms());
-    if (is_narrow && !enter_lane(auth)) {
+    if (is_narrow && !deadline_lock(&auth->lane, mono_ms() + AUTH_LANE_WAIT_MS)) {
         count(COUNT_RATE_LIMITED, 1);
         answer_problem(answer, PROBLEM_STORE_UNAVAILABLE,
                        "Too many calls with bad credentials come from this address.");

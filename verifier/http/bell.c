@@ -1,10 +1,11 @@
 #include "bell.h"
 
+#include "deadline.h"
+
+#include "tailslate/clock.h"
 #include "tailslate/error.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct bell {
     pthread_mutex_t lock;
@@ -16,12 +17,8 @@ struct bell {
 struct bell *bell_new(void)
 {
     struct bell *bell = must_calloc(1, sizeof *bell);
-    pthread_condattr_t attributes;
-    must(pthread_condattr_init(&attributes) == 0);
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&bell->rung, &attributes) == 0);
+    must(pthread_cond_init(&bell->rung, NULL) == 0);
     must(pthread_mutex_init(&bell->lock, NULL) == 0);
-    pthread_condattr_destroy(&attributes);
     return bell;
 }
 
@@ -50,18 +47,11 @@ void bell_ring(struct bell *bell)
 
 void bell_wait(struct bell *bell, uint64_t seen, int64_t timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    int waited = 0;
+    int64_t until_ms = mono_ms() + timeout_ms;
     pthread_mutex_lock(&bell->lock);
-    while (!bell->closed && bell->count == seen && waited == 0)
-        waited = pthread_cond_timedwait(&bell->rung, &bell->lock, &until);
+    while (!bell->closed && bell->count == seen &&
+           deadline_wait(&bell->rung, &bell->lock, until_ms))
+        ;
     pthread_mutex_unlock(&bell->lock);
 }
 

@@ -1,13 +1,13 @@
 #include "pulse.h"
 
+#include "deadline.h"
+
 #include "tailslate/clock.h"
 #include "tailslate/error.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 struct pulse {
@@ -62,12 +62,6 @@ static void *beat(void *ctx)
     return NULL;
 }
 
-static struct timespec after(int64_t ms)
-{
-    int64_t at_ms = mono_ms() + ms;
-    return (struct timespec){.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000};
-}
-
 struct pulse *pulse_start(struct store *store, const struct files *files)
 {
     struct pulse *pulse = must_calloc(1, sizeof *pulse);
@@ -83,15 +77,14 @@ struct pulse *pulse_start(struct store *store, const struct files *files)
 
 void pulse_take(struct pulse *pulse, struct pulse_report *report)
 {
-    struct timespec until = after(PULSE_WAIT_MS);
+    int64_t until_ms = mono_ms() + PULSE_WAIT_MS;
     pthread_mutex_lock(&pulse->lock);
     int64_t fresh_ms = mono_ms() - PULSE_FRESH_MS;
     bool in_time = true;
     while (pulse->beat_ms < fresh_ms && in_time) {
         pulse->is_asked = true;
         pthread_cond_signal(&pulse->asked);
-        in_time = pthread_cond_clockwait(&pulse->answered, &pulse->lock, CLOCK_MONOTONIC, &until) ==
-                  0;
+        in_time = deadline_wait(&pulse->answered, &pulse->lock, until_ms);
     }
     *report = pulse->beat_ms >= fresh_ms ? pulse->last : (struct pulse_report){.is_late = true};
     pthread_mutex_unlock(&pulse->lock);
@@ -99,12 +92,12 @@ void pulse_take(struct pulse *pulse, struct pulse_report *report)
 
 bool pulse_stop(struct pulse *pulse)
 {
-    struct timespec until = after(PULSE_STOP_MS);
+    int64_t until_ms = mono_ms() + PULSE_STOP_MS;
     pthread_mutex_lock(&pulse->lock);
     pulse->is_stopping = true;
     pthread_cond_signal(&pulse->asked);
     pthread_mutex_unlock(&pulse->lock);
-    if (pthread_clockjoin_np(pulse->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+    if (!deadline_join(pulse->thread, until_ms))
         return false;
     pthread_cond_destroy(&pulse->asked);
     pthread_cond_destroy(&pulse->answered);

@@ -1,16 +1,16 @@
 #include "keys.h"
 
 #include "counters.h"
+#include "deadline.h"
 
+#include "tailslate/clock.h"
+#include "tailslate/error.h"
 #include "tailslate/hash.h"
 #include "tailslate/uuid.h"
 
 #include <argon2.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     SECRET_BYTES = 32,
@@ -36,12 +36,8 @@ struct keys *keys_new(void)
 {
     struct keys *keys = must_calloc(1, sizeof *keys);
     random_bytes(keys->secret, sizeof keys->secret);
-    pthread_condattr_t attributes;
-    must(pthread_condattr_init(&attributes) == 0);
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&keys->freed, &attributes) == 0);
+    must(pthread_cond_init(&keys->freed, NULL) == 0);
     must(pthread_mutex_init(&keys->lock, NULL) == 0);
-    pthread_condattr_destroy(&attributes);
     return keys;
 }
 
@@ -148,19 +144,6 @@ static enum keys_match work(const char *api_key, const char *stored)
     }
 }
 
-static struct timespec deadline_in(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 /* A free place; -1 where there is none, or where this very key is being looked at already. */
 static int free_place(const struct keys *keys, const char *digest)
 {
@@ -178,16 +161,14 @@ static int free_place(const struct keys *keys, const char *digest)
 static enum keys_match wait_for_place(struct keys *keys, const char *digest, int64_t now_ms,
                                       int *place)
 {
-    struct timespec deadline = deadline_in(KEYS_WAIT_MS);
-    int waited = 0;
-    while (waited == 0) {
+    int64_t until_ms = mono_ms() + KEYS_WAIT_MS;
+    do {
         if (is_known(keys, digest, now_ms))
             return KEYS_SAME;
         *place = free_place(keys, digest);
         if (*place >= 0)
             return KEYS_NOT_TRIED;
-        waited = pthread_cond_timedwait(&keys->freed, &keys->lock, &deadline);
-    }
+    } while (deadline_wait(&keys->freed, &keys->lock, until_ms));
     return KEYS_BUSY;
 }
 

@@ -1,13 +1,12 @@
 /* The pool of connections. A database that restarts costs nobody a request: what turns out broken
  * when a transaction begins is replaced, once. One that is down is asked by one caller at a time,
  * and everybody else is told at once, so that neither threads nor connections pile up. */
+#include "deadline.h"
 #include "store_private.h"
 #include "store_schema.h"
 
 #include "tailslate/clock.h"
 #include "tailslate/log.h"
-
-#include <time.h>
 
 enum {
     DOWN_PAUSE_MS = 250, /* between two tries while the database is down */
@@ -16,12 +15,8 @@ enum {
 
 void store_pool_init(struct store *store)
 {
-    pthread_condattr_t attributes;
-    must(pthread_condattr_init(&attributes) == 0);
-    must(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&store->returned, &attributes) == 0);
+    must(pthread_cond_init(&store->returned, NULL) == 0);
     must(pthread_mutex_init(&store->lock, NULL) == 0);
-    pthread_condattr_destroy(&attributes);
 }
 
 static void close_all(struct db *const connections[], int count)
@@ -36,19 +31,6 @@ void store_pool_fini(struct store *store)
     close_all(store->idle, store->idle_count);
     pthread_cond_destroy(&store->returned);
     pthread_mutex_destroy(&store->lock);
-}
-
-static struct timespec in_ms(int64_t ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
 }
 
 enum turn { TURN_IDLE, TURN_TO_OPEN, TURN_DOWN, TURN_NONE };
@@ -72,11 +54,11 @@ static enum turn turn_of(struct store *store, struct db **db, struct error *err)
 
 static enum turn wait_for_turn(struct store *store, struct db **db, struct error *err)
 {
-    struct timespec deadline = in_ms(DB_WAIT_MS);
-    int waited = 0;
+    int64_t until_ms = mono_ms() + DB_WAIT_MS;
     pthread_mutex_lock(&store->lock);
-    while (store->idle_count == 0 && store->open_count == STORE_CONNECTIONS_MAX && waited == 0)
-        waited = pthread_cond_timedwait(&store->returned, &store->lock, &deadline);
+    while (store->idle_count == 0 && store->open_count == STORE_CONNECTIONS_MAX &&
+           deadline_wait(&store->returned, &store->lock, until_ms))
+        ;
     enum turn turn = turn_of(store, db, err);
     pthread_mutex_unlock(&store->lock);
     return turn;

@@ -99,6 +99,7 @@ static const struct module {
     {"verifier/verify", 2, 2, PURE},
     {"verifier/segment", 2, 2, PURE},
     {"verifier/complete", 4, 4, IMPURE},
+    {"verifier/deadline", 1, 1, IMPURE},
     {"verifier/grace", 2, 2, PURE},
     {"verifier/slug", 2, 2, PURE},
     {"verifier/range", 2, 2, PURE},
