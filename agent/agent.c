@@ -320,7 +320,7 @@ static void look_at_running(struct node *node)
     for (struct live *live = node->lives; live; live = live->next) {
         struct error err;
         /* What is wrong with a record is dealt with when its step has ended. */
-        if (live->step.pidfd >= 0 && node_look(live, &err) != 0)
+        if ((live->step.pidfd >= 0 || live->step.is_unseen) && node_look(live, &err) != 0)
             log_debug("record.unreadable", LOG_TEXT("record", live->id),
                       LOG_TEXT("error", err.message));
     }

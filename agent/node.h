@@ -27,6 +27,8 @@ struct live_step {
     bool is_child; /* else adopted: nobody can tell how it ended */
     enum job_state started_in;
     unsigned futile; /* ends in a row that moved nothing */
+    unsigned unseen; /* looks in a row that did not find the process which holds the record */
+    bool is_unseen;  /* so often that it was said */
     int64_t due_ms;  /* not started before */
 };
 

@@ -21,7 +21,6 @@
 #include <sys/wait.h>
 
 enum {
-    ADOPT_AGAIN_MS = 200, /* a step has the lock before it has written who it is */
     CONFIG_AGAIN_MS = 2000,
     END_BYTES = 64,
 };
@@ -99,15 +98,48 @@ static int start(struct live *live, struct error *err)
     return 0;
 }
 
-/* -1 without a word where it cannot be identified yet. */
-static int adopt(struct live *live, int dir)
+static void is_seen(struct live *live)
+{
+    if (live->step.is_unseen)
+        live->node->is_status_due = true;
+    live->step.is_unseen = false;
+    live->step.unseen = 0;
+}
+
+int64_t steps_unseen_pause_ms(unsigned looks)
+{
+    struct backoff_policy policy = {.base_ms = STEPS_UNSEEN_MS, .cap_ms = STEPS_UNSEEN_CAP_MS};
+    must(looks > 0);
+    return backoff_delay_ms(policy, looks - 1, -1, UINT64_MAX);
+}
+
+/* It holds its record, so it lives: a second one is not started, however long this lasts. */
+static void not_seen(struct live *live, int64_t now_ms, const struct error *why)
+{
+    struct live_step *step = &live->step;
+    step->due_ms = now_ms + steps_unseen_pause_ms(++step->unseen);
+    if (step->is_unseen || step->unseen < STEPS_UNSEEN_MAX)
+        return;
+    step->is_unseen = live->node->is_status_due = true;
+    log_warning("step.not_adoptable", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                LOG_TEXT("token", live->token), LOG_TEXT("error", why->message),
+                LOG_TEXT("meaning", "it is left to run and keeps its slot until it ends"),
+                LOG_TEXT("advice", "run the agent in the step's pid namespace, /proc without "
+                                   "hidepid; or end that process where it can be seen"));
+}
+
+static int adopt(struct live *live, int dir, struct error *err)
 {
     struct process_identity identity;
-    struct error err;
-    if (record_read_identity(dir, "step", &identity, &err) != 0)
+    if (record_read_identity(dir, "step", &identity, err) != 0)
         return -1;
     FD(pidfd) = process_identity_open(&identity);
-    if (pidfd < 0 || watch_pidfd(live, pidfd, &err) != 0)
+    if (pidfd < 0)
+        return error_set(err, ERROR_TEMPORARY, ESRCH,
+                         "a process holds the record, and pid %d, which it names, is not to be "
+                         "seen from here",
+                         (int)identity.pid);
+    if (watch_pidfd(live, pidfd, err) != 0)
         return -1;
     steal_fd(&pidfd);
     live->step.pid = identity.pid;
@@ -148,10 +180,11 @@ static void start_or_adopt(struct live *live, int64_t now_ms)
     struct error err;
     FD(dir) = node_open(live, &err);
     bool is_locked = dir >= 0 && record_is_locked(dir);
-    if (is_locked && adopt(live, dir) != 0) {
-        live->step.due_ms = now_ms + ADOPT_AGAIN_MS;
+    if (is_locked && adopt(live, dir, &err) != 0) {
+        not_seen(live, now_ms, &err);
         return;
     }
+    is_seen(live);
     if (!is_locked && !is_configured(live->node)) {
         live->step.due_ms = now_ms + CONFIG_AGAIN_MS;
         return;

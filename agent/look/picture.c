@@ -117,6 +117,8 @@ static const char *step_of(const struct json *row, const struct view *view)
 {
     if (!view_bool(row, "step_running"))
         return view_bool(row, "on_hold") ? "on hold" : "(no step runs)";
+    if (view_bool(row, "step_unseen"))
+        return "NOT SEEN BY THE AGENT";
     if (view_text(row, "waits_for", NULL))
         return "WAITS FOR DISK SPACE";
     if (view_bool(view->root, "paused") && strcmp(view_text(row, "step", ""), "transcode") == 0)

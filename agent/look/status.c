@@ -47,6 +47,8 @@ static struct json *format_live(const struct live *live, int64_t now_ms)
     json_set_bool(record, "on_hold", live->is_on_hold);
     if (live->step.pidfd >= 0)
         json_set_int(record, "step_pid", live->step.pid);
+    json_set_bool(record, "step_unseen",
+                  live->step.is_unseen && job_need(live->state) == JOB_NEEDS_STEP);
     if (job_need(live->state) != JOB_NEEDS_COURIER)
         return record;
     json_set_int(record, "attempts", delivery->attempts);

@@ -125,6 +125,7 @@ static struct json *make_row(const struct spool *spool, const struct spool_entry
     if (job_need(state) == JOB_NEEDS_STEP)
         add_progress(row, dir);
     const struct json *known = find_published(published, entry->id);
+    copy_member(row, known, "step_unseen");
     copy_member(row, known, "attempts");
     copy_member(row, known, "next_attempt_at");
     copy_member(row, known, "reason");

@@ -72,16 +72,21 @@ static pid_t step_of(const struct rig *rig)
     return pid;
 }
 
-static struct rig *in_mid_transcode(pid_t *transcoder, int64_t *job)
+static struct rig *in_mid_transcode_at(const char *rate, pid_t *transcoder, int64_t *job)
 {
     struct rig *rig = rig_new();
-    slow_transcoder(rig, "4");
+    slow_transcoder(rig, rate);
     rig_start_verifier(rig);
     *job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
     rig_start_agent(rig);
     *transcoder = wait_transcoder(rig);
     cr_assert(is_alive(*transcoder));
     return rig;
+}
+
+static struct rig *in_mid_transcode(pid_t *transcoder, int64_t *job)
+{
+    return in_mid_transcode_at("4", transcoder, job);
 }
 
 static void check_token_is(const struct rig *rig, const char *first)
@@ -106,6 +111,30 @@ Test(survival, a_killed_agent_costs_no_running_transcode, .timeout = 120)
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoders_started(rig), 1, "it was transcoded again");
     check_token_is(rig, token);
+    rig_end(rig);
+}
+
+/* As hidepid or another pid namespace would have it: the record is held, by nobody to be seen. */
+Test(survival, a_step_that_cannot_be_seen_is_said_once_and_left_to_end, .timeout = 120)
+{
+    pid_t transcoder;
+    int64_t job;
+    struct rig *rig = in_mid_transcode_at("1", &transcoder, &job);
+    TEXT(record) = look_record(rig, "spool");
+    TEXT(identity) = must_printf("%s/step.process", record);
+    rig_kill_agent(rig);
+    TEXT(of_another) = must_printf("{\"boot_id\":\"of another boot\",\"pid\":%d,\"start_ticks\":1}",
+                                   (int)getpid());
+    file_write(identity, of_another, 0600);
+    rig_start_agent(rig);
+    char line[LINE_BYTES];
+    rig_expect(rig, "event=step.not_adoptable job=1 advice=", STARTED_MS, line);
+    cr_assert(strstr(line, "level=warning"), "%s", line);
+    look_wait_status(rig, "--json", "\"step_unseen\": true", STARTED_MS);
+    look_wait_status(rig, NULL, "NOT SEEN BY THE AGENT", STARTED_MS);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(transcoders_started(rig), 1, "it was transcoded again");
+    cr_assert_eq(rig_count_lines(rig, "event=step.not_adoptable"), 1);
     rig_end(rig);
 }
 

@@ -289,6 +289,22 @@ bool look_wait_file(const char *path, bool wanted, int64_t timeout_ms)
     }
 }
 
+void look_wait_status(struct rig *rig, const char *option, const char *words, int64_t timeout_ms)
+{
+    int64_t deadline = mono_ms() + timeout_ms;
+    TEXT(directory) = rig_path(rig, "agent");
+    FD(watch) = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    inotify_add_watch(watch, directory, IN_MOVED_TO);
+    for (;;) {
+        RUN(run) = rig_agent(rig, (const char *[]){"status", option, NULL});
+        if (strstr(run.out, words))
+            return;
+        cr_assert(mono_ms() < deadline, "status does not say \"%s\":\n%s%s", words, run.out,
+                  run.err);
+        wait_change(watch, TICK_MS);
+    }
+}
+
 static bool arguments_hold(pid_t pid, const char *const words[])
 {
     char path[64], text[16384];

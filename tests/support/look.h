@@ -36,6 +36,8 @@ char *look_record(const struct rig *rig, const char *room);
 void look_wait_token(const struct rig *rig, char token[128], int64_t timeout_ms);
 /* Wait until a file is there (or, where wanted is false, gone). False at the deadline. */
 bool look_wait_file(const char *path, bool wanted, int64_t timeout_ms);
+/* Wait until `tailslate-agent status OPTION` (NULL: none) says so: it is published now and then. */
+void look_wait_status(struct rig *rig, const char *option, const char *words, int64_t timeout_ms);
 /* Wait until the query gives the value. */
 void look_wait_int(const struct rig *rig, int64_t value, int64_t timeout_ms, const char *sql, ...)
     __attribute__((format(printf, 4, 5)));
