@@ -242,10 +242,12 @@ static void on_hangup(struct agent *agent)
 {
     struct error err;
     notify_reloading();
-    if (reload(agent, &err) == 0)
+    if (reload(agent, &err) == 0) {
         log_info("agent.reloaded");
-    else
+        trial_renew(&agent->trial);
+    } else {
         log_error("agent.not_reloaded", LOG_TEXT("error", err.message));
+    }
     notify_ready();
 }
 
@@ -438,6 +440,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
     trial_init(&agent->trial, node, &agent->heartbeat);
     agent->status.node = node;
+    agent->status.heartbeat = &agent->heartbeat;
     agent->status.started_us = wall_us();
     agent->watchdog_ms = notify_watchdog_ms();
 }

@@ -98,6 +98,20 @@ static void print_claims(const struct picture *picture, const struct json *agent
          view_text(claims, "obstacle", ""));
 }
 
+static void print_encoder(const struct picture *picture, const struct json *encoder)
+{
+    const char *codec = view_text(encoder, "codec", "?"), *name = view_text(encoder, "name", NULL);
+    const char *avoided = view_text(encoder, "avoided", NULL);
+    if (!encoder)
+        return;
+    if (!name)
+        line(picture, "encoder NONE WORKS for %s; tailslate-agent check says why", codec);
+    else
+        line(picture, "encoder %s by %s (%s)%s%s%s%s", codec, name, view_text(encoder, "kind", "?"),
+             avoided ? "; avoided is " : "", avoided ? avoided : "", avoided ? ": " : "",
+             avoided ? view_text(encoder, "avoided_reason", "") : "");
+}
+
 static void print_node(const struct picture *picture, const struct view *view)
 {
     const struct json *agent = json_get(view->root, "agent");
@@ -105,6 +119,7 @@ static void print_node(const struct picture *picture, const struct view *view)
     print_orders(picture, view);
     print_server(picture, json_get(agent, "server"));
     print_claims(picture, agent);
+    print_encoder(picture, json_get(agent, "encoder"));
     line(picture, "disk    %.1f GB free (nothing is claimed below %g)%s",
          (double)view_int(view->root, "disk_free_bytes", 0) / 1e9,
          view->config->node.min_free_disk_gb,

@@ -38,6 +38,22 @@ static struct json *format_disk(const struct node *node)
     return disk;
 }
 
+static struct json *format_encoder(const struct heartbeat *heartbeat)
+{
+    const char *wanted = heartbeat->node->config->transcode.codec;
+    struct json *encoder = json_new_object();
+    json_set_text(encoder, "codec", streaming_codec_name(encoder_wanted_codec(wanted)));
+    if (heartbeat->encoder != ENCODER_COUNT) {
+        json_set_text(encoder, "name", encoder_name(heartbeat->encoder));
+        json_set_text(encoder, "kind", encoder_kind_name(encoder_kind(heartbeat->encoder)));
+    }
+    if (heartbeat->failed_encoder != ENCODER_COUNT) {
+        json_set_text(encoder, "avoided", encoder_name(heartbeat->failed_encoder));
+        json_set_text(encoder, "avoided_reason", heartbeat->encoder_failure);
+    }
+    return encoder;
+}
+
 static struct json *format_live(const struct live *live, int64_t now_ms)
 {
     struct json *record = json_new_object();
@@ -111,6 +127,8 @@ static char *format_status(const struct status *status)
     json_set_bool(root, "stopping", node->is_stopping);
     json_set_bool(root, "tool_broken", node->is_tool_broken);
     json_set(root, "disk", format_disk(node));
+    if (status->heartbeat->encoders)
+        json_set(root, "encoder", format_encoder(status->heartbeat));
     struct json *records = json_new_array();
     for (const struct live *live = node->lives; live; live = live->next)
         json_append(records, format_live(live, now_ms));

@@ -5,13 +5,14 @@
 #ifndef AGENT_STATUS_H
 #define AGENT_STATUS_H
 
-#include "node.h"
+#include "heartbeat.h"
 
 #define STATUS_NAME "status.json"
 enum { STATUS_MIN_MS = 1000, STATUS_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct status {
     struct node *node;
+    const struct heartbeat *heartbeat; /* what it says of the encoders is shown here too */
     int64_t started_us, due_ms;
 };
 

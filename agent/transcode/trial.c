@@ -69,6 +69,8 @@ static void take_up(struct trial *trial, bool is_new)
     enum encoder_id chosen = encoders_choose(node->config, &trial->found, failed).id;
     if (is_new || chosen != trial->chosen)
         tell(trial, failed);
+    if (is_new || chosen != trial->chosen || failed != heartbeat->failed_encoder)
+        node->is_status_due = true;
     trial->chosen = chosen;
     trial->is_known = true;
     heartbeat->encoders = &trial->found;
@@ -171,12 +173,28 @@ bool trial_handle(struct trial *trial, int fd)
     return true;
 }
 
+static bool is_needed(const struct trial *trial)
+{
+    return strcmp(trial->node->config->transcode.recipe, "ladder") == 0;
+}
+
+void trial_renew(struct trial *trial)
+{
+    if (is_needed(trial) && trial->is_known && load(trial))
+        return;
+    trial_cancel(trial);
+    trial->is_known = false;
+    trial->due_ms = 0;
+    trial->heartbeat->encoders = NULL;
+    trial->node->is_status_due = true;
+    if (!is_needed(trial))
+        set_useless(trial, false);
+}
+
 int64_t trial_tick(struct trial *trial, int64_t now_ms)
 {
     struct error err;
-    const struct node *node = trial->node;
-    if (strcmp(node->config->transcode.recipe, "ladder") != 0 ||
-        !trial->heartbeat->ffmpeg_version[0])
+    if (!is_needed(trial) || !trial->heartbeat->ffmpeg_version[0])
         return NODE_NEVER;
     if (trial->pidfd >= 0 && trial->limit_ms <= now_ms) {
         trial_cancel(trial);

@@ -32,6 +32,9 @@ struct trial {
 
 void trial_init(struct trial *trial, struct node *node, struct heartbeat *heartbeat);
 int64_t trial_tick(struct trial *trial, int64_t now_ms);
+/* The configuration has changed: what is known is applied to it at once; what no longer holds (of
+ * another ffmpeg) is found out anew. */
+void trial_renew(struct trial *trial);
 /* fd has become readable. False: it is none of ours. */
 bool trial_handle(struct trial *trial, int fd);
 void trial_cancel(struct trial *trial);

@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -55,5 +56,24 @@ Test(reload, a_key_file_that_is_away_costs_no_job_its_attempts, .timeout = 120)
     struct rig *rig = rig_new();
     TEXT(path) = rig_path(rig, "node.key");
     break_for_a_while(rig, path, NULL);
+    rig_end(rig);
+}
+
+Test(reload, another_codec_is_made_at_once_by_the_encoder_that_was_found_to_work, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    rig_expect(rig, "event=encoders.found codec=auto", RIG_JOB_MS, NULL);
+    look_wait_status(rig, NULL, "encoder h264 by libx264 (cpu)\n", RIG_START_MS);
+    rig_agent_set(rig, "transcode.codec", "\"av1\"");
+    RUN(written) = rig_agent(rig, (const char *[]){"status", NULL});
+    process_signal(rig->agent, SIGHUP);
+    rig_expect(rig, "event=encoders.found codec=av1", RIG_START_MS, NULL);
+    look_wait_status(rig, NULL, "encoder av1 by libsvtav1 (cpu)\n", RIG_START_MS);
+    look_wait_status(rig, "--json", "\"name\": \"libsvtav1\"", RIG_START_MS);
+    look_wait_int(rig, 1, RIG_START_MS,
+                  "SELECT count(*) FROM workers WHERE metadata LIKE "
+                  "'%%\"encoder\":\"libsvtav1\"%%'");
     rig_end(rig);
 }
