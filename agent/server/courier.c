@@ -156,12 +156,15 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
                                                          random_u64());
 }
 
-/* Rows 6 and 7. A failure report has no work to keep: that answer ends it as any other would. */
+/* Rows 6 and 7. A failure report has no work to keep: that answer ends it as any other would. A
+ * refusal that is none of ours explains itself less: what was reported stays to be looked at. */
 static void keep(struct live *live, const struct delivery_judgement *judgement,
                  const struct http_answer *answer)
 {
-    if (live->delivery.is_failure)
+    if (live->delivery.is_failure && judgement->problem != PROBLEM_NONE)
         acknowledge(live, answer);
+    else if (live->delivery.is_failure)
+        retire_into_kept(live, OUTCOME_LOST, judgement->why);
     else
         retire_into_kept(live,
                          judgement->problem == PROBLEM_JOB_GONE ? OUTCOME_GONE : OUTCOME_SUPERSEDED,
@@ -211,12 +214,28 @@ static bool is_success(enum delivery verdict)
            verdict == DELIVERY_REUPLOAD;
 }
 
+/* By what the claim's own answer said of its length: progress has extended it by as much. */
+static bool is_claim_over(const struct live *live)
+{
+    struct record_claim claim;
+    struct error ignored;
+    int64_t expires_us;
+    FD(dir) = node_open(live, &ignored);
+    if (dir < 0 || record_read_claim(dir, &claim, &ignored) != 0)
+        return false;
+    int64_t lease_ms = wall_parse(claim.claim.claim_expires_at, &expires_us)
+                           ? (expires_us - claim.claimed_at_us) / 1000
+                           : 0;
+    return delivery_is_claim_over(live->sealed_us, lease_ms, wall_us());
+}
+
 static void on_answer(void *ctx, const struct http_answer *answer)
 {
     struct live *live = ctx;
     struct node *node = live->node;
     struct delivery_report report = {
         .is_failure = live->delivery.is_failure,
+        .is_claim_over = live->delivery.is_failure && is_claim_over(live),
         .token = live->token,
         .after_silence = live->delivery.is_silent,
     };

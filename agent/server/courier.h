@@ -5,7 +5,7 @@
  * (retry.rate_per_second) and COURIER_IN_FLIGHT_MAX calls; each has its own backoff. The first
  * success, and the server's return, wake the others, spread over time.
  *
- * Gives up never: no attempt limit, no age limit. Refused reports leave the spool only into
+ * Gives up no completion: no attempt limit, no age limit. Refused reports leave the spool only into
  * quarantine or kept. */
 #ifndef AGENT_COURIER_H
 #define AGENT_COURIER_H

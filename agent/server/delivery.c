@@ -81,11 +81,35 @@ static bool says_claim_went(const struct delivery_report *report, const struct h
            (answer->status == 409 || answer->status == 403);
 }
 
+/* The server is there, in JSON, and will not have it, whatever its words; only the key may be
+ * another tomorrow. */
+static bool is_too_late(const struct delivery_report *report, const struct http_answer *answer)
+{
+    return report->is_failure && report->is_claim_over && answer->is_json &&
+           answer->problem.problem == PROBLEM_NONE && answer->status != 401 &&
+           delivery_of_status(answer->status) == DELIVERY_HOLD;
+}
+
+bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
+{
+    if (lease_ms <= 0 || lease_ms > HTTP_LEASE_MAX_MS)
+        lease_ms = HTTP_LEASE_MAX_MS;
+    if (lease_ms < DELIVERY_LEASE_MIN_MS)
+        lease_ms = DELIVERY_LEASE_MIN_MS;
+    /* Sealed in a time to come: the clock was put right. That must not hold it for years. */
+    return now_us < sealed_us || now_us - sealed_us >= lease_ms * 1000;
+}
+
 static void judge_refusal(const struct delivery_report *report, const struct http_answer *answer,
                           struct delivery_judgement *judgement)
 {
     const struct message_problem *said = &answer->problem;
     enum problem problem = said->problem;
+    if (is_too_late(report, answer)) {
+        conclude(judgement, DELIVERY_KEEP, "HTTP %ld: %.180s; the claim of this failure is over",
+                 answer->status, said->detail);
+        return;
+    }
     if (problem == PROBLEM_NONE || problem_status(problem) != answer->status) {
         enum delivery delivery = says_claim_went(report, answer)
                                      ? DELIVERY_RECLAIM

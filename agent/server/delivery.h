@@ -4,7 +4,8 @@
  * Final is only an answer with a JSON body and one of our codes under its own status, or an
  * acknowledgement that is about this very token. Everything else (a proxy's page, a stock 409, a
  * redirect, a cut body, silence) means: keep the record and try again. There is no attempt limit
- * and no age limit, because there is no parameter for one. */
+ * and no age limit for a completion, because there is no parameter for one. A failure report has no
+ * work behind it: refused when its claim is over for certain, it is set aside. */
 #ifndef AGENT_DELIVERY_H
 #define AGENT_DELIVERY_H
 
@@ -16,7 +17,8 @@ enum delivery {
     DELIVERY_ACKNOWLEDGED, /* rows 1-5 */
     DELIVERY_AGAIN,        /* rows 8, 9, and whatever is no verdict */
     DELIVERY_HOLD,         /* rows 10-12: a person must act; slow retry, alarm */
-    DELIVERY_KEEP,         /* rows 6, 7: somebody else's now; drop the record, keep the outputs */
+    DELIVERY_KEEP,         /* rows 6, 7, and a refused failure report whose claim is over: drop the
+                            * record, keep what it holds */
     DELIVERY_QUARANTINE,   /* rows 3, 13 */
     DELIVERY_REUPLOAD,     /* row 14 */
     DELIVERY_ASK,          /* a stock "already completed": may be a lie, ask verify-complete */
@@ -31,6 +33,7 @@ enum { DELIVERY_SILENCE_MS = 930 * 1000 }; /* a stock server forgets a token aft
 struct delivery_report {
     bool is_failure;
     const char *token;  /* the claim's */
+    bool is_claim_over; /* delivery_is_claim_over; of a failure report */
     bool after_silence; /* the stock server's key has expired: its answer comes from its database */
 };
 
@@ -40,6 +43,11 @@ struct delivery_judgement {
     quality_set missing; /* REUPLOAD: 0 = all */
     char why[256];       /* one line, for log and status; "" when acknowledged */
 };
+
+/* The claim of a failure report that was sealed at sealed_us: nobody has extended it since.
+ * lease_ms: how long claims last here; one that makes no sense counts as the longest. */
+enum { DELIVERY_LEASE_MIN_MS = 10 * 60 * 1000 };
+bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us);
 
 void delivery_judge(const struct delivery_report *report, const struct http_answer *answer,
                     struct delivery_judgement *judgement);

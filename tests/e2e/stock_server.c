@@ -8,8 +8,11 @@
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #define CLAIM                                                                                      \
     "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\",\"video_duration\":0,"               \
@@ -219,6 +222,39 @@ Test(stock_server, a_source_that_it_does_not_have_ends_in_a_failure_report, .tim
     rig_expect(rig, "event=job.final outcome=failed job=7", RIG_JOB_MS, NULL);
     cr_assert_geq(peer_count(rig->peer, "GET *source/3"), 3, "once may be an accident");
     rig_end(rig);
+}
+
+static void seal_days_ago(const struct rig *rig, int days)
+{
+    TEXT(record) = look_record(rig, "spool");
+    TEXT(sealed) = must_printf("%s/failure.json", record);
+    struct timespec then = {.tv_sec = time(NULL) - days * 86400L};
+    struct timespec times[2] = {then, then};
+    cr_assert_eq(utimensat(AT_FDCWD, sealed, times, 0), 0, "%s", sealed);
+}
+
+Test(stock_server, a_failure_report_that_it_refuses_ends_with_its_claim, .timeout = 120)
+{
+    static const char *const refusals[] = {"403", "404", "409"};
+    for (size_t i = 0; i < 3; i++) {
+        struct rig *rig = with_stock_server("200 stock-ack");
+        peer_script(rig->peer, "GET *source/3", "404");
+        peer_script(rig->peer, "POST *fail", refusals[i]);
+        rig_start_agent(rig);
+        rig_expect(rig, "event=delivery.refused verdict=hold", RIG_JOB_MS, NULL);
+        cr_assert_eq(rig_count_lines(rig, "event=job.final"), 0, "the claim may still be ours");
+        rig_stop_agent(rig);
+        seal_days_ago(rig, 2);
+        rig_start_agent(rig);
+        char line[LINE_BYTES];
+        rig_expect(rig, "event=job.final outcome=lost job=7", RIG_JOB_MS, line);
+        cr_assert(strstr(line, "the claim of this failure is over"), "%s", line);
+        look_wait_spool(rig, "kept", 1, RIG_START_MS);
+        cr_assert_eq(look_spool_count(rig, "spool"), 0);
+        RUN(fsck) = rig_agent(rig, (const char *[]){"spool", "fsck", NULL});
+        cr_assert_eq(fsck.status, 0, "%s%s", fsck.out, fsck.err);
+        rig_end(rig);
+    }
 }
 
 Test(stock_server, an_upload_refused_for_a_lost_claim_goes_on_under_a_new_one, .timeout = 120)

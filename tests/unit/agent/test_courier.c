@@ -13,7 +13,7 @@
 #define PROBLEM(code)  "{\"detail\":\"why\",\"code\":\"" code "\"}"
 #define STOCK(message) "{\"status\":\"ok\",\"message\":\"" message "\"}"
 
-enum kind { COMPLETION, FAILURE, AFTER_SILENCE };
+enum kind { COMPLETION, FAILURE, LATE_FAILURE, AFTER_SILENCE };
 enum form { JSON_TYPE, HTML_TYPE };
 
 static struct delivery_judgement judge(enum kind kind, long status, enum form form,
@@ -29,8 +29,10 @@ static struct delivery_judgement judge(enum kind kind, long status, enum form fo
                                  .retry_after_ms = -1};
     if (answer.is_json && status / 100 != 2) /* as http does */
         message_problem_parse(text, strlen(text), &answer.problem);
-    struct delivery_report report = {
-        .is_failure = kind == FAILURE, .token = OURS, .after_silence = kind == AFTER_SILENCE};
+    struct delivery_report report = {.is_failure = kind == FAILURE || kind == LATE_FAILURE,
+                                     .is_claim_over = kind == LATE_FAILURE,
+                                     .token = OURS,
+                                     .after_silence = kind == AFTER_SILENCE};
     struct delivery_judgement judgement;
     delivery_judge(&report, &answer, &judgement);
     return judgement;
@@ -165,6 +167,48 @@ Test(courier, a_failure_report_is_delivered_by_the_same_rules)
         {"refused", FAILURE, 422, JSON_TYPE, PROBLEM("invalid_field"), DELIVERY_QUARANTINE},
     };
     CHECK(cases);
+}
+
+Test(courier, a_refused_failure_report_ends_when_its_claim_is_over)
+{
+    static const struct answer_case cases[] = {
+        {"not yours", LATE_FAILURE, 403, JSON_TYPE, "{\"detail\":\"Not yours\"}", DELIVERY_KEEP},
+        {"unknown", LATE_FAILURE, 404, JSON_TYPE, "{\"detail\":\"No such job\"}", DELIVERY_KEEP},
+        {"claim went", LATE_FAILURE, 409, JSON_TYPE, "{\"detail\":\"Expired\"}", DELIVERY_KEEP},
+        {"key", LATE_FAILURE, 401, JSON_TYPE, "{\"detail\":\"Invalid key\"}", DELIVERY_HOLD},
+        {"our key", LATE_FAILURE, 403, JSON_TYPE, PROBLEM("forbidden"), DELIVERY_HOLD},
+        {"our 404", LATE_FAILURE, 404, JSON_TYPE, PROBLEM("job_not_found"), DELIVERY_HOLD},
+        {"proxy", LATE_FAILURE, 404, HTML_TYPE, "<html></html>", DELIVERY_HOLD},
+        {"busy", LATE_FAILURE, 429, JSON_TYPE, "{\"detail\":\"Slower\"}", DELIVERY_AGAIN},
+        {"down", LATE_FAILURE, 503, JSON_TYPE, "{\"detail\":\"Down\"}", DELIVERY_AGAIN},
+        {"superseded", LATE_FAILURE, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_KEEP},
+        {"in time", FAILURE, 403, JSON_TYPE, "{\"detail\":\"Not yours\"}", DELIVERY_HOLD},
+        {"work", COMPLETION, 404, JSON_TYPE, "{\"detail\":\"No such job\"}", DELIVERY_HOLD},
+    };
+    CHECK(cases);
+}
+
+Test(courier, a_claim_is_over_when_it_has_lasted_once_more_since_the_report_was_sealed)
+{
+    static const int64_t minute_us = 60 * INT64_C(1000000), day = 24 * 60;
+    static const struct {
+        int64_t lease_ms, until_over_minutes;
+    } cases[] = {
+        {30 * 60 * 1000, 30},
+        {1000, 10}, /* too short to be meant */
+        {HTTP_LEASE_MAX_MS, day},
+        {HTTP_LEASE_MAX_MS + 1, day}, /* no sense: one of the clocks is wrong */
+        {-5, day},
+        {0, day},
+    };
+    const int64_t sealed_us = INT64_C(1767457680000000);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t over_us = sealed_us + cases[i].until_over_minutes * minute_us;
+        cr_expect(delivery_is_claim_over(sealed_us, cases[i].lease_ms, over_us), "case %zu", i);
+        cr_expect_not(delivery_is_claim_over(sealed_us, cases[i].lease_ms, over_us - 1), "%zu", i);
+    }
+    cr_expect(delivery_is_claim_over(sealed_us, 30 * 60 * 1000, sealed_us - day * minute_us),
+              "a clock that was put right holds it for ever");
 }
 
 Test(courier, output_missing_names_what_is_to_be_uploaded)
