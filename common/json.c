@@ -245,6 +245,11 @@ void json_set_text(struct json *object, const char *key, const char *text)
     json_set(object, key, new_text(text));
 }
 
+void json_set_filled(struct json *object, const char *key, const char *text)
+{
+    json_set_text(object, key, text && text[0] ? text : NULL);
+}
+
 void json_set_int(struct json *object, const char *key, int64_t value)
 {
     must(fabs((double)value) <= EXACT_MAX);
@@ -261,16 +266,20 @@ void json_set_bool(struct json *object, const char *key, bool value)
     json_set(object, key, made(cJSON_CreateBool(value)));
 }
 
-void json_set_null(struct json *object, const char *key)
+void json_set_id(struct json *object, const char *key, int64_t id)
 {
-    json_set(object, key, made(cJSON_CreateNull()));
+    if (id != 0)
+        json_set_int(object, key, id);
+    else
+        json_set(object, key, NULL);
 }
 
 void json_set(struct json *object, const char *key, struct json *owned_child)
 {
     must(json_is_object(object));
+    struct json *child = owned_child ? owned_child : made(cJSON_CreateNull());
     cJSON_DeleteItemFromObjectCaseSensitive(mutable_of(object), key);
-    must(cJSON_AddItemToObject(mutable_of(object), key, mutable_of(owned_child)));
+    must(cJSON_AddItemToObject(mutable_of(object), key, mutable_of(child)));
 }
 
 void json_append(struct json *array, struct json *owned_child)
@@ -343,4 +352,11 @@ char *json_print(const struct json *node)
 char *json_print_pretty(const struct json *node)
 {
     return print(node, cJSON_Print);
+}
+
+void json_show(const struct json *node, FILE *out)
+{
+    char *text = json_print_pretty(node);
+    fprintf(out, "%s\n", text);
+    free(text);
 }

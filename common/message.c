@@ -87,7 +87,7 @@ static struct json *new_empty_claim(void)
                                        "claim_epoch",     "attempt_number"};
     struct json *root = json_new_object();
     for (size_t i = 0; i < COUNT_OF(keys); i++)
-        json_set_null(root, keys[i]);
+        json_set(root, keys[i], NULL);
     return root;
 }
 
@@ -152,9 +152,9 @@ char *message_acknowledgement_format(const struct message_acknowledgement *answe
     struct json *root = json_new_object();
     json_set_text(root, "status", answer->status_ok ? "ok" : "error");
     json_set_text(root, "message", answer->message);
-    json_set_text(root, "token", answer->token[0] ? answer->token : NULL);
+    json_set_filled(root, "token", answer->token);
     put_int(root, "job_id", answer->job_id);
-    json_set_text(root, "completed_at", answer->completed_at[0] ? answer->completed_at : NULL);
+    json_set_filled(root, "completed_at", answer->completed_at);
     json_set_bool(root, "replayed", answer->replayed);
     json_set_bool(root, "late", answer->late);
     return message_close(root);

@@ -20,8 +20,8 @@ static void source_name(void *ctx, int64_t video_id, char name[FILENAME_BYTES])
     files_source_name(ctx, video_id, name);
 }
 
-static int open_both(const struct verifier_config *config, bool may_come_later,
-                     struct context *context, struct error *err)
+int context_open(const struct verifier_config *config, bool may_come_later, struct context *context,
+                 struct error *err)
 {
     enum { MINUTE_MS = 60 * 1000 };
     context->config = config;
@@ -44,17 +44,6 @@ static int open_both(const struct verifier_config *config, bool may_come_later,
         return error_wrap(err, "store.url");
     }
     return 0;
-}
-
-int context_open(const struct verifier_config *config, struct context *context, struct error *err)
-{
-    return open_both(config, false, context, err);
-}
-
-int context_open_to_serve(const struct verifier_config *config, struct context *context,
-                          struct error *err)
-{
-    return open_both(config, true, context, err);
 }
 
 void context_close(struct context *context)

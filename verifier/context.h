@@ -12,12 +12,11 @@ struct context {
     struct store *store;
 };
 
-/* files_open and store_open together; the store looks at these files. */
-int context_open(const struct verifier_config *config, struct context *context, struct error *err);
-/* The same, but a database that cannot be reached yet is waited for while requests get a 503: an
- * exit would let the supervisor give up on us during an outage that ends by itself. */
-int context_open_to_serve(const struct verifier_config *config, struct context *context,
-                          struct error *err);
+/* files_open and store_open together; the store looks at these files. may_come_later: a database
+ * that cannot be reached yet is waited for while requests get a 503; an exit would let the
+ * supervisor give up on us during an outage that ends by itself. */
+int context_open(const struct verifier_config *config, bool may_come_later, struct context *context,
+                 struct error *err);
 void context_close(struct context *context);
 
 #endif

@@ -101,37 +101,44 @@ static int parse(int argc, char **argv, struct command *command, bool *help)
     return 0;
 }
 
-static const struct {
+static const struct entry {
     const char *verb, *action; /* action NULL: there is none */
     int words;
     verb *run;
+    verb_action *act; /* instead of run: with store and folders opened */
 } verbs[] = {
-    {"serve", NULL, 1, verb_serve},          {"check", NULL, 1, verb_check},
-    {"status", NULL, 1, verb_status},        {"worker", "add", 3, verb_worker_add},
-    {"worker", "list", 2, verb_worker_list}, {"worker", "revoke", 3, verb_worker_revoke},
-    {"job", "add", 3, verb_job_add},         {"job", "list", 2, verb_job_list},
-    {"job", "show", 3, verb_job_show},       {"job", "release", 3, verb_job_release},
-    {"sweep", NULL, 1, verb_sweep},
+    {"serve", NULL, 1, verb_serve, NULL},
+    {"check", NULL, 1, verb_check, NULL},
+    {"status", NULL, 1, NULL, verb_status},
+    {"worker", "add", 3, NULL, verb_worker_add},
+    {"worker", "list", 2, NULL, verb_worker_list},
+    {"worker", "revoke", 3, NULL, verb_worker_revoke},
+    {"job", "add", 3, NULL, verb_job_add},
+    {"job", "list", 2, NULL, verb_job_list},
+    {"job", "show", 3, NULL, verb_job_show},
+    {"job", "release", 3, NULL, verb_job_release},
+    {"sweep", NULL, 1, verb_sweep, NULL},
 };
 
-static verb *find(const struct command *command)
+static const struct entry *find(const struct command *command)
 {
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         if (strcmp(command->words[0], verbs[i].verb) == 0 &&
             command->word_count == verbs[i].words &&
             (!verbs[i].action || strcmp(command->words[1], verbs[i].action) == 0))
-            return verbs[i].run;
+            return &verbs[i];
     return NULL;
 }
 
-static int with_config(verb *run, const struct command *command)
+static int with_config(const struct entry *entry, const struct command *command)
 {
     struct verifier_config config;
     struct error err;
     if (verifier_config_load(command->config_path, &config, &err) != 0)
         return verb_failed(&err);
     must(log_configure(config.log_level, config.log_format));
-    return run(&config, command);
+    return entry->run ? entry->run(&config, command)
+                      : verb_with_context(&config, command, entry->act);
 }
 
 int main(int argc, char **argv)
@@ -150,12 +157,12 @@ int main(int argc, char **argv)
         puts("tailslate-verifier " TAILSLATE_VERSION);
         return STATUS_OK;
     }
-    verb *run = find(&command);
-    if (!run)
+    const struct entry *entry = find(&command);
+    if (!entry)
         return refuse(&command);
-    if (run == verb_check && command.sample) {
+    if (entry->run == verb_check && command.sample) {
         verifier_config_print_sample(stdout);
         return STATUS_OK;
     }
-    return with_config(run, &command);
+    return with_config(entry, &command);
 }

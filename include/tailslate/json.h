@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum { JSON_MAX_BYTES = 1 << 20, JSON_MAX_DEPTH = 16, JSON_MAX_NODES = 1 << 16 };
 
@@ -52,18 +53,20 @@ enum json_found json_int(const struct json *node, int64_t min, int64_t max, int6
 struct json *json_new_object(void);
 struct json *json_new_array(void);
 /* Setting a member that is there replaces it. Bytes that are no UTF-8 become `?`, each. */
-void json_set_text(struct json *object, const char *key, const char *text); /* NULL text: null */
+void json_set_text(struct json *object, const char *key, const char *text);   /* NULL: null */
+void json_set_filled(struct json *object, const char *key, const char *text); /* "": null, too */
 void json_set_int(struct json *object, const char *key, int64_t value);
+void json_set_id(struct json *object, const char *key, int64_t id);       /* 0: null */
 void json_set_number(struct json *object, const char *key, double value); /* not finite: null */
 void json_set_bool(struct json *object, const char *key, bool value);
-void json_set_null(struct json *object, const char *key);
-void json_set(struct json *object, const char *key, struct json *owned_child);
+void json_set(struct json *object, const char *key, struct json *owned_child); /* NULL: null */
 void json_append(struct json *array, struct json *owned_child);
 void json_append_text(struct json *array, const char *text);
 void json_append_int(struct json *array, int64_t value);
 struct json *json_copy(const struct json *node);
 
-char *json_print(const struct json *node);        /* one line, owned by the caller */
-char *json_print_pretty(const struct json *node); /* for people */
+char *json_print(const struct json *node);          /* one line, owned by the caller */
+char *json_print_pretty(const struct json *node);   /* for people */
+void json_show(const struct json *node, FILE *out); /* the same, and a newline */
 
 #endif

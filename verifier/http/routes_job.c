@@ -93,7 +93,7 @@ void route_progress(struct request *request, struct answer *answer)
         return answer_problem(answer, problem, NULL);
     struct json *root = json_new_object();
     json_set_text(root, "status", "ok");
-    json_set_text(root, "claim_expires_at", expires[0] ? expires : NULL);
+    json_set_filled(root, "claim_expires_at", expires);
     answer_object(answer, root);
 }
 

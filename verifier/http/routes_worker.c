@@ -103,41 +103,21 @@ void route_heartbeat(struct request *request, struct answer *answer)
     struct json *root = json_new_object();
     json_set_text(root, "status", "ok");
     json_set_text(root, "server_time", now);
-    json_set_null(root, "required_version");
+    json_set(root, "required_version", NULL);
     json_set_bool(root, "version_ok", true);
     json_set_text(root, "worker_status", worker->status);
-    if (worker->current_job_id)
-        json_set_int(root, "current_job_id", worker->current_job_id);
-    else
-        json_set_null(root, "current_job_id");
+    json_set_id(root, "current_job_id", worker->current_job_id);
     json_set_text(root, "last_heartbeat_recorded", worker->last_heartbeat);
     answer_object(answer, root);
 }
 
 static struct json *worker_object(const struct store_worker *worker)
 {
-    struct json *object = json_new_object();
-    json_set_int(object, "id", worker->id);
-    json_set_text(object, "worker_id", worker->worker_id);
-    json_set_text(object, "worker_name", worker->name);
-    json_set_text(object, "worker_type", worker->type);
-    json_set_text(object, "status", worker->status);
-    json_set_text(object, "registered_at", worker->registered_at);
-    json_set_text(object, "last_heartbeat",
-                  worker->last_heartbeat[0] ? worker->last_heartbeat : NULL);
-    if (worker->current_job_id)
-        json_set_int(object, "current_job_id", worker->current_job_id);
-    else
-        json_set_null(object, "current_job_id");
     struct error ignored;
-    struct json *capabilities = worker->capabilities
-                                    ? json_parse(worker->capabilities, strlen(worker->capabilities),
-                                                 &ignored)
-                                    : NULL;
-    if (capabilities)
-        json_set(object, "capabilities", capabilities);
-    else
-        json_set_null(object, "capabilities");
+    const char *capabilities = worker->capabilities;
+    struct json *object = store_worker_json(worker);
+    json_set(object, "capabilities",
+             capabilities ? json_parse(capabilities, strlen(capabilities), &ignored) : NULL);
     return object;
 }
 

@@ -88,6 +88,7 @@ int store_worker_by_known_key(struct store *store, const char *api_key, enum sto
                               struct store_worker *worker, struct error *err);
 int store_worker_list(struct store *store, struct store_worker **workers, size_t *count,
                       struct error *err);
+struct json *store_worker_json(const struct store_worker *worker); /* owned; no capabilities */
 /* How many there are in each state, also beyond what a list holds. */
 enum { STORE_WORKER_STATES_MAX = 8 };
 struct store_worker_state {

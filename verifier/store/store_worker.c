@@ -5,6 +5,7 @@
 
 #include "tailslate/cleanup.h"
 #include "tailslate/hash.h"
+#include "tailslate/json.h"
 #include "tailslate/log.h"
 #include "tailslate/uuid.h"
 
@@ -270,6 +271,20 @@ int store_worker_list(struct store *store, struct store_worker **workers, size_t
     *workers = NULL;
     *count = 0;
     return store_reading(store, list_workers, &ctx, err);
+}
+
+struct json *store_worker_json(const struct store_worker *worker)
+{
+    struct json *object = json_new_object();
+    json_set_int(object, "id", worker->id);
+    json_set_text(object, "worker_id", worker->worker_id);
+    json_set_text(object, "worker_name", worker->name);
+    json_set_text(object, "worker_type", worker->type);
+    json_set_text(object, "status", worker->status);
+    json_set_text(object, "registered_at", worker->registered_at);
+    json_set_filled(object, "last_heartbeat", worker->last_heartbeat);
+    json_set_id(object, "current_job_id", worker->current_job_id);
+    return object;
 }
 
 struct worker_states {

@@ -3,7 +3,6 @@
 #include "status_print.h"
 #include "table.h"
 
-#include "tailslate/cleanup.h"
 #include "tailslate/json.h"
 
 #include <string.h>
@@ -33,12 +32,7 @@ void job_print_list(const struct store_job *jobs, size_t count, FILE *out)
     table_free(table);
 }
 
-static void set_text(struct json *object, const char *key, const char *text)
-{
-    json_set_text(object, key, text[0] ? text : NULL);
-}
-
-struct json *job_print_object(const struct store_job *job)
+static struct json *object_of(const struct store_job *job)
 {
     struct json *object = json_new_object();
     json_set_int(object, "job_id", job->id);
@@ -47,28 +41,33 @@ struct json *job_print_object(const struct store_job *job)
     json_set_text(object, "title", job->title);
     json_set_text(object, "status", job->video_status);
     json_set_int(object, "progress_percent", job->progress_percent);
-    set_text(object, "current_step", job->current_step);
+    json_set_filled(object, "current_step", job->current_step);
     json_set_int(object, "claim_epoch", job->claim_epoch);
     json_set_int(object, "attempt_number", job->attempt_number);
     json_set_int(object, "max_attempts", job->max_attempts);
-    set_text(object, "worker_id", job->holder);
-    set_text(object, "last_worker_id", job->last_holder);
-    set_text(object, "last_worker_name", job->last_holder_name);
-    set_text(object, "created_at", job->created_at);
-    set_text(object, "claimed_at", job->claimed_at);
-    set_text(object, "claim_expires_at", job->claim_expires_at);
-    set_text(object, "completed_at", job->completed_at);
-    set_text(object, "last_error", job->last_error);
+    json_set_filled(object, "worker_id", job->holder);
+    json_set_filled(object, "last_worker_id", job->last_holder);
+    json_set_filled(object, "last_worker_name", job->last_holder_name);
+    json_set_filled(object, "created_at", job->created_at);
+    json_set_filled(object, "claimed_at", job->claimed_at);
+    json_set_filled(object, "claim_expires_at", job->claim_expires_at);
+    json_set_filled(object, "completed_at", job->completed_at);
+    json_set_filled(object, "last_error", job->last_error);
     return object;
+}
+
+struct json *job_print_array(const struct store_job *jobs, size_t count)
+{
+    struct json *list = json_new_array();
+    for (size_t i = 0; i < count; i++)
+        json_append(list, object_of(&jobs[i]));
+    return list;
 }
 
 void job_print_list_json(const struct store_job *jobs, size_t count, FILE *out)
 {
-    JSON(list) = json_new_array();
-    for (size_t i = 0; i < count; i++)
-        json_append(list, job_print_object(&jobs[i]));
-    TEXT(text) = json_print_pretty(list);
-    fprintf(out, "%s\n", text);
+    JSON(list) = job_print_array(jobs, count);
+    json_show(list, out);
 }
 
 static struct json *renditions(const struct store_details *details)
@@ -103,7 +102,7 @@ static struct json *progress(const struct store_details *details)
 static struct json *completion(const struct store_details *details)
 {
     struct json *object = json_new_object();
-    set_text(object, "token", details->token);
+    json_set_filled(object, "token", details->token);
     json_set_int(object, "claim_epoch", details->claim_epoch);
     json_set_text(object, "worker_id", details->worker_id);
     json_set_text(object, "committed_at", details->committed_at);
@@ -115,20 +114,16 @@ static struct json *completion(const struct store_details *details)
 void job_print_json(const struct store_details *details, FILE *out)
 {
     const struct store_job *job = &details->job;
-    JSON(root) = job_print_object(job);
-    set_text(root, "streaming_format", job->format);
-    set_text(root, "primary_codec", job->codec);
+    JSON(root) = object_of(job);
+    json_set_filled(root, "streaming_format", job->format);
+    json_set_filled(root, "primary_codec", job->codec);
     json_set_number(root, "duration", job->duration);
     json_set_int(root, "source_width", job->source_width);
     json_set_int(root, "source_height", job->source_height);
     json_set(root, "qualities", renditions(details));
     json_set(root, "quality_progress", progress(details));
-    if (details->completed)
-        json_set(root, "completion", completion(details));
-    else
-        json_set_null(root, "completion");
-    TEXT(text) = json_print_pretty(root);
-    fprintf(out, "%s\n", text);
+    json_set(root, "completion", details->completed ? completion(details) : NULL);
+    json_show(root, out);
 }
 
 static void print_claim(const struct store_job *job, FILE *out)

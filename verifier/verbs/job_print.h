@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 struct json;
-struct json *job_print_object(const struct store_job *job); /* owned */
+struct json *job_print_array(const struct store_job *jobs, size_t count); /* owned */
 
 void job_print_list(const struct store_job *jobs, size_t count, FILE *out);
 void job_print_list_json(const struct store_job *jobs, size_t count, FILE *out);

@@ -3,7 +3,6 @@
 #include "job_print.h"
 #include "table.h"
 
-#include "tailslate/cleanup.h"
 #include "tailslate/json.h"
 
 #include <string.h>
@@ -171,22 +170,17 @@ void status_print(const struct status_view *view, FILE *out)
     print_sweeps(&view->overview, out);
 }
 
-static void set_text(struct json *object, const char *key, const char *text)
-{
-    json_set_text(object, key, text[0] ? text : NULL);
-}
-
 static struct json *fleet_object(const struct store_fleet *fleet)
 {
     struct json *object = json_new_object();
-    set_text(object, "now", fleet->now);
-    set_text(object, "alive_at", fleet->alive_at);
-    set_text(object, "up_since", fleet->up_since);
-    set_text(object, "leader", fleet->leader);
-    set_text(object, "leader_until", fleet->leader_until);
-    set_text(object, "last_sweep_at", fleet->last_sweep_at);
-    set_text(object, "suspicious_since", fleet->suspicious_since);
-    set_text(object, "last_cleanup_at", fleet->last_cleanup_at);
+    json_set_filled(object, "now", fleet->now);
+    json_set_filled(object, "alive_at", fleet->alive_at);
+    json_set_filled(object, "up_since", fleet->up_since);
+    json_set_filled(object, "leader", fleet->leader);
+    json_set_filled(object, "leader_until", fleet->leader_until);
+    json_set_filled(object, "last_sweep_at", fleet->last_sweep_at);
+    json_set_filled(object, "suspicious_since", fleet->suspicious_since);
+    json_set_filled(object, "last_cleanup_at", fleet->last_cleanup_at);
     return object;
 }
 
@@ -205,7 +199,7 @@ static struct json *recent_object(const struct store_recent *recent)
     struct json *object = json_new_object();
     json_set_int(object, "job_id", recent->job_id);
     json_set_text(object, "slug", recent->slug);
-    set_text(object, "token", recent->token);
+    json_set_filled(object, "token", recent->token);
     json_set_int(object, "claim_epoch", recent->claim_epoch);
     json_set_text(object, "worker", recent->worker_name);
     json_set_text(object, "committed_at", recent->committed_at);
@@ -230,22 +224,17 @@ void status_print_json(const struct status_view *view, FILE *out)
 {
     const struct store_overview *overview = &view->overview;
     JSON(root) = json_new_object();
-    struct json *running = json_new_array(), *recent = json_new_array(), *sweeps = json_new_array();
-    for (size_t i = 0; i < view->running_count; i++)
-        json_append(running, job_print_object(&view->running[i]));
+    struct json *recent = json_new_array(), *sweeps = json_new_array();
     for (size_t i = 0; i < overview->recent_count; i++)
         json_append(recent, recent_object(&overview->recent[i]));
     for (size_t i = 0; i < overview->sweep_count; i++)
         json_append(sweeps, sweep_object(&overview->sweeps[i]));
     json_set(root, "jobs", counts_object(&overview->counts));
     json_set(root, "fleet", fleet_object(&overview->fleet));
-    json_set(root, "running", running);
+    json_set(root, "running", job_print_array(view->running, view->running_count));
     json_set(root, "recent_completions", recent);
     json_set(root, "sweeps", sweeps);
-    if (overview->released_ever)
-        json_set(root, "last_release", sweep_object(&overview->last_release));
-    else
-        json_set_null(root, "last_release");
-    TEXT(text) = json_print_pretty(root);
-    fprintf(out, "%s\n", text);
+    json_set(root, "last_release",
+             overview->released_ever ? sweep_object(&overview->last_release) : NULL);
+    json_show(root, out);
 }

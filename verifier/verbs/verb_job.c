@@ -67,7 +67,7 @@ static int check_new(const struct command *command, const char *extension, struc
 }
 
 /* The copy is durable before the job exists: a half-copied film never becomes one. */
-static int add(struct context *context, const struct command *command, struct error *err)
+int verb_job_add(struct context *context, const struct command *command, struct error *err)
 {
     const char *path = command->words[2];
     TEXT(base) = base_of(path);
@@ -95,7 +95,7 @@ static int add(struct context *context, const struct command *command, struct er
     return 0;
 }
 
-static int list(struct context *context, const struct command *command, struct error *err)
+int verb_job_list(struct context *context, const struct command *command, struct error *err)
 {
     struct store_job *jobs = NULL;
     size_t count = 0;
@@ -119,7 +119,7 @@ static int no_such_job(int64_t id, struct error *err)
     return error_set(err, ERROR_PERMANENT, ENOENT, "there is no job %lld", (long long)id);
 }
 
-static int show(struct context *context, const struct command *command, struct error *err)
+int verb_job_show(struct context *context, const struct command *command, struct error *err)
 {
     struct store_details details;
     int64_t id;
@@ -133,7 +133,7 @@ static int show(struct context *context, const struct command *command, struct e
     return 0;
 }
 
-static int release(struct context *context, const struct command *command, struct error *err)
+int verb_job_release(struct context *context, const struct command *command, struct error *err)
 {
     enum store_release result;
     int64_t id;
@@ -154,24 +154,4 @@ static int release(struct context *context, const struct command *command, struc
         break;
     }
     return no_such_job(id, err);
-}
-
-int verb_job_add(const struct verifier_config *config, const struct command *command)
-{
-    return verb_with_context(config, command, add);
-}
-
-int verb_job_list(const struct verifier_config *config, const struct command *command)
-{
-    return verb_with_context(config, command, list);
-}
-
-int verb_job_show(const struct verifier_config *config, const struct command *command)
-{
-    return verb_with_context(config, command, show);
-}
-
-int verb_job_release(const struct verifier_config *config, const struct command *command)
-{
-    return verb_with_context(config, command, release);
 }

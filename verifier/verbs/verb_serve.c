@@ -90,10 +90,40 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     return 0;
 }
 
-static int serve(struct context *context, struct gate *gate, const char *admin_secret,
-                 struct error *err)
+/* What `serve` needs, and `check` looks at. */
+struct opened {
+    struct context context;
+    struct gate *gate;
+    bool has_secret;
+    char secret[CONFIG_SECRET_BYTES];
+};
+
+static int open_all(const struct verifier_config *config, bool may_come_later,
+                    struct opened *opened, struct error *err)
 {
-    const struct verifier_config *config = context->config;
+    opened->has_secret = config->admin_secret_file[0] != '\0';
+    if (opened->has_secret &&
+        config_read_secret(config->admin_secret_file, opened->secret, err) != 0)
+        return error_wrap(err, "auth.admin_secret_file");
+    if (gate_open(config->redis_url, config->redis_password_file, config->redis_prefix,
+                  &opened->gate, err) != 0)
+        return -1;
+    if (context_open(config, may_come_later, &opened->context, err) == 0)
+        return 0;
+    gate_close(opened->gate);
+    return -1;
+}
+
+static void close_all(struct opened *opened)
+{
+    explicit_bzero(opened->secret, sizeof opened->secret);
+    context_close(&opened->context);
+    gate_close(opened->gate);
+}
+
+static int serve(struct opened *opened, struct error *err)
+{
+    const struct verifier_config *config = opened->context.config;
     struct server_settings settings = {
         config->listen_address,
         config->listen_port,
@@ -108,11 +138,11 @@ static int serve(struct context *context, struct gate *gate, const char *admin_s
     size_t route_count = routes_names(&route_names);
     traffic_register(route_names, route_count);
     store_metrics_register();
-    struct app app = {.store = context->store,
-                      .gate = gate,
-                      .files = &context->files,
+    struct app app = {.store = opened->context.store,
+                      .gate = opened->gate,
+                      .files = &opened->context.files,
                       .bell = bell_new(),
-                      .auth = auth_new(admin_secret)};
+                      .auth = auth_new(opened->has_secret ? opened->secret : NULL)};
     int result = run(server, &app, config, err);
     server_free(server);
     auth_free(app.auth);
@@ -120,39 +150,15 @@ static int serve(struct context *context, struct gate *gate, const char *admin_s
     return result;
 }
 
-/* *found false: no secret is configured. */
-static int read_admin_secret(const struct verifier_config *config, bool *found,
-                             char secret[CONFIG_SECRET_BYTES], struct error *err)
-{
-    *found = config->admin_secret_file[0] != '\0';
-    if (*found && config_read_secret(config->admin_secret_file, secret, err) != 0)
-        return error_wrap(err, "auth.admin_secret_file");
-    return 0;
-}
-
-static int open_gate(const struct verifier_config *config, struct gate **gate, struct error *err)
-{
-    return gate_open(config->redis_url, config->redis_password_file, config->redis_prefix, gate,
-                     err);
-}
-
 int verb_serve(const struct verifier_config *config, const struct command *command)
 {
     (void)command;
-    struct context context;
-    struct gate *gate = NULL;
+    struct opened opened;
     struct error err;
-    bool has_secret;
-    char secret[CONFIG_SECRET_BYTES];
-    if (read_admin_secret(config, &has_secret, secret, &err) != 0 ||
-        open_gate(config, &gate, &err) != 0 || context_open_to_serve(config, &context, &err) != 0) {
-        gate_close(gate);
+    if (open_all(config, true, &opened, &err) != 0)
         return verb_failed(&err);
-    }
-    int result = serve(&context, gate, has_secret ? secret : NULL, &err);
-    explicit_bzero(secret, sizeof secret);
-    gate_close(gate);
-    context_close(&context);
+    int result = serve(&opened, &err);
+    close_all(&opened);
     return result == 0 ? STATUS_OK : verb_failed(&err);
 }
 
@@ -179,29 +185,20 @@ static int check_tls(const struct verifier_config *config, struct error *err)
 int verb_check(const struct verifier_config *config, const struct command *command)
 {
     (void)command;
-    struct context context;
-    struct gate *gate = NULL;
+    struct opened opened;
     struct error err;
-    bool has_secret;
-    char secret[CONFIG_SECRET_BYTES];
     verifier_config_print(config, stdout);
     fflush(stdout);
-    if (read_admin_secret(config, &has_secret, secret, &err) != 0)
+    if (check_tls(config, &err) != 0 || open_all(config, false, &opened, &err) != 0)
         return verb_failed(&err);
-    explicit_bzero(secret, sizeof secret);
-    if (check_tls(config, &err) != 0 || open_gate(config, &gate, &err) != 0 ||
-        context_open(config, &context, &err) != 0) {
-        gate_close(gate);
-        return verb_failed(&err);
-    }
-    int result = store_ping(context.store, &err);
-    context_close(&context);
-    check_gate(gate);
-    gate_close(gate);
+    int result = store_ping(opened.context.store, &err);
+    check_gate(opened.gate);
+    close_all(&opened);
     if (result != 0)
         return verb_failed(&err);
     fprintf(stderr, "configuration, store and folders are in order%s\n",
-            has_secret ? ""
-                       : "; without auth.admin_secret_file there are no admin calls over HTTP");
+            opened.has_secret
+                ? ""
+                : "; without auth.admin_secret_file there are no admin calls over HTTP");
     return STATUS_OK;
 }

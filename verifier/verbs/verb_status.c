@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int status(struct context *context, const struct command *command, struct error *err)
+int verb_status(struct context *context, const struct command *command, struct error *err)
 {
     struct status_view view = {.running = NULL, .workers = NULL};
     if (store_overview(context->store, &view.overview, err) != 0)
@@ -19,9 +19,4 @@ static int status(struct context *context, const struct command *command, struct
     free(view.running);
     store_overview_fini(&view.overview);
     return result;
-}
-
-int verb_status(const struct verifier_config *config, const struct command *command)
-{
-    return verb_with_context(config, command, status);
 }

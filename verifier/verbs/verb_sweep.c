@@ -6,7 +6,6 @@
 #include "sweeper.h"
 #include "verbs.h"
 
-#include "tailslate/cleanup.h"
 #include "tailslate/json.h"
 #include "tailslate/uuid.h"
 
@@ -91,8 +90,7 @@ static void print_json(const struct sweeping *sweeping)
     json_set_text(root, "why", store_outcome_why(sweep->outcome));
     json_set(root, "released", released);
     json_set(root, "orphans", sweeping->orphans);
-    TEXT(text) = json_print_pretty(root);
-    puts(text);
+    json_show(root, stdout);
 }
 
 static void print_orphan(const struct json *orphan, bool dry_run)

@@ -79,7 +79,7 @@ static void say(const struct store_registration *registration, const char *key_f
             key_file ? key_file : "");
 }
 
-static int add(struct context *context, const struct command *command, struct error *err)
+int verb_worker_add(struct context *context, const struct command *command, struct error *err)
 {
     enum { NAME_MAX_BYTES = 100 };
     struct store_registration registration = {.name = command->words[2], .type = "remote"};
@@ -102,24 +102,9 @@ static int add(struct context *context, const struct command *command, struct er
 static void print_json(const struct store_worker *workers, size_t count)
 {
     JSON(list) = json_new_array();
-    for (size_t i = 0; i < count; i++) {
-        struct json *worker = json_new_object();
-        json_set_int(worker, "id", workers[i].id);
-        json_set_text(worker, "worker_id", workers[i].worker_id);
-        json_set_text(worker, "worker_name", workers[i].name);
-        json_set_text(worker, "worker_type", workers[i].type);
-        json_set_text(worker, "status", workers[i].status);
-        json_set_text(worker, "registered_at", workers[i].registered_at);
-        json_set_text(worker, "last_heartbeat",
-                      workers[i].last_heartbeat[0] ? workers[i].last_heartbeat : NULL);
-        if (workers[i].current_job_id)
-            json_set_int(worker, "current_job_id", workers[i].current_job_id);
-        else
-            json_set_null(worker, "current_job_id");
-        json_append(list, worker);
-    }
-    TEXT(text) = json_print_pretty(list);
-    puts(text);
+    for (size_t i = 0; i < count; i++)
+        json_append(list, store_worker_json(&workers[i]));
+    json_show(list, stdout);
 }
 
 static void print_table(const struct store_worker *workers, size_t count)
@@ -140,7 +125,7 @@ static void print_table(const struct store_worker *workers, size_t count)
     table_free(table);
 }
 
-static int list(struct context *context, const struct command *command, struct error *err)
+int verb_worker_list(struct context *context, const struct command *command, struct error *err)
 {
     struct store_worker *workers;
     size_t count;
@@ -151,7 +136,7 @@ static int list(struct context *context, const struct command *command, struct e
     return result;
 }
 
-static int revoke_worker(struct context *context, const struct command *command, struct error *err)
+int verb_worker_revoke(struct context *context, const struct command *command, struct error *err)
 {
     bool found;
     if (store_worker_revoke(context->store, command->words[2], &found, err) != 0)
@@ -160,19 +145,4 @@ static int revoke_worker(struct context *context, const struct command *command,
         return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", command->words[2]);
     fprintf(stderr, "worker %s is disabled and its keys are revoked\n", command->words[2]);
     return 0;
-}
-
-int verb_worker_add(const struct verifier_config *config, const struct command *command)
-{
-    return verb_with_context(config, command, add);
-}
-
-int verb_worker_list(const struct verifier_config *config, const struct command *command)
-{
-    return verb_with_context(config, command, list);
-}
-
-int verb_worker_revoke(const struct verifier_config *config, const struct command *command)
-{
-    return verb_with_context(config, command, revoke_worker);
 }

@@ -26,7 +26,7 @@ int verb_with_context(const struct verifier_config *config, const struct command
 {
     struct context context;
     struct error err;
-    if (context_open(config, &context, &err) != 0)
+    if (context_open(config, false, &context, &err) != 0)
         return verb_failed(&err);
     int result = action(&context, command, &err);
     context_close(&context);

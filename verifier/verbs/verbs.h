@@ -1,5 +1,5 @@
-/* verbs: what the command line can do. Each returns the process's exit status (sysexits). Ids go to
- * stdout, first and alone on their line where something was added; everything else that is said
+/* verbs: what the command line can do. A verb returns the process's exit status (sysexits). Ids go
+ * to stdout, first and alone on their line where something was added; everything else that is said
  * goes to stderr, except what was asked for (list, show, check). */
 #ifndef VERIFIER_VERBS_H
 #define VERIFIER_VERBS_H
@@ -19,14 +19,16 @@ struct command {
 };
 
 typedef int verb(const struct verifier_config *config, const struct command *command);
-verb verb_serve, verb_check, verb_status;
-verb verb_worker_add, verb_worker_list, verb_worker_revoke;
-verb verb_job_add, verb_job_list, verb_job_show, verb_job_release;
-verb verb_sweep;
+verb verb_serve, verb_check, verb_sweep;
 
-/* For a verb that works on store and folders: open them, act, say what went wrong. */
+/* What works on store and folders. */
 struct context;
 typedef int verb_action(struct context *context, const struct command *command, struct error *err);
+verb_action verb_status;
+verb_action verb_worker_add, verb_worker_list, verb_worker_revoke;
+verb_action verb_job_add, verb_job_list, verb_job_show, verb_job_release;
+
+/* Opens them, acts, says what went wrong. */
 int verb_with_context(const struct verifier_config *config, const struct command *command,
                       verb_action *action);
 

@@ -424,10 +424,24 @@ Test(json, setting_a_member_again_replaces_it)
     JSON(root) = json_new_object();
     json_set_int(root, "a", 1);
     json_set_text(root, "a", "two");
-    json_set_null(root, "b");
+    json_set(root, "b", NULL);
     json_set_bool(root, "b", false);
     TEXT(printed) = json_print(root);
     cr_expect_str_eq(printed, "{\"a\":\"two\",\"b\":false}");
+}
+
+Test(json, what_is_not_there_is_written_as_null)
+{
+    JSON(root) = json_new_object();
+    json_set_text(root, "text", NULL);
+    json_set_filled(root, "empty", "");
+    json_set_filled(root, "filled", "x");
+    json_set_id(root, "none", 0);
+    json_set_id(root, "id", 7);
+    json_set(root, "child", NULL);
+    TEXT(printed) = json_print(root);
+    cr_expect_str_eq(printed, "{\"text\":null,\"empty\":null,\"filled\":\"x\",\"none\":null,"
+                              "\"id\":7,\"child\":null}");
 }
 
 /* A transcoder's last words may be anything; the report that quotes them must still arrive. */
