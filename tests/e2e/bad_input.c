@@ -2,6 +2,7 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
@@ -154,11 +155,7 @@ static void transcoder_fails(const char *misdeed, const char *word)
 {
     int64_t job;
     struct rig *rig = with_source(media_clip(MEDIA_NORMAL), &job);
-    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) %s;; esac\nexec ffmpeg \"$@\"",
-                             misdeed);
-    TEXT(script) = rig_script(rig, "bad-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    transcoder_does(rig, "%s", misdeed);
     rig_agent_set(rig, "transcode.stall_seconds", "0.5");
     rig_start_agent(rig);
     ends_failed(rig, job, word);
@@ -198,12 +195,7 @@ Test(bad_transcoder, one_that_is_slow_but_goes_on_is_left_alone, .timeout = 120)
 {
     int64_t job;
     struct rig *rig = with_source(media_clip(MEDIA_NORMAL), &job);
-    TEXT(script) = rig_script(
-        rig, "slow-ffmpeg",
-        "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 1 \"$@\";; esac\n"
-        "exec ffmpeg \"$@\"");
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    transcoder_takes_time(rig, "1");
     rig_agent_set(rig, "transcode.stall_seconds", "2.5");
     rig_start_agent(rig);
     rig_wait_completed(rig, job);

@@ -1,6 +1,7 @@
 /* A server that is down, slow, rude or gone astray, and claims that go under us. */
 #include "look.h"
 #include "media.h"
+#include "transcoder.h"
 #include "worker.h"
 
 #include "tailslate/cleanup.h"
@@ -157,30 +158,13 @@ Test(bad_server, a_rotated_key_holds_the_result_until_it_is_put_right, .timeout 
 
 /* ---- the claim goes under us ---- */
 
+/* Only the first. */
 static void endless_transcoder(struct rig *rig)
 {
-    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) echo $$ >>'%s/transcoders'; "
-                             "[ $(wc -l <'%s/transcoders') -gt 1 ] || "
-                             "exec ffmpeg -readrate 0.2 \"$@\";; esac\nexec ffmpeg \"$@\"",
-                             rig->dir, rig->dir);
-    TEXT(script) = rig_script(rig, "slow-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
-}
-
-static pid_t wait_transcoder(struct rig *rig)
-{
-    TEXT(path) = rig_path(rig, "transcoders");
-    cr_assert(look_wait_file(path, true, CALLS_MS));
-    char line[LINE_BYTES] = "";
-    cr_assert(log_wait(path, "", CALLS_MS, line));
-    return (pid_t)strtol(line, NULL, 10);
-}
-
-static void wait_gone(pid_t pid)
-{
-    TEXT(path) = must_printf("/proc/%d/cmdline", (int)pid);
-    cr_assert(look_wait_file(path, false, CALLS_MS), "the transcoder still runs");
+    transcoder_does(rig,
+                    "echo $$ >>'%s/transcoders'; [ $(wc -l <'%s/transcoders') -gt 1 ] || "
+                    "exec ffmpeg -readrate 0.2 \"$@\"",
+                    rig->dir, rig->dir);
 }
 
 Test(bad_server, a_claim_lost_under_us_stops_the_transcoder_and_the_node_goes_on, .timeout = 120)
@@ -190,12 +174,12 @@ Test(bad_server, a_claim_lost_under_us_stops_the_transcoder_and_the_node_goes_on
     rig_start_verifier(rig);
     int64_t lost = rig_add_job(rig, media_clip(MEDIA_NORMAL), "lost");
     rig_start_agent(rig);
-    pid_t transcoder = wait_transcoder(rig);
+    pid_t transcoder = transcoder_wait(rig);
     RUN(run) = rig_verifier(rig, (const char *[]){"job", "release", "1", NULL});
     cr_assert_eq(run.status, 0, "%s", run.err);
     struct worker thief = worker_new(rig, "thief");
     cr_assert(worker_claim(&thief) && thief.job == lost);
-    wait_gone(transcoder);
+    transcoder_wait_gone(transcoder);
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");
     rig_wait_final(rig, lost);
     rig_wait_final(rig, next);
@@ -218,9 +202,9 @@ Test(bad_server, a_job_deleted_under_us_is_let_go, .timeout = 120)
     rig_start_verifier(rig);
     int64_t gone = rig_add_job(rig, media_clip(MEDIA_NORMAL), "gone");
     rig_start_agent(rig);
-    pid_t transcoder = wait_transcoder(rig);
+    pid_t transcoder = transcoder_wait(rig);
     look_change(rig, "UPDATE videos SET deleted_at='2026-01-03T16:28:00.000000+00:00' WHERE id=1");
-    wait_gone(transcoder);
+    transcoder_wait_gone(transcoder);
     rig_wait_final(rig, gone);
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");
     rig_wait_completed(rig, next);

@@ -3,6 +3,7 @@
 #include "media.h"
 #include "peer.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
@@ -13,13 +14,6 @@
 #include <unistd.h>
 
 /* ---- films that are lists of other things ---------------------------------------------------- */
-
-static void use_ffmpeg(struct rig *rig, const char *text)
-{
-    TEXT(script) = rig_script(rig, "double-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
-}
 
 static void wait_failed(struct rig *rig, char reason[600])
 {
@@ -109,8 +103,7 @@ Test(confined, ffmpeg_has_no_network_and_encodes, .timeout = 120)
     struct rig *rig = rig_new();
     struct peer *server = peer_start();
     TEXT(call) = calling(rig, server);
-    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) %s;; esac\nexec ffmpeg \"$@\"", call);
-    use_ffmpeg(rig, text);
+    transcoder_does(rig, "%s", call);
     rig_start_verifier(rig);
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
     rig_start_agent(rig);
@@ -166,17 +159,16 @@ static void ends_by(struct rig *rig, const char *word)
     rig_start_verifier(rig);
     rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
     rig_start_agent(rig);
-    char reason[600];
-    wait_failed(rig, reason);
-    cr_assert(strstr(reason, word), "%s", reason);
+    char line[LINE_BYTES];
+    process_expect(rig->verifier, "event=failure.recorded", RIG_JOB_MS, line);
+    cr_assert(strstr(line, word), "%s", line);
     rig_end(rig);
 }
 
 Test(confined, a_transcode_has_so_much_time_as_its_film_is_long, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    use_ffmpeg(rig, "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 0.2 \"$@\";; esac\n"
-                    "exec ffmpeg \"$@\"");
+    transcoder_takes_time(rig, "0.2");
     rig_agent_set(rig, "limits.wall_factor", "0.5");
     rig_agent_set(rig, "limits.wall_floor_minutes", "0.0");
     ends_by(rig, "on a film of 3 s: over the limit (limits.wall_factor");
@@ -185,8 +177,7 @@ Test(confined, a_transcode_has_so_much_time_as_its_film_is_long, .timeout = 180)
 Test(confined, a_transcode_has_so_much_memory, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    use_ffmpeg(rig, "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 0.5 \"$@\";; esac\n"
-                    "exec ffmpeg \"$@\"");
+    transcoder_takes_time(rig, "0.5");
     rig_agent_set(rig, "limits.memory_gb", "0.008");
     ends_by(rig, "of memory (limits.memory_gb)");
 }

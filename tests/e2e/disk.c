@@ -3,6 +3,7 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -75,14 +76,10 @@ Test(disk, a_source_larger_than_the_whole_disk_is_another_node_s, .timeout = 120
 Test(disk, full_in_the_middle_of_the_work_it_begins_again_in_the_same_claim, .timeout = 120)
 {
     struct rig *rig = rig_new();
-    TEXT(text) = must_printf(
-        "case \"$*\" in *libx264*hls*) if mkdir '%s/was-full' 2>/dev/null; then "
-        "echo 'av_interleaved_write_frame(): No space left on device' >&2; "
-        "exit 1; fi;; esac\nexec ffmpeg \"$@\"",
-        rig->dir);
-    TEXT(script) = rig_script(rig, "full-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    transcoder_does(rig,
+                    "if mkdir '%s/was-full' 2>/dev/null; then "
+                    "echo 'av_interleaved_write_frame(): No space left on device' >&2; exit 1; fi",
+                    rig->dir);
     rig_start_verifier(rig);
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
     rig_start_agent(rig);
@@ -95,10 +92,7 @@ Test(disk, full_in_the_middle_of_the_work_it_begins_again_in_the_same_claim, .ti
 Test(disk, after_two_failures_of_its_own_the_node_rests_and_says_why, .timeout = 120)
 {
     struct rig *rig = rig_new();
-    TEXT(script) = rig_script(
-        rig, "dying-ffmpeg", "case \"$*\" in *libx264*hls*) kill -9 $$;; esac\nexec ffmpeg \"$@\"");
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    transcoder_does(rig, "kill -9 $$");
     rig_put_peer_between(rig);
     rig_start_verifier(rig);
     for (int i = 0; i < 3; i++) {

@@ -3,6 +3,7 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -196,12 +197,9 @@ static void use_nvenc_double(struct rig *rig, const char *misdeed)
                              "  skip:*) skip=; continue;;\n"
                              "  esac\n"
                              "  set -- \"$@\" \"$word\"\n"
-                             "done\n"
-                             "exec ffmpeg \"$@\"\n",
+                             "done",
                              rig->dir, misdeed, rig->dir);
-    TEXT(script) = rig_script(rig, "nvenc-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    transcoder_use(rig, text);
     rig_agent_set(rig, "transcode.encoder", "\"auto\"");
 }
 
@@ -266,7 +264,7 @@ Test(encoders, what_was_found_is_not_looked_for_again_until_ffmpeg_changes, .tim
     rig_expect(rig, "event=encoders.found", RIG_JOB_MS, NULL);
     cr_assert_eq(calls(rig, "trial"), trials);
     rig_stop_agent(rig);
-    TEXT(script) = rig_path(rig, "nvenc-ffmpeg");
+    TEXT(script) = rig_path(rig, "ffmpeg");
     cr_assert_eq(utimensat(AT_FDCWD, script, NULL, 0), 0);
     rig_start_agent(rig);
     rig_expect(rig, "event=encoders.found", RIG_JOB_MS, NULL);
@@ -276,18 +274,17 @@ Test(encoders, what_was_found_is_not_looked_for_again_until_ffmpeg_changes, .tim
 
 /* ---- nothing works --------------------------------------------------------------------------- */
 
-static void use_double(struct rig *rig, const char *trial)
+/* What is found out by a short encode of a made picture. */
+static void trials_do(struct rig *rig, const char *deed)
 {
-    TEXT(text) = must_printf("case \"$*\" in *testsrc2*) %s;; esac\nexec ffmpeg \"$@\"", trial);
-    TEXT(script) = rig_script(rig, "double", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    TEXT(text) = must_printf("case \"$*\" in *testsrc2*) %s;; esac", deed);
+    transcoder_use(rig, text);
 }
 
 Test(encoders, where_no_encoder_works_nothing_is_claimed_and_it_is_said, .timeout = 120)
 {
     struct rig *rig = rig_new();
-    use_double(rig, "echo '[x @ 0x1] no licence' >&2; exit 1");
+    trials_do(rig, "echo '[x @ 0x1] no licence' >&2; exit 1");
     rig_start_verifier(rig);
     rig_start_agent(rig);
     rig_expect(rig, "event=encoders.none codec=auto", RIG_JOB_MS, NULL);
@@ -318,7 +315,7 @@ Test(encoders, check_ends_though_every_encode_hangs, .timeout = 120)
     struct rig *rig = rig_new();
     rig_start_verifier(rig);
     /* A child of its own: the whole group has to go, or the log's memory stays open. */
-    use_double(rig, "trap '' TERM; sleep 601 & wait");
+    trials_do(rig, "trap '' TERM; sleep 601 & wait");
     check_ends_in_time(rig, "libx264     not usable: it did not end within");
     pid_t left[1];
     cr_assert_eq(look_processes((const char *[]){"sleep", "601", NULL}, left, 1), 0);
@@ -329,9 +326,7 @@ Test(encoders, check_ends_though_ffmpeg_hangs_at_once, .timeout = 120)
 {
     struct rig *rig = rig_new();
     rig_start_verifier(rig);
-    TEXT(script) = rig_script(rig, "hanging", "exec sleep 602");
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    transcoder_use(rig, "exec sleep 602");
     check_ends_in_time(rig, "no end within");
     rig_end(rig);
 }

@@ -13,8 +13,6 @@
 #include <string.h>
 
 enum {
-    CLOSED = 1,
-    OPEN = 3,
     SEQUENTIAL = 50,
     PARALLEL = 20,
     BUDGET_MS = 200,
@@ -60,7 +58,7 @@ Test(gate, a_completion_goes_through_it_and_its_replay_does_not)
 {
     struct redis *redis = redis_start(NULL);
     struct scene scene = gated_scene(gated_rig(redis));
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     expect_redis_in_health(scene.rig, "ok");
     complete_once(&scene);
     TEXT(held) = gated_key(redis, scene.job, scene.token);
@@ -74,7 +72,7 @@ Test(gate, what_is_refused_leaves_nothing_behind)
 {
     struct redis *redis = redis_start(NULL);
     struct scene scene = gated_scene(gated_rig(redis));
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     TEXT(playlist) = rig_path(scene.rig, "videos/film/360p/stream.m3u8");
     TEXT(away) = rig_path(scene.rig, "stream.m3u8");
     cr_assert(rename(playlist, away) == 0);
@@ -91,7 +89,7 @@ Test(gate, who_is_refused_at_the_first_look_never_enters)
 {
     struct redis *redis = redis_start(NULL);
     struct scene scene = gated_scene(gated_rig(redis));
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     scene.worker.epoch--;
     REPLY(refused) = worker_complete(&scene.worker, scene.token);
     reply_is(&refused, 409, "claim_lost");
@@ -106,7 +104,7 @@ Test(gate, a_completion_without_a_token_has_none)
 {
     struct redis *redis = redis_start(NULL);
     struct scene scene = gated_scene(gated_rig(redis));
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     REPLY(reply) = worker_complete(&scene.worker, NULL);
     expect_commit(&reply);
     redis_expect(redis, "0", "DBSIZE", NULL);
@@ -118,12 +116,12 @@ Test(gate, down_at_the_start_it_costs_nothing_and_is_used_when_it_comes)
     struct redis *redis = redis_new(NULL);
     struct scene scene = gated_scene(gated_rig(redis));
     struct worker more[1];
-    gated_wait_state(scene.rig, OPEN, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_OPEN);
     expect_redis_in_health(scene.rig, "down");
     complete_once(&scene);
     cr_assert_geq(gated_count(scene.rig, "skipped_open"), 1);
     redis_up(redis);
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     gated_more(&scene, more, 1);
     char token[128];
     worker_token(&more[0], token);
@@ -141,14 +139,14 @@ Test(gate, killed_and_replaced_by_an_empty_one_it_is_used_again)
     struct worker more[2];
     char token[128];
     gated_more(&scene, more, 2);
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     complete_once(&scene);
     redis_kill(redis);
     worker_token(&more[0], token);
     REPLY(without) = worker_complete(&more[0], token);
     expect_commit(&without);
     redis_up(redis);
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     worker_token(&more[1], token);
     REPLY(with) = worker_complete(&more[1], token);
     expect_commit(&with);
@@ -166,7 +164,7 @@ Test(gate, hung_it_costs_one_of_fifty_completions_its_budget)
     struct worker more[SEQUENTIAL];
     int64_t total_ms = 0, longest_ms = 0, slow = 0;
     gated_more(&scene, more, SEQUENTIAL);
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     redis_hang(redis);
     for (int i = 0; i < SEQUENTIAL; i++) {
         char token[128];
@@ -184,7 +182,7 @@ Test(gate, hung_it_costs_one_of_fifty_completions_its_budget)
     cr_assert_lt(total_ms, SEQUENTIAL * BUDGET_MS);
     cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM completions"), SEQUENTIAL);
     redis_wake(redis);
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     complete_once(&scene);
     TEXT(held) = gated_key(redis, scene.job, scene.token);
     cr_assert_str_eq(held, "completed");
@@ -243,7 +241,7 @@ Test(gate, hung_it_lets_no_completion_queue_behind_the_one_that_found_out)
         callers[i].worker = more[i];
         worker_token(&more[i], callers[i].token);
     }
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     redis_hang(redis);
     call_all_at_once(callers, PARALLEL);
     for (int i = 0; i < PARALLEL; i++) {
@@ -272,7 +270,7 @@ Test(gate, sixty_four_copies_at_once_have_one_effect_and_true_answers)
         callers[i].worker = scene.worker;
         memcpy(callers[i].token, scene.token, sizeof scene.token);
     }
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     call_all_at_once(callers, COPIES);
     for (int i = 0; i < COPIES; i++) {
         cr_assert(callers[i].status == 200 || callers[i].status == 503, "%ld", callers[i].status);
@@ -295,7 +293,7 @@ Test(gate, a_forged_completed_acknowledges_nothing)
     TEXT(key) = gated_key_name(scene.job, scene.token);
     TEXT(playlist) = rig_path(scene.rig, "videos/film/360p/stream.m3u8");
     TEXT(away) = rig_path(scene.rig, "stream.m3u8");
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     redis_expect(redis, "OK", "SET", key, "completed", NULL);
     cr_assert(rename(playlist, away) == 0);
     REPLY(refused) = worker_complete(&scene.worker, scene.token);
@@ -338,7 +336,7 @@ Test(gate, what_others_put_into_it_costs_a_second_at_most)
     struct scene scene = gated_scene(gated_rig(redis));
     struct worker more[FORGED];
     gated_more(&scene, more, FORGED);
-    gated_wait_state(scene.rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene.rig, GATED_CLOSED);
     for (size_t i = 0; i < FORGED; i++) {
         int64_t took_ms = complete_over(redis, &scene, &more[i], forged[i].set, forged[i].arg);
         cr_log_info("over %s %.20s: %d ms", forged[i].set[0], forged[i].set[1], (int)took_ms);
@@ -359,7 +357,7 @@ static void happens_between(struct redis *redis, struct scene *scene,
     pthread_t thread;
     memcpy(caller.token, scene->token, sizeof scene->token);
     caller.start = &start;
-    gated_wait_state(scene->rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(scene->rig, GATED_CLOSED);
     struct sqlite3 *lock = look_lock_database(scene->rig);
     pthread_barrier_init(&start, NULL, 1);
     cr_assert(pthread_create(&thread, NULL, call_once, &caller) == 0);
@@ -430,10 +428,10 @@ Test(gate, a_wrong_password_is_said_once_and_never_itself)
     file_write(file, "the-wr0ng-one\n", 0600);
     rig_verifier_set(rig, "redis.password_file", value);
     struct scene scene = gated_scene(rig);
-    gated_wait_state(rig, OPEN, GATED_BACK_MS);
+    gated_wait_state(rig, GATED_OPEN);
     complete_once(&scene);
     file_write(file, "the-right-one\n", 0600);
-    gated_wait_state(rig, CLOSED, GATED_BACK_MS);
+    gated_wait_state(rig, GATED_CLOSED);
     TEXT(log) = file_read(rig->verifier->log);
     cr_assert_eq(log_count(rig->verifier->log, "event=gate.lost"), 1);
     cr_assert_eq(log_count(rig->verifier->log, "event=gate.ready"), 1);

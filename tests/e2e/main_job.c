@@ -2,12 +2,14 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DECODE_MS = 60 * 1000 };
 
@@ -143,13 +145,10 @@ Test(main_job, two_slots_work_on_two_jobs_at_a_time, .timeout = 180)
     struct rig *rig = rig_new();
     rig_agent_set(rig, "node.slots", "2");
     /* Each transcode waits until another has started: with one slot it would wait for ever. */
-    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) echo $$ >>'%s/started'; "
-                             "while [ $(wc -l <'%s/started') -lt 2 ]; do sleep 0.05; done;; esac\n"
-                             "exec ffmpeg \"$@\"",
-                             rig->dir, rig->dir);
-    TEXT(script) = rig_script(rig, "pair-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    TEXT(meet) = rig_path(rig, "meet");
+    cr_assert_eq(mkfifo(meet, 0600), 0);
+    transcoder_does(rig, "if mkdir '%s.first' 2>/dev/null; then : <'%s'; else : >'%s'; fi", meet,
+                    meet, meet);
     rig_start_verifier(rig);
     int64_t first = rig_add_job(rig, media_clip(MEDIA_TINY), "one");
     int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "two");

@@ -2,17 +2,15 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 enum { STARTED_MS = 30 * 1000, EXIT_DATA = 65, EXIT_UNAVAILABLE = 69, EXIT_TEMPORARY = 75 };
 #define NOT_NOW "503 retry-after=3600 code=store_unavailable"
@@ -30,49 +28,20 @@ static void does(struct rig *rig, int status, const char *first, const char *sec
                  run.out, run.err);
 }
 
-/* A transcoder that takes its time, and leaves a line with its pid at each start. */
-static void slow_transcoder(struct rig *rig)
+static pid_t start_to_transcode(struct rig *rig, int64_t *job)
 {
-    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) echo $$ >>'%s/transcoders'; "
-                             "exec ffmpeg -readrate 4 \"$@\";; esac\nexec ffmpeg \"$@\"",
-                             rig->dir);
-    TEXT(script) = rig_script(rig, "slow-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
-}
-
-static int transcoders_started(const struct rig *rig, pid_t *first)
-{
-    TEXT(path) = rig_path(rig, "transcoders");
-    TEXT(text) = file_read(path);
-    int count = 0;
-    *first = (pid_t)strtol(text, NULL, 10);
-    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
-        count++;
-    return count;
-}
-
-static char state_of(pid_t pid)
-{
-    char state = 'X';
-    TEXT(path) = must_printf("/proc/%d/stat", (int)pid);
-    STREAM(file) = fopen(path, "re");
-    if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-        return 'X';
-    return state;
+    transcoder_takes_time(rig, "4");
+    rig_start_verifier(rig);
+    *job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=step.transcoder_started", STARTED_MS, NULL);
+    return transcoder_wait(rig);
 }
 
 static struct rig *in_mid_transcode(pid_t *transcoder, int64_t *job)
 {
     struct rig *rig = rig_new();
-    slow_transcoder(rig);
-    rig_start_verifier(rig);
-    *job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
-    rig_start_agent(rig);
-    rig_expect(rig, "event=step.transcoder_started", STARTED_MS, NULL);
-    TEXT(path) = rig_path(rig, "transcoders");
-    cr_assert(look_wait_file(path, true, STARTED_MS));
-    cr_assert_eq(transcoders_started(rig, transcoder), 1);
+    *transcoder = start_to_transcode(rig, job);
     return rig;
 }
 
@@ -130,21 +99,13 @@ Test(operate, where_no_agent_has_ever_worked_there_is_nothing_to_order)
 
 Test(operate, pause_stops_the_transcoder_keeps_the_claim_and_costs_nothing, .timeout = 180)
 {
-    pid_t transcoder;
     int64_t job;
     struct rig *rig = rig_new();
-    slow_transcoder(rig);
     rig_agent_set(rig, "transcode.stall_seconds", "3");
     rig_verifier_set(rig, "claims.duration_minutes", "0.1");
-    rig_start_verifier(rig);
-    job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
-    rig_start_agent(rig);
-    rig_expect(rig, "event=step.transcoder_started", STARTED_MS, NULL);
-    TEXT(path) = rig_path(rig, "transcoders");
-    cr_assert(look_wait_file(path, true, STARTED_MS));
-    transcoders_started(rig, &transcoder);
+    pid_t transcoder = start_to_transcode(rig, &job);
     does(rig, 0, "pause", NULL, NULL);
-    cr_assert_eq(state_of(transcoder), 'T', "%c", state_of(transcoder));
+    cr_assert_eq(transcoder_state(transcoder), 'T');
     int64_t paused_ms = mono_ms();
     char expires[64];
     look_text(rig, expires, sizeof expires, "SELECT claim_expires_at FROM transcoding_jobs");
@@ -161,12 +122,12 @@ Test(operate, pause_stops_the_transcoder_keeps_the_claim_and_costs_nothing, .tim
                   " FROM transcoding_jobs");
     }
     cr_assert_geq(mono_ms() - paused_ms, 4000);
-    cr_assert_eq(state_of(transcoder), 'T');
+    cr_assert_eq(transcoder_state(transcoder), 'T');
     RUN(status) = verb(rig, "status", NULL, NULL);
     cr_assert(strstr(status.out, "paused"), "%s", status.out);
     does(rig, 0, "unpause", NULL, NULL);
     rig_wait_completed(rig, job);
-    cr_assert_eq(transcoders_started(rig, &transcoder), 1, "it was started again");
+    cr_assert_eq(transcoder_starts(rig), 1, "it was started again");
     cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_end(rig);
 }
@@ -181,7 +142,7 @@ Test(operate, a_step_that_is_started_while_paused_waits, .timeout = 180)
     rig_start_agent(rig);
     rig_expect(rig, "event=step.paused", STARTED_MS, NULL);
     int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "second");
-    cr_assert_eq(transcoders_started(rig, &transcoder), 1, "it runs although the node is paused");
+    cr_assert_eq(transcoder_starts(rig), 1, "it runs although the node is paused");
     does(rig, 0, "unpause", NULL, NULL);
     rig_wait_completed(rig, job);
     rig_wait_completed(rig, second);
@@ -261,16 +222,13 @@ Test(operate, quarantine_ends_a_running_step_and_works_without_an_agent, .timeou
     struct rig *rig = in_mid_transcode(&transcoder, &job);
     TEXT(record) = look_record(rig, "spool");
     const char *id = strrchr(record, '/') + 1;
-    FD(pidfd) = pidfd_open(transcoder, 0);
-    cr_assert_geq(pidfd, 0);
     rig_kill_agent(rig);
     does(rig, EXIT_TEMPORARY, "spool", "quarantine", id); /* its step is at work */
     rig_start_agent(rig);
     does(rig, 0, "drain", NULL, NULL);
     does(rig, 0, "spool", "quarantine", id);
     cr_assert_eq(look_spool_count(rig, "quarantine"), 1);
-    struct pollfd gone = {.fd = pidfd, .events = POLLIN};
-    cr_assert_eq(poll(&gone, 1, STARTED_MS), 1, "the transcoder runs on");
+    transcoder_wait_gone(transcoder);
     rig_kill_node(rig);
     does(rig, 0, "spool", "retry", id);
     does(rig, 0, "spool", "quarantine", id);
@@ -328,12 +286,13 @@ Test(operate, a_stranger_s_child_is_reaped, .timeout = 120)
     TEXT(config) = rig_path(rig, "agent.cfg");
     TEXT(log) = rig_path(rig, "shell.log");
     rig_stop_agent(rig);
-    struct process *process = process_start(
-        (const char *[]){"sh", "-c", "sleep 0.2 & exec \"$0\" -c \"$1\" run", TAILSLATE_AGENT,
-                         config, NULL},
-        (const char *const *)rig->env, log, NULL);
-    rig->agent = process;
-    process_expect(process, "event=agent.ready", RIG_START_MS, NULL);
+    TEXT(end) = rig_path(rig, "end");
+    cr_assert_eq(mkfifo(end, 0600), 0);
+    rig->agent = process_start((const char *[]){"sh", "-c", ": <\"$2\" & exec \"$0\" -c \"$1\" run",
+                                                TAILSLATE_AGENT, config, end, NULL},
+                               (const char *const *)rig->env, log, NULL);
+    rig_expect(rig, "event=agent.ready", RIG_START_MS, NULL);
+    file_write(end, "", 0600); /* as soon as somebody writes, the child is through */
     int heard = peer_count(rig->peer, "POST *heartbeat");
     peer_wait(rig->peer, "POST *heartbeat", heard + 3, RIG_JOB_MS);
     wait_without_zombies(rig);

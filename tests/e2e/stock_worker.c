@@ -1,6 +1,7 @@
 /* Workers that know nothing of ours: stock_worker.sh does a whole job by curl and tar. */
 #include "look.h"
 #include "media.h"
+#include "transcoder.h"
 #include "worker.h"
 
 #include "tailslate/cleanup.h"
@@ -94,16 +95,10 @@ Test(stock_worker, it_works_beside_our_agent, .timeout = 180)
 Test(stock_worker, it_takes_over_from_our_agent_and_our_agent_lets_go, .timeout = 180)
 {
     struct rig *rig = with_stock_worker();
-    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) : >'%s/started'; "
-                             "exec ffmpeg -readrate 0.2 \"$@\";; esac\nexec ffmpeg \"$@\"",
-                             rig->dir);
-    TEXT(script) = rig_script(rig, "slow-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
+    transcoder_takes_time(rig, "0.2");
     int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
     rig_start_agent(rig);
-    TEXT(started) = rig_path(rig, "started");
-    cr_assert(look_wait_file(started, true, STOCK_MS));
+    transcoder_wait(rig);
     RUN(release) = rig_verifier(rig, (const char *[]){"job", "release", "1", NULL});
     cr_assert_eq(release.status, 0, "%s", release.err);
     struct worker thief = worker_new(rig, "thief");

@@ -1,6 +1,7 @@
 /* What dies, is stopped or cannot be reached, and what goes on all the same. */
 #include "look.h"
 #include "media.h"
+#include "transcoder.h"
 #include "worker.h"
 
 #include "tailslate/cleanup.h"
@@ -17,49 +18,15 @@
 
 enum { STARTED_MS = 30 * 1000, END_WITHIN_MS = 10 * 1000 };
 
-/* A transcoder that takes its time, and leaves a line with its pid at each start. */
-static void slow_transcoder(struct rig *rig, const char *rate)
-{
-    TEXT(text) = must_printf("case \"$*\" in *libx264*hls*) echo $$ >>'%s/transcoders'; "
-                             "exec ffmpeg -readrate %s \"$@\";; esac\nexec ffmpeg \"$@\"",
-                             rig->dir, rate);
-    TEXT(script) = rig_script(rig, "slow-ffmpeg", text);
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
-}
-
+/* Once its identity is on disk, and a first segment with it. */
 static pid_t wait_transcoder(struct rig *rig)
 {
-    TEXT(path) = rig_path(rig, "transcoders");
-    cr_assert(look_wait_file(path, true, STARTED_MS), "no transcoder was started");
-    /* And long enough for its identity to be on disk, and a first segment with it. */
+    pid_t pid = transcoder_wait(rig);
     TEXT(record) = look_record(rig, "spool");
     cr_assert(record);
     TEXT(segment) = must_printf("%s/output/360p/init.mp4", record);
     cr_assert(look_wait_file(segment, true, STARTED_MS), "%s did not come", segment);
-    TEXT(text) = file_read(path);
-    return (pid_t)strtol(text, NULL, 10);
-}
-
-static int transcoders_started(const struct rig *rig)
-{
-    TEXT(path) = rig_path(rig, "transcoders");
-    TEXT(text) = file_read(path);
-    int count = 0;
-    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
-        count++;
-    return count;
-}
-
-/* A zombie that nobody has fetched yet is not alive. */
-static bool is_alive(pid_t pid)
-{
-    char state = 'X';
-    TEXT(path) = must_printf("/proc/%d/stat", (int)pid);
-    STREAM(file) = fopen(path, "re");
-    if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-        return false;
-    return state != 'Z' && state != 'X';
+    return pid;
 }
 
 static pid_t step_of(const struct rig *rig)
@@ -75,12 +42,12 @@ static pid_t step_of(const struct rig *rig)
 static struct rig *in_mid_transcode_at(const char *rate, pid_t *transcoder, int64_t *job)
 {
     struct rig *rig = rig_new();
-    slow_transcoder(rig, rate);
+    transcoder_takes_time(rig, rate);
     rig_start_verifier(rig);
     *job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
     rig_start_agent(rig);
     *transcoder = wait_transcoder(rig);
-    cr_assert(is_alive(*transcoder));
+    cr_assert(transcoder_lives(*transcoder));
     return rig;
 }
 
@@ -104,12 +71,12 @@ Test(survival, a_killed_agent_costs_no_running_transcode, .timeout = 120)
     struct rig *rig = in_mid_transcode(&transcoder, &job);
     look_wait_token(rig, token, STARTED_MS);
     rig_kill_agent(rig);
-    cr_assert(is_alive(transcoder));
+    cr_assert(transcoder_lives(transcoder));
     rig_start_agent(rig);
     rig_expect(rig, "event=step.adopted", STARTED_MS, NULL);
-    cr_assert(is_alive(transcoder), "the new agent did away with it");
+    cr_assert(transcoder_lives(transcoder), "the new agent did away with it");
     rig_wait_completed(rig, job);
-    cr_assert_eq(transcoders_started(rig), 1, "it was transcoded again");
+    cr_assert_eq(transcoder_starts(rig), 1, "it was transcoded again");
     check_token_is(rig, token);
     rig_end(rig);
 }
@@ -133,7 +100,7 @@ Test(survival, a_step_that_cannot_be_seen_is_said_once_and_left_to_end, .timeout
     look_wait_status(rig, "--json", "\"step_unseen\": true", STARTED_MS);
     look_wait_status(rig, NULL, "NOT SEEN BY THE AGENT", STARTED_MS);
     rig_wait_completed(rig, job);
-    cr_assert_eq(transcoders_started(rig), 1, "it was transcoded again");
+    cr_assert_eq(transcoder_starts(rig), 1, "it was transcoded again");
     cr_assert_eq(rig_count_lines(rig, "event=step.not_adoptable"), 1);
     rig_end(rig);
 }
@@ -150,7 +117,7 @@ Test(survival, a_job_that_ends_while_no_agent_is_there_is_delivered_by_the_next,
     cr_assert_eq(look_int(rig, "SELECT count(*) FROM completions"), 0);
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
-    cr_assert_eq(transcoders_started(rig), 1);
+    cr_assert_eq(transcoder_starts(rig), 1);
     rig_end(rig);
 }
 
@@ -164,8 +131,8 @@ Test(survival, a_killed_step_takes_its_transcoder_along_and_is_started_again, .t
     pid_t step = step_of(rig);
     cr_assert(kill(step, SIGKILL) == 0);
     rig_wait_completed(rig, job);
-    cr_assert_not(is_alive(transcoder));
-    cr_assert_eq(transcoders_started(rig), 2);
+    cr_assert_not(transcoder_lives(transcoder));
+    cr_assert_eq(transcoder_starts(rig), 2);
     check_token_is(rig, token);
     cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_end(rig);
@@ -179,7 +146,7 @@ Test(survival, a_node_without_power_goes_on_where_it_stood, .timeout = 120)
     struct rig *rig = in_mid_transcode(&transcoder, &job);
     look_wait_token(rig, token, STARTED_MS);
     rig_kill_node(rig);
-    cr_assert_not(is_alive(transcoder));
+    cr_assert_not(transcoder_lives(transcoder));
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     check_token_is(rig, token);
@@ -223,10 +190,10 @@ Test(survival, sigterm_of_the_agent_leaves_the_step_running, .timeout = 120)
     struct rig *rig = in_mid_transcode(&transcoder, &job);
     pid_t step = step_of(rig);
     cr_assert_eq(rig_stop_agent(rig), 0);
-    cr_assert(is_alive(step) && is_alive(transcoder));
+    cr_assert(transcoder_lives(step) && transcoder_lives(transcoder));
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
-    cr_assert_eq(transcoders_started(rig), 1);
+    cr_assert_eq(transcoder_starts(rig), 1);
     rig_end(rig);
 }
 
@@ -243,7 +210,7 @@ Test(survival, a_verifier_that_is_down_when_the_transcode_ends_gets_it_once_late
     int64_t up_ms = mono_ms();
     rig_wait_completed(rig, job);
     cr_assert_lt(mono_ms() - up_ms, 30 * 1000);
-    cr_assert_eq(transcoders_started(rig), 1);
+    cr_assert_eq(transcoder_starts(rig), 1);
     rig_end(rig);
 }
 
@@ -256,7 +223,7 @@ Test(survival, a_killed_verifier_is_found_again, .timeout = 120)
     rig->verifier = NULL;
     rig_start_verifier(rig);
     rig_wait_completed(rig, job);
-    cr_assert_eq(transcoders_started(rig), 1);
+    cr_assert_eq(transcoder_starts(rig), 1);
     rig_end(rig);
 }
 

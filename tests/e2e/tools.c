@@ -1,6 +1,7 @@
 /* What the agent asks its tools, and when. */
 #include "look.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -10,19 +11,12 @@
 
 enum { HELD_MS = 2000 };
 
-static void use_ffmpeg(struct rig *rig, const char *text)
-{
-    TEXT(script) = rig_script(rig, "ffmpeg", text);
-    TEXT(quoted) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", quoted);
-}
-
 Test(tools, ffmpeg_is_not_asked_before_the_first_heartbeat_has_had_its_turn, .timeout = 60)
 {
     struct rig *rig = rig_new();
     TEXT(mark) = rig_path(rig, "asked");
-    TEXT(text) = must_printf("#!/bin/sh\n: > %s\nexec ffmpeg \"$@\"\n", mark);
-    use_ffmpeg(rig, text);
+    TEXT(text) = must_printf(": >'%s'", mark);
+    transcoder_use(rig, text);
     peer_script(rig_put_peer_between(rig), "POST *heartbeat", "stall 2s; pass");
     rig_start_verifier(rig);
     rig_start_agent(rig);
@@ -35,7 +29,7 @@ Test(tools, ffmpeg_is_not_asked_before_the_first_heartbeat_has_had_its_turn, .ti
 Test(tools, an_ffmpeg_that_never_ends_is_broken, .timeout = 60)
 {
     struct rig *rig = rig_new();
-    use_ffmpeg(rig, "#!/bin/sh\nexec sleep 600\n");
+    transcoder_use(rig, "exec sleep 600");
     rig_start_verifier(rig);
     rig_start_agent(rig);
     rig_expect(rig, "event=ffmpeg.broken", RIG_START_MS, NULL);

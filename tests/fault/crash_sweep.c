@@ -8,6 +8,7 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/crash.h"
@@ -44,17 +45,6 @@ static bool is_of_failure(int point)
     return point == CRASH_STEP_FAILURE_FOUND || point == CRASH_STEP_FAILURE_SEALED;
 }
 
-/* A segment can only be uploaded while the transcoder runs if that takes longer than a moment. */
-static void slow_transcoder(struct rig *rig)
-{
-    TEXT(script) = rig_script(
-        rig, "slow-ffmpeg",
-        "case \"$*\" in *libx264*hls*) exec ffmpeg -readrate 1.5 \"$@\";; esac\n"
-        "exec ffmpeg \"$@\"");
-    TEXT(value) = must_printf("\"%s\"", script);
-    rig_agent_set(rig, "transcode.ffmpeg", value);
-}
-
 static struct rig *scene(const struct crash_case *crash, char flag[PATH_BYTES])
 {
     struct rig *rig = rig_new();
@@ -64,8 +54,9 @@ static struct rig *scene(const struct crash_case *crash, char flag[PATH_BYTES])
         rig_verifier_set(rig, "claims.duration_minutes", "0.05");
         rig_verifier_set(rig, "sweeper.grace_seconds", "0");
     }
+    /* A segment can only be uploaded while the transcoder runs if that takes a moment. */
     if (crash->point == CRASH_STEP_SEGMENT_UPLOADED)
-        slow_transcoder(rig);
+        transcoder_takes_time(rig, "1.5");
     snprintf(flag, PATH_BYTES, "%s/crash.flag", rig->dir);
     file_write(flag, "", 0600);
     TEXT(variable) = must_printf("%d:%s", crash->point, flag);

@@ -4,12 +4,12 @@
 #include "media.h"
 
 #include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
-#include <time.h>
+
+enum { BACK_MS = 60 * 1000 }; /* pauses between probes grow to 30 s */
 
 struct rig *gated_rig(const struct redis *redis)
 {
@@ -64,15 +64,23 @@ int64_t gated_count(const struct rig *rig, const char *what)
     return strtoll(at + strlen(line), NULL, 10);
 }
 
-void gated_wait_state(const struct rig *rig, int64_t state, int64_t timeout_ms)
+struct wanted_state {
+    const struct rig *rig;
+    int64_t state;
+};
+
+static bool has_state(void *ctx)
 {
-    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-    int64_t deadline_ms = mono_ms() + timeout_ms;
-    while (gated_count(rig, "state") != state) {
-        cr_assert(mono_ms() < deadline_ms, "the breaker's state is %d after %d ms, not %d",
-                  (int)gated_count(rig, "state"), (int)timeout_ms, (int)state);
-        nanosleep(&pause, NULL);
-    }
+    const struct wanted_state *wanted = ctx;
+    return gated_count(wanted->rig, "state") == wanted->state;
+}
+
+void gated_wait_state(const struct rig *rig, int64_t state)
+{
+    struct wanted_state wanted = {rig, state};
+    cr_assert(log_wait_until(rig->verifier->log, has_state, &wanted, BACK_MS),
+              "the breaker's state is %d after %d ms, not %d", (int)gated_count(rig, "state"),
+              BACK_MS, (int)state);
 }
 
 char *gated_key_name(int64_t job, const char *token)

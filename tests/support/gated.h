@@ -7,7 +7,7 @@
 #include "redis.h"
 #include "scene.h"
 
-enum { GATED_BACK_MS = 60 * 1000 }; /* pauses between probes grow to 30 s */
+enum { GATED_CLOSED = 1, GATED_OPEN = 3 }; /* of the breaker: Redis is used; it is left alone */
 
 /* The verifier is configured for this Redis, and not started. */
 struct rig *gated_rig(const struct redis *redis);
@@ -16,9 +16,9 @@ struct scene gated_scene(struct rig *rig);
 /* So many more jobs like it, each claimed; workers[i].job names it. */
 void gated_more(const struct scene *scene, struct worker workers[], int count);
 
-/* Its value in /metrics: "entered", "failed"…; "state": of the breaker, 1 closed … 3 open. */
+/* Its value in /metrics: "entered", "failed"…; "state": of the breaker. */
 int64_t gated_count(const struct rig *rig, const char *what);
-void gated_wait_state(const struct rig *rig, int64_t state, int64_t timeout_ms);
+void gated_wait_state(const struct rig *rig, int64_t state);
 /* What the completion's key holds; owned, "" where it is not there. */
 char *gated_key(const struct redis *redis, int64_t job, const char *token);
 char *gated_key_name(int64_t job, const char *token);

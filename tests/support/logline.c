@@ -63,24 +63,42 @@ int log_count(const char *path, const char *words)
     return look(path, words, NULL);
 }
 
-bool log_wait(const char *path, const char *words, int64_t timeout_ms, char line[LINE_BYTES])
+bool log_wait_until(const char *path, bool (*holds)(void *ctx), void *ctx, int64_t timeout_ms)
 {
+    enum { LOOK_MS = 500 };
     int64_t deadline = mono_ms() + timeout_ms;
     FD(watch) = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     cr_assert(watch >= 0 && inotify_add_watch(watch, path, IN_MODIFY) >= 0, "cannot watch %s",
               path);
     for (;;) {
-        if (log_find(path, words, line))
+        if (holds(ctx))
             return true;
         int64_t left_ms = deadline - mono_ms();
         if (left_ms <= 0)
             return false;
         struct pollfd changed = {.fd = watch, .events = POLLIN};
-        poll(&changed, 1, (int)left_ms);
+        poll(&changed, 1, left_ms < LOOK_MS ? (int)left_ms : LOOK_MS);
         char events[4096];
         while (read(watch, events, sizeof events) > 0)
             ;
     }
+}
+
+struct wanted_line {
+    const char *path, *words;
+    char *line;
+};
+
+static bool is_there(void *ctx)
+{
+    const struct wanted_line *wanted = ctx;
+    return log_find(wanted->path, wanted->words, wanted->line);
+}
+
+bool log_wait(const char *path, const char *words, int64_t timeout_ms, char line[LINE_BYTES])
+{
+    struct wanted_line wanted = {path, words, line};
+    return log_wait_until(path, is_there, &wanted, timeout_ms);
 }
 
 bool line_value(const char *line, const char *key, char *value, size_t size)

@@ -43,6 +43,9 @@ void process_expect(struct process *process, const char *words, int64_t timeout_
 
 /* The same over a file that anybody writes. */
 bool log_wait(const char *path, const char *words, int64_t timeout_ms, char line[LINE_BYTES]);
+/* Until something holds that the program does not say itself, but that changes when it writes a
+ * line; looked at twice a second besides. False at the deadline. */
+bool log_wait_until(const char *path, bool (*holds)(void *ctx), void *ctx, int64_t timeout_ms);
 bool log_find(const char *path, const char *words, char line[LINE_BYTES]);
 int log_count(const char *path, const char *words);
 /* `key=value` in a line, quotes taken off. False: not there. */

@@ -1,19 +1,26 @@
 #include "gate_bench.h"
 
 #include "tailslate/cleanup.h"
-#include "tailslate/log.h"
 
 #include <criterion/criterion.h>
-#include <time.h>
+#include <fcntl.h>
+#include <unistd.h>
 
-struct gate *bench_gate(const struct redis *redis, const char *password_file)
+struct gate *bench_open(const struct redis *redis, const char *url, const char *password_file)
 {
     struct gate *gate;
     struct error err;
-    log_configure("error", "text");
-    TEXT(url) = redis_url(redis);
+    TEXT(log) = must_printf("%s/gate.log", redis->dir);
+    FD(fd) = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    cr_assert(fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO, "cannot write %s", log);
     cr_assert_eq(gate_open(url, password_file, "vlog:", &gate, &err), 0, "%s", err.message);
     return gate;
+}
+
+struct gate *bench_gate(const struct redis *redis, const char *password_file)
+{
+    TEXT(url) = redis_url(redis);
+    return bench_open(redis, url, password_file);
 }
 
 struct gate_bench bench_new(void)
@@ -30,15 +37,23 @@ void bench_free(struct gate_bench *bench)
     redis_stop(bench->redis);
 }
 
+struct wanted_state {
+    struct gate *gate;
+    enum gate_state state;
+};
+
+static bool has_state(void *ctx)
+{
+    const struct wanted_state *wanted = ctx;
+    return bench_counts(wanted->gate).state == wanted->state;
+}
+
 void bench_wait(struct gate *gate, enum gate_state state, int64_t timeout_ms)
 {
-    const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
-    int64_t deadline_ms = mono_ms() + timeout_ms;
-    while (bench_counts(gate).state != state) {
-        cr_assert(mono_ms() < deadline_ms, "state %d after %d ms: %s", bench_counts(gate).state,
-                  (int)timeout_ms, bench_counts(gate).reason);
-        nanosleep(&pause, NULL);
-    }
+    struct wanted_state wanted = {gate, state};
+    cr_assert(log_wait_until("/proc/self/fd/2", has_state, &wanted, timeout_ms),
+              "state %d after %d ms: %s", bench_counts(gate).state, (int)timeout_ms,
+              bench_counts(gate).reason);
 }
 
 struct gate_counts bench_counts(struct gate *gate)

@@ -23,10 +23,13 @@ struct gate_bench {
     struct gate *gate;
 };
 
+/* Its log, which tells of each change, goes into a file beside that Redis, in place of stderr. */
+struct gate *bench_open(const struct redis *redis, const char *url, const char *password_file);
 struct gate *bench_gate(const struct redis *redis, const char *password_file);
 struct gate_bench bench_new(void); /* both are up, and the gate is closed */
 void bench_free(struct gate_bench *bench);
 
+/* Of a gate that was opened by the above. */
 void bench_wait(struct gate *gate, enum gate_state state, int64_t timeout_ms);
 struct gate_counts bench_counts(struct gate *gate);
 /* Enters by BENCH_TOKEN; how long it took. */

@@ -54,11 +54,8 @@ static struct redis *start(const char *names)
 
 static struct gate *open_at(const struct redis *redis, const char *host)
 {
-    struct gate *gate;
-    struct error err;
     TEXT(url) = must_printf("rediss://%s:%d", host, redis->port);
-    cr_assert_eq(gate_open(url, NULL, "vlog:", &gate, &err), 0, "%s", err.message);
-    return gate;
+    return bench_open(redis, url, NULL);
 }
 
 Test(gate_tls, a_certificate_for_the_name_is_accepted)

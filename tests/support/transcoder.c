@@ -1,0 +1,78 @@
+#include "transcoder.h"
+
+#include "look.h"
+#include "settings.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+void transcoder_use(struct rig *rig, const char *script)
+{
+    TEXT(text) = must_printf("%s\nexec ffmpeg \"$@\"", script);
+    TEXT(path) = rig_script(rig, "ffmpeg", text);
+    settings_set_text(&rig->agent_settings, "transcode.ffmpeg", path);
+}
+
+void transcoder_does(struct rig *rig, const char *deed, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, deed);
+    int size = vsnprintf(text, sizeof text, deed, args);
+    va_end(args);
+    cr_assert_lt((size_t)size, sizeof text);
+    TEXT(script) = must_printf("case \"$*\" in *libx264*hls*) %s;; esac", text);
+    transcoder_use(rig, script);
+}
+
+void transcoder_takes_time(struct rig *rig, const char *rate)
+{
+    transcoder_does(rig, "echo $$ >>'%s/transcoders'; exec ffmpeg -readrate %s \"$@\"", rig->dir,
+                    rate);
+}
+
+pid_t transcoder_wait(const struct rig *rig)
+{
+    TEXT(path) = rig_path(rig, "transcoders");
+    char line[LINE_BYTES] = "";
+    cr_assert(look_wait_file(path, true, RIG_JOB_MS), "no transcoder was started");
+    cr_assert(log_wait(path, "", RIG_START_MS, line));
+    return (pid_t)strtol(line, NULL, 10);
+}
+
+int transcoder_starts(const struct rig *rig)
+{
+    TEXT(path) = rig_path(rig, "transcoders");
+    return log_count(path, "");
+}
+
+char transcoder_state(pid_t pid)
+{
+    char state;
+    TEXT(path) = must_printf("/proc/%d/stat", (int)pid);
+    STREAM(file) = fopen(path, "re");
+    return file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1 ? state : 'X';
+}
+
+bool transcoder_lives(pid_t pid)
+{
+    char state = transcoder_state(pid);
+    return state != 'Z' && state != 'X';
+}
+
+void transcoder_wait_gone(pid_t pid)
+{
+    struct pollfd gone = {.fd = pidfd_open(pid, 0), .events = POLLIN};
+    if (gone.fd < 0)
+        return;
+    int ready = poll(&gone, 1, RIG_JOB_MS);
+    close(gone.fd);
+    cr_assert_eq(ready, 1, "the transcoder still runs");
+}
