@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DIGEST_BYTES = 32, READ_BYTES = 256 * 1024 };
+enum { DIGEST_BYTES = 32, READ_BYTES = 32 * 1024 };
 
 struct hash {
     EVP_MD_CTX *context;
