@@ -99,12 +99,9 @@ static void tell_outcome(struct sweeper *sweeper, enum store_outcome outcome)
 /* Redis is asked only where the database knows of no recent sweep. */
 static int64_t last_run_ms(const struct sweeper *sweeper, const struct store_tick *tick)
 {
-    char text[WALL_TEXT_BYTES] = "";
-    int64_t us;
     if (!grace_is_due(tick->now_ms, tick->last_sweep_ms, GRACE_KNOWN_MS))
         return 0;
-    gate_last_sweep(sweeper->settings.gate, GATE_SWEEP_STALE_JOBS, text);
-    return wall_parse(text, &us) ? us / 1000 : 0;
+    return gate_last_sweep_ms(sweeper->settings.gate, GATE_SWEEP_STALE_JOBS);
 }
 
 static int sweep(struct sweeper *sweeper, const struct store_tick *tick, struct error *err)

@@ -225,21 +225,18 @@ void gate_note_sweep(struct gate *gate, enum gate_sweep kind, const char *now)
     ask(gate, &question, &ignored);
 }
 
-void gate_last_sweep(struct gate *gate, enum gate_sweep kind, char text[WALL_TEXT_BYTES])
+int64_t gate_last_sweep_ms(struct gate *gate, enum gate_sweep kind)
 {
-    text[0] = '\0';
     if (!gate)
-        return;
+        return 0;
     TEXT(key) = sweep_key(gate, kind);
     const struct gate_question question = {GATE_PLAIN, {"GETRANGE", key, "0", "63"}, 4};
     struct gate_reply reply;
-    int64_t ignored_us;
+    int64_t us;
     gate_keeper_wait(gate->keeper, GATE_WAIT_MS);
-    if (ask(gate, &question, &reply) != GATE_ANSWERED || reply.type != GATE_REPLY_TEXT)
-        return;
-    if (reply.size < WALL_TEXT_BYTES && strlen(reply.text) == reply.size &&
-        wall_parse(reply.text, &ignored_us))
-        memcpy(text, reply.text, reply.size + 1);
+    bool is_time = ask(gate, &question, &reply) == GATE_ANSWERED && reply.type == GATE_REPLY_TEXT &&
+                   strlen(reply.text) == reply.size && wall_parse(reply.text, &us);
+    return is_time ? us / 1000 : 0;
 }
 
 int gate_ping(struct gate *gate, struct error *err)

@@ -58,9 +58,10 @@ void gate_leave(struct gate *gate, struct gate_pass *pass, bool committed);
 /* When the last whole sweep was, for other instances; now: ISO 8601 UTC. */
 enum gate_sweep { GATE_SWEEP_STALE_JOBS, GATE_SWEEP_ORPHANS };
 void gate_note_sweep(struct gate *gate, enum gate_sweep kind, const char *now);
-/* "" where there is none, where it is no time, or where Redis cannot be asked. Not for the hot
- * path: right after gate_open it waits for the first connection, GATE_WAIT_MS at most. */
-void gate_last_sweep(struct gate *gate, enum gate_sweep kind, char text[WALL_TEXT_BYTES]);
+/* In ms since 1970; 0 where there is none, where it is no time, or where Redis cannot be asked. Not
+ * for the hot path: right after gate_open it waits for the first connection, GATE_WAIT_MS at most.
+ */
+int64_t gate_last_sweep_ms(struct gate *gate, enum gate_sweep kind);
 
 /* Waits for the first connection and asks it; for `check`. */
 int gate_ping(struct gate *gate, struct error *err);

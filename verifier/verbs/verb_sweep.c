@@ -21,14 +21,6 @@ struct sweeping {
     struct json *orphans; /* an array */
 };
 
-static int64_t last_run_ms(struct gate *gate)
-{
-    char text[WALL_TEXT_BYTES] = "";
-    int64_t us;
-    gate_last_sweep(gate, GATE_SWEEP_STALE_JOBS, text);
-    return wall_parse(text, &us) ? us / 1000 : 0;
-}
-
 static int sweep_claims(struct sweeping *sweeping, struct error *err)
 {
     struct store_sweep *sweep = &sweeping->sweep;
@@ -38,7 +30,7 @@ static int sweep_claims(struct sweeping *sweeping, struct error *err)
         sweep->outcome = SWEEP_UNWATCHED;
         return 0;
     }
-    sweep->last_run_ms = last_run_ms(sweeping->gate);
+    sweep->last_run_ms = gate_last_sweep_ms(sweeping->gate, GATE_SWEEP_STALE_JOBS);
     if (sweeping->command->dry_run)
         return store_sweep_preview(store, sweep, err);
     if (store_sweep(store, sweep, err) != 0)
