@@ -1,6 +1,5 @@
 #include "slug.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* U+00C0 to U+00FF, the letters of Western Europe: two bytes in UTF-8, 0xC3 and this plus 0x80. */
@@ -33,14 +32,6 @@ void slug_from_name(const char *name, char slug[SLUG_BYTES])
     slug[length] = '\0';
     if (length == 0)
         memcpy(slug, "video", sizeof "video");
-}
-
-void slug_numbered(const char *base, int n, char slug[SLUG_BYTES])
-{
-    if (n <= 1)
-        snprintf(slug, SLUG_BYTES, "%.*s", SLUG_MAX_LENGTH, base);
-    else
-        snprintf(slug, SLUG_BYTES, "%.*s-%d", SLUG_MAX_LENGTH, base, n);
 }
 
 bool slug_is_valid(const char *slug)

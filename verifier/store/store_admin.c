@@ -7,14 +7,24 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SLUG_TRIES_MAX = 10000 };
+enum { SLUG_NUMBER_MAX = 10000, SLUG_TRIES_MAX = 10 };
 
-/* A look before the insert, which would use up an id for every slug that is taken. */
-static int is_taken(struct db *db, const char *slug, struct error *err)
+/* Counts until a name is free, in one question however many are taken. */
+static int choose_slug(struct db *db, struct store_new_job *job, struct error *err)
 {
-    int64_t one;
-    return db_one_int(db, &one, err, "SELECT 1 FROM videos WHERE slug = $1",
-                      DB_ARGS(db_text(slug)));
+    char base[SLUG_BYTES];
+    slug_from_name(job->title ? job->title : job->base, base);
+    DB_ROWS(rows) = db_query(
+        db,
+        "WITH RECURSIVE tried (number, slug) AS (SELECT 1, CAST($1 AS TEXT) UNION ALL"
+        " SELECT number + 1, CAST($1 AS TEXT) || '-' || (number + 1) FROM tried WHERE number < $2"
+        " AND EXISTS (SELECT 1 FROM videos WHERE videos.slug = tried.slug))"
+        " SELECT slug FROM tried ORDER BY number DESC LIMIT 1",
+        DB_ARGS(db_text(base), db_int(SLUG_NUMBER_MAX)), err);
+    if (!rows || db_next(rows, err) != 1)
+        return -1;
+    db_copy_text(rows, 0, job->chosen_slug, sizeof job->chosen_slug);
+    return 0;
 }
 
 static int insert_video(struct db *db, const char *now, struct store_new_job *job,
@@ -28,20 +38,17 @@ static int insert_video(struct db *db, const char *now, struct store_new_job *jo
                               db_text(job->chosen_slug), db_text(now)));
 }
 
+/* Another one may take a name between our look and our insert: the unique key decides. */
 static int insert_with_a_slug(struct db *db, const char *now, struct store_new_job *job,
                               struct error *err)
 {
-    char base[SLUG_BYTES];
-    slug_from_name(job->title ? job->title : job->base, base);
     int tries = job->slug ? 1 : SLUG_TRIES_MAX, got = 0;
-    for (int i = 1; i <= tries && got == 0; i++) {
+    for (int i = 0; i < tries && got == 0; i++) {
         if (job->slug)
             snprintf(job->chosen_slug, sizeof job->chosen_slug, "%s", job->slug);
-        else
-            slug_numbered(base, i, job->chosen_slug);
-        got = is_taken(db, job->chosen_slug, err);
-        if (got >= 0)
-            got = got == 1 ? 0 : insert_video(db, now, job, err);
+        else if (choose_slug(db, job, err) != 0)
+            return -1;
+        got = insert_video(db, now, job, err);
     }
     if (got == 0)
         return error_set(err, ERROR_PERMANENT, DB_CONFLICT, "the slug %s is taken",

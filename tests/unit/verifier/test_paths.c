@@ -28,15 +28,13 @@ Test(slug, is_made_of_any_name)
     }
 }
 
-Test(slug, of_a_very_long_name_is_cut_and_leaves_room_for_its_number)
+Test(slug, of_a_very_long_name_is_cut)
 {
-    char name[1000], slug[SLUG_BYTES], numbered[SLUG_BYTES];
+    char name[1000], slug[SLUG_BYTES];
     memset(name, 'a', sizeof name);
     name[sizeof name - 1] = '\0';
     slug_from_name(name, slug);
     cr_assert_eq(strlen(slug), SLUG_MAX_LENGTH);
-    slug_numbered(slug, 9999, numbered);
-    cr_assert_eq(strlen(numbered), SLUG_MAX_LENGTH + 5);
 }
 
 Test(slug, that_could_lead_elsewhere_is_not_valid)
