@@ -142,16 +142,11 @@ void files_drop_source(const struct files *files, const char *temp)
         unlinkat(files->uploads, temp, 0);
 }
 
-static int make_folder(int dir, const char *name, struct error *err)
-{
-    return durable_mkdir(dir, name, FOLDER_MODE, err);
-}
-
 int files_open_folder(int dir, const char *name, bool make, struct error *err)
 {
     int fd = files_open_beneath(dir, name, O_RDONLY | O_DIRECTORY);
     if (fd < 0 && errno == ENOENT && make) {
-        if (make_folder(dir, name, err) != 0)
+        if (durable_mkdir(dir, name, FOLDER_MODE, err) != 0)
             return -1;
         fd = files_open_beneath(dir, name, O_RDONLY | O_DIRECTORY);
     }

@@ -152,7 +152,6 @@ int files_look(int dir, const char *name, struct files_tree *tree, struct error 
     *tree = (struct files_tree){0};
     if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return error_errno(err, "cannot look at %s", name);
-    tree->is_folder = S_ISDIR(status.st_mode);
     return look_at_one(&walk, dir, name, err);
 }
 

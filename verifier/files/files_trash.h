@@ -36,7 +36,6 @@ void files_bin_close(struct files_bin *bin);
 struct files_tree {
     int64_t newest_ms; /* of all times of modification and of change, since 1970 */
     int64_t entries;
-    bool is_folder;
     bool is_strange; /* another mount, too deep, too large, or not to be read */
 };
 /* Not there: -1 with ENOENT. */

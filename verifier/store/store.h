@@ -161,8 +161,7 @@ struct store_job {
     char format[8], codec[8];
     double duration;
     int64_t source_width, source_height;
-    bool reopened;    /* open, was claimed, and not since it was opened */
-    bool retranscode; /* it waits for, or is in, a transcode that replaces an earlier one */
+    bool reopened; /* open, was claimed, and not since it was opened */
 };
 int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
                enum verify_standing *standing, struct store_job *job, struct error *err);

@@ -14,8 +14,7 @@
     " j.progress_percent, j.worker_id,"                                                            \
     " COALESCE(j.processed_by_worker_id, j.worker_id), j.processed_by_worker_name, j.claimed_at,"  \
     " j.claim_expires_at, j.completed_at, v.created_at, j.last_error, v.streaming_format,"         \
-    " v.primary_codec, v.duration, v.source_width, v.source_height, COALESCE(e.replaces, 0),"      \
-    " j.retranscode_metadata, j.started_at" JOB_FROM
+    " v.primary_codec, v.duration, v.source_width, v.source_height, j.started_at" JOB_FROM
 
 #define COPY(rows, column, field) db_copy_text(rows, column, field, sizeof(field))
 
@@ -30,8 +29,7 @@ static void job_from_row(struct db_rows *rows, struct store_job *job)
                               .progress_percent = db_get_int(rows, 10),
                               .duration = db_get_real(rows, 21),
                               .source_width = db_get_int(rows, 22),
-                              .source_height = db_get_int(rows, 23),
-                              .retranscode = db_get_int(rows, 24) != 0 || !db_is_null(rows, 25)};
+                              .source_height = db_get_int(rows, 23)};
     COPY(rows, 5, job->slug);
     COPY(rows, 6, job->title);
     COPY(rows, 7, job->video_status);
@@ -45,7 +43,7 @@ static void job_from_row(struct db_rows *rows, struct store_job *job)
     COPY(rows, 18, job->last_error);
     COPY(rows, 19, job->format);
     COPY(rows, 20, job->codec);
-    job->reopened = !job->completed_at[0] && job->last_holder[0] && db_is_null(rows, 26);
+    job->reopened = !job->completed_at[0] && job->last_holder[0] && db_is_null(rows, 24);
     /* worker_id outlives the claim in a completed row. */
     if (job->claimed_at[0] || !job->completed_at[0])
         COPY(rows, 11, job->holder);
