@@ -20,14 +20,14 @@ Test(store_complete, writes_everything_once_and_clears_the_claim)
     cr_assert_not(result.late);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 1);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM video_qualities"), 1);
-    TEXT(video) = rig_text(rig, "SELECT status || duration || '/' || source_width || '/' ||"
-                                " source_height || streaming_format || primary_codec FROM videos"
-                                " WHERE published_at IS NOT NULL");
-    cr_expect_str_eq(video, "ready12.5/1920/1080cmafh264");
-    TEXT(row) = rig_text(rig, "SELECT progress_percent || current_step FROM transcoding_jobs"
-                              " WHERE claimed_at IS NULL AND claim_expires_at IS NULL"
-                              " AND worker_id IS NOT NULL AND completed_at IS NOT NULL");
-    cr_expect_str_eq(row, "100finalize");
+    rig_expect(rig, "ready12.5/1920/1080cmafh264",
+               "SELECT status || duration || '/' || source_width || '/' ||"
+               " source_height || streaming_format || primary_codec FROM videos"
+               " WHERE published_at IS NOT NULL");
+    rig_expect(rig, "100finalize",
+               "SELECT progress_percent || current_step FROM transcoding_jobs"
+               " WHERE claimed_at IS NULL AND claim_expires_at IS NULL"
+               " AND worker_id IS NOT NULL AND completed_at IS NOT NULL");
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM workers WHERE current_job_id IS NOT NULL"),
                  0);
     rig_free(rig);
@@ -40,8 +40,7 @@ Test(store_complete, the_workers_job_is_cleared_only_where_it_is_this_one)
     rig_add_job(rig, "two");
     rig_claim(rig, &rig->anna, 0);
     rig_claim(rig, &rig->anna, 0);
-    struct message_completion completion = rig_completion(first, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), first, &completion);
+    rig_present(rig, rig_caller(&rig->anna, 1), first, 1);
     cr_expect_eq(rig_number(rig, "SELECT current_job_id FROM workers WHERE worker_name="
                                  "'anna'"),
                  2);
@@ -50,20 +49,17 @@ Test(store_complete, the_workers_job_is_cleared_only_where_it_is_this_one)
 
 Test(store_complete, answers_replays_from_what_is_committed)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
+    struct rig *rig = rig_new_claimed();
     struct store_caller anna = rig_caller(&rig->anna, 1);
-    struct message_completion completion = rig_completion(job, 1), other = rig_completion(job, 2);
-    struct message_completion changed = completion;
+    struct message_completion completion = rig_completion(rig->job, 1), changed = completion;
     changed.duration = 13;
-    struct store_completed first = rig_complete(rig, anna, job, &completion);
-    struct store_completed again = rig_complete(rig, anna, job, &completion);
+    struct store_completed first = rig_complete(rig, anna, rig->job, &completion);
+    struct store_completed again = rig_complete(rig, anna, rig->job, &completion);
     cr_expect_eq(again.verdict, VERIFY_REPLAY);
     cr_expect_str_eq(again.completed_at, first.completed_at);
-    cr_expect_eq(rig_complete(rig, anna, job, &changed).verdict, VERIFY_TOKEN_REUSED);
-    cr_expect_eq(rig_complete(rig, anna, job, &other).verdict, VERIFY_REPLAY);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->bert, ABSENT_INT), job, &completion).verdict,
+    cr_expect_eq(rig_complete(rig, anna, rig->job, &changed).verdict, VERIFY_TOKEN_REUSED);
+    cr_expect_eq(rig_present(rig, anna, rig->job, 2), VERIFY_REPLAY);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->bert, ABSENT_INT), rig->job, 1),
                  VERIFY_SUPERSEDED);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 1);
     rig_free(rig);
@@ -71,13 +67,10 @@ Test(store_complete, answers_replays_from_what_is_committed)
 
 Test(store_complete, without_a_token_is_taken_once)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
+    struct rig *rig = rig_new_claimed();
     struct store_caller anna = rig_caller(&rig->anna, ABSENT_INT);
-    struct message_completion completion = rig_completion(job, 0);
-    cr_expect_eq(rig_complete(rig, anna, job, &completion).verdict, VERIFY_COMMIT);
-    cr_expect_eq(rig_complete(rig, anna, job, &completion).verdict, VERIFY_REPLAY);
+    cr_expect_eq(rig_present(rig, anna, rig->job, 0), VERIFY_COMMIT);
+    cr_expect_eq(rig_present(rig, anna, rig->job, 0), VERIFY_REPLAY);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions WHERE token IS NULL"), 1);
     rig_free(rig);
 }
@@ -92,14 +85,14 @@ struct copy {
 static void *present(void *ctx)
 {
     struct copy *copy = ctx;
-    struct message_completion completion = rig_completion(1, copy->token);
-    copy->verdict =
-        rig_complete(copy->rig, rig_caller(&copy->rig->anna, 1), 1, &completion).verdict;
+    copy->verdict = rig_present(copy->rig, rig_caller(&copy->rig->anna, 1), 1, copy->token);
     return NULL;
 }
 
-static void present_all(struct rig *rig, struct copy copies[COPIES], bool same_token)
+static void present_all(bool same_token)
 {
+    struct rig *rig = rig_new_claimed();
+    struct copy copies[COPIES];
     for (int i = 0; i < COPIES; i++) {
         copies[i] = (struct copy){.rig = rig, .token = same_token ? 1 : i + 1};
         cr_assert_eq(pthread_create(&copies[i].thread, NULL, present, &copies[i]), 0);
@@ -113,41 +106,26 @@ static void present_all(struct rig *rig, struct copy copies[COPIES], bool same_t
     cr_expect_eq(commits, 1);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 1);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM video_qualities"), 1);
+    rig_free(rig);
 }
 
 Test(store_complete, sixty_four_copies_at_once_have_one_effect)
 {
-    struct rig *rig = rig_new();
-    struct copy copies[COPIES];
-    rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    present_all(rig, copies, true);
-    rig_free(rig);
+    present_all(true);
 }
 
 Test(store_complete, sixty_four_tokens_at_once_have_one_effect)
 {
-    struct rig *rig = rig_new();
-    struct copy copies[COPIES];
-    rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    present_all(rig, copies, false);
-    rig_free(rig);
+    present_all(false);
 }
 
 Test(store_complete, a_lower_epoch_is_superseded_and_a_higher_one_is_nobodys)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    cr_assert_eq(rig_claim(rig, &rig->anna, job).claim_epoch, 2);
-    struct message_completion completion = rig_completion(job, 1);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion).verdict,
-                 VERIFY_SUPERSEDED);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 3), job, &completion).verdict,
-                 VERIFY_NOT_YOURS);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 2), job, &completion).verdict,
-                 VERIFY_COMMIT);
+    struct rig *rig = rig_new_claimed();
+    cr_assert_eq(rig_claim(rig, &rig->anna, rig->job).claim_epoch, 2);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 3), rig->job, 1), VERIFY_NOT_YOURS);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 2), rig->job, 1), VERIFY_COMMIT);
     rig_free(rig);
 }
 
@@ -155,56 +133,44 @@ Test(store_complete, what_was_released_is_late_and_what_was_handed_on_is_lost)
 {
     struct rig *rig = rig_new();
     int64_t job = rig_add_job(rig, "film"), other = rig_add_job(rig, "other");
-    struct error err;
-    enum store_release released;
+    struct store_caller anna = rig_caller(&rig->anna, 1);
     rig_claim(rig, &rig->anna, job);
     rig_claim(rig, &rig->anna, other);
-    cr_assert_eq(store_job_release(rig->store, job, &released, &err), 0);
-    cr_assert_eq(store_job_release(rig->store, other, &released, &err), 0);
-    cr_assert_eq(released, STORE_RELEASED);
+    cr_assert_eq(rig_release(rig, job), STORE_RELEASED);
+    cr_assert_eq(rig_release(rig, other), STORE_RELEASED);
     struct message_completion completion = rig_completion(job, 1);
-    struct store_completed late = rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
+    struct store_completed late = rig_complete(rig, anna, job, &completion);
     cr_expect_eq(late.verdict, VERIFY_COMMIT_LATE);
     cr_expect(late.late);
-    cr_expect(rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion).late);
+    cr_expect(rig_complete(rig, anna, job, &completion).late);
 
     cr_assert_eq(rig_claim(rig, &rig->bert, other).claim_epoch, 2);
-    completion = rig_completion(other, 2);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), other, &completion).verdict,
-                 VERIFY_SUPERSEDED);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, ABSENT_INT), other, &completion).verdict,
-                 VERIFY_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, anna, other, 2), VERIFY_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, ABSENT_INT), other, 2), VERIFY_SUPERSEDED);
     rig_free(rig);
 }
 
 Test(store_complete, what_is_not_there_is_named_and_nothing_changes)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
+    struct rig *rig = rig_new_claimed();
     rig->missing = 1u << QUALITY_720P;
-    struct message_completion completion = rig_completion(job, 1);
-    struct store_completed result = rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
+    struct message_completion completion = rig_completion(rig->job, 1);
+    struct store_completed result = rig_complete(rig, rig_caller(&rig->anna, 1), rig->job,
+                                                 &completion);
     cr_expect_eq(result.verdict, VERIFY_FILES_MISSING);
     cr_expect_eq(result.missing, 1u << QUALITY_720P);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 0);
     rig->missing = 0;
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion).verdict,
-                 VERIFY_COMMIT);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_COMMIT);
     rig_free(rig);
 }
 
 Test(store_complete, of_a_deleted_video_or_no_job_is_refused)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    struct message_completion completion = rig_completion(job, 1);
+    struct rig *rig = rig_new_claimed();
     rig_sql(rig, "UPDATE videos SET deleted_at = '2026-01-01T00:00:00.000000+00:00'");
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion).verdict,
-                 VERIFY_GONE);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), 99, &completion).verdict,
-                 VERIFY_NO_JOB);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_GONE);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), 99, 1), VERIFY_NO_JOB);
     rig_free(rig);
 }
 
@@ -219,16 +185,14 @@ Test(store_complete, fills_what_is_null_or_zero_and_keeps_what_is_known)
                  " published_at = '2026-01-01T00:00:00.000000+00:00' WHERE id = 2");
     rig_claim(rig, &rig->anna, job);
     rig_claim(rig, &rig->anna, second);
-    struct message_completion completion = rig_completion(job, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
-    completion = rig_completion(second, 2);
-    rig_complete(rig, rig_caller(&rig->anna, 1), second, &completion);
-    TEXT(first) = rig_text(rig, "SELECT duration || '/' || source_width || streaming_format ||"
-                                " primary_codec FROM videos WHERE id = 1");
-    cr_expect_str_eq(first, "12.5/1920cmafh264");
-    TEXT(kept) = rig_text(rig, "SELECT duration || '/' || source_width || '/' || source_height ||"
-                               " streaming_format || primary_codec FROM videos WHERE id = 2");
-    cr_expect_str_eq(kept, "99.5/7/1080hls_tsh264");
+    rig_present(rig, rig_caller(&rig->anna, 1), job, 1);
+    rig_present(rig, rig_caller(&rig->anna, 1), second, 2);
+    rig_expect(rig, "12.5/1920cmafh264",
+               "SELECT duration || '/' || source_width || streaming_format ||"
+               " primary_codec FROM videos WHERE id = 1");
+    rig_expect(rig, "99.5/7/1080hls_tsh264",
+               "SELECT duration || '/' || source_width || '/' || source_height ||"
+               " streaming_format || primary_codec FROM videos WHERE id = 2");
     rig_free(rig);
 }
 
@@ -244,24 +208,21 @@ static void reopen(struct rig *rig, const char *metadata)
 
 Test(store_complete, a_retranscode_replaces_and_an_old_completion_does_not_answer_for_it)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    struct message_completion old = rig_completion(job, 1), new = rig_completion(job, 2);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &old);
+    struct rig *rig = rig_new_claimed();
+    struct message_completion new = rig_completion(rig->job, 2);
+    rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1);
     reopen(rig, "{\"qualities_to_delete\":[\"720p\"],\"path\":\"/etc\"}");
 
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), job, &old).verdict,
-                 VERIFY_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_SUPERSEDED);
     rig->discards = 0;
     cr_assert_eq(rig_claim(rig, &rig->anna, 0).claim_epoch, 2);
     cr_expect_eq(rig->discarded, 1u << QUALITY_720P);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM video_qualities"), 0);
     new.duration = 77.5;
     new.codec = CODEC_AV1;
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 2), job, &new).verdict, VERIFY_COMMIT);
-    TEXT(video) = rig_text(rig, "SELECT duration || primary_codec FROM videos");
-    cr_expect_str_eq(video, "77.5av1");
+    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 2), rig->job, &new).verdict,
+                 VERIFY_COMMIT);
+    rig_expect(rig, "77.5av1", "SELECT duration || primary_codec FROM videos");
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 2);
     cr_expect_eq(rig_number(rig, "SELECT replaces FROM job_epochs"), 0);
     rig_free(rig);
@@ -270,33 +231,28 @@ Test(store_complete, a_retranscode_replaces_and_an_old_completion_does_not_answe
 /* Where a stock server hands out the claims the epoch stays: the new completion takes the row. */
 Test(store_complete, a_new_completion_of_the_same_epoch_takes_the_old_ones_place)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    struct message_completion old = rig_completion(job, 1), new = rig_completion(job, 2);
-    rig_complete(rig, rig_caller(&rig->anna, ABSENT_INT), job, &old);
+    struct rig *rig = rig_new_claimed();
+    struct store_caller anna = rig_caller(&rig->anna, ABSENT_INT);
+    rig_present(rig, anna, rig->job, 1);
     rig_sql(rig, "UPDATE transcoding_jobs SET completed_at = NULL,"
                  " claimed_at = '2026-01-01T00:00:00.000000+00:00',"
                  " claim_expires_at = '2099-01-01T00:00:00.000000+00:00'");
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, ABSENT_INT), job, &new).verdict,
-                 VERIFY_COMMIT);
-    TEXT(token) = rig_text(rig, "SELECT token FROM completions");
-    cr_expect_str_eq(token, new.token);
+    cr_expect_eq(rig_present(rig, anna, rig->job, 2), VERIFY_COMMIT);
+    struct message_completion new = rig_completion(rig->job, 2);
+    rig_expect(rig, new.token, "SELECT token FROM completions");
     rig_free(rig);
 }
 
 Test(store_complete, no_qualities_are_fine_only_where_some_are_recorded)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    struct message_completion completion = rig_completion(job, 1);
+    struct rig *rig = rig_new_claimed();
+    struct message_completion completion = rig_completion(rig->job, 1);
     completion.rendition_count = 0;
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion).verdict,
+    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), rig->job, &completion).verdict,
                  VERIFY_NO_QUALITIES);
     rig_sql(rig, "INSERT INTO video_qualities (video_id, quality, width, height, bitrate)"
                  " VALUES (1, '480p', 854, 480, 1000)");
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion).verdict,
+    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), rig->job, &completion).verdict,
                  VERIFY_COMMIT);
     rig_free(rig);
 }

@@ -165,8 +165,7 @@ static void expect_completed_once(struct crowd *crowd, int from, int count)
                                         " IS NOT NULL AND progress_percent = 100"
                                         " AND claimed_at IS NULL"),
                  1);
-    TEXT(status) = rig_text(crowd->rig, "SELECT status FROM videos");
-    cr_expect_str_eq(status, "ready");
+    rig_expect(crowd->rig, "ready", "SELECT status FROM videos");
 }
 
 static int64_t claimed_job(struct crowd *crowd)

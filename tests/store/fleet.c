@@ -33,15 +33,12 @@ struct rig *fleet_new(void)
     return rig;
 }
 
-struct store_worker fleet_worker(struct rig *rig, const char *name)
+struct rig *fleet_new_claimed(void)
 {
-    struct store_registration registration = {.name = name, .type = "remote"};
-    struct store_worker worker;
-    struct error err;
-    enum store_key found;
-    cr_assert_eq(store_worker_register(rig->store, &registration, &err), 0);
-    cr_assert_eq(store_worker_by_key(rig->store, registration.api_key, &found, &worker, &err), 0);
-    return worker;
+    struct rig *rig = fleet_new();
+    rig->job = rig_add_job(rig, "film");
+    cr_assert_eq(rig_claim(rig, &rig->anna, 0).job_id, rig->job);
+    return rig;
 }
 
 void fleet_pass(struct rig *rig, int64_t ms)
@@ -66,29 +63,19 @@ void fleet_stay_up(struct rig *rig, int64_t ms)
     }
 }
 
-static void beat(struct rig *rig, struct store_worker *worker, enum worker_status status,
-                 bool jobs_known, int64_t job)
-{
-    struct message_heartbeat heartbeat = {.status = status, .jobs_known = jobs_known};
-    struct error err;
-    if (job)
-        heartbeat.jobs[heartbeat.job_count++] = job;
-    cr_assert_eq(store_heartbeat(rig->store, worker, &heartbeat, &err), 0, "%s", err.message);
-}
-
 void fleet_beat(struct rig *rig, struct store_worker *worker, int64_t job)
 {
-    beat(rig, worker, WORKER_BUSY, true, job);
+    rig_beat(rig, worker, WORKER_BUSY, true, job);
 }
 
 void fleet_beat_idle(struct rig *rig, struct store_worker *worker)
 {
-    beat(rig, worker, WORKER_IDLE, false, 0);
+    rig_beat(rig, worker, WORKER_IDLE, false, 0);
 }
 
 void fleet_beat_stock(struct rig *rig, struct store_worker *worker)
 {
-    beat(rig, worker, WORKER_BUSY, false, 0);
+    rig_beat(rig, worker, WORKER_BUSY, false, 0);
 }
 
 struct store_sweep fleet_sweep(struct rig *rig)
@@ -104,6 +91,15 @@ void fleet_sweeps(struct rig *rig, enum store_outcome outcome, size_t released)
     struct store_sweep sweep = fleet_sweep(rig);
     cr_expect_str_eq(store_outcome_name(sweep.outcome), store_outcome_name(outcome));
     cr_expect_eq(sweep.count, released, "%zu released", sweep.count);
+    store_sweep_fini(&sweep);
+}
+
+void fleet_releases(struct rig *rig, int64_t job, enum store_reason reason)
+{
+    struct store_sweep sweep = fleet_sweep(rig);
+    cr_assert_eq(sweep.count, 1);
+    cr_expect_eq(sweep.released[0].job_id, job);
+    cr_expect_str_eq(store_reason_name(sweep.released[0].reason), store_reason_name(reason));
     store_sweep_fini(&sweep);
 }
 

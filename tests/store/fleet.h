@@ -12,10 +12,10 @@ enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS };
 #define INSTANCE "11111111-1111-4111-8111-111111111111"
 #define OTHER    "22222222-2222-4222-8222-222222222222"
 struct rig *fleet_new(void);
+struct rig *fleet_new_claimed(void); /* and one film, claimed by anna: rig->job */
 /* The same with other times, and up for no time at all. */
 struct rig *fleet_new_with(int64_t claim_ms, int64_t offline_ms, int64_t grace_ms);
 struct store *fleet_open(struct rig *rig); /* one more instance's */
-struct store_worker fleet_worker(struct rig *rig, const char *name);
 
 void fleet_pass(struct rig *rig, int64_t ms); /* time, in which nothing happens */
 struct store_tick fleet_tick(struct rig *rig, const char *instance);
@@ -31,6 +31,8 @@ void fleet_beat_stock(struct rig *rig, struct store_worker *worker);
 struct store_sweep fleet_sweep(struct rig *rig); /* INSTANCE's; to be given to store_sweep_fini */
 /* The same, with what is expected of it: how many claims were released. */
 void fleet_sweeps(struct rig *rig, enum store_outcome outcome, size_t released);
+/* Of this one claim, for this reason. */
+void fleet_releases(struct rig *rig, int64_t job, enum store_reason reason);
 bool fleet_is_claimed(struct rig *rig, int64_t job);
 int64_t fleet_expires_ms(struct rig *rig, int64_t job);
 

@@ -1,10 +1,10 @@
 /* Claims, failures, progress, uploads, release, workers. */
-#include "db.h"
 #include "store_rig.h"
 
 #include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -15,16 +15,6 @@ static void expire_claims(struct rig *rig)
     rig_sql(rig, "UPDATE transcoding_jobs SET claimed_at = " LONG_AGO
                  ", claim_expires_at = '2020-01-01T00:30:00.000000+00:00'"
                  " WHERE claimed_at IS NOT NULL");
-}
-
-static void beat(struct rig *rig, struct store_worker *worker, enum worker_status status,
-                 bool jobs_known, int64_t job_id)
-{
-    struct message_heartbeat heartbeat = {.status = status, .jobs_known = jobs_known};
-    struct error err;
-    if (job_id)
-        heartbeat.jobs[heartbeat.job_count++] = job_id;
-    cr_assert_eq(store_heartbeat(rig->store, worker, &heartbeat, &err), 0, "%s", err.message);
 }
 
 Test(store_claim, hands_out_the_oldest_first_and_each_once)
@@ -79,14 +69,12 @@ Test(store_claim, thirty_two_claimants_share_eight_jobs)
 
 Test(store_claim, by_name_is_answered_again_to_its_holder_with_a_new_epoch)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    struct message_claim again = rig_claim(rig, &rig->anna, job);
-    cr_expect_eq(again.job_id, job);
+    struct rig *rig = rig_new_claimed();
+    struct message_claim again = rig_claim(rig, &rig->anna, rig->job);
+    cr_expect_eq(again.job_id, rig->job);
     cr_expect_eq(again.claim_epoch, 2);
     cr_expect_eq(again.attempt_number, 1);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), job), STANDING_SUPERSEDED);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_SUPERSEDED);
     rig_free(rig);
 }
 
@@ -94,16 +82,14 @@ Test(store_claim, a_new_holder_starts_clean_but_keeps_what_is_recorded)
 {
     struct rig *rig = rig_new();
     int64_t job = rig_add_job(rig, "film");
-    struct error err;
-    enum store_release released;
     rig_sql(rig, "INSERT INTO video_qualities (video_id, quality, width, height, bitrate)"
                  " VALUES (1, '480p', 854, 480, 1000)");
     rig_claim(rig, &rig->anna, 0);
     cr_expect_eq(rig->discards, 0);
-    store_job_release(rig->store, job, &released, &err);
+    rig_release(rig, job);
     rig_claim(rig, &rig->anna, 0);
     cr_expect_eq(rig->discards, 0);
-    store_job_release(rig->store, job, &released, &err);
+    rig_release(rig, job);
     struct message_claim claim = rig_claim(rig, &rig->bert, 0);
     cr_expect_eq(rig->discards, 1);
     cr_expect_eq(rig->discarded, ((1u << QUALITY_COUNT) - 1) & ~(1u << QUALITY_480P));
@@ -115,39 +101,33 @@ Test(store_claim, a_new_holder_starts_clean_but_keeps_what_is_recorded)
 
 Test(store_claim, an_expired_claim_of_a_worker_that_names_it_is_not_handed_out)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
+    struct rig *rig = rig_new_claimed();
     expire_claims(rig);
-    beat(rig, &rig->anna, WORKER_BUSY, true, job);
+    rig_beat(rig, &rig->anna, WORKER_BUSY, true, rig->job);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0);
     rig_free(rig);
 }
 
 Test(store_claim, an_expired_claim_that_its_worker_does_not_name_is_handed_out)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    beat(rig, &rig->anna, WORKER_BUSY, true, 0);
+    struct rig *rig = rig_new_claimed();
+    rig_beat(rig, &rig->anna, WORKER_BUSY, true, 0);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0, "it has not expired");
     expire_claims(rig);
-    beat(rig, &rig->anna, WORKER_BUSY, true, 0);
+    rig_beat(rig, &rig->anna, WORKER_BUSY, true, 0);
     struct message_claim claim = rig_claim(rig, &rig->bert, 0);
-    cr_expect_eq(claim.job_id, job);
+    cr_expect_eq(claim.job_id, rig->job);
     cr_expect_eq(claim.attempt_number, 1, "releasing charges no attempt");
     rig_free(rig);
 }
 
 Test(store_claim, an_expired_claim_of_an_idle_worker_is_handed_out)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
+    struct rig *rig = rig_new_claimed();
     expire_claims(rig);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0);
-    beat(rig, &rig->anna, WORKER_IDLE, false, 0);
-    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, job);
+    rig_beat(rig, &rig->anna, WORKER_IDLE, false, 0);
+    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, rig->job);
     rig_free(rig);
 }
 
@@ -156,7 +136,7 @@ Test(store_claim, a_heartbeat_from_before_the_claim_releases_nothing)
 {
     struct rig *rig = rig_new();
     rig_add_job(rig, "film");
-    beat(rig, &rig->anna, WORKER_IDLE, true, 0);
+    rig_beat(rig, &rig->anna, WORKER_IDLE, true, 0);
     rig_claim(rig, &rig->anna, 0);
     rig_sql(rig, "UPDATE transcoding_jobs SET claim_expires_at = claimed_at");
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0);
@@ -166,13 +146,11 @@ Test(store_claim, a_heartbeat_from_before_the_claim_releases_nothing)
 /* The server was down, too: nobody could be heard. */
 Test(store_claim, silence_counts_only_while_the_server_could_hear)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
+    struct rig *rig = rig_new_claimed();
     expire_claims(rig);
     rig_sql(rig, "UPDATE workers SET registered_at = " LONG_AGO ", last_heartbeat = " LONG_AGO);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), job), STANDING_LATE);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_LATE);
     rig_free(rig);
 }
 
@@ -193,8 +171,7 @@ Test(store_claim, what_is_completed_or_deleted_is_never_handed_out)
     struct rig *rig = rig_new();
     int64_t job = rig_add_job(rig, "film"), other = rig_add_job(rig, "other");
     rig_claim(rig, &rig->anna, job);
-    struct message_completion completion = rig_completion(job, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
+    rig_present(rig, rig_caller(&rig->anna, 1), job, 1);
     rig_sql(rig, "UPDATE videos SET deleted_at = " LONG_AGO " WHERE id = 2");
     cr_expect_eq(rig_claim(rig, &rig->anna, 0).job_id, 0);
     cr_expect_eq(rig_claim(rig, &rig->anna, job).job_id, 0);
@@ -204,22 +181,20 @@ Test(store_claim, what_is_completed_or_deleted_is_never_handed_out)
 
 Test(store_fail, is_recorded_per_claim_and_its_replay_charges_nothing)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
+    struct rig *rig = rig_new_claimed();
     struct store_caller anna = rig_caller(&rig->anna, 1);
-    struct store_failed first = rig_fail(rig, anna, job, true);
+    struct store_failed first = rig_fail(rig, anna, rig->job, true);
     cr_expect(first.will_retry);
     cr_expect_eq(first.attempt_number, 1);
     cr_expect_not(first.replayed);
-    struct store_failed again = rig_fail(rig, anna, job, true);
+    struct store_failed again = rig_fail(rig, anna, rig->job, true);
     cr_expect(again.replayed);
     cr_expect(again.will_retry);
     cr_expect_eq(again.attempt_number, 1);
     cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 2);
-    cr_expect_eq(rig_progress(rig, anna, job), STANDING_FAILED);
+    cr_expect_eq(rig_progress(rig, anna, rig->job), STANDING_FAILED);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).attempt_number, 2);
-    cr_expect_eq(rig_fail(rig, anna, job, true).standing, STANDING_SUPERSEDED);
+    cr_expect_eq(rig_fail(rig, anna, rig->job, true).standing, STANDING_SUPERSEDED);
     rig_free(rig);
 }
 
@@ -235,70 +210,49 @@ Test(store_fail, the_last_attempt_is_final_and_its_replay_says_so_again)
         cr_expect_eq(failed.attempt_number, i);
     }
     cr_expect_not(failed.will_retry);
-    TEXT(status) = rig_text(rig, "SELECT v.status || ': ' || v.error_message FROM videos v,"
-                                 " transcoding_jobs j WHERE j.completed_at IS NOT NULL");
-    cr_expect_str_eq(status, "failed: it broke");
+    rig_expect(rig, "failed: it broke",
+               "SELECT v.status || ': ' || v.error_message FROM videos v,"
+               " transcoding_jobs j WHERE j.completed_at IS NOT NULL");
     failed = rig_fail(rig, rig_caller(&rig->anna, 3), job, true);
     cr_expect(failed.replayed);
     cr_expect_not(failed.will_retry);
-    struct message_completion completion = rig_completion(job, 1);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 3), job, &completion).verdict,
-                 VERIFY_GONE);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 3), job, 1), VERIFY_GONE);
     rig_free(rig);
 }
 
 Test(store_fail, changes_nothing_on_a_completed_job)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    struct message_completion completion = rig_completion(job, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
-    struct store_failed failed = rig_fail(rig, rig_caller(&rig->anna, ABSENT_INT), job, true);
+    struct rig *rig = rig_new_claimed();
+    rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1);
+    struct store_failed failed = rig_fail(rig, rig_caller(&rig->anna, ABSENT_INT), rig->job, true);
     cr_expect_eq(failed.standing, STANDING_COMPLETED);
     cr_expect_not(failed.will_retry);
-    cr_expect_eq(rig_fail(rig, rig_caller(&rig->bert, ABSENT_INT), job, true).standing,
+    cr_expect_eq(rig_fail(rig, rig_caller(&rig->bert, ABSENT_INT), rig->job, true).standing,
                  STANDING_SUPERSEDED);
-    TEXT(status) = rig_text(rig, "SELECT status FROM videos");
-    cr_expect_str_eq(status, "ready");
+    rig_expect(rig, "ready", "SELECT status FROM videos");
     rig_free(rig);
 }
 
 Test(store_progress, takes_a_released_claim_back_with_the_same_epoch)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    struct error err;
-    enum store_release released;
-    rig_claim(rig, &rig->anna, 0);
-    store_job_release(rig->store, job, &released, &err);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), job), STANDING_LATE);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), job), STANDING_HELD);
+    struct rig *rig = rig_new_claimed();
+    rig_release(rig, rig->job);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_LATE);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_HELD);
     cr_expect_eq(rig_number(rig, "SELECT claim_epoch FROM job_epochs"), 1);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0);
-    TEXT(status) = rig_text(rig, "SELECT status FROM videos");
-    cr_expect_str_eq(status, "processing");
+    rig_expect(rig, "processing", "SELECT status FROM videos");
     rig_free(rig);
 }
 
 Test(store_progress, changes_nothing_on_a_completed_job)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
-    struct message_completion completion = rig_completion(job, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), job), STANDING_COMPLETED);
+    struct rig *rig = rig_new_claimed();
+    rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_COMPLETED);
     cr_expect_eq(rig_number(rig, "SELECT progress_percent FROM transcoding_jobs"), 100);
     cr_expect_eq(rig_number(rig, "SELECT claimed_at IS NULL FROM transcoding_jobs"), 1);
     rig_free(rig);
-}
-
-static int count_publish(void *ctx, struct error *err)
-{
-    (void)err;
-    ++*(int *)ctx;
-    return 0;
 }
 
 static int refuse_publish(void *ctx, struct error *err)
@@ -309,17 +263,15 @@ static int refuse_publish(void *ctx, struct error *err)
 
 Test(store_upload, publishes_only_for_the_holder)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
+    struct rig *rig = rig_new_claimed();
     int published = 0;
     enum verify_standing standing;
     struct error err;
-    rig_claim(rig, &rig->anna, 0);
     struct store_caller anna = rig_caller(&rig->anna, 1), bert = rig_caller(&rig->bert, ABSENT_INT);
-    cr_assert_eq(store_upload(rig->store, &anna, job, count_publish, &published, &standing, &err),
-                 0);
+    cr_assert_eq(
+        store_upload(rig->store, &anna, rig->job, rig_publish, &published, &standing, &err), 0);
     cr_expect_eq(published, 1);
-    store_upload(rig->store, &bert, job, count_publish, &published, &standing, &err);
+    store_upload(rig->store, &bert, rig->job, rig_publish, &published, &standing, &err);
     cr_expect_eq(standing, STANDING_SUPERSEDED);
     cr_expect_eq(published, 1);
     rig_free(rig);
@@ -327,16 +279,15 @@ Test(store_upload, publishes_only_for_the_holder)
 
 Test(store_upload, that_cannot_be_published_leaves_the_claim_as_it_was)
 {
-    struct rig *rig = rig_new();
-    int64_t job = rig_add_job(rig, "film");
+    struct rig *rig = rig_new_claimed();
     enum verify_standing standing;
     struct error err;
-    rig_claim(rig, &rig->anna, 0);
     expire_claims(rig);
     struct store_caller anna = rig_caller(&rig->anna, 1);
-    cr_assert_eq(store_upload(rig->store, &anna, job, refuse_publish, NULL, &standing, &err), -1);
+    cr_assert_eq(store_upload(rig->store, &anna, rig->job, refuse_publish, NULL, &standing, &err),
+                 -1);
     cr_expect_eq(err.code, ENOSPC);
-    cr_expect_eq(rig_progress(rig, anna, job), STANDING_LATE);
+    cr_expect_eq(rig_progress(rig, anna, rig->job), STANDING_LATE);
     rig_free(rig);
 }
 
@@ -344,22 +295,15 @@ Test(store_release, keeps_the_epoch_and_the_last_holder_and_spares_what_is_compl
 {
     struct rig *rig = rig_new();
     int64_t job = rig_add_job(rig, "film");
-    struct error err;
-    enum store_release released;
-    store_job_release(rig->store, job, &released, &err);
-    cr_expect_eq(released, STORE_RELEASE_UNCLAIMED);
-    store_job_release(rig->store, 99, &released, &err);
-    cr_expect_eq(released, STORE_RELEASE_NO_JOB);
+    cr_expect_eq(rig_release(rig, job), STORE_RELEASE_UNCLAIMED);
+    cr_expect_eq(rig_release(rig, 99), STORE_RELEASE_NO_JOB);
     rig_claim(rig, &rig->anna, 0);
-    store_job_release(rig->store, job, &released, &err);
-    cr_expect_eq(released, STORE_RELEASED);
+    cr_expect_eq(rig_release(rig, job), STORE_RELEASED);
     cr_expect_eq(rig_number(rig, "SELECT claim_epoch FROM transcoding_jobs, job_epochs WHERE"
                                  " worker_id IS NULL AND processed_by_worker_id IS NOT NULL"),
                  1);
-    struct message_completion completion = rig_completion(job, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
-    store_job_release(rig->store, job, &released, &err);
-    cr_expect_eq(released, STORE_RELEASE_COMPLETED);
+    rig_present(rig, rig_caller(&rig->anna, 1), job, 1);
+    cr_expect_eq(rig_release(rig, job), STORE_RELEASE_COMPLETED);
     rig_free(rig);
 }
 
@@ -402,95 +346,5 @@ Test(store, a_schema_from_the_future_is_refused)
     rig_sql(rig, "UPDATE schema_version SET version = 99");
     cr_expect_null(rig_open(rig, rig->url, &err));
     cr_expect(strstr(err.message, "99"), "%s", err.message);
-    rig_free(rig);
-}
-
-/* PostgreSQL waits for a row, SQLite for the file. */
-static int lock_a_job(struct db *db, struct error *err)
-{
-    if (db_begin(db, err) != 0)
-        return -1;
-    return db_run(db, NULL, err, "SELECT id FROM transcoding_jobs" DB_FOR_UPDATE, DB_NO_ARGS);
-}
-
-Test(db, a_lock_that_is_not_had_is_temporary_and_bounded)
-{
-    struct rig *rig = rig_new();
-    struct error err;
-    struct db *holder = db_open(rig->url, NULL, &err), *other = db_open(rig->url, NULL, &err);
-    rig_add_job(rig, "film");
-    cr_assert_eq(lock_a_job(holder, &err), 0);
-    int64_t start_ms = mono_ms();
-    cr_expect_eq(lock_a_job(other, &err), -1);
-    cr_expect(mono_ms() - start_ms < DB_WAIT_MS + 3000);
-    cr_expect_eq(err.class, ERROR_TEMPORARY);
-    cr_expect_eq(err.code, DB_BUSY);
-    db_rollback(other);
-    db_rollback(holder);
-    cr_expect_eq(lock_a_job(other, &err), 0);
-    db_close(holder);
-    db_rollback(other);
-    db_close(other);
-    rig_free(rig);
-}
-
-Test(db, survives_many_parameters_and_nulls)
-{
-    struct rig *rig = rig_new();
-    struct error err;
-    struct db *db = db_open(rig->url, NULL, &err);
-    DB_ROWS(rows) = db_query(db, "SELECT $11, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
-                             DB_ARGS(db_int(1), db_int(2), db_int(3), db_int(4), db_int(5),
-                                     db_int(6), db_int(7), db_int(8), db_null(), db_real(1.5),
-                                     db_text("eleven")),
-                             &err);
-    cr_assert_eq(db_next(rows, &err), 1);
-    cr_expect_str_eq(db_get_text(rows, 0), "eleven");
-    cr_expect_eq(db_get_int(rows, 1), 1);
-    cr_expect(db_is_null(rows, 9));
-    cr_expect_float_eq(db_get_real(rows, 10), 1.5, 1e-9);
-    db_end(rows);
-    rows = NULL;
-    db_close(db);
-    rig_free(rig);
-}
-
-/* Statements are kept by address, and not without end. */
-Test(db, forgets_statements_rather_than_keep_thousands)
-{
-    enum { STATEMENTS = 600 };
-    struct rig *rig = rig_new();
-    struct error err;
-    struct db *db = db_open(rig->url, NULL, &err);
-    char *statements[STATEMENTS];
-    for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < STATEMENTS; i++) {
-            int64_t value = -1;
-            if (round == 0)
-                statements[i] = must_printf("SELECT CAST(%d AS INTEGER) WHERE $1 = 7", i);
-            cr_assert_eq(db_one_int(db, &value, &err, statements[i], DB_ARGS(db_int(7))), 1, "%s",
-                         err.message);
-            cr_assert_eq(value, i);
-        }
-    }
-    for (int i = 0; i < STATEMENTS; i++)
-        free(statements[i]);
-    db_close(db);
-    rig_free(rig);
-}
-
-Test(db, a_second_step_that_fails_is_not_dropped)
-{
-    struct rig *rig = rig_new();
-    struct error err = {0};
-    struct db *db = db_open(rig->url, NULL, &err);
-    int64_t value;
-    cr_expect_eq(db_one_int(db, &value, &err,
-                            "SELECT ABS(t.x) FROM (SELECT 1 AS x UNION ALL"
-                            " SELECT -9223372036854775807 - 1) AS t",
-                            DB_NO_ARGS),
-                 -1, "the second row has no absolute value");
-    cr_expect(err.message[0]);
-    db_close(db);
     rig_free(rig);
 }

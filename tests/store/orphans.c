@@ -51,8 +51,7 @@ static void complete(struct site *site, const char *slug)
     struct rig *rig = site->rig;
     int64_t job = rig_add_job(rig, slug);
     rig_claim(rig, &rig->anna, job);
-    struct message_completion completion = rig_completion(job, 0);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
+    rig_present(rig, rig_caller(&rig->anna, 1), job, 0);
 }
 
 static int entries_of_trash(const struct site *site, const char *trash)
@@ -70,24 +69,18 @@ Test(orphans, of_a_completed_video_only_what_is_neither_recorded_nor_named_goes)
     struct site *site = site_new();
     complete(site, "film");
     site_put(site, "videos/film/master.m3u8"); /* names 720p */
-    site_put(site, "videos/film/720p/stream.m3u8");
-    site_put(site, "videos/film/720p/.tmp-0000000000000001");
-    site_put(site, "videos/film/480p/stream.m3u8");
-    site_put(site, "videos/film/360p_0001.ts");
-    site_put(site, "videos/film/thumbnail.jpg");
-    site_put(site, "videos/film/notes.txt");
+    site_put(site, "videos/film/720p/stream.m3u8", "videos/film/720p/.tmp-0000000000000001",
+             "videos/film/480p/stream.m3u8", "videos/film/360p_0001.ts",
+             "videos/film/thumbnail.jpg", "videos/film/notes.txt");
     cr_expect_str_eq(clean_up(site), "", "it is all young");
     fleet_pass(site->rig, DAY_MS + MINUTE_MS);
     const char *found = clean_up(site);
     cr_expect(strstr(found, "rendition videos/film/480p\n"), "%s", found);
     cr_expect(strstr(found, "rendition videos/film/360p_0001.ts\n"), "%s", found);
     cr_expect(strstr(found, "temp videos/film/.tmp-0000000000000001\n"), "%s", found);
-    cr_expect_not(site_has(site, "videos/film/480p"));
-    cr_expect_not(site_has(site, "videos/film/720p/.tmp-0000000000000001"));
-    cr_expect(site_has(site, "videos/film/720p/stream.m3u8"));
-    cr_expect(site_has(site, "videos/film/master.m3u8"));
-    cr_expect(site_has(site, "videos/film/thumbnail.jpg"));
-    cr_expect(site_has(site, "videos/film/notes.txt"));
+    site_lacks(site, "videos/film/480p", "videos/film/720p/.tmp-0000000000000001");
+    site_keeps(site, "videos/film/720p/stream.m3u8", "videos/film/master.m3u8",
+               "videos/film/thumbnail.jpg", "videos/film/notes.txt");
     cr_expect_eq(entries_of_trash(site, "videos/.trash"), 1);
     site_free(site);
 }
@@ -99,12 +92,11 @@ Test(orphans, a_rendition_that_a_playlist_names_stays_although_no_row_records_it
     site->rig->missing = 0;
     rig_sql(site->rig, "UPDATE video_qualities SET quality = '360p'");
     site_put(site, "videos/film/manifest.mpd"); /* names 720p */
-    site_put(site, "videos/film/720p/stream.m3u8");
-    site_put(site, "videos/film/480p/stream.m3u8");
+    site_put(site, "videos/film/720p/stream.m3u8", "videos/film/480p/stream.m3u8");
     fleet_pass(site->rig, DAY_MS + MINUTE_MS);
     clean_up(site);
-    cr_expect(site_has(site, "videos/film/720p/stream.m3u8"));
-    cr_expect_not(site_has(site, "videos/film/480p"));
+    site_keeps(site, "videos/film/720p/stream.m3u8");
+    site_lacks(site, "videos/film/480p");
     site_free(site);
 }
 
@@ -126,8 +118,7 @@ Test(orphans, a_video_whose_job_is_not_completed_is_never_touched)
     for (size_t i = 0; i < sizeof slugs / sizeof slugs[0]; i++) {
         TEXT(playlist) = must_printf("videos/%s/480p/stream.m3u8", slugs[i]);
         TEXT(temp) = must_printf("videos/%s/.tmp-0000000000000001", slugs[i]);
-        site_put(site, playlist);
-        site_put(site, temp);
+        site_put(site, playlist, temp);
     }
     fleet_pass(rig, 30 * DAY_MS);
     cr_expect_str_eq(clean_up(site), "");
@@ -137,20 +128,15 @@ Test(orphans, a_video_whose_job_is_not_completed_is_never_touched)
 Test(orphans, a_folder_without_a_video_goes_only_if_it_is_of_our_making)
 {
     struct site *site = site_new();
-    site_put(site, "videos/gone/master.m3u8");
-    site_put(site, "videos/gone/720p/seg_0001.m4s");
-    site_put(site, "videos/assets/logo.png");
-    site_put(site, "videos/mixed/720p/stream.m3u8");
-    site_put(site, "videos/mixed/720p/readme.txt");
-    site_put(site, "videos/.hidden/master.m3u8");
+    site_put(site, "videos/gone/master.m3u8", "videos/gone/720p/seg_0001.m4s",
+             "videos/assets/logo.png", "videos/mixed/720p/stream.m3u8",
+             "videos/mixed/720p/readme.txt", "videos/.hidden/master.m3u8");
     site_make_dir(site, "videos/empty");
     fleet_pass(site->rig, DAY_MS + MINUTE_MS);
     cr_expect_str_eq(clean_up(site), "folder videos/gone\n");
-    cr_expect_not(site_has(site, "videos/gone"));
-    cr_expect(site_has(site, "videos/assets/logo.png"));
-    cr_expect(site_has(site, "videos/mixed/720p/stream.m3u8"));
-    cr_expect(site_has(site, "videos/.hidden/master.m3u8"));
-    cr_expect(site_has(site, "videos/empty"));
+    site_lacks(site, "videos/gone");
+    site_keeps(site, "videos/assets/logo.png", "videos/mixed/720p/stream.m3u8",
+               "videos/.hidden/master.m3u8", "videos/empty");
     site_free(site);
 }
 
@@ -173,37 +159,30 @@ Test(orphans, a_tree_is_as_young_as_the_newest_thing_in_it)
 Test(orphans, sources_stay_and_temp_files_beside_them_go)
 {
     struct site *site = site_new();
-    site_put(site, "uploads/.tmp-00000000000000aa");
-    site_put(site, "uploads/77.mp4");
-    site_put(site, "uploads/notes.txt");
-    site_put(site, "videos/.staging/0b0e7a3c/720p/seg_0001.m4s");
+    site_put(site, "uploads/.tmp-00000000000000aa", "uploads/77.mp4", "uploads/notes.txt",
+             "videos/.staging/0b0e7a3c/720p/seg_0001.m4s");
     fleet_pass(site->rig, DAY_MS + MINUTE_MS);
     cr_expect_str_eq(clean_up(site), "temp uploads/.tmp-00000000000000aa\n"
                                      "staging videos/.staging/0b0e7a3c\n");
-    cr_expect(site_has(site, "uploads/77.mp4"));
-    cr_expect(site_has(site, "uploads/notes.txt"));
-    cr_expect_not(site_has(site, "uploads/.tmp-00000000000000aa"));
-    cr_expect_not(site_has(site, "videos/.staging/0b0e7a3c"));
+    site_keeps(site, "uploads/77.mp4", "uploads/notes.txt");
+    site_lacks(site, "uploads/.tmp-00000000000000aa", "videos/.staging/0b0e7a3c");
     site_free(site);
 }
 
 Test(orphans, the_trash_keeps_for_its_time_and_no_longer)
 {
     struct site *site = site_new();
-    site_put(site, "videos/.trash/film.1/480p/stream.m3u8");
-    site_put(site, "uploads/.trash/temp.1/.tmp-1");
+    site_put(site, "videos/.trash/film.1/480p/stream.m3u8", "uploads/.trash/temp.1/.tmp-1");
     fleet_pass(site->rig, DAY_MS - HOUR_MS);
     cr_expect_str_eq(clean_up(site), "");
     /* Old inside, and only now moved here. */
-    site_put(site, "videos/gone/master.m3u8");
-    site_put(site, "videos/.trash/film.2/480p/stream.m3u8");
+    site_put(site, "videos/gone/master.m3u8", "videos/.trash/film.2/480p/stream.m3u8");
     fleet_pass(site->rig, 2 * HOUR_MS);
     const char *found = clean_up(site);
     cr_expect(strstr(found, "expired videos/.trash/film.1\n"), "%s", found);
     cr_expect(strstr(found, "expired uploads/.trash/temp.1\n"), "%s", found);
     cr_expect(strstr(found, "folder videos/gone\n"), "%s", found);
-    cr_expect_not(site_has(site, "videos/.trash/film.1"));
-    cr_expect_not(site_has(site, "uploads/.trash/temp.1"));
+    site_lacks(site, "videos/.trash/film.1", "uploads/.trash/temp.1");
     site_free(site);
 }
 
@@ -211,9 +190,8 @@ Test(orphans, no_link_leads_out_of_the_folders)
 {
     struct site *site = site_new();
     complete(site, "film");
-    site_put(site, "outside/480p/stream.m3u8");
-    site_put(site, "outside/.tmp-0000000000000001");
-    site_put(site, "videos/.trash/film.1/x.ts");
+    site_put(site, "outside/480p/stream.m3u8", "outside/.tmp-0000000000000001",
+             "videos/.trash/film.1/x.ts");
     TEXT(outside) = site_path(site, "outside");
     static const char *const links[] = {"videos/gone", "videos/film", "videos/.trash/link",
                                         "videos/.trash/film.1/link"};
@@ -225,30 +203,25 @@ Test(orphans, no_link_leads_out_of_the_folders)
     cr_assert_eq(symlink(outside, staging), 0);
     fleet_pass(site->rig, 2 * DAY_MS);
     clean_up(site);
-    cr_expect(site_has(site, "outside/480p/stream.m3u8"));
-    cr_expect(site_has(site, "outside/.tmp-0000000000000001"));
-    cr_expect(site_has(site, "videos/gone"), "a link is not a folder");
-    cr_expect(site_has(site, "videos/film"));
-    cr_expect_not(site_has(site, "videos/.trash/link"), "it is deleted itself");
-    cr_expect_not(site_has(site, "videos/.trash/film.1"));
+    site_keeps(site, "outside/480p/stream.m3u8", "outside/.tmp-0000000000000001");
+    site_keeps(site, "videos/gone", "videos/film"); /* a link is not a folder */
+    site_lacks(site, "videos/.trash/link", "videos/.trash/film.1");
     site_free(site);
 }
 
 Test(orphans, a_preview_names_all_and_moves_nothing)
 {
     struct site *site = site_new();
-    site_put(site, "videos/gone/master.m3u8");
-    site_put(site, "videos/.trash/film.1/x.ts");
-    site_put(site, "uploads/.tmp-00000000000000aa");
+    site_put(site, "videos/gone/master.m3u8", "videos/.trash/film.1/x.ts",
+             "uploads/.tmp-00000000000000aa");
     fleet_pass(site->rig, DAY_MS + MINUTE_MS);
     site->preview = true;
     cr_expect_str_eq(clean_up(site), "temp uploads/.tmp-00000000000000aa\n"
                                      "folder videos/gone\n"
                                      "expired videos/.trash/film.1\n");
-    cr_expect(site_has(site, "videos/gone/master.m3u8"));
-    cr_expect(site_has(site, "videos/.trash/film.1/x.ts"));
-    cr_expect(site_has(site, "uploads/.tmp-00000000000000aa"));
-    cr_expect_not(site_has(site, "uploads/.trash"));
+    site_keeps(site, "videos/gone/master.m3u8", "videos/.trash/film.1/x.ts",
+               "uploads/.tmp-00000000000000aa");
+    site_lacks(site, "uploads/.trash");
     site_free(site);
 }
 
@@ -295,6 +268,6 @@ Test(orphans, a_database_clock_that_runs_ahead_makes_nothing_old)
     bool complete;
     cr_assert_eq(orphans_work(orphans, MINUTE_MS, &complete, &err), 0, "%s", err.message);
     orphans_free(orphans);
-    cr_expect(site_has(site, "videos/gone/master.m3u8"));
+    site_keeps(site, "videos/gone/master.m3u8");
     site_free(site);
 }

@@ -47,45 +47,53 @@ static struct rig *short_fleet(void)
     return rig;
 }
 
-Test(outage, restarts_every_30_s_release_the_dead_workers_job_and_never_the_held_one)
+/* anna lives and bert is dead. */
+static void claim_both(struct rig *rig, int64_t *held, int64_t *dead)
+{
+    *held = rig_add_job(rig, "held");
+    *dead = rig_add_job(rig, "dead");
+    rig_claim(rig, &rig->anna, *held);
+    rig_claim(rig, &rig->bert, *dead);
+}
+
+/* step_ms: as above. */
+static void expect_release_within(int64_t step_ms, int from_s, int to_s)
 {
     struct rig *rig = short_fleet();
-    int64_t held = rig_add_job(rig, "held"), dead = rig_add_job(rig, "dead");
-    rig_claim(rig, &rig->anna, held);
-    rig_claim(rig, &rig->bert, dead);
-    int at_s = restart_for_ten_minutes(rig, 5 * SECOND_MS, &rig->anna, held, dead);
-    cr_expect(at_s >= 180 && at_s <= 210, "released after %d s", at_s);
+    int64_t held, dead;
+    claim_both(rig, &held, &dead);
+    int at_s = restart_for_ten_minutes(rig, step_ms, &rig->anna, held, dead);
+    cr_expect(at_s >= from_s && at_s <= to_s, "released after %d s", at_s);
     rig_free(rig);
+}
+
+Test(outage, restarts_every_30_s_release_the_dead_workers_job_and_never_the_held_one)
+{
+    expect_release_within(5 * SECOND_MS, 180, 210);
 }
 
 /* Each life says once that it is up and is gone: half of the time is credited. */
 Test(outage, so_it_is_where_each_life_gives_a_single_sign)
 {
+    expect_release_within(30 * SECOND_MS, 330, 420);
+}
+
+static int released_of_one(bool lives)
+{
     struct rig *rig = short_fleet();
-    int64_t held = rig_add_job(rig, "held"), dead = rig_add_job(rig, "dead");
-    rig_claim(rig, &rig->anna, held);
-    rig_claim(rig, &rig->bert, dead);
-    int at_s = restart_for_ten_minutes(rig, 30 * SECOND_MS, &rig->anna, held, dead);
-    cr_expect(at_s >= 330 && at_s <= 420, "released after %d s", at_s);
+    int64_t job = rig_add_job(rig, "film");
+    rig_sql(rig, "DELETE FROM workers WHERE worker_name = 'bert'");
+    rig_claim(rig, &rig->anna, job);
+    int at_s = restart_for_ten_minutes(rig, 5 * SECOND_MS, lives ? &rig->anna : NULL, job, job);
     rig_free(rig);
+    return at_s;
 }
 
 Test(outage, so_it_is_on_a_fleet_of_one_worker)
 {
-    struct rig *rig = short_fleet();
-    int64_t dead = rig_add_job(rig, "dead");
-    rig_sql(rig, "DELETE FROM workers WHERE worker_name = 'bert'");
-    rig_claim(rig, &rig->anna, dead);
-    int at_s = restart_for_ten_minutes(rig, 5 * SECOND_MS, NULL, 0, dead);
+    int at_s = released_of_one(false);
     cr_expect(at_s >= 180 && at_s <= 210, "released after %d s", at_s);
-    rig_free(rig);
-
-    rig = short_fleet();
-    int64_t held = rig_add_job(rig, "held");
-    rig_sql(rig, "DELETE FROM workers WHERE worker_name = 'bert'");
-    rig_claim(rig, &rig->anna, held);
-    cr_expect_eq(restart_for_ten_minutes(rig, 5 * SECOND_MS, &rig->anna, held, held), 0);
-    rig_free(rig);
+    cr_expect_eq(released_of_one(true), 0);
 }
 
 struct starter {
@@ -128,7 +136,7 @@ static void start_both(struct rig *rig, struct store_tick ticks[2])
 Test(outage, of_three_hours_and_two_instances_that_start_at_once_is_credited_once)
 {
     struct rig *rig = fleet_new();
-    struct store_worker carl = fleet_worker(rig, "carl");
+    struct store_worker carl = rig_add_worker(rig, "carl");
     struct store_worker *workers[] = {&rig->anna, &rig->bert, &carl};
     int64_t jobs[3], before[3];
     struct store_tick ticks[2];
@@ -150,17 +158,15 @@ Test(outage, of_three_hours_and_two_instances_that_start_at_once_is_credited_onc
     cr_expect(ticks[0].leads != ticks[1].leads, "one of them");
     for (int i = 0; i < 3; i++)
         cr_expect_eq(fleet_expires_ms(rig, jobs[i]), before[i] + ticks[finder].credit_ms);
-    TEXT(record) = rig_text(rig, "SELECT outcome FROM sweeps WHERE outcome = 'outage'");
-    cr_expect_str_eq(record, "outage");
+    rig_expect(rig, "outage", "SELECT outcome FROM sweeps WHERE outcome = 'outage'");
     rig_free(rig);
 }
 
 Test(outage, of_three_hours_releases_nothing_of_those_who_live_and_later_the_dead_ones)
 {
     struct rig *rig = fleet_new();
-    int64_t held = rig_add_job(rig, "held"), dead = rig_add_job(rig, "dead");
-    rig_claim(rig, &rig->anna, held);
-    rig_claim(rig, &rig->bert, dead);
+    int64_t held, dead;
+    claim_both(rig, &held, &dead);
     fleet_beat(rig, &rig->anna, held);
     fleet_beat(rig, &rig->bert, dead);
     fleet_stay_up(rig, 10 * MINUTE_MS);
@@ -186,27 +192,24 @@ Test(outage, of_three_hours_releases_nothing_of_those_who_live_and_later_the_dea
 /* Mistake 9: a second way to a job, that knows no grace. */
 Test(outage, a_claim_for_a_job_obeys_the_grace_too)
 {
-    struct rig *rig = fleet_new();
-    int64_t job = rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
+    struct rig *rig = fleet_new_claimed();
     fleet_stay_up(rig, 31 * MINUTE_MS);
     fleet_pass(rig, HOUR_MS);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0, "nobody has looked at the outage yet");
     restart(rig);
     fleet_beat_idle(rig, &rig->anna);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0, "in grace");
-    cr_expect_eq(rig_claim(rig, &rig->bert, job).job_id, 0, "by name, too");
+    cr_expect_eq(rig_claim(rig, &rig->bert, rig->job).job_id, 0, "by name, too");
     fleet_stay_up(rig, 2 * MINUTE_MS);
-    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, job);
+    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, rig->job);
     rig_free(rig);
 }
 
 Test(outage, a_claim_that_was_extended_after_it_needs_no_credit)
 {
     struct rig *rig = fleet_new();
-    int64_t early = rig_add_job(rig, "early"), late = rig_add_job(rig, "late");
-    rig_claim(rig, &rig->anna, early);
-    rig_claim(rig, &rig->bert, late);
+    int64_t early, late;
+    claim_both(rig, &early, &late);
     int64_t before = fleet_expires_ms(rig, early);
     fleet_pass(rig, HOUR_MS);
     rig_progress(rig, rig_caller(&rig->bert, 1), late);
@@ -224,8 +227,7 @@ Test(outage, what_is_completed_or_free_is_not_credited)
     int64_t job = rig_add_job(rig, "film");
     rig_add_job(rig, "free");
     rig_claim(rig, &rig->anna, job);
-    struct message_completion completion = rig_completion(job, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
+    rig_present(rig, rig_caller(&rig->anna, 1), job, 1);
     fleet_pass(rig, HOUR_MS);
     cr_expect_eq(fleet_tick(rig, INSTANCE).credited, 0);
     rig_free(rig);
@@ -298,10 +300,8 @@ Test(outage, the_first_start_of_all_waits_for_the_workers)
 
 Test(outage, a_row_that_nobody_keeps_stops_every_sweep)
 {
-    struct rig *rig = fleet_new();
+    struct rig *rig = fleet_new_claimed();
     struct error err;
-    rig_add_job(rig, "film");
-    rig_claim(rig, &rig->anna, 0);
     fleet_stay_up(rig, 31 * MINUTE_MS);
     fleet_pass(rig, 20 * SECOND_MS);
     fleet_sweeps(rig, SWEEP_UNWATCHED, 0);

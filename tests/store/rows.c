@@ -31,8 +31,7 @@ static void claimed(struct rig *rig, int64_t job)
 static void completed(struct rig *rig, int64_t job)
 {
     claimed(rig, job);
-    struct message_completion completion = rig_completion(job, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion);
+    rig_present(rig, rig_caller(&rig->anna, 1), job, 1);
 }
 
 static void expired(struct rig *rig, int64_t job)
@@ -46,11 +45,8 @@ static void expired(struct rig *rig, int64_t job)
 
 static void released(struct rig *rig, int64_t job)
 {
-    enum store_release result;
-    struct error err;
     claimed(rig, job);
-    cr_assert_eq(store_job_release(rig->store, job, &result, &err), 0, "%s", err.message);
-    cr_assert_eq(result, STORE_RELEASED);
+    cr_assert_eq(rig_release(rig, job), STORE_RELEASED);
 }
 
 static void failed_once(struct rig *rig, int64_t job)
@@ -74,8 +70,7 @@ static void handed_on(struct rig *rig, int64_t job)
 static void completed_by_another(struct rig *rig, int64_t job)
 {
     handed_on(rig, job);
-    struct message_completion completion = rig_completion(job, 2);
-    rig_complete(rig, rig_caller(&rig->bert, 2), job, &completion);
+    rig_present(rig, rig_caller(&rig->bert, 2), job, 2);
 }
 
 static void failed_for_good(struct rig *rig, int64_t job)
@@ -130,21 +125,14 @@ static const struct row {
 enum { ROWS = sizeof rows / sizeof *rows };
 
 /* ---- the calls ---- */
-static int publish(void *ctx, struct error *err)
-{
-    (void)err;
-    *(bool *)ctx = true;
-    return 0;
-}
-
 static enum verify_standing upload(struct rig *rig, struct store_caller caller, int64_t job)
 {
-    bool is_published = false;
+    int published = 0;
     enum verify_standing standing;
     struct error err;
-    cr_assert_eq(store_upload(rig->store, &caller, job, publish, &is_published, &standing, &err), 0,
-                 "%s", err.message);
-    cr_expect_eq(is_published, verify_standing_problem(standing) == PROBLEM_NONE);
+    cr_assert_eq(store_upload(rig->store, &caller, job, rig_publish, &published, &standing, &err),
+                 0, "%s", err.message);
+    cr_expect_eq(published == 1, verify_standing_problem(standing) == PROBLEM_NONE);
     return standing;
 }
 

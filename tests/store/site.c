@@ -18,7 +18,7 @@ void site_make_dir(const struct site *site, const char *path)
     cr_assert(mkdir(whole, 0755) == 0 || errno == EEXIST, "%s", whole);
 }
 
-void site_put(const struct site *site, const char *path)
+static void put(const struct site *site, const char *path)
 {
     TEXT(whole) = site_path(site, path);
     for (char *slash = whole + strlen(site->rig->dir) + 1; (slash = strchr(slash, '/')); slash++) {
@@ -31,11 +31,20 @@ void site_put(const struct site *site, const char *path)
     fprintf(file, "#EXTM3U\n720p/stream.m3u8\n");
 }
 
-bool site_has(const struct site *site, const char *path)
+void site_put_all(const struct site *site, const char *const paths[])
+{
+    for (; *paths; paths++)
+        put(site, *paths);
+}
+
+void site_look(const struct site *site, bool there, const char *const paths[])
 {
     struct stat status;
-    TEXT(whole) = site_path(site, path);
-    return lstat(whole, &status) == 0;
+    for (; *paths; paths++) {
+        TEXT(whole) = site_path(site, *paths);
+        cr_expect((lstat(whole, &status) == 0) == there, "%s is %sthere", *paths,
+                  there ? "not " : "");
+    }
 }
 
 struct site *site_new(void)

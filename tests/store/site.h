@@ -19,7 +19,12 @@ void site_free(struct site *site);
 /* Paths begin with "uploads/" or "videos/". */
 char *site_path(const struct site *site, const char *path); /* owned */
 void site_make_dir(const struct site *site, const char *path);
-void site_put(const struct site *site, const char *path); /* a playlist that names 720p */
-bool site_has(const struct site *site, const char *path); /* links are not followed */
+/* Each a playlist that names 720p. */
+#define site_put(site, ...) site_put_all((site), (const char *const[]){__VA_ARGS__, NULL})
+void site_put_all(const struct site *site, const char *const paths[]);
+/* Fails the test unless all are there, or none; links are not followed. */
+#define site_keeps(site, ...) site_look((site), true, (const char *const[]){__VA_ARGS__, NULL})
+#define site_lacks(site, ...) site_look((site), false, (const char *const[]){__VA_ARGS__, NULL})
+void site_look(const struct site *site, bool there, const char *const paths[]);
 
 #endif

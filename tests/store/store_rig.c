@@ -36,14 +36,16 @@ static void source_name(void *ctx, int64_t video_id, char name[FILENAME_BYTES])
     snprintf(name, FILENAME_BYTES, "%d.mp4", (int)video_id);
 }
 
-static void add_worker(struct rig *rig, const char *name, struct store_worker *worker)
+struct store_worker rig_add_worker(struct rig *rig, const char *name)
 {
     struct store_registration registration = {.name = name, .type = "remote"};
+    struct store_worker worker;
     struct error err;
     enum store_key found;
     cr_assert_eq(store_worker_register(rig->store, &registration, &err), 0);
-    cr_assert_eq(store_worker_by_key(rig->store, registration.api_key, &found, worker, &err), 0);
+    cr_assert_eq(store_worker_by_key(rig->store, registration.api_key, &found, &worker, &err), 0);
     cr_assert_eq(found, STORE_KEY_GOOD);
+    return worker;
 }
 
 static char *new_url(struct rig *rig)
@@ -97,14 +99,22 @@ struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms)
     rig->store = rig_open(rig, rig->url, &err);
     cr_assert(rig->store, "%s", err.message);
     store_gate_open(&rig->gate);
-    add_worker(rig, "anna", &rig->anna);
-    add_worker(rig, "bert", &rig->bert);
+    rig->anna = rig_add_worker(rig, "anna");
+    rig->bert = rig_add_worker(rig, "bert");
     return rig;
 }
 
 struct rig *rig_new(void)
 {
     return rig_new_with(RIG_CLAIM_MS, RIG_CLAIM_MS);
+}
+
+struct rig *rig_new_claimed(void)
+{
+    struct rig *rig = rig_new();
+    rig->job = rig_add_job(rig, "film");
+    cr_assert_eq(rig_claim(rig, &rig->anna, 0).job_id, rig->job);
+    return rig;
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *at)
@@ -191,6 +201,13 @@ struct store_completed rig_complete(struct rig *rig, struct store_caller caller,
     return result;
 }
 
+enum verify_verdict rig_present(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                int token)
+{
+    struct message_completion completion = rig_completion(job_id, token);
+    return rig_complete(rig, caller, job_id, &completion).verdict;
+}
+
 struct store_failed rig_fail(struct rig *rig, struct store_caller caller, int64_t job_id,
                              bool retry)
 {
@@ -202,19 +219,49 @@ struct store_failed rig_fail(struct rig *rig, struct store_caller caller, int64_
     return result;
 }
 
+struct message_progress rig_half_way(void)
+{
+    return (struct message_progress){.step = WORK_TRANSCODE,
+                                     .percent = 50,
+                                     .duration = ABSENT_NUMBER,
+                                     .source_width = ABSENT_INT,
+                                     .source_height = ABSENT_INT};
+}
+
 enum verify_standing rig_progress(struct rig *rig, struct store_caller caller, int64_t job_id)
 {
-    struct message_progress progress = {.step = WORK_TRANSCODE,
-                                        .percent = 50,
-                                        .duration = ABSENT_NUMBER,
-                                        .source_width = ABSENT_INT,
-                                        .source_height = ABSENT_INT};
+    struct message_progress progress = rig_half_way();
     enum verify_standing standing;
     char expires[WALL_TEXT_BYTES];
     struct error err;
     cr_assert_eq(store_progress(rig->store, &caller, job_id, &progress, &standing, expires, &err),
                  0, "%s", err.message);
     return standing;
+}
+
+enum store_release rig_release(struct rig *rig, int64_t job_id)
+{
+    enum store_release released;
+    struct error err;
+    cr_assert_eq(store_job_release(rig->store, job_id, &released, &err), 0, "%s", err.message);
+    return released;
+}
+
+void rig_beat(struct rig *rig, struct store_worker *worker, enum worker_status status,
+              bool jobs_known, int64_t job_id)
+{
+    struct message_heartbeat heartbeat = {.status = status, .jobs_known = jobs_known};
+    struct error err;
+    if (job_id)
+        heartbeat.jobs[heartbeat.job_count++] = job_id;
+    cr_assert_eq(store_heartbeat(rig->store, worker, &heartbeat, &err), 0, "%s", err.message);
+}
+
+int rig_publish(void *count, struct error *err)
+{
+    (void)err;
+    ++*(int *)count;
+    return 0;
 }
 
 static sqlite3 *open_beside(struct rig *rig)
@@ -269,6 +316,12 @@ static char *sqlite_ask(struct rig *rig, const char *sql)
 char *rig_text(struct rig *rig, const char *sql)
 {
     return rig->path ? sqlite_ask(rig, sql) : ask_beside(rig, sql);
+}
+
+void rig_expect(struct rig *rig, const char *wanted, const char *sql)
+{
+    TEXT(text) = rig_text(rig, sql);
+    cr_expect_str_eq(text, wanted, "%s: %s", sql, text);
 }
 
 int64_t rig_number(struct rig *rig, const char *sql)

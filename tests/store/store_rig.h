@@ -19,6 +19,7 @@ struct rig {
     struct store *store;
     struct store_gate gate; /* of rig_complete */
     struct store_worker anna, bert;
+    int64_t job; /* of rig_new_claimed */
     /* The files, as the store's callbacks see them. */
     quality_set missing, discarded;
     int discards;
@@ -30,11 +31,13 @@ struct rig {
 
 struct rig *rig_new(void);
 struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms);
-struct rig *rig_new_bare(void); /* no store, no workers, no tables but a stock server's */
+struct rig *rig_new_claimed(void); /* one film, claimed by anna: its first claim */
+struct rig *rig_new_bare(void);    /* no store, no workers, no tables but a stock server's */
 void rig_free(struct rig *rig);
 /* Another store with the rig's settings; NULL with *err filled. */
 struct store *rig_open(struct rig *rig, const char *url, struct error *err);
 
+struct store_worker rig_add_worker(struct rig *rig, const char *name);
 int64_t rig_add_job(struct rig *rig, const char *slug);
 /* Claims (any job if 0) and gives the claim; job_id 0 in it: there was none. */
 struct message_claim rig_claim(struct rig *rig, const struct store_worker *worker, int64_t job_id);
@@ -44,14 +47,24 @@ struct store_caller rig_caller(const struct store_worker *worker, int64_t epoch)
 struct message_completion rig_completion(int64_t job_id, int token);
 struct store_completed rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
                                     const struct message_completion *completion);
+/* The same with rig_completion(job_id, token), and its verdict. */
+enum verify_verdict rig_present(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                int token);
 struct store_failed rig_fail(struct rig *rig, struct store_caller caller, int64_t job_id,
                              bool retry);
+struct message_progress rig_half_way(void);
 enum verify_standing rig_progress(struct rig *rig, struct store_caller caller, int64_t job_id);
+enum store_release rig_release(struct rig *rig, int64_t job_id);
+/* job_id 0: the heartbeat names none. */
+void rig_beat(struct rig *rig, struct store_worker *worker, enum worker_status status,
+              bool jobs_known, int64_t job_id);
+int rig_publish(void *count, struct error *err); /* for store_upload: counts in an int */
 
 /* Around the store: its database by another connection. */
 void rig_sql(struct rig *rig, const char *sql);
 int64_t rig_number(struct rig *rig, const char *sql);
 char *rig_text(struct rig *rig, const char *sql); /* owned */
+void rig_expect(struct rig *rig, const char *wanted, const char *sql);
 /* A writing transaction of another connection that has run this and does not end until it is let
  * go. */
 void *rig_hold(struct rig *rig, const char *sql);

@@ -40,13 +40,13 @@ Test(sweep, a_dead_workers_job_is_released_and_nothing_is_held_against_it)
     cr_expect_str_eq(sweep.released[0].worker_name, "anna");
     cr_expect(strstr(sweep.released[0].why, "worker anna was last heard "));
     store_sweep_fini(&sweep);
-    TEXT(state) = rig_text(rig, "SELECT v.status || ' ' || j.attempt_number || ' ' ||"
-                                " e.claim_epoch || ' ' || CASE WHEN j.processed_by_worker_id ="
-                                " w.worker_id AND j.worker_id IS NULL AND w.current_job_id IS NULL"
-                                " THEN 'free' ELSE 'not free' END FROM transcoding_jobs j"
-                                " JOIN videos v ON v.id = j.video_id JOIN job_epochs e"
-                                " ON e.job_id = j.id JOIN workers w ON w.worker_name = 'anna'");
-    cr_expect_str_eq(state, "pending 1 1 free");
+    rig_expect(rig, "pending 1 1 free",
+               "SELECT v.status || ' ' || j.attempt_number || ' ' ||"
+               " e.claim_epoch || ' ' || CASE WHEN j.processed_by_worker_id ="
+               " w.worker_id AND j.worker_id IS NULL AND w.current_job_id IS NULL"
+               " THEN 'free' ELSE 'not free' END FROM transcoding_jobs j"
+               " JOIN videos v ON v.id = j.video_id JOIN job_epochs e"
+               " ON e.job_id = j.id JOIN workers w ON w.worker_name = 'anna'");
     TEXT(record) = rig_text(rig, "SELECT outcome || released_count || released FROM sweeps"
                                  " ORDER BY id DESC LIMIT 1");
     cr_expect(strstr(record, "released1[{\"job\":1,\"epoch\":1,\"worker\":\"anna\""), "%s", record);
@@ -57,14 +57,10 @@ Test(sweep, a_dead_workers_job_is_released_and_nothing_is_held_against_it)
 
 Test(sweep, what_was_released_and_not_taken_is_still_good)
 {
-    struct rig *rig = fleet_new();
-    int64_t job = rig_add_job(rig, "film");
-    claim(rig, &rig->anna);
+    struct rig *rig = fleet_new_claimed();
     fleet_stay_up(rig, 31 * MINUTE_MS);
     fleet_sweeps(rig, SWEEP_RELEASED, 1);
-    struct message_completion completion = rig_completion(job, 1);
-    cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), job, &completion).verdict,
-                 VERIFY_COMMIT_LATE);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_COMMIT_LATE);
     rig_free(rig);
 }
 
@@ -80,27 +76,19 @@ Test(sweep, who_names_an_expired_job_keeps_it_for_four_claim_durations)
         cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0, "after %d minutes", minute);
     }
     live(rig, &rig->anna, job, 2 * MINUTE_MS);
-    struct store_sweep sweep = fleet_sweep(rig);
-    cr_assert_eq(sweep.count, 1);
-    cr_expect_eq(sweep.released[0].reason, REASON_LONG_EXPIRED);
-    store_sweep_fini(&sweep);
+    fleet_releases(rig, job, REASON_LONG_EXPIRED);
     rig_free(rig);
 }
 
 Test(sweep, a_stock_worker_that_is_busy_keeps_its_expired_job_and_an_idle_one_does_not)
 {
-    struct rig *rig = fleet_new();
-    int64_t job = rig_add_job(rig, "film");
-    claim(rig, &rig->anna);
+    struct rig *rig = fleet_new_claimed();
     fleet_stay_up(rig, 31 * MINUTE_MS);
     fleet_beat_stock(rig, &rig->anna);
     fleet_sweeps(rig, SWEEP_NOTHING, 0);
     fleet_beat_idle(rig, &rig->anna);
-    struct store_sweep sweep = fleet_sweep(rig);
-    cr_assert_eq(sweep.count, 1);
-    cr_expect_eq(sweep.released[0].reason, REASON_IDLE);
-    cr_expect_not(fleet_is_claimed(rig, job));
-    store_sweep_fini(&sweep);
+    fleet_releases(rig, rig->job, REASON_IDLE);
+    cr_expect_not(fleet_is_claimed(rig, rig->job));
     rig_free(rig);
 }
 
@@ -115,13 +103,9 @@ Test(sweep, a_claim_whose_answer_was_lost_is_released_when_it_expires)
     live(rig, &rig->anna, known, 30 * MINUTE_MS);
     rig_progress(rig, rig_caller(&rig->anna, 1), known);
     live(rig, &rig->anna, known, MINUTE_MS);
-    struct store_sweep sweep = fleet_sweep(rig);
-    cr_assert_eq(sweep.count, 1);
-    cr_expect_eq(sweep.released[0].job_id, lost);
-    cr_expect_eq(sweep.released[0].reason, REASON_NOT_NAMED);
+    fleet_releases(rig, lost, REASON_NOT_NAMED);
     cr_expect(fleet_is_claimed(rig, known));
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, lost);
-    store_sweep_fini(&sweep);
     rig_free(rig);
 }
 
@@ -170,7 +154,7 @@ Test(sweep, what_changed_after_the_look_is_left_as_it_is)
     int64_t completed = rig_add_job(rig, "completed"), extended = rig_add_job(rig, "extended");
     int64_t taken = rig_add_job(rig, "taken"), dead = rig_add_job(rig, "dead");
     int64_t revived = rig_add_job(rig, "revived");
-    struct store_worker carl = fleet_worker(rig, "carl");
+    struct store_worker carl = rig_add_worker(rig, "carl");
     for (int i = 0; i < 4; i++)
         claim(rig, &rig->anna);
     rig_claim(rig, &carl, revived);
@@ -178,11 +162,9 @@ Test(sweep, what_changed_after_the_look_is_left_as_it_is)
     cr_assert_eq(store_sweep_choose(rig->store, 0, &candidates, &err), 0, "%s", err.message);
     cr_assert_eq(candidates.count, 5);
 
-    struct message_completion completion = rig_completion(completed, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), completed, &completion);
+    rig_present(rig, rig_caller(&rig->anna, 1), completed, 1);
     rig_progress(rig, rig_caller(&rig->anna, 1), extended);
-    enum store_release released;
-    store_job_release(rig->store, taken, &released, &err);
+    rig_release(rig, taken);
     cr_assert_eq(rig_claim(rig, &rig->bert, taken).job_id, taken);
     fleet_beat(rig, &carl, revived);
 
@@ -247,11 +229,9 @@ static char *dump(struct rig *rig)
 
 Test(sweep, a_preview_says_what_would_be_released_and_changes_nothing_at_all)
 {
-    struct rig *rig = fleet_new();
+    struct rig *rig = fleet_new_claimed();
     struct store_sweep sweep = {.instance = OTHER, .by_order = true};
     struct error err;
-    rig_add_job(rig, "film");
-    claim(rig, &rig->anna);
     fleet_stay_up(rig, 31 * MINUTE_MS);
     TEXT(before) = dump(rig);
     cr_assert_eq(store_sweep_preview(rig->store, &sweep, &err), 0, "%s", err.message);
@@ -269,11 +249,9 @@ Test(sweep, a_preview_says_what_would_be_released_and_changes_nothing_at_all)
 
 Test(sweep, an_order_takes_the_lead_for_its_time_and_gives_it_back)
 {
-    struct rig *rig = fleet_new();
+    struct rig *rig = fleet_new_claimed();
     struct store_sweep sweep = {.instance = OTHER, .by_order = true};
     struct error err;
-    rig_add_job(rig, "film");
-    claim(rig, &rig->anna);
     fleet_stay_up(rig, 31 * MINUTE_MS);
     cr_assert_eq(store_sweep(rig->store, &sweep, &err), 0, "%s", err.message);
     cr_expect_eq(sweep.count, 1);
@@ -320,8 +298,8 @@ Test(sweep, a_lease_from_a_future_that_was_set_back_is_none)
 Test(sweep, suspicion_keeps_everything_for_one_threshold_and_then_ends)
 {
     struct rig *rig = fleet_new();
-    struct store_worker workers[] = {rig->anna, rig->bert, fleet_worker(rig, "carl"),
-                                     fleet_worker(rig, "dora"), fleet_worker(rig, "emil")};
+    struct store_worker workers[] = {rig->anna, rig->bert, rig_add_worker(rig, "carl"),
+                                     rig_add_worker(rig, "dora"), rig_add_worker(rig, "emil")};
     int64_t job = rig_add_job(rig, "film");
     claim(rig, &workers[0]);
     fleet_stay_up(rig, 26 * MINUTE_MS);
@@ -348,10 +326,8 @@ Test(sweep, suspicion_keeps_everything_for_one_threshold_and_then_ends)
 
 Test(sweep, half_of_the_workers_dead_or_a_fleet_of_three_is_no_suspicion)
 {
-    struct rig *rig = fleet_new();
-    struct store_worker carl = fleet_worker(rig, "carl");
-    rig_add_job(rig, "film");
-    claim(rig, &rig->anna);
+    struct rig *rig = fleet_new_claimed();
+    struct store_worker carl = rig_add_worker(rig, "carl");
     fleet_stay_up(rig, 20 * MINUTE_MS);
     fleet_beat_stock(rig, &rig->anna);
     fleet_beat_stock(rig, &rig->bert);
@@ -379,8 +355,7 @@ Test(sweep, what_only_goes_on_is_one_row_and_a_thousand_rows_are_kept)
 static void *complete_in_a_thread(void *ctx)
 {
     struct rig *rig = ctx;
-    struct message_completion completion = rig_completion(1, 1);
-    rig_complete(rig, rig_caller(&rig->anna, 1), 1, &completion);
+    rig_present(rig, rig_caller(&rig->anna, 1), 1, 1);
     return NULL;
 }
 

@@ -134,21 +134,10 @@ Test(unknown_failure, that_was_not_committed_charges_one_attempt)
     fail_twice(FAULT_NOT_PASSED, false);
 }
 
-static int count_publish(void *ctx, struct error *err)
-{
-    (void)err;
-    ++*(int *)ctx;
-    return 0;
-}
-
 static void keep_twice(enum fault fault)
 {
     struct bench bench = bench_new();
-    struct message_progress progress = {.step = WORK_TRANSCODE,
-                                        .percent = 50,
-                                        .duration = ABSENT_NUMBER,
-                                        .source_width = ABSENT_INT,
-                                        .source_height = ABSENT_INT};
+    struct message_progress progress = rig_half_way();
     enum verify_standing standing;
     char expires[WALL_TEXT_BYTES];
     struct error err;
@@ -163,11 +152,11 @@ static void keep_twice(enum fault fault)
     cr_expect_eq(rig_progress(bench.rig, anna, bench.job_id), STANDING_HELD);
 
     fault_proxy_cut(bench.proxy, "COMMIT", fault);
-    cr_expect_eq(store_upload(bench.rig->store, &anna, bench.job_id, count_publish, &published,
+    cr_expect_eq(store_upload(bench.rig->store, &anna, bench.job_id, rig_publish, &published,
                               &standing, &err),
                  -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
-    cr_expect_eq(store_upload(bench.rig->store, &anna, bench.job_id, count_publish, &published,
+    cr_expect_eq(store_upload(bench.rig->store, &anna, bench.job_id, rig_publish, &published,
                               &standing, &err),
                  0);
     cr_expect_eq(standing, STANDING_HELD);

@@ -166,10 +166,10 @@ Test(vlog_keys, our_own_workers_stand_in_its_tables_as_its_legacy_ones)
     struct error err;
     bool found;
     cr_assert_eq(store_worker_register(rig->store, &mine, &err), 0, "%s", err.message);
-    TEXT(row) = rig_text(rig, "SELECT k.hash_version || ':' || length(k.key_hash) || ':' ||"
-                              " length(k.key_prefix) || ':' || w.status FROM worker_api_keys k"
-                              " JOIN workers w ON w.id = k.worker_id WHERE worker_name = 'mine'");
-    cr_expect_str_eq(row, "1:64:8:active");
+    rig_expect(rig, "1:64:8:active",
+               "SELECT k.hash_version || ':' || length(k.key_hash) || ':' ||"
+               " length(k.key_prefix) || ':' || w.status FROM worker_api_keys k"
+               " JOIN workers w ON w.id = k.worker_id WHERE worker_name = 'mine'");
     cr_assert_eq(store_worker_revoke(rig->store, mine.worker_id, &found, &err), 0);
     cr_expect_eq(look(rig, mine.api_key, &worker), STORE_KEY_DISABLED);
     rig_free(rig);
