@@ -34,16 +34,16 @@ verifier_down_for_three_minutes() {
     rig_verifier
     rig_add build/media/minute.mp4 >/dev/null
     rig_agent TAILSLATE_TRANSCODE_THREADS=1
-    rig_wait 60 record_has transcoder.log || fail "no transcoder was started"
+    within 60 record_has transcoder.log || fail "no transcoder was started"
     kill -TERM "$verifier_pid"
     wait "$verifier_pid" || fail "the verifier ended with $?"
-    rig_wait 300 record_has outcome.json || fail "the transcode did not end"
+    within 300 record_has outcome.json || fail "the transcode did not end"
     sleep 180
     rig_verifier
     local up=$SECONDS
-    rig_wait 310 completed 1 || fail "it was not delivered within the cap"
+    within 310 completed 1 || fail "it was not delivered within the cap"
     echo "    delivered $((SECONDS - up)) s after the start"
-    rig_wait 30 spool_is_empty || fail "the spool is not empty"
+    within 30 spool_is_empty || fail "the spool is not empty"
     [ "$(grep -c 'event=job.final' "$rig/agent.log")" = 1 ] || fail "not one job.final"
 }
 
@@ -78,7 +78,7 @@ a_thousand_jobs_with_kills() {
         fi
         rig_agent "${settings[@]}"
     done
-    rig_wait 60 spool_is_empty || fail "the spool is not empty"
+    within 60 spool_is_empty || fail "the spool is not empty"
     [ "$(rig_sql 'SELECT count(*) FROM (SELECT 1 FROM video_qualities GROUP BY video_id, quality HAVING count(*) > 1)')" = 0 ] ||
         fail "a rendition is on record twice"
     [ "$(rig_sql "SELECT count(*) FROM videos WHERE status <> 'ready'")" = 0 ] || fail "not all are ready"
@@ -93,9 +93,9 @@ a_full_hd_film_through_the_whole_ladder() {
     rig_add "$film" >/dev/null
     local started=$SECONDS
     rig_agent
-    rig_wait 3600 completed 1 || fail "it was not completed within an hour"
+    within 3600 completed 1 || fail "it was not completed within an hour"
     echo "    $((SECONDS - started)) s; renditions: $(rig_sql 'SELECT group_concat(quality) FROM video_qualities')"
-    rig_wait 30 spool_is_empty || fail "the spool is not empty"
+    within 30 spool_is_empty || fail "the spool is not empty"
     local folder
     folder=$rig/videos/$(rig_sql 'SELECT slug FROM videos')
     for playlist in "$folder"/master.m3u8 "$folder"/*/stream.m3u8; do
@@ -130,7 +130,7 @@ SCRIPT
         round=$((round + 1))
     done
     rig_agent "${settings[@]}"
-    rig_wait 60 spool_is_empty || fail "the spool is not empty"
+    within 60 spool_is_empty || fail "the spool is not empty"
     log=$(wc -l <"$rig/transcoders")
     [ "$log" = 2 ] || fail "ffmpeg was started $log times for two jobs"
     [ "$(rig_sql 'SELECT count(*) FROM completions')" = 2 ] || fail "not one completion each"
@@ -188,7 +188,7 @@ a_fleet_of_two_of_which_one_is_killed_every_second() {
         victim=0
         while sleep 1; do
             kill -9 "${fleet_pids[victim]}" 2>/dev/null || true
-            rig_wait 5 is_dead "${fleet_pids[victim]}"
+            within 5 is_dead "${fleet_pids[victim]}"
             fleet_verifier "$victim"
             echo killed >>"$rig/kills"
             victim=$((1 - victim))

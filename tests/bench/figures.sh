@@ -22,7 +22,7 @@ rig_start
 rig_verifier
 started=$(date +%s%3N)
 rig_agent TAILSLATE_LOG_LEVEL=debug
-rig_wait 20 heard || { echo "no heartbeat" >&2; exit 1; }
+within 20 heard || { echo "no heartbeat" >&2; exit 1; }
 recorded=$(rig_sql "SELECT CAST(round((julianday(last_heartbeat) - 2440587.5) * 86400000) AS INTEGER) FROM workers")
 echo "first heartbeat recorded after: $((recorded - started)) ms"
 sleep 2
@@ -32,7 +32,7 @@ echo "idle verifier, RssAnon: $(rss "$verifier_pid")"
 ffmpeg -nostdin -v error -y -f lavfi -i testsrc2=size=1280x720:rate=25:duration=30 \
     -c:v libx264 -preset ultrafast -pix_fmt yuv420p "$rig/film.mp4"
 rig_add "$rig/film.mp4" >/dev/null
-rig_wait 60 has_step && rig_wait 60 encodes
+within 60 has_step && within 60 encodes
 echo "step in mid-transcode, RssAnon: $(rss "$(step_pid)")"
 echo "agent with one job, RssAnon: $(rss "$agent_pid")"
-rig_wait 300 completed || { echo "the job did not complete" >&2; exit 1; }
+within 300 completed || { echo "the job did not complete" >&2; exit 1; }

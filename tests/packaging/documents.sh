@@ -5,13 +5,8 @@
 #
 # Every command of OPERATING.md's `sh` blocks is taken as printed. Ours are run, against a scratch
 # verifier's store and a scratch spool; of the others' we look at what they are asked to do.
-set -euo pipefail
-declare -A program=([agent]=$1 [verifier]=$2)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failures=0
-complain() { echo "documents.sh: $*" >&2; failures=$((failures + 1)); }
+# shellcheck source=tests/packaging/checks.sh
+. "$(dirname "$0")/checks.sh"
 
 systemctl --help --no-pager >"$scratch/systemctl"
 mkdir "$scratch/uploads" "$scratch/videos" "$scratch/state"
@@ -76,25 +71,21 @@ sql=$(sed -n "s/^sqlite3 [^ ]* '\(UPDATE .*\)'$/\1/p" "$scratch/commands")
 # The dashboard and the alerts ask for nothing that is not there.
 started=()
 trap 'kill "${started[@]}" 2>/dev/null || true; wait; rm -rf "$scratch"' EXIT
-fetch() { # fetch FILE PORT: the metrics, as soon as they can be had
-    local deadline=$((SECONDS + 30))
-    until curl -fsS -o "$1" "http://127.0.0.1:$2/metrics" 2>/dev/null; do
-        [ "$SECONDS" -lt "$deadline" ] || return 1
-        sleep 0.1
-    done
+ready() { # ready SIDE PID: it says so, before it ends
+    timeout 30 grep -q -m 1 "event=$1.ready" <(tail -n +1 -F --pid="$2" "$scratch/$1.log" 2>/dev/null)
 }
+fetch() { curl -fsS -o "$scratch/$1.metrics" "http://127.0.0.1:$2/metrics"; }
 "${program[verifier]}" -c "$scratch/verifier.cfg" serve 2>"$scratch/verifier.log" &
 started+=($!)
-timeout 30 grep -q -m 1 event=verifier.ready <(tail -n +1 -F --pid=$! "$scratch/verifier.log" 2>/dev/null) ||
-    complain "the verifier does not start: $(cat "$scratch/verifier.log")"
-fetch "$scratch/verifier.metrics" "$(sed -n 's/.*event=verifier.ready port=\([0-9]*\).*/\1/p' "$scratch/verifier.log")" ||
+ready verifier $! || complain "the verifier does not start: $(cat "$scratch/verifier.log")"
+fetch verifier "$(sed -n 's/.*event=verifier.ready port=\([0-9]*\).*/\1/p' "$scratch/verifier.log")" ||
     complain "no metrics of the verifier"
 # No port of its own choice: below those that the kernel gives away, one that nobody has.
 for _ in 1 2 3 4 5; do
     port=$((12000 + RANDOM % 20000))
     TAILSLATE_HEALTH_PORT=$port "${program[agent]}" -c "$scratch/agent.cfg" run 2>"$scratch/agent.log" &
     started+=($!)
-    fetch "$scratch/agent.metrics" "$port" && break
+    ready agent $! && fetch agent "$port" && break
 done
 [ -s "$scratch/agent.metrics" ] || complain "no metrics of the agent: $(cat "$scratch/agent.log")"
 sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$scratch"/*.metrics >"$scratch/metrics"

@@ -2,13 +2,8 @@
 # The man pages: well-formed, and they say what --help and the samples say.
 #
 #   man.sh AGENT VERIFIER      the programs
-set -euo pipefail
-declare -A program=([agent]=$1 [verifier]=$2)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failures=0
-complain() { echo "man.sh: $*" >&2; failures=$((failures + 1)); }
+# shellcheck source=tests/packaging/checks.sh
+. "$(dirname "$0")/checks.sh"
 # Which pages this machine has is not the pages' fault.
 lint() { { mandoc -T lint "$1" 2>/dev/null || true; } | sed '/referenced manual not found/d'; }
 render() { MANWIDTH=200 LC_ALL=C.UTF-8 man --warnings -l "$1" 2>"$scratch/warnings" | col -b -x | tr -s ' ' >"$2"; }

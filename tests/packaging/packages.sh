@@ -11,6 +11,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/packaging/room.sh
 . "$here/room.sh"
+# shellcheck source=tests/support/within.sh
+. "$here/../support/within.sh"
 room_enter "$0" "$@"
 room_mount
 
@@ -18,14 +20,6 @@ fail() {
     echo "packages.sh: $*" >&2
     tail -n 30 "$room"/tmp/*.log >&2
     exit 1
-}
-within() { # within SECONDS COMMAND...
-    local deadline=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$deadline" ] || return 1
-        sleep 0.1
-    done
 }
 room_mode() { room_run stat -c '%a %U' "$1"; }
 expect() { [ "$2" = "$3" ] || fail "$1: $2, it should be $3"; }
@@ -123,11 +117,7 @@ hold() { # the ffmpeg that makes the renditions; the room's /proc is of our proc
     pid=$(basename "$(dirname "$cmdline")")
     [ "$(cat "$room/proc/$pid/comm")" = ffmpeg ] && kill -STOP "$pid" && transcoder=$pid
 }
-until_held=$((SECONDS + 60))
-until hold 2>/dev/null; do
-    [ "$SECONDS" -lt "$until_held" ] || fail "no transcode"
-    sleep 0.02
-done
+within 60 hold || fail "no transcode"
 old_pid=$agent_pid
 stop agent
 kill -0 "$transcoder" || fail "the transcoder went with the agent"

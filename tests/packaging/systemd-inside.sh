@@ -2,6 +2,8 @@
 # What systemd.sh runs in the booted system.
 set -uo pipefail
 cd /root
+# shellcheck source=tests/support/within.sh
+. ./within.sh
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 fail() {
@@ -13,14 +15,6 @@ fail() {
     exit 1
 }
 ok() { echo "ok: $*"; }
-within() { # within SECONDS COMMAND...
-    local deadline=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$deadline" ] || return 1
-        sleep 0.2
-    done
-}
 show() { systemctl show -P "$2" "tailslate-$1"; }
 active() { [ "$(show "$1" ActiveState)/$(show "$1" SubState)" = active/running ]; }
 sql() { sqlite3 -cmd '.timeout 10000' /var/lib/tailslate/verifier.db "$1"; }
@@ -63,12 +57,7 @@ ok "with its key it starts, and check finds nothing"
 
 # ---- a job, hardened
 tailslate-verifier job add film.mp4 --slug film || fail "job add"
-SECONDS=0
-until transcodes; do
-    [ "$SECONDS" -lt 60 ] || fail "no transcode"
-    sleep 0.05
-done
-transcodes || fail "no transcode"
+within 60 transcodes || fail "no transcode"
 film=$(transcoder)
 # Held still, so that it cannot be over before all of this has been done to the agent.
 kill -STOP "${film% *}"

@@ -14,7 +14,7 @@ room_enter "$0" "$@"
 
 mkdir "$room/root/packages"
 cp "$packages"/tailslate-{agent,verifier}_*.deb "$room/root/packages/"
-cp "$here/systemd-inside.sh" "$here/next-version.sh" "$room/root/"
+cp "$here/systemd-inside.sh" "$here/next-version.sh" "$here/../support/within.sh" "$room/root/"
 ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=1280x720:rate=30:duration=30 \
     -f lavfi -i sine=frequency=440:duration=30 -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
     -c:a aac "$room/root/film.mp4"

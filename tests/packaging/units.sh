@@ -3,13 +3,9 @@
 # programs call? What only a booted systemd can tell is in systemd.sh.
 #
 #   units.sh AGENT VERIFIER      the programs
-set -euo pipefail
-declare -A program=([agent]=$1 [verifier]=$2)
-units=$(cd "$(dirname "$0")/../../packaging/systemd" && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failures=0
-complain() { echo "units.sh: $*" >&2; failures=$((failures + 1)); }
+# shellcheck source=tests/packaging/checks.sh
+. "$(dirname "$0")/checks.sh"
+units=$top/packaging/systemd
 
 members() { # of a set of system calls, all the way down; a name that is no set is itself
     local name

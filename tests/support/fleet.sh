@@ -32,7 +32,7 @@ fleet_postgres() {
     (cd "$rig/pg" && fleet_as_nobody "$fleet_postgres_bin/postgres" -D "$rig/pg/data" -p "$fleet_pg_port" \
         -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100 \
         2>>"$rig/postgres.log") &
-    rig_wait 30 psql -h 127.0.0.1 -p "$fleet_pg_port" -U tailslate -d postgres -qc 'SELECT 1' >/dev/null 2>&1
+    within 30 psql -h 127.0.0.1 -p "$fleet_pg_port" -U tailslate -d postgres -qc 'SELECT 1' >/dev/null 2>&1
     psql -h 127.0.0.1 -p "$fleet_pg_port" -U tailslate -d postgres -qc 'CREATE DATABASE fleet'
 }
 
@@ -41,7 +41,7 @@ fleet_redis() {
     redis-server --bind 127.0.0.1 --port "$fleet_redis_port" --save '' --appendonly no \
         --dir "$rig" >"$rig/redis.log" 2>&1 &
     fleet_redis_pid=$!
-    rig_wait 20 redis-cli -p "$fleet_redis_port" PING >/dev/null 2>&1
+    within 20 redis-cli -p "$fleet_redis_port" PING >/dev/null 2>&1
 }
 
 fleet_sql() {
@@ -76,6 +76,6 @@ CONFIG
         --key-file "$rig/loader.key" >/dev/null 2>>"$rig/fleet0.log"
     for number in 0 1; do
         fleet_verifier "$number"
-        rig_wait 20 fleet_is_up "$number"
+        within 20 fleet_is_up "$number"
     done
 }

@@ -6,7 +6,9 @@
 #   rig_verifier, rig_agent [KEY=VALUE...]   start it in the background ($verifier_pid, $agent_pid)
 #   rig_add FILE         adds a job, prints its id
 #   rig_sql QUERY        one value out of the verifier's database
-#   rig_wait SECONDS COMMAND...   until the command succeeds; 1 at the deadline
+#   within SECONDS COMMAND...     (within.sh) until the command succeeds; 1 at the deadline
+# shellcheck source=tests/support/within.sh
+. "$(dirname "${BASH_SOURCE[0]}")/within.sh"
 
 rig_start() {
     rig=$(mktemp -d "${TMPDIR:-/tmp}/tailslate-rig-XXXXXX")
@@ -49,7 +51,7 @@ rig_end() {
 rig_verifier() {
     "$build/verifier/tailslate-verifier" -c "$rig/verifier.cfg" serve 2>>"$rig/verifier.log" &
     verifier_pid=$!
-    rig_wait 20 curl -fsS -o "$rig/health" "$url/api/health" 2>/dev/null
+    within 20 curl -fsS "$url/api/health"
 }
 
 # KEY=VALUE as they stand in the environment: TAILSLATE_NODE_SLOTS=2
@@ -69,13 +71,4 @@ rig_add() {
 
 rig_sql() {
     sqlite3 -cmd '.timeout 10000' "$rig/verifier.db" "$1"
-}
-
-rig_wait() {
-    local deadline=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ "$SECONDS" -lt "$deadline" ] || return 1
-        sleep 0.1
-    done
 }
