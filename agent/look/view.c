@@ -102,6 +102,15 @@ static void add_size(struct json *row, int dir)
     json_set_int(row, "size_bytes", size.bytes);
 }
 
+/* The agent's, where it was the agent that holds it. */
+static void add_reason(struct json *row, const struct spool *spool, const char *id)
+{
+    char reason[SPOOL_REASON_BYTES];
+    spool_read_reason(spool->live, id, reason);
+    if (reason[0])
+        json_set_text(row, "reason", reason);
+}
+
 static struct json *make_row(const struct spool *spool, const struct spool_entry *entry,
                              const struct json *published)
 {
@@ -130,6 +139,8 @@ static struct json *make_row(const struct spool *spool, const struct spool_entry
     copy_member(row, known, "next_attempt_at");
     copy_member(row, known, "reason");
     copy_member(row, known, "held");
+    if (view_bool(row, "on_hold") && !view_text(row, "reason", NULL))
+        add_reason(row, spool, entry->id);
     return row;
 }
 

@@ -1,6 +1,7 @@
 #include "claim.h"
 
 #include "claim_kept.h"
+#include "order.h"
 
 #include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
@@ -68,13 +69,12 @@ static void forget_unrecorded(struct claim *claim)
     claim->unrecorded = NULL;
 }
 
-/* The record of this job that can take a new claim. */
-static struct live *find_held(const struct node *node, int64_t job_id)
+/* The next record of this job that can take a new claim, from live on. */
+static struct live *find_held(struct live *live, int64_t job_id)
 {
-    for (struct live *live = node->lives; live; live = live->next)
-        if (live->job_id == job_id && job_next(live->state, JOB_REBOUND) != JOB_WRONG)
-            return live;
-    return NULL;
+    while (live && (live->job_id != job_id || job_next(live->state, JOB_REBOUND) == JOB_WRONG))
+        live = live->next;
+    return live;
 }
 
 /* An ordinary claim may be faster than the reclaim of the same job: that is of no use then. And
@@ -88,11 +88,36 @@ static void call_off(struct live_delivery *delivery)
     delivery->is_reclaiming = false;
 }
 
+/* Presented under the job's number it would complete a film that it is not of. Whether the server
+ * will have it again (a backup that was restored by mistake) only a person can tell. */
+static int hold_back(struct live *live, int dir, const struct error *why, struct error *err)
+{
+    if (live->is_on_hold)
+        return 0;
+    if (order_give(dir, ORDER_HOLD, err) != 0)
+        return -1;
+    spool_note_reason(&live->node->spool, live->id, why->message);
+    call_off(&live->delivery);
+    live->is_on_hold = live->node->is_status_due = true;
+    snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why->message);
+    log_error("job.of_another_film", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+              LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
+              LOG_TEXT("meaning", "it is on hold and not presented"),
+              LOG_TEXT("advice", "spool retry or spool quarantine"));
+    return 0;
+}
+
 int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err)
 {
+    struct error why;
     FD(dir) = node_open(live, err);
-    if (dir < 0 || record_rebind(dir, claim, err) != 0)
+    if (dir < 0)
         return -1;
+    if (record_rebind(dir, claim, &why) != 0) {
+        if (why.code != ESTALE || hold_back(live, dir, &why, err) == 0)
+            *err = why;
+        return -1;
+    }
     crash_point(CRASH_AGENT_CLAIM_RECORDED);
     log_info("job.rebound", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("former", live->token), LOG_TEXT("token", claim->token),
@@ -142,9 +167,18 @@ static bool is_leaving(const struct node *node, int64_t job_id)
     return false;
 }
 
-static int record_somehow(struct node *node, const struct record_claim *claim, struct error *err)
+/* held: the record that was bound to the claim, or could not be; NULL: there is none. */
+static int record_somehow(struct node *node, const struct record_claim *claim, struct live **held,
+                          struct error *err)
 {
     char kept[SPOOL_ID_BYTES];
+    while (*held) {
+        if (claim_rebind(*held, claim, err) == 0)
+            return 0;
+        if (err->code != ESTALE)
+            return -1;
+        *held = find_held((*held)->next, claim->claim.job_id);
+    }
     if (claim_find_kept(&node->spool, claim, kept))
         return take_back(node, kept, claim, err);
     return add(node, claim, err);
@@ -155,13 +189,12 @@ static void record_claimed(struct claim *claim)
     struct node *node = claim->node;
     const struct record_claim *answered = claim->unrecorded;
     struct error err;
-    struct live *held = find_held(node, answered->claim.job_id);
+    struct live *held = find_held(node->lives, answered->claim.job_id);
     if (!held && is_leaving(node, answered->claim.job_id)) {
         claim->due_ms = mono_ms() + LEAVING_LOOK_MS;
         return;
     }
-    int done = held ? claim_rebind(held, answered, &err) : record_somehow(node, answered, &err);
-    if (done == 0) {
+    if (record_somehow(node, answered, &held, &err) == 0) {
         /* A server that gives the same job again and again is not to be asked without a pause. */
         claim->rebinds = held ? claim->rebinds + 1 : 0;
         claim->due_ms = held ? mono_ms() +

@@ -10,9 +10,8 @@
 static bool is_same_work(const struct record_claim *former, const struct record_claim *claim)
 {
     int64_t age_us = claim->claimed_at_us - former->claimed_at_us;
-    return former->claim.video_id == claim->claim.video_id &&
+    return record_is_same_film(&former->claim, &claim->claim) &&
            former->claim.claim_epoch <= claim->claim.claim_epoch &&
-           strcmp(former->claim.video_slug, claim->claim.video_slug) == 0 &&
            strcmp(former->claim.source_filename, claim->claim.source_filename) == 0 &&
            former->claim.existing == claim->claim.existing &&
            age_us < CLAIM_TAKE_BACK_HOURS * INT64_C(3600) * 1000000;

@@ -8,6 +8,7 @@
 #include "tailslate/log.h"
 #include "tailslate/uuid.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static void let_go(struct session *session, const char *why)
@@ -52,6 +53,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     record_claim_accept(&given, &claim);
     if (record_rebind(session->dir, &claim, &err) != 0) {
         log_error("step.not_rebound", LOG_TEXT("detail", err.message));
+        if (err.code == ESTALE)
+            let_go(session, err.message);
         return; /* the claim that is on the disk is shown to the server again */
     }
     log_info("job.rebound", LOG_TEXT("former", session->claim.token), LOG_TEXT("now", claim.token),

@@ -306,6 +306,25 @@ int record_read_acknowledgement(int dir, char **answer, size_t *size, struct err
     return read_file(dir, JOB_FILE_ACKNOWLEDGEMENT, answer, size, err);
 }
 
+bool record_is_same_film(const struct message_claim *a, const struct message_claim *b)
+{
+    return a->job_id == b->job_id && a->video_id == b->video_id &&
+           strcmp(a->video_slug, b->video_slug) == 0;
+}
+
+static int check_film(const struct message_claim *former, const struct message_claim *given,
+                      struct error *err)
+{
+    must(former->job_id == given->job_id);
+    if (record_is_same_film(former, given))
+        return 0;
+    return error_set(err, ERROR_TEMPORARY, ESTALE,
+                     "the server uses its job's number for another film: video %lld, %.64s; here "
+                     "is video %lld, %.64s",
+                     (long long)given->video_id, given->video_slug, (long long)former->video_id,
+                     former->video_slug);
+}
+
 int record_rebind(int dir, const struct record_claim *claim, struct error *err)
 {
     enum job_state state;
@@ -316,9 +335,9 @@ int record_rebind(int dir, const struct record_claim *claim, struct error *err)
         return error_set(err, ERROR_TEMPORARY, EBUSY, "a record that is %s takes no new claim",
                          job_state_name(state));
     struct record_claim former;
-    if (record_read_claim(dir, &former, err) != 0)
+    if (record_read_claim(dir, &former, err) != 0 ||
+        check_film(&former.claim, &claim->claim, err) != 0)
         return -1;
-    must(former.claim.job_id == claim->claim.job_id);
     if (record_write_claim(dir, claim, err) != 0)
         return -1;
     /* Cut here, the completion carries the former token: record_read_sealed sees it and seals anew,

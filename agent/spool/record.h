@@ -51,6 +51,10 @@ void record_claim_accept(const struct message_claim *given, struct record_claim 
 int record_read_claim(int dir, struct record_claim *claim, struct error *err);
 int record_read_outcome(int dir, struct record_outcome *outcome, struct error *err);
 
+/* Of the same job, and of the same film: a server that was restored, or replaced by another, gives
+ * the number of a job to a film that is not the one whose work we hold. */
+bool record_is_same_film(const struct message_claim *a, const struct message_claim *b);
+
 /* Of a directory that is not in the spool yet (spool_add) or by record_rebind. */
 int record_write_claim(int dir, const struct record_claim *claim, struct error *err);
 
@@ -64,7 +68,8 @@ int record_clear_missing(int dir, struct error *err);
 int record_mark_lost(int dir, enum problem why, const char *detail, struct error *err);
 int record_acknowledge(int dir, const char *answer, size_t size, struct error *err);
 /* A new claim of this job: new token (made by the caller), epoch and times; re-seals a completion.
- * -1 with code EBUSY where the record's state takes no new claim. */
+ * -1 with code EBUSY where the record's state takes no new claim, ESTALE where it is about another
+ * film: what is here must not be presented for that one. */
 int record_rebind(int dir, const struct record_claim *claim, struct error *err);
 
 /* Finished work that was kept when its claim went, under a new claim of the same job: it begins

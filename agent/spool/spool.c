@@ -357,6 +357,11 @@ static void write_reason(int room, const char *id, const char *reason)
     durable_write(dir, REASON_NAME, text, strlen(text), &ignored);
 }
 
+void spool_note_reason(const struct spool *spool, const char *id, const char *reason)
+{
+    write_reason(spool->live, id, reason);
+}
+
 void spool_read_reason(int room, const char *id, char reason[SPOOL_REASON_BYTES])
 {
     struct error ignored;

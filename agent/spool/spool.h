@@ -73,6 +73,8 @@ int spool_take_back(const struct spool *spool, const char *id, const struct reco
 
 /* Why it was set aside, "" where nobody wrote it down. */
 enum { SPOOL_REASON_BYTES = 512 };
+/* Why a live record is held, as reason.json; best effort. */
+void spool_note_reason(const struct spool *spool, const char *id, const char *reason);
 void spool_read_reason(int room, const char *id, char reason[SPOOL_REASON_BYTES]);
 
 bool spool_is_id(const char *text, int64_t *job_id); /* "<job>.<n>" */

@@ -140,3 +140,44 @@ Test(rebound, the_same_job_again_and_again_is_taken_at_a_pace, .timeout = 120)
     rig_end(rig);
     peer_stop(behind);
 }
+
+/* The database was put back, or is another one: the number is the same, the film is not. */
+#define OTHER_CLAIM                                                                                \
+    "200 {\"job_id\":7,\"video_id\":4,\"video_slug\":\"other\",\"video_duration\":0,"              \
+    "\"source_width\":0,\"source_height\":0,\"source_filename\":\"other.mp4\","                    \
+    "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\",\"existing_qualities\":null,"              \
+    "\"claim_epoch\":2,\"attempt_number\":1,\"message\":\"Job claimed\"}"
+
+Test(rebound, a_film_is_not_presented_for_another_that_has_its_number, .timeout = 120)
+{
+    struct peer *behind = peer_start();
+    struct rig *rig = with_scripts(behind);
+    TEXT(source) = must_printf("file %s", media_clip(MEDIA_TINY));
+    peer_script(behind, "GET *source/4", source);
+    peer_script(rig->peer, "GET *source/4", "pass");
+    peer_script(behind, "POST *upload/4/*",
+                "200 {\"status\":\"ok\",\"written\":true,"
+                "\"bytes_written\":1,\"checksum_verified\":true,"
+                "\"message\":\"ok\"}");
+    peer_script(rig->peer, "POST *upload/4/*", "pass");
+    peer_script(behind, "POST *upload/4/*finalize",
+                "200 {\"status\":\"ok\",\"complete\":true,\"missing_segments\":[]}");
+    peer_script(behind, "POST *complete", "503 code=store_unavailable");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
+    peer_script(behind, "POST *claim*", OTHER_CLAIM "; " NO_JOB);
+    rig_expect(rig, "event=job.of_another_film record=7.1 advice=", RIG_JOB_MS, NULL);
+    peer_script(behind, "POST *complete", "200 ack");
+    rig_expect(rig, "event=job.final outcome=completed record=7.2", RIG_JOB_MS, NULL);
+    look_wait_spool(rig, "spool", 1, RIG_JOB_MS);
+    rig_stop_agent(rig);
+    int presented = peer_count(behind, "POST *complete");
+    rig_start_agent(rig);
+    look_wait_status(rig, NULL, "number for another film: video 4, other; here is video 3, film",
+                     RIG_START_MS);
+    int heard = peer_count(behind, "POST *heartbeat");
+    peer_wait(behind, "POST *heartbeat", heard + 3, RIG_START_MS);
+    cr_assert_eq(peer_count(behind, "POST *complete"), presented, "it was presented");
+    rig_end(rig);
+    peer_stop(behind);
+}

@@ -150,6 +150,25 @@ Test(stock_server, a_claim_that_is_not_to_be_had_again_is_held_with_its_work, .t
     rig_end(rig);
 }
 
+Test(stock_server, a_job_that_comes_back_as_another_film_is_held_with_its_work, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("409");
+    peer_script(rig->peer, "POST *claim?*job_id=7*",
+                "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"another\","
+                "\"video_duration\":0,\"source_width\":0,\"source_height\":0,"
+                "\"source_filename\":\"film.mp4\",\"existing_qualities\":null,"
+                "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\","
+                "\"message\":\"Job claimed\"}");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=job.of_another_film job=7", RIG_JOB_MS, NULL);
+    int heard = peer_count(rig->peer, "POST *heartbeat");
+    peer_wait(rig->peer, "POST *heartbeat", heard + 5, RIG_START_MS);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "it was presented for another film");
+    cr_assert_eq(look_spool_count(rig, "spool"), 1);
+    rig_stop_agent(rig);
+    rig_end(rig);
+}
+
 Test(stock_server, a_claim_that_goes_again_at_once_is_not_fought_for, .timeout = 120)
 {
     struct rig *rig = with_stock_server("403");

@@ -89,6 +89,26 @@ Test(record, a_new_claim_keeps_the_work_and_changes_the_token)
     cr_expect_eq(read.claim.claim_epoch, 5);
 }
 
+Test(record, a_claim_of_the_same_job_for_another_film_changes_nothing)
+{
+    SCRATCH(scratch);
+    struct error err;
+    put_sealed(scratch.fd);
+    TEXT(first) = read_body(scratch.fd);
+    struct record_claim video = fixture_claim(7, FIXTURE_NEXT), slug = video;
+    video.claim.video_id++;
+    snprintf(slug.claim.video_slug, sizeof slug.claim.video_slug, "another-film");
+    const struct record_claim *others[] = {&video, &slug};
+    for (size_t i = 0; i < 2; i++) {
+        err.code = 0;
+        cr_expect_eq(record_rebind(scratch.fd, others[i], &err), -1);
+        cr_expect_eq(err.code, ESTALE, "%s", err.message);
+        TEXT(body) = read_body(scratch.fd);
+        cr_expect_str_eq(body, first);
+    }
+    expect_state(scratch.fd, JOB_SEALED);
+}
+
 Test(record, a_re_binding_that_was_cut_short_is_sealed_anew_on_reading)
 {
     SCRATCH(scratch);
