@@ -15,7 +15,4 @@ enum { JSON_NUMBER_MAX_BYTES = 63 };
 /* False: *why says what is wrong (a constant) and *where at which byte. */
 bool json_scan(const char *text, size_t size, const char **why, size_t *where);
 
-/* The length of the UTF-8 sequence at text, 1 to 4; 0 where it is none. A NUL is a sequence. */
-size_t json_utf8_length(const char *text, size_t size);
-
 #endif

@@ -25,6 +25,9 @@ void json_free(struct json *root); /* NULL is fine */
 void json_cleanup(struct json **root);
 #define JSON(name) __attribute__((cleanup(json_cleanup))) struct json *name
 
+/* The length of the UTF-8 sequence at text, 1 to 4; 0 where it is none. A NUL is a sequence. */
+size_t json_utf8_length(const char *text, size_t size);
+
 bool json_is_object(const struct json *node);
 bool json_is_array(const struct json *node);
 int json_count(const struct json *node); /* members or elements */

@@ -109,15 +109,10 @@ static void count_absent(const char *path, void *ctx)
 int files_missing(const struct files *files, const char *slug, quality_set named,
                   quality_set *missing, struct error *err)
 {
-    struct error not_there;
-    FD(video) = files_open_video(files, slug, false, &not_there);
+    FD(video) = files_open_video(files, slug, false, err);
     *missing = named;
-    if (video < 0 && not_there.code == ENOENT)
-        return 0;
-    if (video < 0) {
-        *err = not_there;
-        return -1;
-    }
+    if (video < 0)
+        return err->code == ENOENT ? 0 : -1;
     for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
         int absent = 0;
         if (!(named & 1u << quality))

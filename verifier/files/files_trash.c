@@ -48,32 +48,21 @@ struct discard {
     struct files_bin bin;
 };
 
-static bool is_of(quality_set discarded, const char *name)
-{
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
-        if ((discarded & 1u << quality) &&
-            (strcmp(name, quality_name(quality)) == 0 || segment_is_flat(quality, name)))
-            return true;
-    return false;
-}
-
 static int discard_one(void *ctx, int dir, const char *name, struct error *err)
 {
     struct discard *discard = ctx;
-    return is_of(discard->discarded, name) ? files_bin_put(&discard->bin, dir, name, err) : 0;
+    enum quality quality;
+    if (!segment_quality_of(name, &quality) || !(discard->discarded & 1u << quality))
+        return 0;
+    return files_bin_put(&discard->bin, dir, name, err);
 }
 
 int files_discard(const struct files *files, const char *slug, quality_set discarded,
                   struct error *err)
 {
-    struct error not_there;
-    FD(video) = files_open_video(files, slug, false, &not_there);
-    if (video < 0 && not_there.code == ENOENT)
-        return 0;
-    if (video < 0) {
-        *err = not_there;
-        return -1;
-    }
+    FD(video) = files_open_video(files, slug, false, err);
+    if (video < 0)
+        return err->code == ENOENT ? 0 : -1;
     struct discard discard = {discarded, FILES_BIN(files->videos, slug)};
     int result = files_for_each(video, discard_one, &discard, err);
     /* Once for all of them: this happens under the database's write lock. */

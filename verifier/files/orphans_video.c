@@ -24,14 +24,6 @@ struct video_work {
     int64_t ours;
 };
 
-static bool quality_of(const char *name, enum quality *quality)
-{
-    for (*quality = 0; *quality < QUALITY_COUNT; (*quality)++)
-        if (strcmp(name, quality_name(*quality)) == 0 || segment_is_flat(*quality, name))
-            return true;
-    return false;
-}
-
 static bool is_folder(int dir, const char *name)
 {
     struct stat status;
@@ -81,7 +73,7 @@ static int consider_entry(void *ctx, int dir, const char *name, struct error *er
 {
     struct video_work *work = ctx;
     enum quality quality;
-    if (!quality_of(name, &quality))
+    if (!segment_quality_of(name, &quality))
         return consider_temp(work, dir, name, err);
     if (!(work->kept & 1u << quality)) {
         orphans_consider(&work->entries, dir, name, ORPHAN_RENDITION);
@@ -130,13 +122,9 @@ static int check_segment(void *ctx, int dir, const char *name, struct error *err
 
 static int check_entry(void *ctx, int dir, const char *name, struct error *err)
 {
-    static const char *const common[] = {"master.m3u8", "manifest.mpd", "thumbnail.jpg"};
     struct video_work *work = ctx;
     enum quality quality;
-    bool ours = orphans_is_temp(name) || quality_of(name, &quality);
-    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
-        ours |= strcmp(name, common[i]) == 0;
-    if (!ours)
+    if (!orphans_is_temp(name) && !segment_quality_of(name, &quality) && !segment_is_of_all(name))
         work->is_foreign = true;
     else if (!is_folder(dir, name))
         work->ours++;

@@ -1,5 +1,7 @@
 #include "segment.h"
 
+#include "tailslate/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -61,34 +63,15 @@ bool segment_head_fits(enum segment_kind kind, const unsigned char *head, size_t
     return false;
 }
 
-/* The length of the UTF-8 sequence at data, 0 if there is none (also: overlong, surrogate). */
-static size_t sequence_length(const unsigned char *data, size_t size)
-{
-    unsigned char lead = data[0];
-    if (lead < 0x80)
-        return 1;
-    size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    if (lead < 0xC2 || lead > 0xF4 || length > size)
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((data[i] & 0xC0) != 0x80)
-            return 0;
-    if ((lead == 0xE0 && data[1] < 0xA0) || (lead == 0xED && data[1] > 0x9F) ||
-        (lead == 0xF0 && data[1] < 0x90) || (lead == 0xF4 && data[1] > 0x8F))
-        return 0;
-    return length;
-}
-
 bool segment_is_text(const char *data, size_t size)
 {
-    const unsigned char *at = (const unsigned char *)data;
     while (size > 0) {
-        if ((*at < ' ' && *at != '\n' && *at != '\r' && *at != '\t') || *at == 0x7f)
+        unsigned char byte = (unsigned char)*data;
+        size_t length = json_utf8_length(data, size);
+        if (length == 0 || byte == 0x7f ||
+            (byte < ' ' && byte != '\n' && byte != '\r' && byte != '\t'))
             return false;
-        size_t length = sequence_length(at, size);
-        if (length == 0)
-            return false;
-        at += length;
+        data += length;
         size -= length;
     }
     return true;
@@ -107,4 +90,21 @@ bool segment_is_flat(enum quality quality, const char *filename)
         return false;
     const char *rest = filename + length;
     return strcmp(rest, ".m3u8") == 0 || (rest[0] == '_' && ends_with(rest, ".ts"));
+}
+
+bool segment_quality_of(const char *name, enum quality *quality)
+{
+    for (*quality = 0; *quality < QUALITY_COUNT; (*quality)++)
+        if (strcmp(name, quality_name(*quality)) == 0 || segment_is_flat(*quality, name))
+            return true;
+    return false;
+}
+
+bool segment_is_of_all(const char *name)
+{
+    static const char *const names[] = {"master.m3u8", "manifest.mpd", "thumbnail.jpg"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
 }

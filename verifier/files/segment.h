@@ -35,4 +35,9 @@ bool segment_is_media(enum segment_kind kind);
 /* Does it lie beside the master playlist? */
 bool segment_is_flat(enum quality quality, const char *filename);
 
+/* In a video's folder: is it a rendition's folder, or a file of one that lies flat? */
+bool segment_quality_of(const char *name, enum quality *quality);
+/* Is it of no rendition but of all: master playlist, manifest, thumbnail? */
+bool segment_is_of_all(const char *name);
+
 #endif

@@ -107,17 +107,6 @@ int tar_upload_begin(const struct files *files, const char *slug, struct tar_upl
     return unlinkat(upload->staging_root, temp, 0) == 0 ? 0 : error_errno(err, "%s", temp);
 }
 
-static const char *const final_names[] = {"master.m3u8", "manifest.mpd", "thumbnail.jpg"};
-enum { FINAL_COUNT = sizeof final_names / sizeof final_names[0] };
-
-static bool is_final_name(const char *path)
-{
-    for (size_t i = 0; i < FINAL_COUNT; i++)
-        if (strcmp(path, final_names[i]) == 0)
-            return true;
-    return false;
-}
-
 static int refuse_path(const char *path, struct error *err)
 {
     return error_set(err, ERROR_PERMANENT, EINVAL, "the archive may not hold %s", path);
@@ -141,7 +130,7 @@ static int home_of(struct tar_upload *upload, const char *path, const char **nam
     const char *slash = strchr(path, '/');
     *name = path;
     if (upload->is_final)
-        return is_final_name(path) ? upload->staging : refuse_path(path, err);
+        return segment_is_of_all(path) ? upload->staging : refuse_path(path, err);
     if (!slash)
         return segment_is_flat(upload->quality, path) && segment_kind_of(path) != SEGMENT_REFUSED
                    ? upload->staging
