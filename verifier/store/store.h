@@ -22,7 +22,6 @@ enum {
     STORE_LIST_MAX = 1000, /* rows of a list */
     STORE_NAME_BYTES = 101,
     STORE_TITLE_BYTES = 256,
-    STORE_EXTENSION_BYTES = 8,
 };
 
 /* The files, as far as a transaction must look at them or move them. */

@@ -124,9 +124,7 @@ static int release_job(struct store *store, struct db *db, void *ctx, struct err
     if (rows != 1)
         return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was looked at",
                          (long long)job.id);
-    if (db_run(db, NULL, err,
-               "UPDATE videos SET status = 'pending' WHERE id = $1 AND status = 'processing'",
-               DB_ARGS(db_int(job.video_id))) != 0)
+    if (store_wait_again(db, job.video_id, err) != 0)
         return -1;
     return db_run(db, NULL, err,
                   "UPDATE workers SET current_job_id = NULL WHERE current_job_id = $1",

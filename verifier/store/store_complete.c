@@ -204,11 +204,7 @@ static int write_rest(struct db *db, struct completing *completing, struct error
     if (db_run(db, NULL, err, "UPDATE job_epochs SET replaces = 0 WHERE job_id = $1",
                DB_ARGS(db_int(completing->job_id))) != 0)
         return -1;
-    return db_run(
-        db, NULL, err,
-        "UPDATE workers SET current_job_id = NULL WHERE worker_id = $1"
-        " AND current_job_id = $2",
-        DB_ARGS(db_text(completing->caller->worker->worker_id), db_int(completing->job_id)));
+    return store_leave(db, completing->caller->worker->worker_id, completing->job_id, err);
 }
 
 static int complete(struct store *store, struct db *db, void *ctx, struct error *err)
@@ -253,7 +249,7 @@ static int classify_only(struct store *store, struct db *db, void *ctx, struct e
 
 /* The commit may or may not have happened. Look again, on another connection: only a completion
  * that is on record is acknowledged, and it was ours if it carries our claim, content and token. */
-static int resolve_unknown(struct store *store, struct completing *completing, struct error *err)
+static int resolve_unknown(struct store *store, struct completing *completing)
 {
     struct error second;
     bool late = completing->result->late;
@@ -262,7 +258,6 @@ static int resolve_unknown(struct store *store, struct completing *completing, s
         completing->result->verdict != VERIFY_REPLAY || completing->result->claim_epoch != epoch ||
         !completing->facts.fingerprint_same)
         return -1; /* with the first error: 503, and the worker asks again */
-    (void)err;
     if (completing->facts.token_known || !completing->completion->token[0])
         completing->result->verdict = late ? VERIFY_COMMIT_LATE : VERIFY_COMMIT;
     return 0;
@@ -287,5 +282,5 @@ int store_complete(struct store *store, const struct store_caller *caller, int64
     message_completion_fingerprint(completion, completing.fingerprint);
     if (store_transaction(store, complete, &completing, err) == 0)
         return 0;
-    return err->code == DB_UNKNOWN ? resolve_unknown(store, &completing, err) : -1;
+    return err->code == DB_UNKNOWN ? resolve_unknown(store, &completing) : -1;
 }

@@ -41,9 +41,7 @@ static int reopen_job(struct db *db, struct failing *failing, int64_t *rows, str
                        db_int(failing->job.claim_epoch), db_text(failing->failure->reason),
                        db_text(failing->now))) != 0)
         return -1;
-    return db_run(db, NULL, err,
-                  "UPDATE videos SET status = 'pending' WHERE id = $1 AND status = 'processing'",
-                  DB_ARGS(db_int(failing->job.video_id)));
+    return store_wait_again(db, failing->job.video_id, err);
 }
 
 /* completed_at with a failed video: closed for good, and not a completion. */
@@ -77,10 +75,7 @@ static int record_failure(struct db *db, struct failing *failing, struct error *
                        db_text(failing->failure->reason), db_int(result->will_retry ? 1 : 0),
                        db_int(result->attempt_number), db_text(failing->now))) != 0)
         return -1;
-    return db_run(db, NULL, err,
-                  "UPDATE workers SET current_job_id = NULL WHERE worker_id = $1"
-                  " AND current_job_id = $2",
-                  DB_ARGS(db_text(failing->caller->worker->worker_id), db_int(failing->job_id)));
+    return store_leave(db, failing->caller->worker->worker_id, failing->job_id, err);
 }
 
 static int write_failure(struct db *db, struct failing *failing, struct error *err)
@@ -102,16 +97,12 @@ static int write_failure(struct db *db, struct failing *failing, struct error *e
 static int fail(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     struct failing *failing = ctx;
-    struct verify_facts facts;
     *failing->result = (struct store_failed){0};
     if (store_lock_job(db, failing->job_id, err) != 0 ||
         store_now(store, db, failing->now, err) != 0 ||
-        store_read_facts(db, failing->now, failing->caller, failing->job_id, &facts, &failing->job,
-                         err) != 0)
+        store_read_standing(db, failing->now, failing->caller, failing->job_id,
+                            &failing->result->standing, &failing->job, err) != 0)
         return -1;
-    struct verify_request request = {.epoch_given = failing->caller->claim_epoch != ABSENT_INT,
-                                     .epoch = failing->caller->claim_epoch};
-    failing->result->standing = verify_standing(&request, &facts);
     switch (failing->result->standing) {
     case STANDING_HELD:
     case STANDING_LATE:

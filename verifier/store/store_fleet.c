@@ -63,12 +63,11 @@ int fleet_read(struct store *store, struct db *db, bool hold, struct fleet *flee
     return 0;
 }
 
-static int count_workers(struct store *store, struct db *db, const struct fleet *fleet,
+static int count_workers(struct db *db, const struct fleet *fleet,
                          const struct grace_limits *limits, struct grace_facts *facts,
                          struct error *err)
 {
     char heard[WALL_TEXT_BYTES], silent[WALL_TEXT_BYTES];
-    (void)store;
     wall_format(grace_heard_since(fleet->now_ms, limits) * 1000, heard);
     wall_format(grace_before(fleet->now_ms, fleet->up_since_ms, limits->offline_ms) * 1000, silent);
     DB_ROWS(rows) = db_query(db,
@@ -94,7 +93,7 @@ int fleet_judge(struct store *store, struct db *db, const struct fleet *fleet, i
                                 .suspicious_since_ms = fleet->suspicious_since_ms};
     int64_t since_ms;
     char since[WALL_TEXT_BYTES];
-    if (count_workers(store, db, fleet, &limits, &facts, err) != 0)
+    if (count_workers(db, fleet, &limits, &facts, err) != 0)
         return -1;
     *verdict = grace_decide(&facts, &limits, &since_ms);
     if (!may_write || since_ms == fleet->suspicious_since_ms)

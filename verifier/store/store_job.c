@@ -120,10 +120,32 @@ int store_read_facts(struct db *db, const char *now, const struct store_caller *
     return got < 0 ? -1 : 0;
 }
 
-static struct verify_request request_of(const struct store_caller *caller)
+int store_read_standing(struct db *db, const char *now, const struct store_caller *caller,
+                        int64_t job_id, enum verify_standing *standing, struct store_job *job,
+                        struct error *err)
 {
-    return (struct verify_request){.epoch_given = caller->claim_epoch != ABSENT_INT,
-                                   .epoch = caller->claim_epoch};
+    struct verify_facts facts;
+    struct verify_request request = {.epoch_given = caller->claim_epoch != ABSENT_INT,
+                                     .epoch = caller->claim_epoch};
+    if (store_read_facts(db, now, caller, job_id, &facts, job, err) != 0)
+        return -1;
+    *standing = verify_standing(&request, &facts);
+    return 0;
+}
+
+int store_wait_again(struct db *db, int64_t video_id, struct error *err)
+{
+    return db_run(db, NULL, err,
+                  "UPDATE videos SET status = 'pending' WHERE id = $1 AND status = 'processing'",
+                  DB_ARGS(db_int(video_id)));
+}
+
+int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct error *err)
+{
+    return db_run(db, NULL, err,
+                  "UPDATE workers SET current_job_id = NULL WHERE worker_id = $1"
+                  " AND current_job_id = $2",
+                  DB_ARGS(db_text(worker_id), db_int(job_id)));
 }
 
 struct look {
@@ -137,13 +159,9 @@ static int look(struct store *store, struct db *db, void *ctx, struct error *err
 {
     struct look *look = ctx;
     char now[WALL_TEXT_BYTES];
-    struct verify_facts facts;
-    if (store_now(store, db, now, err) != 0 ||
-        store_read_facts(db, now, look->caller, look->job_id, &facts, look->job, err) != 0)
+    if (store_now(store, db, now, err) != 0)
         return -1;
-    struct verify_request request = request_of(look->caller);
-    *look->standing = verify_standing(&request, &facts);
-    return 0;
+    return store_read_standing(db, now, look->caller, look->job_id, look->standing, look->job, err);
 }
 
 int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
@@ -308,14 +326,11 @@ static int keep_claim(struct store *store, struct db *db, void *ctx, struct erro
 {
     struct keep *keep = ctx;
     char now[WALL_TEXT_BYTES];
-    struct verify_facts facts;
     struct store_job job;
     bool touched = false;
     if (store_lock_job(db, keep->job_id, err) != 0 || store_now(store, db, now, err) != 0 ||
-        store_read_facts(db, now, keep->caller, keep->job_id, &facts, &job, err) != 0)
+        store_read_standing(db, now, keep->caller, keep->job_id, keep->standing, &job, err) != 0)
         return -1;
-    struct verify_request request = request_of(keep->caller);
-    *keep->standing = verify_standing(&request, &facts);
     keep->expires[0] = '\0';
     if (verify_standing_problem(*keep->standing) != PROBLEM_NONE)
         return STORE_ROLL_BACK;

@@ -63,6 +63,16 @@ int store_read_facts(struct db *db, const char *now, const struct store_caller *
                      int64_t job_id, struct verify_facts *facts, struct store_job *job,
                      struct error *err);
 
+/* Where the caller stands by them. */
+int store_read_standing(struct db *db, const char *now, const struct store_caller *caller,
+                        int64_t job_id, enum verify_standing *standing, struct store_job *job,
+                        struct error *err);
+
+/* The video waits for a worker again, unless it is something else than processing by now. */
+int store_wait_again(struct db *db, int64_t video_id, struct error *err);
+/* The worker is not at this job any more. */
+int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct error *err);
+
 /* The claim is the caller's (again) until `expires`. *touched false: a guard said no. */
 int store_extend(struct store *store, struct db *db, const char *now,
                  const struct store_caller *caller, const struct store_job *job, bool *touched,

@@ -179,9 +179,7 @@ static int free_the_rest(struct db *db, const struct release_claim *claims, size
                          struct error *err)
 {
     for (size_t i = 0; i < count; i++)
-        if (db_run(db, NULL, err,
-                   "UPDATE videos SET status = 'pending' WHERE id = $1 AND status = 'processing'",
-                   DB_ARGS(db_int(claims[i].video_id))) != 0)
+        if (store_wait_again(db, claims[i].video_id, err) != 0)
             return -1;
     for (size_t i = 0; i < count; i++)
         if (db_run(db, NULL, err,
