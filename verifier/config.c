@@ -87,16 +87,21 @@ static bool starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
+static int refuse_password(const char *url, const char *group, struct error *err)
+{
+    if (!has_password(url))
+        return 0;
+    return error_set(err, ERROR_PERMANENT, 0,
+                     "%s.url: a password does not stand here; put it into a file (mode 0600) and "
+                     "name that in %s.password_file",
+                     group, group);
+}
+
 static int refuse_unsupported(const struct verifier_config *config, struct error *err)
 {
-    if (has_password(config->store_url))
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "store.url: a password does not stand here; put it into a file (mode "
-                         "0600) and name that in store.password_file");
-    if (has_password(config->redis_url))
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "redis.url: a password does not stand here; put it into a file (mode "
-                         "0600) and name that in redis.password_file");
+    if (refuse_password(config->store_url, "store", err) != 0 ||
+        refuse_password(config->redis_url, "redis", err) != 0)
+        return -1;
     if (strcmp(config->store_url, "sqlite:") == 0)
         return error_set(err, ERROR_PERMANENT, 0, "store.url: the path is missing");
     if (!starts_with(config->store_url, "sqlite:") &&

@@ -79,10 +79,6 @@ struct answer {
     int fd; /* -1, or what is sent instead of the body; owned */
     int64_t fd_offset, fd_length;
 };
-#define ANSWER_INIT                                                                                \
-    {                                                                                              \
-        .fd = -1                                                                                   \
-    }
 
 void answer_json(struct answer *answer, int status, char *owned_body);
 void answer_object(struct answer *answer, struct json *object); /* 200; frees object */

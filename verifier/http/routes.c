@@ -199,6 +199,19 @@ const struct route *route_find(struct request *request, struct answer *answer)
     return NULL;
 }
 
+bool route_parse_checksum(const char *text, char hex[HASH_HEX_BYTES])
+{
+    static const char prefix[] = "sha256:";
+    if (text && strncmp(text, prefix, sizeof prefix - 1) == 0)
+        text += sizeof prefix - 1;
+    if (!text || strlen(text) != HASH_HEX_BYTES - 1 ||
+        strspn(text, "0123456789abcdefABCDEF") != HASH_HEX_BYTES - 1)
+        return false;
+    for (size_t i = 0; i < HASH_HEX_BYTES; i++)
+        hex[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
+    return true;
+}
+
 struct store_caller route_caller(const struct request *request)
 {
     return (struct store_caller){&request->worker, request->claim_epoch};

@@ -40,6 +40,8 @@ bool route_look(struct request *request, struct answer *answer, enum verify_stan
 bool route_hides_something(const char *uri);
 /* A positive number without sign, blanks or leading zeros; at most 18 digits. */
 bool route_parse_number(const char *text, int64_t *value);
+/* [sha256:]<64 hexadecimal digits>, to lower case. NULL is none. */
+bool route_parse_checksum(const char *text, char hex[HASH_HEX_BYTES]);
 
 route_handler route_register, route_heartbeat, route_workers, route_revoke;
 route_handler route_claim, route_progress, route_complete, route_fail, route_verify_complete;

@@ -70,16 +70,17 @@ void route_alive(struct request *request, struct answer *answer)
     answer_text(answer, "text/plain", must_strdup("ok\n"));
 }
 
-static char *print_jobs(const struct store_counts *counts)
+static void print_jobs(const struct store_counts *counts, FILE *out)
 {
-    return must_printf("# HELP tailslate_jobs Jobs by state.\n"
-                       "# TYPE tailslate_jobs gauge\n"
-                       "tailslate_jobs{state=\"pending\"} %lld\n"
-                       "tailslate_jobs{state=\"processing\"} %lld\n"
-                       "tailslate_jobs{state=\"completed\"} %lld\n"
-                       "tailslate_jobs{state=\"failed\"} %lld\n",
-                       (long long)counts->pending, (long long)counts->processing,
-                       (long long)counts->completed, (long long)counts->failed);
+    fprintf(out,
+            "# HELP tailslate_jobs Jobs by state.\n"
+            "# TYPE tailslate_jobs gauge\n"
+            "tailslate_jobs{state=\"pending\"} %lld\n"
+            "tailslate_jobs{state=\"processing\"} %lld\n"
+            "tailslate_jobs{state=\"completed\"} %lld\n"
+            "tailslate_jobs{state=\"failed\"} %lld\n",
+            (long long)counts->pending, (long long)counts->processing, (long long)counts->completed,
+            (long long)counts->failed);
 }
 
 void route_metrics(struct request *request, struct answer *answer)
@@ -90,14 +91,22 @@ void route_metrics(struct request *request, struct answer *answer)
     gate_counts(request->app->gate, &gate);
     count_gate(&gate);
     TEXT(ours) = metrics_print();
-    TEXT(requests) = traffic_print();
-    TEXT(process) = vitals_print();
-    TEXT(jobs) = report.store_is_up ? print_jobs(&report.counts) : must_strdup("");
-    answer_text(answer, "text/plain; version=0.0.4; charset=utf-8",
-                must_printf("%s%s%s%s# HELP tailslate_store_up Does the database answer?\n"
-                            "# TYPE tailslate_store_up gauge\n"
-                            "tailslate_store_up %d\n",
-                            ours, requests, process, jobs, report.store_is_up));
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    must(out);
+    fputs(ours, out);
+    traffic_print(out);
+    vitals_print(out);
+    if (report.store_is_up)
+        print_jobs(&report.counts, out);
+    fprintf(out,
+            "# HELP tailslate_store_up Does the database answer?\n"
+            "# TYPE tailslate_store_up gauge\n"
+            "tailslate_store_up %d\n",
+            report.store_is_up);
+    must(fclose(out) == 0 && text);
+    answer_text(answer, "text/plain; version=0.0.4; charset=utf-8", text);
 }
 
 static void note_missing(const char *path, void *ctx)

@@ -4,7 +4,6 @@
 #include "segment.h"
 
 #include "tailslate/cleanup.h"
-#include "tailslate/durable.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 enum { SEGMENTS_MAX = 100 * 1000 };
 
 struct received {
+    enum quality quality;
     char **names;
     size_t count;
     int64_t bytes;
@@ -27,25 +27,23 @@ static void free_received(struct received *received)
     free(received->names);
 }
 
-static void note_received(struct received *received, int dir, const char *name)
+static int note_received(void *ctx, int dir, const char *name, struct error *err)
 {
+    struct received *received = ctx;
     struct stat status;
+    (void)err;
     if (segment_kind_of(name) == SEGMENT_REFUSED || received->count == SEGMENTS_MAX ||
         fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
-        return;
+        return 0;
     received->names[received->count++] = must_strdup(name);
     received->bytes += status.st_size;
+    return 0;
 }
 
-/* only: the files of this rendition that lie flat; NULL: everything in the folder. */
-static void list_folder(int dir, const enum quality *only, struct received *received)
+static int note_flat(void *ctx, int dir, const char *name, struct error *err)
 {
-    int copy = files_open_beneath(dir, ".", O_RDONLY | O_DIRECTORY);
-    DIRECTORY(list) = copy < 0 ? NULL : fdopendir(copy);
-    struct dirent *entry;
-    while (list && (entry = readdir(list)))
-        if (!only || segment_is_flat(*only, entry->d_name))
-            note_received(received, dir, entry->d_name);
+    const struct received *received = ctx;
+    return segment_is_flat(received->quality, name) ? note_received(ctx, dir, name, err) : 0;
 }
 
 static int by_name(const void *left, const void *right)
@@ -55,13 +53,15 @@ static int by_name(const void *left, const void *right)
 
 static void list_received(int video, enum quality quality, struct received *received)
 {
-    *received = (struct received){.names = must_calloc(SEGMENTS_MAX, sizeof(char *))};
+    struct error ignored;
+    *received = (struct received){.quality = quality,
+                                  .names = must_calloc(SEGMENTS_MAX, sizeof(char *))};
     if (video < 0)
         return;
     FD(folder) = files_open_beneath(video, quality_name(quality), O_RDONLY | O_DIRECTORY);
     if (folder >= 0)
-        list_folder(folder, NULL, received);
-    list_folder(video, &quality, received);
+        files_for_each(folder, note_received, received, &ignored);
+    files_for_each(video, note_flat, received, &ignored);
     qsort(received->names, received->count, sizeof *received->names, by_name);
 }
 
@@ -98,7 +98,6 @@ struct finalize {
 static bool parse_finalize(const struct request *request, struct finalize *finalize,
                            struct answer *answer)
 {
-    static const char prefix[] = "sha256:";
     struct error err;
     const char *quality = NULL, *checksum = NULL;
     JSON(body) = json_parse(request->body, request->body_size, &err);
@@ -116,21 +115,11 @@ static bool parse_finalize(const struct request *request, struct finalize *final
         detail = "segment_count: 0 to 100000";
     else if (json_get_text(body, "manifest_checksum", 80, &checksum) == JSON_WRONG)
         detail = "manifest_checksum: a text";
-    if (detail) {
+    else if (checksum && !route_parse_checksum(checksum, finalize->checksum))
+        detail = "manifest_checksum: sha256:<64 digits>";
+    if (detail)
         answer_problem(answer, PROBLEM_INVALID_FIELD, detail);
-        return false;
-    }
-    if (!checksum)
-        return true;
-    if (strncmp(checksum, prefix, sizeof prefix - 1) == 0)
-        checksum += sizeof prefix - 1;
-    if (strlen(checksum) != HASH_HEX_BYTES - 1 ||
-        strspn(checksum, "0123456789abcdefABCDEF") != HASH_HEX_BYTES - 1) {
-        answer_problem(answer, PROBLEM_INVALID_FIELD, "manifest_checksum: sha256:<64 digits>");
-        return false;
-    }
-    memcpy(finalize->checksum, checksum, HASH_HEX_BYTES);
-    return true;
+    return !detail;
 }
 
 static void note_missing(const char *path, void *ctx)
@@ -149,7 +138,7 @@ static bool checksum_fits(int dir, const char *name, const char *checksum)
     char hex[HASH_HEX_BYTES];
     struct error ignored;
     FD(fd) = files_open_beneath(dir, name, O_RDONLY | O_NONBLOCK);
-    return fd >= 0 && hash_file(fd, hex, NULL, &ignored) == 0 && strcasecmp(hex, checksum) == 0;
+    return fd >= 0 && hash_file(fd, hex, NULL, &ignored) == 0 && strcmp(hex, checksum) == 0;
 }
 
 /* Is the playlist that is there the one that the worker means? It names as many files, and has the

@@ -22,20 +22,6 @@ static void free_segment(void *scratch)
     free(segment);
 }
 
-/* [sha256:]<64 hexadecimal digits>, to lower case. */
-static bool parse_checksum(const char *text, char hex[HASH_HEX_BYTES])
-{
-    static const char prefix[] = "sha256:";
-    if (text && strncmp(text, prefix, sizeof prefix - 1) == 0)
-        text += sizeof prefix - 1;
-    if (!text || strlen(text) != HASH_HEX_BYTES - 1 ||
-        strspn(text, "0123456789abcdefABCDEF") != HASH_HEX_BYTES - 1)
-        return false;
-    for (size_t i = 0; i < HASH_HEX_BYTES; i++)
-        hex[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
-    return true;
-}
-
 void route_segment_open(struct request *request, struct answer *answer)
 {
     char expected[HASH_HEX_BYTES];
@@ -45,7 +31,7 @@ void route_segment_open(struct request *request, struct answer *answer)
     if (segment_kind_of(request->name) == SEGMENT_REFUSED)
         return answer_problem(answer, PROBLEM_INVALID_FIELD,
                               "The file name is none that is taken (.ts .m4s .mp4 .m3u8 .mpd).");
-    if (!parse_checksum(request_header(request, "X-Content-SHA256"), expected))
+    if (!route_parse_checksum(request_header(request, "X-Content-SHA256"), expected))
         return answer_problem(answer, PROBLEM_INVALID_FIELD,
                               "X-Content-SHA256: the SHA-256 of the body is required.");
     if (!route_look(request, answer, &standing, &job))

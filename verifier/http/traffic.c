@@ -83,18 +83,12 @@ static void print_durations(size_t route, FILE *out)
     fprintf(out, SECONDS "_count{route=\"%s\"} %" PRId64 "\n", name, count);
 }
 
-char *traffic_print(void)
+void traffic_print(FILE *out)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    must(out);
     print_requests(out);
     fputs("# HELP " SECONDS " From the request line to the queued answer, long polls included.\n"
           "# TYPE " SECONDS " histogram\n",
           out);
     for (size_t route = 0; route < traffic.count; route++)
         print_durations(route, out);
-    must(fclose(out) == 0 && text);
-    return text;
 }

@@ -5,11 +5,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum { TRAFFIC_ROUTES_MAX = 32 };
 
 void traffic_register(const char *const names[], size_t count); /* once, before threads start */
 void traffic_note(size_t route, int status, int64_t took_ms);
-char *traffic_print(void); /* owned */
+void traffic_print(FILE *out);
 
 #endif

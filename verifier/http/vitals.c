@@ -1,7 +1,6 @@
 #include "vitals.h"
 
 #include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -76,16 +75,10 @@ static void print_time(FILE *out)
                   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
 }
 
-char *vitals_print(void)
+void vitals_print(FILE *out)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    must(out);
     print_memory(out);
     print_descriptors(out);
     print_start(out);
     print_time(out);
-    must(fclose(out) == 0 && text);
-    return text;
 }

@@ -2,6 +2,8 @@
 #ifndef VERIFIER_VITALS_H
 #define VERIFIER_VITALS_H
 
-char *vitals_print(void); /* owned; what cannot be read is left out */
+#include <stdio.h>
+
+void vitals_print(FILE *out); /* what cannot be read is left out */
 
 #endif
