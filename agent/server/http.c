@@ -1,26 +1,22 @@
-#include "http.h"
+#include "http_stream.h"
 
 #include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
-#include "tailslate/durable.h"
 #include "tailslate/uuid.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     WAIT_SLICE_MS = 1000, /* libcurl's own timers oversleep: never wait longer in one go */
     CONNECTIONS_KEPT = 4,
     TRANSFER_BUFFER_BYTES = 32 * 1024,
     CONTENT_TYPE_BYTES = 128,
-    HEAD_MAX_BYTES = 64 * 1024, /* libcurl keeps every header, of an endless head too */
 };
 
 struct http_client {
@@ -42,23 +38,10 @@ struct http_call {
     void *ctx;
 
     int64_t deadline_ms, limit_ms; /* monotonic; the limit that it came from */
-    int64_t stall_ms, moved_ms;    /* 0 = none; when bytes last moved */
-
-    int body_fd, sink_fd;
-    int64_t body_at, body_size;
-    bool (*on_sink)(void *ctx, int64_t received, int64_t total);
-    void *sink_ctx;
-    int64_t sunk;
-
-    char *text; /* the answer's body so far */
-    size_t text_size, text_room;
-    bool has_whole_head; /* the blank line after the headers has come */
-    bool is_too_long;
-    bool has_failed_here; /* `here` says how */
-    struct error here;
+    int64_t stall_ms;              /* 0 = none */
+    struct http_stream stream;
     char request_id[UUID_BYTES];
     int64_t claim_epoch;
-    size_t head_size;
 };
 
 int http_global_init(struct error *err)
@@ -125,7 +108,7 @@ static void call_free(struct http_call *call)
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
     curl_mime_free(call->mime);
-    free(call->text);
+    http_stream_fini(&call->stream);
     free(call);
 }
 
@@ -149,95 +132,35 @@ void http_client_free(struct http_client *client)
     free(client);
 }
 
-/* The answer's body: bounded, in memory. */
-static size_t keep_text(struct http_call *call, const char *data, size_t size)
-{
-    if (size > HTTP_ANSWER_MAX_BYTES - call->text_size) {
-        call->is_too_long = true;
-        return 0;
-    }
-    if (call->text_size + size + 1 > call->text_room) {
-        call->text_room = 2 * (call->text_size + size + 1);
-        call->text = must_realloc(call->text, call->text_room);
-    }
-    memcpy(call->text + call->text_size, data, size);
-    call->text_size += size;
-    call->text[call->text_size] = '\0';
-    return size;
-}
-
-static size_t sink_data(struct http_call *call, const char *data, size_t size)
-{
-    call->has_failed_here = durable_append(call->sink_fd, data, size, &call->here) != 0;
-    if (call->has_failed_here)
-        return 0;
-    call->sunk += (int64_t)size;
-    curl_off_t total = -1;
-    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
-    if (call->on_sink && !call->on_sink(call->sink_ctx, call->sunk, total)) {
-        error_set(&call->here, ERROR_TEMPORARY, ECANCELED, "the transfer was stopped");
-        call->has_failed_here = true;
-        return 0;
-    }
-    return size;
-}
-
-/* libcurl takes a connection that ends in the headers for an answer without a body. */
 static size_t on_header(char *line, size_t one, size_t size, void *ctx)
 {
     struct http_call *call = ctx;
-    call->head_size += one * size;
-    if (call->head_size > HEAD_MAX_BYTES) {
-        call->is_too_long = true;
-        return 0;
-    }
-    call->has_whole_head = line[0] == '\r' || line[0] == '\n';
-    return one * size;
+    return http_stream_take_head(&call->stream, line, one * size) ? one * size : 0;
 }
 
 static size_t on_data(char *data, size_t one, size_t size, void *ctx)
 {
     struct http_call *call = ctx;
-    (void)one;
-    if (size == 0)
-        return 0;
-    call->moved_ms = mono_ms();
     long status = 0;
+    curl_off_t total = -1;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (call->sink_fd >= 0 && status / 100 == 2)
-        return sink_data(call, data, size);
-    return keep_text(call, data, size);
+    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
+    return http_stream_take(&call->stream, data, one * size, status, total) ? one * size : 0;
 }
 
 static size_t on_body(char *buffer, size_t one, size_t room, void *ctx)
 {
     struct http_call *call = ctx;
-    int64_t left = call->body_size - call->body_at;
-    size_t wanted = left < (int64_t)(one * room) ? (size_t)left : one * room;
-    if (wanted == 0)
-        return 0;
-    ssize_t got = pread(call->body_fd, buffer, wanted, call->body_at);
-    if (got <= 0) {
-        if (got < 0)
-            error_errno(&call->here, "reading what is to be sent");
-        else
-            error_set(&call->here, ERROR_TEMPORARY, EIO, "the file to be sent has become shorter");
-        call->has_failed_here = true;
-        return CURL_READFUNC_ABORT;
-    }
-    call->moved_ms = mono_ms();
-    call->body_at += got;
-    return (size_t)got;
+    ssize_t given = http_stream_give(&call->stream, buffer, one * room);
+    return given < 0 ? CURL_READFUNC_ABORT : (size_t)given;
 }
 
 /* libcurl rewinds where it sends a request again on a fresh connection. */
 static int on_seek(void *ctx, curl_off_t offset, int origin)
 {
     struct http_call *call = ctx;
-    if (origin != SEEK_SET || offset < 0 || offset > call->body_size)
-        return CURL_SEEKFUNC_FAIL;
-    call->body_at = offset;
-    return CURL_SEEKFUNC_OK;
+    return origin == SEEK_SET && http_stream_rewind(&call->stream, offset) ? CURL_SEEKFUNC_OK
+                                                                           : CURL_SEEKFUNC_FAIL;
 }
 
 static void add_header(struct http_call *call, const char *line)
@@ -275,21 +198,20 @@ static void set_multipart(struct http_call *call, const char *file_name)
     must(part && curl_mime_name(part, "file") == CURLE_OK &&
          curl_mime_filename(part, file_name) == CURLE_OK &&
          curl_mime_type(part, "application/octet-stream") == CURLE_OK &&
-         curl_mime_data_cb(part, call->body_size, on_body, on_seek, NULL, call) == CURLE_OK);
+         curl_mime_data_cb(part, call->stream.body_size, on_body, on_seek, NULL, call) == CURLE_OK);
     curl_easy_setopt(call->easy, CURLOPT_MIMEPOST, call->mime);
 }
 
 static void set_body(struct http_call *call, const struct http_request *request)
 {
-    call->body_fd = request->body_fd;
-    call->body_size = request->body_fd >= 0 ? request->body_fd_size : 0;
     if (request->body_fd >= 0 && request->multipart_name) {
         set_multipart(call, request->multipart_name);
         return;
     }
     if (request->body_fd >= 0) {
         curl_easy_setopt(call->easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_size);
+        curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                         (curl_off_t)call->stream.body_size);
         curl_easy_setopt(call->easy, CURLOPT_READFUNCTION, on_body);
         curl_easy_setopt(call->easy, CURLOPT_READDATA, call);
         curl_easy_setopt(call->easy, CURLOPT_SEEKFUNCTION, on_seek);
@@ -353,13 +275,10 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     call->done = done;
     call->ctx = ctx;
     call->limit_ms = request->deadline_ms ? request->deadline_ms : HTTP_CALL_MS;
-    call->moved_ms = mono_ms();
-    call->deadline_ms = call->moved_ms + call->limit_ms;
+    call->deadline_ms = mono_ms() + call->limit_ms;
     call->stall_ms = request->stall_ms;
     call->claim_epoch = request->claim_epoch;
-    call->sink_fd = request->sink_fd;
-    call->on_sink = request->on_sink;
-    call->sink_ctx = request->sink_ctx;
+    http_stream_init(&call->stream, request);
     call->easy = curl_easy_init();
     must(call->easy);
     set_transfer(call, request->path);
@@ -378,13 +297,6 @@ static void copy_header(CURL *easy, const char *name, char *out, size_t room)
     if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
         strlen(header->value) < room)
         memcpy(out, header->value, strlen(header->value) + 1);
-}
-
-static bool is_json_type(const char *type)
-{
-    size_t length = strcspn(type, "; \t");
-    return (length == 16 && strncasecmp(type, "application/json", 16) == 0) ||
-           (length > 5 && strncasecmp(type + length - 5, "+json", 5) == 0);
 }
 
 static int64_t retry_after_of(CURL *easy)
@@ -406,16 +318,6 @@ static int64_t date_of(CURL *easy)
     return seconds > 0 ? (int64_t)seconds * 1000000 : -1;
 }
 
-int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at)
-{
-    int64_t expires_us;
-    if (!wall_parse(expires_at, &expires_us))
-        return 0;
-    int64_t now_us = answer->date_us >= 0 ? answer->date_us : wall_us();
-    int64_t lease_ms = (expires_us - now_us) / 1000;
-    return lease_ms > 0 && lease_ms <= HTTP_LEASE_MAX_MS ? lease_ms : 0;
-}
-
 static void read_answer(struct http_call *call, struct http_answer *answer)
 {
     char type[CONTENT_TYPE_BYTES] = "";
@@ -424,12 +326,9 @@ static void read_answer(struct http_call *call, struct http_answer *answer)
     copy_header(call->easy, "Content-Type", type, sizeof type);
     copy_header(call->easy, "ETag", answer->etag, sizeof answer->etag);
     copy_header(call->easy, "X-Request-ID", answer->request_id, sizeof answer->request_id);
-    answer->is_json = is_json_type(type);
     answer->retry_after_ms = retry_after_of(call->easy);
     answer->date_us = date_of(call->easy);
-    /* A proxy's page is nobody's verdict, even if it should happen to hold our words. */
-    if (answer->is_json && answer->status / 100 != 2)
-        message_problem_parse(answer->body, answer->body_size, &answer->problem);
+    http_answer_read(answer, type);
 }
 
 static enum http_result result_of(CURLcode code)
@@ -442,10 +341,10 @@ static enum http_result result_of(CURLcode code)
 static void read_failure(struct http_call *call, CURLcode code, struct http_answer *answer)
 {
     answer->result = result_of(code);
-    if (call->has_failed_here) {
+    if (call->stream.has_failed_here) {
         answer->result = HTTP_LOCAL;
-        answer->error = call->here;
-    } else if (call->is_too_long) {
+        answer->error = call->stream.here;
+    } else if (call->stream.is_too_long) {
         error_set(&answer->error, ERROR_TEMPORARY, EFBIG, "the answer is longer than %d bytes",
                   HTTP_ANSWER_MAX_BYTES);
     } else if (code == CURLE_OK) {
@@ -461,11 +360,9 @@ static void finish(struct http_call *call, CURLcode code)
 {
     struct http_answer answer = {
         .retry_after_ms = -1, .date_us = -1, .claim_epoch = call->claim_epoch};
-    answer.body = call->text ? call->text : must_strdup("");
-    answer.body_size = call->text_size;
-    call->text = NULL;
+    http_stream_hand_over(&call->stream, &answer);
     memcpy(answer.request_id, call->request_id, sizeof call->request_id);
-    if (code == CURLE_OK && call->has_whole_head)
+    if (code == CURLE_OK && call->stream.has_whole_head)
         read_answer(call, &answer);
     else
         read_failure(call, code, &answer);
@@ -474,12 +371,6 @@ static void finish(struct http_call *call, CURLcode code)
     call_free(call);
     done(ctx, &answer);
     http_answer_fini(&answer);
-}
-
-void http_answer_fini(struct http_answer *answer)
-{
-    free(answer->body);
-    answer->body = NULL;
 }
 
 static void finish_answered(struct http_client *client)
@@ -496,7 +387,7 @@ static void finish_answered(struct http_client *client)
 
 static int64_t expires_ms(const struct http_call *call)
 {
-    int64_t stall_at = call->stall_ms ? call->moved_ms + call->stall_ms : INT64_MAX;
+    int64_t stall_at = call->stall_ms ? call->stream.moved_ms + call->stall_ms : INT64_MAX;
     return stall_at < call->deadline_ms ? stall_at : call->deadline_ms;
 }
 
@@ -554,47 +445,4 @@ int http_wait(struct http_client *client, struct http_wait_fd *extra, unsigned c
     finish_answered(client);
     finish_expired(client);
     return ready;
-}
-
-struct performed {
-    struct http_answer *answer;
-    bool is_done;
-};
-
-static void on_performed(void *ctx, const struct http_answer *answer)
-{
-    struct performed *performed = ctx;
-    *performed->answer = *answer;
-    performed->answer->body = must_malloc(answer->body_size + 1);
-    memcpy(performed->answer->body, answer->body, answer->body_size + 1);
-    performed->is_done = true;
-}
-
-void http_perform(struct http_client *client, const struct http_request *request,
-                  struct http_answer *answer)
-{
-    struct performed performed = {.answer = answer};
-    http_start(client, request, on_performed, &performed);
-    while (!performed.is_done)
-        http_wait(client, NULL, 0, WAIT_SLICE_MS);
-}
-
-char *http_escape(const char *component)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    char *escaped = must_malloc(3 * strlen(component) + 1), *at = escaped;
-    for (; *component; component++) {
-        unsigned char byte = (unsigned char)*component;
-        bool is_plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                        (byte >= '0' && byte <= '9') || strchr("-._~", byte);
-        if (is_plain) {
-            *at++ = (char)byte;
-        } else {
-            *at++ = '%';
-            *at++ = hex[byte >> 4];
-            *at++ = hex[byte & 15];
-        }
-    }
-    *at = '\0';
-    return escaped;
 }

@@ -1,0 +1,84 @@
+/* What is in an answer, and a call that is waited for: what of http.h needs no library. */
+#include "http_stream.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { PERFORM_LOOK_MS = 1000 };
+
+static bool is_json_type(const char *type)
+{
+    size_t length = strcspn(type, "; \t");
+    return (length == 16 && strncasecmp(type, "application/json", 16) == 0) ||
+           (length > 5 && strncasecmp(type + length - 5, "+json", 5) == 0);
+}
+
+void http_answer_read(struct http_answer *answer, const char *content_type)
+{
+    answer->is_json = is_json_type(content_type);
+    /* A proxy's page is nobody's verdict, even if it should happen to hold our words. */
+    if (answer->is_json && answer->status / 100 != 2)
+        message_problem_parse(answer->body, answer->body_size, &answer->problem);
+}
+
+int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at)
+{
+    int64_t expires_us;
+    if (!wall_parse(expires_at, &expires_us))
+        return 0;
+    int64_t now_us = answer->date_us >= 0 ? answer->date_us : wall_us();
+    int64_t lease_ms = (expires_us - now_us) / 1000;
+    return lease_ms > 0 && lease_ms <= HTTP_LEASE_MAX_MS ? lease_ms : 0;
+}
+
+void http_answer_fini(struct http_answer *answer)
+{
+    free(answer->body);
+    answer->body = NULL;
+}
+
+struct performed {
+    struct http_answer *answer;
+    bool is_done;
+};
+
+static void on_performed(void *ctx, const struct http_answer *answer)
+{
+    struct performed *performed = ctx;
+    *performed->answer = *answer;
+    performed->answer->body = must_malloc(answer->body_size + 1);
+    memcpy(performed->answer->body, answer->body, answer->body_size + 1);
+    performed->is_done = true;
+}
+
+void http_perform(struct http_client *client, const struct http_request *request,
+                  struct http_answer *answer)
+{
+    struct performed performed = {.answer = answer};
+    http_start(client, request, on_performed, &performed);
+    while (!performed.is_done)
+        http_wait(client, NULL, 0, PERFORM_LOOK_MS);
+}
+
+char *http_escape(const char *component)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char *escaped = must_malloc(3 * strlen(component) + 1), *at = escaped;
+    for (; *component; component++) {
+        unsigned char byte = (unsigned char)*component;
+        bool is_plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                        (byte >= '0' && byte <= '9') || strchr("-._~", byte);
+        if (is_plain) {
+            *at++ = (char)byte;
+        } else {
+            *at++ = '%';
+            *at++ = hex[byte >> 4];
+            *at++ = hex[byte & 15];
+        }
+    }
+    *at = '\0';
+    return escaped;
+}
