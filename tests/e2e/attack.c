@@ -13,7 +13,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,20 +30,6 @@ enum {
     SETTLED_MAX_KIB = 24 * 1024,
 #endif
 };
-
-static struct scene scene_under_watch(struct watch **watch)
-{
-    struct rlimit files = {4096, 4096};
-    setrlimit(RLIMIT_NOFILE, &files);
-    /* What the sanitizer keeps of freed memory, to find late uses, is no memory of ours. */
-    setenv(
-        "ASAN_OPTIONS",
-        "abort_on_error=1:detect_leaks=1:quarantine_size_mb=4:thread_local_quarantine_size_kb=16",
-        1);
-    struct scene scene = scene_uploaded();
-    *watch = watch_start(&scene);
-    return scene;
-}
 
 static void end_well(struct scene *scene, struct watch *watch)
 {
@@ -111,7 +96,7 @@ static void close_all(struct dripper *drippers, int count)
 Test(attack, one_address_with_600_slow_connections_gets_a_quarter, .timeout = 120)
 {
     struct watch *watch;
-    struct scene scene = scene_under_watch(&watch);
+    struct scene scene = watch_scene(&watch);
     static struct dripper drippers[DRIPPERS];
     int64_t open_max = 0;
     for (int i = 0; i < DRIPPERS; i++)
@@ -149,7 +134,7 @@ Test(attack, a_proxy_that_is_trusted_may_have_more, .timeout = 60)
 Test(attack, slow_connections_from_everywhere_push_out_each_other, .timeout = 120)
 {
     struct watch *watch;
-    struct scene scene = scene_under_watch(&watch);
+    struct scene scene = watch_scene(&watch);
     static struct dripper drippers[DRIPPERS];
     for (int i = 0; i < DRIPPERS; i++)
         connect_dripper(scene.rig, &drippers[i], 2 + i % 10);
@@ -184,7 +169,7 @@ enum { SLOW_WAYS = sizeof slow_ways / sizeof *slow_ways };
 Test(attack, who_drips_without_a_key_is_cut_within_a_minute, .timeout = 180)
 {
     struct watch *watch;
-    struct scene scene = scene_under_watch(&watch);
+    struct scene scene = watch_scene(&watch);
     struct dripper drippers[SLOW_WAYS];
     for (int i = 0; i < SLOW_WAYS; i++) {
         drippers[i] = (struct dripper){
@@ -270,7 +255,7 @@ static char *make_head(const struct head *head, size_t *size)
 Test(attack, heads_that_are_none_are_refused_and_cost_nothing, .timeout = 240)
 {
     struct watch *watch;
-    struct scene scene = scene_under_watch(&watch);
+    struct scene scene = watch_scene(&watch);
     char answer[ANSWER_BYTES];
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
         const struct head *head = &heads[i];
@@ -325,7 +310,7 @@ Test(attack, requests_that_the_library_gives_up_leave_nothing_behind)
 Test(attack, one_byte_chunks_are_a_body_like_any_other, .timeout = 120)
 {
     struct watch *watch;
-    struct scene scene = scene_under_watch(&watch);
+    struct scene scene = watch_scene(&watch);
     char answer[ANSWER_BYTES];
     TEXT(head) = must_printf("POST /api/worker/heartbeat HTTP/1.1\r\nHost: x\r\n"
                              "X-Worker-API-Key: %s\r\nConnection: close\r\n"
@@ -372,7 +357,7 @@ Test(attack, clients_that_never_read_their_answers_are_cut, .timeout = 180)
 {
     enum { CLIENTS = 20 };
     struct watch *watch;
-    struct scene scene = scene_under_watch(&watch);
+    struct scene scene = watch_scene(&watch);
     int fds[CLIENTS], left = CLIENTS, small = 4096;
     for (int i = 0; i < CLIENTS; i++) {
         fds[i] = raw_connect(scene.rig, 2);
@@ -446,7 +431,7 @@ Test(attack, forms_without_end_are_refused_and_kept_nowhere, .timeout = 180)
 {
     enum { HUGE_BYTES = 30 << 20 };
     struct watch *watch;
-    struct scene scene = scene_under_watch(&watch);
+    struct scene scene = watch_scene(&watch);
     char *huge = must_malloc(HUGE_BYTES + 1);
     memset(huge, 'a', HUGE_BYTES);
     huge[HUGE_BYTES] = '\0';

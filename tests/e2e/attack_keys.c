@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,23 +96,10 @@ static int call_with_key(const struct scene *scene, int host, const char *key)
     return status;
 }
 
-static struct scene scene_to_guess_at(struct watch **watch)
-{
-    struct rlimit files = {8192, 8192};
-    setrlimit(RLIMIT_NOFILE, &files);
-    setenv(
-        "ASAN_OPTIONS",
-        "abort_on_error=1:detect_leaks=1:quarantine_size_mb=4:thread_local_quarantine_size_kb=16",
-        1);
-    struct scene scene = scene_uploaded();
-    *watch = watch_start(&scene);
-    return scene;
-}
-
 Test(attack_keys, a_flood_of_guesses_is_answered_429_and_hurts_nobody, .timeout = 3600)
 {
     struct watch *watch;
-    struct scene scene = scene_to_guess_at(&watch);
+    struct scene scene = watch_scene(&watch);
     struct outcome outcome = {0};
     int fds[GUESSERS];
     int64_t count = guesses() / GUESSERS / BATCH, started_ms = mono_ms();
@@ -155,7 +141,7 @@ Test(attack_keys, a_guesser_is_not_forgotten_for_a_crowd_of_others, .timeout = 3
 {
     enum { OTHERS = 3000 };
     struct watch *watch;
-    struct scene scene = scene_to_guess_at(&watch);
+    struct scene scene = watch_scene(&watch);
     struct outcome outcome = {0};
     int fd = raw_connect(scene.rig, 2);
     for (int i = 0; i <= FREE_GUESSES / BATCH; i++)

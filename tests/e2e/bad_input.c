@@ -209,9 +209,7 @@ Test(bad_disk, below_the_limit_of_free_space_nothing_is_claimed, .timeout = 120)
 {
     struct rig *rig = rig_new();
     rig_agent_set(rig, "node.min_free_disk_gb", "900000");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=disk.low", FAILED_MS, NULL);
     cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
                  0);
@@ -314,9 +312,7 @@ Test(bad_node, a_foreign_file_and_a_corrupt_record_stop_nobody, .timeout = 120)
     }
     TEXT(corrupt) = rig_path(rig, "agent/spool/7.1/claim.json");
     file_write(corrupt, "{\"claim\": 7, half of", 0600);
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_final(rig, job);
     look_job_completed_once(rig, job);
     look_wait_spool(rig, "quarantine", 1, FAILED_MS);

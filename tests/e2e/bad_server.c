@@ -29,9 +29,7 @@ Test(bad_server, a_completion_goes_through_all_of_it_with_the_same_bytes, .timeo
     struct rig *rig = rig_new();
     struct peer *peer = rig_put_peer_between(rig);
     peer_script(peer, "POST *complete", RUDE);
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_completed(rig, job);
     cr_assert_eq(peer_count(peer, "POST *complete"), 11);
     const struct peer_request *first = peer_request(peer, "POST *complete", 0);
@@ -52,9 +50,7 @@ Test(bad_server, a_lost_answer_is_asked_for_again, .timeout = 120)
     struct rig *rig = rig_new();
     struct peer *peer = rig_put_peer_between(rig);
     peer_script(peer, "POST *complete", "lost; lost; lost; pass");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_completed(rig, job);
     cr_assert_eq(peer_count(peer, "POST *complete"), 4);
     rig_end(rig);
@@ -73,9 +69,7 @@ Test(bad_server, every_call_is_rude_at_first, .timeout = 180)
     peer_script(peer, "POST *segment/finalize", "hangup; html 200; lost; 503; truncate; pass");
     peer_script(peer, "POST *upload/1/finalize", "503; hangup; html 200; lost; truncate; pass");
     peer_script(peer, "POST *complete", "html 200; hangup; lost; pass");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_completed(rig, job);
     rig_end(rig);
 }
@@ -85,9 +79,7 @@ Test(bad_server, a_page_of_a_captive_portal_is_no_source, .timeout = 120)
     struct rig *rig = rig_new();
     struct peer *peer = rig_put_peer_between(rig);
     peer_script(peer, "GET *source*", "html 200; pass");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_completed(rig, job);
     cr_assert_geq(peer_count(peer, "GET *source*"), 2);
     rig_end(rig);
@@ -112,9 +104,7 @@ Test(bad_server, a_slow_server_is_only_slow, .timeout = 120)
     peer_script(peer, "GET *source*", "slow 1s");
     peer_script(peer, "POST *finalize", "slow 1s; slow 1s");
     peer_script(peer, "POST *complete", "slow 2s");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_completed(rig, job);
     cr_assert_eq(peer_count(peer, "POST *complete"), 1, "it did not wait for the answer");
     rig_end(rig);
@@ -126,9 +116,7 @@ Test(bad_server, a_missing_rendition_is_uploaded_again_and_presented_with_the_sa
     struct rig *rig = rig_new();
     struct peer *peer = rig_put_peer_between(rig);
     peer_script(peer, "POST *complete", "hangup; hangup; hangup; pass");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     peer_wait(peer, "POST *complete", 1, RIG_JOB_MS);
     TEXT(segment) = rig_path(rig, "videos/film/360p/init.mp4");
     cr_assert(unlink(segment) == 0);
@@ -148,9 +136,7 @@ Test(bad_server, a_rotated_key_holds_the_result_until_it_is_put_right, .timeout 
     struct peer *peer = rig_put_peer_between(rig);
     peer_script(peer, "POST *complete",
                 "401 code=unauthorized; 403 code=forbidden; 401 code=unauthorized; pass");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_completed(rig, job);
     cr_assert_eq(peer_count(peer, "POST *complete"), 4);
     rig_end(rig);
@@ -179,7 +165,7 @@ Test(bad_server, a_claim_lost_under_us_stops_the_transcoder_and_the_node_goes_on
     cr_assert_eq(run.status, 0, "%s", run.err);
     struct worker thief = worker_new(rig, "thief");
     cr_assert(worker_claim(&thief) && thief.job == lost);
-    transcoder_wait_gone(transcoder);
+    look_wait_end(transcoder);
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");
     rig_wait_final(rig, lost);
     rig_wait_final(rig, next);
@@ -204,7 +190,7 @@ Test(bad_server, a_job_deleted_under_us_is_let_go, .timeout = 120)
     rig_start_agent(rig);
     pid_t transcoder = transcoder_wait(rig);
     look_change(rig, "UPDATE videos SET deleted_at='2026-01-03T16:28:00.000000+00:00' WHERE id=1");
-    transcoder_wait_gone(transcoder);
+    look_wait_end(transcoder);
     rig_wait_final(rig, gone);
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");
     rig_wait_completed(rig, next);
@@ -217,9 +203,7 @@ Test(bad_server, a_sealed_completion_of_a_lost_claim_is_kept_aside, .timeout = 1
     struct rig *rig = rig_new();
     struct peer *peer = rig_put_peer_between(rig);
     peer_script(peer, "POST *complete", "409 code=claim_lost");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_final(rig, job);
     look_wait_spool(rig, "kept", 1, CALLS_MS); /* finished work is not thrown away */
     look_wait_spool(rig, "spool", 0, CALLS_MS);

@@ -211,9 +211,7 @@ Test(cli, status_and_spool_show_what_waits_and_why, .timeout = 120)
     struct rig *rig = rig_new();
     struct peer *peer = rig_put_peer_between(rig);
     peer_script(peer, "POST *complete", "401 code=unauthorized; stall 60s");
-    rig_start_verifier(rig);
-    rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    rig_begin(rig, media_clip(MEDIA_TINY));
     peer_wait(peer, "POST *complete", 2, RIG_JOB_MS);
     TEXT(record) = look_record(rig, "spool");
     const char *id = strrchr(record, '/') + 1;

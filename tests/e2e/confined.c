@@ -43,9 +43,7 @@ static void refuses_to_follow(const char *name, const char *format)
     file_write(film, text, 0600);
     FD(watch) = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     cr_assert_geq(inotify_add_watch(watch, canary, IN_OPEN), 0);
-    rig_start_verifier(rig);
-    rig_add_job(rig, film, "film");
-    rig_start_agent(rig);
+    rig_begin(rig, film);
     char reason[600];
     wait_failed(rig, reason);
     cr_assert_not(was_opened(watch), "the other file was opened; %s", reason);
@@ -104,9 +102,7 @@ Test(confined, ffmpeg_has_no_network_and_encodes, .timeout = 120)
     struct peer *server = peer_start();
     TEXT(call) = calling(rig, server);
     transcoder_does(rig, "%s", call);
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_completed(rig, job);
     expect_no_call(rig, server);
     peer_stop(server);
@@ -156,9 +152,7 @@ Test(confined, unless_it_is_allowed, .timeout = 120)
 
 static void ends_by(struct rig *rig, const char *word)
 {
-    rig_start_verifier(rig);
-    rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
-    rig_start_agent(rig);
+    rig_begin(rig, media_clip(MEDIA_NORMAL));
     char line[LINE_BYTES];
     process_expect(rig->verifier, "event=failure.recorded", RIG_JOB_MS, line);
     cr_assert(strstr(line, word), "%s", line);
@@ -190,9 +184,7 @@ Test(confined, an_output_has_so_many_bytes_as_its_rates_give, .timeout = 180)
     TEXT(command) = must_printf("\"%s {output}\"", script);
     rig_agent_set(rig, "transcode.recipe", "\"command\"");
     rig_agent_set(rig, "transcode.command", command);
-    rig_start_verifier(rig);
-    rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
-    rig_start_agent(rig);
+    rig_begin(rig, media_clip(MEDIA_NORMAL));
     char reason[600];
     wait_failed(rig, reason);
     cr_assert(strstr(reason, "limits.output_factor"), "%s", reason);

@@ -39,15 +39,14 @@ Test(disk, a_source_that_does_not_fit_is_waited_for_and_nothing_else_is_claimed,
     int64_t first = rig_add_job(rig, media_clip(MEDIA_TINY), "one");
     rig_start_agent(rig);
     rig_expect(rig, "event=step.waits_for_disk need_bytes=", DONE_MS, NULL);
-    int heard = peer_count(rig->peer, "POST *heartbeat");
-    peer_wait(rig->peer, "POST *heartbeat", heard + 4, DONE_MS);
+    peer_wait_more(rig->peer, "POST *heartbeat", 4, DONE_MS);
     int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "two");
     RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
     cr_assert(strstr(status.out, "WAITS FOR DISK SPACE") &&
                   strstr(status.out, "NOT ASKING FOR WORK: a job waits for space"),
               "%s", status.out);
     /* Longer than a claim lasts: it is kept alive. */
-    peer_wait(rig->peer, "POST *progress", peer_count(rig->peer, "POST *progress") + 4, DONE_MS);
+    peer_wait_more(rig->peer, "POST *progress", 4, DONE_MS);
     cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
                  1, "it claimed another");
     cr_assert_eq(peer_count(rig->peer, "POST *fail"), 0);
@@ -63,9 +62,7 @@ Test(disk, a_source_larger_than_the_whole_disk_is_another_node_s, .timeout = 120
 {
     struct rig *rig = rig_new();
     disk_is(rig, "1000 2000");
-    rig_start_verifier(rig);
-    rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=job.final outcome=failed", DONE_MS, NULL);
     rig_expect(rig, "event=claims.resting", DONE_MS, NULL);
     rig_stop_agent(rig);
@@ -80,9 +77,7 @@ Test(disk, full_in_the_middle_of_the_work_it_begins_again_in_the_same_claim, .ti
                     "if mkdir '%s/was-full' 2>/dev/null; then "
                     "echo 'av_interleaved_write_frame(): No space left on device' >&2; exit 1; fi",
                     rig->dir);
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=step.disk_full", DONE_MS, NULL);
     rig_wait_completed(rig, job);
     cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
@@ -101,8 +96,7 @@ Test(disk, after_two_failures_of_its_own_the_node_rests_and_says_why, .timeout =
     }
     rig_start_agent(rig);
     rig_expect(rig, "event=claims.resting failures=2", DONE_MS, NULL);
-    int heard = peer_count(rig->peer, "POST *heartbeat");
-    peer_wait(rig->peer, "POST *heartbeat", heard + 6, DONE_MS);
+    peer_wait_more(rig->peer, "POST *heartbeat", 6, DONE_MS);
     cr_assert_eq(rig_count_lines(rig, "event=step.failed"), 2, "it went on burning attempts");
     RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
     cr_assert(strstr(status.out, "jobs failed here for reasons of this node") &&

@@ -18,36 +18,6 @@ enum { DECODE_MS = 120 * 1000, CHECK_MS = 60 * 1000, CHECK_LIMIT_MS = 25 * 1000 
 
 /* ---- real codecs ----------------------------------------------------------------------------- */
 
-static void decodes(const char *path)
-{
-    RUN(run) = run_program((const char *[]){"ffmpeg", "-nostdin", "-v", "error", "-xerror",
-                                            "-allowed_extensions", "ALL", "-i", path, "-map", "0",
-                                            "-f", "null", "-", NULL},
-                           NULL, DECODE_MS);
-    cr_assert(run.status == 0 && run.err[0] == '\0', "%s does not play: %s", path, run.err);
-}
-
-/* The times of all keyframes, a line each; owned. By packets: not every decoder can leave the other
- * frames out. */
-static char *keyframes(const char *playlist)
-{
-    RUN(run) = run_program((const char *[]){"ffprobe", "-v", "error", "-allowed_extensions", "ALL",
-                                            "-select_streams", "v:0", "-show_entries",
-                                            "packet=pts_time,flags", "-of", "csv=p=0", playlist,
-                                            NULL},
-                           NULL, DECODE_MS);
-    cr_assert(run.status == 0, "ffprobe %s: %s", playlist, run.err);
-    char *times = must_strdup(""), *rest = NULL;
-    for (char *line = strtok_r(run.out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        if (!strstr(line, ",K"))
-            continue;
-        char *longer = must_printf("%s%.*s\n", times, (int)strcspn(line, ","), line);
-        free(times);
-        times = longer;
-    }
-    return times;
-}
-
 static int lines_of(const char *text)
 {
     int lines = 0;
@@ -74,9 +44,7 @@ static void film_becomes(const char *codec, const char *described, const char *w
     struct rig *rig = rig_new();
     TEXT(value) = must_printf("\"%s\"", codec);
     rig_agent_set(rig, "transcode.codec", value);
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_HD), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_HD));
     rig_wait_completed(rig, job);
     char recorded[16];
     look_text(rig, recorded, sizeof recorded, "SELECT primary_codec FROM videos WHERE id=1");
@@ -85,7 +53,7 @@ static void film_becomes(const char *codec, const char *described, const char *w
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         check_rendition(rig, names[i], described);
         TEXT(path) = rig_path(rig, "videos/film/%s/stream.m3u8", names[i]);
-        TEXT(times) = keyframes(path);
+        TEXT(times) = media_keyframes(path);
         cr_assert_eq(lines_of(times), 5, "a keyframe a second: %s", times);
         if (!first)
             first = must_strdup(times);
@@ -97,7 +65,7 @@ static void film_becomes(const char *codec, const char *described, const char *w
     TEXT(manifest) = file_read(manifest_path);
     cr_assert(strstr(master, word), "%s", master);
     cr_assert(strstr(manifest, word), "%s", manifest);
-    decodes(master_path);
+    media_plays(master_path);
     rig_end(rig);
 }
 
@@ -213,9 +181,7 @@ Test(encoders, hardware_that_works_is_used_and_reported, .timeout = 180)
 {
     struct rig *rig = rig_new();
     use_nvenc_double(rig, ":");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=step.encoder encoder=h264_nvenc", RIG_JOB_MS, NULL);
     rig_wait_completed(rig, job);
     cr_assert_eq(calls(rig, "real"), 1);
@@ -336,9 +302,7 @@ Test(encoders, check_ends_though_ffmpeg_hangs_at_once, .timeout = 120)
 Test(encoders, a_retranscode_of_one_quality_keeps_the_others_listed, .timeout = 240)
 {
     struct rig *rig = rig_new();
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_HD), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_HD));
     rig_wait_completed(rig, job);
     look_change(rig, "UPDATE transcoding_jobs SET completed_at=NULL, "
                      "retranscode_metadata='{\"retranscode_all\": false, "
@@ -363,6 +327,6 @@ Test(encoders, a_retranscode_of_one_quality_keeps_the_others_listed, .timeout = 
     for (size_t i = 0; i < 3; i++)
         cr_assert(strstr(manifest, in_manifest[i]), "%s", manifest);
     cr_assert_eq(look_int(rig, "SELECT count(*) FROM video_qualities"), 3);
-    decodes(master_path);
+    media_plays(master_path);
     rig_end(rig);
 }

@@ -54,7 +54,8 @@ static int64_t number(const struct fleet *fleet, const char *sql)
     return strtoll(text, NULL, 10);
 }
 
-static void expect_completed_once(const struct fleet *fleet)
+/* Its one job is completed, once. */
+static void fleet_end_completed(struct fleet *fleet)
 {
     cr_expect_eq(number(fleet, "SELECT COUNT(*) FROM completions"), 1);
     cr_expect_eq(number(fleet, "SELECT COUNT(*) FROM videos v JOIN transcoding_jobs j ON"
@@ -62,6 +63,7 @@ static void expect_completed_once(const struct fleet *fleet)
                                " IS NOT NULL AND j.attempt_number = 1"),
                  1);
     look_wait_spool(fleet->rig, "spool", 0, RIG_START_MS);
+    fleet_end(fleet);
 }
 
 Test(fleet_store, every_verb_works_on_postgresql)
@@ -101,8 +103,7 @@ Test(fleet_store, a_database_that_restarts_under_a_job_costs_nothing)
     postgres_down(fleet.server, SIGINT);
     postgres_up(fleet.server);
     rig_wait_final(fleet.rig, job);
-    expect_completed_once(&fleet);
-    fleet_end(&fleet);
+    fleet_end_completed(&fleet);
 }
 
 Test(fleet_store, a_completion_during_an_outage_of_the_database_lands_when_it_is_back)
@@ -117,8 +118,7 @@ Test(fleet_store, a_completion_during_an_outage_of_the_database_lands_when_it_is
     postgres_down(fleet.server, SIGQUIT);
     postgres_up(fleet.server);
     rig_wait_final(fleet.rig, job);
-    expect_completed_once(&fleet);
-    fleet_end(&fleet);
+    fleet_end_completed(&fleet);
 }
 
 Test(fleet_store, a_verifier_starts_before_its_database_and_answers_503_until_it_is_there)
@@ -136,8 +136,7 @@ Test(fleet_store, a_verifier_starts_before_its_database_and_answers_503_until_it
     int64_t job = rig_add_job(fleet.rig, media_clip(MEDIA_NORMAL), "film");
     rig_start_agent(fleet.rig);
     rig_wait_final(fleet.rig, job);
-    expect_completed_once(&fleet);
-    fleet_end(&fleet);
+    fleet_end_completed(&fleet);
 }
 
 Test(fleet_store, row_8_a_job_that_somebody_else_has_is_in_progress)
@@ -160,6 +159,5 @@ Test(fleet_store, row_8_a_job_that_somebody_else_has_is_in_progress)
     postgres_leave(holder);
     REPLY(done) = worker_complete(&worker, token);
     cr_expect_eq(done.status, 200, "%s", done.body);
-    expect_completed_once(&fleet);
-    fleet_end(&fleet);
+    fleet_end_completed(&fleet);
 }

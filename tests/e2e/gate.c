@@ -38,6 +38,15 @@ static void complete_once(const struct scene *scene)
     look_job_completed_once(scene->rig, scene->job);
 }
 
+/* A job that is ready to be completed, through a gate that is used. */
+static struct scene in_use(struct redis **redis)
+{
+    *redis = redis_start(NULL);
+    struct scene scene = gated_scene(gated_rig(*redis));
+    gated_wait_state(scene.rig, GATED_CLOSED);
+    return scene;
+}
+
 static void end(struct redis *redis, struct rig *rig)
 {
     rig_end(rig);
@@ -56,9 +65,8 @@ static void expect_redis_in_health(const struct rig *rig, const char *status)
 
 Test(gate, a_completion_goes_through_it_and_its_replay_does_not)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
-    gated_wait_state(scene.rig, GATED_CLOSED);
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     expect_redis_in_health(scene.rig, "ok");
     complete_once(&scene);
     TEXT(held) = gated_key(redis, scene.job, scene.token);
@@ -70,9 +78,8 @@ Test(gate, a_completion_goes_through_it_and_its_replay_does_not)
 
 Test(gate, what_is_refused_leaves_nothing_behind)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
-    gated_wait_state(scene.rig, GATED_CLOSED);
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     TEXT(playlist) = rig_path(scene.rig, "videos/film/360p/stream.m3u8");
     TEXT(away) = rig_path(scene.rig, "stream.m3u8");
     cr_assert(rename(playlist, away) == 0);
@@ -87,9 +94,8 @@ Test(gate, what_is_refused_leaves_nothing_behind)
 
 Test(gate, who_is_refused_at_the_first_look_never_enters)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
-    gated_wait_state(scene.rig, GATED_CLOSED);
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     scene.worker.epoch--;
     REPLY(refused) = worker_complete(&scene.worker, scene.token);
     reply_is(&refused, 409, "claim_lost");
@@ -102,13 +108,22 @@ Test(gate, who_is_refused_at_the_first_look_never_enters)
 
 Test(gate, a_completion_without_a_token_has_none)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
-    gated_wait_state(scene.rig, GATED_CLOSED);
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     REPLY(reply) = worker_complete(&scene.worker, NULL);
     expect_commit(&reply);
     redis_expect(redis, "0", "DBSIZE", NULL);
     end(redis, scene.rig);
+}
+
+static void complete_through(const struct redis *redis, const struct worker *worker)
+{
+    char token[128];
+    worker_token(worker, token);
+    REPLY(reply) = worker_complete(worker, token);
+    expect_commit(&reply);
+    TEXT(held) = gated_key(redis, worker->job, token);
+    cr_assert_str_eq(held, "completed");
 }
 
 Test(gate, down_at_the_start_it_costs_nothing_and_is_used_when_it_comes)
@@ -123,23 +138,17 @@ Test(gate, down_at_the_start_it_costs_nothing_and_is_used_when_it_comes)
     redis_up(redis);
     gated_wait_state(scene.rig, GATED_CLOSED);
     gated_more(&scene, more, 1);
-    char token[128];
-    worker_token(&more[0], token);
-    REPLY(reply) = worker_complete(&more[0], token);
-    expect_commit(&reply);
-    TEXT(held) = gated_key(redis, more[0].job, token);
-    cr_assert_str_eq(held, "completed");
+    complete_through(redis, &more[0]);
     end(redis, scene.rig);
 }
 
 Test(gate, killed_and_replaced_by_an_empty_one_it_is_used_again)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     struct worker more[2];
     char token[128];
     gated_more(&scene, more, 2);
-    gated_wait_state(scene.rig, GATED_CLOSED);
     complete_once(&scene);
     redis_kill(redis);
     worker_token(&more[0], token);
@@ -147,11 +156,7 @@ Test(gate, killed_and_replaced_by_an_empty_one_it_is_used_again)
     expect_commit(&without);
     redis_up(redis);
     gated_wait_state(scene.rig, GATED_CLOSED);
-    worker_token(&more[1], token);
-    REPLY(with) = worker_complete(&more[1], token);
-    expect_commit(&with);
-    TEXT(held) = gated_key(redis, more[1].job, token);
-    cr_assert_str_eq(held, "completed");
+    complete_through(redis, &more[1]);
     cr_assert_eq(gated_count(scene.rig, "entered"), 2);
     look_job_completed_once(scene.rig, scene.job);
     end(redis, scene.rig);
@@ -159,12 +164,11 @@ Test(gate, killed_and_replaced_by_an_empty_one_it_is_used_again)
 
 Test(gate, hung_it_costs_one_of_fifty_completions_its_budget)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     struct worker more[SEQUENTIAL];
     int64_t total_ms = 0, longest_ms = 0, slow = 0;
     gated_more(&scene, more, SEQUENTIAL);
-    gated_wait_state(scene.rig, GATED_CLOSED);
     redis_hang(redis);
     for (int i = 0; i < SEQUENTIAL; i++) {
         char token[128];
@@ -231,8 +235,8 @@ static void call_all_at_once(struct caller callers[], unsigned count)
 
 Test(gate, hung_it_lets_no_completion_queue_behind_the_one_that_found_out)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     struct worker more[PARALLEL];
     struct caller callers[PARALLEL] = {0};
     int64_t longest_ms = 0;
@@ -241,7 +245,6 @@ Test(gate, hung_it_lets_no_completion_queue_behind_the_one_that_found_out)
         callers[i].worker = more[i];
         worker_token(&more[i], callers[i].token);
     }
-    gated_wait_state(scene.rig, GATED_CLOSED);
     redis_hang(redis);
     call_all_at_once(callers, PARALLEL);
     for (int i = 0; i < PARALLEL; i++) {
@@ -262,15 +265,14 @@ Test(gate, hung_it_lets_no_completion_queue_behind_the_one_that_found_out)
 Test(gate, sixty_four_copies_at_once_have_one_effect_and_true_answers)
 {
     enum { COPIES = 64 };
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     struct caller callers[COPIES] = {0};
     int committed = 0, acknowledged = 0;
     for (int i = 0; i < COPIES; i++) {
         callers[i].worker = scene.worker;
         memcpy(callers[i].token, scene.token, sizeof scene.token);
     }
-    gated_wait_state(scene.rig, GATED_CLOSED);
     call_all_at_once(callers, COPIES);
     for (int i = 0; i < COPIES; i++) {
         cr_assert(callers[i].status == 200 || callers[i].status == 503, "%ld", callers[i].status);
@@ -288,12 +290,11 @@ Test(gate, sixty_four_copies_at_once_have_one_effect_and_true_answers)
 
 Test(gate, a_forged_completed_acknowledges_nothing)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     TEXT(key) = gated_key_name(scene.job, scene.token);
     TEXT(playlist) = rig_path(scene.rig, "videos/film/360p/stream.m3u8");
     TEXT(away) = rig_path(scene.rig, "stream.m3u8");
-    gated_wait_state(scene.rig, GATED_CLOSED);
     redis_expect(redis, "OK", "SET", key, "completed", NULL);
     cr_assert(rename(playlist, away) == 0);
     REPLY(refused) = worker_complete(&scene.worker, scene.token);
@@ -332,11 +333,10 @@ Test(gate, what_others_put_into_it_costs_a_second_at_most)
         {{"SET", OTHERS}, NULL, WAIT_MS + BUSY_MS},
     };
     enum { FORGED = sizeof forged / sizeof forged[0] };
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     struct worker more[FORGED];
     gated_more(&scene, more, FORGED);
-    gated_wait_state(scene.rig, GATED_CLOSED);
     for (size_t i = 0; i < FORGED; i++) {
         int64_t took_ms = complete_over(redis, &scene, &more[i], forged[i].set, forged[i].arg);
         cr_log_info("over %s %.20s: %d ms", forged[i].set[0], forged[i].set[1], (int)took_ms);
@@ -357,7 +357,6 @@ static void happens_between(struct redis *redis, struct scene *scene,
     pthread_t thread;
     memcpy(caller.token, scene->token, sizeof scene->token);
     caller.start = &start;
-    gated_wait_state(scene->rig, GATED_CLOSED);
     struct sqlite3 *lock = look_lock_database(scene->rig);
     pthread_barrier_init(&start, NULL, 1);
     cr_assert(pthread_create(&thread, NULL, call_once, &caller) == 0);
@@ -384,8 +383,8 @@ static void forget_scripts(struct redis *redis)
 
 Test(gate, flushed_while_it_is_held_it_stays_empty)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     happens_between(redis, &scene, flush);
     redis_expect(redis, "0", "DBSIZE", NULL);
     end(redis, scene.rig);
@@ -393,8 +392,8 @@ Test(gate, flushed_while_it_is_held_it_stays_empty)
 
 Test(gate, without_its_scripts_it_is_given_back)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     happens_between(redis, &scene, forget_scripts);
     TEXT(held) = gated_key(redis, scene.job, scene.token);
     cr_assert_str_eq(held, "completed");
@@ -403,16 +402,16 @@ Test(gate, without_its_scripts_it_is_given_back)
 
 Test(gate, killed_while_it_is_held_it_changes_no_answer)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     happens_between(redis, &scene, redis_kill);
     end(redis, scene.rig);
 }
 
 Test(gate, hung_while_it_is_held_it_changes_no_answer)
 {
-    struct redis *redis = redis_start(NULL);
-    struct scene scene = gated_scene(gated_rig(redis));
+    struct redis *redis;
+    struct scene scene = in_use(&redis);
     happens_between(redis, &scene, redis_hang);
     end(redis, scene.rig);
 }

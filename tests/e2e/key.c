@@ -43,9 +43,7 @@ Test(key, a_rotated_key_is_taken_up_without_a_restart, .timeout = 120)
     char good[128];
     take_key(rig, good);
     put_key(rig, WRONG_KEY);
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=server.trouble state=key_refused", HEARD_MS, NULL);
     put_key(rig, good);
     rig_expect(rig, "event=key.renewed", HEARD_MS, NULL);

@@ -27,9 +27,7 @@ static struct rig *sealed_in_hand(const char *claims, int64_t *job)
         peer_script(peer, "POST *claim*", claims);
     /* The peer does not tell the server that a client has hung up on a long poll. */
     rig_agent_set(rig, "claim.wait_seconds", claims ? "30" : "0");
-    rig_start_verifier(rig);
-    *job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    *job = rig_begin(rig, media_clip(MEDIA_TINY));
     peer_wait(peer, "POST *complete", 1, RIG_JOB_MS);
     return rig;
 }

@@ -11,31 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DECODE_MS = 60 * 1000 };
-
-static void decodes(const char *path)
-{
-    RUN(run) = run_program((const char *[]){"ffmpeg", "-nostdin", "-v", "error", "-xerror",
-                                            "-allowed_extensions", "ALL", "-i", path, "-f", "null",
-                                            "-", NULL},
-                           NULL, DECODE_MS);
-    cr_assert(run.status == 0 && run.err[0] == '\0', "%s does not play: %s", path, run.err);
-}
-
-/* The times of all keyframes, a line each; owned. */
-static char *keyframes(const char *playlist)
-{
-    RUN(run) = run_program((const char *[]){"ffprobe", "-v", "error", "-allowed_extensions", "ALL",
-                                            "-select_streams", "v:0", "-skip_frame", "nokey",
-                                            "-show_entries", "frame=pts_time", "-of", "csv=p=0",
-                                            playlist, NULL},
-                           NULL, DECODE_MS);
-    cr_assert(run.status == 0, "ffprobe %s: %s", playlist, run.err);
-    char *text = run.out;
-    run.out = NULL;
-    return text;
-}
-
 static void check_size(const struct rig *rig, const char *quality, const char *expected)
 {
     char recorded[32];
@@ -58,10 +33,10 @@ static void check_playable(const struct rig *rig)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         TEXT(path) = rig_path(rig, "videos/film/%s/stream.m3u8", names[i]);
         cr_assert_float_eq(media_duration(path), 5.0, 0.5, "%s", names[i]);
-        decodes(path);
+        media_plays(path);
         if (strcmp(names[i], "original") == 0)
             continue;
-        TEXT(times) = keyframes(path);
+        TEXT(times) = media_keyframes(path);
         cr_assert(strchr(times, '\n'), "%s has no keyframes", names[i]);
         if (!first)
             first = steal_text(&times);
@@ -87,9 +62,7 @@ Test(main_job, a_film_becomes_playable_in_every_rendition, .timeout = 180)
 {
     struct rig *rig = rig_new();
     rig_agent_set(rig, "transcode.original", "true");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_HD), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_HD));
     rig_wait_completed(rig, job);
     cr_assert_eq(look_int(rig, "SELECT count(*) FROM video_qualities"), 4);
     check_size(rig, "720p", "1280x720");
@@ -107,15 +80,13 @@ Test(main_job, a_film_becomes_playable_in_every_rendition, .timeout = 180)
 Test(main_job, the_manifest_of_a_silent_film_plays, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_SILENT), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_SILENT));
     rig_wait_completed(rig, job);
     TEXT(manifest) = rig_path(rig, "videos/film/manifest.mpd");
     cr_assert_float_eq(media_duration(manifest), 2.0, 0.2);
-    decodes(manifest);
+    media_plays(manifest);
     TEXT(master) = rig_path(rig, "videos/film/master.m3u8");
-    decodes(master);
+    media_plays(master);
     rig_end(rig);
 }
 
@@ -170,9 +141,7 @@ Test(main_job, a_program_of_ones_own_makes_the_output, .timeout = 180)
     TEXT(command) = must_printf("\"%s {source} {output} {job_id}\"", script);
     rig_agent_set(rig, "transcode.recipe", "\"command\"");
     rig_agent_set(rig, "transcode.command", command);
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_NORMAL));
     rig_wait_completed(rig, job);
     TEXT(path) = rig_path(rig, "called");
     TEXT(called) = file_read(path);

@@ -43,11 +43,9 @@ static struct rig *in_mid_transcode_at(const char *rate, pid_t *transcoder, int6
 {
     struct rig *rig = rig_new();
     transcoder_takes_time(rig, rate);
-    rig_start_verifier(rig);
-    *job = rig_add_job(rig, media_clip(MEDIA_LONG), "film");
-    rig_start_agent(rig);
+    *job = rig_begin(rig, media_clip(MEDIA_LONG));
     *transcoder = wait_transcoder(rig);
-    cr_assert(transcoder_lives(*transcoder));
+    cr_assert(look_lives(*transcoder));
     return rig;
 }
 
@@ -71,10 +69,10 @@ Test(survival, a_killed_agent_costs_no_running_transcode, .timeout = 120)
     struct rig *rig = in_mid_transcode(&transcoder, &job);
     look_wait_token(rig, token, STARTED_MS);
     rig_kill_agent(rig);
-    cr_assert(transcoder_lives(transcoder));
+    cr_assert(look_lives(transcoder));
     rig_start_agent(rig);
     rig_expect(rig, "event=step.adopted", STARTED_MS, NULL);
-    cr_assert(transcoder_lives(transcoder), "the new agent did away with it");
+    cr_assert(look_lives(transcoder), "the new agent did away with it");
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1, "it was transcoded again");
     check_token_is(rig, token);
@@ -131,7 +129,7 @@ Test(survival, a_killed_step_takes_its_transcoder_along_and_is_started_again, .t
     pid_t step = step_of(rig);
     cr_assert(kill(step, SIGKILL) == 0);
     rig_wait_completed(rig, job);
-    cr_assert_not(transcoder_lives(transcoder));
+    cr_assert_not(look_lives(transcoder));
     cr_assert_eq(transcoder_starts(rig), 2);
     check_token_is(rig, token);
     cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
@@ -146,7 +144,7 @@ Test(survival, a_node_without_power_goes_on_where_it_stood, .timeout = 120)
     struct rig *rig = in_mid_transcode(&transcoder, &job);
     look_wait_token(rig, token, STARTED_MS);
     rig_kill_node(rig);
-    cr_assert_not(transcoder_lives(transcoder));
+    cr_assert_not(look_lives(transcoder));
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     check_token_is(rig, token);
@@ -168,9 +166,7 @@ Test(survival, a_record_that_cannot_be_read_at_the_start_is_delivered_later, .ti
     struct rig *rig = rig_new();
     peer_script(rig_put_peer_between(rig), "POST *complete",
                 "503 retry-after=600 code=store_unavailable; pass");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
     TEXT(record) = look_record(rig, "spool");
     TEXT(claim) = must_printf("%s/claim.json", record);
@@ -190,7 +186,7 @@ Test(survival, sigterm_of_the_agent_leaves_the_step_running, .timeout = 120)
     struct rig *rig = in_mid_transcode(&transcoder, &job);
     pid_t step = step_of(rig);
     cr_assert_eq(rig_stop_agent(rig), 0);
-    cr_assert(transcoder_lives(step) && transcoder_lives(transcoder));
+    cr_assert(look_lives(step) && look_lives(transcoder));
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1);

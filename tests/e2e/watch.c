@@ -24,15 +24,12 @@ static struct rig *with_one_that_waits(char id[64])
 {
     struct rig *rig = rig_new();
     peer_script(rig_put_peer_between(rig), "POST *complete", NOT_NOW);
-    rig_start_verifier(rig);
-    rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
     TEXT(record) = look_record(rig, "spool");
     snprintf(id, 64, "%s", strrchr(record, '/') + 1);
     /* What the agent knows is published once a second. */
-    int heard = peer_count(rig->peer, "POST *heartbeat");
-    peer_wait(rig->peer, "POST *heartbeat", heard + 4, SEEN_MS);
+    peer_wait_more(rig->peer, "POST *heartbeat", 4, SEEN_MS);
     return rig;
 }
 
@@ -228,9 +225,7 @@ Test(watch, metrics_tell_the_queue_the_claims_and_the_orders, .timeout = 120)
     peer_script(rig_put_peer_between(rig), "POST *complete", NOT_NOW);
     TEXT(port) = must_printf("%d", rig->port + 1);
     rig_agent_set(rig, "health.port", port);
-    rig_start_verifier(rig);
-    rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
     RUN(drain) = rig_agent(rig, (const char *[]){"drain", NULL});
     cr_assert_eq(drain.status, 0);

@@ -179,9 +179,7 @@ Test(worker_auth, keys_and_secrets_are_in_no_log_and_no_database)
     struct rig *rig = rig_new();
     rig_verifier_set(rig, "log.level", "\"debug\"");
     rig_agent_set(rig, "log.level", "\"debug\"");
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_completed(rig, job);
     rig_stop_agent(rig);
     TEXT(key_file) = rig_path(rig, "node.key");
@@ -202,9 +200,7 @@ Test(worker_auth, an_agent_with_a_bad_key_stays_and_says_so, .timeout = 120)
     TEXT(key_file) = rig_path(rig, "node.key");
     TEXT(good) = file_read(key_file);
     file_write(key_file, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", 0600);
-    rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    rig_start_agent(rig);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "level=error", HEARD_MS, NULL);
     cr_assert_not(process_ends_within(rig->agent, 1000), "it gave up");
     file_write(key_file, good, 0600);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -332,6 +333,27 @@ int look_processes(const char *const words[], pid_t pids[], int max)
         }
     }
     return count;
+}
+
+char look_state(pid_t pid)
+{
+    char state;
+    TEXT(path) = must_printf("/proc/%d/stat", (int)pid);
+    STREAM(file) = fopen(path, "re");
+    return file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1 ? state : 'X';
+}
+
+bool look_lives(pid_t pid)
+{
+    char state = look_state(pid);
+    return state != 'Z' && state != 'X';
+}
+
+void look_wait_end(pid_t pid)
+{
+    FD(pidfd) = pidfd_open(pid, 0);
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    cr_assert(pidfd < 0 || poll(&end, 1, RIG_JOB_MS) == 1, "process %d runs on", (int)pid);
 }
 
 int64_t look_rss_anon_kib(pid_t pid)

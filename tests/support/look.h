@@ -43,6 +43,10 @@ void look_wait_int(const struct rig *rig, int64_t value, int64_t timeout_ms, con
     __attribute__((format(printf, 4, 5)));
 /* pids of live processes whose arguments hold all of the words; at most max are given. */
 int look_processes(const char *const words[], pid_t pids[], int max);
+/* As ps tells it: 'T' is stopped; 'X' where it is no more. */
+char look_state(pid_t pid);
+bool look_lives(pid_t pid); /* a zombie that nobody has fetched yet does not */
+void look_wait_end(pid_t pid);
 /* RssAnon of /proc/<pid>/status in KiB. */
 int64_t look_rss_anon_kib(pid_t pid);
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAKE_MS = 120 * 1000, PROBE_MS = 30 * 1000, RECIPE_ARGS_MAX = 40 };
+enum { MAKE_MS = 120 * 1000, DECODE_MS = 120 * 1000, PROBE_MS = 30 * 1000, RECIPE_ARGS_MAX = 40 };
 
 static const char *const names[] = {
 #define MEDIA_NAME(name, file) [MEDIA_##name] = file,
@@ -214,4 +214,32 @@ double media_duration(const char *path)
 {
     TEXT(text) = media_probe(path, "format=duration", NULL);
     return strtod(text, NULL);
+}
+
+void media_plays(const char *path)
+{
+    RUN(run) = run_program((const char *[]){"ffmpeg", "-nostdin", "-v", "error", "-xerror",
+                                            "-allowed_extensions", "ALL", "-i", path, "-map", "0",
+                                            "-f", "null", "-", NULL},
+                           NULL, DECODE_MS);
+    cr_assert(run.status == 0 && run.err[0] == '\0', "%s does not play: %s", path, run.err);
+}
+
+char *media_keyframes(const char *playlist)
+{
+    RUN(run) = run_program((const char *[]){"ffprobe", "-v", "error", "-allowed_extensions", "ALL",
+                                            "-select_streams", "v:0", "-show_entries",
+                                            "packet=pts_time,flags", "-of", "csv=p=0", playlist,
+                                            NULL},
+                           NULL, DECODE_MS);
+    cr_assert(run.status == 0, "ffprobe %s: %s", playlist, run.err);
+    char *times = must_strdup(""), *rest = NULL;
+    for (char *line = strtok_r(run.out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if (!strstr(line, ",K"))
+            continue;
+        char *longer = must_printf("%s%.*s\n", times, (int)strcspn(line, ","), line);
+        free(times);
+        times = longer;
+    }
+    return times;
 }

@@ -43,5 +43,10 @@ const char *media_tree(void);
 double media_duration(const char *path);
 /* One value, e.g. ("stream=width", "v:0"); streams NULL: all. Lines if several. Owned. */
 char *media_probe(const char *path, const char *entries, const char *streams);
+/* Fails the test unless every stream decodes from end to end. */
+void media_plays(const char *path);
+/* The times of all keyframes, a line each; owned. By packets: not every decoder can leave the other
+ * frames out. */
+char *media_keyframes(const char *playlist);
 
 #endif

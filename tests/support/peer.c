@@ -377,3 +377,8 @@ void peer_wait(struct peer *peer, const char *pattern, int n, int64_t timeout_ms
     cr_assert(late == 0, "request %d of \"%s\" did not come within %d ms", n, pattern,
               (int)timeout_ms);
 }
+
+void peer_wait_more(struct peer *peer, const char *pattern, int more, int64_t timeout_ms)
+{
+    peer_wait(peer, pattern, peer_count(peer, pattern) + more, timeout_ms);
+}

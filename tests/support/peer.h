@@ -49,5 +49,7 @@ int peer_count(struct peer *peer, const char *pattern);
 const struct peer_request *peer_request(struct peer *peer, const char *pattern, int n);
 /* Wait for the n-th (from 1) to have come; fails the test at the deadline. */
 void peer_wait(struct peer *peer, const char *pattern, int n, int64_t timeout_ms);
+/* The same for so many more than there are now. */
+void peer_wait_more(struct peer *peer, const char *pattern, int more, int64_t timeout_ms);
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -162,6 +163,20 @@ struct watch *watch_start(const struct scene *scene)
     watch->report.rss_before_kib = watch->report.rss_max_kib = rss_of(watch);
     cr_assert(pthread_create(&watch->thread, NULL, keep_watch, watch) == 0);
     return watch;
+}
+
+struct scene watch_scene(struct watch **watch)
+{
+    struct rlimit files = {8192, 8192};
+    setrlimit(RLIMIT_NOFILE, &files);
+    /* What the sanitizer keeps of freed memory, to find late uses, is no memory of ours. */
+    setenv(
+        "ASAN_OPTIONS",
+        "abort_on_error=1:detect_leaks=1:quarantine_size_mb=4:thread_local_quarantine_size_kb=16",
+        1);
+    struct scene scene = scene_uploaded();
+    *watch = watch_start(&scene);
+    return scene;
 }
 
 static int by_size(const void *left, const void *right)

@@ -34,6 +34,8 @@ struct watch_report {
     int64_t rss_before_kib, rss_max_kib, rss_after_kib; /* RssAnon */
     int64_t threads_max;
 };
+/* scene_uploaded, watched, with room for a crowd of connections. */
+struct scene watch_scene(struct watch **watch);
 struct watch *watch_start(const struct scene *scene); /* its job is completed */
 struct watch_report watch_end(struct watch *watch);   /* and says it in the test's output */
 

@@ -295,6 +295,14 @@ int64_t rig_add_job(struct rig *rig, const char *film, const char *slug)
     return job;
 }
 
+int64_t rig_begin(struct rig *rig, const char *film)
+{
+    rig_start_verifier(rig);
+    int64_t job = rig_add_job(rig, film, "film");
+    rig_start_agent(rig);
+    return job;
+}
+
 int64_t rig_add_worker(struct rig *rig, const char *name, char key[128])
 {
     TEXT(key_file) = rig_path(rig, "%s.key", name);

@@ -63,7 +63,8 @@ char *rig_script(struct rig *rig, const char *name, const char *text);
 struct peer *rig_put_peer_between(struct rig *rig); /* before the agent starts */
 void rig_start_verifier(struct rig *rig);           /* after a stop: on the same port */
 void rig_start_agent(struct rig *rig);
-int rig_stop_verifier(struct rig *rig); /* SIGTERM; the exit status */
+int64_t rig_begin(struct rig *rig, const char *film); /* both, and a job between them: "film" */
+int rig_stop_verifier(struct rig *rig);               /* SIGTERM; the exit status */
 int rig_stop_agent(struct rig *rig);
 void rig_kill_agent(struct rig *rig); /* kill -9 of this one process */
 void rig_kill_node(struct rig *rig);  /* kill -9 of agent, steps and transcoders at once */

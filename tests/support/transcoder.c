@@ -7,11 +7,8 @@
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
-#include <unistd.h>
 
 void transcoder_use(struct rig *rig, const char *script)
 {
@@ -51,28 +48,4 @@ int transcoder_starts(const struct rig *rig)
 {
     TEXT(path) = rig_path(rig, "transcoders");
     return log_count(path, "");
-}
-
-char transcoder_state(pid_t pid)
-{
-    char state;
-    TEXT(path) = must_printf("/proc/%d/stat", (int)pid);
-    STREAM(file) = fopen(path, "re");
-    return file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1 ? state : 'X';
-}
-
-bool transcoder_lives(pid_t pid)
-{
-    char state = transcoder_state(pid);
-    return state != 'Z' && state != 'X';
-}
-
-void transcoder_wait_gone(pid_t pid)
-{
-    struct pollfd gone = {.fd = pidfd_open(pid, 0), .events = POLLIN};
-    if (gone.fd < 0)
-        return;
-    int ready = poll(&gone, 1, RIG_JOB_MS);
-    close(gone.fd);
-    cr_assert_eq(ready, 1, "the transcoder still runs");
 }

@@ -1,4 +1,4 @@
-/* transcoder: a script in ffmpeg's place, and what becomes of the processes that it starts.
+/* transcoder: a script in ffmpeg's place.
  *
  * What the script does not take over goes to the real ffmpeg: probes, trials of encoders, and
  * whatever a `deed` lets pass. The deed happens only where a job's film is encoded. */
@@ -6,8 +6,6 @@
 #define SUPPORT_TRANSCODER_H
 
 #include "rig.h"
-
-#include <stdbool.h>
 
 void transcoder_use(struct rig *rig, const char *script);
 void transcoder_does(struct rig *rig, const char *deed, ...) __attribute__((format(printf, 2, 3)));
@@ -17,10 +15,5 @@ void transcoder_takes_time(struct rig *rig, const char *rate);
 /* Of those that take their time: the pid of the first, as soon as it runs; and how many. */
 pid_t transcoder_wait(const struct rig *rig);
 int transcoder_starts(const struct rig *rig);
-
-/* As ps tells it: 'T' is stopped; 'X' where it is no more. */
-char transcoder_state(pid_t pid);
-bool transcoder_lives(pid_t pid); /* a zombie that nobody has fetched yet does not */
-void transcoder_wait_gone(pid_t pid);
 
 #endif
