@@ -194,11 +194,7 @@ static void check_server(struct doctor *doctor)
     }
     TEXT(body) = format_heartbeat(doctor->config);
     struct http_answer answer = {0};
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = "/api/worker/heartbeat";
-    request.body = body;
-    request.body_size = strlen(body);
+    struct http_request request = http_post("/api/worker/heartbeat", body);
     request.deadline_ms = HTTP_CONNECT_MS;
     http_perform(client, &request, &answer);
     judge_server(doctor, &answer);

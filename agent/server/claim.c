@@ -275,9 +275,7 @@ static void ask(struct claim *claim, int64_t now_ms)
 {
     char path[CLAIM_PATH_BYTES];
     snprintf(path, sizeof path, "/api/worker/claim?wait=%lld", (long long)wait_seconds(claim));
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = path;
+    struct http_request request = http_post(path, NULL);
     request.deadline_ms = wait_seconds(claim) * 1000 + CLAIM_DEADLINE_SLACK_MS;
     claim->asked_ms = now_ms;
     claim->call = http_start(claim->node->http, &request, on_answer, claim);

@@ -263,9 +263,7 @@ static void ask(struct live *live)
 {
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "/api/worker/%" PRId64 "/verify-complete", live->job_id);
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "GET";
-    request.path = path;
+    struct http_request request = http_get(path);
     request.claim_epoch = live->claim_epoch;
     live->delivery.call = http_start(live->node->http, &request, on_verification, live);
 }
@@ -305,24 +303,18 @@ static void reclaim(struct live *live, const struct delivery_judgement *judgemen
                 LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "/api/worker/claim?job_id=%" PRId64, live->job_id);
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = path;
+    struct http_request request = http_post(path, NULL);
     delivery->is_reclaiming = true;
     delivery->call = http_start(live->node->http, &request, on_reclaim, live);
 }
 
-static void post(struct live *live, const char *body, size_t size)
+static void post(struct live *live, const char *body)
 {
     char path[PATH_BYTES], key[KEY_BYTES];
     snprintf(path, sizeof path, "/api/worker/%" PRId64 "/%s", live->job_id,
              live->delivery.is_failure ? "fail" : "complete");
     snprintf(key, sizeof key, "Idempotency-Key: %s", live->token);
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = path;
-    request.body = body;
-    request.body_size = size;
+    struct http_request request = http_post(path, body);
     request.claim_epoch = live->claim_epoch;
     if (!live->delivery.is_failure)
         request.headers[0] = key;
@@ -345,7 +337,7 @@ static void present(struct live *live)
     crash_point(CRASH_AGENT_PRESENTING);
     log_debug("delivery.presented", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
               LOG_TEXT("token", live->token), LOG_INT("attempt", live->delivery.attempts + 1));
-    post(live, body, size);
+    post(live, body);
 }
 
 static void on_lease(void *ctx, const struct http_answer *answer)
@@ -361,11 +353,7 @@ static void extend_claim(struct live *live, int64_t now_ms)
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "/api/worker/%" PRId64 "/progress", live->job_id);
     static const char body[] = "{\"current_step\":\"finalize\",\"progress_percent\":100}";
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = path;
-    request.body = body;
-    request.body_size = sizeof body - 1;
+    struct http_request request = http_post(path, body);
     request.claim_epoch = live->claim_epoch;
     live->delivery.lease_due_ms = now_ms + LEASE_MS;
     live->delivery.lease = http_start(live->node->http, &request, on_lease, live);

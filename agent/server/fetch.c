@@ -153,11 +153,9 @@ static int start_over(struct fetch *fetch, struct error *err)
 
 static void request_init(struct fetch *fetch, struct http_request *request)
 {
-    *request = (struct http_request)HTTP_REQUEST_INIT;
     snprintf(fetch->path, sizeof fetch->path, "/api/worker/source/%lld",
              (long long)fetch->session->claim.claim.video_id);
-    request->method = "GET";
-    request->path = fetch->path;
+    *request = http_get(fetch->path);
     request->deadline_ms = DEADLINE_MS;
     request->stall_ms = STALL_MS;
 }

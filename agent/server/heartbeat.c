@@ -173,11 +173,7 @@ int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms)
         return heartbeat->due_ms;
     TEXT(body) = heartbeat_format(heartbeat);
     node_renew_key(heartbeat->node);
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = "/api/worker/heartbeat";
-    request.body = body;
-    request.body_size = strlen(body);
+    struct http_request request = http_post("/api/worker/heartbeat", body);
     request.deadline_ms = HEARTBEAT_CALL_MS;
     heartbeat->call = http_start(heartbeat->node->http, &request, on_answer, heartbeat);
     return NODE_NEVER;

@@ -34,7 +34,7 @@ struct http_request {
     int64_t deadline_ms; /* from the start; 0 = HTTP_CALL_MS */
     int64_t stall_ms;    /* no byte for so long ends it; 0 = only the deadline counts */
     const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL-terminated, borrowed until done */
-    int64_t claim_epoch; /* >= 0: sent as X-Claim-Epoch. Set ABSENT_INT otherwise */
+    int64_t claim_epoch;                   /* >= 0: sent as X-Claim-Epoch */
     /* At most one kind of body: text (JSON, copied), or a file descriptor from offset 0 (raw
      * octets, or as the multipart field `file` where multipart_name is set). */
     const char *body;
@@ -48,10 +48,10 @@ struct http_request {
     bool (*on_sink)(void *ctx, int64_t received, int64_t total);
     void *sink_ctx;
 };
-#define HTTP_REQUEST_INIT                                                                          \
-    {                                                                                              \
-        .claim_epoch = ABSENT_INT, .body_fd = -1, .sink_fd = -1                                    \
-    }
+/* The two ways to begin one: no descriptor is 0 by mistake, and no epoch. */
+struct http_request http_get(const char *path);
+/* body: a JSON text; NULL: none, or a descriptor that is set afterwards. */
+struct http_request http_post(const char *path, const char *body);
 
 enum http_result {
     HTTP_ANSWERED,    /* a whole HTTP answer came: status, body */

@@ -1,4 +1,5 @@
-/* What is in an answer, and a call that is waited for: what of http.h needs no library. */
+/* What a request begins as, what is in an answer, and a call that is waited for: what of http.h
+ * needs no library. */
 #include "http_stream.h"
 
 #include "tailslate/cleanup.h"
@@ -8,6 +9,25 @@
 #include <strings.h>
 
 enum { PERFORM_LOOK_MS = 1000 };
+
+static struct http_request begin(const char *method, const char *path)
+{
+    return (struct http_request){
+        .method = method, .path = path, .claim_epoch = ABSENT_INT, .body_fd = -1, .sink_fd = -1};
+}
+
+struct http_request http_get(const char *path)
+{
+    return begin("GET", path);
+}
+
+struct http_request http_post(const char *path, const char *body)
+{
+    struct http_request request = begin("POST", path);
+    request.body = body;
+    request.body_size = body ? strlen(body) : 0;
+    return request;
+}
 
 static bool is_json_type(const char *type)
 {

@@ -84,11 +84,7 @@ static void post_progress(struct session *session)
     read_claim_anew(session);
     TEXT(body) = message_progress_format(&session->progress.progress);
     TEXT(path) = must_printf("/api/worker/%lld/progress", (long long)session->claim.claim.job_id);
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = path;
-    request.body = body;
-    request.body_size = strlen(body);
+    struct http_request request = http_post(path, body);
     request.claim_epoch = session->claim.claim.claim_epoch;
     session->progress_changed = false;
     session->progress_sent_ms = mono_ms();

@@ -79,8 +79,6 @@ void session_reclaim(struct session *session, const struct http_answer *refusal)
                 LOG_TEXT("detail", refusal->problem.detail));
     TEXT(path) = must_printf("/api/worker/claim?job_id=%lld",
                              (long long)session->claim.claim.job_id);
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = path;
+    struct http_request request = http_post(path, NULL);
     reclaim->call = http_start(session->client, &request, on_answer, session);
 }

@@ -99,9 +99,7 @@ static void start_file(struct upload *upload, enum quality quality, const char *
                              (long long)upload->session->claim.claim.video_id,
                              quality_name(quality), escaped);
     TEXT(header) = must_printf("X-Content-SHA256: sha256:%s", upload->sha);
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "POST";
-    request.path = path;
+    struct http_request request = http_post(path, NULL);
     request.headers[0] = header;
     request.body_fd = upload->fd;
     request.body_fd_size = size;

@@ -142,10 +142,8 @@ static int ask_status(struct upload *upload, struct upload_rendition *rendition,
     TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=%s",
                              (long long)upload->session->claim.claim.video_id,
                              quality_name(rendition->quality));
-    struct http_request request = HTTP_REQUEST_INIT;
+    struct http_request request = http_get(path);
     struct reply reply;
-    request.method = "GET";
-    request.path = path;
     if (session_insist(upload->session, &request, &reply) < 0)
         return lost(err);
     believe_status(rendition, &reply.answer);
@@ -222,12 +220,8 @@ static int finalize_rendition(struct upload *upload, struct upload_rendition *re
     TEXT(checksum) = must_printf("sha256:%s", upload->sha);
     json_set_text(root, "manifest_checksum", checksum);
     TEXT(body) = json_print(root);
-    struct http_request request = HTTP_REQUEST_INIT;
+    struct http_request request = http_post(path, body);
     struct reply reply;
-    request.method = "POST";
-    request.path = path;
-    request.body = body;
-    request.body_size = strlen(body);
     if (session_insist(upload->session, &request, &reply) < 0)
         return lost(err);
     int missing = read_finalized(rendition, &reply.answer);
@@ -294,10 +288,8 @@ static int send_archive(struct upload *upload, int archive, int64_t size, struct
 {
     TEXT(path) = must_printf("/api/worker/upload/%lld/finalize",
                              (long long)upload->session->claim.claim.video_id);
-    struct http_request request = HTTP_REQUEST_INIT;
+    struct http_request request = http_post(path, NULL);
     struct reply reply;
-    request.method = "POST";
-    request.path = path;
     request.body_fd = archive;
     request.body_fd_size = size;
     request.multipart_name = "manifests.tar.gz";

@@ -35,11 +35,9 @@ void existing_ask(struct session *session, enum quality quality, struct existing
 {
     TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=%s",
                              (long long)session->claim.claim.video_id, quality_name(quality));
-    struct http_request request = HTTP_REQUEST_INIT;
+    struct http_request request = http_get(path);
     struct reply reply;
     *existing = (struct existing){.is_known = false};
-    request.method = "GET";
-    request.path = path;
     session_perform(session, &request, &reply);
     if (session_judge(session, &reply.answer, EXPECT_JSON) == VERDICT_OK)
         existing_parse(reply.answer.body, reply.answer.body_size, existing);

@@ -97,9 +97,7 @@ void server_end(struct server *server, struct http_client *client)
 
 struct http_request server_get(void)
 {
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "GET";
-    request.path = "/api/worker/x";
+    struct http_request request = http_get("/api/worker/x");
     request.deadline_ms = PATIENCE_MS;
     return request;
 }

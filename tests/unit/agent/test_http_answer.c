@@ -145,9 +145,7 @@ Test(http_answer, the_date_of_an_answer_is_read)
                                          "Date: Sat, 03 Jan 2026 16:28:00 GMT\r\n"
                                          "Content-Type: application/json\r\n\r\n{}");
     struct http_client *client = server_connect(server);
-    struct http_request request = HTTP_REQUEST_INIT;
-    request.method = "GET";
-    request.path = "/";
+    struct http_request request = http_get("/");
     struct http_answer answer;
     int64_t wanted_us;
     cr_assert(wall_parse("2026-01-03T16:28:00Z", &wanted_us));
