@@ -64,9 +64,10 @@ int files_missing(const struct files *files, const char *slug, quality_set named
                   quality_set *missing, struct error *err);
 
 /* Calls name(path, ctx) for each file of the rendition that is not there ("720p/seg_0001.m4s").
- * Returns whether the rendition is CMAF. */
+ * *cmaf: whether the rendition is CMAF. -1: whether all of it is there could not be found out. */
 typedef void files_absent(const char *path, void *ctx);
-bool files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx);
+int files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx,
+                        bool *cmaf, struct error *err);
 /* How many files its playlist names, an init segment included, the playlist not. */
 int64_t files_count_named(int video_dir, enum quality quality, bool cmaf);
 /* Is video_dir/name a file that is not empty? */

@@ -23,7 +23,35 @@ struct check {
     const char *prefix; /* "720p/" or "" */
     files_absent *absent;
     void *ctx;
+    int trouble; /* errno of a look that could not be had; 0 */
 };
+
+/* Whoever is told that a file is missing may give its work up: only what says so counts as that. */
+static void note_trouble(struct check *check, int code)
+{
+    switch (code) {
+    case 0: /* it is empty, or no file */
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case EXDEV:
+    case EINVAL:
+    case EFBIG:
+    case EBADF: /* not even the video has a folder */
+        return;
+    default:
+        check->trouble = code;
+    }
+}
+
+static bool is_there(struct check *check, int dir, const char *name)
+{
+    errno = 0;
+    if (files_is_there(dir, name))
+        return true;
+    note_trouble(check, errno);
+    return false;
+}
 
 static void report(const struct check *check, const char *name)
 {
@@ -32,23 +60,24 @@ static void report(const struct check *check, const char *name)
     check->absent(path, check->ctx);
 }
 
-static void check_segment(const struct check *check, const char *name)
+static void check_segment(struct check *check, const char *name)
 {
-    if (!segment_is_media(segment_kind_of(name)) || !files_is_there(check->home, name))
+    if (!segment_is_media(segment_kind_of(name)) || !is_there(check, check->home, name))
         report(check, name);
 }
 
-static void check_playlist(const struct check *check, const char *name)
+static void check_playlist(struct check *check, const char *name)
 {
     TEXT(text) = NULL;
     size_t size;
     struct playlist list;
-    struct error ignored;
-    if (durable_read(check->home, name, PLAYLIST_MAX_BYTES, &text, &size, &ignored) != 0 ||
-        playlist_parse(text, size, &list, &ignored) != 0) {
-        report(check, name);
-        return;
+    struct error err;
+    if (durable_read(check->home, name, PLAYLIST_MAX_BYTES, &text, &size, &err) != 0) {
+        note_trouble(check, err.code);
+        return report(check, name);
     }
+    if (playlist_parse(text, size, &list, &err) != 0)
+        return report(check, name);
     if (list.count == 0)
         report(check, name);
     if (list.init)
@@ -58,27 +87,38 @@ static void check_playlist(const struct check *check, const char *name)
     playlist_fini(&list);
 }
 
-bool files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx)
+static bool check_quality(int video_dir, enum quality quality, struct check *check)
 {
-    char flat[32], prefix[16];
+    char flat[32];
     snprintf(flat, sizeof flat, "%s.m3u8", quality_name(quality));
-    snprintf(prefix, sizeof prefix, "%s/", quality_name(quality));
     FD(folder) = files_open_beneath(video_dir, quality_name(quality), O_RDONLY | O_DIRECTORY);
+    note_trouble(check, folder < 0 ? errno : 0);
 
-    if (folder < 0 || (!files_is_there(folder, "stream.m3u8") && files_is_there(video_dir, flat))) {
-        struct check check = {video_dir, "", absent, ctx};
-        if (folder < 0 && !files_is_there(video_dir, flat)) {
-            snprintf(prefix, sizeof prefix, "%s", quality_name(quality));
-            absent(prefix, ctx);
-            return false;
-        }
-        check_playlist(&check, flat);
+    if (folder < 0 ||
+        (!is_there(check, folder, "stream.m3u8") && is_there(check, video_dir, flat))) {
+        check->home = video_dir;
+        check->prefix = "";
+        if (folder < 0 && !is_there(check, video_dir, flat))
+            report(check, quality_name(quality));
+        else
+            check_playlist(check, flat);
         return false;
     }
-    struct check check = {folder, prefix, absent, ctx};
-    check_segment(&check, "init.mp4");
-    check_playlist(&check, "stream.m3u8");
+    check->home = folder;
+    check_segment(check, "init.mp4");
+    check_playlist(check, "stream.m3u8");
     return true;
+}
+
+int files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx,
+                        bool *cmaf, struct error *err)
+{
+    char prefix[16];
+    snprintf(prefix, sizeof prefix, "%s/", quality_name(quality));
+    struct check check = {.home = video_dir, .prefix = prefix, .absent = absent, .ctx = ctx};
+    *cmaf = check_quality(video_dir, quality, &check);
+    errno = check.trouble;
+    return errno ? error_errno(err, "cannot look at %s", quality_name(quality)) : 0;
 }
 
 int64_t files_count_named(int video_dir, enum quality quality, bool cmaf)
@@ -115,9 +155,11 @@ int files_missing(const struct files *files, const char *slug, quality_set named
         return err->code == ENOENT ? 0 : -1;
     for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
         int absent = 0;
+        bool cmaf;
         if (!(named & 1u << quality))
             continue;
-        files_check_quality(video, quality, count_absent, &absent);
+        if (files_check_quality(video, quality, count_absent, &absent, &cmaf, err) != 0)
+            return -1;
         if (absent == 0)
             *missing &= ~(1u << quality);
     }

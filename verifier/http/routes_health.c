@@ -10,6 +10,7 @@
 #include "tailslate/clock.h"
 #include "tailslate/metrics.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,15 +116,17 @@ static void note_missing(const char *path, void *ctx)
 }
 
 /* What of the video's files is there: fills both lists. */
-static void look_at_files(int video, quality_set recorded, struct json *present,
-                          struct json *missing)
+static int look_at_files(int video, quality_set recorded, struct json *present,
+                         struct json *missing, struct error *err)
 {
-    bool any_cmaf = false;
+    bool any_cmaf = false, cmaf;
     for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
         if (!(recorded & 1u << quality))
             continue;
         int before = json_count(missing);
-        any_cmaf |= files_check_quality(video, quality, note_missing, missing);
+        if (files_check_quality(video, quality, note_missing, missing, &cmaf, err) != 0)
+            return -1;
+        any_cmaf |= cmaf;
         if (json_count(missing) == before)
             json_append_text(present, quality_name(quality));
     }
@@ -132,16 +135,23 @@ static void look_at_files(int video, quality_set recorded, struct json *present,
         if ((strcmp(common[i], "manifest.mpd") != 0 || any_cmaf) &&
             !files_is_there(video, common[i]))
             json_append_text(missing, common[i]);
+    return 0;
 }
 
 static void answer_verification(struct request *request, struct answer *answer,
                                 const struct store_job *job, quality_set recorded)
 {
-    struct error ignored;
+    struct error err;
     struct json *root = json_new_object();
     struct json *present = json_new_array(), *missing = json_new_array();
-    FD(video) = files_open_video(request->app->files, job->slug, false, &ignored);
-    look_at_files(video, recorded, present, missing);
+    json_set(root, "qualities_present", present);
+    json_set(root, "missing_files", missing);
+    FD(video) = files_open_video(request->app->files, job->slug, false, &err);
+    if ((video < 0 && err.code != ENOENT) ||
+        look_at_files(video, recorded, present, missing, &err) != 0) {
+        json_free(root);
+        return answer_error(answer, request, &err);
+    }
     bool completed = job->completed_at[0] && strcmp(job->video_status, "failed") != 0;
     bool ready = strcmp(job->video_status, "ready") == 0;
     json_set_int(root, "job_id", job->id);
@@ -151,8 +161,6 @@ static void answer_verification(struct request *request, struct answer *answer,
     json_set_bool(root, "job_completed", completed);
     json_set_bool(root, "all_files_present",
                   completed && ready && recorded && json_count(missing) == 0);
-    json_set(root, "qualities_present", present);
-    json_set(root, "missing_files", missing);
     answer_object(answer, root);
 }
 

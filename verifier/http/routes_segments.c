@@ -5,6 +5,7 @@
 
 #include "tailslate/cleanup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,13 +163,19 @@ void route_segment_finalize(struct request *request, struct answer *answer)
     struct finalize finalize;
     enum verify_standing standing;
     struct store_job job;
-    struct error ignored;
+    bool cmaf;
+    struct error err;
     if (!parse_finalize(request, &finalize, answer) ||
         !route_look(request, answer, &standing, &job))
         return;
+    FD(video) = files_open_video(request->app->files, job.slug, false, &err);
+    if (video < 0 && err.code != ENOENT)
+        return answer_error(answer, request, &err);
     struct json *missing = json_new_array();
-    FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);
-    bool cmaf = files_check_quality(video, finalize.quality, note_missing, missing);
+    if (files_check_quality(video, finalize.quality, note_missing, missing, &cmaf, &err) != 0) {
+        json_free(missing);
+        return answer_error(answer, request, &err);
+    }
     /* Nothing it names is missing, but it is another one: that is what has to come again. */
     if (json_count(missing) == 0 && !playlist_fits(video, &finalize, cmaf)) {
         char name[32];

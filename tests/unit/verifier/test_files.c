@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define INIT                                                                                       \
@@ -71,6 +72,36 @@ static void drop(const struct site *site, const char *path)
 {
     TEXT(name) = must_printf("videos/%s", path);
     cr_assert_eq(unlinkat(site->scratch.fd, name, 0), 0, "%s", name);
+}
+
+/* As many descriptors as are open and `more`. */
+static void limit_files(rlim_t more, struct rlimit *before)
+{
+    int next = dup(STDERR_FILENO);
+    cr_assert_geq(next, 0);
+    close(next);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, before), 0);
+    struct rlimit limit = {.rlim_cur = (rlim_t)next + more, .rlim_max = before->rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* A worker that is told of missing files may give up a film whose files are all there. */
+Test(files, what_cannot_be_looked_at_is_not_said_to_be_missing)
+{
+    SITE(site);
+    put_rendition(&site);
+    for (rlim_t more = 0; more < 3;
+         more++) { /* the video's folder, the rendition's, its playlist */
+        struct rlimit before;
+        struct error err;
+        quality_set missing;
+        limit_files(more, &before);
+        int looked = files_missing(&site.files, "film", 1u << QUALITY_720P, &missing, &err);
+        cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+        cr_expect_eq(looked, -1, "with %d", (int)more);
+        cr_expect(looked == 0 || err.class == ERROR_TEMPORARY, "%s", err.message);
+    }
+    cr_expect_not(is_missing(&site, QUALITY_720P));
 }
 
 Test(files, a_rendition_is_there_only_with_every_segment_of_its_playlist)
