@@ -31,7 +31,11 @@ bool http_stream_take_head(struct http_stream *stream, const char *line, size_t 
 {
     stream->head_size += size;
     stream->is_too_long = stream->head_size > HTTP_HEAD_MAX_BYTES;
-    stream->has_whole_head = line[0] == '\r' || line[0] == '\n';
+    /* Behind a 1xx comes another head; lines behind the body are trailers. */
+    if (size >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        stream->has_whole_head = false;
+    else if (line[0] == '\r' || line[0] == '\n')
+        stream->has_whole_head = true;
     return !stream->is_too_long;
 }
 

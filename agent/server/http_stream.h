@@ -21,7 +21,7 @@ struct http_stream {
     int64_t sunk;
     char *text; /* the answer's body so far */
     size_t text_size, text_room, head_size;
-    bool has_whole_head; /* the blank line after the headers has come */
+    bool has_whole_head; /* the blank line after the last headers has come */
     bool is_too_long;
     bool has_failed_here; /* `here` says how */
     struct error here;

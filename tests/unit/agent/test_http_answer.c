@@ -25,6 +25,16 @@ Test(http_answer, a_body_that_is_cut_short_is_no_answer)
     }
 }
 
+/* They come behind the body and are no head that has begun again. */
+Test(http_answer, trailers_do_not_unmake_an_answer)
+{
+    struct http_answer answer = server_once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                            "2\r\n{}\r\n0\r\nServer-Timing: db;dur=3\r\n\r\n");
+    cr_expect_eq(answer.result, HTTP_ANSWERED, "%s", answer.error.message);
+    cr_expect_str_eq(answer.body, "{}");
+    http_answer_fini(&answer);
+}
+
 Test(http_answer, a_body_over_the_limit_is_not_taken_in)
 {
     enum { SIZE = 1024 * 1024 };
