@@ -67,6 +67,16 @@ static int read_replaces(struct db *db, struct completing *completing, struct er
     return got < 0 ? -1 : 0;
 }
 
+static void judge(struct completing *completing)
+{
+    struct verify_request request = {
+        .epoch_given = completing->caller->claim_epoch != ABSENT_INT,
+        .epoch = completing->caller->claim_epoch,
+        .qualities_empty = completing->completion->rendition_count == 0,
+    };
+    completing->result->verdict = verify_completion(&request, &completing->facts);
+}
+
 /* Everything but the files: those are looked at under the lock only. */
 static int classify(struct store *store, struct db *db, struct completing *completing,
                     struct error *err)
@@ -84,12 +94,7 @@ static int classify(struct store *store, struct db *db, struct completing *compl
             return -1;
         completing->facts.qualities_recorded = completing->recorded != 0;
     }
-    struct verify_request request = {
-        .epoch_given = completing->caller->claim_epoch != ABSENT_INT,
-        .epoch = completing->caller->claim_epoch,
-        .qualities_empty = completing->completion->rendition_count == 0,
-    };
-    result->verdict = verify_completion(&request, &completing->facts);
+    judge(completing);
     /* Completed by somebody who keeps no completions rows: the job row is the record. */
     if (result->verdict == VERIFY_REPLAY && !result->completed_at[0])
         memcpy(result->completed_at, completing->job.completed_at, sizeof result->completed_at);
@@ -98,13 +103,13 @@ static int classify(struct store *store, struct db *db, struct completing *compl
 
 static int look_at_files(struct store *store, struct completing *completing, struct error *err)
 {
-    struct store_completed *result = completing->result;
+    quality_set *missing = &completing->result->missing;
     if (store->settings.files.missing(store->settings.files.ctx, completing->job.slug,
-                                      message_completion_qualities(completing->completion),
-                                      &result->missing, err) != 0)
+                                      message_completion_qualities(completing->completion), missing,
+                                      err) != 0)
         return -1;
-    if (result->missing)
-        result->verdict = VERIFY_FILES_MISSING;
+    completing->facts.files_missing = *missing != 0;
+    judge(completing);
     return 0;
 }
 
