@@ -16,7 +16,7 @@ static void let_go(struct session *session, const char *why)
     if (session->lost != PROBLEM_NONE)
         return;
     session->lost = PROBLEM_CLAIM_LOST;
-    snprintf(session->lost_detail, sizeof session->lost_detail, "%s", why);
+    snprintf(session->lost_detail, sizeof session->lost_detail, "%.255s", why);
 }
 
 static void postpone(struct session *session, const struct http_answer *answer)
