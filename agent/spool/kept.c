@@ -3,7 +3,6 @@
 #include "tree.h"
 
 #include "tailslate/cleanup.h"
-#include "tailslate/durable.h"
 #include "tailslate/log.h"
 
 #include <fcntl.h>
@@ -13,17 +12,11 @@
 /* What was taken away but not apart: by us, or by a former life. */
 static bool find_removed(int kept, char name[SPOOL_NAME_BYTES])
 {
-    DIRECTORY(list) = NULL;
-    int fd = openat(kept, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIRECTORY(list) = tree_list(kept);
     struct dirent *entry;
-    if (fd < 0)
+    if (!list)
         return false;
-    list = fdopendir(fd);
-    if (!list) {
-        close(fd);
-        return false;
-    }
-    while ((entry = readdir(list))) {
+    while ((entry = tree_next(list))) {
         size_t length = strlen(entry->d_name);
         if (strncmp(entry->d_name, SPOOL_REMOVED, strlen(SPOOL_REMOVED)) == 0 &&
             length < SPOOL_NAME_BYTES) {

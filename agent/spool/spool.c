@@ -1,6 +1,7 @@
 #include "spool.h"
 
 #include "order.h"
+#include "tree.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -114,18 +115,13 @@ typedef int name_visitor(void *ctx, const char *name, struct error *err);
 
 static int visit_names(int dir, name_visitor *visit, void *ctx, struct error *err)
 {
-    FD(fd) = open_directory(dir, ".");
-    DIRECTORY(list) = fd < 0 ? NULL : fdopendir(fd);
+    DIRECTORY(list) = tree_list(dir);
     if (!list)
         return error_errno(err, "cannot list");
-    steal_fd(&fd);
     struct dirent *entry;
-    while (errno = 0, (entry = readdir(list))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
+    while ((entry = tree_next(list)))
         if (visit(ctx, entry->d_name, err) != 0)
             return -1;
-    }
     return errno == 0 ? 0 : error_errno(err, "cannot list");
 }
 
@@ -302,7 +298,7 @@ static int note_entry(void *ctx, const char *name, struct error *err)
     }
     struct spool_entry *entry = &listing->entries[listing->count++];
     entry->job_id = job_id;
-    snprintf(entry->id, sizeof entry->id, "%s", name);
+    snprintf(entry->id, sizeof entry->id, "%.*s", SPOOL_ID_BYTES - 1, name);
     return 0;
 }
 

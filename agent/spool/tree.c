@@ -11,6 +11,25 @@
 /* -1 to stop. fd is the file's or the directory's own. */
 typedef int tree_visit(int fd, const struct stat *status, void *ctx, struct error *err);
 
+DIR *tree_list(int directory)
+{
+    /* A descriptor of its own: fdopendir takes it, and its offset. */
+    FD(copy) = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = copy < 0 ? NULL : fdopendir(copy);
+    if (list)
+        steal_fd(&copy);
+    return list;
+}
+
+struct dirent *tree_next(DIR *list)
+{
+    struct dirent *entry;
+    while (errno = 0, (entry = readdir(list)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            break;
+    return entry;
+}
+
 static int walk(int directory, int depth, tree_visit *visit, void *ctx, struct error *err);
 
 static int walk_entry(int directory, const char *name, int depth, tree_visit *visit, void *ctx,
@@ -32,18 +51,13 @@ static int walk(int directory, int depth, tree_visit *visit, void *ctx, struct e
     struct stat status;
     if (depth > TREE_DEPTH_MAX)
         return error_set(err, ERROR_PERMANENT, 0, "over %d directories deep", TREE_DEPTH_MAX);
-    FD(copy) = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIRECTORY(stream) = copy < 0 ? NULL : fdopendir(copy);
-    if (!stream)
+    DIRECTORY(list) = tree_list(directory);
+    if (!list)
         return error_errno(err, "a directory");
-    copy = -1; /* closedir closes it */
     struct dirent *entry;
-    while ((entry = readdir(stream))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
+    while ((entry = tree_next(list)))
         if (walk_entry(directory, entry->d_name, depth, visit, ctx, err) < 0)
             return -1;
-    }
     if (fstat(directory, &status) < 0)
         return error_errno(err, "a directory");
     return visit(directory, &status, ctx, err);
@@ -89,18 +103,13 @@ static int remove_some(int dir, const char *name, int depth, unsigned *budget, s
 
 static int empty_some(int dir, int depth, unsigned *budget, struct error *err)
 {
-    FD(copy) = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIRECTORY(stream) = copy < 0 ? NULL : fdopendir(copy);
-    if (!stream)
+    DIRECTORY(list) = tree_list(dir);
+    if (!list)
         return error_errno(err, "a directory");
-    copy = -1; /* closedir closes it */
     struct dirent *entry;
-    while (*budget > 0 && (entry = readdir(stream))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
+    while (*budget > 0 && (entry = tree_next(list)))
         if (remove_some(dir, entry->d_name, depth, budget, err) < 0)
             return -1;
-    }
     return 0;
 }
 

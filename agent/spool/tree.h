@@ -5,6 +5,7 @@
 
 #include "tailslate/error.h"
 
+#include <dirent.h>
 #include <stdint.h>
 
 enum { TREE_DEPTH_MAX = 8 };
@@ -13,6 +14,11 @@ struct tree_size {
     int64_t bytes, files;
     int64_t newest_ns; /* the latest modification */
 };
+
+/* The names in it, in an order of its own; the descriptor stays the caller's. NULL: errno. */
+DIR *tree_list(int directory);
+/* NULL: that was the last (errno 0), or errno. Without "." and "..". */
+struct dirent *tree_next(DIR *list);
 
 /* What cannot be read does not count. */
 void tree_measure(int directory, struct tree_size *size);
