@@ -2,8 +2,8 @@
  * under way: what that call hears is not about the new claim. Two scripts, one behind the other, so
  * that an answer can be late: the front one holds it, the one behind says it. */
 #include "look.h"
-#include "media.h"
 #include "rig.h"
+#include "scripted.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
@@ -11,53 +11,12 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#define CLAIM(epoch)                                                                               \
-    "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\",\"video_duration\":0,"               \
-    "\"source_width\":0,\"source_height\":0,\"source_filename\":\"film.mp4\","                     \
-    "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\",\"existing_qualities\":null,"              \
-    "\"claim_epoch\":" epoch ",\"attempt_number\":1,\"message\":\"Job claimed\"}"
-#define NO_JOB "200 {\"job_id\":null,\"message\":\"No jobs available\"}"
-
 static struct rig *with_scripts(struct peer *behind)
 {
     struct rig *rig = rig_new();
-    struct peer *peer = rig_put_peer_between(rig);
-    peer_set_upstream(peer, peer_port(behind));
-    TEXT(source) = must_printf("file %s", media_clip(MEDIA_TINY));
-    const char *const script[][2] = {
-        {"*", "404"},
-        {"POST *heartbeat", "200 {\"status\":\"ok\",\"server_time\":\"2026-01-03T16:28:00Z\"}"},
-        {"GET *source/3", source},
-        {"POST *progress", "200 {\"status\":\"ok\","
-                           "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\"}"},
-        {"GET *segments/status*",
-         "200 {\"quality\":\"360p\",\"received_segments\":[],\"total_size_bytes\":0}"},
-        {"POST *upload/3/*", "200 {\"status\":\"ok\",\"written\":true,\"bytes_written\":1,"
-                             "\"checksum_verified\":true,\"message\":\"ok\"}"},
-        {"POST *segment/finalize",
-         "200 {\"status\":\"ok\",\"complete\":true,\"missing_segments\":[]}"},
-        {"POST *complete", "200 ack"},
-        {"POST *claim*", CLAIM("1") "; " NO_JOB},
-    };
-    for (size_t i = 0; i < sizeof script / sizeof *script; i++) {
-        peer_script(behind, script[i][0], script[i][1]);
-        peer_script(peer, script[i][0], "pass");
-    }
+    scripted_server(behind, SCRIPTED_CLAIM("1") "; " SCRIPTED_NO_JOB, "200 ack");
+    peer_set_upstream(rig_put_peer_between(rig), peer_port(behind));
     return rig;
-}
-
-static void claim_while_under_way(struct rig *rig, struct peer *behind, const char *pattern,
-                                  const char *afterwards)
-{
-    TEXT(front) = must_printf("slow 5s; %s", afterwards);
-    peer_script(rig->peer, pattern, front);
-    peer_script(behind, pattern,
-                "409 code=claim_lost; 200 {\"status\":\"ok\",\"complete\":true,"
-                "\"missing_segments\":[]}");
-    rig_start_agent(rig);
-    peer_wait(rig->peer, pattern, 1, RIG_JOB_MS);
-    peer_script(behind, "POST *claim*", CLAIM("2") "; " NO_JOB);
-    rig_expect(rig, "event=job.rebound epoch=2", RIG_START_MS, NULL);
 }
 
 static void check_delivered(struct rig *rig)
@@ -69,24 +28,30 @@ static void check_delivered(struct rig *rig)
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
 }
 
-Test(rebound, an_upload_that_lost_the_former_claim_goes_on_under_the_new_one, .timeout = 120)
+static void claimed_while_under_way(const char *pattern, const char *afterwards)
 {
     struct peer *behind = peer_start();
     struct rig *rig = with_scripts(behind);
-    claim_while_under_way(rig, behind, "POST *segment/finalize", "pass");
+    TEXT(front) = must_printf("slow 5s; %s", afterwards);
+    peer_script(rig->peer, pattern, front);
+    peer_script(behind, pattern, "409 code=claim_lost; " SCRIPTED_FINALIZED);
+    rig_start_agent(rig);
+    peer_wait(rig->peer, pattern, 1, RIG_JOB_MS);
+    peer_script(behind, "POST *claim*", SCRIPTED_CLAIM("2") "; " SCRIPTED_NO_JOB);
+    rig_expect(rig, "event=job.rebound epoch=2", RIG_START_MS, NULL);
     check_delivered(rig);
     rig_end(rig);
     peer_stop(behind);
 }
 
+Test(rebound, an_upload_that_lost_the_former_claim_goes_on_under_the_new_one, .timeout = 120)
+{
+    claimed_while_under_way("POST *segment/finalize", "pass");
+}
+
 Test(rebound, a_report_under_the_former_claim_does_not_end_the_new_one, .timeout = 120)
 {
-    struct peer *behind = peer_start();
-    struct rig *rig = with_scripts(behind);
-    claim_while_under_way(rig, behind, "POST *complete", "200 ack");
-    check_delivered(rig);
-    rig_end(rig);
-    peer_stop(behind);
+    claimed_while_under_way("POST *complete", "200 ack");
 }
 
 /* The other way round: the refusal of the former claim comes before the answer that explains it. */
@@ -95,7 +60,8 @@ static void answered_after_the_refusal(const char *refused, const char *refusals
     struct peer *behind = peer_start();
     struct rig *rig = with_scripts(behind);
     peer_script(behind, refused, refusals);
-    peer_script(behind, "POST *claim*", CLAIM("1") "; " CLAIM("2") "; " NO_JOB);
+    peer_script(behind, "POST *claim*",
+                SCRIPTED_CLAIM("1") "; " SCRIPTED_CLAIM("2") "; " SCRIPTED_NO_JOB);
     peer_script(rig->peer, "POST *claim*", "pass; slow 25s; pass");
     rig_agent_set(rig, "node.slots", "2");
     rig_agent_set(rig, "claim.wait_seconds", "30");
@@ -118,8 +84,7 @@ Test(rebound, a_refusal_that_overtakes_the_new_claim_costs_no_second_transcode, 
 Test(rebound, an_upload_s_refusal_that_overtakes_the_new_claim_costs_none_either, .timeout = 120)
 {
     answered_after_the_refusal("POST *segment/finalize",
-                               "409 code=claim_lost; 200 {\"status\":\"ok\",\"complete\":true,"
-                               "\"missing_segments\":[]}");
+                               "409 code=claim_lost; " SCRIPTED_FINALIZED);
 }
 
 /* A server that gives the same job to every claim: it is not asked thousands of times. */
@@ -128,13 +93,12 @@ Test(rebound, the_same_job_again_and_again_is_taken_at_a_pace, .timeout = 120)
     struct peer *behind = peer_start();
     struct rig *rig = with_scripts(behind);
     peer_script(behind, "POST *complete", "503 retry-after=3600 code=store_unavailable");
-    peer_script(behind, "POST *claim*", CLAIM("1"));
+    peer_script(behind, "POST *claim*", SCRIPTED_CLAIM("1"));
     rig_agent_set(rig, "node.slots", "2");
     rig_start_agent(rig);
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
     int asked = peer_count(rig->peer, "POST *claim*");
-    int heard = peer_count(rig->peer, "POST *heartbeat");
-    peer_wait(rig->peer, "POST *heartbeat", heard + 10, RIG_JOB_MS);
+    peer_wait_more(rig->peer, "POST *heartbeat", 10, RIG_JOB_MS);
     cr_assert_lt(peer_count(rig->peer, "POST *claim*") - asked, 30);
     rig_kill_node(rig);
     rig_end(rig);
@@ -142,30 +106,16 @@ Test(rebound, the_same_job_again_and_again_is_taken_at_a_pace, .timeout = 120)
 }
 
 /* The database was put back, or is another one: the number is the same, the film is not. */
-#define OTHER_CLAIM                                                                                \
-    "200 {\"job_id\":7,\"video_id\":4,\"video_slug\":\"other\",\"video_duration\":0,"              \
-    "\"source_width\":0,\"source_height\":0,\"source_filename\":\"other.mp4\","                    \
-    "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\",\"existing_qualities\":null,"              \
-    "\"claim_epoch\":2,\"attempt_number\":1,\"message\":\"Job claimed\"}"
+#define OTHER_CLAIM SCRIPTED_CLAIM_OF("4", "other", "\"claim_epoch\":2,\"attempt_number\":1,")
 
 Test(rebound, a_film_is_not_presented_for_another_that_has_its_number, .timeout = 120)
 {
     struct peer *behind = peer_start();
     struct rig *rig = with_scripts(behind);
-    TEXT(source) = must_printf("file %s", media_clip(MEDIA_TINY));
-    peer_script(behind, "GET *source/4", source);
-    peer_script(rig->peer, "GET *source/4", "pass");
-    peer_script(behind, "POST *upload/4/*",
-                "200 {\"status\":\"ok\",\"written\":true,"
-                "\"bytes_written\":1,\"checksum_verified\":true,"
-                "\"message\":\"ok\"}");
-    peer_script(rig->peer, "POST *upload/4/*", "pass");
-    peer_script(behind, "POST *upload/4/*finalize",
-                "200 {\"status\":\"ok\",\"complete\":true,\"missing_segments\":[]}");
     peer_script(behind, "POST *complete", "503 code=store_unavailable");
     rig_start_agent(rig);
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
-    peer_script(behind, "POST *claim*", OTHER_CLAIM "; " NO_JOB);
+    peer_script(behind, "POST *claim*", OTHER_CLAIM "; " SCRIPTED_NO_JOB);
     rig_expect(rig, "event=job.of_another_film record=7.1 advice=", RIG_JOB_MS, NULL);
     peer_script(behind, "POST *complete", "200 ack");
     rig_expect(rig, "event=job.final outcome=completed record=7.2", RIG_JOB_MS, NULL);
@@ -175,8 +125,7 @@ Test(rebound, a_film_is_not_presented_for_another_that_has_its_number, .timeout 
     rig_start_agent(rig);
     look_wait_status(rig, NULL, "number for another film: video 4, other; here is video 3, film",
                      RIG_START_MS);
-    int heard = peer_count(behind, "POST *heartbeat");
-    peer_wait(behind, "POST *heartbeat", heard + 3, RIG_START_MS);
+    peer_wait_more(behind, "POST *heartbeat", 3, RIG_START_MS);
     cr_assert_eq(peer_count(behind, "POST *complete"), presented, "it was presented");
     rig_end(rig);
     peer_stop(behind);

@@ -3,6 +3,7 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "scripted.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
@@ -14,36 +15,16 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define CLAIM                                                                                      \
-    "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\",\"video_duration\":0,"               \
-    "\"source_width\":0,\"source_height\":0,\"source_filename\":\"film.mp4\","                     \
-    "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\",\"existing_qualities\":null,"              \
-    "\"message\":\"Job claimed\"}"
-#define NO_JOB "200 {\"job_id\":null,\"message\":\"No jobs available\"}"
+#define CONFIRMED                                                                                  \
+    "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\",\"video_status\":\"ready\","         \
+    "\"job_completed\":true,\"all_files_present\":true,\"qualities_present\":[\"360p\"],"          \
+    "\"missing_files\":[]}"
 
 static struct rig *with_stock_server(const char *completions)
 {
     struct rig *rig = rig_new();
-    struct peer *peer = rig_put_peer_between(rig);
-    peer_set_upstream(peer, 0);
-    TEXT(source) = must_printf("file %s", media_clip(MEDIA_TINY));
-    const char *const script[][2] = {
-        {"*", "404"},
-        {"POST *heartbeat", "200 {\"status\":\"ok\",\"server_time\":\"2026-01-03T16:28:00Z\"}"},
-        {"POST *claim*", CLAIM "; " NO_JOB},
-        {"GET *source/3", source},
-        {"POST *progress", "200 {\"status\":\"ok\","
-                           "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\"}"},
-        {"GET *segments/status*",
-         "200 {\"quality\":\"360p\",\"received_segments\":[],\"total_size_bytes\":0}"},
-        {"POST *upload/3/*", "200 {\"status\":\"ok\",\"written\":true,\"bytes_written\":1,"
-                             "\"checksum_verified\":true,\"message\":\"ok\"}"},
-        {"POST *segment/finalize",
-         "200 {\"status\":\"ok\",\"complete\":true,\"missing_segments\":[]}"},
-        {"POST *complete", completions},
-    };
-    for (size_t i = 0; i < sizeof script / sizeof *script; i++)
-        peer_script(peer, script[i][0], script[i][1]);
+    peer_set_upstream(rig_put_peer_between(rig), 0);
+    scripted_server(rig->peer, SCRIPTED_STOCK_CLAIM "; " SCRIPTED_NO_JOB, completions);
     return rig;
 }
 
@@ -74,10 +55,7 @@ Test(stock_server, its_first_acknowledgement_counts, .timeout = 120)
 Test(stock_server, already_completed_is_asked_about_before_it_is_believed, .timeout = 120)
 {
     struct rig *rig = with_stock_server("200 stock-already");
-    peer_script(rig->peer, "GET *verify-complete",
-                "500; 200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\","
-                "\"video_status\":\"ready\",\"job_completed\":true,\"all_files_present\":true,"
-                "\"qualities_present\":[\"360p\"],\"missing_files\":[]}");
+    peer_script(rig->peer, "GET *verify-complete", "500; " CONFIRMED);
     rig_start_agent(rig);
     peer_wait(rig->peer, "GET *verify-complete", 1, RIG_JOB_MS);
     rig_expect(rig, "job=7", RIG_JOB_MS, NULL);
@@ -89,10 +67,7 @@ Test(stock_server, already_completed_is_asked_about_before_it_is_believed, .time
 Test(stock_server, already_completed_that_is_confirmed_counts, .timeout = 120)
 {
     struct rig *rig = with_stock_server("200 stock-already");
-    peer_script(rig->peer, "GET *verify-complete",
-                "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\","
-                "\"video_status\":\"ready\",\"job_completed\":true,\"all_files_present\":true,"
-                "\"qualities_present\":[\"360p\"],\"missing_files\":[]}");
+    peer_script(rig->peer, "GET *verify-complete", CONFIRMED);
     rig_start_agent(rig);
     rig_wait_final(rig, 7);
     look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
@@ -120,7 +95,7 @@ Test(stock_server, a_reload_does_not_cut_the_silence_short, .timeout = 120)
 Test(stock_server, a_409_without_a_code_is_asked_about_by_claiming_the_job_again, .timeout = 120)
 {
     struct rig *rig = with_stock_server("409; 200 stock-ack");
-    peer_script(rig->peer, "POST *claim?*job_id=7*", CLAIM);
+    peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_STOCK_CLAIM);
     rig_start_agent(rig);
     rig_wait_final(rig, 7);
     look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
@@ -138,7 +113,7 @@ Test(stock_server, a_409_without_a_code_is_asked_about_by_claiming_the_job_again
 Test(stock_server, a_claim_that_is_not_to_be_had_again_is_held_with_its_work, .timeout = 120)
 {
     struct rig *rig = with_stock_server("409");
-    peer_script(rig->peer, "POST *claim?*job_id=7*", NO_JOB);
+    peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_NO_JOB);
     rig_agent_set(rig, "retry.cap_seconds", "300");
     rig_start_agent(rig);
     rig_expect(rig, "event=delivery.refused verdict=hold", RIG_JOB_MS, NULL);
@@ -153,16 +128,10 @@ Test(stock_server, a_claim_that_is_not_to_be_had_again_is_held_with_its_work, .t
 Test(stock_server, a_job_that_comes_back_as_another_film_is_held_with_its_work, .timeout = 120)
 {
     struct rig *rig = with_stock_server("409");
-    peer_script(rig->peer, "POST *claim?*job_id=7*",
-                "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"another\","
-                "\"video_duration\":0,\"source_width\":0,\"source_height\":0,"
-                "\"source_filename\":\"film.mp4\",\"existing_qualities\":null,"
-                "\"claim_expires_at\":\"2036-01-03T16:28:00+00:00\","
-                "\"message\":\"Job claimed\"}");
+    peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_CLAIM_OF("3", "another", ""));
     rig_start_agent(rig);
     rig_expect(rig, "event=job.of_another_film job=7", RIG_JOB_MS, NULL);
-    int heard = peer_count(rig->peer, "POST *heartbeat");
-    peer_wait(rig->peer, "POST *heartbeat", heard + 5, RIG_START_MS);
+    peer_wait_more(rig->peer, "POST *heartbeat", 5, RIG_START_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "it was presented for another film");
     cr_assert_eq(look_spool_count(rig, "spool"), 1);
     rig_stop_agent(rig);
@@ -172,7 +141,7 @@ Test(stock_server, a_job_that_comes_back_as_another_film_is_held_with_its_work, 
 Test(stock_server, a_claim_that_goes_again_at_once_is_not_fought_for, .timeout = 120)
 {
     struct rig *rig = with_stock_server("403");
-    peer_script(rig->peer, "POST *claim?*job_id=7*", CLAIM);
+    peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_STOCK_CLAIM);
     rig_agent_set(rig, "retry.cap_seconds", "300");
     rig_start_agent(rig);
     rig_expect(rig, "event=delivery.refused verdict=hold", RIG_JOB_MS, NULL);
@@ -185,7 +154,7 @@ Test(stock_server, a_claim_that_goes_again_at_once_is_not_fought_for, .timeout =
 Test(stock_server, a_kill_while_the_job_is_asked_for_again_costs_nothing, .timeout = 120)
 {
     struct rig *rig = with_stock_server("409; 409; 200 stock-ack");
-    peer_script(rig->peer, "POST *claim?*job_id=7*", "stall 60s; " CLAIM);
+    peer_script(rig->peer, "POST *claim?*job_id=7*", "stall 60s; " SCRIPTED_STOCK_CLAIM);
     rig_start_agent(rig);
     peer_wait(rig->peer, "POST *claim?*job_id=7*", 1, RIG_JOB_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "presented while it asks");
@@ -208,7 +177,7 @@ Test(stock_server, a_source_refused_for_a_lost_claim_is_fetched_under_a_new_one,
         TEXT(then) = must_printf("%s; %s; file %s", refusals[i], refusals[i],
                                  media_clip(MEDIA_TINY));
         peer_script(rig->peer, "GET *source/3", then);
-        peer_script(rig->peer, "POST *claim?*job_id=7*", CLAIM);
+        peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_STOCK_CLAIM);
         rig_start_agent(rig);
         rig_wait_final(rig, 7);
         look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
@@ -222,13 +191,12 @@ Test(stock_server, a_claim_that_went_before_the_work_gives_the_slot_back, .timeo
 {
     struct rig *rig = with_stock_server("200 stock-ack");
     peer_script(rig->peer, "GET *source/3", "409");
-    peer_script(rig->peer, "POST *claim?*job_id=7*", NO_JOB);
+    peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_NO_JOB);
     rig_start_agent(rig);
     rig_expect(rig, "event=job.final outcome=lost job=7", RIG_JOB_MS, NULL);
     look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *fail"), 0, "it was charged an attempt");
-    int asked = peer_count(rig->peer, "POST *claim?wait*");
-    peer_wait(rig->peer, "POST *claim?wait*", asked + 1, RIG_JOB_MS);
+    peer_wait_more(rig->peer, "POST *claim?wait*", 1, RIG_JOB_MS);
     rig_end(rig);
 }
 
@@ -279,9 +247,8 @@ Test(stock_server, a_failure_report_that_it_refuses_ends_with_its_claim, .timeou
 Test(stock_server, an_upload_refused_for_a_lost_claim_goes_on_under_a_new_one, .timeout = 120)
 {
     struct rig *rig = with_stock_server("200 stock-ack");
-    peer_script(rig->peer, "POST *segment/finalize",
-                "409; 200 {\"status\":\"ok\",\"complete\":true,\"missing_segments\":[]}");
-    peer_script(rig->peer, "POST *claim?*job_id=7*", CLAIM);
+    peer_script(rig->peer, "POST *segment/finalize", "409; " SCRIPTED_FINALIZED);
+    peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_STOCK_CLAIM);
     rig_agent_set(rig, "retry.cap_seconds", "30");
     rig_start_agent(rig);
     rig_wait_final(rig, 7);

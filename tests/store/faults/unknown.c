@@ -7,6 +7,15 @@
 
 #include <criterion/criterion.h>
 
+/* anna has the job, and the next commit goes wrong. */
+static struct bench claimed_and_cut(enum fault fault)
+{
+    struct bench bench = bench_new();
+    rig_claim(bench.rig, &bench.rig->anna, 0);
+    fault_proxy_cut(bench.proxy, "COMMIT", fault);
+    return bench;
+}
+
 static int complete(struct bench *bench, struct store_completed *result, struct error *err)
 {
     struct store_caller anna = rig_caller(&bench->rig->anna, 1);
@@ -21,11 +30,9 @@ static int64_t completions(struct bench *bench)
 
 Test(unknown_completion, that_was_committed_is_acknowledged_after_a_second_look)
 {
-    struct bench bench = bench_new();
+    struct bench bench = claimed_and_cut(FAULT_ANSWER_LOST);
     struct store_completed result;
     struct error err;
-    rig_claim(bench.rig, &bench.rig->anna, 0);
-    fault_proxy_cut(bench.proxy, "COMMIT", FAULT_ANSWER_LOST);
     cr_expect_eq(complete(&bench, &result, &err), 0, "%s", err.message);
     cr_expect_eq(result.verdict, VERIFY_COMMIT);
     cr_expect_eq(fault_proxy_cuts(bench.proxy), 1);
@@ -35,12 +42,10 @@ Test(unknown_completion, that_was_committed_is_acknowledged_after_a_second_look)
 
 Test(unknown_completion, that_cannot_be_looked_at_is_no_answer_and_its_replay_is_true)
 {
-    struct bench bench = bench_new();
+    struct bench bench = claimed_and_cut(FAULT_ANSWER_LOST);
     struct store_completed result;
     struct error err;
-    rig_claim(bench.rig, &bench.rig->anna, 0);
     fault_proxy_refuse_after_cut(bench.proxy);
-    fault_proxy_cut(bench.proxy, "COMMIT", FAULT_ANSWER_LOST);
     cr_expect_eq(complete(&bench, &result, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     cr_expect_eq(err.class, ERROR_TEMPORARY);
@@ -56,11 +61,9 @@ Test(unknown_completion, that_cannot_be_looked_at_is_no_answer_and_its_replay_is
 
 Test(unknown_completion, that_was_not_committed_is_no_answer_and_is_committed_when_it_comes_again)
 {
-    struct bench bench = bench_new();
+    struct bench bench = claimed_and_cut(FAULT_NOT_PASSED);
     struct store_completed result;
     struct error err;
-    rig_claim(bench.rig, &bench.rig->anna, 0);
-    fault_proxy_cut(bench.proxy, "COMMIT", FAULT_NOT_PASSED);
     cr_expect_eq(complete(&bench, &result, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     cr_expect_eq(completions(&bench), 0);
@@ -106,13 +109,11 @@ Test(unknown_claim, that_was_not_committed_leaves_the_job_to_everybody)
 
 static void fail_twice(enum fault fault, bool is_replayed)
 {
-    struct bench bench = bench_new();
+    struct bench bench = claimed_and_cut(fault);
     struct message_failure failure = {.reason = "it broke", .retry = true};
     struct store_failed result;
     struct error err;
-    rig_claim(bench.rig, &bench.rig->anna, 0);
     struct store_caller anna = rig_caller(&bench.rig->anna, 1);
-    fault_proxy_cut(bench.proxy, "COMMIT", fault);
     cr_expect_eq(store_fail(bench.rig->store, &anna, bench.job_id, &failure, &result, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     result = rig_fail(bench.rig, anna, bench.job_id, true);
@@ -136,15 +137,13 @@ Test(unknown_failure, that_was_not_committed_charges_one_attempt)
 
 static void keep_twice(enum fault fault)
 {
-    struct bench bench = bench_new();
+    struct bench bench = claimed_and_cut(fault);
     struct message_progress progress = rig_half_way();
     enum verify_standing standing;
     char expires[WALL_TEXT_BYTES];
     struct error err;
     int published = 0;
-    rig_claim(bench.rig, &bench.rig->anna, 0);
     struct store_caller anna = rig_caller(&bench.rig->anna, 1);
-    fault_proxy_cut(bench.proxy, "COMMIT", fault);
     cr_expect_eq(
         store_progress(bench.rig->store, &anna, bench.job_id, &progress, &standing, expires, &err),
         -1);
