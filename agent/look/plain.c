@@ -13,7 +13,8 @@ static bool is_character(const unsigned char *at, size_t size)
     return size > 0 && !is_c1 && !is_overlong && !is_surrogate && !is_too_high;
 }
 
-size_t plain_character(const char *text)
+/* The bytes of the printable character at text (1-4), or 0 where there is none. */
+static size_t character_at(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     if (at[0] < 0x80)
@@ -31,7 +32,7 @@ static size_t print(FILE *out, const char *text, size_t columns, bool keeps_line
 {
     size_t count = 0;
     for (; *text && count < columns; count++) {
-        size_t size = plain_character(text);
+        size_t size = character_at(text);
         if (size > 0)
             fwrite(text, 1, size, out);
         else

@@ -9,9 +9,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* The bytes of the printable character at text (1-4), or 0 where there is none. */
-size_t plain_character(const char *text);
-
 /* At most `columns` characters (SIZE_MAX: all); a line break is a blank too. Returns how many were
  * written. */
 size_t plain_print(FILE *out, const char *text, size_t columns);
