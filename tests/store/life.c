@@ -99,6 +99,18 @@ Test(store_claim, a_new_holder_starts_clean_but_keeps_what_is_recorded)
     rig_free(rig);
 }
 
+/* A claim waits for up to a minute; the key was looked at when it came. */
+Test(store_claim, nothing_is_given_to_who_was_disabled_while_it_waited)
+{
+    struct rig *rig = rig_new_claimed();
+    rig_release(rig, rig->job);
+    rig_sql(rig, "UPDATE workers SET status = 'disabled' WHERE worker_name = 'anna'");
+    cr_expect_eq(rig_claim(rig, &rig->anna, 0).job_id, 0);
+    cr_expect_eq(rig_claim(rig, &rig->anna, rig->job).job_id, 0);
+    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, rig->job);
+    rig_free(rig);
+}
+
 Test(store_claim, an_expired_claim_of_a_worker_that_names_it_is_not_handed_out)
 {
     struct rig *rig = rig_new_claimed();

@@ -67,9 +67,15 @@ static int anything(struct store *store, struct db *db, void *ctx, struct error 
 {
     struct claiming *claiming = ctx;
     int64_t there;
+    /* Its key was looked at when the call came, which may have waited for a minute since. */
+    int got = db_one_int(db, &there, err,
+                         "SELECT 1 FROM workers WHERE worker_id = $1 AND status <> 'disabled'",
+                         DB_ARGS(db_text(claiming->worker->worker_id)));
+    if (got <= 0)
+        return got;
     if (look_for_releasable(store, db, claiming, err) != 0)
         return -1;
-    int got = claiming->candidates.count > 0;
+    got = claiming->candidates.count > 0;
     if (got == 0)
         got = db_one_int(db, &there, err,
                          "SELECT 1 FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
