@@ -221,6 +221,23 @@ Test(outage, a_claim_that_was_extended_after_it_needs_no_credit)
     rig_free(rig);
 }
 
+/* An operator wrote it, or another program. */
+Test(outage, a_claim_whose_end_is_no_time_of_ours_is_left_as_it_is)
+{
+    struct rig *rig = fleet_new_claimed();
+    int64_t other = rig_add_job(rig, "other");
+    rig_claim(rig, &rig->bert, other);
+    rig_sql(rig, rig->path ? "UPDATE transcoding_jobs SET claim_expires_at = '2099-01-01 00:00:00'"
+                             " WHERE id = 1"
+                           : "UPDATE transcoding_jobs SET claim_expires_at = 'infinity'"
+                             " WHERE id = 1");
+    fleet_pass(rig, HOUR_MS);
+    struct store_tick tick = fleet_tick(rig, INSTANCE);
+    cr_expect_gt(tick.credit_ms, 0);
+    cr_expect_eq(tick.credited, 1);
+    rig_free(rig);
+}
+
 Test(outage, what_is_completed_or_free_is_not_credited)
 {
     struct rig *rig = fleet_new();

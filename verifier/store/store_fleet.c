@@ -135,6 +135,8 @@ static int move_claim(struct db *db, const struct claim_end *claim, int64_t cred
 {
     char expires[WALL_TEXT_BYTES];
     int64_t rows = 0;
+    if (ms_of(claim->expires) == 0)
+        return 0; /* "infinity", or what an operator took for a time */
     store_time_add(claim->expires, credit_ms, expires);
     if (db_run(db, &rows, err,
                "UPDATE transcoding_jobs SET claim_expires_at = $2 WHERE id = $1"
