@@ -64,6 +64,13 @@ static int entries_of_trash(const struct site *site, const char *trash)
     return count;
 }
 
+/* A video that was there before all else. */
+static void know_a_video(struct site *site)
+{
+    rig_add_job(site->rig, "first");
+    rig_sql(site->rig, "UPDATE videos SET created_at = '2020-01-01T00:00:00.000000+00:00'");
+}
+
 Test(orphans, of_a_completed_video_only_what_is_neither_recorded_nor_named_goes)
 {
     struct site *site = site_new();
@@ -128,6 +135,7 @@ Test(orphans, a_video_whose_job_is_not_completed_is_never_touched)
 Test(orphans, a_folder_without_a_video_goes_only_if_it_is_of_our_making)
 {
     struct site *site = site_new();
+    know_a_video(site);
     site_put(site, "videos/gone/master.m3u8", "videos/gone/720p/seg_0001.m4s",
              "videos/assets/logo.png", "videos/mixed/720p/stream.m3u8",
              "videos/mixed/720p/readme.txt", "videos/.hidden/master.m3u8");
@@ -140,9 +148,24 @@ Test(orphans, a_folder_without_a_video_goes_only_if_it_is_of_our_making)
     site_free(site);
 }
 
+/* A new database on old folders, as when the kind of store is changed. */
+Test(orphans, what_is_older_than_the_oldest_video_is_of_another_database)
+{
+    struct site *site = site_new();
+    site_put(site, "videos/film/master.m3u8", "videos/film/720p/seg_0001.m4s");
+    fleet_pass(site->rig, 2 * DAY_MS);
+    cr_expect_str_eq(clean_up(site), "", "the database knows of no video");
+    rig_add_job(site->rig, "another");
+    cr_expect_str_eq(clean_up(site), "", "the first one was made two days later");
+    rig_sql(site->rig, "UPDATE videos SET created_at = '2020-01-01T00:00:00.000000+00:00'");
+    cr_expect_str_eq(clean_up(site), "folder videos/film\n");
+    site_free(site);
+}
+
 Test(orphans, a_tree_is_as_young_as_the_newest_thing_in_it)
 {
     struct site *site = site_new();
+    know_a_video(site);
     site_put(site, "videos/gone/720p/seg_0001.m4s");
     fleet_pass(site->rig, DAY_MS + HOUR_MS);
     TEXT(deep) = site_path(site, "videos/gone/720p/seg_0001.m4s");
@@ -172,6 +195,7 @@ Test(orphans, sources_stay_and_temp_files_beside_them_go)
 Test(orphans, the_trash_keeps_for_its_time_and_no_longer)
 {
     struct site *site = site_new();
+    know_a_video(site);
     site_put(site, "videos/.trash/film.1/480p/stream.m3u8", "uploads/.trash/temp.1/.tmp-1");
     fleet_pass(site->rig, DAY_MS - HOUR_MS);
     cr_expect_str_eq(clean_up(site), "");
@@ -189,6 +213,7 @@ Test(orphans, the_trash_keeps_for_its_time_and_no_longer)
 Test(orphans, no_link_leads_out_of_the_folders)
 {
     struct site *site = site_new();
+    know_a_video(site);
     complete(site, "film");
     site_put(site, "outside/480p/stream.m3u8", "outside/.tmp-0000000000000001",
              "videos/.trash/film.1/x.ts");
@@ -212,6 +237,7 @@ Test(orphans, no_link_leads_out_of_the_folders)
 Test(orphans, a_preview_names_all_and_moves_nothing)
 {
     struct site *site = site_new();
+    know_a_video(site);
     site_put(site, "videos/gone/master.m3u8", "videos/.trash/film.1/x.ts",
              "uploads/.tmp-00000000000000aa");
     fleet_pass(site->rig, DAY_MS + MINUTE_MS);
@@ -259,6 +285,7 @@ Test(orphans, what_was_reopened_after_the_look_is_seen_under_the_lock)
 Test(orphans, a_database_clock_that_runs_ahead_makes_nothing_old)
 {
     struct site *site = site_new();
+    know_a_video(site);
     site_put(site, "videos/gone/master.m3u8");
     fleet_pass(site->rig, 2 * DAY_MS);
     struct orphans_settings settings = {

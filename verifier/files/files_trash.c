@@ -124,9 +124,11 @@ static int look_at_one(void *ctx, int dir, const char *name, struct error *err)
         return 0;
     if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? 0 : error_errno(err, "cannot look at %s", name);
-    int64_t time_ms = newer_time(&status);
+    int64_t time_ms = newer_time(&status), modified_ms = ms_of(&status.st_mtim);
     if (time_ms > walk->tree->newest_ms)
         walk->tree->newest_ms = time_ms;
+    if (modified_ms > walk->tree->modified_ms)
+        walk->tree->modified_ms = modified_ms;
     if (++walk->tree->entries > FILES_ENTRIES_MAX)
         walk->tree->is_strange = true;
     else if (S_ISDIR(status.st_mode))

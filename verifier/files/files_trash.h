@@ -34,7 +34,8 @@ void files_bin_close(struct files_bin *bin);
 
 /* What is below dir/name, itself included. */
 struct files_tree {
-    int64_t newest_ms; /* of all times of modification and of change, since 1970 */
+    int64_t newest_ms;   /* of all times of modification and of change, since 1970 */
+    int64_t modified_ms; /* of those of modification alone: a new owner or mode is none */
     int64_t entries;
     bool is_strange; /* another mount, too deep, too large, or not to be read */
 };

@@ -3,8 +3,8 @@
  *
  * Orphans are, once nothing in their tree has changed for trash_ms: temp files; staging folders of
  * archives; in the folder of a completed job, renditions that no row records and no playlist names;
- * a folder that looks like a video's and whose slug no video has. Deleted is only what the trash
- * has held for trash_ms.
+ * a folder that looks like a video's, whose slug no video has, and that is not older than all
+ * videos which the database knows. Deleted is only what the trash has held for trash_ms.
  *
  * Refuses to touch: a video whose job is not completed (a late completion may still need its
  * files), failed or deleted videos, sources, folders that hold anything which no transcode makes,

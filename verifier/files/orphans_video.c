@@ -148,14 +148,24 @@ static bool looks_like_ours(struct video_work *work)
     return work->ours > 0 && !work->is_foreign;
 }
 
-static void look_at_unknown(struct video_work *work)
+/* What is older than all that the database knows may be of the time before this database. */
+static bool is_of_its_time(const struct video_work *work, const struct store_folder *folder)
+{
+    struct files_tree tree;
+    struct error ignored;
+    return folder->since_ms != 0 &&
+           files_look(work->orphans->settings.files->videos, work->slug, &tree, &ignored) == 0 &&
+           tree.modified_ms >= folder->since_ms;
+}
+
+static void look_at_unknown(struct video_work *work, const struct store_folder *folder)
 {
     int videos = work->orphans->settings.files->videos;
     struct orphans_move move = {.orphans = work->orphans,
                                 .bin = FILES_BIN(videos, work->slug),
                                 .prefix = "videos",
                                 .move = work->move};
-    if (!looks_like_ours(work))
+    if (!looks_like_ours(work) || !is_of_its_time(work, folder))
         return;
     orphans_consider(&move, videos, work->slug, ORPHAN_FOLDER);
     files_bin_close(&move.bin);
@@ -168,7 +178,7 @@ static int look(void *ctx, const struct store_folder *folder, struct error *err)
     (void)err;
     work->found = 0;
     if (!folder->known)
-        look_at_unknown(work);
+        look_at_unknown(work, folder);
     else if (folder->settled)
         look_at_settled(work, folder);
     return 0;

@@ -43,6 +43,17 @@ static int read_folder(struct db *db, const char *slug, int64_t *video_id,
     return 0;
 }
 
+static int read_since(struct db *db, struct store_folder *folder, struct error *err)
+{
+    int64_t us;
+    DB_ROWS(rows) = db_query(db, "SELECT MIN(created_at) FROM videos", DB_NO_ARGS, err);
+    if (!rows || db_next(rows, err) != 1)
+        return -1;
+    const char *oldest = db_get_text(rows, 0);
+    folder->since_ms = oldest && wall_parse(oldest, &us) ? us / 1000 : 0;
+    return 0;
+}
+
 static int with_folder(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     const struct with_folder *with = ctx;
@@ -53,7 +64,8 @@ static int with_folder(struct store *store, struct db *db, void *ctx, struct err
         return -1;
     if (read_folder(db, with->slug, &video_id, &folder, err) != 0)
         return -1;
-    if (folder.known && store_read_recorded(db, video_id, &folder.recorded, err) != 0)
+    if ((folder.known ? store_read_recorded(db, video_id, &folder.recorded, err)
+                      : read_since(db, &folder, err)) != 0)
         return -1;
     /* The act is one on files: there is nothing to commit. */
     return with->act(with->ctx, &folder, err) == 0 ? STORE_ROLL_BACK : -1;
