@@ -1,5 +1,6 @@
 #include "files.h"
 
+#include "files_trash.h"
 #include "segment.h"
 #include "slug.h"
 
@@ -122,16 +123,30 @@ int files_copy_source(const struct files *files, int from, char temp[64], struct
     return durable_sync_file(to, err);
 }
 
+/* Left by an add that died between its rename and its commit, or another database's: the number was
+ * given again. */
+static int make_way(const struct files *files, int64_t video_id, struct error *err)
+{
+    char name[FILENAME_BYTES];
+    struct files_bin bin = FILES_BIN(files->uploads, "source");
+    int result = 0;
+    for (size_t i = 0; i < EXTENSION_COUNT && result == 0; i++) {
+        name_source(video_id, extensions[i], name);
+        if (durable_exists(files->uploads, name))
+            result = files_bin_put(&bin, files->uploads, name, err);
+    }
+    if (result == 0)
+        result = files_bin_sync(&bin, files->uploads, err);
+    files_bin_close(&bin);
+    return result;
+}
+
 int files_place_source(const struct files *files, const char *temp, int64_t video_id,
                        const char *extension, struct error *err)
 {
     char name[FILENAME_BYTES];
-    /* Left by an add that died between its rename and its commit; the number was given again. */
-    for (size_t i = 0; i < EXTENSION_COUNT; i++) {
-        name_source(video_id, extensions[i], name);
-        if (durable_unlink(files->uploads, name, err) != 0)
-            return -1;
-    }
+    if (make_way(files, video_id, err) != 0)
+        return -1;
     name_source(video_id, extension, name);
     return durable_rename(files->uploads, temp, files->uploads, name, err);
 }

@@ -167,13 +167,22 @@ Test(files, what_is_discarded_is_in_the_trash_and_the_rest_stays)
     cr_assert_eq(files_discard(&site.files, "never", 1u << QUALITY_720P, &err), 0);
 }
 
-Test(files, a_source_replaces_what_an_add_that_died_left_under_its_number)
+static int count_sources(void *count, int dir, const char *name, struct error *err)
+{
+    FD(folder) = files_open_folder(dir, name, false, err);
+    *(int *)count += durable_exists(folder, "7.mkv") + durable_exists(folder, "7.mp4");
+    return 0;
+}
+
+/* It may be the only copy of another database's film. */
+Test(files, a_source_sends_what_has_its_number_to_the_trash)
 {
     SITE(site);
     struct error err;
     char temp[64], name[FILENAME_BYTES];
     scratch_put_text(&site.scratch, "film", "the film");
     scratch_put_text(&site.scratch, "uploads/7.mkv", "left over");
+    scratch_put_text(&site.scratch, "uploads/7.mp4", "left over");
     FD(from) = openat(site.scratch.fd, "film", O_RDONLY | O_CLOEXEC);
     cr_assert_eq(files_copy_source(&site.files, from, temp, &err), 0, "%s", err.message);
     cr_assert_eq(files_place_source(&site.files, temp, 7, "mp4", &err), 0, "%s", err.message);
@@ -181,6 +190,11 @@ Test(files, a_source_replaces_what_an_add_that_died_left_under_its_number)
     cr_expect_str_eq(name, "7.mp4");
     cr_expect_not(durable_exists(site.files.uploads, "7.mkv"));
     cr_expect_str_eq(scratch_get(&site.scratch, "uploads/7.mp4"), "the film");
+    int trashed = 0;
+    FD(trash) = files_open_folder(site.files.uploads, ".trash", false, &err);
+    cr_assert_geq(trash, 0, "%s", err.message);
+    files_for_each(trash, count_sources, &trashed, &err);
+    cr_expect_eq(trashed, 2);
 }
 
 Test(files, six_endings_are_sources)
