@@ -34,8 +34,8 @@ const char *files_source_extension(const char *path);
 int files_open_source(const struct files *files, int64_t video_id, struct error *err);
 void files_source_name(const struct files *files, int64_t video_id, char name[FILENAME_BYTES]);
 
-/* Copy from into uploads_dir under a temp name, durable; then give it its name. What has that number
- * already goes to the trash. */
+/* Copy from into uploads_dir under a temp name, durable; then give it its name. What has that
+ * number already goes to the trash. */
 int files_copy_source(const struct files *files, int from, char temp[64], struct error *err);
 int files_place_source(const struct files *files, const char *temp, int64_t video_id,
                        const char *extension, struct error *err);
