@@ -44,3 +44,15 @@ struct backoff_policy connect_backoff(const struct config *config)
         .cap_ms = (int64_t)(config->retry.cap_seconds * 1000),
     };
 }
+
+int64_t connect_life_delay_ms(struct backoff_policy policy, unsigned attempt,
+                              int64_t retry_after_ms, uint64_t random)
+{
+    if (policy.cap_ms > CONNECT_LIFE_CAP_MS)
+        policy.cap_ms = CONNECT_LIFE_CAP_MS;
+    if (policy.base_ms > policy.cap_ms)
+        policy.base_ms = policy.cap_ms;
+    if (retry_after_ms > CONNECT_LIFE_CAP_MS)
+        retry_after_ms = CONNECT_LIFE_CAP_MS;
+    return backoff_delay_ms(policy, attempt, retry_after_ms, random);
+}

@@ -19,4 +19,10 @@ int connect_renew_key(const struct config *config, struct http_client *client, s
 
 struct backoff_policy connect_backoff(const struct config *config);
 
+/* Of the calls by which the server sees that we live, heartbeat and progress: no patience that it
+ * asks for silences them for longer than CONNECT_LIFE_CAP_MS, or it would give our jobs away. */
+enum { CONNECT_LIFE_CAP_MS = 60 * 1000 };
+int64_t connect_life_delay_ms(struct backoff_policy policy, unsigned attempt,
+                              int64_t retry_after_ms, uint64_t random);
+
 #endif

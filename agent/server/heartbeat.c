@@ -1,5 +1,7 @@
 #include "heartbeat.h"
 
+#include "connect.h"
+
 #include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -10,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CAP_MS = 60 * 1000, HEARTBEAT_CALL_MS = 15 * 1000, VERSION_MAX_BYTES = 100 };
+enum { HEARTBEAT_CALL_MS = 15 * 1000, VERSION_MAX_BYTES = 100 };
 
 static bool works(const struct encoders *found, enum encoder_kind kind)
 {
@@ -156,9 +158,9 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         heartbeat->due_ms = mono_ms() + interval_ms;
         return;
     }
-    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = CAP_MS};
-    int64_t delay_ms = backoff_delay_ms(policy, heartbeat->failures++, answer->retry_after_ms,
-                                        random_u64());
+    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = CONNECT_LIFE_CAP_MS};
+    int64_t delay_ms = connect_life_delay_ms(policy, heartbeat->failures++, answer->retry_after_ms,
+                                             random_u64());
     heartbeat->due_ms = mono_ms() + delay_ms;
     log_debug("heartbeat.failed", LOG_TEXT("reason", reason), LOG_INT("delay_ms", delay_ms),
               LOG_INT("attempt", heartbeat->failures));

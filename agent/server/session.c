@@ -38,13 +38,9 @@ static void on_progress(void *ctx, const struct http_answer *answer)
         session->progress_lease_ms = lease_of(answer);
         return;
     }
-    struct backoff_policy policy = connect_backoff(session->config);
-    if (policy.cap_ms > PROGRESS_RETRY_CAP_MS)
-        policy.cap_ms = PROGRESS_RETRY_CAP_MS;
-    if (policy.base_ms > policy.cap_ms)
-        policy.base_ms = policy.cap_ms;
-    int64_t delay_ms = backoff_delay_ms(policy, session->progress_failures++,
-                                        answer->retry_after_ms, random_u64());
+    int64_t delay_ms = connect_life_delay_ms(connect_backoff(session->config),
+                                             session->progress_failures++, answer->retry_after_ms,
+                                             random_u64());
     session->progress_not_before_ms = mono_ms() + delay_ms;
     session->progress_changed = true;
 }

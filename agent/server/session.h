@@ -21,7 +21,6 @@ enum {
     SESSION_WAIT_FDS_MAX = 4,
     PROGRESS_MIN_MS = 2 * 1000,
     PROGRESS_MAX_MS = 30 * 1000,
-    PROGRESS_RETRY_CAP_MS = 60 * 1000,
     STATUS_WRITE_MS = 1000,
     SESSION_WAKE_SPREAD_MS = 5 * 1000,
     SESSION_RECLAIMS_MAX = 3, /* of one job without an outcome, in one life of its step */

@@ -57,3 +57,14 @@ Test(connect, a_rotated_key_is_told_from_the_same_and_a_bad_file_changes_nothing
     cr_expect_eq(connect_renew_key(&config, client, &err), 0);
     http_client_free(client);
 }
+
+/* The server takes who is silent for dead, and gives its jobs away. */
+Test(connect, no_patience_asked_for_silences_the_signs_of_life)
+{
+    struct backoff_policy slow = {.base_ms = 300 * 1000, .cap_ms = 300 * 1000};
+    int64_t longest_ms = connect_life_delay_ms(slow, 20, 3600 * 1000, UINT64_MAX);
+    cr_expect_leq(longest_ms, 2 * CONNECT_LIFE_CAP_MS);
+    cr_expect_geq(connect_life_delay_ms(slow, 0, 3600 * 1000, 0), CONNECT_LIFE_CAP_MS);
+    struct backoff_policy quick = {.base_ms = 100, .cap_ms = 1000};
+    cr_expect_geq(connect_life_delay_ms(quick, 0, 30 * 1000, 0), 30 * 1000);
+}
