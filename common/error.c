@@ -49,6 +49,11 @@ static enum error_class class_of(int code)
     case EAGAIN:
     case EBUSY:
     case EIO:
+    case EROFS: /* a disk that was away comes back */
+    case ESTALE:
+    case ENODEV:
+    case ENXIO:
+    case ETIMEDOUT:
         return ERROR_TEMPORARY;
     default:
         return ERROR_PERMANENT;

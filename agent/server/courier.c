@@ -329,6 +329,13 @@ static void present(struct live *live)
     TEXT(body) = NULL;
     size_t size;
     node_renew_key(live->node);
+    /* A write that failed in its last fsync may stand all the same. */
+    if (node_look(live, &err) != 0) {
+        stumble(live, &err);
+        return;
+    }
+    if (job_need(live->state) != JOB_NEEDS_COURIER)
+        return;
     FD(dir) = node_open(live, &err);
     if (dir < 0 || record_read_sealed(dir, &body, &size, &live->delivery.is_failure, &err) != 0) {
         stumble(live, &err);
