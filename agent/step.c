@@ -47,20 +47,26 @@ static void free_the_disk(const struct session *session)
     (void)fetch_forget(session->dir, &ignored);
 }
 
+/* A system call that failed is no word about the film, whatever its code. */
+static bool is_films_fault(const struct error *why)
+{
+    return why->class == ERROR_PERMANENT && (why->code == 0 || why->code == EFBIG);
+}
+
 /* What another film would meet on this node too. */
 static bool is_nodes_fault(const struct error *why)
 {
     static const int codes[] = {ENOSPC, EDQUOT, EIO,    ENOMEM, EMFILE,
                                 ENFILE, ENOENT, EACCES, EROFS,  ENOEXEC};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
-        if (why->class == ERROR_TEMPORARY && why->code == codes[i])
+        if (why->code == codes[i])
             return true;
     return false;
 }
 
 static int fail(struct session *session, const struct error *why, struct error *err)
 {
-    struct message_failure failure = {.retry = why->class == ERROR_TEMPORARY};
+    struct message_failure failure = {.retry = !is_films_fault(why)};
     snprintf(failure.reason, sizeof failure.reason, "%.*s", REASON_BYTES - 1, why->message);
     crash_point(CRASH_STEP_FAILURE_FOUND);
     free_the_disk(session);

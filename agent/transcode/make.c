@@ -205,7 +205,7 @@ static int check(struct make *make, struct error *err)
         return error_set(err, ERROR_TEMPORARY, ENOSPC, "no space left on this node's disk");
     /* Once it may have been an accident; twice it is this film. */
     if (session->claim.claim.attempt_number > 1)
-        err->class = ERROR_PERMANENT;
+        error_set(err, ERROR_PERMANENT, 0, "%s", err->message);
     return -1;
 }
 
