@@ -269,7 +269,8 @@ static void reap(struct agent *agent)
     siginfo_t info = {0};
     while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
         pid_t pid = info.si_pid;
-        if (steps_handle_pid(&agent->node, pid) || version_handle_pid(&agent->version, pid))
+        if (steps_handle_pid(&agent->node, pid) || version_handle_pid(&agent->version, pid) ||
+            trial_handle_pid(&agent->trial, pid))
             continue;
         log_debug("child.reaped", LOG_INT("pid", pid));
         must(waitpid(pid, NULL, WNOHANG) == pid);

@@ -173,6 +173,11 @@ bool trial_handle(struct trial *trial, int fd)
     return true;
 }
 
+bool trial_handle_pid(struct trial *trial, pid_t pid)
+{
+    return trial->pidfd >= 0 && trial->pid == pid && trial_handle(trial, trial->pidfd);
+}
+
 static bool is_needed(const struct trial *trial)
 {
     return strcmp(trial->node->config->transcode.recipe, "ladder") == 0;

@@ -37,6 +37,7 @@ int64_t trial_tick(struct trial *trial, int64_t now_ms);
 void trial_renew(struct trial *trial);
 /* fd has become readable. False: it is none of ours. */
 bool trial_handle(struct trial *trial, int fd);
+bool trial_handle_pid(struct trial *trial, pid_t pid);
 void trial_cancel(struct trial *trial);
 
 /* The child: finds out, writes down. Its exit status: EX_UNAVAILABLE where ffmpeg does not run. */
