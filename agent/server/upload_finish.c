@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 enum { WAIT_MS = 1000 };
@@ -312,7 +313,8 @@ int upload_finalize(struct upload *upload, struct error *err)
             names[count++] = all[i];
     if (count == 0)
         return 0;
-    FD(archive) = openat(upload->session->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    /* In memory: it is small, and not every file system has files without a name. */
+    FD(archive) = memfd_create("manifests", MFD_CLOEXEC);
     if (archive < 0)
         return error_errno(err, "a temporary file");
     if (archive_pack(upload->output, names, count, archive, err) < 0)
