@@ -105,7 +105,7 @@ char *heartbeat_format(const struct heartbeat *heartbeat)
 {
     const struct node *node = heartbeat->node;
     struct message_heartbeat message = {
-        .status = node->lives ? WORKER_BUSY : WORKER_IDLE,
+        .status = node->lives || node->has_unread ? WORKER_BUSY : WORKER_IDLE,
         .metadata = format_metadata(heartbeat),
         .capabilities = format_capabilities(heartbeat),
     };

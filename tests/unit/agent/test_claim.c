@@ -133,6 +133,24 @@ Test(heartbeat, an_idle_node_says_that_it_holds_nothing)
     nodes_free(nodes);
 }
 
+/* The server releases the expired claims of who is idle, whatever the list says. */
+Test(heartbeat, a_node_whose_spool_cannot_be_read_does_not_say_that_it_is_idle)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct nodes *nodes = nodes_new(spool);
+    struct error err;
+    struct heartbeat sender = {.node = &nodes->node};
+    nodes->node.has_unread = true;
+    TEXT(body) = heartbeat_format(&sender);
+    struct message_heartbeat heartbeat;
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE);
+    cr_expect_eq(heartbeat.status, WORKER_BUSY);
+    cr_expect_not(heartbeat.jobs_known);
+    message_heartbeat_fini(&heartbeat);
+    nodes_free(nodes);
+}
+
 Test(heartbeat, tells_which_encoders_work_in_words_that_a_stock_server_takes)
 {
     SCRATCH(scratch);
