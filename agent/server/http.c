@@ -74,6 +74,12 @@ struct http_client *http_client_new(const struct http_settings *settings, struct
         error_set(err, ERROR_PERMANENT, 0, "\"%s\" is no http:// or https:// URL", settings->url);
         return NULL;
     }
+    /* It is shown in logs and status; what it holds is not repeated here either. */
+    const char *host = strstr(settings->url, "//") + 2;
+    if (memchr(host, '@', strcspn(host, "/?#"))) {
+        error_set(err, ERROR_PERMANENT, 0, "the URL holds a name or a password: not accepted");
+        return NULL;
+    }
     struct http_client *client = must_calloc(1, sizeof *client);
     client->multi = curl_multi_init();
     must(client->multi);

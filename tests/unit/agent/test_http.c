@@ -74,6 +74,20 @@ Test(http, a_url_of_another_kind_is_refused)
     }
 }
 
+/* It would stand in logs and status. */
+Test(http, a_password_in_the_url_is_refused_and_not_repeated)
+{
+    struct error err;
+    struct http_settings settings = {.url = "https://user:hunter2@server/", .api_key = "k"};
+    struct http_client *client = http_client_new(&settings, &err);
+    cr_assert_null(client);
+    cr_expect_null(strstr(err.message, "hunter2"), "%s", err.message);
+    settings.url = "http://[::1]:8080/a@b";
+    client = http_client_new(&settings, &err);
+    cr_assert(client, "%s", err.message);
+    http_client_free(client);
+}
+
 Test(http, a_post_says_who_and_what)
 {
     struct server *server = server_start("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
