@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WAITS_MS = 30 * 1000, END_WITHIN_MS = 10 * 1000 };
+enum { WAITS_MS = 120 * 1000, END_WITHIN_MS = 10 * 1000 };
 
 struct scene {
     struct rig *rig;
@@ -127,16 +127,17 @@ Test(wire, a_form_with_two_files_is_refused)
 
 /* ---- the end ---- */
 
-/* 16384 files of 12 bytes each, every one of them fsynced: seconds of unpacking. */
+/* 32768 files of 12 bytes each, every one of them fsynced: on most disks longer to unpack than a
+ * request is left alone after SIGTERM. */
 static void make_long_archive(const struct scene *scene)
 {
     shell(scene, "printf '\\0\\0\\0\\030moofiso5' >a; "
-                 "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat a a >b; mv b a; done; "
+                 "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do cat a a >b; mv b a; done; "
                  "mkdir 360p; split -b 12 -d -a 5 --additional-suffix=.m4s a 360p/seg_; "
                  "tar -czf long.tar.gz 360p; rm -rf 360p");
 }
 
-Test(wire, sigterm_ends_the_verifier_while_it_unpacks, .timeout = 120)
+Test(wire, sigterm_ends_the_verifier_while_it_unpacks, .timeout = 500)
 {
     struct scene scene = scene_claimed();
     make_long_archive(&scene);
@@ -161,8 +162,10 @@ Test(wire, sigterm_ends_the_verifier_while_it_unpacks, .timeout = 120)
     scene.rig->verifier = NULL;
     cr_assert_eq(process_ends_within(curl, WAITS_MS), true);
     process_free(curl);
-    TEXT(half) = rig_path(scene.rig, "videos/film/360p");
-    cr_assert_neq(access(half, F_OK), 0, "half an archive is there");
+    /* On a disk that is fast enough it came to its end in time. */
+    shell(&scene,
+          "[ ! -e ../videos/film/360p ] || [ $(ls ../videos/film/360p | wc -l) = 32768 ] || "
+          "{ echo half an archive is there >&2; exit 1; }");
 
     rig_start_verifier(scene.rig);
     worker_put_tree(&scene.worker);
