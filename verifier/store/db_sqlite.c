@@ -96,15 +96,26 @@ static int sqlite_script(struct db *base, const char *sql, struct error *err)
     return 0;
 }
 
+/* A commit to a file that was moved, replaced or removed goes well, and nobody ever finds it. */
+static int begin(struct db *base, const char *sql, struct error *err)
+{
+    int has_moved = 0;
+    sqlite3_file_control(sqlite_of(base)->handle, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    if (has_moved)
+        return error_set(err, ERROR_TEMPORARY, DB_BROKEN,
+                         "sqlite: the database's file was moved or replaced");
+    return sqlite_script(base, sql, err);
+}
+
 static int sqlite_begin(struct db *base, struct error *err)
 {
-    return sqlite_script(base, "BEGIN IMMEDIATE", err);
+    return begin(base, "BEGIN IMMEDIATE", err);
 }
 
 /* Deferred: in WAL mode its first look fixes the snapshot for all that follow. */
 static int sqlite_begin_reading(struct db *base, struct error *err)
 {
-    return sqlite_script(base, "BEGIN DEFERRED", err);
+    return begin(base, "BEGIN DEFERRED", err);
 }
 
 static void sqlite_rollback(struct db *base)

@@ -1,0 +1,32 @@
+/* The embedded database: what becomes of its file under a server. */
+#include "../common/scratch.h"
+#include "db.h"
+
+#include "tailslate/cleanup.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+/* A commit to a file that has no name any more is on record nowhere. */
+Test(db_sqlite, a_file_that_was_moved_takes_no_transaction_until_it_is_back)
+{
+    SCRATCH(scratch);
+    struct error err;
+    TEXT(path) = must_printf("%s/a.db", scratch.path);
+    TEXT(away) = must_printf("%s/b.db", scratch.path);
+    TEXT(url) = must_printf("sqlite:%s", path);
+    struct db *db = db_open(url, NULL, &err);
+    cr_assert(db, "%s", err.message);
+    cr_assert_eq(rename(path, away), 0);
+    for (int i = 0; i < 2; i++) { /* gone, then another one */
+        cr_expect_eq(db_begin(db, &err), -1);
+        cr_expect_eq(err.code, DB_BROKEN, "%s", err.message);
+        cr_expect_eq(err.class, ERROR_TEMPORARY);
+        cr_expect_eq(db_begin_reading(db, &err), -1);
+        scratch_put_text(&scratch, "a.db", "");
+    }
+    cr_assert_eq(rename(away, path), 0);
+    cr_expect_eq(db_begin(db, &err), 0, "%s", err.message);
+    db_rollback(db);
+    db_close(db);
+}
