@@ -29,6 +29,7 @@ enum {
     WRITE_BACK_BYTES = 32 * 1024 * 1024,
     OUTPUT_PERCENT = 100, /* what is made of a source, at most about as much again */
     PERCENT_MAX = 10,     /* of the job's whole, for the download */
+    BLOCK_BYTES = 512,    /* st_blocks counts in these */
 };
 
 struct fetch {
@@ -84,10 +85,13 @@ static void report(struct fetch *fetch, int64_t have)
         session_report(fetch->session, WORK_DOWNLOAD, have * PERCENT_MAX / fetch->size);
 }
 
-/* Its rest, and what will be made of it. */
-static int64_t needed_bytes(const struct fetch *fetch, int64_t have)
+/* What the part has no room for yet, and what will be made of the whole. */
+static int64_t needed_bytes(const struct fetch *fetch)
 {
-    return fetch->size - have + fetch->size / 100 * OUTPUT_PERCENT;
+    struct stat status;
+    int64_t taken = fstat(fetch->part, &status) == 0 ? (int64_t)status.st_blocks * BLOCK_BYTES : 0;
+    int64_t rest = taken < fetch->size ? fetch->size - taken : 0;
+    return rest + fetch->size / 100 * OUTPUT_PERCENT;
 }
 
 static bool fits(const struct fetch *fetch)
@@ -97,7 +101,14 @@ static bool fits(const struct fetch *fetch)
     if (disk_free_bytes(fetch->session->dir, &free_bytes, &ignored) != 0)
         return true;
     double reserve = fetch->session->config->node.min_free_disk_gb * 1e9;
-    return free_bytes - (int64_t)reserve >= needed_bytes(fetch, fetch->offset);
+    return free_bytes - (int64_t)reserve >= needed_bytes(fetch);
+}
+
+/* Taken at once, so that the other slots' steps do not count on it. A file system that cannot do it
+ * leaves them to find out. False: the room was gone a moment after it was seen. */
+static bool take_room(const struct fetch *fetch)
+{
+    return fallocate(fetch->part, FALLOC_FL_KEEP_SIZE, 0, fetch->size) == 0 || errno != ENOSPC;
 }
 
 /* Sends what has come to the disk while the rest comes, and lets at most two slices be dirty: the
@@ -132,8 +143,8 @@ static bool on_bytes(void *ctx, int64_t received, int64_t total)
             return false;
         }
     }
-    if (!fetch->is_fitted && !fits(fetch)) {
-        fetch->lacking = needed_bytes(fetch, fetch->offset);
+    if (!fetch->is_fitted && !(fits(fetch) && take_room(fetch))) {
+        fetch->lacking = needed_bytes(fetch);
         return false;
     }
     fetch->is_fitted = true;

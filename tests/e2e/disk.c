@@ -7,6 +7,7 @@
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
+#include "tailslate/crash.h"
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
@@ -55,6 +56,38 @@ Test(disk, a_source_that_does_not_fit_is_waited_for_and_nothing_else_is_claimed,
     rig_wait_completed(rig, second);
     cr_assert_eq(look_int(rig, "SELECT max(attempt_number) FROM transcoding_jobs"), 1);
     cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=failed"), 0);
+    rig_end(rig);
+}
+
+/* Two slots: what the one is still fetching is no room for the other. */
+Test(disk, the_room_for_a_whole_source_is_taken_with_its_first_bytes, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    TEXT(flag) = rig_path(rig, "crash.flag");
+    file_write(flag, "", 0600);
+    TEXT(crash) = must_printf("%d:%s", CRASH_STEP_SOURCE_PARTIAL, flag);
+    rig_set_env(rig, "TAILSLATE_CRASH", crash);
+    rig_put_peer_between(rig);
+    peer_script(rig->peer, "GET *source*", "503; 503; 503; 503; 503; 503; 503; 503");
+    int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
+    rig_expect(rig, "event=step.server_trouble", DONE_MS, NULL);
+    rig_kill_agent(rig); /* or it would start the step again */
+    peer_script(rig->peer, "GET *source*", "pass");
+    cr_assert(look_wait_file(flag, false, DONE_MS), "no part of the source has come");
+
+    struct stat whole, part;
+    TEXT(record) = look_record(rig, "spool");
+    TEXT(path) = must_printf("%s/source.part", record);
+    cr_assert_eq(stat(media_clip(MEDIA_TINY), &whole), 0);
+    cr_assert_eq(stat(path, &part), 0);
+    cr_assert_lt(part.st_size, whole.st_size);
+    cr_assert_geq(part.st_blocks * 512, whole.st_size);
+
+    /* What it has taken it need not find free again: there is room for the output only. */
+    TEXT(room) = must_printf("%lld 100000000000", (long long)whole.st_size);
+    disk_is(rig, room);
+    rig_start_agent(rig);
+    rig_wait_completed(rig, job);
     rig_end(rig);
 }
 
