@@ -114,7 +114,7 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
     if (dir < 0)
         return -1;
     if (record_rebind(dir, claim, &why) != 0) {
-        if (why.code != ESTALE || hold_back(live, dir, &why, err) == 0)
+        if (why.code != ENOTUNIQ || hold_back(live, dir, &why, err) == 0)
             *err = why;
         return -1;
     }
@@ -175,7 +175,7 @@ static int record_somehow(struct node *node, const struct record_claim *claim, s
     while (*held) {
         if (claim_rebind(*held, claim, err) == 0)
             return 0;
-        if (err->code != ESTALE)
+        if (err->code != ENOTUNIQ)
             return -1;
         *held = find_held((*held)->next, claim->claim.job_id);
     }

@@ -35,7 +35,7 @@ int64_t claim_tick(struct claim *claim, int64_t now_ms);
 void claim_cancel(struct claim *claim);
 
 /* Binds a finished record to a new claim of its job, durably: new token, new epoch. It is to be
- * presented at once; what is under way about the former claim is called off. -1 with code ESTALE
+ * presented at once; what is under way about the former claim is called off. -1 with code ENOTUNIQ
  * where the claim is about another film: the record is on hold then, by an order as an operator's.
  */
 int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err);

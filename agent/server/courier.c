@@ -284,7 +284,7 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
     live->delivery.is_reclaimed = true;
     /* Not written, the former token is presented: the server knows us as the holder all the same.
      */
-    if (claim_rebind(live, claim, &err) != 0 && err.code != ESTALE) /* then it is on hold */
+    if (claim_rebind(live, claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
         stumble(live, &err);
     free(claim);
 }

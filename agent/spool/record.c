@@ -315,10 +315,9 @@ bool record_is_same_film(const struct message_claim *a, const struct message_cla
 static int check_film(const struct message_claim *former, const struct message_claim *given,
                       struct error *err)
 {
-    must(former->job_id == given->job_id);
     if (record_is_same_film(former, given))
         return 0;
-    return error_set(err, ERROR_TEMPORARY, ESTALE,
+    return error_set(err, ERROR_TEMPORARY, ENOTUNIQ,
                      "the server uses its job's number for another film: video %lld, %.64s; here "
                      "is video %lld, %.64s",
                      (long long)given->video_id, given->video_slug, (long long)former->video_id,

@@ -68,8 +68,8 @@ int record_clear_missing(int dir, struct error *err);
 int record_mark_lost(int dir, enum problem why, const char *detail, struct error *err);
 int record_acknowledge(int dir, const char *answer, size_t size, struct error *err);
 /* A new claim of this job: new token (made by the caller), epoch and times; re-seals a completion.
- * -1 with code EBUSY where the record's state takes no new claim, ESTALE where it is about another
- * film: what is here must not be presented for that one. */
+ * -1 with code EBUSY where the record's state takes no new claim, ENOTUNIQ where it is about
+ * another film: what is here must not be presented for that one. */
 int record_rebind(int dir, const struct record_claim *claim, struct error *err);
 
 /* Finished work that was kept when its claim went, under a new claim of the same job: it begins

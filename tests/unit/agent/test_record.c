@@ -102,7 +102,7 @@ Test(record, a_claim_of_the_same_job_for_another_film_changes_nothing)
     for (size_t i = 0; i < 2; i++) {
         err.code = 0;
         cr_expect_eq(record_rebind(scratch.fd, others[i], &err), -1);
-        cr_expect_eq(err.code, ESTALE, "%s", err.message);
+        cr_expect_eq(err.code, ENOTUNIQ, "%s", err.message);
         TEXT(body) = read_body(scratch.fd);
         cr_expect_str_eq(body, first);
     }
