@@ -77,7 +77,9 @@ struct http_client *http_client_new(const struct http_settings *settings, struct
     /* It is shown in logs and status; what it holds is not repeated here either. */
     const char *host = strstr(settings->url, "//") + 2;
     if (memchr(host, '@', strcspn(host, "/?#"))) {
-        error_set(err, ERROR_PERMANENT, 0, "the URL holds a name or a password: not accepted");
+        error_set(
+            err, ERROR_PERMANENT, 0,
+            "the URL holds a name or a password: take it out, the key is all the server asks for");
         return NULL;
     }
     struct http_client *client = must_calloc(1, sizeof *client);
