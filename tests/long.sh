@@ -139,6 +139,29 @@ SCRIPT
 }
 
 # Crashes hit another instruction each time: chance finds what one sweep does not.
+# Root's work: the record alone turns read-only, in the mounts of the agent only.
+a_disk_that_is_read_only_for_a_while() {
+    clip build/media/tiny.mp4 320x180 1
+    rig_start
+    rig_verifier
+    rig_add build/media/tiny.mp4 >/dev/null
+    rig_agent TAILSLATE_RETRY_CAP_SECONDS=2 unshare --mount --propagation private
+    within 60 grep -q event=step.started "$rig/agent.log" || fail "no step was started"
+    kill -STOP "$agent_pid"
+    within 60 record_has completion.json || fail "the step did not seal it by itself"
+    local record
+    record=$(echo "$rig"/agent/spool/*)
+    mounts() { nsenter --target "$agent_pid" --mount --root --wd=/ sh -c "$1"; }
+    mounts "mount --bind '$record' '$record' && mount -o remount,bind,ro '$record'"
+    kill -CONT "$agent_pid"
+    within 60 grep -q 'event=delivery.refused.*Read-only' "$rig/agent.log" || fail "it did not say why it waits"
+    [ "$(grep -c event=job.final "$rig/agent.log")" = 0 ] || fail "it was given up"
+    mounts "umount '$record'"
+    within 60 spool_is_empty || fail "the spool is not empty"
+    completed 1 || fail "not completed once"
+    [ "$(grep -c 'event=job.final.*outcome=completed' "$rig/agent.log")" = 1 ] || fail "not one job.final"
+}
+
 the_crash_sweep_ten_times() {
     local sweep=build/dev/tests/fault_crash_sweep
     [ -x "$sweep" ] || { cmake --preset dev >/dev/null && cmake --build --preset dev >/dev/null; }
@@ -205,7 +228,7 @@ the_mistakes_of_others_are_caught() {
 }
 
 tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder
-    an_agent_killed_every_five_seconds a_thousand_jobs_with_kills the_crash_sweep_ten_times the_packages_installed_upgraded_and_purged
+    an_agent_killed_every_five_seconds a_disk_that_is_read_only_for_a_while a_thousand_jobs_with_kills the_crash_sweep_ten_times the_packages_installed_upgraded_and_purged
     the_packages_under_a_real_systemd
     a_fleet_of_two_under_a_crowd a_fleet_of_two_of_which_one_is_killed_every_second
     the_mistakes_of_others_are_caught)

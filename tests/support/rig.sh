@@ -3,7 +3,8 @@
 # and for those that take their time. Source it; needs $build (a build directory).
 #
 #   rig_start            scratch, configuration, worker; $rig is the directory, $url the server
-#   rig_verifier, rig_agent [KEY=VALUE...]   start it in the background ($verifier_pid, $agent_pid)
+#   rig_verifier, rig_agent [KEY=VALUE...] [WRAPPER...]
+#                        start it in the background ($verifier_pid, $agent_pid)
 #   rig_add FILE         adds a job, prints its id
 #   rig_sql QUERY        one value out of the verifier's database
 #   within SECONDS COMMAND...     (within.sh) until the command succeeds; 1 at the deadline
