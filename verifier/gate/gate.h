@@ -24,8 +24,9 @@
 #include <stdint.h>
 
 enum {
-    GATE_CALL_MS = 200, /* all of one call's work in Redis */
-    GATE_TURN_MS = 10,  /* a call waits so long for the one before it, then goes on without */
+    GATE_CALL_MS = 200,       /* all of one call's work in Redis */
+    GATE_TURN_MS = 10,        /* a call waits so long for the one before it, then goes on without */
+    GATE_LEAVE_TURN_MS = 100, /* who leaves: until then the others wait for nothing */
     GATE_WAIT_MS = 1000,
     GATE_HOLD_S = 10, /* the life of `processing:<nonce>`: a verifier that died holds no longer */
     GATE_COMPLETED_S = 900, /* the life of `completed` */

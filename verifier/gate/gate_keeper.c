@@ -50,6 +50,12 @@ static bool wait_while(struct gate_keeper *keeper, enum gate_state state, int64_
     return !keeper->stopping && keeper->state != state;
 }
 
+/* Who leaves has others waiting for the key that only he can give back. */
+static int64_t patience_ms(const struct gate_question *question)
+{
+    return question->script == GATE_SCRIPT_LEAVE ? GATE_LEAVE_TURN_MS : GATE_TURN_MS;
+}
+
 /* Under the turn. */
 static void lose(struct gate_keeper *keeper, const struct error *err)
 {
@@ -63,10 +69,10 @@ static void lose(struct gate_keeper *keeper, const struct error *err)
 enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_question *question,
                                   struct gate_reply *reply)
 {
-    int64_t deadline_ms = mono_ms() + GATE_CALL_MS;
+    int64_t now_ms = mono_ms(), deadline_ms = now_ms + GATE_CALL_MS;
     if (gate_keeper_state(keeper, NULL) != GATE_CLOSED)
         return GATE_SKIPPED_OPEN;
-    if (!deadline_lock(&keeper->turn, mono_ms() + GATE_TURN_MS))
+    if (!deadline_lock(&keeper->turn, now_ms + patience_ms(question)))
         return GATE_SKIPPED_SLOW;
     enum gate_outcome outcome = GATE_SKIPPED_OPEN;
     struct error err;

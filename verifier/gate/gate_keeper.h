@@ -28,7 +28,7 @@ void gate_keeper_stop(struct gate_keeper *keeper);
 enum gate_outcome {
     GATE_ANSWERED,
     GATE_SKIPPED_OPEN, /* there is no connection */
-    GATE_SKIPPED_SLOW, /* another call has it, for longer than GATE_TURN_MS */
+    GATE_SKIPPED_SLOW, /* another call has it, for longer than this one waits */
     GATE_FAILED,       /* it may or may not have been carried out; the breaker is open now */
 };
 /* Ends within GATE_CALL_MS. */
