@@ -70,6 +70,11 @@ int segment_upload_sync(struct segment_upload *upload, struct error *err)
     return durable_sync_file(upload->fd, err);
 }
 
+int segment_upload_confirm(const struct segment_upload *upload, struct error *err)
+{
+    return durable_sync_dir(upload->dir, err);
+}
+
 int segment_upload_publish(struct segment_upload *upload, struct error *err)
 {
     char temp[DURABLE_TEMP_BYTES];

@@ -26,6 +26,8 @@ int segment_upload_begin(const struct files *files, const char *slug, enum quali
 bool segment_upload_fits(const struct segment_upload *upload, int64_t size);
 /* Is a file with this name and this content there already? */
 bool segment_upload_is_there(const struct segment_upload *upload, const char *sha256, int64_t size);
+/* Where it is there: whoever renamed it may have been killed before that was made lasting. */
+int segment_upload_confirm(const struct segment_upload *upload, struct error *err);
 int segment_upload_sync(struct segment_upload *upload, struct error *err); /* before the lock */
 int segment_upload_publish(struct segment_upload *upload, struct error *err);
 void segment_upload_end(struct segment_upload *upload); /* takes what was not published away */

@@ -52,11 +52,9 @@ static int publish_segment(void *ctx, struct error *err)
     return segment_upload_publish(ctx, err);
 }
 
-static int publish_nothing(void *ctx, struct error *err)
+static int confirm_segment(void *ctx, struct error *err)
 {
-    (void)ctx;
-    (void)err;
-    return 0;
+    return segment_upload_confirm(ctx, err);
 }
 
 static void answer_segment(struct request *request, struct answer *answer, bool written)
@@ -90,7 +88,7 @@ void route_segment(struct request *request, struct answer *answer)
     if (!there && segment_upload_sync(&segment->upload, &err) != 0)
         return answer_error(answer, request, &err);
     if (store_upload(request->app->store, &caller, segment->job.id,
-                     there ? publish_nothing : publish_segment, &segment->upload, &standing,
+                     there ? confirm_segment : publish_segment, &segment->upload, &standing,
                      &err) != 0)
         return answer_error(answer, request, &err);
     enum problem problem = verify_standing_problem(standing);
