@@ -26,16 +26,20 @@ static const char *without_address(const char *line)
     return end && !memchr(line, '\n', (size_t)(end - line)) ? end + 2 : line;
 }
 
+/* The first line that a part of ffmpeg has put its name before; libraries that it loads print what
+ * they like around it ("Warning: using insecure memory!"). Without one, the first that says
+ * anything. */
 void encoders_explain(const char *log, char reason[ENCODERS_REASON_BYTES])
 {
+    bool is_named = false;
     reason[0] = '\0';
-    while (*log) {
+    while (*log && !is_named) {
         const char *line = without_address(log);
         size_t length = strcspn(line, "\n");
-        if (strspn(line, " \t\r") < length) {
+        bool is_blank = strspn(line, " \t\r") >= length;
+        is_named = line != log && !is_blank;
+        if (is_named || (!is_blank && !reason[0]))
             snprintf(reason, ENCODERS_REASON_BYTES, "%.*s", (int)length, line);
-            break;
-        }
         log = line + length + (line[length] == '\n');
     }
     for (char *at = reason; *at; at++)

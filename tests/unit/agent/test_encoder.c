@@ -137,6 +137,8 @@ Test(encoders, the_first_line_that_says_something_is_the_reason)
     } cases[] = {
         {"[h264_nvenc @ 0x5581] Cannot load libcuda.so.1\nError initializing\n",
          "Cannot load libcuda.so.1"},
+        {"Warning: using insecure memory!\n[h264_nvenc @ 0x5581] Cannot load libcuda.so.1\n",
+         "Cannot load libcuda.so.1"},
         {"\n  \nUnknown encoder 'x'\n", "Unknown encoder 'x'"},
         {"[a @ 0x1] \n[b @ 0x2] no\x1b[31m device", "no [31m device"},
         {"[no address] as it is", "[no address] as it is"},
