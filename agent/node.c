@@ -150,11 +150,14 @@ int node_look(struct live *live, struct error *err)
     if (dir < 0 || record_state(dir, &state, err) != 0)
         return -1;
     look_at_waiting(live, dir);
-    if (state == live->state)
+    if (state == live->state && job_need(state) != JOB_NEEDS_COURIER)
         return 0;
-    /* The step may have claimed the job again: what is presented now is about that claim. */
+    /* The step may have claimed the job again, or a re-binding of ours that failed may stand: what
+     * is presented now is about the claim that is on the disk. */
     if (read_claim(live, err) != 0)
         return -1;
+    if (state == live->state)
+        return 0;
     log_info("job.state", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token),
              LOG_TEXT("from", live->state == JOB_WRONG ? "none" : job_state_name(live->state)),

@@ -59,6 +59,7 @@ struct live {
     int64_t sealed_us; /* wall clock: when its report was sealed; 0: it is not */
     struct live_step step;
     struct live_delivery delivery;
+    bool is_final_said; /* its job.final is in the log */
     unsigned retire_failures;
     int64_t retire_due_ms;
 };
@@ -92,6 +93,7 @@ struct node {
     bool is_stopping, is_draining; /* by a signal: it will end */
     bool is_drained, is_paused;    /* by an operator's order: nothing is claimed */
     bool is_order_due;             /* something may have been ordered: look */
+    bool is_order_stuck;           /* an order could not be taken away: look again later */
     int64_t order_due_ms;
     bool is_disk_low, is_tool_broken; /* while so, nothing is claimed */
     bool is_version_refused;          /* by the server (version_ok): the same */

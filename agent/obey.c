@@ -58,7 +58,8 @@ static void retry(struct live *live, int dir)
     struct live_delivery *delivery = &live->delivery;
     if (order_withdraw(dir, ORDER_HOLD, &err) != 0 || order_withdraw(dir, ORDER_RETRY, &err) != 0) {
         log_error("order.stuck", LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
-        return; /* looked at again */
+        live->node->is_order_stuck = true;
+        return;
     }
     log_info("job.retried", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_TEXT("reason", delivery->reason));
@@ -106,9 +107,9 @@ static void look_at_record(struct live *live)
 
 int64_t obey_tick(struct node *node, int64_t now_ms)
 {
-    bool is_blind = node->order_watch < 0 && node->order_due_ms <= now_ms;
-    if (node->is_order_due || is_blind) {
-        node->is_order_due = false;
+    bool is_blind = node->order_watch < 0 || node->is_order_stuck;
+    if (node->is_order_due || (is_blind && node->order_due_ms <= now_ms)) {
+        node->is_order_due = node->is_order_stuck = false;
         node->order_due_ms = now_ms + LOOK_MS;
         look_at_room(node);
         for (struct live *live = node->lives, *next; live; live = next) {
@@ -116,5 +117,5 @@ int64_t obey_tick(struct node *node, int64_t now_ms)
             look_at_record(live);
         }
     }
-    return node->order_watch < 0 ? node->order_due_ms : NODE_NEVER;
+    return node->order_watch < 0 || node->is_order_stuck ? node->order_due_ms : NODE_NEVER;
 }

@@ -39,7 +39,6 @@ static int mark_lost(struct session *session, struct error *err)
     return 0;
 }
 
-/* What a failed job leaves is worth nothing, and on a full disk its place is needed to say so. */
 static void free_the_disk(const struct session *session)
 {
     struct error ignored;
@@ -64,19 +63,48 @@ static bool is_nodes_fault(const struct error *why)
     return false;
 }
 
+static int seal_once(const struct session *session, const struct message_failure *failure,
+                     bool is_fault, struct error *err)
+{
+    enum job_state state;
+    struct error why;
+    if (is_fault)
+        record_note_fault(session->dir, failure->reason);
+    if (record_seal_failure(session->dir, failure, &why) == 0)
+        return 0;
+    if (record_state(session->dir, &state, err) < 0)
+        return -1;
+    if (state == JOB_FAILED)
+        return 0;
+    *err = why;
+    return -1;
+}
+
+/* A full disk has no place for it until the source has made some, which can be fetched again; what
+ * was made of it stays until the failure is on the disk. */
+static int seal_failure(const struct session *session, const struct message_failure *failure,
+                        bool is_fault, struct error *err)
+{
+    struct error ignored;
+    if (seal_once(session, failure, is_fault, err) == 0)
+        return 0;
+    if (err->code != ENOSPC && err->code != EDQUOT)
+        return -1;
+    (void)fetch_forget(session->dir, &ignored);
+    return seal_once(session, failure, is_fault, err);
+}
+
 static int fail(struct session *session, const struct error *why, struct error *err)
 {
     struct message_failure failure = {.retry = !is_films_fault(why)};
     snprintf(failure.reason, sizeof failure.reason, "%.*s", REASON_BYTES - 1, why->message);
     crash_point(CRASH_STEP_FAILURE_FOUND);
-    free_the_disk(session);
-    if (is_nodes_fault(why))
-        record_note_fault(session->dir, failure.reason);
-    if (record_seal_failure(session->dir, &failure, err) < 0)
+    if (seal_failure(session, &failure, is_nodes_fault(why), err) < 0)
         return error_wrap(err, "the failure \"%.200s\"", why->message);
     crash_point(CRASH_STEP_FAILURE_SEALED);
     log_error("step.failed", LOG_TEXT("reason", failure.reason),
               LOG_TEXT("retry", failure.retry ? "yes" : "no"));
+    free_the_disk(session);
     return 0;
 }
 
@@ -113,12 +141,18 @@ static bool waits_for_disk(struct session *session, const struct error *why)
 static int do_claimed(struct session *session, struct error *err)
 {
     struct error why;
+    enum job_state state;
     if (make_outcome(session, &why) == 0)
         return 0;
-    /* Past this point only success may be sent: the next look goes on from the outcome. */
-    if (session->transcoded || waits_for_disk(session, &why))
+    /* The outcome may stand although its commit has failed (durable.h): then only success may be
+     * sent, and nothing of it is deleted. */
+    if (record_state(session->dir, &state, err) < 0)
+        return -1;
+    if (state != JOB_CLAIMED) {
+        log_warning("step.outcome_stands", LOG_TEXT("error", why.message));
         return 0;
-    return give_up(session, &why, err);
+    }
+    return waits_for_disk(session, &why) ? 0 : give_up(session, &why, err);
 }
 
 static int upload_all(struct session *session, struct upload *upload, quality_set wanted,
@@ -162,9 +196,8 @@ static int do_transcoded(struct session *session, struct error *err)
     struct error why;
     if (record_read_outcome(session->dir, &outcome, err) < 0)
         return -1;
-    /* A former life may have died before it did. */
-    if (fetch_forget(session->dir, err) < 0)
-        return -1;
+    /* A former life may have died before it did. What cannot be removed goes with the record. */
+    (void)fetch_forget(session->dir, &why);
     quality_set made = message_completion_qualities(&outcome.completion);
     int result = upload_open(&upload, session, &why);
     if (result == 0)

@@ -255,7 +255,9 @@ static void after_futile_end(struct live *live, const char *end)
                 LOG_INT("attempt", live->step.futile), LOG_INT("delay_ms", delay_ms));
     if (live->state != JOB_CLAIMED || live->step.futile < STEPS_FUTILE_MAX)
         return;
-    if (seal_failure(live, end, &err) != 0 || node_look(live, &err) != 0)
+    int sealed = seal_failure(live, end, &err);
+    struct error why;
+    if (node_look(live, sealed == 0 ? &err : &why) != 0 || live->state == JOB_CLAIMED)
         log_error("step.failure_not_sealed", LOG_INT("job", live->job_id),
                   LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
 }

@@ -1,6 +1,7 @@
 #include "tailslate/durable.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/fault.h"
 #include "tailslate/uuid.h"
 
 #include <errno.h>
@@ -65,6 +66,21 @@ int durable_sync_dir(int dir, struct error *err)
     return fsync(dir) == 0 ? 0 : error_errno(err, "cannot fsync the directory");
 }
 
+/* The same two, of the file or the name that a test can order an error for. */
+static int sync_file_of(int fd, const char *name, struct error *err)
+{
+    if (fault_strikes(FAULT_FSYNC, name))
+        return error_errno(err, "cannot fsync");
+    return durable_sync_file(fd, err);
+}
+
+static int sync_dir_of(int dir, const char *name, struct error *err)
+{
+    if (fault_strikes(FAULT_DIRSYNC, name))
+        return error_errno(err, "%s: cannot fsync the directory", name);
+    return durable_sync_dir(dir, err) == 0 ? 0 : error_wrap(err, "%s", name);
+}
+
 /* close reports what a network file system kept back; Linux closes whatever it returns. */
 static int close_checked(int *fd, struct error *err)
 {
@@ -74,7 +90,7 @@ static int close_checked(int *fd, struct error *err)
 
 static int replace(int dir, const char *temp, const char *name, struct error *err)
 {
-    if (renameat(dir, temp, dir, name) == 0)
+    if (!fault_strikes(FAULT_RENAME, name) && renameat(dir, temp, dir, name) == 0)
         return 0;
     return error_errno(err, "cannot rename %s", temp);
 }
@@ -86,7 +102,7 @@ static int write_temp(int dir, const char *temp, const char *name, int *fd, cons
 {
     if (durable_append(*fd, data, size, err) < 0)
         return -1;
-    if (permanence == LASTING && durable_sync_file(*fd, err) < 0)
+    if (permanence == LASTING && sync_file_of(*fd, name, err) < 0)
         return -1;
     if (close_checked(fd, err) < 0)
         return -1;
@@ -107,9 +123,7 @@ static int write_whole(int dir, const char *name, const void *data, size_t size,
         return error_wrap(err, "%s", name);
     }
     /* The rename is a promise only once the directory itself is on the disk. */
-    if (permanence == LASTING && durable_sync_dir(dir, err) < 0)
-        return error_wrap(err, "%s", name);
-    return 0;
+    return permanence == LASTING ? sync_dir_of(dir, name, err) : 0;
 }
 
 int durable_write(int dir, const char *name, const void *data, size_t size, struct error *err)
@@ -127,11 +141,11 @@ int durable_publish(int dir, int fd, const char *temp, const char *name, struct 
 {
     if (check_name(temp, err) < 0 || check_name(name, err) < 0)
         return -1;
-    if (durable_sync_file(fd, err) < 0 || replace(dir, temp, name, err) < 0) {
+    if (sync_file_of(fd, name, err) < 0 || replace(dir, temp, name, err) < 0) {
         unlinkat(dir, temp, 0);
         return error_wrap(err, "%s", name);
     }
-    return durable_sync_dir(dir, err) == 0 ? 0 : error_wrap(err, "%s", name);
+    return sync_dir_of(dir, name, err);
 }
 
 int durable_mkdir(int dir, const char *name, mode_t mode, struct error *err)
@@ -147,16 +161,16 @@ int durable_mkdir(int dir, const char *name, mode_t mode, struct error *err)
                              name);
     }
     /* Also where it was there: the life that made it may have died before this line. */
-    return durable_sync_dir(dir, err) == 0 ? 0 : error_wrap(err, "%s", name);
+    return sync_dir_of(dir, name, err);
 }
 
 int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct error *err)
 {
     if (check_name(from, err) < 0 || check_name(to, err) < 0)
         return -1;
-    return renameat(from_dir, from, to_dir, to) == 0
-               ? 0
-               : error_errno(err, "cannot rename %s to %s", from, to);
+    if (!fault_strikes(FAULT_RENAME, to) && renameat(from_dir, from, to_dir, to) == 0)
+        return 0;
+    return error_errno(err, "cannot rename %s to %s", from, to);
 }
 
 int durable_rename(int from_dir, const char *from, int to_dir, const char *to, struct error *err)
@@ -164,19 +178,18 @@ int durable_rename(int from_dir, const char *from, int to_dir, const char *to, s
     if (durable_move(from_dir, from, to_dir, to, err) < 0)
         return -1;
     /* The new name first: a cut in between may leave two names, but not none. */
-    if (durable_sync_dir(to_dir, err) < 0 ||
-        (from_dir != to_dir && durable_sync_dir(from_dir, err) < 0))
-        return error_wrap(err, "%s", to);
-    return 0;
+    if (sync_dir_of(to_dir, to, err) < 0)
+        return -1;
+    return from_dir == to_dir ? 0 : sync_dir_of(from_dir, from, err);
 }
 
 int durable_unlink(int dir, const char *name, struct error *err)
 {
     if (check_name(name, err) < 0)
         return -1;
-    if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+    if (fault_strikes(FAULT_UNLINK, name) || (unlinkat(dir, name, 0) < 0 && errno != ENOENT))
         return error_errno(err, "cannot remove %s", name);
-    return durable_sync_dir(dir, err) == 0 ? 0 : error_wrap(err, "%s", name);
+    return sync_dir_of(dir, name, err);
 }
 
 static int remove_entry(int dir, const char *name, int depth, struct error *err);
@@ -233,7 +246,7 @@ int durable_remove_tree(int dir, const char *name, struct error *err)
 {
     if (check_name(name, err) < 0 || remove_entry(dir, name, 0, err) < 0)
         return -1;
-    return durable_sync_dir(dir, err) == 0 ? 0 : error_wrap(err, "%s", name);
+    return sync_dir_of(dir, name, err);
 }
 
 static int too_large(const char *name, size_t max_bytes, struct error *err)

@@ -130,11 +130,31 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
     return 0;
 }
 
+/* A record that is there with this very token although making it has failed (durable.h). It is
+ * taken as it is: made once more, the claim would be worked on twice. Should a power cut undo it,
+ * the claim expires as one whose answer got lost. */
+static bool stands(const struct node *node, const char *id, const struct record_claim *claim,
+                   const struct error *why)
+{
+    struct record_claim found;
+    struct error ignored;
+    FD(dir) = spool_open_record(node->spool.live, id, &ignored);
+    if (dir < 0 || record_read_claim(dir, &found, &ignored) != 0 ||
+        strcmp(found.token, claim->token) != 0)
+        return false;
+    log_warning("claim.stands", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
+                LOG_TEXT("error", why->message));
+    return true;
+}
+
 static int add(struct node *node, const struct record_claim *claim, struct error *err)
 {
     char id[SPOOL_ID_BYTES];
-    if (spool_add(&node->spool, claim, id, err) != 0)
+    struct error why;
+    if (spool_add(&node->spool, claim, id, &why) != 0 && !stands(node, id, claim, &why)) {
+        *err = why;
         return -1;
+    }
     crash_point(CRASH_AGENT_CLAIM_RECORDED);
     log_info("job.claimed", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
              LOG_TEXT("token", claim->token), LOG_TEXT("slug", claim->claim.video_slug),
@@ -148,8 +168,11 @@ static int add(struct node *node, const struct record_claim *claim, struct error
 static int take_back(struct node *node, const char *id, const struct record_claim *claim,
                      struct error *err)
 {
-    if (spool_take_back(&node->spool, id, claim, err) != 0)
+    struct error why;
+    if (spool_take_back(&node->spool, id, claim, &why) != 0 && !stands(node, id, claim, &why)) {
+        *err = why;
         return -1;
+    }
     crash_point(CRASH_AGENT_CLAIM_RECORDED);
     log_info("job.taken_back", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
              LOG_TEXT("token", claim->token), LOG_INT("epoch", claim->claim.claim_epoch));
@@ -209,6 +232,12 @@ static void record_claimed(struct claim *claim)
     if (held && err.code == EBUSY)
         node_look(held, &ignored);
     claim->due_ms = mono_ms() + backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
+    /* Presented under the former claim now, it would be told that it was superseded: by ourselves.
+     */
+    if (held) {
+        call_off(&held->delivery);
+        held->delivery.due_ms = claim->due_ms + 1;
+    }
     log_error("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
               LOG_TEXT("token", answered->token), LOG_INT("attempt", claim->failures),
               LOG_TEXT("error", err.message));

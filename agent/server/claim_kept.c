@@ -33,6 +33,7 @@ static bool was_claim_lost(const struct spool *spool, const char *id, int dir)
     return state == JOB_SEALED && strncmp(reason, code, strlen(code)) == 0;
 }
 
+/* With the token of this very claim it was half taken back, by a try that failed. */
 static bool fits(const struct spool *spool, const char *id, const struct record_claim *claim)
 {
     struct record_claim former;
@@ -41,7 +42,7 @@ static bool fits(const struct spool *spool, const char *id, const struct record_
     FD(dir) = spool_open_record(spool->kept, id, &ignored);
     return dir >= 0 && record_read_claim(dir, &former, &ignored) == 0 &&
            record_read_outcome(dir, &outcome, &ignored) == 0 && is_same_work(&former, claim) &&
-           was_claim_lost(spool, id, dir);
+           (strcmp(former.token, claim->token) == 0 || was_claim_lost(spool, id, dir));
 }
 
 bool claim_find_kept(const struct spool *spool, const struct record_claim *claim,

@@ -39,9 +39,13 @@ void retire_register_metrics(void)
         metric_register(&jobs[i]);
 }
 
-static void log_final(const struct live *live, enum job_outcome outcome, const char *reason)
+/* Once, however often the removal behind it has to be tried. */
+static void log_final(struct live *live, enum job_outcome outcome, const char *reason)
 {
     struct node *node = live->node;
+    if (live->is_final_said)
+        return;
+    live->is_final_said = true;
     struct node_final *final = &node->finals[node->final_count++ % NODE_FINALS_MAX];
     *final = (struct node_final){.at_us = wall_us(), .job_id = live->job_id};
     final->outcome = outcome_names[outcome];

@@ -23,6 +23,7 @@ enum {
     LOCK_TEXT_BYTES = 32,
     ID_DIGITS_MAX = 19, /* of an int64_t */
     NUMBER_MAX = 1000000000,
+    LEFTOVERS_MAX = 100, /* of one record's number */
 };
 
 static int open_directory(int dir, const char *name)
@@ -412,7 +413,11 @@ int spool_remove_outputs(const struct spool *spool, const char *id, struct error
  * without an acknowledgement would be transcoded again. */
 static int take_away(int room, const char *id, char removed[SPOOL_NAME_BYTES], struct error *err)
 {
+    /* What could not be taken apart may still have the name, of a record that had this number
+     * before. */
     snprintf(removed, SPOOL_NAME_BYTES, SPOOL_REMOVED "%s", id);
+    for (int i = 1; i <= LEFTOVERS_MAX && durable_exists(room, removed); i++)
+        snprintf(removed, SPOOL_NAME_BYTES, SPOOL_REMOVED "%s-%d", id, i);
     return durable_rename(room, id, room, removed, err);
 }
 
@@ -420,10 +425,14 @@ int spool_remove(const struct spool *spool, const char *id, struct error *err)
 {
     char removed[SPOOL_NAME_BYTES];
     struct error why;
-    if (take_away(spool->live, id, removed, err) != 0)
+    int taken = take_away(spool->live, id, removed, &why);
+    if (taken != 0 && durable_exists(spool->live, id)) {
+        *err = why;
         return -1;
-    /* The record is gone from here on; what is left of it the next start sweeps. */
-    if (durable_remove_tree(spool->live, removed, &why) != 0)
+    }
+    /* The record is gone from here on; what is left of it the next start sweeps. Where the rename
+     * may not be on the disk it is not taken apart: after a power cut the name could be back. */
+    if (taken != 0 || durable_remove_tree(spool->live, removed, &why) != 0)
         log_warning("spool.leftover", LOG_TEXT("name", removed), LOG_TEXT("error", why.message));
     return 0;
 }

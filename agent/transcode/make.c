@@ -5,6 +5,7 @@
 #include "existing.h"
 #include "fetch.h"
 #include "make_encoder.h"
+#include "outcome.h"
 #include "transcode.h"
 #include "tree.h"
 #include "upload.h"
@@ -340,8 +341,7 @@ static int commit(struct make *make, struct error *err)
     struct record_outcome outcome;
     describe_outcome(make, &outcome);
     /* Before the outcome says that they are there, they are: a cut must not leave empty files. */
-    if (tree_sync(make->upload.output, err) < 0 ||
-        record_commit_outcome(make->session->dir, &outcome, err) < 0)
+    if (tree_sync(make->upload.output, err) < 0 || outcome_commit(make->session, &outcome, err) < 0)
         return -1;
     make->session->transcoded = true;
     crash_point(CRASH_STEP_OUTCOME_RECORDED);

@@ -119,6 +119,12 @@ Test(spool, a_record_is_gone_even_where_its_rest_cannot_be_removed)
     put_abyss(dir, "abyss");
     cr_expect_eq(spool_remove(&spool, id, &err), 0);
     cr_expect_eq(count_of(spool.live), 0);
+
+    /* And the rest is not in the way of the next record of that number. */
+    add(&spool, 8, id);
+    cr_expect_str_eq(id, "8.1");
+    OK(spool_remove(&spool, id, &err), err);
+    cr_expect_eq(count_of(spool.live), 0);
     TEXT(path) = must_printf("%s/spool/.tmp-removed-8.1/abyss", scratch.path);
     clear_abyss(path);
 }

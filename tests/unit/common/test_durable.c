@@ -86,7 +86,7 @@ Test(durable, a_failing_fsync_or_rename_leaves_the_old_content)
     }
 }
 
-Test(durable, a_failing_fsync_of_the_directory_is_no_success)
+Test(durable, a_failing_fsync_of_the_directory_is_no_success_though_the_name_stands)
 {
     SCRATCH(scratch);
     struct error err;
@@ -94,6 +94,45 @@ Test(durable, a_failing_fsync_of_the_directory_is_no_success)
     cr_assert_eq(durable_write(scratch.fd, "claim.json", "new", 3, &err), -1);
     cr_expect_str_eq(order, "FRD");
     cr_expect(strstr(err.message, "claim.json"), "%s", err.message);
+    cr_expect_str_eq(scratch_get(&scratch, "claim.json"), "new");
+    watch(2);
+    cr_assert_eq(durable_rename(scratch.fd, "claim.json", scratch.fd, "other", &err), -1);
+    cr_expect_str_eq(order, "RD");
+    cr_expect_str_eq(scratch_get(&scratch, "other"), "new");
+    watch(1);
+    cr_assert_eq(durable_unlink(scratch.fd, "other", &err), -1);
+    cr_expect_str_eq(order, "D");
+    cr_expect_eq(scratch_count(&scratch), 0, "it is gone all the same");
+}
+
+/* The orders of fault.h, for the tests of whole programs. */
+Test(durable, an_error_that_is_ordered_happens_once_and_in_its_step)
+{
+    static const struct {
+        const char *order;
+        int code;
+        const char *left;
+    } orders[] = {{"fsync:new", EIO, "old"},
+                  {"full:new", ENOSPC, "old"},
+                  {"rename:new", EIO, "old"},
+                  {"dirsync:new", EIO, "fresh"}};
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        SCRATCH(scratch);
+        struct error err;
+        TEXT(variable) = must_printf("rename:other:/nowhere,%s:%s/flag", orders[i].order,
+                                     scratch.path);
+        setenv("TAILSLATE_FAULT", variable, 1);
+        scratch_put_text(&scratch, "new", "old");
+        cr_expect_eq(durable_write(scratch.fd, "new", "old", 3, &err), 0, "without its flag");
+        scratch_put_text(&scratch, "flag", "");
+        cr_expect_eq(durable_write(scratch.fd, "ne", "other", 5, &err), 0, "of another name");
+        cr_assert_eq(durable_write(scratch.fd, "new", "fresh", 5, &err), -1, "%s", orders[i].order);
+        cr_expect_eq(err.code, orders[i].code);
+        cr_expect_str_eq(scratch_get(&scratch, "new"), orders[i].left, "%s", orders[i].order);
+        cr_expect_not(durable_exists(scratch.fd, "flag"));
+        cr_expect_eq(durable_write(scratch.fd, "new", "fresh", 5, &err), 0, "once");
+        unsetenv("TAILSLATE_FAULT");
+    }
 }
 
 Test(durable, a_volatile_write_waits_for_no_disk)

@@ -21,6 +21,7 @@ static const struct module {
     {"common/log", 0, 0, IMPURE},
     {"common/cleanup", 0, 0, IMPURE},
     {"common/crash", 0, 0, IMPURE},
+    {"common/fault", 0, 0, IMPURE},
 
     {"common/clock", 1, 1, IMPURE},
     {"common/durable", 1, 1, IMPURE},
@@ -76,6 +77,7 @@ static const struct module {
     {"agent/make", 4, 4, IMPURE},
     {"agent/node", 4, 4, IMPURE},
     {"agent/obey", 4, 4, IMPURE},
+    {"agent/outcome", 4, 4, IMPURE},
     {"agent/retire", 4, 4, IMPURE},
     {"agent/trial", 4, 4, IMPURE},
     {"agent/version", 4, 4, IMPURE},
