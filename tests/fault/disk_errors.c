@@ -250,16 +250,18 @@ Test(disk_errors, a_new_claim_is_bound_whatever_failed_in_writing_it_down, .time
 Test(disk_errors, what_is_presented_names_the_token_that_is_on_the_disk, .timeout = 120)
 {
     struct rig *rig = rig_new();
-    const struct faults faults = {{"dirsync:claim.json", "dirsync:claim.json"}};
+    const struct faults faults = {{"dirsync:claim.json"}};
     peer_set_upstream(rig_put_peer_between(rig), 0);
-    scripted_server(rig->peer, SCRIPTED_STOCK_CLAIM "; " SCRIPTED_NO_JOB, "409; 200 ack");
+    scripted_server(rig->peer, SCRIPTED_STOCK_CLAIM "; " SCRIPTED_NO_JOB,
+                    "503 retry-after=2; 409; 200 ack");
     peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_STOCK_CLAIM);
     announce(rig, &faults);
-    arm(rig, &faults);
     rig_start_agent(rig);
+    peer_wait(rig->peer, "POST *complete", 1, DONE_MS);
+    arm(rig, &faults);
     rig_wait_final(rig, 7);
     all_struck(rig, &faults);
-    const struct peer_request *last = peer_request(rig->peer, "POST *complete", 1);
+    const struct peer_request *last = peer_request(rig->peer, "POST *complete", 2);
     cr_assert(last);
     const char *body = strstr(last->body, "\"completion_token\":\"");
     const char *header = strstr(last->headers, "Idempotency-Key: ");
