@@ -212,9 +212,9 @@ static void change_client(struct agent *agent, struct http_client *client)
     agent->heartbeat.call = NULL; /* http_client_free ends it, and the deliveries */
     agent->heartbeat.due_ms = 0;
     for (struct live *live = agent->node.lives; live; live = live->next) {
-        live->delivery.call = live->delivery.lease = NULL;
+        live->delivery.call = NULL;
         live->delivery.is_reclaiming = false;
-        /* A silence is kept to its end: only that makes a stock server's word believable. */
+        /* A silence is kept to its end (delivery.h). */
         if (!live->delivery.is_silent)
             live->delivery.due_ms = live->delivery.floor_ms = 0;
     }

@@ -1,6 +1,7 @@
 #include "node.h"
 
 #include "connect.h"
+#include "delivery.h"
 
 #include "tailslate/backoff.h"
 #include "tailslate/cleanup.h"
@@ -90,8 +91,6 @@ void node_forget(struct live *live)
     *link = live->next;
     if (live->delivery.call)
         http_cancel(live->delivery.call);
-    if (live->delivery.lease)
-        http_cancel(live->delivery.lease);
     if (live->watch >= 0)
         inotify_rm_watch(node->inotify, live->watch);
     if (live->step.pidfd >= 0)
@@ -143,6 +142,17 @@ static void look_at_waiting(struct live *live, int dir)
     live->is_waiting = is_waiting;
 }
 
+/* A silence goes on where a former life of the agent left it. */
+static void look_at_silence(struct live *live, int dir)
+{
+    struct live_delivery *delivery = &live->delivery;
+    int64_t since_us;
+    delivery->past_cache = delivery->is_silent = live->state == JOB_SEALED &&
+                                                 record_read_silence(dir, live->token, &since_us);
+    if (delivery->is_silent)
+        delivery->due_ms = mono_ms() + delivery_silence_left_ms(since_us, wall_us());
+}
+
 int node_look(struct live *live, struct error *err)
 {
     FD(dir) = node_open(live, err);
@@ -171,6 +181,7 @@ int node_look(struct live *live, struct error *err)
     live->delivery.due_ms = live->step.due_ms = live->retire_due_ms = 0;
     live->delivery.failures = 0;
     live->delivery.is_failure = state == JOB_FAILED;
+    look_at_silence(live, dir);
     live->node->is_status_due = live->node->is_order_due = true;
     return 0;
 }

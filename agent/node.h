@@ -34,13 +34,13 @@ struct live_step {
 
 struct live_delivery {
     struct http_call *call;
-    struct http_call *lease; /* progress, while silent: it keeps the claim */
-    unsigned attempts;       /* reports posted, in this life */
-    unsigned failures;       /* in a row */
+    unsigned attempts; /* reports posted, in this life */
+    unsigned failures; /* in a row */
     unsigned reuploads;
-    int64_t due_ms, lease_due_ms;
+    int64_t due_ms;
     int64_t floor_ms; /* the server has asked for patience until then */
     bool is_failure, is_held, is_silent;
+    bool past_cache;                /* presented without its token, since a cache may lie */
     bool is_reclaiming;             /* `call` asks for the job again */
     bool is_reclaimed;              /* and got it, since it was last held */
     char reason[NODE_REASON_BYTES]; /* of the last answer; "" none */

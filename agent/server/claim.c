@@ -126,7 +126,7 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
     live->claim_epoch = claim->claim.claim_epoch;
     call_off(&live->delivery);
     live->step.due_ms = live->delivery.due_ms = live->delivery.floor_ms = 0;
-    live->delivery.is_held = live->delivery.is_silent = false;
+    live->delivery.is_held = live->delivery.is_silent = live->delivery.past_cache = false;
     return 0;
 }
 

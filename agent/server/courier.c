@@ -19,7 +19,6 @@
 #include <string.h>
 
 enum {
-    LEASE_MS = 60 * 1000, /* progress while silent: well within any claim's duration */
     PATH_BYTES = 96,
     KEY_BYTES = TOKEN_BYTES + 32,
 };
@@ -94,7 +93,6 @@ static void postpone(struct live *live, enum delivery verdict, int64_t retry_aft
                                          delivery->failures, retry_after_ms, random_u64());
     delivery->due_ms = now_ms + delay_ms;
     delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
-    delivery->lease_due_ms = now_ms + LEASE_MS;
     snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
     log_trouble(live, verdict, delay_ms, is_news);
     live->node->is_status_due = true;
@@ -172,6 +170,18 @@ static void keep(struct live *live, const struct delivery_judgement *judgement,
                          judgement->why);
 }
 
+/* Before it is presented past the cache. The time stands in the record: a restart does not begin it
+ * anew. */
+static void be_silent(struct live *live, const char *why)
+{
+    struct error ignored;
+    FD(dir) = node_open(live, &ignored);
+    if (dir >= 0)
+        record_note_silence(dir, live->token, wall_us());
+    live->delivery.past_cache = true;
+    postpone(live, DELIVERY_SILENT, -1, why);
+}
+
 static void ask(struct live *live);
 static void reclaim(struct live *live, const struct delivery_judgement *judgement,
                     const struct http_answer *answer);
@@ -186,8 +196,10 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
         break;
     case DELIVERY_AGAIN:
     case DELIVERY_HOLD:
-    case DELIVERY_SILENT:
         postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
+        break;
+    case DELIVERY_SILENT:
+        be_silent(live, judgement->why);
         break;
     case DELIVERY_KEEP:
         keep(live, judgement, answer);
@@ -238,7 +250,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         .is_failure = live->delivery.is_failure,
         .is_claim_over = live->delivery.is_failure && is_claim_over(live),
         .token = live->token,
-        .after_silence = live->delivery.is_silent,
+        .past_cache = live->delivery.past_cache,
     };
     struct delivery_judgement judgement;
     live->delivery.call = NULL;
@@ -323,11 +335,23 @@ static void post(struct live *live, const char *body)
     live->delivery.call = http_start(live->node->http, &request, on_answer, live);
 }
 
+/* The token is in the header either way: ours is told by it, also past a cache. */
+static int read_body(struct live *live, char **body, struct error *err)
+{
+    size_t size;
+    FD(dir) = node_open(live, err);
+    if (dir < 0 || record_read_sealed(dir, body, &size, &live->delivery.is_failure, err) != 0)
+        return -1;
+    if (!live->delivery.past_cache)
+        return 0;
+    free(steal_text(body));
+    return record_read_tokenless(dir, body, err);
+}
+
 static void present(struct live *live)
 {
     struct error err;
     TEXT(body) = NULL;
-    size_t size;
     node_renew_key(live->node);
     /* A write that failed in its last fsync may stand all the same. */
     if (node_look(live, &err) != 0) {
@@ -336,8 +360,7 @@ static void present(struct live *live)
     }
     if (job_need(live->state) != JOB_NEEDS_COURIER)
         return;
-    FD(dir) = node_open(live, &err);
-    if (dir < 0 || record_read_sealed(dir, &body, &size, &live->delivery.is_failure, &err) != 0) {
+    if (read_body(live, &body, &err) != 0) {
         stumble(live, &err);
         return;
     }
@@ -345,25 +368,6 @@ static void present(struct live *live)
     log_debug("delivery.presented", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
               LOG_TEXT("token", live->token), LOG_INT("attempt", live->delivery.attempts + 1));
     post(live, body);
-}
-
-static void on_lease(void *ctx, const struct http_answer *answer)
-{
-    struct live *live = ctx;
-    (void)answer; /* whatever it says, the presentation after the silence decides */
-    live->delivery.lease = NULL;
-}
-
-/* Silent records keep their claim by progress, as a stock server knows no metadata.jobs. */
-static void extend_claim(struct live *live, int64_t now_ms)
-{
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "/api/worker/%" PRId64 "/progress", live->job_id);
-    static const char body[] = "{\"current_step\":\"finalize\",\"progress_percent\":100}";
-    struct http_request request = http_post(path, body);
-    request.claim_epoch = live->claim_epoch;
-    live->delivery.lease_due_ms = now_ms + LEASE_MS;
-    live->delivery.lease = http_start(live->node->http, &request, on_lease, live);
 }
 
 static unsigned count_in_flight(const struct node *node)
@@ -383,21 +387,12 @@ static struct live *find_due(const struct node *node)
     return first;
 }
 
-static void extend_claims(struct node *node, int64_t now_ms)
-{
-    for (struct live *live = node->lives; live; live = live->next)
-        if (is_waiting(live) && live->delivery.is_silent && !live->delivery.lease &&
-            live->delivery.lease_due_ms <= now_ms)
-            extend_claim(live, now_ms);
-}
-
 int64_t courier_tick(struct courier *courier, int64_t now_ms)
 {
     struct node *node = courier->node;
     if (node->wakes_deliveries)
         wake_others(node, now_ms);
     node->wakes_deliveries = false;
-    extend_claims(node, now_ms);
     for (unsigned sent = count_in_flight(node); sent < COURIER_IN_FLIGHT_MAX; sent++) {
         struct live *live = find_due(node);
         if (!live)

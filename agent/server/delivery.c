@@ -136,7 +136,7 @@ static void judge_stock(const struct delivery_report *report,
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else if (strcmp(said->message, "Job already completed") != 0)
         conclude(judgement, DELIVERY_AGAIN, "the 2xx answer acknowledges no token");
-    else if (report->after_silence)
+    else if (report->past_cache)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
         conclude(judgement, DELIVERY_ASK, "already completed, but without our token");
@@ -185,12 +185,16 @@ void delivery_judge_verification(const struct http_answer *answer,
     const char *status = json_text(json_get(root, "video_status"));
     bool completed = false;
     if (!root || !status || json_get_bool(root, "job_completed", &completed) != JSON_FOUND)
-        conclude(judgement, DELIVERY_SILENT, "verify-complete cannot tell; silent for %d s",
-                 DELIVERY_SILENCE_MS / 1000);
+        conclude(judgement, DELIVERY_SILENT,
+                 "already completed, says its cache, and verify-complete cannot tell");
     else if (completed && strcmp(status, "ready") == 0)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else if (completed)
+        conclude(judgement, DELIVERY_HOLD, "the server has closed the job, and its video is %.40s",
+                 status);
     else
-        conclude(judgement, DELIVERY_AGAIN, "the server said completed, but the job is not");
+        conclude(judgement, DELIVERY_SILENT,
+                 "already completed, says its cache, but the job is not");
 }
 
 bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
@@ -212,6 +216,15 @@ bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
     else
         return true;
     return false;
+}
+
+int64_t delivery_silence_left_ms(int64_t since_us, int64_t now_us)
+{
+    int64_t left_ms = DELIVERY_SILENCE_MS - (now_us - since_us) / 1000;
+    if (left_ms < 0)
+        return 0;
+    /* Begun in a time to come: the clock was put right. */
+    return left_ms > DELIVERY_SILENCE_MS ? DELIVERY_SILENCE_MS : left_ms;
 }
 
 int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,

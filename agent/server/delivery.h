@@ -23,18 +23,24 @@ enum delivery {
     DELIVERY_REUPLOAD,     /* row 14 */
     DELIVERY_ASK,          /* a stock "already completed": may be a lie, ask verify-complete */
     DELIVERY_RECLAIM,      /* a stock 409 or 403: the claim went, ask for this job again */
-    DELIVERY_SILENT,       /* that could not tell: outlive the stock server's key, then again */
+    DELIVERY_SILENT,       /* that could not tell: a pause, then past the stock server's cache */
     DELIVERY_COUNT,
 };
 const char *delivery_name(enum delivery delivery); /* "acknowledged" */
 
-enum { DELIVERY_SILENCE_MS = 930 * 1000 }; /* a stock server forgets a token after 900 s */
+/* A stock server answers a completion whose token it has seen within 900 s out of Redis, and does
+ * not look whether it was committed. The same completion without the token in its body is answered
+ * from its database. It must not meet the first one on its way, or both are carried out: hence the
+ * pause. How much of it is left, by the wall clock, since it is kept over restarts; never more than
+ * all. */
+enum { DELIVERY_SILENCE_MS = 60 * 1000 };
+int64_t delivery_silence_left_ms(int64_t since_us, int64_t now_us);
 
 struct delivery_report {
     bool is_failure;
     const char *token;  /* the claim's */
     bool is_claim_over; /* delivery_is_claim_over; of a failure report */
-    bool after_silence; /* the stock server's key has expired: its answer comes from its database */
+    bool past_cache;    /* sent without its token: what a stock server says is from its database */
 };
 
 struct delivery_judgement {

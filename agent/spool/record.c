@@ -188,13 +188,20 @@ int record_read_outcome(int dir, struct record_outcome *outcome, struct error *e
 }
 
 /* The bytes are a function of outcome and claim alone. */
-static char *make_completion(int dir, const struct record_claim *claim, struct error *err)
+static char *make_completion(int dir, const char token[TOKEN_BYTES], struct error *err)
 {
     struct record_outcome outcome;
     if (record_read_outcome(dir, &outcome, err) != 0)
         return NULL;
-    memcpy(outcome.completion.token, claim->token, sizeof claim->token);
+    memcpy(outcome.completion.token, token, TOKEN_BYTES);
     return message_completion_format(&outcome.completion);
+}
+
+int record_read_tokenless(int dir, char **body, struct error *err)
+{
+    static const char none[TOKEN_BYTES];
+    *body = make_completion(dir, none, err);
+    return *body ? 0 : -1;
 }
 
 static int write_completion(int dir, struct error *err)
@@ -202,7 +209,7 @@ static int write_completion(int dir, struct error *err)
     struct record_claim claim;
     if (record_read_claim(dir, &claim, err) != 0)
         return -1;
-    TEXT(body) = make_completion(dir, &claim, err);
+    TEXT(body) = make_completion(dir, claim.token, err);
     return body ? write_file(dir, JOB_FILE_COMPLETION, body, err) : -1;
 }
 

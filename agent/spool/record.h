@@ -80,7 +80,9 @@ int record_take_back(int dir, const struct record_claim *claim, struct error *er
 /* The sealed bytes, exactly as they are to be posted (owned). is_failure: it goes to /fail. A
  * completion whose token is not the claim's (a re-binding was cut short) is sealed anew first. */
 int record_read_sealed(int dir, char **body, size_t *size, bool *is_failure, struct error *err);
-/* The same, without sealing anything anew: do the bytes parse, and are they of this job? */
+/* What the sealed completion says, without its token: for a server whose cache has the token. */
+int record_read_tokenless(int dir, char **body, struct error *err);
+/* As record_read_sealed, without sealing anything anew: do they parse, and are they of this job? */
 int record_check_sealed(int dir, struct error *err);
 int record_read_missing(int dir, quality_set *missing, struct error *err);
 int record_read_lost(int dir, enum problem *why, char detail[256], struct error *err);
@@ -110,6 +112,11 @@ bool record_is_waiting(int dir);
 void record_note_fault(int dir, const char *reason);
 bool record_is_fault(int dir);
 void record_read_fault(int dir, char reason[256]); /* "" where it cannot be read */
+
+/* Since when the courier waits before it presents the completion past a stock server's cache.
+ * False: it does not, or that was about another token. */
+void record_note_silence(int dir, const char *token, int64_t since_us);
+bool record_read_silence(int dir, const char *token, int64_t *since_us);
 
 /* What the step is doing, for people and for status; volatile: losing it costs a glance. */
 struct record_progress {

@@ -2,13 +2,15 @@
 #include "record.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
 #include "tailslate/durable.h"
 #include "tailslate/json.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define FAULT_NAME "fault.json"
+#define FAULT_NAME   "fault.json"
+#define SILENCE_NAME "silence.json"
 
 static void write_note(int dir, const char *name, struct json *root)
 {
@@ -60,4 +62,29 @@ void record_read_fault(int dir, char reason[256])
 bool record_is_fault(int dir)
 {
     return durable_exists(dir, FAULT_NAME);
+}
+
+void record_note_silence(int dir, const char *token, int64_t since_us)
+{
+    char since[WALL_TEXT_BYTES];
+    wall_format(since_us, since);
+    JSON(root) = json_new_object();
+    json_set_text(root, "token", token);
+    json_set_text(root, "since", since);
+    write_note(dir, SILENCE_NAME, root);
+}
+
+bool record_read_silence(int dir, const char *token, int64_t *since_us)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    struct error ignored;
+    const char *of, *since;
+    if (durable_read(dir, SILENCE_NAME, RECORD_FILE_MAX_BYTES, &text, &size, &ignored) != 0)
+        return false;
+    JSON(root) = json_parse(text, size, &ignored);
+    return json_get_text(root, "token", TOKEN_BYTES - 1, &of) == JSON_FOUND &&
+           strcmp(of, token) == 0 &&
+           json_get_text(root, "since", WALL_TEXT_BYTES - 1, &since) == JSON_FOUND &&
+           wall_parse(since, since_us);
 }

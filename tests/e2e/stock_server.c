@@ -6,6 +6,7 @@
 #include "scripted.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/clock.h"
 #include "tailslate/error.h"
 
 #include <criterion/criterion.h>
@@ -19,6 +20,8 @@
     "200 {\"job_id\":7,\"video_id\":3,\"video_slug\":\"film\",\"video_status\":\"ready\","         \
     "\"job_completed\":true,\"all_files_present\":true,\"qualities_present\":[\"360p\"],"          \
     "\"missing_files\":[]}"
+
+enum { DELIVERY_SILENCE_S = 60 };
 
 static struct rig *with_stock_server(const char *completions)
 {
@@ -89,6 +92,75 @@ Test(stock_server, a_reload_does_not_cut_the_silence_short, .timeout = 120)
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "it was presented within the silence");
     cr_assert_eq(rig_count_lines(rig, "event=job.final"), 0, "it believed the answer");
     rig_kill_node(rig);
+    rig_end(rig);
+}
+
+/* What its verify-complete says to whoever holds the job, completed or not. */
+#define NO_ANSWER "html 500"
+
+static void silent_since(const struct rig *rig, int seconds_ago)
+{
+    char since[WALL_TEXT_BYTES], token[128];
+    TEXT(record) = look_record(rig, "spool");
+    TEXT(path) = must_printf("%s/silence.json", record);
+    look_wait_token(rig, token, RIG_JOB_MS);
+    cr_assert(look_wait_file(path, true, RIG_JOB_MS), "no silence was written down");
+    wall_format(wall_us() - seconds_ago * INT64_C(1000000), since);
+    TEXT(text) = must_printf("{\"token\":\"%s\",\"since\":\"%s\"}", token, since);
+    file_write(path, text, 0600);
+}
+
+static void went_past_the_cache(const struct peer_request *request)
+{
+    cr_assert(request);
+    cr_assert(!strstr(request->body, "completion_token"), "its cache answers: %s", request->body);
+    cr_assert(strstr(request->body, "\"qualities\""), "%s", request->body);
+    cr_assert(strstr(request->headers, "Idempotency-Key: 7-"), "%s", request->headers);
+}
+
+/* One lost answer: the completion is committed, and the cache knows its token. The time counts from
+ * the disk, over restarts, and the completed row gets no claim_expires_at back. */
+Test(stock_server, a_doubt_is_settled_past_its_cache_and_a_restart_does_not_begin_it_anew,
+     .timeout = 120)
+{
+    struct rig *rig = with_stock_server("lost; 200 stock-already");
+    peer_script(rig->peer, "GET *verify-complete", NO_ANSWER);
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused verdict=silent", RIG_JOB_MS, NULL);
+    int told = peer_count(rig->peer, "POST *progress");
+    for (int life = 0; life < 2; life++) {
+        rig_kill_agent(rig);
+        rig_start_agent(rig);
+        peer_wait_more(rig->peer, "POST *heartbeat", 2, RIG_START_MS);
+        cr_assert_eq(peer_count(rig->peer, "POST *complete"), 2, "presented within the silence");
+    }
+    rig_stop_agent(rig);
+    silent_since(rig, DELIVERY_SILENCE_S - 2);
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
+    cr_assert_eq(peer_count(rig->peer, "POST *complete"), 3);
+    went_past_the_cache(peer_request(rig->peer, "POST *complete", 2));
+    cr_assert_eq(peer_count(rig->peer, "POST *progress"), told, "progress on a completed row");
+    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    rig_end(rig);
+}
+
+/* The cache has lied: the first request had not committed. */
+Test(stock_server, what_was_not_committed_is_committed_past_its_cache, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("hangup; 200 stock-already; 503; 200 stock-ack");
+    peer_script(rig->peer, "GET *verify-complete",
+                "200 {\"job_id\":7,\"video_status\":\"processing\",\"job_completed\":false}");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=delivery.refused verdict=silent", RIG_JOB_MS, NULL);
+    rig_stop_agent(rig);
+    silent_since(rig, DELIVERY_SILENCE_S);
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
+    went_past_the_cache(peer_request(rig->peer, "POST *complete", 2));
+    went_past_the_cache(peer_request(rig->peer, "POST *complete", 3));
     rig_end(rig);
 }
 

@@ -13,7 +13,7 @@
 #define PROBLEM(code)  "{\"detail\":\"why\",\"code\":\"" code "\"}"
 #define STOCK(message) "{\"status\":\"ok\",\"message\":\"" message "\"}"
 
-enum kind { COMPLETION, FAILURE, LATE_FAILURE, AFTER_SILENCE };
+enum kind { COMPLETION, FAILURE, LATE_FAILURE, PAST_CACHE };
 enum form { JSON_TYPE, HTML_TYPE };
 
 static struct delivery_judgement judge(enum kind kind, long status, enum form form,
@@ -32,7 +32,7 @@ static struct delivery_judgement judge(enum kind kind, long status, enum form fo
     struct delivery_report report = {.is_failure = kind == FAILURE || kind == LATE_FAILURE,
                                      .is_claim_over = kind == LATE_FAILURE,
                                      .token = OURS,
-                                     .after_silence = kind == AFTER_SILENCE};
+                                     .past_cache = kind == PAST_CACHE};
     struct delivery_judgement judgement;
     delivery_judge(&report, &answer, &judgement);
     return judgement;
@@ -98,12 +98,12 @@ Test(courier, a_stock_server_is_believed_only_as_far_as_it_can_know)
          DELIVERY_ACKNOWLEDGED},
         {"its cache may lie", COMPLETION, 200, JSON_TYPE, STOCK("Job already completed"),
          DELIVERY_ASK},
-        {"its key has expired since", AFTER_SILENCE, 200, JSON_TYPE, STOCK("Job already completed"),
+        {"out of its database", PAST_CACHE, 200, JSON_TYPE, STOCK("Job already completed"),
          DELIVERY_ACKNOWLEDGED},
         {"another word", COMPLETION, 200, JSON_TYPE, STOCK("processing"), DELIVERY_AGAIN},
         {"claim went", COMPLETION, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}",
          DELIVERY_RECLAIM},
-        {"claim went, in silence", AFTER_SILENCE, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}",
+        {"claim went, past the cache", PAST_CACHE, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}",
          DELIVERY_RECLAIM},
         {"not yours", COMPLETION, 403, JSON_TYPE, "{\"detail\":\"Not your job\"}",
          DELIVERY_RECLAIM},
@@ -256,14 +256,14 @@ static enum delivery verify(long status, const char *body)
     return judgement.delivery;
 }
 
-Test(courier, a_doubt_is_settled_by_verify_complete_or_outlived)
+Test(courier, a_doubt_is_settled_by_verify_complete_or_past_the_cache)
 {
     cr_expect_eq(verify(200, "{\"job_completed\":true,\"video_status\":\"ready\"}"),
                  DELIVERY_ACKNOWLEDGED);
     cr_expect_eq(verify(200, "{\"job_completed\":false,\"video_status\":\"processing\"}"),
-                 DELIVERY_AGAIN);
-    cr_expect_eq(verify(200, "{\"job_completed\":true,\"video_status\":\"failed\"}"),
-                 DELIVERY_AGAIN);
+                 DELIVERY_SILENT);
+    cr_expect_eq(verify(200, "{\"job_completed\":true,\"video_status\":\"failed\"}"), DELIVERY_HOLD,
+                 "its work is not to be thrown away for that");
     cr_expect_eq(verify(500, "{\"detail\":\"Internal Server Error\"}"), DELIVERY_SILENT);
     cr_expect_eq(verify(200, "<html>"), DELIVERY_SILENT);
     cr_expect_eq(verify(200, "{}"), DELIVERY_SILENT);
@@ -345,5 +345,17 @@ Test(courier, what_is_held_is_tried_slowly_from_the_first_time_and_not_in_step)
     cr_expect_geq(first, 150000);
     cr_expect_leq(first, 300000);
     cr_expect_neq(first, second);
-    cr_expect_gt(delivery_delay_ms(DELIVERY_SILENT, policy, 1, -1, 0), 900 * 1000);
+}
+
+Test(courier, a_silence_is_counted_from_the_time_that_was_written_down)
+{
+    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};
+    int64_t now_us = INT64_C(1767457680000000), second_us = 1000000;
+    cr_expect_eq(delivery_delay_ms(DELIVERY_SILENT, policy, 1, -1, 0), DELIVERY_SILENCE_MS);
+    cr_expect_eq(delivery_silence_left_ms(now_us, now_us), DELIVERY_SILENCE_MS);
+    cr_expect_eq(delivery_silence_left_ms(now_us - 40 * second_us, now_us),
+                 DELIVERY_SILENCE_MS - 40 * 1000);
+    cr_expect_eq(delivery_silence_left_ms(now_us - 4000 * second_us, now_us), 0);
+    cr_expect_eq(delivery_silence_left_ms(now_us + 4000 * second_us, now_us), DELIVERY_SILENCE_MS,
+                 "a clock that was put back holds nothing for longer");
 }

@@ -72,6 +72,36 @@ Test(record, the_sealed_body_carries_the_claim_s_token_and_never_changes)
     expect_state(scratch.fd, JOB_SEALED);
 }
 
+Test(record, without_its_token_the_body_is_the_same)
+{
+    SCRATCH(scratch);
+    struct error err;
+    put_sealed(scratch.fd);
+    TEXT(sealed) = read_body(scratch.fd);
+    TEXT(tokenless) = NULL;
+    OK(record_read_tokenless(scratch.fd, &tokenless, &err), err);
+    cr_expect(strstr(sealed, "completion_token") && !strstr(tokenless, "completion_token"));
+    struct message_completion with, without;
+    cr_assert_eq(message_completion_parse(sealed, strlen(sealed), 7, &with, &err), PROBLEM_NONE);
+    cr_assert_eq(message_completion_parse(tokenless, strlen(tokenless), 7, &without, &err),
+                 PROBLEM_NONE);
+    with.token[0] = '\0';
+    TEXT(expected) = message_completion_format(&with);
+    TEXT(found) = message_completion_format(&without);
+    cr_expect_str_eq(found, expected);
+}
+
+Test(record, a_silence_is_of_one_token)
+{
+    SCRATCH(scratch);
+    int64_t since_us = 0;
+    cr_expect_not(record_read_silence(scratch.fd, "7-" FIXTURE_UUID, &since_us));
+    record_note_silence(scratch.fd, "7-" FIXTURE_UUID, INT64_C(1767457680000000));
+    cr_expect(record_read_silence(scratch.fd, "7-" FIXTURE_UUID, &since_us));
+    cr_expect_eq(since_us, INT64_C(1767457680000000));
+    cr_expect_not(record_read_silence(scratch.fd, "7-" FIXTURE_NEXT, &since_us));
+}
+
 Test(record, a_new_claim_keeps_the_work_and_changes_the_token)
 {
     SCRATCH(scratch);
