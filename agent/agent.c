@@ -434,6 +434,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     node->epoll = node->inotify = node->order_watch = node->live_watch = -1;
     node->spool = (struct spool)SPOOL_INIT;
     node->is_status_due = true;
+    node->fine_since_us = wall_us();
     agent->claim.node = node;
     agent->courier.node = node;
     agent->heartbeat.node = node;

@@ -56,6 +56,9 @@ static const struct config_key keys[] = {
     NUMBER_KEY(retry, cap_seconds, 300.0, 0.01, 3600, "longest step of the backoff (seconds)"),
     NUMBER_KEY(retry, rate_per_second, 5.0, 0.1, 1000,
                "deliveries a second over all records, so that a backlog is a trickle"),
+    NUMBER_KEY(retry, hold_days, 7.0, 0, 3650,
+               "finished work that the server has refused for so long (403, 404, 409) is set aside "
+               "with its output, into quarantine; 0: never (days)"),
 
     TEXT_KEY(transcode, recipe, "ladder", "ladder|command",
              "ladder: built in, by ffmpeg; command: the program below"),

@@ -34,6 +34,7 @@ struct config {
     } heartbeat;
     struct {
         double base_seconds, cap_seconds, rate_per_second;
+        double hold_days; /* 0 = for ever */
     } retry;
     struct {
         char recipe[CONFIG_TEXT_BYTES];  /* "ladder" | "command" */

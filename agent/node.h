@@ -106,6 +106,7 @@ struct node {
     bool wakes_deliveries; /* the server is back: deliveries need not sit out their backoff */
     enum server_state server;
     int64_t server_since_us; /* wall clock */
+    int64_t fine_since_us;   /* wall clock: no trouble with it is known since, or since our start */
     int64_t server_due_ms;   /* the next heartbeat */
     unsigned faults;         /* failures in a row that were this node's */
     int64_t rest_until_ms;   /* and for how long nothing is claimed then */

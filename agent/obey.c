@@ -4,13 +4,16 @@
 #include "retire.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/durable.h"
 #include "tailslate/log.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 
 enum { LOOK_MS = 5 * 1000 };
+#define DAY_US (24 * 3600 * 1e6)
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -31,7 +34,8 @@ void obey_watch(struct node *node)
 void obey_event(struct node *node, const struct inotify_event *event)
 {
     if ((event->mask & IN_Q_OVERFLOW) || event->wd == node->order_watch ||
-        (event->len > 0 && ends_with(event->name, ORDER_SUFFIX)))
+        (event->len > 0 &&
+         (ends_with(event->name, ORDER_SUFFIX) || strcmp(event->name, RECORD_REFUSED) == 0)))
         node->is_order_due = true;
 }
 
@@ -56,6 +60,7 @@ static void retry(struct live *live, int dir)
 {
     struct error err;
     struct live_delivery *delivery = &live->delivery;
+    bool is_refused = durable_exists(dir, RECORD_REFUSED);
     if (order_withdraw(dir, ORDER_HOLD, &err) != 0 || order_withdraw(dir, ORDER_RETRY, &err) != 0) {
         log_error("order.stuck", LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
         live->node->is_order_stuck = true;
@@ -63,14 +68,20 @@ static void retry(struct live *live, int dir)
     }
     log_info("job.retried", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_TEXT("reason", delivery->reason));
+    record_forget_refusal(dir);
     delivery->due_ms = delivery->floor_ms = live->step.due_ms = live->retire_due_ms = 0;
     delivery->is_held = delivery->is_silent = false;
     live->step.futile = 0;
     live->node->is_status_due = true;
+    /* One that sits out a refusal does not hear of it: its successor begins at once. */
+    if (live->step.pidfd >= 0 && is_refused && !job_holds_slot(live->state))
+        pidfd_send_signal(live->step.pidfd, SIGTERM, NULL, 0);
 }
 
+typedef void retire_into(struct live *live, const char *reason);
+
 /* True: the live record is gone. */
-static bool quarantine(struct live *live, int dir)
+static bool set_aside(struct live *live, int dir, retire_into *into, const char *reason)
 {
     if (live->step.pidfd >= 0) {
         /* Its end brings us here again; its transcoder dies with it. */
@@ -82,8 +93,36 @@ static bool quarantine(struct live *live, int dir)
         return false;
     (void)order_withdraw(dir, ORDER_QUARANTINE, &ignored);
     (void)order_withdraw(dir, ORDER_HOLD, &ignored);
-    retire_into_quarantine(live, "by an operator's order");
+    into(live, reason);
     return true;
+}
+
+/* A failure report has no work behind it that would be worth a place for ever. */
+static void keep_report(struct live *live, const char *reason)
+{
+    retire_into_kept(live, OUTCOME_LOST, reason);
+}
+
+/* Refused again after so many days, by a server that was fine with us all the same when it said so:
+ * one that has just come back is asked once more first. */
+static bool is_refused_too_long(const struct live *live, const struct record_refusal *refusal)
+{
+    const struct node *node = live->node;
+    double days = node->config->retry.hold_days;
+    return days > 0 && node->server == SERVER_FINE && node->fine_since_us <= refusal->at_us &&
+           (double)(refusal->at_us - refusal->since_us) >= days * DAY_US;
+}
+
+static bool set_aside_refused(struct live *live, int dir)
+{
+    struct record_refusal refusal;
+    char reason[NODE_REASON_BYTES];
+    if (!record_read_refusal(dir, &refusal) || !is_refused_too_long(live, &refusal))
+        return false;
+    snprintf(reason, sizeof reason, "refused for %.1f days: %.200s",
+             (double)(refusal.at_us - refusal.since_us) / DAY_US, refusal.reason);
+    return set_aside(live, dir, live->state == JOB_FAILED ? keep_report : retire_into_quarantine,
+                     reason);
 }
 
 static void look_at_record(struct live *live)
@@ -92,10 +131,13 @@ static void look_at_record(struct live *live)
     FD(dir) = node_open(live, &ignored);
     if (dir < 0)
         return;
-    if (order_is_given(dir, ORDER_QUARANTINE) && quarantine(live, dir))
+    if (order_is_given(dir, ORDER_QUARANTINE) &&
+        set_aside(live, dir, retire_into_quarantine, "by an operator's order"))
         return;
     if (order_is_given(dir, ORDER_RETRY))
         retry(live, dir);
+    else if (set_aside_refused(live, dir))
+        return;
     bool is_on_hold = order_is_given(dir, ORDER_HOLD);
     if (is_on_hold == live->is_on_hold)
         return;

@@ -1,5 +1,9 @@
 /* obey: the running agent carries out what an operator has ordered (order.h).
  *
+ * Also what the configuration orders for all: what the server has refused for retry.hold_days is
+ * set aside, finished work into quarantine, which nothing empties, and whoever noted the refusal
+ * (courier or step) is not asked (refused.json).
+ *
  * drain and pause stop claims at once. Of a record: retry ends every wait that it is in and is
  * taken away when that is done; hold keeps steps and reports from being started; quarantine ends
  * its step and sets it aside. Levels, not edges: the files are looked at when something has

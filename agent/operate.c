@@ -217,6 +217,7 @@ static void withdraw_all(int dir)
     struct error ignored;
     for (enum order order = ORDER_RETRY; order < ORDER_COUNT; order++)
         (void)order_withdraw(dir, order, &ignored);
+    record_forget_refusal(dir); /* the days that it may be refused count from now */
 }
 
 /* Only a success that is whole is presented again. The rename makes it a live record at once; a

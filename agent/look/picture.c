@@ -136,6 +136,8 @@ static const char *step_of(const struct json *row, const struct view *view)
         return "NOT SEEN BY THE AGENT";
     if (view_text(row, "waits_for", NULL))
         return "WAITS FOR DISK SPACE";
+    if (view_text(row, "refused_since", NULL))
+        return "REFUSED";
     if (view_bool(view->root, "paused") && strcmp(view_text(row, "step", ""), "transcode") == 0)
         return "paused";
     return view_text(row, "step", "starting");
@@ -191,6 +193,21 @@ static void print_delivery(const struct picture *picture, const struct json *row
          reason[0] ? ": " : "", reason);
 }
 
+/* Why, until when, and what ends it. */
+static void print_refusal(const struct picture *picture, const struct json *row)
+{
+    char span[VIEW_SPAN_BYTES], until[VIEW_SPAN_BYTES + 16] = "not set aside by itself";
+    const char *id = view_text(row, "record", "?");
+    int64_t refused, left;
+    if (!view_age(row, "refused_since", &refused))
+        return;
+    line(picture, "         refused for %s: %s", view_span(refused, span),
+         view_text(row, "refused_reason", "?"));
+    if (view_age(row, "set_aside_at", &left))
+        snprintf(until, sizeof until, "set aside in %s", view_span(-left, span));
+    line(picture, "         %s; now: `spool quarantine %s`, or `spool retry %s`", until, id, id);
+}
+
 static void print_row(const struct picture *picture, const struct json *row,
                       const struct view *view)
 {
@@ -205,6 +222,7 @@ static void print_row(const struct picture *picture, const struct json *row,
              view_text(row, "record", "?"), state);
     else
         print_work(picture, row, view);
+    print_refusal(picture, row);
 }
 
 static void print_finals(const struct picture *picture, const struct json *agent)

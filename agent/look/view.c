@@ -111,9 +111,30 @@ static void add_reason(struct json *row, const struct spool *spool, const char *
         json_set_text(row, "reason", reason);
 }
 
-static struct json *make_row(const struct spool *spool, const struct spool_entry *entry,
+static void set_time(struct json *row, const char *key, int64_t at_us)
+{
+    char text[WALL_TEXT_BYTES];
+    wall_format(at_us, text);
+    json_set_text(row, key, text);
+}
+
+static void add_refusal(struct json *row, int dir, double hold_days)
+{
+    struct record_refusal refusal;
+    if (!record_read_refusal(dir, &refusal))
+        return;
+    set_time(row, "refused_since", refusal.since_us);
+    json_set_text(row, "refused_reason", refusal.reason);
+    if (hold_days > 0)
+        set_time(row, "set_aside_at", refusal.since_us + (int64_t)(hold_days * 24 * 3600 * 1e6));
+    if (!view_text(row, "reason", NULL))
+        json_set_text(row, "reason", refusal.reason);
+}
+
+static struct json *make_row(const struct view *view, const struct spool_entry *entry,
                              const struct json *published)
 {
+    const struct spool *spool = &view->spool;
     struct json *row = json_new_object();
     struct error err;
     enum job_state state = JOB_WRONG;
@@ -141,6 +162,7 @@ static struct json *make_row(const struct spool *spool, const struct spool_entry
     copy_member(row, known, "held");
     if (view_bool(row, "on_hold") && !view_text(row, "reason", NULL))
         add_reason(row, spool, entry->id);
+    add_refusal(row, dir, view->config->retry.hold_days);
     return row;
 }
 
@@ -152,7 +174,7 @@ static int add_rows(struct view *view, const struct json *published, struct erro
         return -1;
     struct json *rows = json_new_array();
     for (size_t i = 0; i < count; i++)
-        json_append(rows, make_row(&view->spool, &entries[i], published));
+        json_append(rows, make_row(view, &entries[i], published));
     free(entries);
     json_set(view->root, "jobs", rows);
     json_set_int(view->root, "foreign", (int64_t)foreign);

@@ -80,22 +80,49 @@ static void log_trouble(const struct live *live, enum delivery verdict, int64_t 
            LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason));
 }
 
-static void postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
-                     const char *why)
+static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_ms,
+                        int64_t retry_after_ms, const char *why)
 {
     struct live_delivery *delivery = &live->delivery;
     int64_t now_ms = mono_ms();
     bool is_news = strcmp(delivery->reason, why) != 0;
-    delivery->failures++;
     delivery->is_held = verdict == DELIVERY_HOLD;
     delivery->is_silent = verdict == DELIVERY_SILENT;
-    int64_t delay_ms = delivery_delay_ms(verdict, connect_backoff(live->node->config),
-                                         delivery->failures, retry_after_ms, random_u64());
     delivery->due_ms = now_ms + delay_ms;
     delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
     snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
     log_trouble(live, verdict, delay_ms, is_news);
     live->node->is_status_due = true;
+}
+
+static void postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
+                     const char *why)
+{
+    int64_t delay_ms = delivery_delay_ms(verdict, connect_backoff(live->node->config),
+                                         ++live->delivery.failures, retry_after_ms, random_u64());
+    postpone_by(live, verdict, delay_ms, retry_after_ms, why);
+}
+
+/* What stands in the record is the same where its step is refused: obey.c sets both aside in time.
+ */
+static void hold(struct live *live, const struct delivery_judgement *judgement,
+                 int64_t retry_after_ms)
+{
+    struct error ignored;
+    struct record_refusal refusal;
+    FD(dir) = judgement->is_about_job ? node_open(live, &ignored) : -1;
+    if (dir < 0) {
+        postpone(live, DELIVERY_HOLD, retry_after_ms, judgement->why);
+        return;
+    }
+    record_note_refusal(dir, judgement->why, &refusal);
+    live->node->is_order_due = true;
+    live->delivery.failures++;
+    postpone_by(live, DELIVERY_HOLD,
+                delivery_hold_ms(connect_backoff(live->node->config),
+                                 (refusal.at_us - refusal.since_us) / 1000, retry_after_ms,
+                                 random_u64()),
+                retry_after_ms, judgement->why);
 }
 
 static void stumble(struct live *live, const struct error *err)
@@ -137,6 +164,7 @@ static int reopen(struct live *live, quality_set missing, struct error *err)
     quality_set ours = message_completion_qualities(&outcome.completion);
     if (record_mark_missing(dir, missing & ours ? missing & ours : ours, err) != 0)
         return -1;
+    record_forget_refusal(dir);
     return node_look(live, err);
 }
 
@@ -194,8 +222,10 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
     case DELIVERY_ACKNOWLEDGED:
         acknowledge(live, answer);
         break;
-    case DELIVERY_AGAIN:
     case DELIVERY_HOLD:
+        hold(live, judgement, answer->retry_after_ms);
+        break;
+    case DELIVERY_AGAIN:
         postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
         break;
     case DELIVERY_SILENT:
@@ -308,11 +338,11 @@ static void reclaim(struct live *live, const struct delivery_judgement *judgemen
     struct live_delivery *delivery = &live->delivery;
     if (delivery->is_reclaimed) {
         delivery->is_reclaimed = false;
-        postpone(live, DELIVERY_HOLD, answer->retry_after_ms, judgement->why);
+        hold(live, judgement, answer->retry_after_ms);
         return;
     }
-    log_warning("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-                LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
+    log_info("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "/api/worker/claim?job_id=%" PRId64, live->job_id);
     struct http_request request = http_post(path, NULL);

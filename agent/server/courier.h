@@ -5,8 +5,9 @@
  * (retry.rate_per_second) and COURIER_IN_FLIGHT_MAX calls; each has its own backoff. The first
  * success, and the server's return, wake the others, spread over time.
  *
- * Gives up no completion: no attempt limit, no age limit. Refused reports leave the spool only into
- * quarantine or kept. */
+ * Gives up no completion: no attempt limit, and no age limit on silence or trouble. Refused reports
+ * leave the spool only into quarantine or kept; what is only held does so after retry.hold_days of
+ * refusals (obey.c), whole, and comes back on `spool retry`. */
 #ifndef AGENT_COURIER_H
 #define AGENT_COURIER_H
 

@@ -100,11 +100,47 @@ bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
     return now_us < sealed_us || now_us - sealed_us >= lease_ms * 1000;
 }
 
+bool delivery_refuses_job(const struct http_answer *answer)
+{
+    if (answer->result != HTTP_ANSWERED || !answer->is_json || answer->status / 100 != 4)
+        return false;
+    switch (answer->problem.problem) {
+    case PROBLEM_NONE:
+        return answer->status != 401 && answer->status != 407 &&
+               delivery_of_status(answer->status) == DELIVERY_HOLD;
+    case PROBLEM_UNAUTHORIZED:
+    case PROBLEM_FORBIDDEN:
+    case PROBLEM_NOT_FOUND:
+    case PROBLEM_METHOD:
+    case PROBLEM_RATE_LIMITED:
+    case PROBLEM_COMPLETION_IN_PROGRESS:
+    case PROBLEM_STORE_UNAVAILABLE:
+    case PROBLEM_INTERNAL:
+        return false;
+    case PROBLEM_NOT_YOUR_JOB:
+    case PROBLEM_JOB_NOT_FOUND:
+    case PROBLEM_CLAIM_LOST:
+    case PROBLEM_JOB_GONE:
+    case PROBLEM_PAYLOAD_TOO_LARGE:
+    case PROBLEM_BAD_JSON:
+    case PROBLEM_INVALID_FIELD:
+    case PROBLEM_TOKEN_MALFORMED:
+    case PROBLEM_TOKEN_MISMATCH:
+    case PROBLEM_TOKEN_REUSED:
+    case PROBLEM_OUTPUT_MISSING:
+    case PROBLEM_RANGE:
+    case PROBLEM_COUNT:
+        return true;
+    }
+    return true;
+}
+
 static void judge_refusal(const struct delivery_report *report, const struct http_answer *answer,
                           struct delivery_judgement *judgement)
 {
     const struct message_problem *said = &answer->problem;
     enum problem problem = said->problem;
+    judgement->is_about_job = delivery_refuses_job(answer);
     if (is_too_late(report, answer)) {
         conclude(judgement, DELIVERY_KEEP, "HTTP %ld: %.180s; the claim of this failure is over",
                  answer->status, said->detail);
@@ -187,14 +223,15 @@ void delivery_judge_verification(const struct http_answer *answer,
     if (!root || !status || json_get_bool(root, "job_completed", &completed) != JSON_FOUND)
         conclude(judgement, DELIVERY_SILENT,
                  "already completed, says its cache, and verify-complete cannot tell");
-    else if (completed && strcmp(status, "ready") == 0)
-        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
-    else if (completed)
-        conclude(judgement, DELIVERY_HOLD, "the server has closed the job, and its video is %.40s",
-                 status);
-    else
+    else if (!completed)
         conclude(judgement, DELIVERY_SILENT,
                  "already completed, says its cache, but the job is not");
+    else if (strcmp(status, "ready") == 0)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else
+        conclude(judgement, DELIVERY_HOLD, "the server has closed the job, and its video is %.40s",
+                 status);
+    judgement->is_about_job = judgement->delivery == DELIVERY_HOLD;
 }
 
 bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
@@ -211,10 +248,12 @@ bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
     else if (message_claim_parse(answer->body, answer->body_size, given, &err) != PROBLEM_NONE)
         conclude(judgement, DELIVERY_HOLD, "the claim went, asking for it again: %.200s",
                  err.message);
-    else if (given->job_id != job_id) /* another job's claim expires, which charges no attempt */
-        conclude(judgement, DELIVERY_HOLD, "the claim went, and the job is not to be had");
-    else
+    else if (given->job_id == job_id)
         return true;
+    else { /* another job's claim expires, which charges no attempt */
+        conclude(judgement, DELIVERY_HOLD, "the claim went, and the job is not to be had");
+        judgement->is_about_job = true;
+    }
     return false;
 }
 
@@ -227,17 +266,25 @@ int64_t delivery_silence_left_ms(int64_t since_us, int64_t now_us)
     return left_ms > DELIVERY_SILENCE_MS ? DELIVERY_SILENCE_MS : left_ms;
 }
 
+int64_t delivery_hold_ms(struct backoff_policy policy, int64_t refused_ms, int64_t retry_after_ms,
+                         uint64_t random)
+{
+    int64_t most = refused_ms / 2 > DELIVERY_HOLD_MAX_MS ? DELIVERY_HOLD_MAX_MS : refused_ms / 2;
+    if (most < policy.cap_ms)
+        most = policy.cap_ms;
+    /* At least half of it: slow from the first time, and no fleet in step. */
+    int64_t half = most / 2;
+    int64_t slow = half + (int64_t)(random % (uint64_t)(most - half + 1));
+    return slow > retry_after_ms ? slow : retry_after_ms;
+}
+
 int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,
                           int64_t retry_after_ms, uint64_t random)
 {
     must(failures > 0);
     if (delivery == DELIVERY_SILENT)
         return DELIVERY_SILENCE_MS;
-    if (delivery == DELIVERY_HOLD) {
-        /* Half of the cap to the cap: slow from the first time, and no fleet in step. */
-        int64_t half = policy.cap_ms / 2;
-        int64_t slow = half + (int64_t)(random % (uint64_t)(policy.cap_ms - half + 1));
-        return slow > retry_after_ms ? slow : retry_after_ms;
-    }
+    if (delivery == DELIVERY_HOLD)
+        return delivery_hold_ms(policy, 0, retry_after_ms, random);
     return backoff_delay_ms(policy, failures - 1, retry_after_ms, random);
 }

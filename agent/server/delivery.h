@@ -3,9 +3,9 @@
  *
  * Final is only an answer with a JSON body and one of our codes under its own status, or an
  * acknowledgement that is about this very token. Everything else (a proxy's page, a stock 409, a
- * redirect, a cut body, silence) means: keep the record and try again. There is no attempt limit
- * and no age limit for a completion, because there is no parameter for one. A failure report has no
- * work behind it: refused when its claim is over for certain, it is set aside. */
+ * redirect, a cut body, silence) means: keep the record and try again. No verdict here depends on
+ * how often or how long a completion was refused. A failure report has no work behind it: refused
+ * when its claim is over for certain, it is set aside. */
 #ifndef AGENT_DELIVERY_H
 #define AGENT_DELIVERY_H
 
@@ -47,6 +47,7 @@ struct delivery_judgement {
     enum delivery delivery;
     enum problem problem;
     quality_set missing; /* REUPLOAD: 0 = all */
+    bool is_about_job;   /* HOLD: of this job alone, and not of the key, the URL or the server */
     char why[256];       /* one line, for log and status; "" when acknowledged */
 };
 
@@ -65,6 +66,15 @@ void delivery_judge_verification(const struct http_answer *answer,
  * judgement says how to go on: AGAIN where nobody has answered, HOLD where it is refused. */
 bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
                             struct message_claim *given, struct delivery_judgement *judgement);
+
+/* A refusal of this one job, as a server says it that is otherwise fine with us. A 403 or 409
+ * without a code is one only when the job cannot be claimed again either. */
+bool delivery_refuses_job(const struct http_answer *answer);
+/* How long to wait with what has been refused for so long: half of the cap to the cap, in the first
+ * minutes; then half to all of half its age, at most an hour. Asked for days it costs little. */
+enum { DELIVERY_HOLD_MAX_MS = 3600 * 1000 };
+int64_t delivery_hold_ms(struct backoff_policy policy, int64_t refused_ms, int64_t retry_after_ms,
+                         uint64_t random);
 
 /* When to try again, for AGAIN, HOLD and SILENT; failures counts from 1. */
 int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,

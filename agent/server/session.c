@@ -41,6 +41,9 @@ static void on_progress(void *ctx, const struct http_answer *answer)
     int64_t delay_ms = connect_life_delay_ms(connect_backoff(session->config),
                                              session->progress_failures++, answer->retry_after_ms,
                                              random_u64());
+    /* There is no claim to be kept: what asks for it again is the upload. */
+    if (verdict == VERDICT_HOLD && session->refused_since_ms != 0)
+        delay_ms = session_hold_ms(session, answer->retry_after_ms);
     session->progress_not_before_ms = mono_ms() + delay_ms;
     session->progress_changed = true;
 }

@@ -62,6 +62,7 @@ struct session_reclaim {
     struct http_call *call;
     unsigned count; /* how often it was had again, in this life */
     int64_t not_before_ms;
+    char reason[256]; /* of the last refusal, so that it is logged once */
 };
 
 /* `pause` of an operator: transcoders stand still, uploads and deliveries go on. */
@@ -80,6 +81,7 @@ struct session {
     struct session_orders orders;
     enum problem lost;
     struct session_reclaim reclaim;
+    int64_t refused_since_ms; /* monotonic: finished work was refused first; 0: it is not */
     char lost_detail[256];
     struct trouble trouble;
     unsigned disk_retries; /* how often this disk was full in the middle of the work */
@@ -140,6 +142,8 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
 struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
                                          unsigned attempt, const struct http_answer *answer);
 int64_t session_pause_end_ms(const struct session *session, const struct session_pause *pause);
+/* A file was accepted: what was refused before counts no longer. */
+void session_is_accepted(struct session *session);
 /* Wait that long, or until the claim is lost. */
 void session_sit_out(struct session *session, const struct session_pause *pause);
 

@@ -1,5 +1,6 @@
 /* What the answer to a call of a step means, and how long to wait after it (session.h). */
 #include "connect.h"
+#include "delivery.h"
 #include "session_part.h"
 
 #include "tailslate/backoff.h"
@@ -57,6 +58,19 @@ static enum verdict verdict_of_problem(const struct session *session, enum probl
     return VERDICT_RETRY;
 }
 
+/* In JSON and without a code, as a stock server says it: a proxy's page tells nothing about claims.
+ */
+static enum verdict verdict_of_stock(const struct session *session, long status)
+{
+    if (status == 403 || status == 409)
+        return VERDICT_RECLAIM;
+    /* The job's row is gone. Work that is not finished is not given up for that here: its source is
+     * gone too, and fetch sees to it. */
+    if (status == 401 || (status == 404 && session->transcoded))
+        return VERDICT_HOLD;
+    return VERDICT_RETRY;
+}
+
 static enum verdict verdict_of(const struct session *session, const struct http_answer *answer,
                                enum expected expected)
 {
@@ -64,10 +78,8 @@ static enum verdict verdict_of(const struct session *session, const struct http_
         return answer->result == HTTP_NOT_TRUSTED ? VERDICT_HOLD : VERDICT_RETRY;
     if (answer->status / 100 == 2)
         return expected == EXPECT_BYTES || is_object(answer) ? VERDICT_OK : VERDICT_RETRY;
-    /* In JSON, as a stock server says it: a proxy's page tells nothing about claims. */
-    bool is_refusal = answer->status == 403 || answer->status == 409;
-    if (is_refusal && answer->is_json && answer->problem.problem == PROBLEM_NONE)
-        return VERDICT_RECLAIM;
+    if (answer->is_json && answer->problem.problem == PROBLEM_NONE)
+        return verdict_of_stock(session, answer->status);
     return verdict_of_problem(session, answer->problem.problem);
 }
 
@@ -84,8 +96,7 @@ static const char *trouble_detail(const struct http_answer *answer)
 
 static bool is_key_refusal(const struct http_answer *answer)
 {
-    return answer->problem.problem == PROBLEM_UNAUTHORIZED ||
-           answer->problem.problem == PROBLEM_FORBIDDEN;
+    return answer->status == 401 || answer->problem.problem == PROBLEM_FORBIDDEN;
 }
 
 /* The server as such was away, not one thing of it. */
@@ -108,7 +119,9 @@ static void note_trouble(struct session *session, enum verdict verdict,
     trouble->status = answer->status;
     if (trouble->since_ms == 0)
         trouble->since_ms = mono_ms();
-    if (is_new)
+    /* While the job is being asked for again it is not known what this means: step.not_reclaimed
+     * says so, or job.rebound. */
+    if (is_new && !session->reclaim.call)
         log_at(verdict == VERDICT_HOLD ? LOG_ERROR : LOG_WARNING, "step.server_trouble",
                LOG_INT("status", answer->status),
                LOG_TEXT("code", problem_code(answer->problem.problem)),
@@ -133,6 +146,33 @@ static void note_end(struct session *session)
     if (session->trouble.since_ms)
         log_info("step.server_back", LOG_INT("after_ms", mono_ms() - session->trouble.since_ms));
     session->trouble = (struct trouble){.since_ms = 0};
+}
+
+void session_note_refusal(struct session *session, const char *reason)
+{
+    struct record_refusal noted;
+    if (!session->transcoded)
+        return;
+    record_note_refusal(session->dir, reason, &noted);
+    session->refused_since_ms = mono_ms() - (noted.at_us - noted.since_us) / 1000;
+}
+
+void session_is_accepted(struct session *session)
+{
+    record_forget_refusal(session->dir);
+    session->refused_since_ms = 0;
+}
+
+/* A refusal of a stock server that says the claim went is one only when the job is not to be had
+ * again (session_reclaim.c). */
+static void note_refusal(struct session *session, bool is_reclaimed,
+                         const struct http_answer *answer)
+{
+    char reason[256];
+    if (is_reclaimed || !delivery_refuses_job(answer))
+        return;
+    snprintf(reason, sizeof reason, "HTTP %ld: %.200s", answer->status, trouble_detail(answer));
+    session_note_refusal(session, reason);
 }
 
 static void note_lost(struct session *session, const struct http_answer *answer)
@@ -160,7 +200,8 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
     enum verdict verdict = verdict_of(session, answer, expected);
     if (verdict == VERDICT_LOST && is_of_former_claim(session, answer))
         verdict = VERDICT_RETRY;
-    if (verdict == VERDICT_RECLAIM) {
+    bool is_reclaimed = verdict == VERDICT_RECLAIM;
+    if (is_reclaimed) {
         session_reclaim(session, answer);
         verdict = session->transcoded ? VERDICT_HOLD : VERDICT_RETRY;
     }
@@ -174,6 +215,7 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
     case VERDICT_RETRY:
     case VERDICT_HOLD:
         note_trouble(session, verdict, answer);
+        note_refusal(session, is_reclaimed, answer);
         break;
     case VERDICT_MISSING:
     case VERDICT_RECLAIM:
@@ -188,18 +230,26 @@ void session_is_back(struct session *session)
     note_return(session);
 }
 
+int64_t session_hold_ms(const struct session *session, int64_t retry_after_ms)
+{
+    int64_t refused_ms = session->refused_since_ms != 0 ? mono_ms() - session->refused_since_ms : 0;
+    return delivery_hold_ms(connect_backoff(session->config), refused_ms, retry_after_ms,
+                            random_u64());
+}
+
 struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
                                          unsigned attempt, const struct http_answer *answer)
 {
     struct backoff_policy policy = connect_backoff(session->config);
+    int64_t now_ms = mono_ms(), delay_ms;
     /* Held: nothing gets better by asking often. */
     if (verdict == VERDICT_HOLD)
-        policy.base_ms = policy.cap_ms;
-    int64_t now_ms = mono_ms();
+        delay_ms = session_hold_ms(session, answer->retry_after_ms);
+    else
+        delay_ms = backoff_delay_ms(policy, attempt, answer->retry_after_ms, random_u64());
     return (struct session_pause){
         .begun_ms = now_ms,
-        .until_ms = now_ms +
-                    backoff_delay_ms(policy, attempt, answer->retry_after_ms, random_u64()),
+        .until_ms = now_ms + delay_ms,
         .floor_ms = answer->retry_after_ms > 0 ? now_ms + answer->retry_after_ms : now_ms,
         /* What a person must put right is not put right by another call's success, unless it was
          * the key or the claim, which all calls share. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static void let_go(struct session *session, const char *why)
 {
@@ -21,20 +22,31 @@ static void let_go(struct session *session, const char *why)
 
 static void postpone(struct session *session, const struct http_answer *answer)
 {
-    int64_t delay_ms = delivery_delay_ms(DELIVERY_HOLD, connect_backoff(session->config), 1,
-                                         answer->retry_after_ms, random_u64());
-    session->reclaim.not_before_ms = mono_ms() + delay_ms;
+    session->reclaim.not_before_ms = mono_ms() + session_hold_ms(session, answer->retry_after_ms);
+}
+
+/* Only what is held wants a person. */
+static void log_refused(struct session *session, const char *reason, const char *outcome)
+{
+    char *last = session->reclaim.reason;
+    bool is_news = strcmp(last, reason) != 0;
+    enum log_level level = strcmp(outcome, "held") == 0 ? LOG_ERROR : LOG_INFO;
+    snprintf(last, sizeof session->reclaim.reason, "%s", reason);
+    log_at(is_news ? level : LOG_DEBUG, "step.not_reclaimed", LOG_TEXT("reason", reason),
+           LOG_TEXT("outcome", outcome));
 }
 
 static void refused(struct session *session, const struct delivery_judgement *judgement,
                     const struct http_answer *answer)
 {
+    bool is_held = judgement->delivery == DELIVERY_HOLD && session->transcoded;
     bool is_final = judgement->delivery == DELIVERY_HOLD && !session->transcoded;
-    log_warning("step.not_reclaimed", LOG_TEXT("reason", judgement->why),
-                LOG_TEXT("outcome", is_final ? "let go" : "asked again later"));
+    log_refused(session, judgement->why, is_held ? "held" : is_final ? "let go" : "asked again");
+    if (judgement->is_about_job)
+        session_note_refusal(session, judgement->why);
     if (is_final)
         let_go(session, judgement->why);
-    else if (judgement->delivery == DELIVERY_HOLD)
+    else
         postpone(session, answer);
 }
 
@@ -75,8 +87,8 @@ void session_reclaim(struct session *session, const struct http_answer *refusal)
         let_go(session, "the claim goes again and again");
         return;
     }
-    log_warning("step.reclaiming", LOG_INT("status", refusal->status),
-                LOG_TEXT("detail", refusal->problem.detail));
+    log_info("step.reclaiming", LOG_INT("status", refusal->status),
+             LOG_TEXT("detail", refusal->problem.detail));
     TEXT(path) = must_printf("/api/worker/claim?job_id=%lld",
                              (long long)session->claim.claim.job_id);
     struct http_request request = http_post(path, NULL);

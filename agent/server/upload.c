@@ -130,6 +130,7 @@ enum verdict upload_settle_call(struct upload *upload)
     enum verdict verdict = session_judge(upload->session, &upload->reply.answer, EXPECT_JSON);
     if (verdict == VERDICT_OK) {
         upload->session->upload_attempt = 0;
+        session_is_accepted(upload->session);
         upload->session->upload_pause = (struct session_pause){.begun_ms = 0};
     } else {
         upload->session->upload_pause = session_pause_after(

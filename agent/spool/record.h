@@ -118,6 +118,18 @@ void record_read_fault(int dir, char reason[256]); /* "" where it cannot be read
 void record_note_silence(int dir, const char *token, int64_t since_us);
 bool record_read_silence(int dir, const char *token, int64_t *since_us);
 
+/* That the server refuses this job's finished work, since when and last when, and why. The first
+ * time stands over restarts, until it is forgotten: when a file of it is accepted, or an operator
+ * orders it to be tried again. In a time to come, it begins anew. */
+#define RECORD_REFUSED "refused.json"
+struct record_refusal {
+    int64_t since_us, at_us;
+    char reason[256];
+};
+void record_note_refusal(int dir, const char *reason, struct record_refusal *noted);
+bool record_read_refusal(int dir, struct record_refusal *refusal); /* false: there is none */
+void record_forget_refusal(int dir);
+
 /* What the step is doing, for people and for status; volatile: losing it costs a glance. */
 struct record_progress {
     struct message_progress progress;

@@ -88,3 +88,57 @@ bool record_read_silence(int dir, const char *token, int64_t *since_us)
            json_get_text(root, "since", WALL_TEXT_BYTES - 1, &since) == JSON_FOUND &&
            wall_parse(since, since_us);
 }
+
+/* Not in the middle of a UTF-8 sequence: the file must be JSON. */
+static int cut_length(const char *text, size_t max)
+{
+    size_t length = strnlen(text, max);
+    while (length > 0 && text[length] && ((unsigned char)text[length] & 0xC0) == 0x80)
+        length--;
+    return (int)length;
+}
+
+bool record_read_refusal(int dir, struct record_refusal *refusal)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    struct error ignored;
+    const char *since, *at, *reason;
+    if (durable_read(dir, RECORD_REFUSED, RECORD_FILE_MAX_BYTES, &text, &size, &ignored) != 0)
+        return false;
+    JSON(root) = json_parse(text, size, &ignored);
+    if (json_get_text(root, "since", WALL_TEXT_BYTES - 1, &since) != JSON_FOUND ||
+        json_get_text(root, "at", WALL_TEXT_BYTES - 1, &at) != JSON_FOUND ||
+        json_get_text(root, "reason", sizeof refusal->reason - 1, &reason) != JSON_FOUND ||
+        !wall_parse(since, &refusal->since_us) || !wall_parse(at, &refusal->at_us))
+        return false;
+    memcpy(refusal->reason, reason, strlen(reason) + 1);
+    return true;
+}
+
+void record_note_refusal(int dir, const char *reason, struct record_refusal *noted)
+{
+    struct error ignored;
+    struct record_refusal former;
+    char since[WALL_TEXT_BYTES], at[WALL_TEXT_BYTES];
+    noted->at_us = noted->since_us = wall_us();
+    if (record_read_refusal(dir, &former) && former.since_us < noted->at_us)
+        noted->since_us = former.since_us;
+    snprintf(noted->reason, sizeof noted->reason, "%.*s", cut_length(reason, 255), reason);
+    wall_format(noted->since_us, since);
+    wall_format(noted->at_us, at);
+    JSON(root) = json_new_object();
+    json_set_text(root, "since", since);
+    json_set_text(root, "at", at);
+    json_set_text(root, "reason", noted->reason);
+    TEXT(text) = json_print(root);
+    /* Durable, though nothing is lost with it: days are counted by it. */
+    (void)durable_write(dir, RECORD_REFUSED, text, strlen(text), &ignored);
+}
+
+void record_forget_refusal(int dir)
+{
+    struct error ignored;
+    if (durable_exists(dir, RECORD_REFUSED))
+        (void)durable_unlink(dir, RECORD_REFUSED, &ignored);
+}

@@ -328,5 +328,7 @@ Test(stock_server, an_upload_refused_for_a_lost_claim_goes_on_under_a_new_one, .
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
     cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
     cr_assert_eq(rig_count_lines(rig, "event=step.reclaiming"), 1);
+    cr_assert_eq(rig_count_lines(rig, "level=error"), 0, "nobody is needed for that");
+    cr_assert_eq(rig_count_lines(rig, "level=warning"), 0);
     rig_end(rig);
 }

@@ -347,6 +347,26 @@ Test(courier, what_is_held_is_tried_slowly_from_the_first_time_and_not_in_step)
     cr_expect_neq(first, second);
 }
 
+/* Asked by `refused_ms` alone, so that no restart begins it anew. */
+Test(courier, what_is_refused_for_days_is_asked_about_ever_more_seldom)
+{
+    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 15000};
+    int64_t week_ms = 7 * 24 * 3600 * INT64_C(1000), hour_ms = 3600 * 1000;
+    int tries = 0, in_the_first_hour = 0;
+    for (int64_t at_ms = 0; at_ms < week_ms; tries++) {
+        int64_t delay_ms = delivery_hold_ms(policy, at_ms, -1, UINT64_MAX / 3 * (uint64_t)tries);
+        cr_assert_geq(delay_ms, policy.cap_ms / 2);
+        cr_assert_leq(delay_ms, DELIVERY_HOLD_MAX_MS);
+        in_the_first_hour += at_ms < hour_ms;
+        at_ms += delay_ms;
+    }
+    cr_expect_lt(in_the_first_hour, 40, "%d", in_the_first_hour);
+    cr_expect_lt(tries, 400, "%d", tries);
+    policy.cap_ms = 300000;
+    cr_expect_leq(delivery_hold_ms(policy, 0, -1, UINT64_MAX), 300000);
+    cr_expect_geq(delivery_hold_ms(policy, week_ms, 2 * hour_ms, 0), 2 * hour_ms);
+}
+
 Test(courier, a_silence_is_counted_from_the_time_that_was_written_down)
 {
     struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};

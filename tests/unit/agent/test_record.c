@@ -91,6 +91,27 @@ Test(record, without_its_token_the_body_is_the_same)
     cr_expect_str_eq(found, expected);
 }
 
+Test(record, a_refusal_counts_from_its_first_time)
+{
+    SCRATCH(scratch);
+    struct record_refusal first, second, read;
+    cr_expect_not(record_read_refusal(scratch.fd, &read));
+    record_note_refusal(scratch.fd, "HTTP 404: Job not found", &first);
+    record_note_refusal(scratch.fd, "HTTP 403: Not your job", &second);
+    cr_assert(record_read_refusal(scratch.fd, &read));
+    cr_expect_eq(read.since_us, first.since_us);
+    cr_expect_eq(read.at_us, second.at_us);
+    cr_expect_str_eq(read.reason, "HTTP 403: Not your job");
+    record_forget_refusal(scratch.fd);
+    cr_expect_not(record_read_refusal(scratch.fd, &read));
+
+    fixture_write(scratch.fd, RECORD_REFUSED,
+                  "{\"since\":\"2999-01-01T00:00:00.000000+00:00\","
+                  "\"at\":\"2999-01-01T00:00:00.000000+00:00\",\"reason\":\"\"}");
+    record_note_refusal(scratch.fd, "HTTP 404", &second);
+    cr_expect_eq(second.since_us, second.at_us, "the clock was put right");
+}
+
 Test(record, a_silence_is_of_one_token)
 {
     SCRATCH(scratch);
