@@ -70,14 +70,15 @@ static int pack_file(struct archive *archive, int dir, const char *name, struct 
     if (!S_ISREG(status.st_mode))
         return error_set(err, ERROR_PERMANENT, EINVAL, "no regular file");
 
-    /* Nothing of the node gets into the archive, and the same files make the same bytes. */
+    /* Nothing of the node gets into the archive, and the same files make the same bytes. Their time
+     * is theirs: a stock server unpacks them with it and makes Last-Modified and ETag of it. */
     CLEANUP(cleanup_entry) struct archive_entry *entry = archive_entry_new();
     must(entry);
     archive_entry_set_pathname(entry, name);
     archive_entry_set_filetype(entry, AE_IFREG);
     archive_entry_set_perm(entry, 0644);
     archive_entry_set_size(entry, status.st_size);
-    archive_entry_set_mtime(entry, 0, 0);
+    archive_entry_set_mtime(entry, status.st_mtim.tv_sec, 0);
     archive_entry_set_uid(entry, 0);
     archive_entry_set_gid(entry, 0);
     if (archive_write_header(archive, entry) != ARCHIVE_OK)

@@ -1,7 +1,7 @@
 /* archive: the tar.gz of the wire (libarchive stands behind it, and nowhere else).
  *
  * Unpacking trusts nothing: only regular files and directories, names checked by the caller's
- * callback, sizes and counts bounded; the archive's modes, owners and links are ignored. */
+ * callback, sizes and counts bounded; the archive's modes, owners, times and links are ignored. */
 #ifndef TAILSLATE_ARCHIVE_H
 #define TAILSLATE_ARCHIVE_H
 
@@ -15,8 +15,8 @@ struct archive_limits {
     int max_files;     /* directories count too */
 };
 
-/* Write dir/names[i] as a tar.gz to out_fd: owner, mode and time are left out, so that the same
- * files make the same bytes. */
+/* Write dir/names[i] as a tar.gz to out_fd. Owner and mode are left out, the time is the file's own
+ * in whole seconds: the same files make the same bytes. */
 int archive_pack(int dir, const char *const names[], size_t count, int out_fd, struct error *err);
 
 /* For each regular file in the archive at in_fd: place(path, ctx) returns a regular file open

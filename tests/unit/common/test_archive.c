@@ -120,7 +120,15 @@ Test(archive, what_was_packed_is_unpacked)
     cr_expect_str_eq(scratch_get(&scratch, "out-2"), "");
 }
 
-/* An upload that is repeated is the same upload: nothing of the clock or the owner is in it. */
+static void set_time(const struct scratch *scratch, const char *name, time_t seconds, long nanos)
+{
+    struct timespec then = {.tv_sec = seconds, .tv_nsec = nanos};
+    struct timespec times[2] = {then, then};
+    cr_assert_eq(utimensat(scratch->fd, name, times, 0), 0, "%s", name);
+}
+
+/* An upload that is repeated is the same upload: nothing of the owner is in it, or of the time at
+ * which it was packed. */
 Test(archive, the_same_files_make_the_same_bytes_at_any_time)
 {
     SCRATCH(scratch);
@@ -130,9 +138,9 @@ Test(archive, the_same_files_make_the_same_bytes_at_any_time)
     TEXT(second) = NULL;
     size_t first_size, second_size;
     put_rendition(&scratch, segment, sizeof segment);
+    set_time(&scratch, "720p/stream.m3u8", 1767457680, 1);
     pack(&scratch, "first", rendition, 3);
-    struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
-    cr_assert_eq(utimensat(scratch.fd, "720p/stream.m3u8", times, 0), 0);
+    set_time(&scratch, "720p/stream.m3u8", 1767457680, 999999999);
     cr_assert_eq(fchmodat(scratch.fd, "720p/stream.m3u8", 0777, 0), 0);
     pack(&scratch, "second", rendition, 3);
     cr_assert_eq(durable_read(scratch.fd, "first", 65536, &first, &first_size, &err), 0);
@@ -140,6 +148,44 @@ Test(archive, the_same_files_make_the_same_bytes_at_any_time)
     cr_assert_eq(first_size, second_size);
     cr_assert_eq(memcmp(first, second, first_size), 0);
     cr_assert_eq(memcmp(first + 4, "\0\0\0\0", 4), 0, "the gzip header's time");
+}
+
+/* As a stock server reads it, which serves Last-Modified and ETag by it. */
+static time_t packed_time(const struct scratch *scratch, const char *name, const char *path)
+{
+    struct archive *archive = archive_read_new();
+    struct archive_entry *entry;
+    time_t found = -1;
+    FD(fd) = openat(scratch->fd, name, O_RDONLY | O_CLOEXEC);
+    archive_read_support_filter_gzip(archive);
+    archive_read_support_format_tar(archive);
+    cr_assert_eq(archive_read_open_fd(archive, fd, 4096), ARCHIVE_OK);
+    while (found < 0 && archive_read_next_header(archive, &entry) == ARCHIVE_OK)
+        if (strcmp(archive_entry_pathname(entry), path) == 0)
+            found = archive_entry_mtime(entry);
+    archive_read_free(archive);
+    return found;
+}
+
+Test(archive, a_file_keeps_its_time_when_it_is_packed_and_not_when_it_is_unpacked)
+{
+    SCRATCH(scratch);
+    struct placed placed;
+    struct error err = {0};
+    struct stat status;
+    char segment[1000];
+    put_rendition(&scratch, segment, sizeof segment);
+    set_time(&scratch, rendition[0], 1767457680, 0);
+    set_time(&scratch, rendition[1], 1767457742, 500000000);
+    pack(&scratch, "x.tgz", rendition, 3);
+    cr_expect_eq(packed_time(&scratch, "x.tgz", rendition[0]), 1767457680);
+    cr_expect_eq(packed_time(&scratch, "x.tgz", rendition[1]), 1767457742);
+    cr_expect_geq(packed_time(&scratch, "x.tgz", rendition[2]), time(NULL) - 60);
+
+    /* A worker's clock must not make our files look old: orphans are found by their age. */
+    cr_assert_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), 0, "%s", err.message);
+    cr_assert_eq(fstatat(scratch.fd, "out-0", &status, 0), 0);
+    cr_expect_geq(status.st_mtim.tv_sec, time(NULL) - 60);
 }
 
 Test(archive, packing_what_is_no_file_says_which)
