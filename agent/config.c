@@ -96,6 +96,10 @@ static const struct config_key keys[] = {
                "machine's, divided by node.slots"),
     NUMBER_KEY(limits, output_factor, 4.0, 0, 1000,
                "the output may be so many times what its bit rates give; 0: no limit"),
+    NUMBER_KEY(
+        limits, unsized_source_gb, 64.0, 0, 1e6,
+        "a source of which the server does not say how large it is may be so large (GB); 0: no "
+        "limit"),
     TEXT_KEY(limits, io, "low", "low|normal", "the transcoder's disk priority"),
     INTEGER_KEY(limits, open_files, 1024, 64, 1048576, "that a transcoder may have at a time"),
 

@@ -51,7 +51,7 @@ struct config {
         bool network;
     } transcode;
     struct {
-        double wall_factor, wall_floor_minutes, memory_gb, output_factor;
+        double wall_factor, wall_floor_minutes, memory_gb, output_factor, unsized_source_gb;
         char io[CONFIG_TEXT_BYTES]; /* "low" | "normal" */
         int64_t open_files;
     } limits;

@@ -264,7 +264,8 @@ void node_server_is(struct node *node, enum server_state state, const char *reas
     if (state == SERVER_FINE) {
         log_info("server.fine", LOG_TEXT("url", node->config->server.url));
         node->wakes_deliveries = was_known;
-        node->is_order_due = true; /* a refusal that was heard before this may be the last (obey.c) */
+        node->is_order_due =
+            true; /* a refusal that was heard before this may be the last (obey.c) */
         if (was_known)
             node->fine_since_us = node->server_since_us;
         return;

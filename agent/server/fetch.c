@@ -30,6 +30,9 @@ enum {
     OUTPUT_PERCENT = 100, /* what is made of a source, at most about as much again */
     PERCENT_MAX = 10,     /* of the job's whole, for the download */
     BLOCK_BYTES = 512,    /* st_blocks counts in these */
+    /* Of a source that does not say its size: room is looked for so far ahead. */
+    UNSIZED_AHEAD_BYTES = WRITE_BACK_BYTES,
+    UNSIZED_ROOM_FACTOR = 2, /* where it did not fit: for so many times what had come of it */
 };
 
 struct fetch {
@@ -43,6 +46,8 @@ struct fetch {
     int64_t written_back; /* so much of the part is on its way to the disk */
     int64_t lacking;      /* bytes that have no room on this disk; 0: it fits */
     bool is_fitted;       /* this attempt was found to fit */
+    int64_t fitted_until; /* so much of one without a size was found to fit */
+    bool is_too_large;    /* one without a size, for the limit of its own */
     bool is_other;        /* what comes is not the rest of our part */
     struct error local;   /* the note could not be written */
     bool has_failed;
@@ -94,14 +99,40 @@ static int64_t needed_bytes(const struct fetch *fetch)
     return rest + fetch->size / 100 * OUTPUT_PERCENT;
 }
 
-static bool fits(const struct fetch *fetch)
+static bool has_room(const struct fetch *fetch, int64_t needed)
 {
     int64_t free_bytes;
     struct error ignored; /* of a disk that tells nothing the transfer itself will tell */
     if (disk_free_bytes(fetch->session->dir, &free_bytes, &ignored) != 0)
         return true;
     double reserve = fetch->session->config->node.min_free_disk_gb * 1e9;
-    return free_bytes - (int64_t)reserve >= needed_bytes(fetch);
+    return free_bytes - (int64_t)reserve >= needed;
+}
+
+static bool fits(const struct fetch *fetch)
+{
+    return has_room(fetch, needed_bytes(fetch));
+}
+
+static int64_t with_output(int64_t source_bytes)
+{
+    return source_bytes + source_bytes / 100 * OUTPUT_PERCENT;
+}
+
+/* The server does not say how much will come: looked at while it grows. */
+static bool may_grow(struct fetch *fetch, int64_t have)
+{
+    double limit = fetch->session->config->limits.unsized_source_gb * 1e9;
+    fetch->is_too_large = limit > 0 && (double)have > limit;
+    if (fetch->is_too_large)
+        return false;
+    if (have < fetch->fitted_until)
+        return true;
+    fetch->fitted_until = have + UNSIZED_AHEAD_BYTES;
+    if (has_room(fetch, with_output(fetch->fitted_until) - have))
+        return true;
+    fetch->lacking = with_output(fetch->fitted_until) * UNSIZED_ROOM_FACTOR;
+    return false;
 }
 
 /* Taken at once, so that the other slots' steps do not count on it. A file system that cannot do it
@@ -129,8 +160,10 @@ static void write_back(struct fetch *fetch, int64_t have)
 static bool on_bytes(void *ctx, int64_t received, int64_t total)
 {
     struct fetch *fetch = ctx;
-    if (total < 0)
-        return true;
+    if (total < 0) {
+        write_back(fetch, fetch->offset + received);
+        return may_grow(fetch, fetch->offset + received);
+    }
     /* The status is not known yet, but its Content-Length tells a rest (206) from a whole (200). */
     if (fetch->offset > 0 && fetch->offset + total != fetch->size) {
         fetch->is_other = true;
@@ -230,8 +263,8 @@ static void transfer(struct fetch *fetch, struct reply *reply)
     request.sink_fd = fetch->part;
     request.on_sink = on_bytes;
     request.sink_ctx = fetch;
-    fetch->is_other = fetch->is_fitted = false;
-    fetch->lacking = 0;
+    fetch->is_other = fetch->is_fitted = fetch->is_too_large = false;
+    fetch->lacking = fetch->fitted_until = 0;
     fetch->written_back = fetch->offset / WRITE_BACK_BYTES * WRITE_BACK_BYTES;
     session_perform(fetch->session, &request, reply);
 }
@@ -269,6 +302,15 @@ static int local_failure(const struct fetch *fetch, const struct http_answer *an
     return error_wrap(err, "fetching the source");
 }
 
+/* Another node may allow more. */
+static int too_large(const struct fetch *fetch, struct error *err)
+{
+    return error_set(err, ERROR_TEMPORARY, 0,
+                     "the source is larger than %g GB, and the server does not say how large it is "
+                     "(limits.unsized_source_gb)",
+                     fetch->session->config->limits.unsized_source_gb);
+}
+
 /* A stock server has no code for it; said once it may be a server that has just come up. */
 static bool is_missing(struct fetch *fetch, enum verdict verdict, const struct http_answer *answer)
 {
@@ -286,6 +328,11 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
         session_judge(fetch->session, answer, EXPECT_BYTES);
         return publish(fetch, err);
     }
+    if (fetch->is_too_large)
+        return too_large(fetch, err);
+    /* What has come of one without a size cannot be gone on with: it only takes the room. */
+    if (fetch->lacking > 0 && fetch->size < 0 && start_over(fetch, err) < 0)
+        return -1;
     if (fetch->lacking > 0)
         return space_await(fetch->session, fetch->lacking, err) == 0 ? 1 : -1;
     if (fetch->is_other || (answer->result == HTTP_ANSWERED && answer->status / 100 == 2)) {

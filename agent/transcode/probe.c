@@ -183,9 +183,13 @@ static enum probe_verdict take_streams(const struct json *root, struct probe *pr
 enum probe_verdict probe_parse(const char *json, size_t size, struct probe *probe,
                                struct error *err)
 {
-    JSON(root) = json_parse(json, size, err);
-    if (!root) {
-        error_wrap(err, "ffprobe's answer");
+    struct error why;
+    JSON(root) = json_parse(json, size, &why);
+    /* Of a file without streams the list is empty: without a list, or cut, it is no answer, and
+     * says nothing about the film. */
+    if (!root || !json_is_array(json_get(root, "streams"))) {
+        error_set(err, ERROR_TEMPORARY, 0, "ffprobe's answer is no answer: %s",
+                  root ? "it has no streams" : why.message);
         return PROBE_UNREADABLE;
     }
     return take_streams(root, probe, err);

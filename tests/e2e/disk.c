@@ -3,6 +3,7 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "scripted.h"
 #include "transcoder.h"
 
 #include "tailslate/cleanup.h"
@@ -57,6 +58,53 @@ Test(disk, a_source_that_does_not_fit_is_waited_for_and_nothing_else_is_claimed,
     rig_wait_completed(rig, second);
     cr_assert_eq(look_int(rig, "SELECT max(attempt_number) FROM transcoding_jobs"), 1);
     cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=failed"), 0);
+    rig_end(rig);
+}
+
+/* ---- a source that does not say its size ---- */
+
+static struct rig *with_a_chunked_source(const char *free_and_capacity)
+{
+    struct rig *rig = rig_new();
+    TEXT(script) = must_printf("chunked %s", media_clip(MEDIA_NORMAL));
+    disk_is(rig, free_and_capacity);
+    peer_set_upstream(rig_put_peer_between(rig), 0);
+    scripted_server(rig->peer, SCRIPTED_STOCK_CLAIM "; " SCRIPTED_NO_JOB, "200 ack");
+    peer_script(rig->peer, "GET *source/3", script);
+    peer_script(rig->peer, "POST *fail", "200 {\"status\":\"ok\",\"will_retry\":true}");
+    return rig;
+}
+
+Test(disk, a_source_without_a_size_waits_for_room_as_any_other, .timeout = 120)
+{
+    struct rig *rig = with_a_chunked_source("1000 100000000000");
+    rig_start_agent(rig);
+    rig_expect(rig, "event=step.waits_for_disk need_bytes=", DONE_MS, NULL);
+    TEXT(record) = look_record(rig, "spool");
+    TEXT(part) = must_printf("%s/source.part", record);
+    struct stat status;
+    cr_assert_eq(stat(part, &status), 0);
+    cr_assert_eq(status.st_size, 0, "what has come takes the room that is waited for");
+    cr_assert_eq(peer_count(rig->peer, "POST *fail"), 0);
+    disk_is(rig, "90000000000 100000000000");
+    rig_wait_final(rig, 7);
+    cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
+    look_wait_spool(rig, "spool", 0, DONE_MS);
+    rig_end(rig);
+}
+
+Test(disk, a_source_without_a_size_has_a_limit_of_its_own, .timeout = 120)
+{
+    struct rig *rig = with_a_chunked_source("90000000000 100000000000");
+    rig_agent_set(rig, "limits.unsized_source_gb", "0.00002");
+    rig_start_agent(rig);
+    char line[LINE_BYTES];
+    rig_expect(rig, "event=step.failed retry=yes", DONE_MS, line);
+    cr_assert(strstr(line, "the source is larger than 2e-05 GB") &&
+                  strstr(line, "limits.unsized_source_gb"),
+              "%s", line);
+    rig_expect(rig, "event=job.final outcome=failed", DONE_MS, NULL);
+    cr_assert_eq(peer_count(rig->peer, "POST *fail"), 1);
     rig_end(rig);
 }
 

@@ -167,6 +167,24 @@ static void send_file(int fd, const char *path)
         wire_send(fd, chunk, size);
 }
 
+static void send_chunked(int fd, const char *path)
+{
+    char chunk[16 * 1024];
+    size_t size;
+    STREAM(file) = fopen(path, "re");
+    must(file);
+    static const char head[] = "HTTP/1.1 200 Scripted\r\nContent-Type: application/octet-stream\r\n"
+                               "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    bool is_heard = wire_send(fd, head, strlen(head));
+    while (is_heard && (size = fread(chunk, 1, sizeof chunk, file)) > 0) {
+        TEXT(line) = must_printf("%zx\r\n", size);
+        is_heard = wire_send(fd, line, strlen(line)) && wire_send(fd, chunk, size) &&
+                   wire_send(fd, "\r\n", 2);
+    }
+    if (is_heard)
+        wire_send(fd, "0\r\n\r\n", 5);
+}
+
 /* False: the action is no answer of our own. */
 static bool answer_scripted(int fd, const struct peer_request *request)
 {
@@ -178,6 +196,8 @@ static bool answer_scripted(int fd, const struct peer_request *request)
                     "<html><body>Please log in to the network.</body></html>", 0);
     else if (starts_with(action, "file "))
         send_file(fd, action + 5);
+    else if (starts_with(action, "chunked "))
+        send_chunked(fd, action + 8);
     else if (starts_with(action, "redirect"))
         send_answer(fd, 302, "text/plain", "Location: http://127.0.0.1:9/\r\n", "", 0);
     else if (*action >= '1' && *action <= '5')

@@ -19,6 +19,7 @@
  *     200 stock-ack, 200 stock-already            as a stock server says it
  *     200 {json}     this body (no `;` in it)
  *     file PATH      200 with the bytes of this file
+ *     chunked PATH   the same, without saying how many they are
  */
 #ifndef SUPPORT_PEER_H
 #define SUPPORT_PEER_H

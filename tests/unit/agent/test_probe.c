@@ -109,7 +109,7 @@ Test(probe, what_has_no_film_in_it_is_told_apart)
         {"{\"streams\":[" AUDIO "]}", "sound only", PROBE_NO_VIDEO},
         {"{\"streams\":[" AUDIO "," COVER "]}", "sound and a cover picture", PROBE_NO_VIDEO},
         {"{\"streams\":[" COVER "]}", "no video stream", PROBE_NO_VIDEO},
-        {"{}", "no video stream", PROBE_NO_VIDEO},
+        {"{\"streams\":[]}", "no video stream", PROBE_NO_VIDEO},
         {"{\"streams\":[{" VIDEO "}]}", "no usable size", PROBE_UNREADABLE},
         {"{\"streams\":[{" VIDEO ",\"width\":0,\"height\":720}]}", "size", PROBE_UNREADABLE},
         {"{\"streams\":[{" VIDEO ",\"width\":70000,\"height\":9}]}", "size", PROBE_UNREADABLE},
@@ -135,6 +135,22 @@ Test(probe, a_default_stream_goes_before_the_first_and_a_cover_never)
                  PROBE_FILM);
     cr_expect_eq(probe.video_index, 4);
     cr_expect_eq(probe.audio_index, -1);
+}
+
+/* A program that could not answer is no word about the film: it is tried again. */
+Test(probe, no_answer_is_not_final)
+{
+    static const char *const answers[] = {
+        "", "\n", "{}", "{\n\n}\n", "{\"streams\":[{\"index\":0,", "[]"};
+    struct probe probe;
+    struct error err;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        cr_expect_eq(parse(answers[i], &probe, &err), PROBE_UNREADABLE, "%s", answers[i]);
+        cr_expect_eq(err.class, ERROR_TEMPORARY, "%s", answers[i]);
+        cr_expect(strstr(err.message, "ffprobe's answer"), "%s", err.message);
+    }
+    cr_expect_eq(parse("{\"streams\":[]}", &probe, &err), PROBE_NO_VIDEO);
+    cr_expect_eq(err.class, ERROR_PERMANENT);
 }
 
 Test(probe, sound_without_a_codec_is_no_sound)
