@@ -29,7 +29,8 @@ struct live_step {
     unsigned futile; /* ends in a row that moved nothing */
     unsigned unseen; /* looks in a row that did not find the process which holds the record */
     bool is_unseen;  /* so often that it was said */
-    int64_t due_ms;  /* not started before */
+    bool is_told_to_end;
+    int64_t due_ms; /* not started before */
 };
 
 struct live_delivery {

@@ -62,7 +62,7 @@ static void retry(struct live *live, int dir)
     struct live_delivery *delivery = &live->delivery;
     bool is_refused = durable_exists(dir, RECORD_REFUSED);
     if (order_withdraw(dir, ORDER_HOLD, &err) != 0 || order_withdraw(dir, ORDER_RETRY, &err) != 0) {
-        log_error("order.stuck", LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
+        log_warning("order.stuck", LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
         live->node->is_order_stuck = true;
         return;
     }
@@ -74,7 +74,8 @@ static void retry(struct live *live, int dir)
     live->step.futile = 0;
     live->node->is_status_due = true;
     /* One that sits out a refusal does not hear of it: its successor begins at once. */
-    if (live->step.pidfd >= 0 && is_refused && !job_holds_slot(live->state))
+    live->step.is_told_to_end = live->step.pidfd >= 0 && is_refused && !job_holds_slot(live->state);
+    if (live->step.is_told_to_end)
         pidfd_send_signal(live->step.pidfd, SIGTERM, NULL, 0);
 }
 

@@ -102,8 +102,8 @@ static int fail(struct session *session, const struct error *why, struct error *
     if (seal_failure(session, &failure, is_nodes_fault(why), err) < 0)
         return error_wrap(err, "the failure \"%.200s\"", why->message);
     crash_point(CRASH_STEP_FAILURE_SEALED);
-    log_error("step.failed", LOG_TEXT("reason", failure.reason),
-              LOG_TEXT("retry", failure.retry ? "yes" : "no"));
+    log_at(failure.retry ? LOG_WARNING : LOG_ERROR, "step.failed",
+           LOG_TEXT("reason", failure.reason), LOG_TEXT("retry", failure.retry ? "yes" : "no"));
     free_the_disk(session);
     return 0;
 }
@@ -329,6 +329,8 @@ int step_main(const struct config *config, const char *record_path)
     keep_memory_small();
     if (run(config, record_path, &err) == 0)
         return EX_OK;
-    log_error("step.stopped", LOG_TEXT("record", record_path), LOG_TEXT("detail", err.message));
+    /* What may pass by itself the next step meets, or not. */
+    log_at(err.class == ERROR_TEMPORARY ? LOG_WARNING : LOG_ERROR, "step.stopped",
+           LOG_TEXT("record", record_path), LOG_TEXT("detail", err.message));
     return error_exit_status(&err);
 }

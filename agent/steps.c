@@ -192,8 +192,8 @@ static void start_or_adopt(struct live *live, int64_t now_ms)
     if (is_locked || (dir >= 0 && start(live, &err) == 0))
         return;
     live->step.due_ms = now_ms + backoff_delay_ms(pauses, live->step.futile++, -1, random_u64());
-    log_error("step.not_started", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-              LOG_TEXT("error", err.message));
+    log_warning("step.not_started", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                LOG_TEXT("error", err.message));
 }
 
 static bool wants_step(const struct live *live)
@@ -247,6 +247,10 @@ static int seal_failure(struct live *live, const char *end, struct error *err)
 static void after_futile_end(struct live *live, const char *end)
 {
     struct error err;
+    if (live->step.is_told_to_end) { /* by ourselves: the next one begins at once */
+        live->step.is_told_to_end = false;
+        return;
+    }
     live->step.futile++;
     int64_t delay_ms = backoff_delay_ms(pauses, live->step.futile - 1, -1, random_u64());
     live->step.due_ms = mono_ms() + delay_ms;
@@ -258,8 +262,8 @@ static void after_futile_end(struct live *live, const char *end)
     int sealed = seal_failure(live, end, &err);
     struct error why;
     if (node_look(live, sealed == 0 ? &err : &why) != 0 || live->state == JOB_CLAIMED)
-        log_error("step.failure_not_sealed", LOG_INT("job", live->job_id),
-                  LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
+        log_warning("step.failure_not_sealed", LOG_INT("job", live->job_id),
+                    LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
 }
 
 static void after_end(struct live *live, const char *end)

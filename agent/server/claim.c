@@ -59,7 +59,8 @@ static void fail(struct claim *claim, const struct http_answer *answer, const ch
     metric_add(&claims_failed, 1);
     bool is_news = strcmp(claim->reason, reason) != 0;
     snprintf(claim->reason, sizeof claim->reason, "%s", reason);
-    log_at(is_news ? LOG_WARNING : LOG_DEBUG, "claim.failed", LOG_TEXT("reason", reason),
+    enum log_level level = is_news || claim->failures == 2 ? LOG_WARNING : LOG_DEBUG;
+    log_at(claim->failures == 1 ? LOG_INFO : level, "claim.failed", LOG_TEXT("reason", reason),
            LOG_INT("attempt", claim->failures), LOG_INT("delay_ms", delay_ms));
 }
 
@@ -238,9 +239,9 @@ static void record_claimed(struct claim *claim)
         call_off(&held->delivery);
         held->delivery.due_ms = claim->due_ms + 1;
     }
-    log_error("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
-              LOG_TEXT("token", answered->token), LOG_INT("attempt", claim->failures),
-              LOG_TEXT("error", err.message));
+    log_warning("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
+                LOG_TEXT("token", answered->token), LOG_INT("attempt", claim->failures),
+                LOG_TEXT("error", err.message));
 }
 
 static void drop_expired(struct claim *claim)

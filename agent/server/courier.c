@@ -70,11 +70,21 @@ static void wake_others(struct node *node, int64_t now_ms)
     }
 }
 
+/* Only what is held wants a person. One attempt that failed is made again, and mostly that was it.
+ */
+static enum log_level trouble_level(const struct live *live, enum delivery verdict, bool is_news)
+{
+    if (verdict == DELIVERY_HOLD)
+        return is_news ? LOG_ERROR : LOG_DEBUG;
+    if (live->delivery.failures == 1 || verdict == DELIVERY_SILENT)
+        return LOG_INFO;
+    return is_news || live->delivery.failures == 2 ? LOG_WARNING : LOG_DEBUG;
+}
+
 static void log_trouble(const struct live *live, enum delivery verdict, int64_t delay_ms,
                         bool is_news)
 {
-    enum log_level level = verdict == DELIVERY_HOLD ? LOG_ERROR : LOG_WARNING;
-    log_at(is_news ? level : LOG_DEBUG, "delivery.refused", LOG_INT("job", live->job_id),
+    log_at(trouble_level(live, verdict, is_news), "delivery.refused", LOG_INT("job", live->job_id),
            LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
            LOG_INT("attempt", live->delivery.attempts), LOG_TEXT("verdict", delivery_name(verdict)),
            LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason));

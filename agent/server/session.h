@@ -45,6 +45,7 @@ struct trouble {
     enum http_result result;
     long status;
     int64_t since_ms; /* 0: none */
+    unsigned calls;   /* that met it: the first is tried again, the second says that it lasts */
 };
 
 /* The pause after the (attempt + 1)-th failure. It ends earlier where another call finds the server

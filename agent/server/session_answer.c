@@ -108,6 +108,14 @@ static bool is_outage(const struct http_answer *answer)
            is_key_refusal(answer);
 }
 
+/* One call that failed is tried again, and mostly that was it. */
+static enum log_level trouble_level(const struct trouble *trouble, enum verdict verdict)
+{
+    if (verdict == VERDICT_HOLD)
+        return LOG_ERROR;
+    return trouble->calls == 1 ? LOG_INFO : LOG_WARNING;
+}
+
 static void note_trouble(struct session *session, enum verdict verdict,
                          const struct http_answer *answer)
 {
@@ -119,10 +127,13 @@ static void note_trouble(struct session *session, enum verdict verdict,
     trouble->status = answer->status;
     if (trouble->since_ms == 0)
         trouble->since_ms = mono_ms();
+    trouble->calls++;
+    if (!is_new && (verdict == VERDICT_HOLD || trouble->calls != 2))
+        return;
     /* While the job is being asked for again it is not known what this means: step.not_reclaimed
      * says so, or job.rebound. */
-    if (is_new && !session->reclaim.call)
-        log_at(verdict == VERDICT_HOLD ? LOG_ERROR : LOG_WARNING, "step.server_trouble",
+    if (!session->reclaim.call)
+        log_at(trouble_level(trouble, verdict), "step.server_trouble",
                LOG_INT("status", answer->status),
                LOG_TEXT("code", problem_code(answer->problem.problem)),
                LOG_TEXT("detail", trouble_detail(answer)),

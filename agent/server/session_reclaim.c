@@ -64,7 +64,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     }
     record_claim_accept(&given, &claim);
     if (record_rebind(session->dir, &claim, &err) != 0) {
-        log_error("step.not_rebound", LOG_TEXT("detail", err.message));
+        log_warning("step.not_rebound", LOG_TEXT("detail", err.message));
         if (err.code == ENOTUNIQ)
             let_go(session, err.message);
         return; /* the claim that is on the disk is shown to the server again */

@@ -239,6 +239,25 @@ Test(stock_server, a_kill_while_the_job_is_asked_for_again_costs_nothing, .timeo
     rig_end(rig);
 }
 
+Test(stock_server, what_goes_well_at_the_second_try_is_no_warning_and_what_does_not_is,
+     .timeout = 120)
+{
+    static const char *const troubles[] = {"503", "503; 503"};
+    for (int i = 0; i < 2; i++) {
+        struct rig *rig = with_stock_server("200 stock-ack");
+        TEXT(reports) = must_printf("%s; 200 stock-ack", troubles[i]);
+        TEXT(uploads) = must_printf("%s; " SCRIPTED_FINALIZED, troubles[i]);
+        peer_script(rig->peer, "POST *complete", reports);
+        peer_script(rig->peer, "POST *segment/finalize", uploads);
+        rig_start_agent(rig);
+        rig_wait_final(rig, 7);
+        cr_assert_eq(rig_count_lines(rig, "level=error"), 0);
+        cr_assert_eq(rig_count_lines(rig, "level=warning event=step.server_trouble"), i);
+        cr_assert_eq(rig_count_lines(rig, "level=warning event=delivery.refused"), i);
+        rig_end(rig);
+    }
+}
+
 /* ---- before there is an outcome: the slot is not to be held for nothing ---- */
 
 Test(stock_server, a_source_refused_for_a_lost_claim_is_fetched_under_a_new_one, .timeout = 120)
