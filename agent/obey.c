@@ -86,6 +86,7 @@ static bool set_aside(struct live *live, int dir, retire_into *into, const char 
 {
     if (live->step.pidfd >= 0) {
         /* Its end brings us here again; its transcoder dies with it. */
+        live->step.is_told_to_end = true;
         pidfd_send_signal(live->step.pidfd, SIGTERM, NULL, 0);
         return false;
     }

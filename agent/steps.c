@@ -247,10 +247,6 @@ static int seal_failure(struct live *live, const char *end, struct error *err)
 static void after_futile_end(struct live *live, const char *end)
 {
     struct error err;
-    if (live->step.is_told_to_end) { /* by ourselves: the next one begins at once */
-        live->step.is_told_to_end = false;
-        return;
-    }
     live->step.futile++;
     int64_t delay_ms = backoff_delay_ms(pauses, live->step.futile - 1, -1, random_u64());
     live->step.due_ms = mono_ms() + delay_ms;
@@ -269,12 +265,14 @@ static void after_futile_end(struct live *live, const char *end)
 static void after_end(struct live *live, const char *end)
 {
     struct error err;
+    bool is_told_to_end = live->step.is_told_to_end; /* by ourselves: the next begins at once */
     bool is_readable = node_look(live, &err) == 0;
+    live->step.is_told_to_end = false;
     if (!is_readable && err.class == ERROR_PERMANENT)
         retire_into_quarantine(live, err.message);
     else if (live->state != live->step.started_in)
         live->step.futile = 0;
-    else if (job_need(live->state) == JOB_NEEDS_STEP)
+    else if (job_need(live->state) == JOB_NEEDS_STEP && !is_told_to_end)
         after_futile_end(live, end);
 }
 

@@ -46,6 +46,7 @@ struct trouble {
     long status;
     int64_t since_ms; /* 0: none */
     unsigned calls;   /* that met it: the first is tried again, the second says that it lasts */
+    bool is_held_said;
 };
 
 /* The pause after the (attempt + 1)-th failure. It ends earlier where another call finds the server

@@ -108,12 +108,20 @@ static bool is_outage(const struct http_answer *answer)
            is_key_refusal(answer);
 }
 
-/* One call that failed is tried again, and mostly that was it. */
-static enum log_level trouble_level(const struct trouble *trouble, enum verdict verdict)
+/* One call that failed is tried again, and mostly that was it. That a person is needed is said
+ * once, whichever calls are refused, and by which status each. */
+static enum log_level trouble_level(struct session *session, enum verdict verdict)
 {
     if (verdict == VERDICT_HOLD)
-        return LOG_ERROR;
-    return trouble->calls == 1 ? LOG_INFO : LOG_WARNING;
+        return session_say_held(session) ? LOG_ERROR : LOG_DEBUG;
+    return session->trouble.calls == 1 ? LOG_INFO : LOG_WARNING;
+}
+
+bool session_say_held(struct session *session)
+{
+    bool is_said = session->trouble.is_held_said || session->refused_since_ms != 0;
+    session->trouble.is_held_said = true;
+    return !is_said;
 }
 
 static void note_trouble(struct session *session, enum verdict verdict,
@@ -133,7 +141,7 @@ static void note_trouble(struct session *session, enum verdict verdict,
     /* While the job is being asked for again it is not known what this means: step.not_reclaimed
      * says so, or job.rebound. */
     if (!session->reclaim.call)
-        log_at(trouble_level(trouble, verdict), "step.server_trouble",
+        log_at(trouble_level(session, verdict), "step.server_trouble",
                LOG_INT("status", answer->status),
                LOG_TEXT("code", problem_code(answer->problem.problem)),
                LOG_TEXT("detail", trouble_detail(answer)),
@@ -174,13 +182,10 @@ void session_is_accepted(struct session *session)
     session->refused_since_ms = 0;
 }
 
-/* A refusal of a stock server that says the claim went is one only when the job is not to be had
- * again (session_reclaim.c). */
-static void note_refusal(struct session *session, bool is_reclaimed,
-                         const struct http_answer *answer)
+static void note_refusal(struct session *session, const struct http_answer *answer)
 {
     char reason[256];
-    if (is_reclaimed || !delivery_refuses_job(answer))
+    if (!delivery_refuses_job(answer))
         return;
     snprintf(reason, sizeof reason, "HTTP %ld: %.200s", answer->status, trouble_detail(answer));
     session_note_refusal(session, reason);
@@ -208,11 +213,10 @@ static bool is_of_former_claim(struct session *session, const struct http_answer
 enum verdict session_judge(struct session *session, const struct http_answer *answer,
                            enum expected expected)
 {
-    enum verdict verdict = verdict_of(session, answer, expected);
-    if (verdict == VERDICT_LOST && is_of_former_claim(session, answer))
+    enum verdict said = verdict_of(session, answer, expected), verdict = said;
+    if (said == VERDICT_LOST && is_of_former_claim(session, answer))
         verdict = VERDICT_RETRY;
-    bool is_reclaimed = verdict == VERDICT_RECLAIM;
-    if (is_reclaimed) {
+    if (said == VERDICT_RECLAIM) {
         session_reclaim(session, answer);
         verdict = session->transcoded ? VERDICT_HOLD : VERDICT_RETRY;
     }
@@ -226,7 +230,9 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
     case VERDICT_RETRY:
     case VERDICT_HOLD:
         note_trouble(session, verdict, answer);
-        note_refusal(session, is_reclaimed, answer);
+        /* What a claim is at fault for is a refusal only when the job is not to be had again. */
+        if (said == verdict)
+            note_refusal(session, answer);
         break;
     case VERDICT_MISSING:
     case VERDICT_RECLAIM:

@@ -8,6 +8,8 @@
 void session_reclaim(struct session *session, const struct http_answer *refusal);
 /* The finished work is refused, for a reason of its own: counts from the first time. */
 void session_note_refusal(struct session *session, const char *reason);
+/* True: nobody has been told yet that something is held. */
+bool session_say_held(struct session *session);
 /* How long to wait before a held call is made again. */
 int64_t session_hold_ms(const struct session *session, int64_t retry_after_ms);
 /* Wakes what sits out a pause. */

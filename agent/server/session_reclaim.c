@@ -30,7 +30,8 @@ static void log_refused(struct session *session, const char *reason, const char 
 {
     char *last = session->reclaim.reason;
     bool is_news = strcmp(last, reason) != 0;
-    enum log_level level = strcmp(outcome, "held") == 0 ? LOG_ERROR : LOG_INFO;
+    bool is_held = strcmp(outcome, "held") == 0;
+    enum log_level level = is_held && session_say_held(session) ? LOG_ERROR : LOG_INFO;
     snprintf(last, sizeof session->reclaim.reason, "%s", reason);
     log_at(is_news ? level : LOG_DEBUG, "step.not_reclaimed", LOG_TEXT("reason", reason),
            LOG_TEXT("outcome", outcome));
