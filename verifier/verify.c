@@ -4,8 +4,9 @@
 
 static bool completed(const struct verify_facts *facts)
 {
-    /* A final failure closes the row too; that is not a completion. */
-    return facts->closed && !facts->video_failed;
+    /* A final failure closes the row too; that is not a completion. Neither is it one when the
+     * failed video is queued again, which a stock server does without opening the row. */
+    return facts->closed && !facts->video_failed && !facts->requeued;
 }
 
 enum verify_standing verify_standing(const struct verify_request *request,

@@ -27,6 +27,7 @@ struct verify_facts {
     bool job_found;
     bool video_failed, video_deleted;
     bool closed;                            /* completed_at is set */
+    bool requeued;                          /* by a failure, and the video waits again */
     enum verify_holder holder, last_holder; /* holder: of the claim that stands, expired or not */
     bool claim_expired;
     bool reopened;         /* open, and nobody has claimed it since: a re-transcode was ordered */

@@ -198,7 +198,9 @@ CREATE FUNCTION stock_release(the_job integer) RETURNS void LANGUAGE sql AS $$
         AND id = (SELECT video_id FROM transcoding_jobs WHERE id = the_job);
 $$;
 
+-- Its /fail, which asks nothing about completed_at: a completed job's video waits again, or has failed.
 CREATE FUNCTION stock_fail(the_job integer, will_retry boolean) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM quality_progress WHERE job_id = the_job AND will_retry;
     UPDATE workers SET current_job_id = NULL WHERE current_job_id = the_job;
     UPDATE transcoding_jobs SET last_error = 'it broke', claimed_at = NULL, claim_expires_at = NULL,
         worker_id = CASE WHEN will_retry THEN NULL ELSE worker_id END,
@@ -207,6 +209,12 @@ CREATE FUNCTION stock_fail(the_job integer, will_retry boolean) RETURNS void LAN
         completed_at = CASE WHEN will_retry THEN NULL ELSE clock_timestamp() END WHERE id = the_job;
     UPDATE videos SET status = CASE WHEN will_retry THEN 'pending' ELSE 'failed' END,
         error_message = CASE WHEN will_retry THEN error_message ELSE 'it broke' END
+        WHERE id = (SELECT video_id FROM transcoding_jobs WHERE id = the_job);
+$$;
+
+-- An operator's "retry" of a failed video opens nothing: the job's row stays closed.
+CREATE FUNCTION stock_retry(the_job integer) RETURNS void LANGUAGE sql AS $$
+    UPDATE videos SET status = 'pending', error_message = NULL
         WHERE id = (SELECT video_id FROM transcoding_jobs WHERE id = the_job);
 $$;
 

@@ -139,7 +139,7 @@ static int look_at_files(int video, quality_set recorded, struct json *present,
 }
 
 static void answer_verification(struct request *request, struct answer *answer,
-                                const struct store_job *job, quality_set recorded)
+                                const struct store_job *job, bool completed, quality_set recorded)
 {
     struct error err;
     struct json *root = json_new_object();
@@ -152,7 +152,6 @@ static void answer_verification(struct request *request, struct answer *answer,
         json_free(root);
         return answer_error(answer, request, &err);
     }
-    bool completed = job->completed_at[0] && strcmp(job->video_status, "failed") != 0;
     bool ready = strcmp(job->video_status, "ready") == 0;
     json_set_int(root, "job_id", job->id);
     json_set_int(root, "video_id", job->video_id);
@@ -181,5 +180,5 @@ void route_verify_complete(struct request *request, struct answer *answer)
         return answer_problem(answer, problem, NULL);
     if (store_recorded_qualities(request->app->store, job.video_id, &recorded, &err) != 0)
         return answer_error(answer, request, &err);
-    answer_verification(request, answer, &job, recorded);
+    answer_verification(request, answer, &job, standing == STANDING_COMPLETED, recorded);
 }

@@ -155,12 +155,14 @@ struct store_job {
     char last_holder[WORKER_ID_BYTES]; /* "" = never claimed */
     char last_holder_name[STORE_NAME_BYTES];
     char claimed_at[WALL_TEXT_BYTES], claim_expires_at[WALL_TEXT_BYTES];
+    char started_at[WALL_TEXT_BYTES]; /* "" = never, or re-opened since */
     char completed_at[WALL_TEXT_BYTES], created_at[WALL_TEXT_BYTES];
     char last_error[REASON_BYTES];
     char format[8], codec[8];
     double duration;
     int64_t source_width, source_height;
     bool reopened; /* open, was claimed, and not since it was opened */
+    bool requeued; /* closed, but by no completion: a failed video that is to be tried again */
 };
 int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
                enum verify_standing *standing, struct store_job *job, struct error *err);

@@ -14,12 +14,9 @@ struct failing {
 /* 1 where this claim's failure is on record: then the answer is filled from it. */
 static int read_recorded_failure(struct db *db, struct failing *failing, struct error *err)
 {
-    DB_ROWS(rows) = db_query(db,
-                             "SELECT will_retry, attempt_number FROM failures WHERE job_id = $1"
-                             " AND claim_epoch = $2 AND worker_id = $3",
-                             DB_ARGS(db_int(failing->job_id), db_int(failing->job.claim_epoch),
-                                     db_text(failing->caller->worker->worker_id)),
-                             err);
+    DB_ROWS(rows) = db_query(
+        db, "SELECT will_retry, attempt_number FROM failures WHERE" STORE_FAILURE_OF_CLAIM,
+        STORE_FAILURE_ARGS(&failing->job, failing->caller), err);
     int got = rows ? db_next(rows, err) : -1;
     if (got == 1) {
         failing->result->replayed = true;
@@ -34,12 +31,14 @@ static int reopen_job(struct db *db, struct failing *failing, int64_t *rows, str
     if (db_run(db, rows, err,
                "UPDATE transcoding_jobs SET worker_id = NULL, processed_by_worker_id = $2,"
                " claimed_at = NULL, claim_expires_at = NULL, current_step = NULL,"
-               " progress_percent = 0, attempt_number = COALESCE(attempt_number, 1) + 1, "
-               "last_error = $4,"
-               " last_checkpoint = $5 WHERE" STORE_HOLDER_GUARD,
+               " attempt_number = COALESCE(attempt_number, 1) + 1, last_error = $4"
+               " WHERE" STORE_HOLDER_GUARD,
                DB_ARGS(db_int(failing->job_id), db_text(failing->caller->worker->worker_id),
-                       db_int(failing->job.claim_epoch), db_text(failing->failure->reason),
-                       db_text(failing->now))) != 0)
+                       db_int(failing->job.claim_epoch), db_text(failing->failure->reason))) != 0)
+        return -1;
+    /* The next attempt must not begin with what this one had reached. */
+    if (db_run(db, NULL, err, "DELETE FROM quality_progress WHERE job_id = $1",
+               DB_ARGS(db_int(failing->job_id))) != 0)
         return -1;
     return store_wait_again(db, failing->job.video_id, err);
 }
@@ -51,7 +50,7 @@ static int close_job_failed(struct db *db, struct failing *failing, int64_t *row
     if (db_run(db, rows, err,
                "UPDATE transcoding_jobs SET completed_at = $5, worker_id = $2,"
                " processed_by_worker_id = $2, claimed_at = NULL, claim_expires_at = NULL,"
-               " last_error = $4, last_checkpoint = $5 WHERE" STORE_HOLDER_GUARD,
+               " last_error = $4 WHERE" STORE_HOLDER_GUARD,
                DB_ARGS(db_int(failing->job_id), db_text(failing->caller->worker->worker_id),
                        db_int(failing->job.claim_epoch), db_text(failing->failure->reason),
                        db_text(failing->now))) != 0)
@@ -66,14 +65,16 @@ static int record_failure(struct db *db, struct failing *failing, struct error *
     const struct store_failed *result = failing->result;
     if (db_run(db, NULL, err,
                "INSERT INTO failures (job_id, claim_epoch, worker_id, error_message, will_retry,"
-               " attempt_number, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+               " attempt_number, recorded_at, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
                " ON CONFLICT (job_id, claim_epoch) DO UPDATE SET worker_id = excluded.worker_id,"
                " error_message = excluded.error_message, will_retry = excluded.will_retry,"
-               " attempt_number = excluded.attempt_number, recorded_at = excluded.recorded_at",
+               " attempt_number = excluded.attempt_number, recorded_at = excluded.recorded_at,"
+               " started_at = excluded.started_at",
                DB_ARGS(db_int(failing->job_id), db_int(failing->job.claim_epoch),
                        db_text(failing->caller->worker->worker_id),
                        db_text(failing->failure->reason), db_int(result->will_retry ? 1 : 0),
-                       db_int(result->attempt_number), db_text(failing->now))) != 0)
+                       db_int(result->attempt_number), db_text(failing->now),
+                       db_text(failing->job.started_at))) != 0)
         return -1;
     return store_leave(db, failing->caller->worker->worker_id, failing->job_id, err);
 }

@@ -14,7 +14,9 @@
     " j.progress_percent, j.worker_id,"                                                            \
     " COALESCE(j.processed_by_worker_id, j.worker_id), j.processed_by_worker_name, j.claimed_at,"  \
     " j.claim_expires_at, j.completed_at, v.created_at, j.last_error, v.streaming_format,"         \
-    " v.primary_codec, v.duration, v.source_width, v.source_height, j.started_at" JOB_FROM
+    " v.primary_codec, v.duration, v.source_width, v.source_height, j.started_at,"                 \
+    " CASE WHEN EXISTS (SELECT 1 FROM completions c WHERE c.job_id = j.id"                         \
+    " AND c.committed_at = j.completed_at) THEN 1 ELSE 0 END" JOB_FROM
 
 #define COPY(rows, column, field) db_copy_text(rows, column, field, sizeof(field))
 
@@ -43,7 +45,10 @@ static void job_from_row(struct db_rows *rows, struct store_job *job)
     COPY(rows, 18, job->last_error);
     COPY(rows, 19, job->format);
     COPY(rows, 20, job->codec);
-    job->reopened = !job->completed_at[0] && job->last_holder[0] && db_is_null(rows, 24);
+    COPY(rows, 24, job->started_at);
+    job->reopened = !job->completed_at[0] && job->last_holder[0] && !job->started_at[0];
+    job->requeued = job->completed_at[0] && strcmp(job->video_status, "ready") != 0 &&
+                    strcmp(job->video_status, "failed") != 0 && db_get_int(rows, 25) == 0;
     /* worker_id outlives the claim in a completed row. */
     if (job->claimed_at[0] || !job->completed_at[0])
         COPY(rows, 11, job->holder);
@@ -104,6 +109,7 @@ int store_read_facts(struct db *db, const char *now, const struct store_caller *
     facts->video_failed = strcmp(job->video_status, "failed") == 0;
     facts->video_deleted = job->deleted;
     facts->closed = job->completed_at[0] != '\0';
+    facts->requeued = job->requeued;
     facts->holder = who(job->holder, caller);
     facts->last_holder = who(job->last_holder, caller);
     facts->reopened = job->reopened;
@@ -111,11 +117,8 @@ int store_read_facts(struct db *db, const char *now, const struct store_caller *
     facts->epoch = job->claim_epoch;
 
     int64_t one;
-    int got = db_one_int(
-        db, &one, err,
-        "SELECT 1 FROM failures WHERE job_id = $1 AND claim_epoch = $2"
-        " AND worker_id = $3",
-        DB_ARGS(db_int(job_id), db_int(job->claim_epoch), db_text(caller->worker->worker_id)));
+    int got = db_one_int(db, &one, err, "SELECT 1 FROM failures WHERE" STORE_FAILURE_OF_CLAIM,
+                         STORE_FAILURE_ARGS(job, caller));
     facts->failure_recorded = got == 1;
     return got < 0 ? -1 : 0;
 }

@@ -83,6 +83,16 @@ int store_now(struct store *store, struct db *db, char now[WALL_TEXT_BYTES], str
 /* `now` plus so many milliseconds (may be negative). */
 void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES]);
 
+/* The failure that this claim has recorded: `WHERE` STORE_FAILURE_OF_CLAIM. Whoever hands out the
+ * claims beside a stock server counts none of them: there the time at which a claim began tells it
+ * from an earlier one of the same worker. */
+#define STORE_FAILURE_OF_CLAIM                                                                     \
+    " job_id = $1 AND claim_epoch = $2 AND worker_id = $3"                                         \
+    " AND (started_at IS NULL OR started_at = $4)"
+#define STORE_FAILURE_ARGS(job, caller)                                                            \
+    DB_ARGS(db_int((job)->id), db_int((job)->claim_epoch), db_text((caller)->worker->worker_id),   \
+            db_text((job)->started_at[0] ? (job)->started_at : NULL))
+
 /* Every guard that a change by the holder of a claim carries in its WHERE: $1 job, $2 worker,
  * $3 epoch. The row is transcoding_jobs without an alias. An open row's worker_id is who holds it,
  * whatever claimed_at says: a stock server's own transcoder leaves either without the other. */

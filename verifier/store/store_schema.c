@@ -97,7 +97,12 @@ static const char version_2[] =
     " released_count {int} NOT NULL, released TEXT NOT NULL);"
     "UPDATE schema_version SET version = 2;";
 
-static const char *const versions[] = {version_1, version_2};
+/* Of the claim that failed, as the job's row has it: beside a stock server, which counts no claims,
+ * it tells the claims of one worker apart. */
+static const char version_3[] = "ALTER TABLE failures ADD COLUMN started_at {time};"
+                                "UPDATE schema_version SET version = 3;";
+
+static const char *const versions[] = {version_1, version_2, version_3};
 
 static const struct {
     const char *ours, *meant[2]; /* by enum db_kind */

@@ -9,7 +9,7 @@
 #include "db.h"
 #include "store.h"
 
-enum { STORE_SCHEMA_VERSION = 2 };
+enum { STORE_SCHEMA_VERSION = 3 };
 
 int store_schema_prepare(struct db *db, enum store_schema schema, struct error *err);
 

@@ -90,14 +90,15 @@ static const struct column {
 };
 enum { COLUMN_COUNT = sizeof columns / sizeof columns[0], TYPE_BYTES = 64 };
 
-/* What a completion does to them. The other calls need more; an operator who routes those here
- * grants it. */
+/* What a completion and a failure do to them. The other calls need more; an operator who routes
+ * those here grants it. */
 static const struct right {
     const char *table, *privilege;
 } rights[] = {
-    {"videos", "SELECT"},          {"videos", "UPDATE"},           {"video_qualities", "SELECT"},
-    {"video_qualities", "INSERT"}, {"transcoding_jobs", "SELECT"}, {"transcoding_jobs", "UPDATE"},
-    {"workers", "SELECT"},         {"workers", "UPDATE"},          {"worker_api_keys", "SELECT"},
+    {"videos", "SELECT"},           {"videos", "UPDATE"},           {"video_qualities", "SELECT"},
+    {"video_qualities", "INSERT"},  {"transcoding_jobs", "SELECT"}, {"transcoding_jobs", "UPDATE"},
+    {"quality_progress", "SELECT"}, {"quality_progress", "DELETE"}, {"workers", "SELECT"},
+    {"workers", "UPDATE"},          {"worker_api_keys", "SELECT"},
 };
 
 /* Rows of ours stand in these: whatever must be filled there, we must know. */
@@ -182,34 +183,42 @@ static int check_filled(struct db *db, const char *table, struct error *err)
     return got;
 }
 
+/* sql: 1, "", or 0 and what the owner of vlog's tables is to run. */
+static int check_grant(struct db *db, const char *sql, const struct db_value *values, size_t count,
+                       const char *what, struct error *err)
+{
+    DB_ROWS(rows) = db_query(db, sql, values, count, err);
+    if (!rows || db_next(rows, err) != 1)
+        return -1;
+    if (db_get_int(rows, 0))
+        return 0;
+    return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
+                     "the database's user of store.url has no right to %s; as the owner of vlog's "
+                     "tables: %s;",
+                     what, db_get_text(rows, 1));
+}
+
 static int check_right(struct db *db, const struct right *right, struct error *err)
 {
-    int64_t may = 0;
-    int got = db_one_int(db, &may, err,
-                         "SELECT CASE WHEN pg_catalog.has_table_privilege("
-                         "pg_catalog.to_regclass($1), $2) THEN 1 ELSE 0 END",
-                         DB_ARGS(db_text(right->table), db_text(right->privilege)));
-    if (got < 0 || may)
-        return got < 0 ? -1 : 0;
-    return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                     "the database's user of store.url has no right to %s on the table %s",
-                     right->privilege, right->table);
+    char what[128];
+    snprintf(what, sizeof what, "%s on the table %s", right->privilege, right->table);
+    return check_grant(db,
+                       "SELECT CASE WHEN pg_catalog.has_table_privilege("
+                       "pg_catalog.to_regclass($1), $2) THEN 1 ELSE 0 END,"
+                       " 'GRANT ' || $2 || ' ON ' || $1 || ' TO ' ||"
+                       " pg_catalog.quote_ident(current_user)",
+                       DB_ARGS(db_text(right->table), db_text(right->privilege)), what, err);
 }
 
 /* The number of a row that we insert. Without a sequence of its own (identity): nothing to ask. */
 static int check_sequence(struct db *db, struct error *err)
 {
-    int64_t may = 0;
-    int got = db_one_int(db, &may, err,
-                         "SELECT CASE WHEN NOT pg_catalog.has_sequence_privilege("
-                         "pg_catalog.pg_get_serial_sequence('video_qualities', 'id'), 'USAGE')"
-                         " THEN 0 ELSE 1 END",
-                         DB_NO_ARGS);
-    if (got < 0 || may)
-        return got < 0 ? -1 : 0;
-    return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                     "the database's user of store.url has no right to USAGE on the sequence of "
-                     "video_qualities.id");
+    return check_grant(db,
+                       "SELECT CASE WHEN NOT pg_catalog.has_sequence_privilege(s.name, 'USAGE')"
+                       " THEN 0 ELSE 1 END, 'GRANT USAGE ON SEQUENCE ' || s.name || ' TO ' ||"
+                       " pg_catalog.quote_ident(current_user) FROM (SELECT"
+                       " pg_catalog.pg_get_serial_sequence('video_qualities', 'id') AS name) s",
+                       DB_NO_ARGS, "USAGE on the sequence of video_qualities.id", err);
 }
 
 int store_schema_is_stock(struct db *db, bool *is_stock, struct error *err)

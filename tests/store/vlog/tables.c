@@ -116,10 +116,20 @@ Test(vlog_tables, a_user_without_the_rights_is_told_which)
     const char *at = strchr(rig->url, '@');
     cr_assert(at, "%s", rig->url);
     TEXT(url) = must_printf("postgresql://tailslate_guest%s", at);
-    expect_right_missing(rig, url, "no right to INSERT on the table video_qualities");
-    rig_sql(rig, "GRANT INSERT ON video_qualities TO tailslate_guest");
-    expect_right_missing(rig, url, "no right to USAGE on the sequence of video_qualities.id");
-    rig_sql(rig, "GRANT USAGE ON SEQUENCE video_qualities_id_seq TO tailslate_guest");
+    /* Each message ends with what the owner is to run. */
+    static const char *const missing[][2] = {
+        {"no right to INSERT on the table video_qualities",
+         "GRANT INSERT ON video_qualities TO tailslate_guest;"},
+        {"no right to DELETE on the table quality_progress",
+         "GRANT DELETE ON quality_progress TO tailslate_guest;"},
+        {"no right to USAGE on the sequence of video_qualities.id",
+         "GRANT USAGE ON SEQUENCE public.video_qualities_id_seq TO tailslate_guest;"},
+    };
+    for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
+        expect_right_missing(rig, url, missing[i][0]);
+        expect_right_missing(rig, url, missing[i][1]);
+        rig_sql(rig, missing[i][1]);
+    }
     expect_right_missing(rig, url, "permission denied for schema public");
     rig_free(rig);
 }

@@ -108,6 +108,11 @@ static const struct row rows[] = {
      {MINE, .closed = true, .video_failed = true},
      STANDING_GONE,
      VERIFY_GONE},
+    {"7 failed for good, and the video queued again",
+     FITS,
+     {MINE, .closed = true, .requeued = true},
+     STANDING_GONE,
+     VERIFY_GONE},
     {"7 the video deleted", FITS, {CLAIM, .video_deleted = true}, STANDING_GONE, VERIFY_GONE},
     {"10 no such job", FITS, {0}, STANDING_NO_JOB, VERIFY_NO_JOB},
     {"11 nobody ever held it",
@@ -197,7 +202,7 @@ Test(verify, progress_and_uploads_are_refused_where_the_claim_is_over)
 /* Whatever else is true: what is superseded never commits, what is completed never changes. */
 Test(verify, no_combination_of_facts_breaks_the_promises)
 {
-    for (unsigned bits = 0; bits < 1u << 9; bits++) {
+    for (unsigned bits = 0; bits < 1u << 10; bits++) {
         for (int holder = 0; holder < 9; holder++) {
             struct verify_facts facts = {.job_found = true,
                                          .video_failed = bits & 1,
@@ -208,6 +213,7 @@ Test(verify, no_combination_of_facts_breaks_the_promises)
                                          .token_known = bits & 32,
                                          .fingerprint_same = bits & 64,
                                          .qualities_recorded = bits & 128,
+                                         .requeued = (bits & 512) && (bits & 4),
                                          .holder = (enum verify_holder)(holder % 3),
                                          .last_holder = (enum verify_holder)(holder / 3),
                                          .epoch = 3};
@@ -218,7 +224,8 @@ Test(verify, no_combination_of_facts_breaks_the_promises)
             cr_assert(!commits || facts.holder != HOLDER_OTHER);
             cr_assert(!commits || !facts.closed);
             cr_assert(!commits || !request.epoch_given);
-            cr_assert(verdict != VERIFY_REPLAY || (facts.closed && !facts.video_failed));
+            cr_assert(verdict != VERIFY_REPLAY ||
+                      (facts.closed && !facts.video_failed && !facts.requeued));
         }
     }
 }
