@@ -37,56 +37,102 @@ static bool is_from_stock(const struct reply *reply)
     return strcmp(reply_text(reply, "from"), "stock") == 0;
 }
 
-Test(beside_stock, only_completions_reach_the_verifier, .timeout = 120)
+enum whose { STOCK, OURS, NOBODYS };
+
+static void expect_routed(const struct beside *beside, const char *method, const char *path,
+                          enum whose whose)
+{
+    bool has_body = strcmp(method, "GET") != 0;
+    int before = peer_count(beside->stock, "*");
+    REPLY(reply) = beside_call(beside, method, path, has_body ? "{}" : NULL, NULL);
+    cr_expect_eq(is_from_stock(&reply), whose == STOCK, "%s %s: %ld %s", method, path, reply.status,
+                 reply.body);
+    cr_expect_eq(reply_has(&reply, "code"), whose == OURS, "%s %s: %ld %s", method, path,
+                 reply.status, reply.body);
+    cr_expect_eq(peer_count(beside->stock, "*"), before + (whose == STOCK), "%s %s", method, path);
+}
+
+/* @: the call's name; &: its name with the first letter encoded. Owned. */
+static char *named(const char *pattern, const char *call)
+{
+    char *path = NULL;
+    size_t size;
+    FILE *out = open_memstream(&path, &size);
+    for (; *pattern; pattern++) {
+        if (*pattern == '@')
+            fputs(call, out);
+        else if (*pattern == '&')
+            fprintf(out, "%%%02x%s", call[0], call + 1);
+        else
+            fputc(*pattern, out);
+    }
+    fclose(out);
+    return path;
+}
+
+Test(beside_stock, the_calls_that_end_a_claim_reach_the_verifier_however_they_are_written,
+     .timeout = 120)
+{
+    static const struct {
+        const char *method, *call;
+    } calls[] = {{"POST", "complete"}, {"POST", "fail"}, {"GET", "verify-complete"}};
+    static const struct {
+        const char *path;
+        enum whose whose;
+    } forms[] = {
+        {"/api/worker/7/@", OURS},
+        {"/api/worker/7/@?from=7", OURS},
+        {"/api/worker/99999999999/@", OURS},
+        /* One path in the eyes of who decodes it. */
+        {"/api//worker/7/@", OURS},
+        {"/api/worker/7/&", OURS},
+        {"/api/worker/%37/@", OURS},
+        {"/api/worker/./7/@", OURS},
+        {"/api/worker/upload/../7/@", OURS},
+        {"/api/worker/upload/%2e%2e/7/@", OURS},
+        {"/api/worker/7%2f@", OURS},
+        {"/api/worker/7/@%0a", OURS},
+        {"/api/worker/7/@/", STOCK},
+        {"/api/worker/7/@d", STOCK},
+        {"/other/api/worker/7/@", STOCK},
+        /* A stock server takes some of these for 7, and does it. */
+        {"/api/worker/+7/@", NOBODYS},
+        {"/api/worker/7.0/@", NOBODYS},
+        {"/api/worker/%207/@", NOBODYS},
+        {"/api/worker/7%0a/@", NOBODYS},
+        {"/api/worker/0_7/@", NOBODYS},
+        {"/api/worker/seven/@", NOBODYS},
+    };
+    struct beside beside = beside_behind_nginx();
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        for (size_t j = 0; j < sizeof forms / sizeof forms[0]; j++) {
+            TEXT(path) = named(forms[j].path, calls[i].call);
+            expect_routed(&beside, calls[i].method, path, forms[j].whose);
+        }
+    beside_end(&beside);
+}
+
+Test(beside_stock, every_other_call_is_the_stock_servers, .timeout = 120)
 {
     static const struct {
         const char *method, *path;
-        enum { STOCK, OURS, NOBODYS } whose;
     } calls[] = {
-        {"POST", "/api/worker/7/complete", OURS},
-        {"POST", "/api/worker/7/complete?from=7", OURS},
-        {"POST", "/api/worker/99999999999/complete", OURS},
-        /* One path in the eyes of who decodes it. */
-        {"POST", "/api//worker/7/complete", OURS},
-        {"POST", "/api/worker/7/%63omplete", OURS},
-        {"POST", "/api/worker/./7/complete", OURS},
-        {"POST", "/api/worker/upload/../7/complete", OURS},
-        {"GET", "/api/worker/7/complete", STOCK},
-        {"PUT", "/api/worker/7/complete", STOCK},
-        {"POST", "/api/worker/7/complete/", STOCK},
-        {"POST", "/api/worker/7/completed", STOCK},
-        /* A stock server takes some of these for 7, and completes it. */
-        {"POST", "/api/worker/+7/complete", NOBODYS},
-        {"POST", "/api/worker/7.0/complete", NOBODYS},
-        {"POST", "/api/worker/%207/complete", NOBODYS},
-        {"POST", "/api/worker/7%0a/complete", NOBODYS},
-        {"POST", "/api/worker/0_7/complete", NOBODYS},
-        {"POST", "/api/worker/seven/complete", NOBODYS},
-        {"POST", "/api/worker/7/complete%0a", OURS},
-        {"POST", "/other/api/worker/7/complete", STOCK},
-        {"POST", "/api/worker/7/fail", STOCK},
-        {"POST", "/api/worker/7/progress", STOCK},
-        {"GET", "/api/worker/7/verify-complete", STOCK},
-        {"POST", "/api/worker/claim", STOCK},
-        {"POST", "/api/worker/heartbeat", STOCK},
-        {"POST", "/api/worker/upload/7/finalize", STOCK},
-        {"GET", "/api/worker/source/7", STOCK},
-        {"GET", "/api/health", STOCK},
-        {"GET", "/", STOCK},
+        {"GET", "/api/worker/7/complete"},
+        {"PUT", "/api/worker/7/complete"},
+        {"GET", "/api/worker/7/fail"},
+        {"PUT", "/api/worker/7/fail"},
+        {"POST", "/api/worker/7/verify-complete"},
+        {"POST", "/api/worker/7/progress"},
+        {"POST", "/api/worker/claim"},
+        {"POST", "/api/worker/heartbeat"},
+        {"POST", "/api/worker/upload/7/finalize"},
+        {"GET", "/api/worker/source/7"},
+        {"GET", "/api/health"},
+        {"GET", "/"},
     };
     struct beside beside = beside_behind_nginx();
-    int stocks = 0;
-    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        bool has_body = strcmp(calls[i].method, "GET") != 0;
-        REPLY(reply) = beside_call(&beside, calls[i].method, calls[i].path, has_body ? "{}" : NULL,
-                                   NULL);
-        stocks += calls[i].whose == STOCK;
-        cr_expect_eq(is_from_stock(&reply), calls[i].whose == STOCK, "%s %s: %ld %s",
-                     calls[i].method, calls[i].path, reply.status, reply.body);
-        cr_expect_eq(reply_has(&reply, "code"), calls[i].whose == OURS, "%s: %s", calls[i].path,
-                     reply.body);
-        cr_expect_eq(peer_count(beside.stock, "*"), stocks);
-    }
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        expect_routed(&beside, calls[i].method, calls[i].path, STOCK);
     beside_end(&beside);
 }
 

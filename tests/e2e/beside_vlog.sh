@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run what docs/BESIDE_VLOG.md says, as printed: beside_vlog.sh SCRATCH VERIFIER_PORT NGINX_PORT DATABASE_URL DOCUMENT,
 # with the programs in PATH and nginx running. The SQL block is run by the caller. Only ports, the database's address
-# and /srv are replaced. Then a completion: $BODY to /api/worker/$JOB/complete with $KEY, which must be taken.
+# and /srv are replaced. Then a failure and a completion of $JOB ($BODY) with $KEY, which must be taken.
 set -euo pipefail
 scratch=$1 verifier=$2 nginx=$3 database=$4 document=$5
 
@@ -27,7 +27,10 @@ stop() {
 trap stop EXIT
 set -x # shows which command failed
 . ./commands.sh >said.txt
-grep -q '"code":"unauthorized"' said.txt
+[ "$(grep -o '"code":"unauthorized"' said.txt | wc -l)" = 3 ]
 grep -q '"from":"stock"' said.txt
+curl -sS -H "X-Worker-API-Key: $KEY" -d '{"error_message":"it broke"}' \
+    "http://127.0.0.1:$nginx/api/worker/$JOB/fail" >failed.txt
+grep -q '"will_retry":true' failed.txt || { cat failed.txt beside.log >&2; exit 1; }
 curl -sS -H "X-Worker-API-Key: $KEY" -d "$BODY" "http://127.0.0.1:$nginx/api/worker/$JOB/complete" >done.txt
 grep -q 'Job completed successfully' done.txt || { cat done.txt beside.log >&2; exit 1; }

@@ -5,6 +5,7 @@
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
+#include "tailslate/hash.h"
 
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
@@ -13,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLES TAILSLATE_SOURCE_DIR "/tests/support/vlog_tables.sql"
+#define TABLES  TAILSLATE_SOURCE_DIR "/tests/support/vlog_tables.sql"
+#define ANSWERS TAILSLATE_SOURCE_DIR "/tests/support/vlog_answers.sql"
+
+enum { KEY_BYTES = 128 };
 
 static struct postgres *server;
 
@@ -78,6 +82,48 @@ struct beside beside_behind_nginx(void)
     return beside;
 }
 
+static void key_of(const struct peer_request *request, char key[KEY_BYTES])
+{
+    const char *header = strcasestr(request->headers, "\r\nX-Worker-API-Key: ");
+    header = header ? strchr(header + 2, ' ') + 1 : "";
+    snprintf(key, KEY_BYTES, "%.*s", (int)strcspn(header, "\r"), header);
+}
+
+static char *answer_as_stock(void *ctx, const struct peer_request *request)
+{
+    char key[KEY_BYTES];
+    key_of(request, key);
+    TEXT(sql) = must_printf("SELECT stock_answer($q$%s$q$, $q$%s$q$, $q$%s$q$, $q$%s$q$)",
+                            request->method, request->path, key,
+                            request->body_size ? request->body : "{}");
+    return postgres_ask(ctx, sql);
+}
+
+struct beside beside_new_stock(void)
+{
+    struct beside beside = beside_new();
+    rig_verifier_set(beside.rig, "listen.trusted_proxy", "\"127.0.0.1\"");
+    TEXT(answers) = file_read(ANSWERS);
+    free(postgres_ask(beside.url, answers));
+    return beside;
+}
+
+void beside_start_stock(struct beside *beside)
+{
+    rig_start_verifier(beside->rig);
+    beside_put_nginx(beside);
+    peer_ask(beside->stock, answer_as_stock, beside->url);
+    peer_script(beside->stock, "* /api/*", "ask");
+    beside->rig->front = beside->nginx.port;
+}
+
+struct beside beside_with_stock(void)
+{
+    struct beside beside = beside_new_stock();
+    beside_start_stock(&beside);
+    return beside;
+}
+
 void beside_end(struct beside *beside)
 {
     if (beside->nginx.process)
@@ -87,16 +133,37 @@ void beside_end(struct beside *beside)
     free(beside->url);
 }
 
-void beside_give_job(struct beside *beside)
+static void put_output(const struct beside *beside, const char *slug)
 {
-    struct worker *worker = &beside->worker;
-    TEXT(job) = beside_ask(beside, "SELECT stock_add_job('film')");
-    worker->job = strtoll(job, NULL, 10);
-    free(beside_ask(beside, "SELECT stock_claim(%s, '%s')", job, beside->worker_id));
-    TEXT(film) = rig_path(beside->rig, "videos/film");
+    TEXT(film) = rig_path(beside->rig, "videos/%s", slug);
     RUN(run) = run_program((const char *[]){"cp", "-r", media_tree(), film, NULL}, NULL,
                            RIG_START_MS);
     cr_assert_eq(run.status, 0, "%s", run.err);
+}
+
+int64_t beside_add_job(struct beside *beside, const char *slug)
+{
+    TEXT(job) = beside_ask(beside, "SELECT stock_add_job('%s')", slug);
+    put_output(beside, slug);
+    return strtoll(job, NULL, 10);
+}
+
+void beside_give_job(struct beside *beside)
+{
+    beside->worker.job = beside_add_job(beside, "film");
+    free(beside_ask(beside, "SELECT stock_claim(%lld, '%s')", (long long)beside->worker.job,
+                    beside->worker_id));
+}
+
+struct worker beside_add_worker(struct beside *beside, const char *name)
+{
+    struct worker worker = {.rig = beside->rig};
+    char sha256[HASH_HEX_BYTES];
+    snprintf(worker.key, sizeof worker.key, "%s-the-keys-0123456789abcdefghijklmnopqrs", name);
+    hash_bytes(worker.key, strlen(worker.key), sha256);
+    free(beside_ask(beside, "SELECT stock_add_worker('%s', '%s', '%s', 1)", name, worker.key,
+                    sha256));
+    return worker;
 }
 
 struct reply beside_call(const struct beside *beside, const char *method, const char *path,

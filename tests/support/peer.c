@@ -35,6 +35,8 @@ struct peer {
     int rule_count;
     struct peer_request *requests[PEER_REQUESTS_MAX];
     int request_count;
+    peer_asked *asked; /* set before the first request */
+    void *asked_ctx;
 };
 
 static bool fits(const struct peer_request *request, const char *pattern)
@@ -185,8 +187,16 @@ static void send_chunked(int fd, const char *path)
         wire_send(fd, "0\r\n\r\n", 5);
 }
 
+static void answer_asked(const struct peer *peer, int fd, const struct peer_request *request)
+{
+    struct peer_request answered = *request;
+    TEXT(said) = peer->asked(peer->asked_ctx, request);
+    snprintf(answered.action, sizeof answered.action, "%s", said);
+    answer_status(fd, &answered);
+}
+
 /* False: the action is no answer of our own. */
-static bool answer_scripted(int fd, const struct peer_request *request)
+static bool answer_scripted(const struct peer *peer, int fd, const struct peer_request *request)
 {
     const char *action = request->action;
     if (starts_with(action, "truncate"))
@@ -200,6 +210,8 @@ static bool answer_scripted(int fd, const struct peer_request *request)
         send_chunked(fd, action + 8);
     else if (starts_with(action, "redirect"))
         send_answer(fd, 302, "text/plain", "Location: http://127.0.0.1:9/\r\n", "", 0);
+    else if (starts_with(action, "ask"))
+        answer_asked(peer, fd, request);
     else if (*action >= '1' && *action <= '5')
         answer_status(fd, request);
     else
@@ -230,7 +242,7 @@ static bool act(struct peer *peer, int fd, const struct peer_request *request,
     if (is_slow || is_lost || starts_with(action, "pass")) {
         if (pass_on(peer, fd, bytes, is_lost))
             return false;
-    } else if (answer_scripted(fd, request)) {
+    } else if (answer_scripted(peer, fd, request)) {
         return false;
     }
     wire_reset(fd);
@@ -344,6 +356,14 @@ void peer_set_upstream(struct peer *peer, int port)
 {
     pthread_mutex_lock(&peer->lock);
     peer->upstream_port = port;
+    pthread_mutex_unlock(&peer->lock);
+}
+
+void peer_ask(struct peer *peer, peer_asked *asked, void *ctx)
+{
+    pthread_mutex_lock(&peer->lock);
+    peer->asked = asked;
+    peer->asked_ctx = ctx;
     pthread_mutex_unlock(&peer->lock);
 }
 

@@ -20,6 +20,7 @@
  *     200 {json}     this body (no `;` in it)
  *     file PATH      200 with the bytes of this file
  *     chunked PATH   the same, without saying how many they are
+ *     ask            what the function of peer_ask says: "200 {json}"
  */
 #ifndef SUPPORT_PEER_H
 #define SUPPORT_PEER_H
@@ -44,6 +45,9 @@ int peer_port(const struct peer *peer);
 void peer_set_upstream(struct peer *peer, int port); /* 0: nobody is behind it */
 
 void peer_script(struct peer *peer, const char *pattern, const char *script);
+/* Who answers where a script says `ask`; called by many threads at once. Owned by the peer. */
+typedef char *peer_asked(void *ctx, const struct peer_request *request);
+void peer_ask(struct peer *peer, peer_asked *asked, void *ctx);
 
 int peer_count(struct peer *peer, const char *pattern);
 /* The n-th request (from 0) that fits; borrowed, lives as long as the peer. NULL: no such. */

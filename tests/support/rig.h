@@ -44,6 +44,7 @@ struct rig {
     struct process *agent, *verifier;
     int agent_lives, verifier_lives; /* how often each was started: agent.1.log, agent.2.log … */
     int port;
+    int front;         /* what workers by hand call instead of the verifier's port; 0: nothing */
     struct peer *peer; /* between the agent and the verifier; NULL: they talk directly */
     char worker_id[64];
 };

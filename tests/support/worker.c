@@ -14,6 +14,11 @@
 
 enum { TAR_MS = 20 * 1000 };
 
+static int port_of(const struct worker *worker)
+{
+    return worker->rig->front ? worker->rig->front : worker->rig->port;
+}
+
 struct worker worker_new(struct rig *rig, const char *name)
 {
     struct worker worker = {.rig = rig, .sends_epoch = true};
@@ -24,7 +29,7 @@ struct worker worker_new(struct rig *rig, const char *name)
 struct reply worker_call(const struct worker *worker, const char *path, const char *body,
                          const char *extra)
 {
-    TEXT(url) = must_printf("http://127.0.0.1:%d%s", worker->rig->port, path);
+    TEXT(url) = must_printf("http://127.0.0.1:%d%s", port_of(worker), path);
     TEXT(key) = must_printf("X-Worker-API-Key: %s", worker->key);
     TEXT(epoch) = must_printf("X-Claim-Epoch: %lld", (long long)worker->epoch);
     struct call call = {.url = url, .body = body, .keeps_path = true};
@@ -76,7 +81,7 @@ struct reply worker_put(const struct worker *worker, const char *quality, const 
     char hex[HASH_HEX_BYTES];
     hash_bytes(data, size, hex);
     TEXT(url) = must_printf("http://127.0.0.1:%d/api/worker/upload/%lld/segment/%s/%s",
-                            worker->rig->port, (long long)worker->video, quality, name);
+                            port_of(worker), (long long)worker->video, quality, name);
     TEXT(key) = must_printf("X-Worker-API-Key: %s", worker->key);
     TEXT(epoch) = must_printf("X-Claim-Epoch: %lld", (long long)worker->epoch);
     TEXT(sha) = must_printf("X-Content-SHA256: %s", hex);
@@ -132,7 +137,7 @@ static int put_segments(const struct worker *worker)
 
 static struct reply put_archive(const struct worker *worker, const char *where, const char *file)
 {
-    TEXT(url) = must_printf("http://127.0.0.1:%d/api/worker/upload/%lld/%s", worker->rig->port,
+    TEXT(url) = must_printf("http://127.0.0.1:%d/api/worker/upload/%lld/%s", port_of(worker),
                             (long long)worker->video, where);
     TEXT(key) = must_printf("X-Worker-API-Key: %s", worker->key);
     TEXT(epoch) = must_printf("X-Claim-Epoch: %lld", (long long)worker->epoch);
