@@ -14,8 +14,9 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
-enum { FOLDER_MODE = 0755, FILE_MODE = 0644 };
+enum { FOLDER_MODE = 0755, SOURCE_MODE = 0640 };
 
 static const char *const extensions[] = {"mp4", "mkv", "mov", "avi", "webm", "m4v"};
 enum { EXTENSION_COUNT = sizeof extensions / sizeof extensions[0] };
@@ -110,6 +111,19 @@ static int copy_all(int from, int to, struct error *err)
     return 0;
 }
 
+/* A source is nobody's but the server's: it may have come from a folder that others cannot read.
+ * The folder's owner is the server, also where root or a member of its group copies one in. */
+static int give_to_server(const struct files *files, int fd, struct error *err)
+{
+    struct stat folder;
+    if (fstat(files->uploads, &folder) != 0)
+        return error_errno(err, "uploads_dir");
+    if (fchown(fd, folder.st_uid, folder.st_gid) != 0 && geteuid() != folder.st_uid &&
+        fchown(fd, (uid_t)-1, folder.st_gid) != 0)
+        return error_errno(err, "cannot give the source to the owner or group of uploads_dir");
+    return fchmod(fd, SOURCE_MODE) == 0 ? 0 : error_errno(err, "cannot set the mode of the source");
+}
+
 int files_copy_source(const struct files *files, int from, char temp[64], struct error *err)
 {
     temp[0] = '\0';
@@ -118,9 +132,7 @@ int files_copy_source(const struct files *files, int from, char temp[64], struct
         return -1;
     if (copy_all(from, to, err) != 0)
         return -1;
-    if (fchmod(to, FILE_MODE) != 0)
-        return error_errno(err, "cannot set the mode of the source");
-    return durable_sync_file(to, err);
+    return give_to_server(files, to, err) == 0 ? durable_sync_file(to, err) : -1;
 }
 
 /* Left by an add that died between its rename and its commit, or another database's: the number was

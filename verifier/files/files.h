@@ -1,6 +1,6 @@
 /* files: the sources and the renditions on disk.
  *
- *   uploads_dir/<video_id>.<ext>       a source
+ *   uploads_dir/<video_id>.<ext>       a source (0640, owner and group of the folder)
  *   videos_dir/<slug>/...              what players read (0755 and 0644: a web server is another
  *                                      user)
  *   videos_dir/.trash/<slug>.<uuid>/   what was replaced or orphaned (files_trash.h)

@@ -197,6 +197,26 @@ Test(files, a_source_sends_what_has_its_number_to_the_trash)
     cr_expect_eq(trashed, 2);
 }
 
+/* A root that adds a film gives it to the server, whose the folder is; 65534: nobody. */
+Test(files, a_source_is_read_by_the_folders_owner_and_group_alone)
+{
+    SITE(site);
+    struct error err;
+    struct stat folder, source;
+    char temp[64];
+    scratch_put(&site.scratch, "film", "the film", 8, 0666);
+    FD(from) = openat(site.scratch.fd, "film", O_RDONLY | O_CLOEXEC);
+    if (geteuid() == 0)
+        cr_assert_eq(fchown(site.files.uploads, 65534, 65534), 0);
+    cr_assert_eq(files_copy_source(&site.files, from, temp, &err), 0, "%s", err.message);
+    cr_assert_eq(files_place_source(&site.files, temp, 7, "mp4", &err), 0, "%s", err.message);
+    cr_assert_eq(fstatat(site.files.uploads, "7.mp4", &source, 0), 0);
+    cr_assert_eq(fstat(site.files.uploads, &folder), 0);
+    cr_expect_eq(source.st_mode & 07777, 0640, "%o", (unsigned)source.st_mode);
+    cr_expect_eq(source.st_uid, folder.st_uid);
+    cr_expect_eq(source.st_gid, folder.st_gid);
+}
+
 Test(files, six_endings_are_sources)
 {
     cr_expect_str_eq(files_source_extension("/a/b.MP4"), "mp4");
