@@ -18,5 +18,7 @@ struct context {
 int context_open(const struct verifier_config *config, bool may_come_later, struct context *context,
                  struct error *err);
 void context_close(struct context *context);
+/* See store_print_remedies. */
+void context_print_remedies(const struct verifier_config *config, FILE *out);
 
 #endif

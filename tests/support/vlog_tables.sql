@@ -143,6 +143,15 @@ CREATE TABLE worker_api_keys (
 CREATE INDEX ix_worker_api_keys_key_prefix ON worker_api_keys (key_prefix);
 CREATE INDEX ix_worker_api_keys_worker_id ON worker_api_keys (worker_id);
 
+-- As they are where vlog's migrations alone have made them: 003 declares its times without a zone.
+CREATE FUNCTION stock_tables_as_migrated() RETURNS void LANGUAGE sql AS $$
+    ALTER TABLE workers ALTER COLUMN registered_at TYPE timestamp, ALTER COLUMN last_heartbeat TYPE timestamp;
+    ALTER TABLE worker_api_keys ALTER COLUMN created_at TYPE timestamp, ALTER COLUMN expires_at TYPE timestamp,
+        ALTER COLUMN revoked_at TYPE timestamp, ALTER COLUMN last_used_at TYPE timestamp;
+    ALTER TABLE transcoding_jobs ALTER COLUMN claimed_at TYPE timestamp,
+        ALTER COLUMN claim_expires_at TYPE timestamp;
+$$;
+
 -- What a stock server does to these rows, as functions, so that a test reads like what happens.
 CREATE FUNCTION stock_add_job(the_slug text) RETURNS integer LANGUAGE sql AS $$
     WITH video AS (

@@ -2,6 +2,7 @@
 
 #include "keys.h"
 #include "store_private.h"
+#include "store_schema.h"
 
 #include "tailslate/clock.h"
 
@@ -44,6 +45,17 @@ void store_close(struct store *store)
     free(store->url);
     free(store->password_file);
     free(store);
+}
+
+void store_print_remedies(const struct store_settings *settings, FILE *out)
+{
+    struct error ignored; /* what is wrong has been said */
+    struct db *db = settings->schema == STORE_SCHEMA_VLOG
+                        ? db_open(settings->url, settings->password_file, &ignored)
+                        : NULL;
+    if (db)
+        store_schema_print_remedies(db, out, &ignored);
+    db_close(db);
 }
 
 int store_transaction(struct store *store, store_work *work, void *ctx, struct error *err)

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum {
     STORE_CONNECTIONS_MAX = 8,
@@ -58,6 +59,10 @@ struct store;
 struct store *store_open(const struct store_settings *settings, struct error *err);
 void store_close(struct store *store); /* nobody may be inside */
 int store_ping(struct store *store, struct error *err);
+/* Where store_open has refused a stock server's tables (err->code DB_NO_SCHEMA): the statements
+ * that make its columns as they should be, one a line, for the owner of the tables. None: nothing.
+ */
+void store_print_remedies(const struct store_settings *settings, FILE *out);
 
 /* ---- workers ---- */
 struct store_worker {

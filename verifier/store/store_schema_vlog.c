@@ -8,85 +8,90 @@
 
 enum kind { WHOLE, REAL, WORDS, MOMENT, DOCUMENT, KIND_COUNT };
 
-/* PostgreSQL's names of the types that will do. */
+/* PostgreSQL's names of the types that will do; added: what a column is made as that has neither a
+ * default nor a length of its own. */
 static const struct {
-    const char *wanted;
+    const char *wanted, *added;
     const char *types[5];
 } kinds[KIND_COUNT] = {
-    [WHOLE] = {"integer", {"int2", "int4", "int8"}},
-    [REAL] = {"double precision", {"float4", "float8"}},
-    [WORDS] = {"text", {"text", "varchar", "bpchar"}},
-    [MOMENT] = {"timestamp with time zone", {"timestamptz"}},
-    [DOCUMENT] = {"text", {"text", "varchar", "json", "jsonb"}},
+    [WHOLE] = {"integer", "integer", {"int2", "int4", "int8"}},
+    [REAL] = {"double precision", "double precision", {"float4", "float8"}},
+    [WORDS] = {"text", "text", {"text", "varchar", "bpchar"}},
+    [MOMENT] = {"timestamp with time zone", "timestamptz", {"timestamptz"}},
+    [DOCUMENT] = {"text", "text", {"text", "varchar", "json", "jsonb"}},
 };
+
+/* No statement adds it: without it the table is another one. */
+static const char OF_THE_TABLE[] = "";
 
 static const struct column {
     const char *table, *name;
     enum kind kind;
+    const char *added; /* as vlog's migrations declare it; NULL: as its kind */
 } columns[] = {
-    {"videos", "id", WHOLE},
-    {"videos", "title", WORDS},
-    {"videos", "slug", WORDS},
-    {"videos", "duration", REAL},
-    {"videos", "source_width", WHOLE},
-    {"videos", "source_height", WHOLE},
-    {"videos", "status", WORDS},
-    {"videos", "error_message", WORDS},
-    {"videos", "created_at", MOMENT},
-    {"videos", "published_at", MOMENT},
-    {"videos", "deleted_at", MOMENT},
-    {"videos", "streaming_format", WORDS},
-    {"videos", "primary_codec", WORDS},
-    {"video_qualities", "id", WHOLE},
-    {"video_qualities", "video_id", WHOLE},
-    {"video_qualities", "quality", WORDS},
-    {"video_qualities", "width", WHOLE},
-    {"video_qualities", "height", WHOLE},
-    {"video_qualities", "bitrate", WHOLE},
-    {"transcoding_jobs", "id", WHOLE},
-    {"transcoding_jobs", "video_id", WHOLE},
-    {"transcoding_jobs", "worker_id", WORDS},
-    {"transcoding_jobs", "current_step", WORDS},
-    {"transcoding_jobs", "progress_percent", WHOLE},
-    {"transcoding_jobs", "started_at", MOMENT},
-    {"transcoding_jobs", "last_checkpoint", MOMENT},
-    {"transcoding_jobs", "completed_at", MOMENT},
-    {"transcoding_jobs", "claimed_at", MOMENT},
-    {"transcoding_jobs", "claim_expires_at", MOMENT},
-    {"transcoding_jobs", "attempt_number", WHOLE},
-    {"transcoding_jobs", "max_attempts", WHOLE},
-    {"transcoding_jobs", "last_error", WORDS},
-    {"transcoding_jobs", "processed_by_worker_id", WORDS},
-    {"transcoding_jobs", "processed_by_worker_name", WORDS},
-    {"transcoding_jobs", "retranscode_metadata", DOCUMENT},
-    {"quality_progress", "id", WHOLE},
-    {"quality_progress", "job_id", WHOLE},
-    {"quality_progress", "quality", WORDS},
-    {"quality_progress", "status", WORDS},
-    {"quality_progress", "segments_total", WHOLE},
-    {"quality_progress", "segments_completed", WHOLE},
-    {"quality_progress", "progress_percent", WHOLE},
-    {"quality_progress", "started_at", MOMENT},
-    {"quality_progress", "completed_at", MOMENT},
-    {"workers", "id", WHOLE},
-    {"workers", "worker_id", WORDS},
-    {"workers", "worker_name", WORDS},
-    {"workers", "worker_type", WORDS},
-    {"workers", "registered_at", MOMENT},
-    {"workers", "last_heartbeat", MOMENT},
-    {"workers", "status", WORDS},
-    {"workers", "current_job_id", WHOLE},
-    {"workers", "capabilities", DOCUMENT},
-    {"workers", "metadata", DOCUMENT},
-    {"worker_api_keys", "id", WHOLE},
-    {"worker_api_keys", "worker_id", WHOLE},
-    {"worker_api_keys", "key_hash", WORDS},
-    {"worker_api_keys", "hash_version", WHOLE},
-    {"worker_api_keys", "key_prefix", WORDS},
-    {"worker_api_keys", "created_at", MOMENT},
-    {"worker_api_keys", "expires_at", MOMENT},
-    {"worker_api_keys", "revoked_at", MOMENT},
-    {"worker_api_keys", "last_used_at", MOMENT},
+    {"videos", "id", WHOLE, OF_THE_TABLE},
+    {"videos", "title", WORDS, OF_THE_TABLE},
+    {"videos", "slug", WORDS, OF_THE_TABLE},
+    {"videos", "duration", REAL, "double precision DEFAULT 0"},
+    {"videos", "source_width", WHOLE, "integer DEFAULT 0"},
+    {"videos", "source_height", WHOLE, "integer DEFAULT 0"},
+    {"videos", "status", WORDS, "varchar(20) DEFAULT 'pending'"},
+    {"videos", "error_message", WORDS, NULL},
+    {"videos", "created_at", MOMENT, NULL},
+    {"videos", "published_at", MOMENT, NULL},
+    {"videos", "deleted_at", MOMENT, NULL},
+    {"videos", "streaming_format", WORDS, "varchar(20) NOT NULL DEFAULT 'hls_ts'"},
+    {"videos", "primary_codec", WORDS, "varchar(10) NOT NULL DEFAULT 'h264'"},
+    {"video_qualities", "id", WHOLE, OF_THE_TABLE},
+    {"video_qualities", "video_id", WHOLE, OF_THE_TABLE},
+    {"video_qualities", "quality", WORDS, OF_THE_TABLE},
+    {"video_qualities", "width", WHOLE, NULL},
+    {"video_qualities", "height", WHOLE, NULL},
+    {"video_qualities", "bitrate", WHOLE, NULL},
+    {"transcoding_jobs", "id", WHOLE, OF_THE_TABLE},
+    {"transcoding_jobs", "video_id", WHOLE, OF_THE_TABLE},
+    {"transcoding_jobs", "worker_id", WORDS, "varchar(36)"},
+    {"transcoding_jobs", "current_step", WORDS, NULL},
+    {"transcoding_jobs", "progress_percent", WHOLE, "integer DEFAULT 0"},
+    {"transcoding_jobs", "started_at", MOMENT, NULL},
+    {"transcoding_jobs", "last_checkpoint", MOMENT, NULL},
+    {"transcoding_jobs", "completed_at", MOMENT, NULL},
+    {"transcoding_jobs", "claimed_at", MOMENT, NULL},
+    {"transcoding_jobs", "claim_expires_at", MOMENT, NULL},
+    {"transcoding_jobs", "attempt_number", WHOLE, "integer DEFAULT 1"},
+    {"transcoding_jobs", "max_attempts", WHOLE, "integer DEFAULT 3"},
+    {"transcoding_jobs", "last_error", WORDS, NULL},
+    {"transcoding_jobs", "processed_by_worker_id", WORDS, "varchar(36)"},
+    {"transcoding_jobs", "processed_by_worker_name", WORDS, NULL},
+    {"transcoding_jobs", "retranscode_metadata", DOCUMENT, NULL},
+    {"quality_progress", "id", WHOLE, OF_THE_TABLE},
+    {"quality_progress", "job_id", WHOLE, OF_THE_TABLE},
+    {"quality_progress", "quality", WORDS, OF_THE_TABLE},
+    {"quality_progress", "status", WORDS, OF_THE_TABLE},
+    {"quality_progress", "segments_total", WHOLE, NULL},
+    {"quality_progress", "segments_completed", WHOLE, "integer DEFAULT 0"},
+    {"quality_progress", "progress_percent", WHOLE, "integer DEFAULT 0"},
+    {"quality_progress", "started_at", MOMENT, NULL},
+    {"quality_progress", "completed_at", MOMENT, NULL},
+    {"workers", "id", WHOLE, OF_THE_TABLE},
+    {"workers", "worker_id", WORDS, OF_THE_TABLE},
+    {"workers", "worker_name", WORDS, NULL},
+    {"workers", "worker_type", WORDS, "varchar(20) DEFAULT 'remote'"},
+    {"workers", "registered_at", MOMENT, NULL},
+    {"workers", "last_heartbeat", MOMENT, NULL},
+    {"workers", "status", WORDS, "varchar(20) DEFAULT 'active'"},
+    {"workers", "current_job_id", WHOLE, NULL},
+    {"workers", "capabilities", DOCUMENT, NULL},
+    {"workers", "metadata", DOCUMENT, NULL},
+    {"worker_api_keys", "id", WHOLE, OF_THE_TABLE},
+    {"worker_api_keys", "worker_id", WHOLE, OF_THE_TABLE},
+    {"worker_api_keys", "key_hash", WORDS, OF_THE_TABLE},
+    {"worker_api_keys", "hash_version", WHOLE, "integer NOT NULL DEFAULT 1"},
+    {"worker_api_keys", "key_prefix", WORDS, OF_THE_TABLE},
+    {"worker_api_keys", "created_at", MOMENT, NULL},
+    {"worker_api_keys", "expires_at", MOMENT, NULL},
+    {"worker_api_keys", "revoked_at", MOMENT, NULL},
+    {"worker_api_keys", "last_used_at", MOMENT, NULL},
 };
 enum { COLUMN_COUNT = sizeof columns / sizeof columns[0], TYPE_BYTES = 64 };
 
@@ -122,23 +127,62 @@ static int read_type(struct db *db, const char *table, const char *name, char ty
     return got < 0 ? -1 : 0;
 }
 
-static int no_such_column(struct db *db, const struct column *column, struct error *err)
+enum { STATEMENT_BYTES = 256 };
+
+/* What makes the column as it should be. "": nothing does, but vlog's own migrations. */
+static void remedy(const struct column *column, const char *type, char text[STATEMENT_BYTES])
+{
+    const char *table = column->table, *name = column->name;
+    text[0] = '\0';
+    if (!type[0] && column->added != OF_THE_TABLE)
+        snprintf(text, STATEMENT_BYTES, "ALTER TABLE %s ADD COLUMN %s %s;", table, name,
+                 column->added ? column->added : kinds[column->kind].added);
+    /* So vlog's migration 003 makes them, and its start-up does not. */
+    if (strcmp(type, "timestamp") == 0 && column->kind == MOMENT)
+        snprintf(text, STATEMENT_BYTES,
+                 "ALTER TABLE %s ALTER COLUMN %s TYPE timestamptz USING %s AT TIME ZONE 'UTC';",
+                 table, name, name);
+}
+
+static bool is_of_kind(enum kind kind, const char *type)
+{
+    for (size_t i = 0; kinds[kind].types[i]; i++)
+        if (strcmp(kinds[kind].types[i], type) == 0)
+            return true;
+    return false;
+}
+
+static int has_table(struct db *db, const char *table, int64_t *there, struct error *err)
+{
+    return db_one_int(db, there, err,
+                      "SELECT COUNT(*) FROM pg_catalog.pg_class"
+                      " WHERE oid = pg_catalog.to_regclass($1)",
+                      DB_ARGS(db_text(table)));
+}
+
+static int refuse_column(struct db *db, const struct column *column, const char *type,
+                         struct error *err)
 {
     int64_t there = 0;
-    if (db_one_int(db, &there, err,
-                   "SELECT COUNT(*) FROM pg_catalog.pg_class"
-                   " WHERE oid = pg_catalog.to_regclass($1)",
-                   DB_ARGS(db_text(column->table))) < 0)
+    char statement[STATEMENT_BYTES];
+    if (has_table(db, column->table, &there, err) < 0)
         return -1;
     if (!there)
         return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
                          "store.schema is \"vlog\", but this database has no table %s: it is no "
-                         "stock vlog server's",
+                         "stock vlog server's, or its migrations have not run",
                          column->table);
+    remedy(column, type, statement);
+    const char *way = statement[0] ? "; as the owner of vlog's tables: "
+                                   : ": run vlog's migrations (alembic upgrade head)";
+    if (!type[0])
+        return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
+                         "store.schema is \"vlog\", but table %s has no column %s%s%s",
+                         column->table, column->name, way, statement);
     return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                     "store.schema is \"vlog\", but table %s has no column %s: this vlog is older "
-                     "than Tailslate knows; run its migrations",
-                     column->table, column->name);
+                     "store.schema is \"vlog\", but column %s.%s is of type %s, not %s%s%s",
+                     column->table, column->name, type, kinds[column->kind].wanted,
+                     statement[0] ? way : "", statement);
 }
 
 static int check_column(struct db *db, const struct column *column, struct error *err)
@@ -146,14 +190,27 @@ static int check_column(struct db *db, const struct column *column, struct error
     char type[TYPE_BYTES];
     if (read_type(db, column->table, column->name, type, err) != 0)
         return -1;
-    if (!type[0])
-        return no_such_column(db, column, err);
-    for (size_t i = 0; kinds[column->kind].types[i]; i++)
-        if (strcmp(kinds[column->kind].types[i], type) == 0)
-            return 0;
-    return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                     "store.schema is \"vlog\", but column %s.%s is of type %s, not %s",
-                     column->table, column->name, type, kinds[column->kind].wanted);
+    return is_of_kind(column->kind, type) ? 0 : refuse_column(db, column, type, err);
+}
+
+int store_schema_print_remedies(struct db *db, FILE *out, struct error *err)
+{
+    char type[TYPE_BYTES], statement[STATEMENT_BYTES];
+    const char *heading = "All of it, as the owner of vlog's tables:\n";
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        int64_t there = 0;
+        if (has_table(db, columns[i].table, &there, err) < 0 ||
+            read_type(db, columns[i].table, columns[i].name, type, err) != 0)
+            return -1;
+        if (!there || is_of_kind(columns[i].kind, type))
+            continue;
+        remedy(&columns[i], type, statement);
+        if (!statement[0])
+            continue;
+        fprintf(out, "%s    %s\n", heading, statement);
+        heading = "";
+    }
+    return 0;
 }
 
 static bool is_known(const char *table, const char *name)

@@ -2,6 +2,7 @@
 #include "bell.h"
 #include "context.h"
 #include "counters.h"
+#include "db.h"
 #include "pulse.h"
 #include "replays.h"
 #include "routes.h"
@@ -182,6 +183,14 @@ static int check_tls(const struct verifier_config *config, struct error *err)
     return 0;
 }
 
+static int failed_check(const struct verifier_config *config, const struct error *err)
+{
+    int status = verb_failed(err);
+    if (err->code == DB_NO_SCHEMA)
+        context_print_remedies(config, stderr);
+    return status;
+}
+
 int verb_check(const struct verifier_config *config, const struct command *command)
 {
     (void)command;
@@ -190,7 +199,7 @@ int verb_check(const struct verifier_config *config, const struct command *comma
     verifier_config_print(config, stdout);
     fflush(stdout);
     if (check_tls(config, &err) != 0 || open_all(config, false, &opened, &err) != 0)
-        return verb_failed(&err);
+        return failed_check(config, &err);
     int result = store_ping(opened.context.store, &err);
     check_gate(opened.gate);
     close_all(&opened);

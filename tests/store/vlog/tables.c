@@ -1,5 +1,6 @@
 /* What of a stock database is refused, and what is left as it is. */
 #include "db.h"
+#include "process.h"
 #include "store_rig.h"
 
 #include "tailslate/cleanup.h"
@@ -65,6 +66,8 @@ Test(vlog_tables, what_is_missing_or_of_another_kind_is_named)
          "column videos.source_width is of type text, not integer"},
         {"ALTER TABLE video_qualities ADD COLUMN checksum text NOT NULL",
          "column video_qualities.checksum must be filled"},
+        {"ALTER TABLE videos DROP COLUMN slug CASCADE",
+         "table videos has no column slug: run vlog's migrations (alembic upgrade head)"},
         {"ALTER TABLE videos DROP COLUMN category_id", "store.schema \"own\""},
     };
     for (size_t i = 0; i < sizeof spoilers / sizeof spoilers[0]; i++) {
@@ -73,6 +76,89 @@ Test(vlog_tables, what_is_missing_or_of_another_kind_is_named)
         expect_refused(rig, spoilers[i][1]);
         rig_free(rig);
     }
+}
+
+/* The statement that the refusal ends with; owned, "" where there is none. */
+static char *statement_of(struct rig *rig)
+{
+    struct error err;
+    struct store *store = rig_open(rig, rig->url, &err);
+    store_close(store);
+    const char *statement = store ? NULL : strstr(err.message, "ALTER TABLE ");
+    return must_strdup(statement ? statement : "");
+}
+
+Test(vlog_tables, a_column_that_is_missing_is_added_by_the_statement_that_the_refusal_ends_with)
+{
+    static const char *const columns[][2] = {{"worker_api_keys", "hash_version"},
+                                             {"transcoding_jobs", "processed_by_worker_id"},
+                                             {"transcoding_jobs", "attempt_number"},
+                                             {"videos", "streaming_format"},
+                                             {"videos", "primary_codec"},
+                                             {"transcoding_jobs", "claim_expires_at"},
+                                             {"transcoding_jobs", "last_checkpoint"},
+                                             {"workers", "capabilities"},
+                                             {"transcoding_jobs", "retranscode_metadata"}};
+    struct rig *rig = rig_new_bare();
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        TEXT(drop) = must_printf("ALTER TABLE %s DROP COLUMN %s", columns[i][0], columns[i][1]);
+        rig_sql(rig, drop);
+        TEXT(add) = statement_of(rig);
+        cr_assert(strstr(add, columns[i][1]), "%s: %s", columns[i][1], add);
+        rig_sql(rig, add);
+        TEXT(nothing) = statement_of(rig);
+        cr_expect_str_eq(nothing, "");
+    }
+    rig_free(rig);
+}
+
+Test(vlog_tables, tables_that_migrations_alone_have_made_are_brought_in_order_by_what_is_said)
+{
+    struct rig *rig = rig_new_bare();
+    int statements = 0;
+    rig_sql(rig, "SELECT stock_tables_as_migrated()");
+    for (;; statements++) {
+        TEXT(statement) = statement_of(rig);
+        if (!statement[0])
+            break;
+        cr_assert_lt(statements, 8);
+        rig_sql(rig, statement);
+    }
+    cr_expect_eq(statements, 8);
+    struct error err;
+    rig->store = rig_open(rig, rig->url, &err);
+    cr_expect(rig->store, "%s", err.message);
+    rig_free(rig);
+}
+
+/* What `check` prints, and what docs/BESIDE_VLOG.md says, is all of it at once. */
+Test(vlog_tables, all_statements_at_once_are_printed_and_documented)
+{
+    struct rig *rig = rig_new_bare();
+    struct store_settings settings = {.url = rig->url, .schema = STORE_SCHEMA_VLOG};
+    TEXT(printed) = NULL;
+    size_t size;
+    rig_sql(rig, "SELECT stock_tables_as_migrated()");
+    FILE *out = open_memstream(&printed, &size);
+    store_print_remedies(&settings, out);
+    fclose(out);
+    TEXT(document) = file_read(TAILSLATE_SOURCE_DIR "/docs/BESIDE_VLOG.md");
+    int lines = 0;
+    char *rest = NULL;
+    for (char *line = strtok_r(printed, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *statement = strstr(line, "ALTER TABLE ");
+        cr_expect_eq(statement != NULL, lines > 0, "%s", line);
+        lines++;
+        if (!statement)
+            continue;
+        cr_expect(strstr(document, statement), "not documented: %s", statement);
+        rig_sql(rig, statement);
+    }
+    cr_expect_eq(lines, 1 + 8);
+    struct error err;
+    rig->store = rig_open(rig, rig->url, &err);
+    cr_expect(rig->store, "%s", err.message);
+    rig_free(rig);
 }
 
 Test(vlog_tables, what_a_later_stock_server_adds_with_a_default_is_no_concern)
