@@ -17,7 +17,7 @@ static bool is_plain_name(const char *name, size_t size)
     if (size == 0 || size > NAME_MAX_BYTES || name[0] == '.')
         return false;
     for (size_t i = 0; i < size; i++)
-        if ((unsigned char)name[i] <= ' ' || strchr("/\\%?:\"", name[i]))
+        if ((unsigned char)name[i] <= ' ' || strchr("/\\%?#:\"", name[i]))
             return false;
     return true;
 }
@@ -54,28 +54,115 @@ static int take_segment(struct playlist *playlist, const char *name, size_t size
     return 0;
 }
 
-static int take_map(struct playlist *playlist, const char *line, size_t size, struct error *err)
-{
-    char text[NAME_MAX_BYTES + 64];
-    if (size >= sizeof text)
-        return refuse(err, "has an over-long EXT-X-MAP");
-    memcpy(text, line, size);
-    text[size] = '\0';
-    const char *name = strstr(text, "URI=\"");
-    size_t length = name ? strcspn(name + 5, "\"") : 0;
-    if (!name || name[5 + length] != '"' || !is_plain_name(name + 5, length))
-        return refuse(err, "has an EXT-X-MAP that is no file beside it");
-    if (playlist->init)
-        return refuse(err, "has two EXT-X-MAP");
-    playlist->foreign |= strstr(text, "BYTERANGE") != NULL;
-    playlist->init = copy_name(name + 5, length);
-    return 0;
-}
-
 static bool starts(const char *line, size_t size, const char *with)
 {
     size_t length = strlen(with);
     return size >= length && memcmp(line, with, length) == 0;
+}
+
+struct attribute {
+    const char *name, *value; /* value: of a quoted one, what is between the quotes */
+    size_t name_size, value_size;
+    bool quoted;
+};
+
+/* The next NAME=VALUE or NAME="VALUE" of a tag's list. False: there is none, or it is malformed. */
+static bool next_attribute(const char **at, const char *end, struct attribute *attribute)
+{
+    const char *equals = memchr(*at, '=', (size_t)(end - *at));
+    if (!equals)
+        return false;
+    attribute->name = *at;
+    attribute->name_size = (size_t)(equals - *at);
+    attribute->value = equals + 1;
+    attribute->quoted = attribute->value < end && *attribute->value == '"';
+    attribute->value += attribute->quoted;
+    const char *stop = memchr(attribute->value, attribute->quoted ? '"' : ',',
+                              (size_t)(end - attribute->value));
+    if (!stop && attribute->quoted)
+        return false;
+    attribute->value_size = (size_t)((stop ? stop : end) - attribute->value);
+    *at = stop ? stop + attribute->quoted : end;
+    if (*at < end && **at != ',')
+        return false;
+    *at += *at < end;
+    return true;
+}
+
+static bool is_text(const char *start, size_t size, const char *text)
+{
+    return size == strlen(text) && memcmp(start, text, size) == 0;
+}
+
+static int take_map(struct playlist *playlist, const char *line, size_t size, struct error *err)
+{
+    const char *at = line + strlen("#EXT-X-MAP:"), *end = line + size;
+    struct attribute attribute;
+    const char *name = NULL;
+    size_t name_size = 0;
+    while (at < end) {
+        if (!next_attribute(&at, end, &attribute))
+            return refuse(err, "has an EXT-X-MAP that is no list of attributes");
+        if (is_text(attribute.name, attribute.name_size, "URI")) {
+            if (name || !attribute.quoted)
+                return refuse(err, "has an EXT-X-MAP without one URI");
+            name = attribute.value;
+            name_size = attribute.value_size;
+        } else if (is_text(attribute.name, attribute.name_size, "BYTERANGE")) {
+            playlist->foreign = true;
+            playlist->self_contained = false;
+        }
+    }
+    if (!name || !is_plain_name(name, name_size))
+        return refuse(err, "has an EXT-X-MAP that is no file beside it");
+    if (playlist->init)
+        return refuse(err, "has two EXT-X-MAP");
+    playlist->init = copy_name(name, name_size);
+    return 0;
+}
+
+/* Tags that name, or stand for, what is not a whole file beside the playlist. Whatever else has an
+ * attribute that ends in URI does, too: what no player of today fetches, one of tomorrow may. */
+static const char *const outward[] = {
+    "#EXT-X-KEY",
+    "#EXT-X-SESSION-KEY",
+    "#EXT-X-BYTERANGE",
+    "#EXT-X-PART",
+    "#EXT-X-PRELOAD-HINT",
+    "#EXT-X-RENDITION-REPORT",
+    "#EXT-X-SKIP",
+    "#EXT-X-GAP",
+    "#EXT-X-DEFINE",
+    "#EXT-X-I-FRAMES-ONLY",
+    "#EXT-X-I-FRAME-STREAM-INF",
+    "#EXT-X-STREAM-INF",
+    "#EXT-X-MEDIA:",
+    "#EXT-X-CONTENT-STEERING",
+    "#EXT-X-SESSION-DATA",
+};
+
+static bool names_uri(const char *line, size_t size)
+{
+    static const char uri[] = "URI=";
+    for (size_t i = 0; i + sizeof uri - 1 <= size; i++)
+        if (memcmp(line + i, uri, sizeof uri - 1) == 0)
+            return true;
+    return false;
+}
+
+static void take_tag(struct playlist *playlist, const char *line, size_t size)
+{
+    if (starts(line, size, "#EXT-X-KEY") || starts(line, size, "#EXT-X-BYTERANGE") ||
+        starts(line, size, "#EXT-X-DISCONTINUITY"))
+        playlist->foreign = true;
+    if (is_text(line, size, "#EXT-X-KEY:METHOD=NONE"))
+        return;
+    for (size_t i = 0; i < sizeof outward / sizeof outward[0]; i++)
+        if (starts(line, size, outward[i]))
+            playlist->self_contained = false;
+    if (starts(line, size, "#EXT") && names_uri(line, size))
+        playlist->self_contained = false;
+    playlist->foreign |= !playlist->self_contained;
 }
 
 /* duration_us: of the last EXTINF that no segment has used; -1 none. */
@@ -85,6 +172,8 @@ static int take_line(struct playlist *playlist, const char *line, size_t size, i
     double seconds;
     if (size == 0)
         return 0;
+    if (memchr(line, '\r', size)) /* some take it for the end of a line */
+        return refuse(err, "has a carriage return within a line");
     if (line[0] != '#') {
         int result = take_segment(playlist, line, size, *duration_us, err);
         *duration_us = -1;
@@ -97,11 +186,10 @@ static int take_line(struct playlist *playlist, const char *line, size_t size, i
         *duration_us = llround(seconds * 1e6);
     } else if (starts(line, size, "#EXT-X-MAP:")) {
         return take_map(playlist, line, size, err);
-    } else if (starts(line, size, "#EXT-X-ENDLIST")) {
+    } else if (is_text(line, size, "#EXT-X-ENDLIST")) {
         playlist->ended = true;
-    } else if (starts(line, size, "#EXT-X-KEY") || starts(line, size, "#EXT-X-BYTERANGE") ||
-               starts(line, size, "#EXT-X-DISCONTINUITY")) {
-        playlist->foreign = true;
+    } else {
+        take_tag(playlist, line, size);
     }
     return 0;
 }
@@ -130,7 +218,7 @@ static int take_all(struct playlist *playlist, const char *text, size_t size, st
 
 int playlist_parse(const char *text, size_t size, struct playlist *playlist, struct error *err)
 {
-    *playlist = (struct playlist){.numbered = true};
+    *playlist = (struct playlist){.numbered = true, .self_contained = true};
     if (take_all(playlist, text, size, err) == 0)
         return 0;
     playlist_fini(playlist);

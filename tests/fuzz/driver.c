@@ -21,7 +21,7 @@ struct seeds {
     size_t count;
 };
 
-/* What JSON and tokens trip over. */
+/* What JSON, tokens and playlists trip over. */
 static const char *const words[] = {"\\u0000",
                                     "\\ud83c",
                                     "\\udfac",
@@ -57,7 +57,10 @@ static const char *const words[] = {"\\u0000",
                                     "4",
                                     "-",
                                     "A",
-                                    "[[[[[[[["};
+                                    "[[[[[[[[",
+                                    "URI=\"",
+                                    "#EXT-X-",
+                                    "\r"};
 
 /* The signal handler wants it: the input at hand, to be printed when the target aborts. */
 static const struct input *volatile at_hand;

@@ -78,7 +78,8 @@ static void check_playlist(struct check *check, const char *name)
     }
     if (playlist_parse(text, size, &list, &err) != 0)
         return report(check, name);
-    if (list.count == 0)
+    /* Not the files that it lists: what it needs beside them is not here. */
+    if (list.count == 0 || !list.self_contained)
         report(check, name);
     if (list.init)
         check_segment(check, list.init);

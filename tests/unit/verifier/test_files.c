@@ -174,6 +174,25 @@ static int count_sources(void *count, int dir, const char *name, struct error *e
     return 0;
 }
 
+Test(files, a_rendition_that_needs_a_key_or_another_server_is_not_there)
+{
+    static const char *const tags[] = {"#EXT-X-KEY:METHOD=AES-128,URI=\"https://x/key\"\n",
+                                       "#EXT-X-PART:DURATION=1,URI=\"https://x/part.m4s\"\n",
+                                       "#EXT-X-GAP\n"};
+    SITE(site);
+    struct error err;
+    quality_set missing;
+    put_rendition(&site);
+    cr_assert_eq(files_missing(&site.files, "film", 1u << QUALITY_720P, &missing, &err), 0);
+    cr_expect_eq(missing, 0);
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        TEXT(playlist) = must_printf("%s%s%s", "#EXTM3U\n", tags[i], strchr(PLAYLIST, '\n') + 1);
+        put(&site, "film/720p/stream.m3u8", playlist, strlen(playlist));
+        cr_assert_eq(files_missing(&site.files, "film", 1u << QUALITY_720P, &missing, &err), 0);
+        cr_expect_eq(missing, 1u << QUALITY_720P, "%s", tags[i]);
+    }
+}
+
 /* It may be the only copy of another database's film. */
 Test(files, a_source_sends_what_has_its_number_to_the_trash)
 {
