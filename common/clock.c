@@ -12,11 +12,21 @@ enum { MICROSECONDS = 1000000 };
 static const int64_t wall_min_us = -62167219200 * MICROSECONDS; /* 0000-01-01 */
 static const int64_t wall_max_us = 253402300800 * MICROSECONDS - 1;
 
-int64_t mono_ms(void)
+static int64_t clock_ms(clockid_t clock)
 {
     struct timespec now;
-    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    must(clock_gettime(clock, &now) == 0);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t mono_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+int64_t boot_ms(void)
+{
+    return clock_ms(CLOCK_BOOTTIME);
 }
 
 int64_t wall_us(void)

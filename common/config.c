@@ -333,3 +333,29 @@ int config_load(const struct config_key *keys, size_t count, const char *path, v
     free(table.values);
     return result;
 }
+
+/* 0: it is not in the file, or the file is another one by now. */
+static unsigned line_of(const char *path, const char *group, const char *name)
+{
+    char key[NAME_BYTES];
+    CLEANUP(config_destroy) config_t config;
+    config_init(&config);
+    snprintf(key, sizeof key, "%s.%s", group, name);
+    STREAM(file) = fopen(path, "re");
+    if (!file || config_read(&config, file) != CONFIG_TRUE)
+        return 0;
+    const config_setting_t *setting = config_lookup(&config, key);
+    return setting ? config_setting_source_line(setting) : 0;
+}
+
+int config_blame(const char *path, const char *group, const char *name, struct error *err)
+{
+    char variable[NAME_BYTES];
+    variable_name(&(struct config_key){.group = group, .name = name}, variable);
+    if (getenv(variable))
+        return error_wrap(err, "%s", variable);
+    unsigned line = path ? line_of(path, group, name) : 0;
+    if (line)
+        return error_wrap(err, "%s:%u", path, line);
+    return path ? error_wrap(err, "%s", path) : -1;
+}

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "address.h"
+#include "grace.h"
 
 #include <float.h>
 #include <stdbool.h>
@@ -129,13 +130,52 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
     return 0;
 }
 
+bool verifier_config_sweeps(const struct verifier_config *config)
+{
+    if (strcmp(config->sweeper_mode, "auto") == 0)
+        return strcmp(config->store_schema, "own") == 0;
+    return strcmp(config->sweeper_mode, "on") == 0;
+}
+
+/* A claim is released when it has run out *and* its worker is silent. So either time is enough to
+ * keep a live worker's job, if it is as long as such a worker may be silent: decisions/0014. */
+static double longest_s(const struct verifier_config *config)
+{
+    enum { MINUTE_S = 60 };
+    double minutes = config->claim_minutes > config->offline_minutes ? config->claim_minutes
+                                                                     : config->offline_minutes;
+    return minutes * MINUTE_S;
+}
+
+static int refuse_short_times(const struct verifier_config *config, const char *path,
+                              struct error *err)
+{
+    if (!verifier_config_sweeps(config) || longest_s(config) >= config->sweep_grace_s)
+        return 0;
+    error_set(err, ERROR_PERMANENT, 0,
+              "workers.offline_minutes (%g s) and claims.duration_minutes (%g s) are both shorter "
+              "than sweeper.grace_seconds (%g s), which a live worker may need to be heard after "
+              "an outage: its job would be given to another; make one of them at least %g minutes",
+              config->offline_minutes * 60, config->claim_minutes * 60, config->sweep_grace_s,
+              config->sweep_grace_s / 60);
+    return config_blame(path, "workers", "offline_minutes", err);
+}
+
+const char *verifier_config_warning(const struct verifier_config *config)
+{
+    if (!verifier_config_sweeps(config) || longest_s(config) * 1000 >= GRACE_RESTART_MS)
+        return NULL;
+    return "workers.offline_minutes and claims.duration_minutes are both under a minute: a worker "
+           "that retries its heartbeat for so long loses its job";
+}
+
 int verifier_config_load(const char *path, struct verifier_config *config, struct error *err)
 {
     if (config_load(verifier_config_keys, verifier_config_key_count, path, config, err) != 0)
         return -1;
     if (refuse_unsupported(config, err) != 0)
         return path ? error_wrap(err, "%s", path) : -1;
-    return 0;
+    return refuse_short_times(config, path, err);
 }
 
 void verifier_config_print(const struct verifier_config *config, FILE *out)

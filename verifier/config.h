@@ -6,6 +6,7 @@
 
 #include "tailslate/config.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define VERIFIER_CONFIG_PATH "/etc/tailslate/verifier.cfg"
@@ -33,6 +34,10 @@ extern const size_t verifier_config_key_count;
 
 /* path NULL: defaults and environment. */
 int verifier_config_load(const char *path, struct verifier_config *config, struct error *err);
+/* Claims are released here; mode auto is off beside a stock server. */
+bool verifier_config_sweeps(const struct verifier_config *config);
+/* What is allowed, and may cost a live worker its job; NULL: nothing. */
+const char *verifier_config_warning(const struct verifier_config *config);
 void verifier_config_print(const struct verifier_config *config, FILE *out);
 void verifier_config_print_sample(FILE *out);
 

@@ -1,7 +1,5 @@
 #include "context.h"
 
-#include "sweeper.h"
-
 #include <string.h>
 
 static int missing(void *ctx, const char *slug, quality_set named, quality_set *absent,
@@ -30,7 +28,7 @@ static struct store_settings settings_of(const struct verifier_config *config)
         .claim_ms = (int64_t)(config->claim_minutes * MINUTE_MS),
         .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),
         .grace_ms = (int64_t)(config->sweep_grace_s * 1000),
-        .watched = sweeper_is_on(config),
+        .watched = verifier_config_sweeps(config),
     };
 }
 

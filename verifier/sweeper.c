@@ -15,7 +15,10 @@ struct sweeper {
     struct sweeper_settings settings;
     char instance[UUID_BYTES];
     struct orphans *orphans;
-    int64_t interval_ms, due_ms; /* due: by the monotonic clock; 0: no tick has been */
+    int64_t interval_ms;
+    /* By boot_ms, which goes on while the machine sleeps; 0: no tick has been. alive: when the
+     * fleet's row was last written. */
+    int64_t due_ms, alive_ms;
     bool leads, is_failing, is_calm;
     enum store_outcome last;
     /* The thread. */
@@ -26,13 +29,6 @@ struct sweeper {
     pthread_mutex_t lock;
     pthread_cond_t asked;
 };
-
-bool sweeper_is_on(const struct verifier_config *config)
-{
-    if (strcmp(config->sweeper_mode, "auto") == 0)
-        return strcmp(config->store_schema, "own") == 0;
-    return strcmp(config->sweeper_mode, "on") == 0;
-}
 
 struct sweeper_settings sweeper_settings_of(const struct verifier_config *config)
 {
@@ -72,6 +68,10 @@ static void tell_failure(struct sweeper *sweeper, const struct error *err)
 static void tell_tick(struct sweeper *sweeper, const struct store_tick *tick)
 {
     store_metrics_tick(tick);
+    if (tick->jump_ms != 0)
+        log_warning("sweeper.clock_jumped", LOG_INT("jump_ms", tick->jump_ms),
+                    LOG_TEXT("why", "the database's clock was set: that is no outage, and workers "
+                                    "are given time to be heard"));
     if (tick->credit_ms > 0)
         log_warning("sweeper.outage", LOG_INT("gap_ms", tick->gap_ms),
                     LOG_INT("credit_ms", tick->credit_ms), LOG_INT("claims", tick->credited),
@@ -157,34 +157,37 @@ static int forfeit(struct sweeper *sweeper, int64_t late_ms, struct error *err)
     return store_note_outcome(sweeper->settings.store, sweeper->instance, SWEEP_FORFEITED, err);
 }
 
-static int tick_once(struct sweeper *sweeper, int64_t mono_now_ms, struct error *err)
+static int tick_once(struct sweeper *sweeper, int64_t now_ms, struct error *err)
 {
     struct store_tick tick = {0};
     bool late = sweeper->due_ms != 0 &&
-                grace_is_forfeited(mono_now_ms, sweeper->due_ms, sweeper->interval_ms);
-    if (store_alive(sweeper->settings.store, sweeper->instance, &tick, err) != 0)
+                grace_is_forfeited(now_ms, sweeper->due_ms, sweeper->interval_ms);
+    int64_t own_ms = sweeper->alive_ms ? now_ms - sweeper->alive_ms : -1;
+    if (store_alive(sweeper->settings.store, sweeper->instance, own_ms, &tick, err) != 0)
         return -1;
+    sweeper->alive_ms = now_ms;
     tell_tick(sweeper, &tick);
     if (late)
-        return forfeit(sweeper, mono_now_ms - sweeper->due_ms, err);
+        return forfeit(sweeper, now_ms - sweeper->due_ms, err);
     return tick.leads ? lead(sweeper, &tick, err) : 0;
 }
 
-void sweeper_tick(struct sweeper *sweeper, int64_t mono_now_ms)
+void sweeper_tick(struct sweeper *sweeper, int64_t boot_now_ms)
 {
     struct error err;
-    bool went_well = tick_once(sweeper, mono_now_ms, &err) == 0;
+    bool went_well = tick_once(sweeper, boot_now_ms, &err) == 0;
     tell_failure(sweeper, went_well ? NULL : &err);
-    sweeper->due_ms = mono_now_ms + sweeper->interval_ms;
+    sweeper->due_ms = boot_now_ms + sweeper->interval_ms;
 }
 
 /* False: it is to end. */
 static bool wait_for_next(struct sweeper *sweeper)
 {
     /* From here, not from the tick's beginning: its own work is not what makes it late. */
-    sweeper->due_ms = mono_ms() + sweeper->interval_ms;
+    int64_t until_ms = mono_ms() + sweeper->interval_ms;
+    sweeper->due_ms = boot_ms() + sweeper->interval_ms;
     pthread_mutex_lock(&sweeper->lock);
-    while (!sweeper->ends && deadline_wait(&sweeper->asked, &sweeper->lock, sweeper->due_ms))
+    while (!sweeper->ends && deadline_wait(&sweeper->asked, &sweeper->lock, until_ms))
         ;
     bool goes_on = !sweeper->ends;
     pthread_mutex_unlock(&sweeper->lock);
@@ -205,14 +208,14 @@ static void *run(void *ctx)
 {
     struct sweeper *sweeper = ctx;
     while (wait_for_next(sweeper))
-        sweeper_tick(sweeper, mono_ms());
+        sweeper_tick(sweeper, boot_ms());
     give_lead_back(sweeper);
     return NULL;
 }
 
 void sweeper_start(struct sweeper *sweeper)
 {
-    sweeper_tick(sweeper, mono_ms());
+    sweeper_tick(sweeper, boot_ms());
     must(pthread_create(&sweeper->thread, NULL, run, sweeper) == 0);
     sweeper->started = true;
 }

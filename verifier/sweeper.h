@@ -28,14 +28,13 @@ struct sweeper_settings {
     struct bell *bell; /* NULL: nobody waits */
     int64_t sweep_ms, cleanup_ms, trash_ms;
 };
-/* What the configuration says; mode auto is off beside a stock server. */
-bool sweeper_is_on(const struct verifier_config *config);
+/* What the configuration says. */
 struct sweeper_settings sweeper_settings_of(const struct verifier_config *config);
 
 struct sweeper;
 struct sweeper *sweeper_new(const struct sweeper_settings *settings);
-/* One tick, at this time by the monotonic clock. */
-void sweeper_tick(struct sweeper *sweeper, int64_t mono_now_ms);
+/* One tick, at this time by boot_ms. */
+void sweeper_tick(struct sweeper *sweeper, int64_t boot_now_ms);
 void sweeper_start(struct sweeper *sweeper); /* the first tick here, the others in a thread */
 void sweeper_stop(struct sweeper *sweeper);  /* asks the thread to end; NULL is fine */
 /* Waits for that, and for the lead to be given back; NULL is fine. False: it has not ended within

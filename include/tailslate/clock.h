@@ -1,6 +1,7 @@
-/* clock: the two clocks, and the text form of a time.
+/* clock: the clocks, and the text form of a time.
  *
- * mono_ms is for waits and deadlines (never jumps); wall_us is for what is written down or sent.
+ * mono_ms is for waits and deadlines (never jumps); wall_us is for what is written down or sent;
+ * boot_ms never jumps either, and goes on while the machine is suspended.
  * The wire's form is ISO 8601 UTC with an offset: 2026-01-03T16:28:00.123456+00:00 */
 #ifndef TAILSLATE_CLOCK_H
 #define TAILSLATE_CLOCK_H
@@ -11,6 +12,7 @@
 enum { WALL_TEXT_BYTES = 40 };
 
 int64_t mono_ms(void); /* CLOCK_MONOTONIC */
+int64_t boot_ms(void); /* CLOCK_BOOTTIME */
 int64_t wall_us(void); /* CLOCK_REALTIME, microseconds since 1970 */
 
 void wall_format(int64_t wall_us, char text[WALL_TEXT_BYTES]);

@@ -36,6 +36,10 @@ struct config_key {
 int config_load(const struct config_key *keys, size_t count, const char *path, void *target,
                 struct error *err);
 
+/* For what no single key shows: put in front of the message where this key's value comes from, the
+ * variable, or file:line, or the file where it has its default. Returns -1. */
+int config_blame(const char *path, const char *group, const char *name, struct error *err);
+
 /* The effective values in libconfig's syntax. */
 void config_print(const struct config_key *keys, size_t count, const void *target, FILE *out);
 

@@ -50,7 +50,7 @@ struct store_tick fleet_tick(struct rig *rig, const char *instance)
 {
     struct store_tick tick;
     struct error err;
-    cr_assert_eq(store_alive(rig->store, instance, &tick, &err), 0, "%s", err.message);
+    cr_assert_eq(store_alive(rig->store, instance, -1, &tick, &err), 0, "%s", err.message);
     return tick;
 }
 

@@ -110,7 +110,8 @@ static void *start(void *ctx)
 {
     struct starter *starter = ctx;
     pthread_barrier_wait(starter->barrier);
-    starter->result = store_alive(starter->store, starter->instance, &starter->tick, &starter->err);
+    starter->result = store_alive(starter->store, starter->instance, -1, &starter->tick,
+                                  &starter->err);
     return NULL;
 }
 

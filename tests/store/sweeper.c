@@ -98,6 +98,119 @@ Test(sweeper, clears_up_once_an_hour_and_not_while_sweeps_are_kept_back)
     site_free(site);
 }
 
+/* A server that is up all the time; the boot clock of its machine, in ms. */
+struct life {
+    struct site *site;
+    struct sweeper *sweeper;
+    int64_t boot_ms, held, dead; /* anna lives, bert is dead */
+};
+
+static struct life live(void)
+{
+    struct error err;
+    struct life life = {.site = site_new(), .boot_ms = 1000};
+    struct rig *rig = life.site->rig;
+    store_resign(rig->store, INSTANCE, &err);
+    life.sweeper = new_sweeper(life.site, NULL);
+    sweeper_tick(life.sweeper, life.boot_ms);
+    life.held = rig_add_job(rig, "held");
+    life.dead = rig_add_job(rig, "dead");
+    rig_claim(rig, &rig->anna, life.held);
+    rig_claim(rig, &rig->bert, life.dead);
+    fleet_beat(rig, &rig->anna, life.held);
+    return life;
+}
+
+static void tick_after(struct life *life, int64_t ms)
+{
+    life->boot_ms += ms;
+    sweeper_tick(life->sweeper, life->boot_ms);
+}
+
+/* Until bert's job is released: after how many seconds. anna is heard all the time. */
+static int released_after_s(struct life *life, int at_most_s)
+{
+    struct rig *rig = life->site->rig;
+    int passed_s = 0;
+    while (fleet_is_claimed(rig, life->dead) && passed_s < at_most_s) {
+        passed_s += 10;
+        fleet_pass(rig, 10 * SECOND_MS);
+        fleet_beat(rig, &rig->anna, life->held);
+        tick_after(life, 10 * SECOND_MS);
+        cr_assert(fleet_is_claimed(rig, life->held), "anna's, after %d s", passed_s);
+    }
+    return passed_s;
+}
+
+static void end_life(struct life *life)
+{
+    cr_expect(sweeper_free(life->sweeper));
+    site_free(life->site);
+}
+
+Test(sweeper, a_clock_that_is_set_on_is_no_outage_and_costs_nobody_a_job)
+{
+    struct life life = live();
+    int64_t before_ms = fleet_expires_ms(life.site->rig, life.dead);
+    fleet_pass(life.site->rig, 2 * HOUR_MS);
+    tick_after(&life, 5 * SECOND_MS);
+    cr_expect_eq(sweeps_of(life.site, "outage"), 0);
+    cr_expect_eq(fleet_expires_ms(life.site->rig, life.dead), before_ms, "nothing is credited");
+    int after_s = released_after_s(&life, 900);
+    cr_expect(after_s >= 290 && after_s <= 370, "silence counts anew: %d s", after_s);
+    end_life(&life);
+}
+
+Test(sweeper, an_outage_that_the_process_lived_through_is_credited)
+{
+    struct life life = live();
+    int64_t before_ms = fleet_expires_ms(life.site->rig, life.held);
+    /* The database was away, or the machine slept: the boot clock went on. */
+    fleet_pass(life.site->rig, 3 * HOUR_MS);
+    tick_after(&life, 3 * HOUR_MS);
+    cr_expect_eq(sweeps_of(life.site, "outage"), 1);
+    int64_t after_ms = fleet_expires_ms(life.site->rig, life.held);
+    cr_expect(after_ms - before_ms >= 3 * HOUR_MS, "%lld", (long long)(after_ms - before_ms));
+    /* And one of an hour in which the clock was set on by two more. */
+    fleet_pass(life.site->rig, 3 * HOUR_MS);
+    tick_after(&life, HOUR_MS);
+    cr_expect_eq(sweeps_of(life.site, "outage"), 2);
+    cr_expect_eq(fleet_expires_ms(life.site->rig, life.held), after_ms + HOUR_MS);
+    end_life(&life);
+}
+
+Test(sweeper, a_clock_that_is_set_back_freezes_no_dead_workers_job)
+{
+    struct life life = live();
+    fleet_pass(life.site->rig, -DAY_MS);
+    tick_after(&life, 5 * SECOND_MS);
+    cr_expect_eq(sweeps_of(life.site, "outage"), 0);
+    int after_s = released_after_s(&life, 3600);
+    cr_expect(after_s >= 1790 && after_s <= 1870, "one claim's duration: %d s", after_s);
+    end_life(&life);
+}
+
+/* The same where no process lived through it: the row itself lies in the future. */
+Test(sweeper, a_clock_that_was_set_back_while_all_were_down_leaves_nothing_in_the_future)
+{
+    struct life life = live();
+    struct rig *rig = life.site->rig;
+    struct error err;
+    int64_t now_ms;
+    cr_expect(sweeper_free(life.sweeper));
+    fleet_pass(rig, -DAY_MS);
+    life.sweeper = new_sweeper(life.site, NULL);
+    tick_after(&life, 5 * SECOND_MS);
+    cr_assert_eq(store_clock(rig->store, &now_ms, &err), 0);
+    cr_expect_leq(fleet_expires_ms(rig, life.dead), now_ms + 30 * MINUTE_MS);
+    cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM workers, fleet WHERE registered_at >"
+                                 " alive_at OR last_heartbeat > alive_at"),
+                 0);
+    fleet_beat(rig, &rig->anna, life.held);
+    cr_expect(fleet_is_claimed(rig, life.held));
+    end_life(&life);
+}
+
 static struct gate *open_gate(const struct redis *redis)
 {
     struct gate *gate;

@@ -2,10 +2,12 @@
 
 #include <stddef.h>
 
-enum grace_gap grace_gap(int64_t now_ms, int64_t alive_at_ms, int64_t *credit_ms)
+enum grace_gap grace_gap(int64_t now_ms, int64_t alive_at_ms, int64_t own_ms, int64_t *credit_ms)
 {
     int64_t gap_ms = now_ms - alive_at_ms;
     *credit_ms = 0;
+    if (own_ms >= 0 && own_ms < gap_ms)
+        gap_ms = own_ms;
     if (alive_at_ms == 0)
         return GRACE_GAP_FIRST;
     if (gap_ms <= GRACE_STALE_MS)
@@ -16,6 +18,16 @@ enum grace_gap grace_gap(int64_t now_ms, int64_t alive_at_ms, int64_t *credit_ms
     }
     *credit_ms = gap_ms;
     return GRACE_GAP_OUTAGE;
+}
+
+int64_t grace_jump(int64_t now_ms, int64_t alive_at_ms, int64_t own_ms)
+{
+    int64_t gap_ms = now_ms - alive_at_ms;
+    if (alive_at_ms == 0)
+        return 0;
+    if (gap_ms < 0)
+        return gap_ms;
+    return own_ms >= 0 && gap_ms - own_ms > GRACE_STALE_MS ? gap_ms - own_ms : 0;
 }
 
 /* Within the last `age`, and not in the future. */
@@ -77,6 +89,11 @@ const char *grace_why(enum grace_verdict verdict)
         return "more than half of the workers look dead at once: it may be the server's network";
     }
     return NULL;
+}
+
+int64_t grace_long_expired(int64_t claim_ms, int64_t grace_ms)
+{
+    return (claim_ms > grace_ms ? claim_ms : grace_ms) * GRACE_LONG_EXPIRED_DURATIONS;
 }
 
 int64_t grace_before(int64_t now_ms, int64_t up_since_ms, int64_t age_ms)

@@ -31,9 +31,16 @@ enum grace_gap {
     GRACE_GAP_RESTART, /* claims are credited, silence goes on counting */
     GRACE_GAP_OUTAGE,  /* claims are credited, silence counts from now */
 };
-/* *credit_ms: what is added to the open claims. Of a restart the stale time is left out, for the
+/* For how long nobody was there. own_ms: how long ago the asking process was itself, by a clock
+ * that never jumps; -1: it was not yet. The server side cannot have been away for longer: what the
+ * database's clock says beyond that is a jump of the clock, and no outage.
+ *
+ * *credit_ms: what is added to the open claims. Of a restart the stale time is left out, for the
  * server may have answered in it: who restarts for ever would else keep claims for ever. */
-enum grace_gap grace_gap(int64_t now_ms, int64_t alive_at_ms, int64_t *credit_ms);
+enum grace_gap grace_gap(int64_t now_ms, int64_t alive_at_ms, int64_t own_ms, int64_t *credit_ms);
+/* How far the database's clock was set forward (or back: negative) since; 0 where that is little,
+ * or cannot be told. */
+int64_t grace_jump(int64_t now_ms, int64_t alive_at_ms, int64_t own_ms);
 
 struct grace_limits {
     int64_t grace_ms, offline_ms;
@@ -57,6 +64,9 @@ enum grace_verdict grace_decide(const struct grace_facts *facts, const struct gr
 /* A sentence for an operator. */
 const char *grace_why(enum grace_verdict verdict);
 
+/* How long after its end a claim is nobody's, whatever its worker says. A short claim ends between
+ * two calls of a live worker, which are as far apart as the grace allows for. */
+int64_t grace_long_expired(int64_t claim_ms, int64_t grace_ms);
 /* Who was heard before this is silent now; a claim that expired before this has expired for long.
  * 0 where that would reach behind up_since: nobody could be heard then. */
 int64_t grace_before(int64_t now_ms, int64_t up_since_ms, int64_t age_ms);

@@ -175,7 +175,8 @@ static int write_alive(struct db *db, const struct fleet *fleet, const char *ins
     static const char never[] = "1970-01-01T00:00:00.000000+00:00";
     char up_since[WALL_TEXT_BYTES], until[WALL_TEXT_BYTES];
     bool counts_anew = tick->gap == GRACE_GAP_FIRST || tick->gap == GRACE_GAP_OUTAGE ||
-                       fleet->up_since_ms == 0 || fleet->up_since_ms > fleet->now_ms;
+                       tick->jump_ms != 0 || fleet->up_since_ms == 0 ||
+                       fleet->up_since_ms > fleet->now_ms;
     int64_t rows = 0;
     fleet_time(counts_anew ? fleet->now_ms : fleet->up_since_ms, up_since);
     fleet_time(tick->leads ? fleet->now_ms + GRACE_LEASE_MS : fleet->leader_until_ms, until);
@@ -225,8 +226,38 @@ static int record_gap(struct db *db, const struct fleet *fleet, const char *inst
     return sweep_record(db, fleet->now, instance, SWEEP_OUTAGE, 0, what, err);
 }
 
+/* The clock was set back: what was written by it before lies in the future, and would keep a dead
+ * worker's claim until the clock is there again. No claim lasts longer than a new one would. */
+static int leave_future(struct db *db, const struct fleet *fleet, int64_t claim_ms,
+                        struct error *err)
+{
+    char longest[WALL_TEXT_BYTES];
+    store_time_add(fleet->now, claim_ms, longest);
+    if (db_run(db, NULL, err,
+               "UPDATE transcoding_jobs SET"
+               " claimed_at = CASE WHEN claimed_at > $1 THEN $1 ELSE claimed_at END,"
+               " last_checkpoint = CASE WHEN last_checkpoint > $1 THEN $1 ELSE last_checkpoint END,"
+               " claim_expires_at = CASE WHEN claim_expires_at > $2 THEN $2"
+               " ELSE claim_expires_at END"
+               " WHERE completed_at IS NULL AND claimed_at IS NOT NULL"
+               " AND claim_expires_at <> 'infinity'"
+               " AND (claimed_at > $1 OR last_checkpoint > $1 OR claim_expires_at > $2)",
+               DB_ARGS(db_text(fleet->now), db_text(longest))) != 0)
+        return -1;
+    if (db_run(db, NULL, err,
+               "UPDATE workers SET"
+               " registered_at = CASE WHEN registered_at > $1 THEN $1 ELSE registered_at END,"
+               " last_heartbeat = CASE WHEN last_heartbeat > $1 THEN $1 ELSE last_heartbeat END"
+               " WHERE registered_at > $1 OR last_heartbeat > $1",
+               DB_ARGS(db_text(fleet->now))) != 0)
+        return -1;
+    return db_run(db, NULL, err, "UPDATE held_jobs SET reported_at = $1 WHERE reported_at > $1",
+                  DB_ARGS(db_text(fleet->now)));
+}
+
 struct ticking {
     const char *instance;
+    int64_t own_ms;
     struct store_tick *tick;
 };
 
@@ -238,8 +269,9 @@ static int alive(struct store *store, struct db *db, void *ctx, struct error *er
     *tick = (struct store_tick){0};
     if (fleet_read(store, db, true, &fleet, err) != 0)
         return -1;
-    tick->gap = grace_gap(fleet.now_ms, fleet.alive_at_ms, &tick->credit_ms);
-    tick->gap_ms = fleet.alive_at_ms ? fleet.now_ms - fleet.alive_at_ms : 0;
+    tick->gap = grace_gap(fleet.now_ms, fleet.alive_at_ms, ticking->own_ms, &tick->credit_ms);
+    tick->jump_ms = grace_jump(fleet.now_ms, fleet.alive_at_ms, ticking->own_ms);
+    tick->gap_ms = fleet.alive_at_ms ? fleet.now_ms - fleet.alive_at_ms - tick->jump_ms : 0;
     tick->now_ms = fleet.now_ms;
     tick->last_sweep_ms = fleet.last_sweep_ms;
     tick->last_cleanup_ms = fleet.last_cleanup_ms;
@@ -247,16 +279,18 @@ static int alive(struct store *store, struct db *db, void *ctx, struct error *er
                   !grace_lease_holds(fleet.now_ms, fleet.leader_until_ms);
     if (write_alive(db, &fleet, ticking->instance, tick, err) != 0)
         return -1;
+    if (tick->jump_ms < 0 && leave_future(db, &fleet, store->settings.claim_ms, err) != 0)
+        return -1;
     if (tick->credit_ms == 0)
         return 0;
     return credit(db, &fleet, tick, err) == 0 ? record_gap(db, &fleet, ticking->instance, tick, err)
                                               : -1;
 }
 
-int store_alive(struct store *store, const char *instance, struct store_tick *tick,
+int store_alive(struct store *store, const char *instance, int64_t own_ms, struct store_tick *tick,
                 struct error *err)
 {
-    struct ticking ctx = {instance, tick};
+    struct ticking ctx = {instance, own_ms, tick};
     must(store->settings.watched);
     return store_transaction(store, alive, &ctx, err);
 }

@@ -36,7 +36,7 @@ static struct release_times times_of(const struct store *store, const struct fle
 {
     struct release_times times = {0};
     int64_t now_ms = fleet->now_ms, up_since_ms = fleet->up_since_ms;
-    int64_t long_ms = store->settings.claim_ms * GRACE_LONG_EXPIRED_DURATIONS;
+    int64_t long_ms = grace_long_expired(store->settings.claim_ms, store->settings.grace_ms);
     wall_format(grace_before(now_ms, up_since_ms, store->settings.offline_ms) * 1000,
                 times.silent_before);
     wall_format(grace_before(now_ms, up_since_ms, long_ms) * 1000, times.expired_before);

@@ -26,11 +26,14 @@ struct store_tick {
     bool leads;
     enum grace_gap gap;
     int64_t gap_ms, credit_ms, credited; /* credited: how many claims were moved */
+    int64_t jump_ms;                     /* of the database's clock, see grace_jump */
     int64_t now_ms, last_sweep_ms, last_cleanup_ms;
 };
 /* One sign of life of the server side: finds out for how long nobody gave one, credits that to the
- * open claims, once for the fleet, and renews or takes the lease of the leader. */
-int store_alive(struct store *store, const char *instance, struct store_tick *tick,
+ * open claims, once for the fleet, and renews or takes the lease of the leader. own_ms: how long
+ * ago this process gave its last, by boot_ms; -1: this is its first. A clock that jumped is no
+ * outage: silence counts anew, no claim is moved on, and no time is left in the future. */
+int store_alive(struct store *store, const char *instance, int64_t own_ms, struct store_tick *tick,
                 struct error *err);
 /* Gives the lease back, if it is ours. Releases no claim. */
 int store_resign(struct store *store, const char *instance, struct error *err);

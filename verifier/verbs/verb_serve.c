@@ -46,7 +46,7 @@ static void block_signals(sigset_t *ends)
 static struct sweeper *start_sweeper(const struct app *app, const struct verifier_config *config)
 {
     struct sweeper_settings settings = sweeper_settings_of(config);
-    if (!sweeper_is_on(config))
+    if (!verifier_config_sweeps(config))
         return NULL;
     settings.store = app->store;
     settings.files = app->files;
@@ -72,6 +72,9 @@ static int run(struct server *server, struct app *app, const struct verifier_con
         must(pulse_stop(app->pulse)); /* nobody has asked it yet */
         return -1;
     }
+    const char *warning = verifier_config_warning(config);
+    if (warning)
+        log_warning("config.short_times", LOG_TEXT("why", warning));
     log_info("verifier.ready", LOG_INT("port", server_port(server)),
              LOG_TEXT("address", config->listen_address), LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_INT("pid", getpid()));
@@ -202,6 +205,8 @@ int verb_check(const struct verifier_config *config, const struct command *comma
         return failed_check(config, &err);
     int result = store_ping(opened.context.store, &err);
     check_gate(opened.gate);
+    if (verifier_config_warning(config))
+        fprintf(stderr, "warning: %s\n", verifier_config_warning(config));
     close_all(&opened);
     if (result != 0)
         return verb_failed(&err);

@@ -26,7 +26,7 @@ static int sweep_claims(struct sweeping *sweeping, struct error *err)
     struct store_sweep *sweep = &sweeping->sweep;
     struct store *store = sweeping->context->store;
     /* Without a sweeper nobody knows for how long workers could not be heard. */
-    if (!sweeper_is_on(sweeping->context->config)) {
+    if (!verifier_config_sweeps(sweeping->context->config)) {
         sweep->outcome = SWEEP_UNWATCHED;
         return 0;
     }

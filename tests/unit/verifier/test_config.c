@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 Test(verifier_config, the_sample_in_the_repository_is_what_the_table_prints)
 {
@@ -57,4 +58,56 @@ Test(verifier_config, what_this_build_has_not_is_refused_by_name)
         cr_expect_not(strstr(err.message, "secret"), "%s", err.message);
         unsetenv(cases[i][0]);
     }
+}
+
+/* The times in seconds; a live worker keeps its job where one of them is as long as the grace. */
+Test(verifier_config, times_under_which_a_live_workers_job_is_released_are_refused)
+{
+    static const struct {
+        double claim_s, offline_s;
+        const char *grace_s, *mode;
+        bool is_taken;
+    } cases[] = {{1800, 300, "120", "auto", true}, {3, 300, "120", "auto", true},
+                 {1800, 3, "120", "auto", true},   {120, 3, "120", "auto", true},
+                 {119, 119, "120", "auto", false}, {3, 3, "120", "auto", false},
+                 {3, 3, "120", "on", false},       {3, 3, "120", "off", true},
+                 {3, 3, "3", "auto", true},        {1800, 300, "3600", "auto", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct verifier_config config;
+        struct error err = {0};
+        char claim[32], offline[32];
+        snprintf(claim, sizeof claim, "%f", cases[i].claim_s / 60);
+        snprintf(offline, sizeof offline, "%f", cases[i].offline_s / 60);
+        setenv("TAILSLATE_CLAIMS_DURATION_MINUTES", claim, 1);
+        setenv("TAILSLATE_WORKERS_OFFLINE_MINUTES", offline, 1);
+        setenv("TAILSLATE_SWEEPER_GRACE_SECONDS", cases[i].grace_s, 1);
+        setenv("TAILSLATE_SWEEPER_MODE", cases[i].mode, 1);
+        int result = verifier_config_load(NULL, &config, &err);
+        cr_expect_eq(result == 0, cases[i].is_taken, "case %zu: %s", i, err.message);
+        cr_expect(result == 0 ||
+                      (strstr(err.message, "TAILSLATE_WORKERS_OFFLINE_MINUTES: ") == err.message &&
+                       strstr(err.message, "sweeper.grace_seconds") &&
+                       error_exit_status(&err) == 78),
+                  "%s", err.message);
+        cr_expect(result != 0 || (verifier_config_warning(&config) != NULL) ==
+                                     (strcmp(cases[i].mode, "off") != 0 && cases[i].claim_s < 60 &&
+                                      cases[i].offline_s < 60));
+    }
+}
+
+Test(verifier_config, a_refusal_of_several_keys_names_the_line_of_one)
+{
+    struct verifier_config config;
+    struct error err = {0};
+    char path[] = "/tmp/tailslate-config-XXXXXX";
+    static const char text[] = "claims: { duration_minutes = 0.5; };\n"
+                               "\nworkers: {\n  offline_minutes = 0.5;\n};\n";
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    cr_expect_eq(verifier_config_load(path, &config, &err), -1);
+    TEXT(where) = must_printf("%s:4: workers.offline_minutes (30 s)", path);
+    cr_expect(strstr(err.message, where) == err.message, "%s", err.message);
+    close(fd);
+    unlink(path);
 }

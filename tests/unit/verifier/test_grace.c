@@ -35,12 +35,50 @@ Test(grace, a_gap_is_none_a_restart_or_an_outage)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int64_t credit_ms;
-        cr_expect_eq(grace_gap(NOW, NOW - rows[i].gap_ms, &credit_ms), rows[i].gap, "row %zu", i);
+        cr_expect_eq(grace_gap(NOW, NOW - rows[i].gap_ms, -1, &credit_ms), rows[i].gap, "row %zu",
+                     i);
         cr_expect_eq(credit_ms, rows[i].credit_ms, "row %zu", i);
     }
     int64_t credit_ms;
-    cr_expect_eq(grace_gap(NOW, 0, &credit_ms), GRACE_GAP_FIRST);
+    cr_expect_eq(grace_gap(NOW, 0, -1, &credit_ms), GRACE_GAP_FIRST);
     cr_expect_eq(credit_ms, 0);
+}
+
+/* own: how long ago this process was there itself, by a clock that nobody sets. */
+Test(grace, a_clock_that_was_set_is_no_outage_and_hides_none)
+{
+    static const struct {
+        int64_t gap_ms, own_ms;
+        enum grace_gap gap;
+        int64_t credit_ms, jump_ms;
+    } rows[] = {
+        {5 * SECOND, 5 * SECOND, GRACE_GAP_NONE, 0, 0},
+        {20 * SECOND, 5 * SECOND, GRACE_GAP_NONE, 0, 0}, /* a slow look, or a small step */
+        {3 * HOUR, 5 * SECOND, GRACE_GAP_NONE, 0, 3 * HOUR - 5 * SECOND},
+        {21 * SECOND, 5 * SECOND, GRACE_GAP_NONE, 0, 16 * SECOND},
+        {3 * HOUR, 3 * HOUR, GRACE_GAP_OUTAGE, 3 * HOUR, 0},
+        {3 * HOUR, HOUR, GRACE_GAP_OUTAGE, HOUR, 2 * HOUR}, /* both */
+        {3 * HOUR, 30 * SECOND, GRACE_GAP_RESTART, 15 * SECOND, 3 * HOUR - 30 * SECOND},
+        {HOUR, 3 * HOUR, GRACE_GAP_OUTAGE, HOUR, 0},   /* another instance was there since */
+        {3 * HOUR, -1, GRACE_GAP_OUTAGE, 3 * HOUR, 0}, /* who has just begun cannot tell */
+        {-HOUR, 5 * SECOND, GRACE_GAP_NONE, 0, -HOUR},
+        {-HOUR, -1, GRACE_GAP_NONE, 0, -HOUR},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t credit_ms, alive_ms = NOW - rows[i].gap_ms;
+        cr_expect_eq(grace_gap(NOW, alive_ms, rows[i].own_ms, &credit_ms), rows[i].gap, "row %zu",
+                     i);
+        cr_expect_eq(credit_ms, rows[i].credit_ms, "row %zu", i);
+        cr_expect_eq(grace_jump(NOW, alive_ms, rows[i].own_ms), rows[i].jump_ms, "row %zu", i);
+    }
+    cr_expect_eq(grace_jump(NOW, 0, 5 * SECOND), 0, "nobody was ever there");
+}
+
+Test(grace, a_short_claim_is_nobodys_only_after_what_the_grace_allows_for)
+{
+    cr_expect_eq(grace_long_expired(30 * 60 * SECOND, 120 * SECOND), 2 * HOUR);
+    cr_expect_eq(grace_long_expired(2 * SECOND, 120 * SECOND), 480 * SECOND);
+    cr_expect_eq(grace_long_expired(2 * SECOND, 0), 8 * SECOND);
 }
 
 Test(grace, after_an_outage_nothing_is_released_unless_a_sweep_is_known)
