@@ -116,6 +116,9 @@ Test(sweeper, a_dry_run_says_what_an_order_then_does, .timeout = 300)
     rig_start_verifier(rig);
     rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
     struct worker alice = worker_new(rig, "alice");
+    /* The server's own first sweep comes when the grace is over; the next one in an hour. */
+    look_wait_int(rig, 1, RELEASED_MS,
+                  "SELECT COUNT(*) FROM fleet WHERE last_sweep_at IS NOT NULL");
     cr_assert(worker_claim(&alice));
     bool said = false;
     for (int64_t until_ms = mono_ms() + RELEASED_MS; !said && mono_ms() < until_ms;) {
