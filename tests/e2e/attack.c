@@ -270,6 +270,104 @@ Test(attack, heads_that_are_none_are_refused_and_cost_nothing, .timeout = 240)
     end_well(&scene, watch);
 }
 
+/* ---- heads of which two servers would see different things ---- */
+
+struct odd_head {
+    const char *text;
+    size_t size;
+};
+#define ODD(text)                                                                                  \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+#define HEALTH               "GET /healthz HTTP/1.1\r\nHost: x\r\n"
+#define TWICE(header, other) ODD(HEALTH header ": 1\r\n" other ": 1\r\n\r\n")
+
+static const struct odd_head odd_heads[] = {
+    TWICE("X-Worker-API-Key", "X-Worker-API-Key"),
+    TWICE("X-Worker-API-Key", "x-worker-api-KEY"),
+    TWICE("X-Claim-Epoch", "X-Claim-Epoch"),
+    TWICE("X-Admin-Secret", "X-Admin-Secret"),
+    TWICE("Idempotency-Key", "Idempotency-Key"),
+    TWICE("X-Content-SHA256", "X-Content-SHA256"),
+    TWICE("X-Request-ID", "X-Request-ID"),
+    TWICE("X-Real-IP", "X-Real-IP"),
+    TWICE("Content-Type", "Content-Type"),
+    TWICE("Range", "Range"),
+    TWICE("If-Range", "If-Range"),
+    ODD(HEALTH "Host: x\r\n\r\n"),
+    /* A NUL: in a value, at its end, in a name, for a whole line, in the first line. */
+    ODD(HEALTH "X-Worker-API-Key: a\0b\r\nX-Other: 1\r\n\r\n"),
+    ODD(HEALTH "X-Worker-API-Key: a\0b\r\n\r\n"),
+    ODD(HEALTH "X-Worker-API-Key: a\0\r\nX-Other: 1\r\n\r\n"),
+    ODD(HEALTH "X-Worker-API-Key: a\0\r\n\r\n"),
+    ODD(HEALTH "X-Wor\0ker: a\r\n\r\n"),
+    ODD(HEALTH "\0X-Worker-API-Key: a\r\n\r\n"),
+    ODD(HEALTH "\0\r\n\r\n"),
+    ODD("GET /healthz HTTP/1.1\0\r\nHost: x\r\n\r\n"),
+    ODD("GET /healthz\0 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    /* A bare LF: behind the first line, behind a header, behind the last, for the empty line. */
+    ODD("GET /healthz HTTP/1.1\nHost: x\r\n\r\n"),
+    ODD("GET /healthz HTTP/1.1\r\nHost: x\nX-Other: 1\r\n\r\n"),
+    ODD("GET /healthz HTTP/1.1\r\nHost: x\n\r\n"),
+    ODD("GET /healthz HTTP/1.1\r\nHost: x\r\n\n"),
+    ODD("GET /healthz HTTP/1.1\nHost: x\n\n"),
+    ODD(HEALTH "X-Other: a\nX-Worker-API-Key: b\r\n\r\n"),
+    /* A bare CR, and folded lines. */
+    ODD(HEALTH "X-Other: a\rX-Worker-API-Key: b\r\n\r\n"),
+    ODD(HEALTH "X-Other: a\r\n b\r\n\r\n"),
+    ODD(HEALTH "X-Other:\r\n\tb\r\nX-More: c\r\n\r\n"),
+    ODD(HEALTH " X-Other: a\r\n\r\n"),
+};
+
+Test(attack, heads_that_two_servers_read_in_two_ways_are_refused, .timeout = 120)
+{
+    struct scene scene = scene_idle();
+    char answer[ANSWER_BYTES];
+    for (size_t i = 0; i < sizeof odd_heads / sizeof *odd_heads; i++) {
+        int status = raw_status(scene.rig, odd_heads[i].text, odd_heads[i].size, answer,
+                                sizeof answer);
+        cr_expect_eq(status, 400, "%zu %.80s: %d %.60s", i, odd_heads[i].text, status, answer);
+    }
+    log_is_whole(scene.rig);
+    rig_end(scene.rig);
+}
+
+/* Well-formed ones, however large and however many on one connection. */
+Test(attack, heads_that_are_right_are_taken)
+{
+    enum { FILLER = 24 * 1024, REQUESTS = 3 };
+    struct scene scene = scene_idle();
+    char answer[ANSWER_BYTES];
+    static const char *const taken[] = {
+        HEALTH "\r\n",
+        "GET /healthz HTTP/1.0\r\n\r\n",
+        "\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+        HEALTH "Accept: a\r\nAccept: b\r\nVia: c\r\nVia: d\r\n\r\n",
+        HEALTH "X-Empty:\r\nX-Blank:   \r\nX-Behind: a  \r\nX-Colon: a:b: c\r\n\r\n",
+        HEALTH "X-Worker-API-Key: a\r\nCookie: a=b; c=d\r\n\r\n",
+        "GET /healthz?a=b&c&d=%20e HTTP/1.1\r\nHost: x\r\nX-Last:\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        int status = raw_status(scene.rig, taken[i], strlen(taken[i]), answer, sizeof answer);
+        cr_expect_eq(status, 200, "%.80s: %d %.60s", taken[i], status, answer);
+    }
+    TEXT(filler) = must_calloc(1, FILLER + 1);
+    memset(filler, 'x', FILLER);
+    TEXT(large) = must_printf(HEALTH "X-Before: a\r\nX-Large: %s\r\nX-Behind: b\r\n\r\n", filler);
+    int fd = raw_connect(scene.rig, 2);
+    for (int i = 0; i < REQUESTS; i++)
+        cr_assert(raw_send_text(fd, large));
+    cr_assert(raw_send_text(fd, HEALTH "Connection: close\r\n\r\n"));
+    raw_read(fd, answer, sizeof answer, RAW_QUIET_MS);
+    int good = 0;
+    for (const char *at = answer; (at = strstr(at, "HTTP/1.1 200")); at++)
+        good++;
+    cr_expect_eq(good, REQUESTS + 1, "%s", answer);
+    close(fd);
+    rig_end(scene.rig);
+}
+
 Test(attack, a_refused_framing_ends_the_connection)
 {
     struct scene scene = scene_idle();

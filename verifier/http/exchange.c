@@ -15,6 +15,7 @@ void exchange_init(struct exchange *exchange, struct app *app, const char *uri, 
 {
     *exchange = (struct exchange){.content_length = -1, .is_stranger = true};
     exchange->path_is_hidden = route_hides_something(uri);
+    exchange->target_end = uri + strlen(uri);
     exchange->begun_ms = mono_ms();
     exchange->answer.fd = -1;
     exchange->request.app = app;
@@ -44,6 +45,15 @@ static bool is_token(const char *name, size_t size)
     return size > 0;
 }
 
+/* A CR that ends no line ends one for others; no other control character means anything here. */
+static bool is_value(const char *value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f)
+            return false;
+    return true;
+}
+
 /* libmicrohttpd 0.9.75 glues a folded line to the header's name ("Transfer-Encodingchunked"): what
  * would be framing to a proxy in front of us is not to us, so nothing may begin like framing. */
 static bool begins_like_framing(const char *name)
@@ -52,11 +62,46 @@ static bool begins_like_framing(const char *name)
            strncasecmp(name, "Transfer-Encoding", strlen("Transfer-Encoding")) == 0;
 }
 
+enum { LINE_END_BYTES = 2 };
+
+void exchange_note_head(struct exchange *exchange, const char *start, size_t size,
+                        const char *version)
+{
+    /* Between the target and the version is the one blank that was overwritten. */
+    exchange->header_is_bad |= version != exchange->target_end + 1;
+    exchange->line = version + strlen(version) + LINE_END_BYTES;
+    exchange->head_end = start + size;
+}
+
+/* A NUL cut the line before, its end was no CRLF, or it is folded and was put together elsewhere.
+ */
+static bool begins_elsewhere(const struct exchange *exchange, const char *name)
+{
+    return exchange->line && exchange->line != name;
+}
+
+/* What is believed: which of two is meant, a proxy in front of us may see otherwise. */
+static void note_once(struct exchange *exchange, const char *name)
+{
+    static const char *const once[] = {
+        "X-Worker-API-Key", "X-Admin-Secret", "X-Claim-Epoch", "Idempotency-Key",
+        "X-Content-SHA256", "X-Request-ID",   "X-Real-IP",     "Host",
+        "Content-Type",     "Expect",         "Range",         "If-Range",
+    };
+    for (size_t i = 0; i < sizeof once / sizeof once[0]; i++) {
+        if (strcasecmp(name, once[i]) != 0)
+            continue;
+        if (exchange->given_once & 1u << i)
+            exchange->twice = true;
+        exchange->given_once |= 1u << i;
+    }
+}
+
 void exchange_note_header(struct exchange *exchange, const char *name, size_t name_size,
                           const char *value, size_t value_size)
 {
-    bool is_whole = !value || strlen(value) == value_size;
-    if (!is_token(name, name_size) || !is_whole) {
+    bool is_good = is_token(name, name_size) && value && is_value(value, value_size);
+    if (begins_elsewhere(exchange, name) || !is_good) {
         exchange->header_is_bad = true;
     } else if (strcasecmp(name, "Content-Length") == 0) {
         exchange->lengths++;
@@ -66,14 +111,33 @@ void exchange_note_header(struct exchange *exchange, const char *name, size_t na
         exchange->encoding = value;
     } else if (begins_like_framing(name)) {
         exchange->header_is_bad = true;
+    } else {
+        note_once(exchange, name);
     }
+    if (exchange->line)
+        exchange->line = value ? value + value_size + LINE_END_BYTES : name;
+}
+
+/* Behind the last header stands an empty line, and then the head is over. */
+static bool ends_elsewhere(const struct exchange *exchange)
+{
+    return exchange->line && exchange->line + LINE_END_BYTES != exchange->head_end;
+}
+
+static const char *framing_trouble(const struct exchange *exchange)
+{
+    if (exchange->header_is_bad)
+        return "A header holds what none may hold.";
+    return exchange->twice ? "A header that may be given once is given twice."
+                           : "The length of the body is given twice, or in no form that is taken.";
 }
 
 /* How long the body is must be said once, and in one way. */
 static bool take_framing(struct exchange *exchange)
 {
     const char *length = exchange->length, *encoding = exchange->encoding;
-    exchange->framing_is_bad = exchange->header_is_bad ||
+    exchange->header_is_bad |= ends_elsewhere(exchange);
+    exchange->framing_is_bad = exchange->header_is_bad || exchange->twice ||
                                exchange->lengths + exchange->encodings > 1 ||
                                (exchange->encodings && !encoding) ||
                                (encoding && strcasecmp(encoding, "chunked") != 0) ||
@@ -81,10 +145,7 @@ static bool take_framing(struct exchange *exchange)
                                (length && !route_parse_number(length, &exchange->content_length));
     if (!exchange->framing_is_bad)
         return true;
-    answer_problem(&exchange->answer, PROBLEM_BAD_JSON,
-                   exchange->header_is_bad
-                       ? "A header holds what none may hold."
-                       : "The length of the body is given twice, or in no form that is taken.");
+    answer_problem(&exchange->answer, PROBLEM_BAD_JSON, framing_trouble(exchange));
     return false;
 }
 

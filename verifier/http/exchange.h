@@ -3,7 +3,9 @@
  *
  * Refuses: a body whose length is said twice or in an unknown way (what one server takes for a body
  * another takes for the next request); header names with blanks and values with NUL (where C and
- * HTTP disagree about the end of a text); a slash, NUL or percent sign hidden in the path. */
+ * HTTP disagree about the end of a text), lines that end in a bare LF or are folded (where servers
+ * disagree about the end of a line); what is believed once and given twice; a slash, NUL or percent
+ * sign hidden in the path. */
 #ifndef VERIFIER_EXCHANGE_H
 #define VERIFIER_EXCHANGE_H
 
@@ -22,7 +24,10 @@ struct exchange {
     int lengths, encodings;
     const char *length, *encoding;
     bool header_is_bad, framing_is_bad;
-    int64_t content_length; /* -1: none given */
+    unsigned given_once; /* a bit for each header of which a second is refused */
+    bool twice;          /* one of them was */
+    const char *target_end, *line, *head_end; /* of exchange_note_head */
+    int64_t content_length;                   /* -1: none given */
     int64_t form_bytes, begun_ms;
     bool is_stranger; /* nobody has shown a good credential */
 };
@@ -31,7 +36,12 @@ struct exchange {
 void exchange_init(struct exchange *exchange, struct app *app, const char *uri, void *transport);
 void exchange_fini(struct exchange *exchange);
 
-/* Each header once, before exchange_begin. */
+/* Before the headers: the request's head as it lies in memory, where each CRLF was overwritten by
+ * two NUL; version: the last word of its first line. Then each line must begin where the one before
+ * has ended. Not for a library that refuses bare LF and NUL by itself. */
+void exchange_note_head(struct exchange *exchange, const char *start, size_t size,
+                        const char *version);
+/* Each header once and in its order, before exchange_begin. */
 void exchange_note_header(struct exchange *exchange, const char *name, size_t name_size,
                           const char *value, size_t value_size);
 /* The headers are here: who is it, what is asked, and will the body be taken? path is borrowed. */

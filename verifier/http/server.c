@@ -225,11 +225,24 @@ static enum MHD_Result on_form_data(void *ctx, enum MHD_ValueKind kind, const ch
     return exchange_take_field(ctx, key, data, offset, size) ? MHD_YES : MHD_NO;
 }
 
-static void begin(struct carrier *carrier, const char *method, const char *path)
+/* libmicrohttpd before 1.0 takes a bare LF for the end of a line and a NUL for the end of a value,
+ * and tells neither: but it parses in place, so that where each line lies shows it. Since 1.0 it
+ * refuses both itself (MHD_OPTION_STRICT_FOR_CLIENT). */
+static void note_head(struct carrier *carrier, const char *method, const char *version)
+{
+    const union MHD_ConnectionInfo *size = info(carrier->connection,
+                                                MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (MHD_get_version()[0] == '0' && size)
+        exchange_note_head(&carrier->exchange, method, size->header_size, version);
+}
+
+static void begin(struct carrier *carrier, const char *method, const char *path,
+                  const char *version)
 {
     struct server *server = carrier->server;
     struct exchange *exchange = &carrier->exchange;
     take_peer(&exchange->request, server, carrier->connection);
+    note_head(carrier, method, version);
     MHD_get_connection_values_n(carrier->connection, MHD_HEADER_KIND, on_header, exchange);
     look_at_client(carrier);
     exchange_begin(exchange, method, path);
@@ -299,11 +312,11 @@ static enum MHD_Result on_access(void *ctx, struct MHD_Connection *connection, c
                                  const char *method, const char *version, const char *data,
                                  size_t *size, void **carrier_ctx)
 {
-    (void)ctx, (void)connection, (void)version;
+    (void)ctx, (void)connection;
     struct carrier *carrier = *carrier_ctx;
     if (!carrier->begun) {
         carrier->begun = true;
-        begin(carrier, method, url);
+        begin(carrier, method, url, version);
         return exchange_answers_at_once(&carrier->exchange) ? respond(carrier) : MHD_YES;
     }
     if (*size > 0)
