@@ -200,7 +200,8 @@ static const struct head heads[] = {
     {"GET /@ HTTP/1.1\r\nHost: x\r\n\r\n", "a", 40000, 414, 414},
     {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: @\r\n\r\n", "a", 10 << 20, 431, 0},
     {"GET /healthz HTTP/1.1\r\nHost: x\r\n@\r\n", "X: y\r\n", 100000, 431, 0},
-    {"GET /healthz?@ HTTP/1.1\r\nHost: x\r\n\r\n", "a=b&", 7000, 414, 0},
+    /* Arguments for which there is no memory: libmicrohttpd 1.0 says so, 0.9.75 closes. */
+    {"GET /healthz?@ HTTP/1.1\r\nHost: x\r\n\r\n", "a=b&", 7000, 431, 0},
     {"GET /@ HTTP/1.1\r\nHost: x\r\n\r\n", "a/", 5000, 404, 414},
     {"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n", "", 0, 505, 400},
     {"GET /healthz\r\n\r\n", "", 0, 400, 400},
@@ -275,10 +276,15 @@ Test(attack, heads_that_are_none_are_refused_and_cost_nothing, .timeout = 240)
 struct odd_head {
     const char *text;
     size_t size;
+    bool or_closed; /* libmicrohttpd 1.0 says nothing to a NUL in the first line */
 };
 #define ODD(text)                                                                                  \
     {                                                                                              \
-        text, sizeof(text) - 1                                                                     \
+        text, sizeof(text) - 1, false                                                              \
+    }
+#define FIRST_LINE(text)                                                                           \
+    {                                                                                              \
+        text "\r\nHost: x\r\n\r\n", sizeof(text "\r\nHost: x\r\n\r\n") - 1, true                   \
     }
 #define HEALTH               "GET /healthz HTTP/1.1\r\nHost: x\r\n"
 #define TWICE(header, other) ODD(HEALTH header ": 1\r\n" other ": 1\r\n\r\n")
@@ -304,8 +310,8 @@ static const struct odd_head odd_heads[] = {
     ODD(HEALTH "X-Wor\0ker: a\r\n\r\n"),
     ODD(HEALTH "\0X-Worker-API-Key: a\r\n\r\n"),
     ODD(HEALTH "\0\r\n\r\n"),
-    ODD("GET /healthz HTTP/1.1\0\r\nHost: x\r\n\r\n"),
-    ODD("GET /healthz\0 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    FIRST_LINE("GET /healthz HTTP/1.1\0"),
+    FIRST_LINE("GET /healthz\0 HTTP/1.1"),
     /* A bare LF: behind the first line, behind a header, behind the last, for the empty line. */
     ODD("GET /healthz HTTP/1.1\nHost: x\r\n\r\n"),
     ODD("GET /healthz HTTP/1.1\r\nHost: x\nX-Other: 1\r\n\r\n"),
@@ -327,7 +333,8 @@ Test(attack, heads_that_two_servers_read_in_two_ways_are_refused, .timeout = 120
     for (size_t i = 0; i < sizeof odd_heads / sizeof *odd_heads; i++) {
         int status = raw_status(scene.rig, odd_heads[i].text, odd_heads[i].size, answer,
                                 sizeof answer);
-        cr_expect_eq(status, 400, "%zu %.80s: %d %.60s", i, odd_heads[i].text, status, answer);
+        cr_expect(status == 400 || (status == 0 && odd_heads[i].or_closed), "%zu %.80s: %d %.60s",
+                  i, odd_heads[i].text, status, answer);
     }
     log_is_whole(scene.rig);
     rig_end(scene.rig);
