@@ -79,6 +79,7 @@ static bool read_completion(const struct json *root, struct message_completion *
         field_int(root, "source_height", 1, SIDE_MAX, &completion->source_height, err) &&
         field_word(root, "streaming_format", format_names, COUNT_OF(format_names), &format, err) &&
         field_word(root, "streaming_codec", codec_names, COUNT_OF(codec_names), &codec, err);
+    warnings_read(json_get(root, "warnings"), &completion->warnings);
     completion->format = (enum streaming_format)format;
     completion->codec = (enum streaming_codec)codec;
     return good;
@@ -142,6 +143,8 @@ char *message_completion_format(const struct message_completion *completion)
     put_text(root, "streaming_format", streaming_format_name(completion->format));
     put_text(root, "streaming_codec", streaming_codec_name(completion->codec));
     put_text(root, "completion_token", completion->token);
+    if (completion->warnings.count > 0)
+        json_set(root, "warnings", warnings_new_array(&completion->warnings));
     return message_close(root);
 }
 

@@ -208,6 +208,13 @@ static void print_refusal(const struct picture *picture, const struct json *row)
     line(picture, "         %s; now: `spool quarantine %s`, or `spool retry %s`", until, id, id);
 }
 
+static void print_warnings(const struct picture *picture, const struct json *row)
+{
+    const struct json *list = json_get(row, "warnings");
+    for (const struct json *one = json_first(list); one; one = json_next(one))
+        line(picture, "         warning: %s", json_text(one));
+}
+
 static void print_row(const struct picture *picture, const struct json *row,
                       const struct view *view)
 {
@@ -223,6 +230,7 @@ static void print_row(const struct picture *picture, const struct json *row,
     else
         print_work(picture, row, view);
     print_refusal(picture, row);
+    print_warnings(picture, row);
 }
 
 static void print_finals(const struct picture *picture, const struct json *agent)

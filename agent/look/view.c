@@ -95,6 +95,14 @@ static void add_progress(struct json *row, int dir)
     add_qualities(row, &progress.progress);
 }
 
+static void add_warnings(struct json *row, int dir)
+{
+    struct record_outcome outcome;
+    struct error ignored;
+    if (record_read_outcome(dir, &outcome, &ignored) == 0 && outcome.completion.warnings.count > 0)
+        json_set(row, "warnings", warnings_new_array(&outcome.completion.warnings));
+}
+
 static void add_size(struct json *row, int dir)
 {
     struct tree_size size;
@@ -154,6 +162,7 @@ static struct json *make_row(const struct view *view, const struct spool_entry *
     add_claim(row, dir);
     if (job_need(state) == JOB_NEEDS_STEP)
         add_progress(row, dir);
+    add_warnings(row, dir);
     const struct json *known = find_published(published, entry->id);
     copy_member(row, known, "step_unseen");
     copy_member(row, known, "attempts");

@@ -135,6 +135,21 @@ static int retire_lost(struct live *live, int dir, struct error *err)
     return 0;
 }
 
+/* Of work that succeeded: they would go with the record. */
+static void read_warnings(int dir, enum job_outcome end, char text[NODE_REASON_BYTES])
+{
+    struct record_outcome outcome;
+    struct error ignored;
+    size_t used = 0;
+    text[0] = '\0';
+    if (end != OUTCOME_COMPLETED || record_read_outcome(dir, &outcome, &ignored) != 0)
+        return;
+    const struct warnings *warnings = &outcome.completion.warnings;
+    for (size_t i = 0; i < warnings->count && used < NODE_REASON_BYTES; i++)
+        used += (size_t)snprintf(text + used, NODE_REASON_BYTES - used, "%s%s",
+                                 i ? "; " : "warning: ", warnings->texts[i]);
+}
+
 /* 0: gone, or not yet to be touched. */
 static int retire(struct live *live, int64_t now_ms, struct error *err)
 {
@@ -148,9 +163,11 @@ static int retire(struct live *live, int64_t now_ms, struct error *err)
     if (live->state == JOB_LOST)
         return retire_lost(live, dir, err);
     enum job_outcome outcome;
+    char warnings[NODE_REASON_BYTES];
     if (read_acknowledged(dir, &outcome, err) != 0)
         return -1;
-    return remove_record(live, outcome, "", err);
+    read_warnings(dir, outcome, warnings);
+    return remove_record(live, outcome, warnings, err);
 }
 
 static void retire_or_postpone(struct live *live, int64_t now_ms)

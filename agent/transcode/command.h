@@ -4,7 +4,8 @@
  * {height} {duration} {existing} filled in, no shell between; the same values stand in its
  * environment as TAILSLATE_SOURCE and so on. It leaves a directory a rendition in {output}, laid
  * out as on the server, and may leave {output}/result.json in the form of a completion's body,
- * which then says sizes, bit rates and codec. What it left is checked as the ladder's is. */
+ * which then says sizes, bit rates, codec and warnings. What it left is checked as the ladder's is.
+ */
 #ifndef AGENT_COMMAND_H
 #define AGENT_COMMAND_H
 

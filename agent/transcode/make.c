@@ -37,6 +37,7 @@ struct make {
     struct check check;
     struct upload upload;
     struct message_completion said; /* by a command's result.json */
+    struct warnings warnings;
     int64_t started_ms;
 };
 
@@ -334,6 +335,15 @@ static void describe_outcome(const struct make *make, struct record_outcome *out
     }
     if (make->said.codec != CODEC_ABSENT)
         completion->codec = make->said.codec;
+    completion->warnings = make->warnings;
+    for (size_t i = 0; i < make->said.warnings.count; i++)
+        warnings_add(&completion->warnings, "%s", make->said.warnings.texts[i]);
+}
+
+static void log_warnings(const struct warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++)
+        log_warning("step.warning", LOG_TEXT("detail", warnings->texts[i]));
 }
 
 static int commit(struct make *make, struct error *err)
@@ -347,6 +357,7 @@ static int commit(struct make *make, struct error *err)
     crash_point(CRASH_STEP_OUTCOME_RECORDED);
     log_info("step.outcome", LOG_INT("renditions", outcome.completion.rendition_count),
              LOG_INT("transcode_ms", outcome.transcode_ms));
+    log_warnings(&outcome.completion.warnings);
     struct error ignored;
     if (fetch_forget(make->session->dir, &ignored) < 0)
         log_warning("step.source_left", LOG_TEXT("detail", ignored.message));

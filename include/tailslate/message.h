@@ -12,6 +12,7 @@
 #include "tailslate/problem.h"
 #include "tailslate/quality.h"
 #include "tailslate/token.h"
+#include "tailslate/warnings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,14 +68,16 @@ struct message_completion {
     int64_t source_width, source_height;
     enum streaming_format format;
     enum streaming_codec codec;
-    char token[TOKEN_BYTES]; /* canonical; "" = none */
+    char token[TOKEN_BYTES];  /* canonical; "" = none */
+    struct warnings warnings; /* ours; a stock server ignores the member */
 };
 /* PROBLEM_BAD_JSON, _INVALID_FIELD, _TOKEN_MALFORMED, or _TOKEN_MISMATCH where the token's job is
  * not path_job_id. */
 enum problem message_completion_parse(const char *body, size_t size, int64_t path_job_id,
                                       struct message_completion *completion, struct error *err);
 char *message_completion_format(const struct message_completion *completion);
-/* SHA-256 over the canonical form: fixed order, qualities by name, numbers normalised, no token. */
+/* SHA-256 over the canonical form: fixed order, qualities by name, numbers normalised, no token, no
+ * warnings. */
 void message_completion_fingerprint(const struct message_completion *completion,
                                     char hex[HASH_HEX_BYTES]);
 quality_set message_completion_qualities(const struct message_completion *completion);

@@ -153,6 +153,37 @@ Test(main_job, a_program_of_ones_own_makes_the_output, .timeout = 180)
     rig_end(rig);
 }
 
+/* A program of one's own has a word for people: it is in the record, the log, both commands. */
+Test(main_job, a_warning_is_seen_wherever_people_look, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    peer_script(rig_put_peer_between(rig), "POST *complete", "503 retry-after=3600");
+    TEXT(text) = must_printf("cp -r '%s'/. \"$1\" && echo '{\"qualities\": [], \"warnings\": "
+                             "[\"one channel is silent\"]}' >\"$1/result.json\"",
+                             media_tree());
+    TEXT(script) = rig_script(rig, "transcoder", text);
+    TEXT(command) = must_printf("\"%s {output}\"", script);
+    rig_agent_set(rig, "transcode.recipe", "\"command\"");
+    rig_agent_set(rig, "transcode.command", command);
+    int64_t job = rig_begin(rig, media_clip(MEDIA_NORMAL));
+    rig_expect(rig, "event=step.warning detail=\"one channel is silent\"", RIG_JOB_MS, NULL);
+    RUN(held) = rig_agent(rig, (const char *const[]){"status", NULL});
+    cr_expect(strstr(held.out, "warning: one channel is silent"), "%s", held.out);
+
+    peer_script(rig->peer, "POST *complete", "pass");
+    RUN(retry) = rig_agent(rig, (const char *const[]){"spool", "retry", "--all", NULL});
+    cr_assert_eq(retry.status, 0, "%s", retry.err);
+    rig_wait_completed(rig, job);
+    rig_expect(rig, "event=job.final outcome=completed reason=\"warning: one channel is silent\"",
+               0, NULL);
+    RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "1", NULL});
+    cr_expect(strstr(shown.out, "warnings    one channel is silent\n"), "%s", shown.out);
+    RUN(json) = rig_verifier(rig, (const char *const[]){"job", "show", "1", "--json", NULL});
+    cr_expect(strstr(json.out, "one channel is silent"), "%s", json.out);
+    cr_expect_eq(rig_count_lines(rig, "event=step.warning"), 1);
+    rig_end(rig);
+}
+
 Test(main_job, the_idle_agent_is_small_and_soon_heard, .timeout = 60)
 {
     struct rig *rig = rig_new();

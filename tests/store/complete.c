@@ -33,6 +33,20 @@ Test(store_complete, writes_everything_once_and_clears_the_claim)
     rig_free(rig);
 }
 
+Test(store_complete, keeps_the_warnings_of_the_work)
+{
+    struct rig *rig = rig_new_claimed();
+    struct store_details details;
+    struct error err;
+    struct message_completion completion = rig_completion(rig->job, 1);
+    warnings_add(&completion.warnings, "published without sound");
+    rig_complete(rig, rig_caller(&rig->anna, 1), rig->job, &completion);
+    cr_assert_eq(store_job_details(rig->store, rig->job, &details, &err), 0, "%s", err.message);
+    cr_assert_eq(details.warnings.count, 1);
+    cr_expect_str_eq(details.warnings.texts[0], "published without sound");
+    rig_free(rig);
+}
+
 Test(store_complete, the_workers_job_is_cleared_only_where_it_is_this_one)
 {
     struct rig *rig = rig_new();

@@ -222,6 +222,7 @@ struct store_details {
     char token[TOKEN_BYTES], worker_id[WORKER_ID_BYTES], committed_at[WALL_TEXT_BYTES];
     int64_t claim_epoch, replays;
     bool late;
+    struct warnings warnings;
 };
 int store_job_details(struct store *store, int64_t job_id, struct store_details *details,
                       struct error *err);

@@ -3,6 +3,8 @@
 #include "store.h"
 #include "store_private.h"
 
+#include "tailslate/json.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -195,16 +197,25 @@ static int read_progress(struct db *db, struct store_details *details, struct er
     return got < 0 ? -1 : 0;
 }
 
+static void take_warnings(const char *text, struct warnings *warnings)
+{
+    struct error ignored;
+    JSON(list) = text ? json_parse(text, strlen(text), &ignored) : NULL;
+    warnings_read(list, warnings);
+}
+
 /* Only a completed job's: an older row of a job that was re-opened says nothing about it now. */
 static int read_completion(struct db *db, struct store_details *details, struct error *err)
 {
     if (!details->job.completed_at[0] || strcmp(details->job.video_status, "failed") == 0)
         return 0;
-    DB_ROWS(rows) = db_query(db,
-                             "SELECT token, claim_epoch, worker_id, committed_at, response, replays"
-                             " FROM completions WHERE job_id = $1"
-                             " ORDER BY claim_epoch DESC LIMIT 1",
-                             DB_ARGS(db_int(details->job.id)), err);
+    DB_ROWS(rows) = db_query(
+        db,
+        "SELECT token, claim_epoch, worker_id, committed_at, response, replays,"
+        " warnings"
+        " FROM completions WHERE job_id = $1"
+        " ORDER BY claim_epoch DESC LIMIT 1",
+        DB_ARGS(db_int(details->job.id)), err);
     int got = rows ? db_next(rows, err) : -1;
     if (got <= 0)
         return got;
@@ -215,6 +226,7 @@ static int read_completion(struct db *db, struct store_details *details, struct 
     db_copy_text(rows, 3, details->committed_at, sizeof details->committed_at);
     details->late = store_response_late(db_get_text(rows, 4));
     details->replays = db_get_int(rows, 5);
+    take_warnings(db_get_text(rows, 6), &details->warnings);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "tailslate/cleanup.h"
 #include "tailslate/crash.h"
+#include "tailslate/json.h"
 
 #include <string.h>
 
@@ -138,16 +139,19 @@ static int write_completion(struct db *db, struct completing *completing, struct
     memcpy(answer.token, token, sizeof answer.token);
     memcpy(answer.completed_at, result->completed_at, sizeof answer.completed_at);
     TEXT(response) = message_acknowledgement_format(&answer);
+    JSON(list) = warnings_new_array(&completing->completion->warnings);
+    TEXT(warnings) = list ? json_print(list) : NULL;
     return db_run(db, NULL, err,
                   "INSERT INTO completions (job_id, claim_epoch, token, fingerprint, worker_id,"
-                  " response, committed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+                  " response, committed_at, warnings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
                   " ON CONFLICT (job_id, claim_epoch) DO UPDATE SET token = excluded.token,"
                   " fingerprint = excluded.fingerprint, worker_id = excluded.worker_id,"
-                  " response = excluded.response, committed_at = excluded.committed_at",
+                  " response = excluded.response, committed_at = excluded.committed_at,"
+                  " warnings = excluded.warnings",
                   DB_ARGS(db_int(completing->job_id), db_int(completing->job.claim_epoch),
                           db_text(token[0] ? token : NULL), db_text(completing->fingerprint),
                           db_text(completing->caller->worker->worker_id), db_text(response),
-                          db_text(completing->now)));
+                          db_text(completing->now), db_text(warnings)));
 }
 
 static int write_renditions(struct db *db, struct completing *completing, struct error *err)

@@ -102,7 +102,11 @@ static const char version_2[] =
 static const char version_3[] = "ALTER TABLE failures ADD COLUMN started_at {time};"
                                 "UPDATE schema_version SET version = 3;";
 
-static const char *const versions[] = {version_1, version_2, version_3};
+/* What people should know about the work, as JSON: ["...", ...]; null: nothing. */
+static const char version_4[] = "ALTER TABLE completions ADD COLUMN warnings TEXT;"
+                                "UPDATE schema_version SET version = 4;";
+
+static const char *const versions[] = {version_1, version_2, version_3, version_4};
 
 static const struct {
     const char *ours, *meant[2]; /* by enum db_kind */

@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { STORE_SCHEMA_VERSION = 3 };
+enum { STORE_SCHEMA_VERSION = 4 };
 
 int store_schema_prepare(struct db *db, enum store_schema schema, struct error *err);
 

@@ -108,6 +108,7 @@ static struct json *completion(const struct store_details *details)
     json_set_text(object, "committed_at", details->committed_at);
     json_set_bool(object, "late", details->late);
     json_set_int(object, "replays", details->replays);
+    json_set(object, "warnings", warnings_new_array(&details->warnings));
     return object;
 }
 
@@ -180,4 +181,6 @@ void job_print(const struct store_details *details, const char *videos_dir, FILE
     fprintf(out, "            token %s, epoch %lld\n", shown(details->token),
             (long long)details->claim_epoch);
     fprintf(out, "            by worker %s\n", details->worker_id);
+    for (size_t i = 0; i < details->warnings.count; i++)
+        fprintf(out, "%-11s %s\n", i ? "" : "warnings", details->warnings.texts[i]);
 }

@@ -62,6 +62,7 @@ Test(schema, of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it)
     store_close(rig->store);
     rig_sql(rig, "DROP TABLE fleet; DROP TABLE sweeps;"
                  "ALTER TABLE completions DROP COLUMN replays;"
+                 "ALTER TABLE completions DROP COLUMN warnings;"
                  "ALTER TABLE failures DROP COLUMN started_at;"
                  "UPDATE schema_version SET version = 1");
 

@@ -35,6 +35,7 @@ static const struct module {
 
     {"common/token", 1, 1, PURE}, /* it needs nothing, and uuid is made of its form */
     {"common/message", 2, 2, PURE},
+    {"common/warnings", 2, 2, PURE},
     {"common/backoff", 2, 2, PURE},
     {"common/quality", 2, 2, PURE},
     {"common/playlist", 2, 2, PURE},
