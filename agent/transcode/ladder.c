@@ -7,8 +7,6 @@
 
 enum {
     KEYFRAME_SECONDS = 2,
-    AUDIO_KBIT = 128,
-    AUDIO_HZ = 48000,
     RATE_PLAIN_FPS = 61, /* up to here the finest time step is taken for the frame rate */
     RATE_SLOW_FPS = 30,
     RATE_FAST_FPS = 60,
@@ -75,6 +73,12 @@ static const char *why_no_original(const struct probe *probe)
     return NULL;
 }
 
+/* The one that every rendition carries; NULL: it is silent. */
+static const struct audio_track *main_track(const struct probe *probe)
+{
+    return probe->audio.count > 0 ? &probe->audio.tracks[0] : NULL;
+}
+
 static void add(struct ladder *ladder, const struct probe *probe, enum quality quality,
                 quality_set existing)
 {
@@ -83,8 +87,9 @@ static void add(struct ladder *ladder, const struct probe *probe, enum quality q
     struct ladder_rendition *rendition = &ladder->renditions[ladder->count++];
     ladder_describe(probe, quality, rendition);
     ladder->made |= 1u << quality;
-    rendition->copies_audio = quality == QUALITY_ORIGINAL && probe->audio_index >= 0 &&
-                              AMONG(probe->audio_codec, "aac", "ac3", "eac3", "mp3");
+    const struct audio_track *track = main_track(probe);
+    rendition->copies_audio = quality == QUALITY_ORIGINAL && track &&
+                              AMONG(track->codec, "aac", "ac3", "eac3", "mp3");
 }
 
 void ladder_plan(const struct probe *probe, const struct config *config, quality_set existing,
@@ -251,15 +256,6 @@ static void push_video(struct argv *argv, const struct ladder_rendition *renditi
     }
 }
 
-static void push_audio(struct argv *argv)
-{
-    PUSH(argv, "-c:a", "aac", "-ac:a", "2");
-    PUSH(argv, "-b:a");
-    argv_push(argv, "%dk", AUDIO_KBIT);
-    PUSH(argv, "-ar:a");
-    argv_push(argv, "%d", AUDIO_HZ);
-}
-
 /* temp_file: a segment gets its name when it is whole, which is how the upload knows. */
 static void push_muxer(struct argv *argv, const struct ladder_rendition *rendition,
                        const struct config *config, const char *output)
@@ -278,16 +274,16 @@ static void push_muxer(struct argv *argv, const struct ladder_rendition *renditi
 static void push_original(struct argv *argv, const struct ladder_rendition *rendition,
                           const struct probe *probe)
 {
+    const struct audio_track *track = main_track(probe);
     PUSH(argv, "-c:v", "copy");
     if (strcmp(probe->video_codec, "hevc") == 0)
         PUSH(argv, "-tag:v", "hvc1"); /* the only form that Apple's players take */
-    if (probe->audio_index >= 0 && rendition->copies_audio)
-        PUSH(argv, "-c:a", "copy");
+    if (!track || !rendition->copies_audio)
+        return;
+    PUSH(argv, "-c:a", "copy");
     /* Out of a transport stream AAC comes in a form that MP4 does not take; other AAC passes. */
-    if (rendition->copies_audio && strcmp(probe->audio_codec, "aac") == 0)
+    if (strcmp(track->codec, "aac") == 0)
         PUSH(argv, "-bsf:a", "aac_adtstoasc");
-    if (probe->audio_index >= 0 && !rendition->copies_audio)
-        push_audio(argv);
 }
 
 static void push_maps(struct argv *argv, bool is_original, size_t i, const struct probe *probe)
@@ -297,9 +293,9 @@ static void push_maps(struct argv *argv, bool is_original, size_t i, const struc
         argv_push(argv, "0:%d", probe->video_index);
     else
         argv_push(argv, "[v%zu]", i);
-    if (probe->audio_index >= 0) {
+    if (main_track(probe)) {
         PUSH(argv, "-map");
-        argv_push(argv, "0:%d", probe->audio_index);
+        argv_push(argv, "0:%d", main_track(probe)->index);
     }
 }
 
@@ -310,13 +306,12 @@ static void push_output(struct argv *argv, const struct ladder *ladder, size_t i
     const struct ladder_rendition *rendition = &ladder->renditions[i];
     bool is_original = rendition->quality == QUALITY_ORIGINAL;
     push_maps(argv, is_original, i, probe);
-    if (is_original) {
+    if (is_original)
         push_original(argv, rendition, probe);
-    } else {
+    else
         push_video(argv, rendition, probe, config, use);
-        if (probe->audio_index >= 0)
-            push_audio(argv);
-    }
+    if (main_track(probe) && !rendition->copies_audio)
+        audio_push_encoder(main_track(probe), argv);
     push_muxer(argv, rendition, config, output);
 }
 
@@ -362,7 +357,6 @@ void ladder_trial_argv(const struct config *config, const struct encoder_use *us
 {
     static const struct probe picture = {.width = TRIAL_WIDTH_PX,
                                          .height = TRIAL_HEIGHT_PX,
-                                         .audio_index = -1,
                                          .frame_rate = TRIAL_FPS,
                                          .tick_rate = TRIAL_FPS};
     static const struct ladder ladder = {

@@ -1,5 +1,6 @@
 #include "make.h"
 
+#include "audio_trial.h"
 #include "check.h"
 #include "command.h"
 #include "existing.h"
@@ -67,7 +68,9 @@ static int look_at_source(struct make *make, struct error *err)
     progress->duration = make->source.duration_s;
     progress->source_width = make->source.width;
     progress->source_height = make->source.height;
-    return 0;
+    return is_command(session)
+               ? 0
+               : audio_choose(session, FETCH_SOURCE, &make->source, &make->warnings, err);
 }
 
 static void plan(struct make *make)

@@ -2,7 +2,6 @@
 
 #include "argv.h"
 #include "config.h"
-#include "progress.h"
 #include "session.h"
 
 #include "tailslate/cleanup.h"
@@ -17,7 +16,7 @@
 
 /* ---- pure: understanding the answer ---------------------------------------------------------- */
 
-enum { SIDE_LIMIT_PX = 65535, SECONDS_MAX = 365 * 24 * 3600 };
+enum { SIDE_LIMIT_PX = 65535, SECONDS_MAX = 365 * 24 * 3600, CHANNELS_LIMIT = 1024 };
 
 static void take_word(const struct json *node, const char *key, char word[PROBE_WORD_BYTES])
 {
@@ -143,6 +142,48 @@ static int stream_index(const struct json *stream)
     return (int)index;
 }
 
+static bool is_secondary(const struct json *stream, const char *title)
+{
+    static const char *const names[] = {"comment",       "visual_impaired", "hearing_impaired",
+                                        "clean_effects", "karaoke",         "lyrics"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (has_disposition(stream, names[i]))
+            return true;
+    return audio_title_is_secondary(title);
+}
+
+static void take_track(const struct json *stream, struct audio *audio)
+{
+    struct audio_track track = {.index = stream_index(stream),
+                                .is_default = has_disposition(stream, "default")};
+    const struct json *tags = json_get(stream, "tags");
+    const char *text;
+    char layout[PROBE_WORD_BYTES];
+    take_word(stream, "codec_name", track.codec);
+    /* A track that could not even be identified has no codec. */
+    if (!track.codec[0] || track.index < 0 || audio->count == AUDIO_TRACKS_MAX)
+        return;
+    take_word(stream, "channel_layout", layout);
+    take_word(tags, "language", track.language);
+    if (json_get_text(tags, "title", sizeof track.title - 1, &text) == JSON_FOUND)
+        snprintf(track.title, sizeof track.title, "%s", text);
+    json_get_int(stream, "channels", 0, CHANNELS_LIMIT, &track.channels);
+    track.mix = audio_mix_of(track.channels, layout);
+    track.is_secondary = is_secondary(stream, track.title);
+    audio->tracks[audio->count++] = track;
+}
+
+static void take_audio(const struct json *streams, struct probe *probe)
+{
+    for (int i = 0; i < json_count(streams); i++) {
+        if (!is_kind(json_at(streams, i), "audio"))
+            continue;
+        probe->audio_streams++;
+        take_track(json_at(streams, i), &probe->audio);
+    }
+    audio_sort(&probe->audio);
+}
+
 static enum probe_verdict take_streams(const struct json *root, struct probe *probe,
                                        struct error *err)
 {
@@ -157,7 +198,7 @@ static enum probe_verdict take_streams(const struct json *root, struct probe *pr
                                      : "");
         return PROBE_NO_VIDEO;
     }
-    *probe = (struct probe){.video_index = stream_index(video), .audio_index = -1};
+    *probe = (struct probe){.video_index = stream_index(video)};
     if (probe->video_index < 0 || take_size(video, probe, err) < 0) {
         error_set(err, ERROR_PERMANENT, 0, "the source's video stream has no usable size");
         return PROBE_UNREADABLE;
@@ -172,11 +213,7 @@ static enum probe_verdict take_streams(const struct json *root, struct probe *pr
                                                            : PROBE_RANGE_SDR;
     take_word(video, "field_order", order);
     probe->interlaced = order[0] && strcmp(order, "progressive") != 0 && strcmp(order, "unknown");
-    /* A sound stream that could not even be identified has no codec. */
-    if (audio)
-        take_word(audio, "codec_name", probe->audio_codec);
-    if (audio && probe->audio_codec[0])
-        probe->audio_index = stream_index(audio);
+    take_audio(streams, probe);
     return PROBE_FILM;
 }
 
@@ -195,15 +232,15 @@ enum probe_verdict probe_parse(const char *json, size_t size, struct probe *prob
     return take_streams(root, probe, err);
 }
 
-#define PLAYLIST_FORMATS "hls,mov,mp4" /* of our own outputs, and of a command's */
-
 /* ---- running ffprobe ------------------------------------------------------------------------- */
 
 /* Only what is read above: an unbounded tag never reaches us. */
 #define ENTRIES                                                                                    \
     "format=duration,start_time:stream=index,codec_type,codec_name,pix_fmt,width,height,"          \
-    "sample_aspect_ratio,duration,r_frame_rate,avg_frame_rate,field_order,color_transfer:"         \
-    "stream_tags=DURATION:stream_disposition=attached_pic,default:stream_side_data=rotation"
+    "sample_aspect_ratio,duration,r_frame_rate,avg_frame_rate,field_order,color_transfer,"         \
+    "channels,channel_layout:"                                                                     \
+    "stream_tags=DURATION,language,title:stream_disposition=attached_pic,default,comment,"         \
+    "visual_impaired,hearing_impaired,clean_effects,karaoke,lyrics:stream_side_data=rotation"
 
 static int read_answer(int fd, char **text, size_t *size, struct error *err)
 {
@@ -292,74 +329,11 @@ int probe_playlist(struct session *session, const char *path, struct probe *prob
                    struct error *err)
 {
     struct argv argv = {0};
-    push_common(&argv, session->config->transcode.ffprobe, PLAYLIST_FORMATS);
+    push_common(&argv, session->config->transcode.ffprobe, PROBE_PLAYLIST_FORMATS);
     argv_push(&argv, "file:%s", path);
     int result = run_probe(session, &argv, probe, err);
     argv_fini(&argv);
     return result < 0 ? error_wrap(err, "%s", path) : 0;
-}
-
-/* Goes through a file once without decoding. */
-static void push_measure(struct argv *argv, const char *program, const char *formats,
-                         const char *path, int stream)
-{
-    const char *const head[] = {program, "-hide_banner",        "-nostdin", "-nostats", "-v",
-                                "fatal", "-protocol_whitelist", "file,pipe"};
-    const char *const tail[] = {"-c", "copy", "-f", "null", "-progress", "pipe:1", "-"};
-    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
-        argv_push(argv, "%s", head[i]);
-    argv_push(argv, "-format_whitelist");
-    argv_push(argv, "%s", formats);
-    argv_push(argv, "-i");
-    argv_push(argv, "file:%s", path);
-    argv_push(argv, "-map");
-    if (stream >= 0)
-        argv_push(argv, "0:%d", stream);
-    else
-        argv_push(argv, "0:v:0");
-    for (size_t i = 0; i < sizeof tail / sizeof tail[0]; i++)
-        argv_push(argv, "%s", tail[i]);
-}
-
-static int run_measure(struct session *session, struct argv *argv, double *duration_s,
-                       struct error *err)
-{
-    FD(answer_fd) = memfd_create("ffmpeg", MFD_CLOEXEC);
-    FD(null_fd) = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (answer_fd < 0 || null_fd < 0)
-        return error_errno(err, "memfd");
-    struct child_options options = {
-        .argv = argv->items,
-        .directory = session->dir,
-        .out_fd = answer_fd,
-        .err_fd = null_fd,
-        .sandbox = {.file_limit_bytes = PROBE_MEASURE_MAX_BYTES,
-                    .data_limit_bytes = PROBE_MEMORY_MAX_BYTES},
-    };
-    struct child_exit how;
-    if (session_run_child(session, &options, PROBE_MEASURE_LIMIT_MS, &how, err) < 0)
-        return -1;
-    struct progress progress = {0};
-    if (!progress_read(answer_fd, &progress) || progress.out_time_s <= 0)
-        return error_set(err, ERROR_PERMANENT, 0, "the duration cannot be found out");
-    *duration_s = progress.out_time_s;
-    return 0;
-}
-
-static int measure(struct session *session, const char *formats, const char *path, int stream,
-                   double *duration_s, struct error *err)
-{
-    struct argv argv = {0};
-    push_measure(&argv, session->config->transcode.ffmpeg, formats, path, stream);
-    int result = run_measure(session, &argv, duration_s, err);
-    argv_fini(&argv);
-    return result;
-}
-
-int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
-                           struct error *err)
-{
-    return measure(session, PLAYLIST_FORMATS, path, -1, &probe->duration_s, err);
 }
 
 int probe_source(struct session *session, const char *path, struct probe *probe, struct error *err)
@@ -371,6 +345,6 @@ int probe_source(struct session *session, const char *path, struct probe *probe,
     argv_fini(&argv);
     /* A live recording says nothing of its length. */
     if (result == 0 && probe->duration_s == 0)
-        result = measure(session, PROBE_FORMATS, path, probe->video_index, &probe->duration_s, err);
+        result = probe_measure(session, path, probe, err);
     return result;
 }

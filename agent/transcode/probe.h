@@ -6,6 +6,8 @@
 #ifndef AGENT_PROBE_H
 #define AGENT_PROBE_H
 
+#include "audio.h"
+
 #include "tailslate/error.h"
 
 #include <stdbool.h>
@@ -25,6 +27,9 @@ enum {
 /* The containers that ffmpeg may open, for -format_whitelist. */
 #define PROBE_FORMATS "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,nut"
 
+/* The same for our own outputs, and a command's. */
+#define PROBE_PLAYLIST_FORMATS "hls,mov,mp4"
+
 /* Of the brightness: by the transfer function that the stream names. */
 enum probe_range { PROBE_RANGE_SDR, PROBE_RANGE_PQ, PROBE_RANGE_HLG };
 
@@ -32,9 +37,10 @@ struct probe {
     double duration_s;     /* of the pictures; 0: the file does not say */
     int64_t width, height; /* as displayed: pixels square, rotation done */
     int64_t coded_width, coded_height;
-    int video_index, audio_index; /* stream numbers; audio -1: no sound */
+    int video_index;       /* stream number */
+    struct audio audio;    /* those with a known codec, best first; audio_trial has the last word */
+    int64_t audio_streams; /* in the file, known or not */
     char video_codec[PROBE_WORD_BYTES], pixel_format[PROBE_WORD_BYTES];
-    char audio_codec[PROBE_WORD_BYTES];
     double frame_rate; /* on average; 0 unknown */
     double tick_rate;  /* of the finest time step: far over frame_rate where it varies */
     double start_s;    /* of the first stream's first packet */
@@ -58,7 +64,12 @@ struct session;
 int probe_source(struct session *session, const char *path, struct probe *probe, struct error *err);
 int probe_playlist(struct session *session, const char *path, struct probe *probe,
                    struct error *err);
-/* Goes through the pictures of one of our playlists: sets duration_s only. */
+/* Runs an ffmpeg that writes `-progress pipe:1`; how far it came. -1: it was nowhere. */
+int probe_run_measure(struct session *session, struct argv *argv, int64_t limit_ms,
+                      double *reached_s, struct error *err);
+/* Goes through the pictures of a source, or of one of our playlists: sets duration_s only. */
+int probe_measure(struct session *session, const char *path, struct probe *probe,
+                  struct error *err);
 int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
                            struct error *err);
 

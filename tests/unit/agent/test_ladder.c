@@ -24,10 +24,9 @@ static struct probe film(int64_t width, int64_t height)
         .height = height,
         .coded_width = width,
         .coded_height = height,
-        .audio_index = 1,
+        .audio = {.count = 1, .tracks = {{.index = 1, .channels = 2, .codec = "aac"}}},
         .video_codec = "h264",
         .pixel_format = "yuv420p",
-        .audio_codec = "aac",
         .frame_rate = 25,
         .tick_rate = 25,
     };
@@ -204,8 +203,7 @@ Test(ladder, the_input_is_opened_as_a_file_of_a_film_and_nothing_else)
 Test(ladder, a_film_without_sound_maps_none)
 {
     struct probe probe = film(640, 360);
-    probe.audio_index = -1;
-    probe.audio_codec[0] = '\0';
+    probe.audio.count = 0;
     char *text = line(probe, 0);
     cr_expect_eq(count(text, "-c:a"), 0);
     cr_expect_eq(count(text, "[0:1]"), 0);
@@ -219,11 +217,52 @@ Test(ladder, sound_that_mp4_does_not_take_becomes_aac_in_the_original_too)
     cr_expect_eq(count(copied, "[-c:a][aac]"), 1);
     cr_expect_eq(count(copied, "[-c:a][copy][-bsf:a][aac_adtstoasc]"), 1);
     free(copied);
-    strcpy(probe.audio_codec, "vorbis");
+    strcpy(probe.audio.tracks[0].codec, "vorbis");
     char *made = line(probe, 0);
     cr_expect_eq(count(made, "[-c:a][aac]"), 2);
     cr_expect_eq(count(made, "[-c:a][copy]"), 0);
     free(made);
+}
+
+static char *encoder_line(const struct audio_track *track)
+{
+    struct argv argv = {0};
+    audio_push_encoder(track, &argv);
+    char *text = must_strdup(argv.count > 1 ? argv.items[1] : "");
+    argv_fini(&argv);
+    return text;
+}
+
+Test(audio_mix, only_what_ffmpeg_has_a_matrix_for_is_left_to_it)
+{
+    static const struct {
+        int64_t channels;
+        const char *layout, *filter;
+    } cases[] = {
+        {1, "mono", "aac"},
+        {2, "", "aac"},
+        {6, "5.1(side)", "aac"},
+        {4, "ambisonic 1", "pan=stereo|c0=0.5*c0+0.5*c1|c1=0.5*c0-0.5*c1"},
+        {3, "unknown", "pan=stereo|c0<c0+c1+c2|c1<c0+c1+c2"},
+        {3, "3 channels (FL+FR+LFE)", "pan=stereo|c0<c0+c1+c2|c1<c0+c1+c2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct audio_track track = {.channels = cases[i].channels,
+                                    .mix = audio_mix_of(cases[i].channels, cases[i].layout)};
+        char *text = encoder_line(&track);
+        cr_expect_str_eq(text, cases[i].filter, "case %zu: %s", i, text);
+        free(text);
+    }
+}
+
+Test(audio_mix, the_mean_is_the_last_resort)
+{
+    struct audio_track track = {.channels = 24, .mix = AUDIO_MIX_MATRIX};
+    cr_expect(audio_simplify_mix(&track));
+    cr_expect_eq(track.mix, AUDIO_MIX_MEAN);
+    cr_expect_not(audio_simplify_mix(&track));
+    track = (struct audio_track){.channels = 1, .mix = AUDIO_MIX_MATRIX};
+    cr_expect_not(audio_simplify_mix(&track));
 }
 
 Test(ladder, hevc_gets_the_tag_that_apple_players_take)

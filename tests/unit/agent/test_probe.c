@@ -31,9 +31,10 @@ Test(probe, a_film_says_what_it_is)
     cr_expect_eq(probe.width, 1280);
     cr_expect_eq(probe.height, 720);
     cr_expect_eq(probe.video_index, 0);
-    cr_expect_eq(probe.audio_index, 1);
+    cr_assert_eq(probe.audio.count, 1);
+    cr_expect_eq(probe.audio.tracks[0].index, 1);
     cr_expect_str_eq(probe.video_codec, "h264");
-    cr_expect_str_eq(probe.audio_codec, "aac");
+    cr_expect_str_eq(probe.audio.tracks[0].codec, "aac");
     cr_expect_float_eq(probe.frame_rate, 23.976, 1e-3);
     cr_expect_float_eq(probe.tick_rate, 25, 1e-9);
     cr_expect_float_eq(probe.start_s, 0.5, 1e-9);
@@ -134,7 +135,7 @@ Test(probe, a_default_stream_goes_before_the_first_and_a_cover_never)
                        &probe, &err),
                  PROBE_FILM);
     cr_expect_eq(probe.video_index, 4);
-    cr_expect_eq(probe.audio_index, -1);
+    cr_expect_eq(probe.audio.count, 0);
 }
 
 /* A program that could not answer is no word about the film: it is tried again. */
@@ -160,7 +161,37 @@ Test(probe, sound_without_a_codec_is_no_sound)
     cr_assert_eq(parse("{\"streams\":[{" VIDEO SIZE "},{\"index\":1,\"codec_type\":\"audio\"}]}",
                        &probe, &err),
                  PROBE_FILM);
-    cr_expect_eq(probe.audio_index, -1);
+    cr_expect_eq(probe.audio.count, 0);
+}
+
+#define TRACK(index, more) "{\"index\":" #index ",\"codec_type\":\"audio\"," more "}"
+#define NAMED              "\"codec_name\":\"aac\""
+
+static void expect_order(const char *tracks, const char *expected)
+{
+    char json[2048], order[64] = "";
+    struct probe probe;
+    struct error err;
+    snprintf(json, sizeof json, "{\"streams\":[{" VIDEO SIZE "},%s]}", tracks);
+    cr_assert_eq(parse(json, &probe, &err), PROBE_FILM, "%s", err.message);
+    for (size_t i = 0; i < probe.audio.count; i++)
+        snprintf(order + strlen(order), sizeof order - strlen(order), "%d ",
+                 probe.audio.tracks[i].index);
+    cr_expect_str_eq(order, expected, "%s: %s", tracks, order);
+}
+
+Test(probe, sound_is_preferred_by_kind_then_by_flag_then_by_order)
+{
+    expect_order(TRACK(1, NAMED) "," TRACK(2, NAMED), "1 2 ");
+    expect_order(TRACK(1, NAMED) "," TRACK(2, NAMED ",\"disposition\":{\"default\":1}"), "2 1 ");
+    expect_order(TRACK(1, "\"profile\":0") "," TRACK(2, NAMED), "2 ");
+    expect_order(TRACK(1, NAMED ",\"disposition\":{\"default\":1,\"comment\":1}") "," TRACK(
+                     2, NAMED ",\"disposition\":{\"visual_impaired\":1}") "," TRACK(3, NAMED),
+                 "3 1 2 ");
+    expect_order(TRACK(1, NAMED ",\"tags\":{\"title\":\"Director's Commentary\"}") "," TRACK(
+                     2, NAMED ",\"tags\":{\"title\":\"Stereo\"}"),
+                 "2 1 ");
+    expect_order(TRACK(1, NAMED ",\"disposition\":{\"comment\":1}"), "1 ");
 }
 
 static bool read_progress(const char *text, struct progress *progress)

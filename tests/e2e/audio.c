@@ -1,0 +1,143 @@
+/* Which sound a film gets: the one that decodes. */
+#include "look.h"
+#include "media.h"
+#include "rig.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAKE_MS = 60 * 1000 };
+
+#define PICTURE "-f lavfi -i testsrc2=s=160x120:r=25:d=1.2 "
+#define TONE    "-f lavfi -i sine=r=48000:d=1.2 "
+#define SILENCE "-f lavfi -i anullsrc=r=48000:cl=stereo:d=1.2 "
+#define X264    "-c:v libx264 -preset ultrafast -pix_fmt yuv420p "
+
+/* words: ffmpeg's, as the shell splits them. The path is owned. */
+static char *make_clip(const struct rig *rig, const char *name, const char *words)
+{
+    char *path = rig_path(rig, "%s", name);
+    TEXT(script) = must_printf("ffmpeg -nostdin -v error -y %s '%s'", words, path);
+    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, MAKE_MS);
+    cr_assert(run.status == 0, "cannot make %s: %s", name, run.err);
+    return path;
+}
+
+/* Writes over every place where the film has these four letters; the sample entries come first. */
+static void overwrite(const char *path, const char *letters, const char *others)
+{
+    TEXT(script) = must_printf("perl -0777 -pi -e 's/%s/%s/' '%s'", letters, others, path);
+    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, MAKE_MS);
+    cr_assert(run.status == 0, "%s", run.err);
+}
+
+/* The loudest sample of the published film, in dB of full scale; silence is -91. */
+static double loudness(const struct rig *rig, const char *slug)
+{
+    TEXT(path) = rig_path(rig, "videos/%s/360p/stream.m3u8", slug);
+    RUN(run) = run_program(
+        (const char *[]){"ffmpeg", "-nostdin", "-hide_banner", "-allowed_extensions", "ALL", "-i",
+                         path, "-map", "0:a:0", "-af", "volumedetect", "-f", "null", "-", NULL},
+        NULL, MAKE_MS);
+    const char *found = strstr(run.err, "max_volume: ");
+    cr_assert(run.status == 0 && found, "%s has no sound: %s", path, run.err);
+    return strtod(found + strlen("max_volume: "), NULL);
+}
+
+static void publish(struct rig *rig, const char *path)
+{
+    rig_wait_completed(rig, rig_begin(rig, path));
+}
+
+static void expect_loud(const struct rig *rig)
+{
+    double peak_db = loudness(rig, "film");
+    cr_expect_gt(peak_db, -40.0, "the peak is %.1f dB", peak_db);
+}
+
+Test(audio, a_track_without_packets_is_passed_over, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    TEXT(film) = make_clip(rig, "empty.mkv", /* the name is what `job add` goes by */
+                           PICTURE TONE "-map 0 -map 1 -map 1 " X264
+                                        "-c:a:0 ac3 -bsf:a:0 noise=drop=1 -c:a:1 mp2 -f mpegts");
+    publish(rig, film);
+    expect_loud(rig);
+    rig_end(rig);
+}
+
+Test(audio, a_track_of_an_unknown_codec_is_passed_over, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    TEXT(film) = make_clip(rig, "apac.mp4",
+                           PICTURE SILENCE TONE "-map 0 -map 1 -map 2 " X264 "-c:a aac");
+    overwrite(film, "mp4a", "apac");
+    overwrite(film, "esds", "dapa");
+    publish(rig, film);
+    expect_loud(rig);
+    rig_end(rig);
+}
+
+Test(audio, a_commentary_is_not_the_films_sound_though_it_comes_first, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    TEXT(film) = make_clip(rig, "commentary.mkv",
+                           PICTURE SILENCE TONE
+                           "-map 0 -map 1 -map 1 -map 2 " X264 "-c:a aac "
+                           "-disposition:a:0 default+comment -metadata:s:a:1 'title=Audio "
+                           "description' -disposition:a:1 0 -disposition:a:2 0");
+    publish(rig, film);
+    expect_loud(rig);
+    rig_end(rig);
+}
+
+/* Ambisonics and channels without positions: ffmpeg has no matrix to mix them down with. */
+Test(audio, any_number_of_channels_is_mixed_down, .timeout = 240)
+{
+    static const struct {
+        const char *name, *words;
+    } cases[] = {
+        {"ambisonic.mkv", "-f lavfi -i aevalsrc='sin(2765*t)|0|0|0:c=4.0:d=1.2' -map 0 -map 1 " X264
+                          "-c:a libopus -mapping_family 2"},
+        {"ten.mkv", "-f lavfi -i aevalsrc='0|0|0|0|0|0|0|0|0|sin(2765*t):d=1.2' -map 0 -map 1 " X264
+                    "-c:a pcm_s16le"},
+        {"wide.mkv",
+         "-f lavfi -i aevalsrc='0|0|0|0|0|0|sin(2765*t)|0:c=7.1:d=1.2' -map 0 -map 1 " X264
+         "-c:a flac"},
+    };
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *words = must_printf(PICTURE "%s", cases[i].words);
+        TEXT(film) = make_clip(rig, cases[i].name, words);
+        char slug[32];
+        snprintf(slug, sizeof slug, "film-%zu", i);
+        rig_wait_completed(rig, rig_add_job(rig, film, slug));
+        double peak_db = loudness(rig, slug);
+        cr_expect_gt(peak_db, -40.0, "%s: the peak is %.1f dB", cases[i].name, peak_db);
+        free(words);
+    }
+    rig_end(rig);
+}
+
+Test(audio, a_film_whose_sound_nobody_decodes_is_published_silent_and_says_so, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    TEXT(film) = make_clip(rig, "deaf.mp4", PICTURE TONE X264 "-c:a aac");
+    overwrite(film, "mp4a", "apac");
+    overwrite(film, "esds", "dapa");
+    publish(rig, film);
+    TEXT(playlist) = rig_path(rig, "videos/film/360p/stream.m3u8");
+    TEXT(kinds) = media_probe(playlist, "stream=codec_type", NULL);
+    cr_expect_null(strstr(kinds, "audio"), "%s", kinds);
+    rig_expect(rig, "level=warning event=step.warning detail=\"the video is silent:", 0, NULL);
+    look_wait_status(rig, "--json", "the video is silent", RIG_START_MS);
+    RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "1", NULL});
+    cr_expect(strstr(shown.out, "the video is silent: no audio track"), "%s", shown.out);
+    rig_end(rig);
+}
