@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 /* ---- the spool ------------------------------------------------------------------------------- */
 
@@ -86,13 +85,11 @@ Test(ground, the_end_of_a_trial_is_heard_though_a_signal_came_first, .timeout = 
     pid_t trial[1];
     TEXT(config) = rig_path(rig, "agent.cfg");
     cr_assert_eq(look_processes((const char *[]){config, "trial", NULL}, trial, 1), 1);
-    process_signal(rig->agent, SIGSTOP);
-    siginfo_t stopped;
-    cr_assert_eq(waitid(P_PID, (id_t)rig->agent->pid, &stopped, WSTOPPED), 0);
+    rig_suspend_agent(rig);
     process_signal(rig->agent, SIGCHLD);
     file_write(gate, "", 0600);
     look_wait_end(trial[0]);
-    process_signal(rig->agent, SIGCONT);
+    rig_resume_agent(rig);
     rig_expect(rig, "event=encoders.none", RIG_START_MS, NULL);
     rig_end(rig);
 }

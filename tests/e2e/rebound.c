@@ -32,13 +32,14 @@ static void claimed_while_under_way(const char *pattern, const char *afterwards)
 {
     struct peer *behind = peer_start();
     struct rig *rig = with_scripts(behind);
-    TEXT(front) = must_printf("slow 5s; %s", afterwards);
+    TEXT(front) = must_printf("held; %s", afterwards);
     peer_script(rig->peer, pattern, front);
     peer_script(behind, pattern, "409 code=claim_lost; " SCRIPTED_FINALIZED);
     rig_start_agent(rig);
     peer_wait(rig->peer, pattern, 1, RIG_JOB_MS);
     peer_script(behind, "POST *claim*", SCRIPTED_CLAIM("2") "; " SCRIPTED_NO_JOB);
     rig_expect(rig, "event=job.rebound epoch=2", RIG_START_MS, NULL);
+    peer_release(rig->peer);
     check_delivered(rig);
     rig_end(rig);
     peer_stop(behind);
@@ -62,11 +63,12 @@ static void answered_after_the_refusal(const char *refused, const char *refusals
     peer_script(behind, refused, refusals);
     peer_script(behind, "POST *claim*",
                 SCRIPTED_CLAIM("1") "; " SCRIPTED_CLAIM("2") "; " SCRIPTED_NO_JOB);
-    peer_script(rig->peer, "POST *claim*", "pass; slow 25s; pass");
+    peer_script(rig->peer, "POST *claim*", "pass; held; pass");
     rig_agent_set(rig, "node.slots", "2");
     rig_agent_set(rig, "claim.wait_seconds", "30");
     rig_start_agent(rig);
-    rig_expect(rig, "event=job.final", RIG_JOB_MS, NULL); /* well before the new claim's answer */
+    rig_expect(rig, "event=job.final", RIG_JOB_MS, NULL);
+    peer_release(rig->peer); /* the new claim's answer comes after it */
     rig_expect(rig, "event=job.taken_back epoch=2", RIG_JOB_MS, NULL);
     rig_expect(rig, "event=job.final outcome=completed", RIG_JOB_MS, NULL);
     look_wait_spool(rig, "spool", 0, RIG_JOB_MS);

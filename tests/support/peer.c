@@ -26,7 +26,8 @@ struct rule {
 };
 
 struct peer {
-    int listener, port, stop; /* stop: an eventfd, readable once it ends */
+    int listener, port;
+    int stop, release; /* eventfds: readable once the peer ends, once peer_release was called */
     pthread_t acceptor;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* on CLOCK_MONOTONIC */
@@ -99,6 +100,18 @@ static void hold(struct peer *peer, const char *amount)
     double value = strtod(amount, &unit);
     struct pollfd end = {.fd = peer->stop, .events = POLLIN};
     poll(&end, 1, (int)(strncmp(unit, "ms", 2) == 0 ? value : value * 1000));
+}
+
+static void hold_until_released(struct peer *peer)
+{
+    struct pollfd ends[] = {{.fd = peer->stop, .events = POLLIN},
+                            {.fd = peer->release, .events = POLLIN}};
+    poll(ends, 2, -1);
+}
+
+void peer_release(struct peer *peer)
+{
+    cr_assert_eq(eventfd_write(peer->release, 1), 0);
 }
 
 static void send_answer(int fd, int status, const char *type, const char *extra, const char *body,
@@ -235,11 +248,13 @@ static bool act(struct peer *peer, int fd, const struct peer_request *request,
                 const struct wire_bytes *bytes)
 {
     const char *action = request->action;
-    bool is_slow = starts_with(action, "slow ");
+    bool is_slow = starts_with(action, "slow "), is_held = starts_with(action, "held");
     if (is_slow || starts_with(action, "stall "))
         hold(peer, action + 5 + !is_slow);
+    if (is_held)
+        hold_until_released(peer);
     bool is_lost = starts_with(action, "lost");
-    if (is_slow || is_lost || starts_with(action, "pass")) {
+    if (is_slow || is_held || is_lost || starts_with(action, "pass")) {
         if (pass_on(peer, fd, bytes, is_lost))
             return false;
     } else if (answer_scripted(peer, fd, request)) {
@@ -315,6 +330,7 @@ struct peer *peer_start(void)
     cr_assert(getsockname(peer->listener, (struct sockaddr *)&address, &size) == 0);
     peer->port = ntohs(address.sin_port);
     peer->stop = eventfd(0, EFD_CLOEXEC);
+    peer->release = eventfd(0, EFD_CLOEXEC);
     pthread_mutex_init(&peer->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -344,6 +360,7 @@ void peer_stop(struct peer *peer)
     for (int i = 0; i < peer->rule_count; i++)
         free(peer->rules[i].script);
     close(peer->stop);
+    close(peer->release);
     free(peer);
 }
 

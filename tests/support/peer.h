@@ -11,6 +11,7 @@
  *     hangup         reset, nothing forwarded
  *     stall 2s       held so long, then reset (units ms, s)
  *     slow 2s        held so long, then as `pass`
+ *     held           held until peer_release, then as `pass`
  *     truncate       a 200 whose body is shorter than its Content-Length
  *     html 200       this status with a page of HTML
  *     redirect       302 to somewhere else
@@ -45,6 +46,7 @@ int peer_port(const struct peer *peer);
 void peer_set_upstream(struct peer *peer, int port); /* 0: nobody is behind it */
 
 void peer_script(struct peer *peer, const char *pattern, const char *script);
+void peer_release(struct peer *peer); /* every request that is `held`, now or later */
 /* Who answers where a script says `ask`; called by many threads at once. Owned by the peer. */
 typedef char *peer_asked(void *ctx, const struct peer_request *request);
 void peer_ask(struct peer *peer, peer_asked *asked, void *ctx);

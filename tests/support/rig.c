@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { CLI_MS = 30 * 1000, ARGS_MAX = 16 };
@@ -228,6 +229,18 @@ int rig_stop_verifier(struct rig *rig)
 int rig_stop_agent(struct rig *rig)
 {
     return stop(&rig->agent);
+}
+
+void rig_suspend_agent(struct rig *rig)
+{
+    process_signal(rig->agent, SIGSTOP);
+    siginfo_t stopped;
+    cr_assert_eq(waitid(P_PID, (id_t)rig->agent->pid, &stopped, WSTOPPED), 0);
+}
+
+void rig_resume_agent(struct rig *rig)
+{
+    process_signal(rig->agent, SIGCONT);
 }
 
 void rig_kill_agent(struct rig *rig)

@@ -67,6 +67,8 @@ void rig_start_agent(struct rig *rig);
 int64_t rig_begin(struct rig *rig, const char *film); /* both, and a job between them: "film" */
 int rig_stop_verifier(struct rig *rig);               /* SIGTERM; the exit status */
 int rig_stop_agent(struct rig *rig);
+void rig_suspend_agent(struct rig *rig); /* SIGSTOP of this one process; returns once it stopped */
+void rig_resume_agent(struct rig *rig);
 void rig_kill_agent(struct rig *rig); /* kill -9 of this one process */
 void rig_kill_node(struct rig *rig);  /* kill -9 of agent, steps and transcoders at once */
 

@@ -75,6 +75,17 @@ bool worker_claim(struct worker *worker)
     return worker->job > 0;
 }
 
+void worker_take_over(struct worker *worker, int64_t job)
+{
+    rig_suspend_agent(worker->rig);
+    TEXT(id) = must_printf("%lld", (long long)job);
+    RUN(release) = rig_verifier(worker->rig, (const char *[]){"job", "release", id, NULL});
+    cr_assert_eq(release.status, 0, "%s", release.err);
+    cr_assert(worker_claim(worker));
+    cr_assert_eq(worker->job, job);
+    rig_resume_agent(worker->rig);
+}
+
 struct reply worker_put(const struct worker *worker, const char *quality, const char *name,
                         const char *data, size_t size)
 {
