@@ -247,3 +247,29 @@ void log_is_whole(const struct rig *rig)
     }
     cr_assert_gt(count, 0);
 }
+
+enum {
+    /* With sanitizers, on a machine that does other things too. */
+    LATENCY_MAX_MS = 5000,
+    THREADS_MAX = 540,
+#ifdef __SANITIZE_ADDRESS__
+    GROWTH_MAX_KIB = 160 * 1024,
+    SETTLED_MAX_KIB = 96 * 1024,
+#else
+    GROWTH_MAX_KIB = 32 * 1024,
+    SETTLED_MAX_KIB = 24 * 1024,
+#endif
+};
+
+void watch_end_well(struct scene *scene, struct watch *watch)
+{
+    struct watch_report report = watch_end(watch);
+    cr_expect_eq(report.failures, 0, "the good client was refused");
+    cr_expect_leq(report.latency_max_ms, LATENCY_MAX_MS);
+    cr_expect_leq(report.threads_max, THREADS_MAX);
+    cr_expect_leq(report.rss_max_kib - report.rss_before_kib, GROWTH_MAX_KIB);
+    cr_expect_leq(report.rss_after_kib - report.rss_before_kib, SETTLED_MAX_KIB);
+    log_is_whole(scene->rig);
+    look_job_completed_once(scene->rig, scene->job);
+    rig_end(scene->rig);
+}

@@ -39,6 +39,10 @@ struct scene watch_scene(struct watch **watch);
 struct watch *watch_start(const struct scene *scene); /* its job is completed */
 struct watch_report watch_end(struct watch *watch);   /* and says it in the test's output */
 
+/* watch_end; fails the test unless the good client was served, the costs stayed within limits and
+ * the log is whole; then rig_end. */
+void watch_end_well(struct scene *scene, struct watch *watch);
+
 /* A value out of /metrics, "tailslate_connections"; fails the test where it is not there. */
 int64_t metric_of(const struct rig *rig, const char *name);
 /* Fails the test unless the verifier's log is one whole event a line, and nothing else. */
