@@ -60,11 +60,58 @@ static int compare(struct upload *upload, struct upload_rendition *rendition, co
     return 0;
 }
 
-static int compare_all(struct upload *upload, struct upload_rendition *rendition,
-                       const struct playlist *list, struct error *err)
+/* What a rendition's directory holds: its own playlist first, then those of further audio. */
+struct lists {
+    struct {
+        char name[AUDIO_FILE_BYTES];
+        struct playlist list;
+    } items[1 + AUDIO_PUBLISHED_MAX];
+    size_t count;
+};
+
+static void lists_cleanup(struct lists *lists)
 {
-    if (!list->init)
-        return error_set(err, ERROR_PERMANENT, 0, "the playlist has no EXT-X-MAP");
+    for (size_t i = 0; i < lists->count; i++)
+        playlist_fini(&lists->items[i].list);
+}
+
+static size_t lists_count_files(const struct lists *lists)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < lists->count; i++)
+        count += lists->items[i].list.count + 1;
+    return count;
+}
+
+static int lists_add(struct lists *lists, int directory, const char *name, struct error *err)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    struct playlist *list = &lists->items[lists->count].list;
+    if (durable_read(directory, name, PLAYLIST_MAX_BYTES, &text, &size, err) < 0 ||
+        playlist_parse(text, size, list, err) < 0)
+        return -1;
+    snprintf(lists->items[lists->count].name, AUDIO_FILE_BYTES, "%s", name);
+    lists->count++;
+    return list->init ? 0 : error_set(err, ERROR_PERMANENT, 0, "%s has no EXT-X-MAP", name);
+}
+
+static int lists_read(struct lists *lists, int directory, struct error *err)
+{
+    if (lists_add(lists, directory, LADDER_PLAYLIST, err) < 0)
+        return -1;
+    for (size_t number = 1; number < AUDIO_PUBLISHED_MAX; number++) {
+        char name[AUDIO_FILE_BYTES];
+        snprintf(name, sizeof name, AUDIO_PLAYLIST, number);
+        if (durable_exists(directory, name) && lists_add(lists, directory, name, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int compare_list(struct upload *upload, struct upload_rendition *rendition,
+                        const struct playlist *list, struct error *err)
+{
     if (compare(upload, rendition, list->init, err) < 0)
         return -1;
     for (size_t i = 0; i < list->count; i++) {
@@ -73,6 +120,15 @@ static int compare_all(struct upload *upload, struct upload_rendition *rendition
         /* A long film takes a while to read: the claim wants to be kept. */
         session_wait(upload->session, NULL, 0, 0);
     }
+    return 0;
+}
+
+static int compare_all(struct upload *upload, struct upload_rendition *rendition,
+                       const struct lists *lists, struct error *err)
+{
+    for (size_t i = 0; i < lists->count; i++)
+        if (compare_list(upload, rendition, &lists->items[i].list, err) < 0)
+            return -1;
     return 0;
 }
 
@@ -114,12 +170,15 @@ static struct names names_of_json(const struct json *array)
     return names;
 }
 
-static struct names names_of_playlist(const struct playlist *list)
+static struct names names_of_lists(const struct lists *lists)
 {
-    struct names names = {.items = must_calloc(list->count + 1, sizeof *names.items)};
-    names_add(&names, list->init);
-    for (size_t i = 0; i < list->count; i++)
-        names_add(&names, list->segments[i].name);
+    struct names names = {.items = must_calloc(lists_count_files(lists), sizeof *names.items)};
+    for (size_t i = 0; i < lists->count; i++) {
+        const struct playlist *list = &lists->items[i].list;
+        names_add(&names, list->init);
+        for (size_t j = 0; j < list->count; j++)
+            names_add(&names, list->segments[j].name);
+    }
     qsort(names.items, names.count, sizeof *names.items, compare_names);
     return names;
 }
@@ -169,12 +228,11 @@ static int send_missing(struct upload *upload, struct upload_rendition *renditio
     return 0;
 }
 
-/* Names that the playlist does not list are no part of the rendition (a former life's leftovers).
- */
-static void drop_strangers(struct upload_rendition *rendition, const struct playlist *list)
+/* Names that no playlist lists are no part of the rendition (a former life's leftovers). */
+static void drop_strangers(struct upload_rendition *rendition, const struct lists *lists)
 {
     size_t kept = 0;
-    CLEANUP(names_cleanup) struct names names = names_of_playlist(list);
+    CLEANUP(names_cleanup) struct names names = names_of_lists(lists);
     for (size_t i = 0; i < rendition->count; i++) {
         struct upload_file *file = &rendition->files[i];
         if (names_has(&names, file->name)) {
@@ -230,17 +288,28 @@ static int finalize_rendition(struct upload *upload, struct upload_rendition *re
     return missing;
 }
 
-static int finish_listed(struct upload *upload, struct upload_rendition *rendition,
-                         const struct playlist *list, struct error *err)
+/* What they list is there before they are: the rendition's own comes last, and its hash stays for
+ * the finalize. */
+static int send_playlists(struct upload *upload, struct upload_rendition *rendition,
+                          const struct lists *lists, struct error *err)
 {
-    drop_strangers(rendition, list);
-    if (compare_all(upload, rendition, list, err) < 0 || ask_status(upload, rendition, err) < 0)
+    for (size_t i = lists->count; i-- > 0;)
+        if (insist_file(upload, rendition->quality, lists->items[i].name, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int finish_listed(struct upload *upload, struct upload_rendition *rendition,
+                         const struct lists *lists, struct error *err)
+{
+    drop_strangers(rendition, lists);
+    if (compare_all(upload, rendition, lists, err) < 0 || ask_status(upload, rendition, err) < 0)
         return -1;
     for (unsigned attempt = 0;; attempt++) {
-        if (send_missing(upload, rendition, list->count, err) < 0 ||
-            insist_file(upload, rendition->quality, LADDER_PLAYLIST, err) < 0)
+        if (send_missing(upload, rendition, lists_count_files(lists), err) < 0 ||
+            send_playlists(upload, rendition, lists, err) < 0)
             return -1;
-        int missing = finalize_rendition(upload, rendition, list, err);
+        int missing = finalize_rendition(upload, rendition, &lists->items[0].list, err);
         if (missing <= 0)
             return missing;
         log_warning("step.upload_incomplete", LOG_TEXT("quality", quality_name(rendition->quality)),
@@ -255,21 +324,16 @@ static int finish_listed(struct upload *upload, struct upload_rendition *renditi
 int upload_finish(struct upload *upload, enum quality quality, struct error *err)
 {
     struct upload_rendition *rendition = &upload->renditions[quality];
+    CLEANUP(lists_cleanup) struct lists lists = {.count = 0};
     FD(fd) = upload_open_file(upload, quality, LADDER_PLAYLIST, err);
     if (fd < 0)
         return -1;
     FD(directory) = openat(upload->output, quality_name(quality),
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    TEXT(text) = NULL;
-    size_t size;
-    struct playlist list;
-    if (durable_read(directory, LADDER_PLAYLIST, PLAYLIST_MAX_BYTES, &text, &size, err) < 0 ||
-        playlist_parse(text, size, &list, err) < 0)
+    if (lists_read(&lists, directory, err) < 0)
         return -1;
     upload_drop_call(upload);
-    int result = finish_listed(upload, rendition, &list, err);
-    playlist_fini(&list);
-    if (result < 0)
+    if (finish_listed(upload, rendition, &lists, err) < 0)
         return -1;
     upload_report(upload, rendition, QUALITY_STATUS_UPLOADED, 100);
     struct error ignored;

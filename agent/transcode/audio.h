@@ -14,13 +14,21 @@
 #include <stdint.h>
 
 enum {
-    AUDIO_TRACKS_MAX = 16,
+    AUDIO_TRACKS_MAX = 16,   /* looked at */
+    AUDIO_PUBLISHED_MAX = 8, /* of those */
     AUDIO_CHANNELS_MAX = 64, /* of ffmpeg's pan filter */
     AUDIO_WORD_BYTES = 32,
     AUDIO_TITLE_BYTES = 64,
     AUDIO_KBIT = 128,
     AUDIO_HZ = 48000,
+    AUDIO_FILE_BYTES = 32,
 };
+
+/* The first track is in every rendition. The others get files of their own, audio_1.m3u8 and so on,
+ * in the directory of one rendition. */
+#define AUDIO_PLAYLIST "audio_%zu.m3u8"
+#define AUDIO_INIT     "audio_%zu_init.mp4"
+#define AUDIO_SEGMENT  "audio_%zu_%%04d.m4s" /* for ffmpeg */
 
 enum audio_mix {
     AUDIO_MIX_MATRIX,    /* ffmpeg's own */
@@ -35,7 +43,8 @@ struct audio_track {
     char language[AUDIO_WORD_BYTES]; /* as the container has it, "eng"; "" unknown */
     char title[AUDIO_TITLE_BYTES];
     bool is_default;
-    bool is_secondary; /* commentary, audio description and the like */
+    bool is_secondary;    /* commentary, audio description and the like */
+    bool describes_video; /* for those who cannot see it */
     enum audio_mix mix;
 };
 

@@ -53,7 +53,9 @@ static int drop_dead(struct session *session, const char *path, struct audio *au
 {
     size_t kept = 0;
     int64_t deadline = session_work_ms(session) + AUDIO_TRIAL_ALL_MS;
-    for (size_t i = 0; i < audio->count && session_work_ms(session) < deadline; i++) {
+    for (size_t i = 0; i < audio->count && kept < AUDIO_PUBLISHED_MAX; i++) {
+        if (session_work_ms(session) >= deadline)
+            break;
         struct audio_track track = audio->tracks[i];
         int result = try_track(session, path, &track, err);
         if (result < 0)

@@ -25,6 +25,8 @@ struct check_rendition {
 struct check {
     struct check_rendition renditions[QUALITY_COUNT];
     size_t count;
+    struct manifest_audio audio[AUDIO_PUBLISHED_MAX]; /* their tracks are borrowed from the probe */
+    size_t audio_count;                               /* 0: there is no choice */
 };
 
 /* output: the directory with a directory a rendition. On -1 *check is empty. */
@@ -36,5 +38,10 @@ void check_fini(struct check *check);
 /* The parts that run no program. */
 int check_duration(enum quality quality, double got_s, double source_s, struct error *err);
 int check_files(int directory, struct check_rendition *rendition, struct error *err);
+
+/* Sets check->audio: the sound of every rendition and the further tracks that are whole. Takes the
+ * playlist of the others away and warns. */
+void check_audio(int output, const struct probe *source, const struct ladder *ladder,
+                 struct check *check, struct warnings *warnings);
 
 #endif

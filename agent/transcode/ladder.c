@@ -87,6 +87,9 @@ static void add(struct ladder *ladder, const struct probe *probe, enum quality q
     struct ladder_rendition *rendition = &ladder->renditions[ladder->count++];
     ladder_describe(probe, quality, rendition);
     ladder->made |= 1u << quality;
+    /* The smallest is made last; `original` may be left out later. */
+    if (quality != QUALITY_ORIGINAL || ladder->count == 1)
+        ladder->audio_home = quality;
     const struct audio_track *track = main_track(probe);
     rendition->copies_audio = quality == QUALITY_ORIGINAL && track &&
                               AMONG(track->codec, "aac", "ac3", "eac3", "mp3");
@@ -99,17 +102,19 @@ void ladder_plan(const struct probe *probe, const struct config *config, quality
     for (enum quality quality = QUALITY_2160P; quality <= QUALITY_360P; quality++)
         if (short_side(probe) >= quality_short_side(quality) || quality == QUALITY_360P)
             add(ladder, probe, quality, existing);
-    if (!config->transcode.original)
-        return;
-    ladder->without_original = why_no_original(probe);
-    if (!ladder->without_original)
+    if (config->transcode.original)
+        ladder->without_original = why_no_original(probe);
+    if (config->transcode.original && !ladder->without_original)
         add(ladder, probe, QUALITY_ORIGINAL, existing);
+    if (ladder->count > 0 && probe->audio.count > 1)
+        ladder->further_audio = probe->audio.count - 1;
 }
 
 int64_t ladder_expected_bytes(const struct ladder *ladder, const struct probe *probe,
                               int64_t source_bytes)
 {
-    int64_t total = 0;
+    int64_t total = (int64_t)((double)ladder->further_audio * AUDIO_KBIT * 1000 / 8 *
+                              probe->duration_s);
     for (size_t i = 0; i < ladder->count; i++) {
         double kbit = (double)ladder->renditions[i].bitrate_kbit * 1.5 + AUDIO_KBIT;
         total += ladder->renditions[i].quality == QUALITY_ORIGINAL
@@ -256,19 +261,24 @@ static void push_video(struct argv *argv, const struct ladder_rendition *renditi
     }
 }
 
+/* The names of an output's files, below its rendition's directory. */
+struct hls_names {
+    const char *playlist, *init, *segment;
+};
+
 /* temp_file: a segment gets its name when it is whole, which is how the upload knows. */
-static void push_muxer(struct argv *argv, const struct ladder_rendition *rendition,
+static void push_muxer(struct argv *argv, enum quality quality, const struct hls_names *names,
                        const struct config *config, const char *output)
 {
-    const char *name = quality_name(rendition->quality);
+    const char *directory = quality_name(quality);
     PUSH(argv, "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1", "-max_muxing_queue_size",
          "4096", "-f", "hls", "-hls_segment_type", "fmp4", "-hls_playlist_type", "vod",
          "-hls_list_size", "0", "-hls_flags", "independent_segments+temp_file",
-         "-hls_fmp4_init_filename", LADDER_INIT, "-hls_time");
+         "-hls_fmp4_init_filename", names->init, "-hls_time");
     argv_push(argv, "%g", config->transcode.segment_seconds);
     PUSH(argv, "-hls_segment_filename");
-    argv_push(argv, "%s/%s/%s", output, name, LADDER_SEGMENT);
-    argv_push(argv, "%s/%s/%s", output, name, LADDER_PLAYLIST);
+    argv_push(argv, "%s/%s/%s", output, directory, names->segment);
+    argv_push(argv, "%s/%s/%s", output, directory, names->playlist);
 }
 
 static void push_original(struct argv *argv, const struct ladder_rendition *rendition,
@@ -312,7 +322,23 @@ static void push_output(struct argv *argv, const struct ladder *ladder, size_t i
         push_video(argv, rendition, probe, config, use);
     if (main_track(probe) && !rendition->copies_audio)
         audio_push_encoder(main_track(probe), argv);
-    push_muxer(argv, rendition, config, output);
+    push_muxer(argv, rendition->quality,
+               &(struct hls_names){LADDER_PLAYLIST, LADDER_INIT, LADDER_SEGMENT}, config, output);
+}
+
+static void push_audio_output(struct argv *argv, const struct ladder *ladder, size_t number,
+                              const struct audio_track *track, const struct config *config,
+                              const char *output)
+{
+    char playlist[AUDIO_FILE_BYTES], init[AUDIO_FILE_BYTES], segment[AUDIO_FILE_BYTES];
+    snprintf(playlist, sizeof playlist, AUDIO_PLAYLIST, number);
+    snprintf(init, sizeof init, AUDIO_INIT, number);
+    snprintf(segment, sizeof segment, AUDIO_SEGMENT, number);
+    PUSH(argv, "-map");
+    argv_push(argv, "0:%d", track->index);
+    audio_push_encoder(track, argv);
+    push_muxer(argv, ladder->audio_home, &(struct hls_names){playlist, init, segment}, config,
+               output);
 }
 
 void ladder_argv(const struct ladder *ladder, const struct probe *probe,
@@ -329,6 +355,8 @@ void ladder_argv(const struct ladder *ladder, const struct probe *probe,
         push_filter(argv, ladder, probe, use);
     for (size_t i = 0; i < ladder->count; i++)
         push_output(argv, ladder, i, probe, config, use, output);
+    for (size_t i = 1; i <= ladder->further_audio; i++)
+        push_audio_output(argv, ladder, i, &probe->audio.tracks[i], config, output);
 }
 
 void ladder_thumbnail_argv(const struct probe *probe, const struct config *config,

@@ -4,9 +4,10 @@
  * the init segments). Keyframes fall on the first frame of every KEYFRAME_SECONDS of the film in
  * all rungs alike. Never upscaled: a rung applies where the source's short side reaches it; what is
  * smaller than the lowest gets that rung's name at its own size. `original` is remuxed, and left
- * out where the wire's players could not read it. A film of high dynamic range keeps it, with ten
- * bits, in hevc and av1; for h264 it is tone-mapped, or where ffmpeg lacks the filters, left as it
- * is with its colours marked as what they are. */
+ * out where the wire's players could not read it. Each further audio track of the source is an
+ * output of its own, in the directory of the smallest rendition. A film of high dynamic range keeps
+ * it, with ten bits, in hevc and av1; for h264 it is tone-mapped, or where ffmpeg lacks the
+ * filters, left as it is with its colours marked as what they are. */
 #ifndef AGENT_LADDER_H
 #define AGENT_LADDER_H
 
@@ -34,6 +35,8 @@ struct ladder {
     struct ladder_rendition renditions[QUALITY_COUNT];
     size_t count;
     quality_set made;             /* those in renditions */
+    size_t further_audio;         /* tracks with files of their own: the probe's from 1 on */
+    enum quality audio_home;      /* whose directory holds those files */
     const char *without_original; /* why there is none; NULL: there is one, or none is wanted */
 };
 

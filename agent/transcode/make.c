@@ -202,8 +202,11 @@ static int check(struct make *make, struct error *err)
     struct session *session = make->session;
     session_report(session, WORK_MASTER_PLAYLIST, PERCENT_CHECK);
     if (check_output(session, make->upload.output, &make->source, &make->ladder, &make->check,
-                     err) == 0)
+                     err) == 0) {
+        check_audio(make->upload.output, &make->source, &make->ladder, &make->check,
+                    &make->warnings);
         return 0;
+    }
     if (err->code == ECANCELED)
         return -1;
     if (transcode_log_says_full(session->dir))
@@ -308,7 +311,7 @@ static int write_manifests(struct make *make, struct error *err)
     if (make->check.count == 0)
         return 0; /* nothing new: the server's manifests are right as they are */
     size_t count = describe_all(make, all);
-    TEXT(master) = manifest_master(all, count);
+    TEXT(master) = manifest_master(all, count, make->check.audio, make->check.audio_count);
     TEXT(mpd) = manifest_mpd(all, count);
     if (write_unless_there(make->upload.output, "master.m3u8", master, err) < 0)
         return -1;

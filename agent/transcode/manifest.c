@@ -1,5 +1,7 @@
 #include "manifest.h"
 
+#include "manifest_audio.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,29 +50,38 @@ static void put_escaped(FILE *out, const char *text)
 
 /* ---- HLS ------------------------------------------------------------------------------------- */
 
-static void put_variant(FILE *out, const struct manifest_rendition *rendition)
+static void put_variant(FILE *out, const struct manifest_rendition *rendition,
+                        const struct manifest_group *group)
 {
+    /* Who hears another track than the rendition's own loads both. */
     fprintf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%lld,AVERAGE-BANDWIDTH=%lld,RESOLUTION=%lldx%lld",
-            (long long)rendition->peak_bps, (long long)rendition->average_bps,
-            (long long)rendition->width, (long long)rendition->height);
+            (long long)(rendition->peak_bps + group->peak_bps),
+            (long long)(rendition->average_bps + group->average_bps), (long long)rendition->width,
+            (long long)rendition->height);
     if (rendition->codecs[0])
-        fprintf(out, ",CODECS=\"%s\"", rendition->codecs);
+        fprintf(out, ",CODECS=\"%s%s\"", rendition->codecs,
+                manifest_group_codec(group, rendition->codecs));
     if (rendition->frame_rate > 0)
         fprintf(out, ",FRAME-RATE=%.3f", rendition->frame_rate);
     if (rendition->video_range)
         fprintf(out, ",VIDEO-RANGE=%s", rendition->video_range);
+    if (group->count > 0)
+        fputs(",AUDIO=\"" MANIFEST_GROUP "\"", out);
     fprintf(out, rendition->is_flat ? "\n%s.m3u8\n" : "\n%s/stream.m3u8\n",
             quality_name(rendition->quality));
 }
 
-char *manifest_master(const struct manifest_rendition *renditions, size_t count)
+char *manifest_master(const struct manifest_rendition *renditions, size_t count,
+                      const struct manifest_audio *audio, size_t audio_count)
 {
     char *text = NULL;
     size_t size;
+    struct manifest_group group;
     FILE *out = text_begin(&text, &size);
     fputs("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n", out);
+    manifest_put_group(out, audio, audio_count, &group);
     for (size_t i = 0; i < count; i++)
-        put_variant(out, &renditions[i]);
+        put_variant(out, &renditions[i], &group);
     text_end(out);
     return text;
 }

@@ -9,6 +9,7 @@
 #ifndef AGENT_MANIFEST_H
 #define AGENT_MANIFEST_H
 
+#include "audio.h"
 #include "codecs.h"
 
 #include "tailslate/playlist.h"
@@ -26,8 +27,17 @@ struct manifest_rendition {
     const struct playlist *segments; /* borrowed; NULL: see above */
 };
 
+/* A choice of sound. Without files of its own it is the one that every rendition carries. */
+struct manifest_audio {
+    const struct audio_track *track; /* borrowed */
+    enum quality home;
+    size_t number; /* of its files in home's directory; 0: none of its own */
+    int64_t peak_bps, average_bps;
+};
+
 /* Both are owned by the caller. renditions are in the order in which players shall see them. */
-char *manifest_master(const struct manifest_rendition *renditions, size_t count);
+char *manifest_master(const struct manifest_rendition *renditions, size_t count,
+                      const struct manifest_audio *audio, size_t audio_count);
 /* NULL: no rendition has segments. */
 char *manifest_mpd(const struct manifest_rendition *renditions, size_t count);
 

@@ -170,6 +170,7 @@ static void take_track(const struct json *stream, struct audio *audio)
     json_get_int(stream, "channels", 0, CHANNELS_LIMIT, &track.channels);
     track.mix = audio_mix_of(track.channels, layout);
     track.is_secondary = is_secondary(stream, track.title);
+    track.describes_video = has_disposition(stream, "visual_impaired");
     audio->tracks[audio->count++] = track;
 }
 

@@ -141,3 +141,56 @@ Test(audio, a_film_whose_sound_nobody_decodes_is_published_silent_and_says_so, .
     cr_expect(strstr(shown.out, "the video is silent: no audio track"), "%s", shown.out);
     rig_end(rig);
 }
+
+static int count(const char *text, const char *word)
+{
+    int found = 0;
+    for (; (text = strstr(text, word)); text += strlen(word))
+        found++;
+    return found;
+}
+
+/* The first is in every rendition; who wants another one takes it from a playlist of its own. */
+Test(audio, every_language_is_a_choice_that_plays, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    TEXT(film) = make_clip(rig, "languages.mkv",
+                           PICTURE SILENCE TONE SILENCE
+                           "-map 0 -map 1 -map 2 -map 3 " X264 "-c:a aac "
+                           "-metadata:s:a:0 language=eng -disposition:a:0 comment "
+                           "-metadata:s:a:1 language=ger -disposition:a:1 default "
+                           "-metadata:s:a:2 language=fre -disposition:a:2 0");
+    publish(rig, film);
+    expect_loud(rig);
+    TEXT(path) = rig_path(rig, "videos/film/master.m3u8");
+    TEXT(master) = file_read(path);
+    cr_expect(strstr(master, "NAME=\"de\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES\n"), "%s",
+              master);
+    cr_expect(strstr(master, "LANGUAGE=\"fr\",DEFAULT=NO,AUTOSELECT=YES,URI=\"360p/audio_1.m3u8\""),
+              "%s", master);
+    cr_expect(strstr(master, "LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO,URI=\"360p/audio_2.m3u8\""),
+              "%s", master);
+    cr_expect_eq(count(master, ",AUDIO=\"audio\""), count(master, "#EXT-X-STREAM-INF"));
+    for (int number = 1; number <= 2; number++) {
+        TEXT(playlist) = rig_path(rig, "videos/film/360p/audio_%d.m3u8", number);
+        cr_expect_float_eq(media_duration(playlist), 1.2, 0.1);
+        media_plays(playlist);
+    }
+    media_plays(path);
+    rig_end(rig);
+}
+
+/* Of the server's files nothing may be lost: what it names missing is sent again. */
+Test(audio, a_further_track_that_the_server_lost_is_sent_again, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    TEXT(film) = make_clip(rig, "two.mkv",
+                           PICTURE TONE TONE "-map 0 -map 1 -map 2 " X264 "-c:a aac");
+    struct peer *peer = rig_put_peer_between(rig);
+    peer_script(peer, "POST *audio_1_0000.m4s", "200 {\"status\":\"ok\"}; pass");
+    publish(rig, film);
+    cr_expect_eq(peer_count(peer, "POST *audio_1_0000.m4s"), 2);
+    TEXT(playlist) = rig_path(rig, "videos/film/360p/audio_1.m3u8");
+    media_plays(playlist);
+    rig_end(rig);
+}

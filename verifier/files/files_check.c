@@ -88,6 +88,17 @@ static void check_playlist(struct check *check, const char *name)
     playlist_fini(&list);
 }
 
+/* Further audio tracks: audio_1.m3u8 and so on, beside the rendition's own playlist. A master
+ * playlist may name any of them. */
+static int check_further(void *ctx, int dir, const char *name, struct error *err)
+{
+    size_t size = strlen(name);
+    (void)dir, (void)err;
+    if (strncmp(name, "audio_", 6) == 0 && size > 5 && strcmp(name + size - 5, ".m3u8") == 0)
+        check_playlist(ctx, name);
+    return 0;
+}
+
 static bool check_quality(int video_dir, enum quality quality, struct check *check)
 {
     char flat[32];
@@ -108,6 +119,9 @@ static bool check_quality(int video_dir, enum quality quality, struct check *che
     check->home = folder;
     check_segment(check, "init.mp4");
     check_playlist(check, "stream.m3u8");
+    struct error err;
+    if (files_for_each(folder, check_further, check, &err) != 0)
+        note_trouble(check, err.code);
     return true;
 }
 

@@ -113,3 +113,50 @@ Test(check, a_playlist_that_is_cut_short_or_named_otherwise_is_refused)
         cr_expect_not_null(strstr(err.message, cases[i].why), "case %zu: %s", i, err.message);
     }
 }
+
+#define AUDIO(n)                                                                                   \
+    "#EXTM3U\n#EXT-X-MAP:URI=\"audio_" n "_init.mp4\"\n#EXTINF:6,\naudio_" n                       \
+    "_0000.m4s\n#EXT-X-ENDLIST\n"
+
+static void put_audio(const struct scratch *scratch, const char *playlist, const char *text,
+                      const char *init, const char *segment)
+{
+    scratch_put(scratch, playlist, text, strlen(text), 0600);
+    put(scratch, init, 100);
+    put(scratch, segment, 1500);
+}
+
+Test(check, a_further_audio_track_that_is_not_whole_is_left_out_with_a_warning)
+{
+    SCRATCH(scratch);
+    struct probe source = {.audio = {.count = 3, .tracks = {{0}, {.index = 4}, {.index = 5}}}};
+    struct ladder ladder = {.count = 1, .further_audio = 2, .audio_home = QUALITY_360P};
+    struct check check = {.count = 0};
+    struct warnings warnings = {.count = 0};
+    cr_assert_eq(mkdirat(scratch.fd, "360p", 0700), 0);
+    put_audio(&scratch, "360p/audio_1.m3u8", AUDIO("1"), "360p/audio_1_init.mp4",
+              "360p/audio_1_0001.m4s");
+    put_audio(&scratch, "360p/audio_2.m3u8", AUDIO("2"), "360p/audio_2_init.mp4",
+              "360p/audio_2_0000.m4s");
+    check_audio(scratch.fd, &source, &ladder, &check, &warnings);
+    cr_assert_eq(check.audio_count, 2);
+    cr_expect_eq(check.audio[0].number, 0);
+    cr_expect_eq(check.audio[1].number, 2);
+    cr_expect_eq(check.audio[1].peak_bps, 2000);
+    cr_assert_eq(warnings.count, 1);
+    cr_expect(strstr(warnings.texts[0], "audio stream 4"), "%s", warnings.texts[0]);
+    cr_expect_neq(faccessat(scratch.fd, "360p/audio_1.m3u8", F_OK, 0), 0);
+}
+
+Test(check, one_sound_is_no_choice)
+{
+    SCRATCH(scratch);
+    struct probe source = {.audio = {.count = 2}};
+    struct ladder ladder = {.count = 1, .further_audio = 1, .audio_home = QUALITY_360P};
+    struct check check = {.count = 0};
+    struct warnings warnings = {.count = 0};
+    cr_assert_eq(mkdirat(scratch.fd, "360p", 0700), 0);
+    check_audio(scratch.fd, &source, &ladder, &check, &warnings);
+    cr_expect_eq(check.audio_count, 0);
+    cr_expect_eq(warnings.count, 1);
+}

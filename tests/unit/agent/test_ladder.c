@@ -210,6 +210,25 @@ Test(ladder, a_film_without_sound_maps_none)
     free(text);
 }
 
+Test(ladder, further_audio_goes_beside_the_smallest_rendition)
+{
+    struct probe probe = film(1280, 720);
+    probe.audio.tracks[1] = (struct audio_track){.index = 4, .channels = 2, .codec = "ac3"};
+    probe.audio.count = 2;
+    char *text = line(probe, 0);
+    cr_expect_eq(count(text, "[0:4]"), 1);
+    cr_expect_eq(count(text, "[output/360p/audio_1.m3u8]"), 1, "%s", text);
+    cr_expect_eq(count(text, "[-hls_fmp4_init_filename][audio_1_init.mp4]"), 1);
+    cr_expect_eq(count(text, "[output/360p/audio_1_%04d.m4s]"), 1);
+    free(text);
+    text = line(probe, Q(360P) | Q(480P));
+    cr_expect_eq(count(text, "[output/720p/audio_1.m3u8]"), 1, "%s", text);
+    free(text);
+    text = line(probe, Q(360P) | Q(480P) | Q(720P));
+    cr_expect_eq(count(text, "[output/original/audio_1.m3u8]"), 1, "%s", text);
+    free(text);
+}
+
 Test(ladder, sound_that_mp4_does_not_take_becomes_aac_in_the_original_too)
 {
     struct probe probe = film(640, 360);

@@ -42,7 +42,7 @@ Test(manifest, the_master_tells_players_what_each_rendition_needs)
                                        rendition(QUALITY_ORIGINAL, NULL)};
     all[1].codecs[0] = '\0';
     all[1].frame_rate = 0;
-    char *text = manifest_master(all, 2);
+    char *text = manifest_master(all, 2, NULL, 0);
     cr_expect_str_eq(text, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n"
                            "#EXT-X-STREAM-INF:BANDWIDTH=3000000,AVERAGE-BANDWIDTH=2500000,"
                            "RESOLUTION=1280x720,CODECS=\"avc1.64001f,mp4a.40.2\","
@@ -58,9 +58,58 @@ Test(manifest, the_master_names_an_older_layout_and_a_range_of_brightness)
                                        rendition(QUALITY_360P, NULL)};
     all[0].video_range = "PQ";
     all[1].is_flat = true;
-    char *text = manifest_master(all, 2);
+    char *text = manifest_master(all, 2, NULL, 0);
     cr_expect_not_null(strstr(text, "FRAME-RATE=23.976,VIDEO-RANGE=PQ\n720p/stream.m3u8\n"));
     cr_expect_not_null(strstr(text, "FRAME-RATE=23.976\n360p.m3u8\n"));
+    free(text);
+}
+
+Test(manifest, a_choice_of_sound_is_a_group_whose_first_is_in_every_rendition)
+{
+    struct manifest_rendition one = rendition(QUALITY_360P, NULL);
+    const struct audio_track tracks[] = {
+        {.language = "ger"},
+        {.language = "eng"},
+        {.language = "eng", .title = "The \"director\"\n", .is_secondary = true},
+        {.language = "und", .is_secondary = true, .describes_video = true},
+    };
+    struct manifest_audio audio[4];
+    for (size_t i = 0; i < 4; i++)
+        audio[i] = (struct manifest_audio){.track = &tracks[i],
+                                           .home = QUALITY_360P,
+                                           .number = i,
+                                           .peak_bps = i == 2 ? 140000 : 0,
+                                           .average_bps = i == 1 ? 130000 : 0};
+    strcpy(one.codecs, "avc1.64001f,ac-3");
+    char *text = manifest_master(&one, 1, audio, 4);
+#define CHOICE "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\","
+    cr_expect_str_eq(text,
+                     HEAD "#EXT-X-INDEPENDENT-SEGMENTS\n" CHOICE
+                          "NAME=\"de\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES\n" CHOICE
+                          "NAME=\"en\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,"
+                          "URI=\"360p/audio_1.m3u8\"\n" CHOICE
+                          "NAME=\"The 'director''\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO,"
+                          "URI=\"360p/audio_2.m3u8\"\n" CHOICE
+                          "NAME=\"Track 4\",DEFAULT=NO,AUTOSELECT=NO,"
+                          "CHARACTERISTICS=\"public.accessibility.describes-video\","
+                          "URI=\"360p/audio_3.m3u8\"\n"
+                          "#EXT-X-STREAM-INF:BANDWIDTH=3140000,AVERAGE-BANDWIDTH=2630000,"
+                          "RESOLUTION=1280x720,CODECS=\"avc1.64001f,ac-3,mp4a.40.2\","
+                          "FRAME-RATE=23.976,AUDIO=\"audio\"\n360p/stream.m3u8\n",
+                     "%s", text);
+    free(text);
+}
+
+Test(manifest, choices_of_one_name_are_told_apart)
+{
+    struct manifest_rendition one = rendition(QUALITY_360P, NULL);
+    const struct audio_track track = {.language = "eng"};
+    const struct manifest_audio audio[] = {{.track = &track},
+                                           {.track = &track, .home = QUALITY_360P, .number = 1}};
+    char *text = manifest_master(&one, 1, audio, 2);
+    cr_expect_not_null(strstr(text, "NAME=\"en\","));
+    cr_expect_not_null(strstr(text, "NAME=\"en (2)\","));
+    cr_expect_not_null(strstr(text, "NAME=\"en (2)\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO"));
     free(text);
 }
 

@@ -50,6 +50,9 @@ static void put(const struct site *site, const char *path, const char *data, siz
     scratch_put(&site->scratch, name, data, size, 0644);
 }
 
+#define AUDIO_LIST                                                                                 \
+    "#EXTM3U\n#EXT-X-MAP:URI=\"audio_1_init.mp4\"\n#EXTINF:6,\naudio_1_0000.m4s\n#EXT-X-ENDLIST\n"
+
 static void put_rendition(const struct site *site)
 {
     struct error err;
@@ -102,6 +105,20 @@ Test(files, what_cannot_be_looked_at_is_not_said_to_be_missing)
         cr_expect(looked == 0 || err.class == ERROR_TEMPORARY, "%s", err.message);
     }
     cr_expect_not(is_missing(&site, QUALITY_720P));
+}
+
+/* The master playlist offers them as other languages: a choice that cannot be played is none. */
+Test(files, a_rendition_is_there_only_with_the_further_audio_in_its_directory)
+{
+    SITE(site);
+    put_rendition(&site);
+    put(&site, "film/720p/audio_1.m3u8", AUDIO_LIST, strlen(AUDIO_LIST));
+    cr_expect(is_missing(&site, QUALITY_720P));
+    put(&site, "film/720p/audio_1_init.mp4", INIT, 12);
+    put(&site, "film/720p/audio_1_0000.m4s", MEDIA, 12);
+    cr_expect_not(is_missing(&site, QUALITY_720P));
+    drop(&site, "film/720p/audio_1_0000.m4s");
+    cr_expect(is_missing(&site, QUALITY_720P));
 }
 
 Test(files, a_rendition_is_there_only_with_every_segment_of_its_playlist)
