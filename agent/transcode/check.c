@@ -2,6 +2,7 @@
 
 #include "probe.h"
 #include "session.h"
+#include "truth.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/durable.h"
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -41,34 +43,16 @@ static int64_t file_size(int directory, const char *name, struct error *err)
     return status.st_size;
 }
 
-/* The peak is over segments of some length: the bit rate of a last one of a few frames says
- * nothing about the network that a player needs. */
-static void measure_rates(struct check_rendition *rendition, int64_t total_bytes, double peak)
-{
-    int64_t total_us = rendition->playlist.total_us;
-    double average = total_us > 0 ? (double)total_bytes * 8e6 / (double)total_us : 0;
-    rendition->average_bps = llround(average);
-    rendition->peak_bps = llround(fmax(peak, average));
-}
-
 static int check_segments(int directory, struct check_rendition *rendition, struct error *err)
 {
     const struct playlist *list = &rendition->playlist;
-    int64_t total_bytes = 0, longest_us = 0;
-    double peak = 0;
-    for (size_t i = 0; i < list->count; i++)
-        if (list->segments[i].duration_us > longest_us)
-            longest_us = list->segments[i].duration_us;
+    rendition->bytes = must_calloc(list->count, sizeof *rendition->bytes);
     for (size_t i = 0; i < list->count; i++) {
-        const struct playlist_segment *segment = &list->segments[i];
-        int64_t size = file_size(directory, segment->name, err);
-        if (size < 0)
+        rendition->bytes[i] = file_size(directory, list->segments[i].name, err);
+        if (rendition->bytes[i] < 0)
             return -1;
-        total_bytes += size;
-        if (segment->duration_us >= longest_us / 2 && segment->duration_us > 0)
-            peak = fmax(peak, (double)size * 8e6 / (double)segment->duration_us);
     }
-    measure_rates(rendition, total_bytes, peak);
+    rendition->rates = rates_measure(list, rendition->bytes, rates_target_s(list));
     return 0;
 }
 
@@ -114,7 +98,7 @@ int check_files(int directory, struct check_rendition *rendition, struct error *
         check_segments(directory, rendition, err) == 0 &&
         read_codecs(directory, rendition, err) == 0)
         return 0;
-    playlist_fini(&rendition->playlist);
+    check_rendition_fini(rendition);
     return -1;
 }
 
@@ -171,9 +155,62 @@ static int check_rendition(struct session *session, int output, const struct pro
         rendition->start_us = llround(probe.start_s * 1e6);
         return 0;
     }
-    playlist_fini(&rendition->playlist);
+    check_rendition_fini(rendition);
     err->class = ERROR_TEMPORARY;
     return strncmp(err->message, name, strlen(name)) == 0 ? -1 : error_wrap(err, "%s", name);
+}
+
+static const struct check_rendition *encoded(const struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++)
+        if (check->renditions[i].plan.quality != QUALITY_ORIGINAL)
+            return &check->renditions[i];
+    return NULL;
+}
+
+static int check_truth(int output, const struct check *check,
+                       const struct check_rendition *original, double source_s, struct error *err)
+{
+    struct truth said = {.output = output, .source_s = source_s, .playlist = &original->playlist};
+    const struct check_rendition *sibling = encoded(check);
+    if (sibling) {
+        said.sibling = quality_name(sibling->plan.quality);
+        said.sibling_playlist = &sibling->playlist;
+    }
+    if (original->codecs.video == CODEC_ABSENT)
+        return error_set(err, ERROR_TEMPORARY, 0, "its init.mp4 names no codec that players know");
+    return truth_check(&said, err);
+}
+
+/* The last of the ladder, so that it can be held against the others. */
+static int check_original(struct session *session, int output, const struct probe *source,
+                          struct check *check, struct error *err)
+{
+    struct check_rendition *rendition = &check->renditions[check->count];
+    if (check_rendition(session, output, source, rendition, err) < 0)
+        return -1;
+    if (check_truth(output, check, rendition, source->duration_s, err) == 0)
+        return 0;
+    check_rendition_fini(rendition);
+    return -1;
+}
+
+static int check_one(struct session *session, int output, const struct probe *source,
+                     struct check *check, struct error *err)
+{
+    struct check_rendition *rendition = &check->renditions[check->count];
+    bool is_original = rendition->plan.quality == QUALITY_ORIGINAL;
+    int result = is_original ? check_original(session, output, source, check, err)
+                             : check_rendition(session, output, source, rendition, err);
+    if (result == 0) {
+        check->count++;
+        return 0;
+    }
+    if (!is_original || err->code == ECANCELED)
+        return -1;
+    check->is_without_original = true;
+    check->why = *err;
+    return 0;
 }
 
 int check_output(struct session *session, int output, const struct probe *source,
@@ -181,20 +218,41 @@ int check_output(struct session *session, int output, const struct probe *source
 {
     *check = (struct check){.count = 0};
     for (size_t i = 0; i < ladder->count; i++) {
-        struct check_rendition *rendition = &check->renditions[check->count];
-        rendition->plan = ladder->renditions[i];
-        if (check_rendition(session, output, source, rendition, err) < 0) {
+        check->renditions[check->count] = (struct check_rendition){.plan = ladder->renditions[i]};
+        if (check_one(session, output, source, check, err) < 0) {
             check_fini(check);
             return -1;
         }
-        check->count++;
     }
     return 0;
+}
+
+void check_measure_together(struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++)
+        check_raise_target(check, &check->renditions[i].playlist);
+    for (size_t i = 0; i < check->count; i++) {
+        struct check_rendition *rendition = &check->renditions[i];
+        rendition->rates = rates_measure(&rendition->playlist, rendition->bytes, check->target_s);
+    }
+}
+
+void check_raise_target(struct check *check, const struct playlist *playlist)
+{
+    int64_t target_s = rates_target_s(playlist);
+    check->target_s = target_s > check->target_s ? target_s : check->target_s;
+}
+
+void check_rendition_fini(struct check_rendition *rendition)
+{
+    playlist_fini(&rendition->playlist);
+    free(rendition->bytes);
+    rendition->bytes = NULL;
 }
 
 void check_fini(struct check *check)
 {
     for (size_t i = 0; i < check->count; i++)
-        playlist_fini(&check->renditions[i].playlist);
+        check_rendition_fini(&check->renditions[i]);
     *check = (struct check){.count = 0};
 }

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -21,25 +21,29 @@ static int64_t size_of(int directory, const char *name, struct error *err)
     return status.st_size;
 }
 
+static int measure_sizes(int directory, const struct playlist *list, int64_t *bytes,
+                         struct manifest_audio *audio, struct error *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        bytes[i] = size_of(directory, list->segments[i].name, err);
+        if (bytes[i] < 0)
+            return -1;
+    }
+    struct rates rates = rates_measure(list, bytes, rates_target_s(list));
+    audio->peak_bps = rates.peak_bps;
+    audio->average_bps = rates.average_bps;
+    return 0;
+}
+
 static int measure(int directory, const struct playlist *list, struct manifest_audio *audio,
                    struct error *err)
 {
-    double total_bytes = 0, peak = 0;
     if (size_of(directory, list->init, err) < 0)
         return -1;
-    for (size_t i = 0; i < list->count; i++) {
-        int64_t size = size_of(directory, list->segments[i].name, err);
-        if (size < 0)
-            return -1;
-        total_bytes += (double)size;
-        /* The last one may be too short for its rate to mean anything. */
-        if (i + 1 < list->count && list->segments[i].duration_us > 0)
-            peak = fmax(peak, (double)size * 8e6 / (double)list->segments[i].duration_us);
-    }
-    double average = total_bytes * 8e6 / (double)list->total_us;
-    audio->average_bps = llround(average);
-    audio->peak_bps = llround(fmax(peak, average));
-    return 0;
+    int64_t *bytes = must_calloc(list->count, sizeof *bytes);
+    int result = measure_sizes(directory, list, bytes, audio, err);
+    free(bytes);
+    return result;
 }
 
 static int check_list(const struct playlist *list, struct error *err)
@@ -51,8 +55,8 @@ static int check_list(const struct playlist *list, struct error *err)
     return 0;
 }
 
-static int check_track(int directory, const char *name, struct manifest_audio *audio,
-                       struct error *err)
+static int check_track(int directory, const char *name, struct check *check,
+                       struct manifest_audio *audio, struct error *err)
 {
     TEXT(text) = NULL;
     size_t size;
@@ -61,6 +65,8 @@ static int check_track(int directory, const char *name, struct manifest_audio *a
         playlist_parse(text, size, &list, err) < 0)
         return -1;
     int result = check_list(&list, err) < 0 ? -1 : measure(directory, &list, audio, err);
+    if (result == 0)
+        check_raise_target(check, &list);
     playlist_fini(&list);
     return result;
 }
@@ -90,7 +96,7 @@ void check_audio(int output, const struct probe *source, const struct ladder *la
         struct error why;
         char name[AUDIO_FILE_BYTES];
         snprintf(name, sizeof name, AUDIO_PLAYLIST, number);
-        if (check_track(directory, name, &audio, &why) == 0)
+        if (check_track(directory, name, check, &audio, &why) == 0)
             check->audio[check->audio_count++] = audio;
         else
             leave_out(directory, name, audio.track, &why, warnings);

@@ -1,53 +1,16 @@
 #include "codecs.h"
 
+#include "box.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { BOX_HEADER_BYTES = 8, VISUAL_ENTRY_BYTES = 78, AUDIO_ENTRY_BYTES = 28, TRACKS_MAX = 16 };
-
-struct span {
-    const unsigned char *data;
-    size_t size;
-};
+enum { VISUAL_ENTRY_BYTES = 78, AUDIO_ENTRY_BYTES = 28, TRACKS_MAX = 16 };
 
 static uint32_t big32(const unsigned char *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-/* The next box of *rest; false: no whole one is left. type gets its four letters. */
-static bool next_box(struct span *rest, char type[5], struct span *body)
-{
-    if (rest->size < BOX_HEADER_BYTES)
-        return false;
-    size_t size = big32(rest->data);
-    if (size < BOX_HEADER_BYTES || size > rest->size)
-        return false;
-    memcpy(type, rest->data + 4, 4);
-    type[4] = '\0';
-    *body = (struct span){rest->data + BOX_HEADER_BYTES, size - BOX_HEADER_BYTES};
-    rest->data += size;
-    rest->size -= size;
-    return true;
-}
-
-static bool find_box(struct span within, const char *wanted, struct span *body)
-{
-    char type[5];
-    while (next_box(&within, type, body))
-        if (strcmp(type, wanted) == 0)
-            return true;
-    return false;
-}
-
-static bool find_path(struct span within, const char *const path[], struct span *body)
-{
-    *body = within;
-    for (size_t i = 0; path[i]; i++)
-        if (!find_box(*body, path[i], body))
-            return false;
-    return true;
 }
 
 __attribute__((format(printf, 2, 3))) static void add(struct codecs *codecs, const char *format,
@@ -65,7 +28,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct codecs *codecs, con
 static void add_avc(struct codecs *codecs, struct span entry)
 {
     struct span config;
-    if (!find_box(entry, "avcC", &config) || config.size < 4)
+    if (!box_find(entry, "avcC", &config) || config.size < 4)
         return;
     codecs->video = CODEC_H264;
     add(codecs, "avc1.%02x%02x%02x", config.data[1], config.data[2], config.data[3]);
@@ -75,7 +38,7 @@ static void add_avc(struct codecs *codecs, struct span entry)
 static void add_hevc(struct codecs *codecs, struct span entry, const char *type)
 {
     struct span config;
-    if (!find_box(entry, "hvcC", &config) || config.size < 13)
+    if (!box_find(entry, "hvcC", &config) || config.size < 13)
         return;
     const unsigned char *at = config.data;
     uint32_t compatible = big32(at + 2), reversed = 0;
@@ -96,7 +59,7 @@ static void add_hevc(struct codecs *codecs, struct span entry, const char *type)
 static void add_av1(struct codecs *codecs, struct span entry)
 {
     struct span config;
-    if (!find_box(entry, "av1C", &config) || config.size < 3)
+    if (!box_find(entry, "av1C", &config) || config.size < 3)
         return;
     bool is_high = config.data[2] & 0x40, is_twelve = config.data[2] & 0x20;
     codecs->video = CODEC_AV1;
@@ -129,23 +92,17 @@ static bool find_descriptor(struct span within, unsigned char wanted, struct spa
     return false;
 }
 
-static struct span skip(struct span span, size_t bytes)
-{
-    size_t step = bytes < span.size ? bytes : span.size;
-    return (struct span){span.data + step, span.size - step};
-}
-
 static void add_mp4a(struct codecs *codecs, struct span entry)
 {
     struct span esds, stream, decoder, specific;
-    if (!find_box(entry, "esds", &esds) || !find_descriptor(skip(esds, 4), 0x03, &stream) ||
-        !find_descriptor(skip(stream, 3), 0x04, &decoder) || decoder.size < 13)
+    if (!box_find(entry, "esds", &esds) || !find_descriptor(span_skip(esds, 4), 0x03, &stream) ||
+        !find_descriptor(span_skip(stream, 3), 0x04, &decoder) || decoder.size < 13)
         return;
     if (decoder.data[0] != 0x40) {
         add(codecs, "mp4a.%02X", decoder.data[0]);
         return;
     }
-    if (find_descriptor(skip(decoder, 13), 0x05, &specific) && specific.size > 0)
+    if (find_descriptor(span_skip(decoder, 13), 0x05, &specific) && specific.size > 0)
         add(codecs, "mp4a.40.%d", specific.data[0] >> 3);
 }
 
@@ -153,12 +110,13 @@ static void add_track(struct codecs *codecs, struct span track)
 {
     struct span table, entry;
     char type[5];
-    if (!find_path(track, (const char *const[]){"mdia", "minf", "stbl", "stsd", NULL}, &table))
+    if (!box_find_path(track, (const char *const[]){"mdia", "minf", "stbl", "stsd", NULL}, &table))
         return;
-    table = skip(table, 8);
-    if (!next_box(&table, type, &entry))
+    table = span_skip(table, 8);
+    if (!box_next(&table, type, &entry))
         return;
-    struct span visual = skip(entry, VISUAL_ENTRY_BYTES), audio = skip(entry, AUDIO_ENTRY_BYTES);
+    struct span visual = span_skip(entry, VISUAL_ENTRY_BYTES),
+                audio = span_skip(entry, AUDIO_ENTRY_BYTES);
     if (strcmp(type, "avc1") == 0 || strcmp(type, "avc3") == 0)
         add_avc(codecs, visual);
     else if (strcmp(type, "hvc1") == 0 || strcmp(type, "hev1") == 0)
@@ -176,7 +134,7 @@ size_t codecs_count_boxes(const unsigned char *file, size_t size, const char *ty
     struct span rest = {file, size}, body;
     char found[5];
     size_t count = 0;
-    while (next_box(&rest, found, &body))
+    while (box_next(&rest, found, &body))
         count += strcmp(found, type) == 0;
     return count;
 }
@@ -186,10 +144,10 @@ void codecs_read(const unsigned char *init, size_t size, struct codecs *codecs)
     struct span movie, rest, body;
     char type[5];
     *codecs = (struct codecs){.video = CODEC_ABSENT};
-    if (!find_box((struct span){init, size}, "moov", &movie))
+    if (!box_find((struct span){init, size}, "moov", &movie))
         return;
     rest = movie;
-    for (int tracks = 0; tracks < TRACKS_MAX && next_box(&rest, type, &body); tracks++)
+    for (int tracks = 0; tracks < TRACKS_MAX && box_next(&rest, type, &body); tracks++)
         if (strcmp(type, "trak") == 0)
             add_track(codecs, body);
     if (codecs->video == CODEC_ABSENT)

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "existing.h"
 #include "fetch.h"
+#include "make_check.h"
 #include "make_encoder.h"
 #include "outcome.h"
 #include "transcode.h"
@@ -25,7 +26,6 @@
 
 enum {
     THUMBNAIL_LIMIT_MS = 120 * 1000,
-    PERCENT_CHECK = 90,
     NOMINAL_AUDIO_BPS = 128 * 1000,
     ORIGINAL_UNKNOWN_BPS = 8 * 1000 * 1000,
 };
@@ -199,22 +199,8 @@ static int run(struct make *make, struct error *err)
 
 static int check(struct make *make, struct error *err)
 {
-    struct session *session = make->session;
-    session_report(session, WORK_MASTER_PLAYLIST, PERCENT_CHECK);
-    if (check_output(session, make->upload.output, &make->source, &make->ladder, &make->check,
-                     err) == 0) {
-        check_audio(make->upload.output, &make->source, &make->ladder, &make->check,
-                    &make->warnings);
-        return 0;
-    }
-    if (err->code == ECANCELED)
-        return -1;
-    if (transcode_log_says_full(session->dir))
-        return error_set(err, ERROR_TEMPORARY, ENOSPC, "no space left on this node's disk");
-    /* Once it may have been an accident; twice it is this film. */
-    if (session->claim.claim.attempt_number > 1)
-        error_set(err, ERROR_PERMANENT, 0, "%s", err->message);
-    return -1;
+    return make_check(make->session, make->upload.output, &make->source, &make->ladder,
+                      &make->check, &make->warnings, err);
 }
 
 static struct manifest_rendition measured(const struct check_rendition *rendition)
@@ -223,8 +209,8 @@ static struct manifest_rendition measured(const struct check_rendition *renditio
         .quality = rendition->plan.quality,
         .width = rendition->plan.width,
         .height = rendition->plan.height,
-        .peak_bps = rendition->peak_bps,
-        .average_bps = rendition->average_bps,
+        .peak_bps = rendition->rates.peak_bps,
+        .average_bps = rendition->rates.average_bps,
         .frame_rate = rendition->frame_rate,
         .video_range = rendition->range == PROBE_RANGE_PQ    ? "PQ"
                        : rendition->range == PROBE_RANGE_HLG ? "HLG"
@@ -320,6 +306,13 @@ static int write_manifests(struct make *make, struct error *err)
 
 /* ---- the outcome ----------------------------------------------------------------------------- */
 
+/* Measured, as its files are; 0 would say that there is nothing. */
+static int64_t reported_kbit(const struct check_rendition *rendition)
+{
+    int64_t kbit = (rendition->rates.average_bps + 500) / 1000;
+    return kbit > 0 ? kbit : 1;
+}
+
 static void describe_outcome(const struct make *make, struct record_outcome *outcome)
 {
     struct message_completion *completion = &outcome->completion;
@@ -334,7 +327,7 @@ static void describe_outcome(const struct make *make, struct record_outcome *out
             .quality = rendition->plan.quality,
             .width = rendition->plan.width,
             .height = rendition->plan.height,
-            .bitrate_kbit = rendition->plan.bitrate_kbit,
+            .bitrate_kbit = reported_kbit(rendition),
         };
         if (completion->codec == CODEC_ABSENT)
             completion->codec = rendition->codecs.video;

@@ -30,7 +30,7 @@ static int check(const struct scratch *scratch, struct error *err)
     struct check_rendition rendition = {.plan = {.quality = QUALITY_720P}};
     int result = check_files(scratch->fd, &rendition, err);
     if (result == 0)
-        playlist_fini(&rendition.playlist);
+        check_rendition_fini(&rendition);
     return result;
 }
 
@@ -67,10 +67,10 @@ Test(check, a_whole_rendition_passes_and_is_measured)
     put_rendition(&scratch, WHOLE);
     cr_assert_eq(check_files(scratch.fd, &rendition, &err), 0, "%s", err.message);
     cr_expect_eq(rendition.playlist.count, 3);
-    cr_expect_eq(rendition.average_bps, 3636, "%lld", (long long)rendition.average_bps);
-    cr_expect_eq(rendition.peak_bps, 4000, "the last one of 0.1 s is no peak: %lld",
-                 (long long)rendition.peak_bps);
-    playlist_fini(&rendition.playlist);
+    cr_expect_eq(rendition.rates.average_bps, 3636, "%lld", (long long)rendition.rates.average_bps);
+    cr_expect_eq(rendition.rates.peak_bps, 4000, "the last one of 0.1 s is no peak: %lld",
+                 (long long)rendition.rates.peak_bps);
+    check_rendition_fini(&rendition);
 }
 
 Test(check, every_file_of_the_playlist_is_wanted_and_not_empty)
