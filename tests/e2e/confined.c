@@ -129,7 +129,7 @@ Test(confined, a_command_has_no_network_either, .timeout = 120)
     struct peer *server = peer_start();
     struct rig *rig = with_command(server, &job);
     rig_start_agent(rig);
-    rig_wait_completed(rig, job);
+    rig_wait_delivered(rig, job);
     expect_no_call(rig, server);
     peer_stop(server);
     rig_end(rig);
@@ -142,7 +142,7 @@ Test(confined, unless_it_is_allowed, .timeout = 120)
     struct rig *rig = with_command(server, &job);
     rig_agent_set(rig, "transcode.network", "true");
     rig_start_agent(rig);
-    rig_wait_completed(rig, job);
+    rig_wait_delivered(rig, job);
     cr_assert_eq(peer_count(server, "GET /called"), 1);
     peer_stop(server);
     rig_end(rig);

@@ -142,7 +142,7 @@ Test(main_job, a_program_of_ones_own_makes_the_output, .timeout = 180)
     rig_agent_set(rig, "transcode.recipe", "\"command\"");
     rig_agent_set(rig, "transcode.command", command);
     int64_t job = rig_begin(rig, media_clip(MEDIA_NORMAL));
-    rig_wait_completed(rig, job);
+    rig_wait_delivered(rig, job);
     TEXT(path) = rig_path(rig, "called");
     TEXT(called) = file_read(path);
     TEXT(tail) = must_printf("|%lld\n", (long long)job);
@@ -173,7 +173,7 @@ Test(main_job, a_warning_is_seen_wherever_people_look, .timeout = 180)
     peer_script(rig->peer, "POST *complete", "pass");
     RUN(retry) = rig_agent(rig, (const char *const[]){"spool", "retry", "--all", NULL});
     cr_assert_eq(retry.status, 0, "%s", retry.err);
-    rig_wait_completed(rig, job);
+    rig_wait_delivered(rig, job);
     rig_expect(rig, "event=job.final outcome=completed reason=\"warning: one channel is silent\"",
                0, NULL);
     RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "1", NULL});

@@ -162,16 +162,23 @@ static void check_playlist(const char *directory, const char *name)
     cr_assert(segments > 0, "%s lists no segment", path);
 }
 
-void look_tree(const struct rig *rig, int64_t job)
+char *look_video(const struct rig *rig, int64_t job)
 {
-    char slug[256], quality[32];
+    char slug[256];
     look_text(rig, slug, sizeof slug,
               "SELECT slug FROM videos v JOIN transcoding_jobs j ON j.video_id=v.id "
               "WHERE j.id=%lld",
               (long long)job);
+    return rig_path(rig, "videos/%s", slug);
+}
+
+void look_tree(const struct rig *rig, int64_t job)
+{
+    char quality[32];
+    TEXT(video) = look_video(rig, job);
     const char *const files[] = {"master.m3u8", "manifest.mpd", "thumbnail.jpg"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        TEXT(path) = rig_path(rig, "videos/%s/%s", slug, files[i]);
+        TEXT(path) = must_printf("%s/%s", video, files[i]);
         check_file(path);
     }
     int count = 0;
@@ -182,7 +189,7 @@ void look_tree(const struct rig *rig, int64_t job)
                   (long long)job, count);
         if (!*quality)
             break;
-        TEXT(directory) = rig_path(rig, "videos/%s/%s", slug, quality);
+        TEXT(directory) = must_printf("%s/%s", video, quality);
         TEXT(init) = must_printf("%s/init.mp4", directory);
         check_file(init);
         check_playlist(directory, "stream.m3u8");

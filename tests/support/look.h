@@ -25,6 +25,7 @@ void look_job_completed_once(const struct rig *rig, int64_t job);
 /* Every recorded quality has its files, each segment that its playlist lists is there and none is
  * empty; master playlist, manifest and thumbnail are there. */
 void look_tree(const struct rig *rig, int64_t job);
+char *look_video(const struct rig *rig, int64_t job); /* its directory in videos_dir; owned */
 /* No record is left, neither live nor kept nor in quarantine. */
 void look_spool_empty(const struct rig *rig);
 int look_spool_count(const struct rig *rig, const char *room); /* "spool", "kept", "quarantine" */

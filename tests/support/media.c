@@ -37,6 +37,9 @@ static const char *const recipes[] = {
     [MEDIA_SHORT] = MOVING("640x360", "1") SOUND("1") X264 AAC,
     [MEDIA_LONG] = MOVING("640x360", "12") SOUND("12") X264 AAC,
     [MEDIA_AUDIO] = SOUND("2") AAC,
+    [MEDIA_UNTIMED] = MOVING("320x240", "8") SOUND("8") X264 "-bf 3 -b_strategy 0 -c:a libmp3lame",
+    [MEDIA_LATE] = SOUND("4") "-itsoffset 2 " MOVING("320x240", "2") "-map 1 -map 0 " X264 AAC,
+    [MEDIA_FAR_KEYS] = MOVING("160x120", "24") SOUND("24") X264 "-g 1000 " AAC,
     [MEDIA_COUNT] = NULL,
 };
 
@@ -84,6 +87,16 @@ static void make_by_cutting(const char *recipe, int64_t keep_percent, const char
     cr_assert(truncate(out, status.st_size * keep_percent / 100) == 0);
 }
 
+/* From a whole film, by a line of shell: `$0` is that, `$1` the clip. */
+static void make_by_shell(const char *recipe, const char *script, const char *out)
+{
+    TEXT(whole) = must_printf("%s.whole.mkv", out);
+    make_by_ffmpeg(recipe, whole);
+    RUN(run) = run_program((const char *[]){"sh", "-c", script, whole, out, NULL}, NULL, MAKE_MS);
+    cr_assert(run.status == 0, "cannot make %s: %s", out, run.err);
+    cr_assert(unlink(whole) == 0);
+}
+
 /* Debian 12's ffmpeg cannot write a rotation: the matrix of the first track is overwritten. */
 static void make_rotated(const char *out)
 {
@@ -118,6 +131,15 @@ static void make(enum media clip, const char *out)
     case MEDIA_TRUNCATED:
         make_by_cutting(MOVING("320x180", "20") SOUND("20") X264 AAC, 25, out);
         return;
+    case MEDIA_MID_GOP:
+        make_by_shell(MOVING("320x240", "6") SOUND("6") X264 AAC,
+                      "ffmpeg -v error -i \"$0\" -c copy -f mpegts - | tail -c +60161 >\"$1\"",
+                      out);
+        return;
+    case MEDIA_TRIMMED:
+        make_by_shell(MOVING("320x240", "9") SOUND("9") X264 "-g 100 " AAC,
+                      "ffmpeg -v error -ss 3.3 -i \"$0\" -c copy -t 5 -f mp4 -y \"$1\"", out);
+        return;
     case MEDIA_TEXT:
         file_write(out, "This is not the film that you are looking for.\n", 0644);
         return;
@@ -133,6 +155,9 @@ static void make(enum media clip, const char *out)
     case MEDIA_SHORT:
     case MEDIA_LONG:
     case MEDIA_AUDIO:
+    case MEDIA_UNTIMED:
+    case MEDIA_LATE:
+    case MEDIA_FAR_KEYS:
     case MEDIA_COUNT:
         make_by_ffmpeg(recipes[clip], out);
         return;

@@ -21,7 +21,12 @@
     X(TRUNCATED, "truncated.mkv") /* its header says 20 s, 5 s are there */                        \
     X(TEXT, "text.mp4")           /* words */                                                      \
     X(EMPTY, "empty.mp4")         /* 0 bytes */                                                    \
-    X(AUDIO, "audio.mp4")         /* sound only */
+    X(AUDIO, "audio.mp4")         /* sound only */                                                 \
+    X(UNTIMED, "untimed.avi")     /* 320x240, B-frames in a container without their times */       \
+    X(LATE, "late.mkv")           /* the picture begins 2 s after the sound */                     \
+    X(MID_GOP, "mid_gop.mkv")     /* its beginning is cut off, up to within a GOP */               \
+    X(TRIMMED, "trimmed.mp4")     /* cut by an edit list, keyframes every 4 s */                   \
+    X(FAR_KEYS, "far_keys.mp4")   /* 24 s, one keyframe */
 
 enum media {
 #define MEDIA_ENUM(name, file) MEDIA_##name,

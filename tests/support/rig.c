@@ -2,6 +2,7 @@
 
 #include "look.h"
 #include "media.h"
+#include "player.h"
 #include "port.h"
 #include "settings.h"
 
@@ -349,11 +350,18 @@ void rig_wait_final(struct rig *rig, int64_t job)
     rig_expect(rig, words, RIG_JOB_MS, NULL);
 }
 
-void rig_wait_completed(struct rig *rig, int64_t job)
+void rig_wait_delivered(struct rig *rig, int64_t job)
 {
     rig_wait_final(rig, job);
     /* The line comes before the record goes, so that no crash can swallow it. */
     look_wait_spool(rig, "spool", 0, RIG_START_MS);
     look_job_completed_once(rig, job);
     look_spool_empty(rig);
+}
+
+void rig_wait_completed(struct rig *rig, int64_t job)
+{
+    rig_wait_delivered(rig, job);
+    TEXT(directory) = look_video(rig, job);
+    player_reads(directory);
 }

@@ -88,6 +88,8 @@ int rig_count_lines(const struct rig *rig, const char *words);
 /* Wait for the agent's job.final of it. */
 void rig_wait_final(struct rig *rig, int64_t job);
 /* … and then look that the job is completed, once, with all its files, and the spool empty. */
+void rig_wait_delivered(struct rig *rig, int64_t job);
+/* … and that a strict player reads the video (player.h): wherever the ladder made it. */
 void rig_wait_completed(struct rig *rig, int64_t job);
 
 #endif

@@ -1,0 +1,146 @@
+/* What players make of a finished video: the playlists are true, and `original` is published only
+ * where its own is. The strict player itself (player.h) reads every video of this suite. */
+#include "look.h"
+#include "media.h"
+#include "player.h"
+#include "rig.h"
+
+#include "tailslate/cleanup.h"
+#include "tailslate/error.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COPY_MS = 10 * 1000 };
+
+static struct rig *finished(enum media clip)
+{
+    struct rig *rig = rig_new();
+    rig_agent_set(rig, "transcode.original", "true");
+    int64_t job = rig_begin(rig, media_clip(clip));
+    rig_wait_completed(rig, job);
+    return rig;
+}
+
+static bool has_original(const struct rig *rig)
+{
+    return look_int(rig, "SELECT count(*) FROM video_qualities WHERE quality='original'") == 1;
+}
+
+/* ---- original -------------------------------------------------------------------------------- */
+
+static void leaves_out(enum media clip, const char *reason)
+{
+    struct rig *rig = finished(clip);
+    char line[LINE_BYTES];
+    cr_assert_not(has_original(rig), "%s: original is published", media_clip(clip));
+    rig_expect(rig, "event=step.warning", 0, line);
+    cr_assert(strstr(line, reason), "%s: %s", media_clip(clip), line);
+    TEXT(path) = rig_path(rig, "videos/film/master.m3u8");
+    TEXT(master) = file_read(path);
+    cr_assert_not(strstr(master, "original"), "%s", master);
+    rig_end(rig);
+}
+
+Test(players, b_frames_without_times_are_not_published_as_original, .timeout = 180)
+{
+    leaves_out(MEDIA_UNTIMED, "");
+}
+
+Test(players, a_picture_that_begins_late_is_not_published_as_original, .timeout = 180)
+{
+    leaves_out(MEDIA_LATE, "begin");
+}
+
+Test(players, a_recording_that_begins_within_a_gop_is_not_published_as_original, .timeout = 180)
+{
+    leaves_out(MEDIA_MID_GOP, "");
+}
+
+Test(players, a_video_trimmed_by_an_edit_list_is_not_published_as_original, .timeout = 180)
+{
+    leaves_out(MEDIA_TRIMMED, "");
+}
+
+Test(players, a_copy_in_one_long_segment_is_not_published_as_original, .timeout = 180)
+{
+    leaves_out(MEDIA_FAR_KEYS, "keyframes are too far apart");
+}
+
+/* ---- what is reported ------------------------------------------------------------------------ */
+
+static double measured_kbit(const struct rig *rig, const char *quality)
+{
+    TEXT(path) = rig_path(rig, "videos/film/%s", quality);
+    TEXT(playlist) = must_printf("%s/stream.m3u8", path);
+    TEXT(script) = must_printf("cat '%s'/seg_*.m4s | wc -c", path);
+    RUN(run) = run_program((const char *[]){"sh", "-c", script, NULL}, NULL, COPY_MS);
+    return strtod(run.out, NULL) * 8 / 1000 / media_duration(playlist);
+}
+
+Test(players, each_rendition_is_reported_with_the_bit_rate_that_it_has, .timeout = 180)
+{
+    static const char *const qualities[] = {"360p", "original"};
+    struct rig *rig = finished(MEDIA_NORMAL);
+    for (size_t i = 0; i < sizeof qualities / sizeof *qualities; i++) {
+        int64_t kbit = look_int(rig, "SELECT bitrate FROM video_qualities WHERE quality='%s'",
+                                qualities[i]);
+        double measured = measured_kbit(rig, qualities[i]);
+        cr_assert(kbit > 0 && fabs((double)kbit - measured) < measured / 50,
+                  "%s: %lld kbit/s reported, %.0f measured", qualities[i], (long long)kbit,
+                  measured);
+    }
+    rig_end(rig);
+}
+
+/* ---- the strict player ----------------------------------------------------------------------- */
+
+static char *complaint_after(const struct rig *rig, const char *damage)
+{
+    TEXT(good) = rig_path(rig, "videos/film");
+    TEXT(bad) = rig_path(rig, "damaged");
+    TEXT(script) = must_printf("rm -rf '%s'; cp -r '%s' '%s'; cd '%s'; %s", bad, good, bad, bad,
+                               damage);
+    RUN(run) = run_program((const char *[]){"sh", "-ec", script, NULL}, NULL, COPY_MS);
+    cr_assert(run.status == 0, "%s: %s", damage, run.err);
+    return player_complaint(bad);
+}
+
+Test(players, the_strict_player_refuses_what_players_refuse, .timeout = 180)
+{
+    static const struct {
+        const char *damage, *complaint;
+    } cases[] = {
+        {"true", NULL},
+        {"sed -i 's/,BANDWIDTH=/,BANDWIDTH=9/;s/:BANDWIDTH=/:BANDWIDTH=9/' master.m3u8",
+         "BANDWIDTH is 9"},
+        {"sed -i 's/AVERAGE-BANDWIDTH=/AVERAGE-BANDWIDTH=9/' master.m3u8",
+         "AVERAGE-BANDWIDTH is 9"},
+        {"sed -i 's/avc1\\./avc1.4/' master.m3u8", "CODECS"},
+        {"sed -i 's/,mp4a.40.2//' master.m3u8", "CODECS"},
+        {"sed -i 's/RESOLUTION=/RESOLUTION=1/' master.m3u8", "RESOLUTION"},
+        {"sed -i 's/TARGETDURATION:.*/TARGETDURATION:1/' original/stream.m3u8", "over the target"},
+        {"sed -i 's/TARGETDURATION:.*/TARGETDURATION:60/' original/stream.m3u8",
+         "the target duration is"},
+        {"sed -i 's/#EXTINF:.*/#EXTINF:1.5,/' original/stream.m3u8", "EXTINF of"},
+        {"sed -i 's/#EXTINF:.*/#EXTINF:0.000,/' original/stream.m3u8", "EXTINF or one of 0"},
+        {"sed -i /ENDLIST/d original/stream.m3u8", "an end is wanted"},
+        {": >original/seg_0000.m4s", "not there or empty"},
+        {"cp original/seg_0000.m4s original/seg_0001.m4s", "EXTINF of"},
+        {"sed -i 's/,AVERAGE/,NOTHING/' master.m3u8", "AVERAGE-BANDWIDTH is 0"},
+        {"sed -i 's/bandwidth=\"/bandwidth=\"9/' manifest.mpd", "the bandwidth of"},
+        {"sed -i 's/ d=\"/ d=\"1/' manifest.mpd", "long there"},
+        {"rm manifest.mpd", "manifest.mpd is not there"},
+    };
+    struct rig *rig = finished(MEDIA_NORMAL);
+    cr_assert(has_original(rig));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        TEXT(complaint) = complaint_after(rig, cases[i].damage);
+        cr_expect(cases[i].complaint ? complaint && strstr(complaint, cases[i].complaint)
+                                     : complaint == NULL,
+                  "%s: %s", cases[i].damage, complaint ? complaint : "no complaint");
+    }
+    rig_end(rig);
+}
