@@ -170,6 +170,14 @@ the_crash_sweep_ten_times() {
     done
 }
 
+# A hundred jobs each way, the first answer to every call swallowed.
+a_stock_workers_three_ways() {
+    local ways=build/dev/tests/e2e_stock_ways
+    [ -x "$ways" ] || { cmake --preset dev >/dev/null && cmake --build --preset dev >/dev/null; }
+    STOCK_JOBS=${STOCK_JOBS:-100} "$ways" -j2 --short-filename 2>&1 | sed 's/^/    /' ||
+        fail "not every job was completed"
+}
+
 # systemd as pid 1 of a throw-away copy of this system, the units as shipped.
 the_packages_installed_upgraded_and_purged() {
     packaging/dependencies.sh package
@@ -228,7 +236,8 @@ the_mistakes_of_others_are_caught() {
 }
 
 tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder
-    an_agent_killed_every_five_seconds a_disk_that_is_read_only_for_a_while a_thousand_jobs_with_kills the_crash_sweep_ten_times the_packages_installed_upgraded_and_purged
+    an_agent_killed_every_five_seconds a_disk_that_is_read_only_for_a_while a_thousand_jobs_with_kills the_crash_sweep_ten_times
+    a_stock_workers_three_ways the_packages_installed_upgraded_and_purged
     the_packages_under_a_real_systemd
     a_fleet_of_two_under_a_crowd a_fleet_of_two_of_which_one_is_killed_every_second
     the_mistakes_of_others_are_caught)

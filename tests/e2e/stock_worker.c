@@ -61,6 +61,20 @@ Test(stock_worker, an_old_one_without_tokens_is_served_too, .timeout = 120)
     rig_end(rig);
 }
 
+/* Streaming upload: it deletes what it has sent, and counts what is left. Its job's number decides
+ * what that is (none, one, all), and whether the playlist came first. */
+Test(stock_worker, its_segments_are_taken_whatever_it_counts, .timeout = 120)
+{
+    struct rig *rig = with_stock_worker();
+    for (int i = 0; i < 3; i++) {
+        int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), NULL);
+        RUN(run) = stock(rig, "stock", "--way=segments");
+        is_three_times_acknowledged(&run);
+        look_job_completed_once(rig, job);
+    }
+    rig_end(rig);
+}
+
 Test(stock_worker, without_a_job_it_is_told_so, .timeout = 60)
 {
     struct rig *rig = with_stock_worker();

@@ -35,6 +35,7 @@ Test(upload, a_segment_is_written_once_listed_and_counted)
     REPLY(again) = worker_put(&scene.worker, "360p", "seg_0001.m4s", BOX, BOX_BYTES);
     reply_is(&again, 200, NULL);
     cr_assert(reply_has(&again, "written") && !reply_bool(&again, "written"));
+    cr_assert_eq(reply_int(&again, "bytes_written"), BOX_BYTES, "as a stock server says it");
     TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=360p",
                              (long long)scene.worker.video);
     REPLY(status) = worker_call(&scene.worker, path, NULL, NULL);
@@ -46,20 +47,21 @@ Test(upload, a_segment_is_written_once_listed_and_counted)
     rig_end(scene.rig);
 }
 
-Test(upload, a_finalize_names_what_is_missing)
+Test(upload, a_finalize_names_what_is_missing_whatever_count_it_is_told)
 {
     struct scene scene = scene_claimed();
     worker_put_tree(&scene.worker);
     TEXT(segment) = rig_path(scene.rig, "videos/film/360p/seg_0000.m4s");
-    if (access(segment, F_OK) != 0)
-        segment[strlen(segment) - 5] = '1';
     cr_assert(unlink(segment) == 0);
-    REPLY(reply) = finalize_segments(&scene, 3);
-    reply_is(&reply, 200, NULL);
-    cr_assert_str_eq(reply_text(&reply, "status"), "incomplete");
-    cr_assert(reply_has(&reply, "complete") && !reply_bool(&reply, "complete"));
-    const struct json *missing = json_get(reply.json, "missing_segments");
-    cr_assert(missing && json_count(missing) >= 1, "%s", reply.body);
+    for (int told = 0; told <= 3; told++) {
+        REPLY(reply) = finalize_segments(&scene, told);
+        reply_is(&reply, 200, NULL);
+        cr_assert_str_eq(reply_text(&reply, "status"), "incomplete");
+        cr_assert(reply_has(&reply, "complete") && !reply_bool(&reply, "complete"));
+        const struct json *missing = json_get(reply.json, "missing_segments");
+        cr_assert(missing && json_count(missing) >= 1, "%s", reply.body);
+        cr_assert_str_eq(json_text(json_at(missing, 0)), "seg_0000.m4s");
+    }
     rig_end(scene.rig);
 }
 
@@ -73,21 +75,32 @@ static void finalize_names_the_playlist(const struct scene *scene, int count)
     cr_assert_str_eq(json_text(json_at(missing, 0)), "stream.m3u8");
 }
 
-Test(upload, a_finalize_counts_exactly)
+static void is_complete(const struct scene *scene, int count)
+{
+    REPLY(reply) = finalize_segments(scene, count);
+    reply_is(&reply, 200, NULL);
+    cr_assert(reply_bool(&reply, "complete"), "%d: %s", count, reply.body);
+}
+
+static int files_in_tree(void)
+{
+    TEXT(list) = must_printf("ls '%s/360p' | grep -vc m3u8", media_tree());
+    RUN(run) = run_program((const char *[]){"sh", "-c", list, NULL}, NULL, SHELL_MS);
+    return (int)strtol(run.out, NULL, 10);
+}
+
+Test(upload, a_finalize_s_count_bounds_the_files_from_below)
 {
     struct scene scene = scene_claimed();
     worker_put_tree(&scene.worker);
-    TEXT(list) = must_printf("ls '%s/360p' | grep -vc m3u8", media_tree());
-    RUN(run) = run_program((const char *[]){"sh", "-c", list, NULL}, NULL, SHELL_MS);
-    int count = (int)strtol(run.out, NULL, 10);
-    finalize_names_the_playlist(&scene, count - 1);
+    int count = files_in_tree();
+    for (int told = 0; told <= count; told++)
+        is_complete(&scene, told);
     finalize_names_the_playlist(&scene, count + 1);
-    /* What an earlier attempt left behind is not counted: no playlist names it. */
+    /* What an earlier attempt left behind is a file, too, though no playlist names it. */
     REPLY(left) = worker_put(&scene.worker, "360p", "seg_9999.m4s", BOX, BOX_BYTES);
     reply_is(&left, 200, NULL);
-    REPLY(exact) = finalize_segments(&scene, count);
-    reply_is(&exact, 200, NULL);
-    cr_assert(reply_bool(&exact, "complete"), "%s", exact.body);
+    is_complete(&scene, count + 1);
     rig_end(scene.rig);
 }
 
@@ -224,6 +237,33 @@ Test(upload, archives_full_of_tricks_are_refused)
     cr_assert(other.status >= 400 && other.status < 500, "%ld %s", other.status, other.body);
     cr_assert(access("/tmp/a.m4s", F_OK) != 0);
     cr_assert_eq(files_outside(&scene), before);
+    rig_end(scene.rig);
+}
+
+static bool is_in_film(const struct scene *scene, const char *name)
+{
+    TEXT(path) = rig_path(scene->rig, "videos/film/%s", name);
+    return access(path, F_OK) == 0;
+}
+
+/* A stock worker packs whatever lies in a rendition's folder. */
+Test(upload, captions_are_taken_where_a_stock_server_takes_them)
+{
+    struct scene scene = scene_claimed();
+    REPLY(inner) = put_tar(&scene, "quality/360p",
+                           "mkdir 360p; echo WEBVTT >360p/captions.vtt; tar -czf $out 360p");
+    reply_is(&inner, 200, NULL);
+    cr_assert(is_in_film(&scene, "360p/captions.vtt"));
+    static const char *const places[] = {"quality/480p", "finalize"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        REPLY(flat) = put_tar(&scene, places[i],
+                              "echo WEBVTT >captions.vtt; tar -czf $out captions.vtt");
+        reply_is(&flat, 200, NULL);
+        cr_assert(is_in_film(&scene, "captions.vtt"));
+        REPLY(none) = put_tar(&scene, places[i],
+                              "echo x >captions.vtt; tar -czf $out captions.vtt");
+        reply_is(&none, 422, "invalid_field");
+    }
     rig_end(scene.rig);
 }
 

@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FIRST_LOST "first-lost"
+
 struct rule {
     char pattern[256];
     const char *rest; /* of the script: what has not been played */
@@ -47,6 +49,15 @@ static bool fits(const struct peer_request *request, const char *pattern)
     return fnmatch(pattern, text, 0) == 0;
 }
 
+static bool is_first(const struct peer *peer, const struct peer_request *request)
+{
+    for (int i = 0; i < peer->request_count; i++)
+        if (strcmp(peer->requests[i]->method, request->method) == 0 &&
+            strcmp(peer->requests[i]->path, request->path) == 0)
+            return false;
+    return true;
+}
+
 /* The next action of a script, or what comes after its end. */
 static void play(struct peer *peer, struct rule *rule, char action[PEER_ACTION_BYTES])
 {
@@ -55,7 +66,7 @@ static void play(struct peer *peer, struct rule *rule, char action[PEER_ACTION_B
         size_t size = strcspn(rule->rest, ";");
         snprintf(rule->last, sizeof rule->last, "%.*s", (int)size, rule->rest);
         rule->rest += size;
-    } else if (peer->upstream_port) {
+    } else if (peer->upstream_port && strcmp(rule->last, FIRST_LOST) != 0) {
         snprintf(rule->last, sizeof rule->last, "pass");
     }
     memcpy(action, rule->last, PEER_ACTION_BYTES);
@@ -72,6 +83,9 @@ static void record(struct peer *peer, struct peer_request *request)
             break;
         }
     }
+    if (strcmp(request->action, FIRST_LOST) == 0)
+        snprintf(request->action, sizeof request->action,
+                 is_first(peer, request) ? "lost" : "pass");
     must(peer->request_count < PEER_REQUESTS_MAX);
     peer->requests[peer->request_count++] = request;
     pthread_cond_broadcast(&peer->changed);

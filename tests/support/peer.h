@@ -8,6 +8,7 @@
  *
  *     pass           forwarded, the answer brought back
  *     lost           forwarded and carried out, the answer thrown away: the connection is reset
+ *     first-lost     `lost` if no request before had its method and path, else `pass`; for ever
  *     hangup         reset, nothing forwarded
  *     stall 2s       held so long, then reset (units ms, s)
  *     slow 2s        held so long, then as `pass`
@@ -29,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PEER_REQUESTS_MAX = 4096, PEER_RULES_MAX = 32, PEER_ACTION_BYTES = 512 };
+enum { PEER_REQUESTS_MAX = 16384, PEER_RULES_MAX = 32, PEER_ACTION_BYTES = 512 };
 
 struct peer_request {
     char method[8], path[1024];

@@ -69,8 +69,6 @@ int files_missing(const struct files *files, const char *slug, quality_set named
 typedef void files_absent(const char *path, void *ctx);
 int files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx,
                         bool *cmaf, struct error *err);
-/* How many files its playlist names, an init segment included, the playlist not. */
-int64_t files_count_named(int video_dir, enum quality quality, bool cmaf);
 /* Is video_dir/name a file that is not empty? */
 bool files_is_there(int dir, const char *name);
 

@@ -136,25 +136,6 @@ int files_check_quality(int video_dir, enum quality quality, files_absent *absen
     return errno ? error_errno(err, "cannot look at %s", quality_name(quality)) : 0;
 }
 
-int64_t files_count_named(int video_dir, enum quality quality, bool cmaf)
-{
-    char name[32];
-    TEXT(text) = NULL;
-    size_t size;
-    struct playlist list;
-    struct error ignored;
-    FD(folder) = cmaf ? files_open_beneath(video_dir, quality_name(quality), O_RDONLY | O_DIRECTORY)
-                      : -1;
-    snprintf(name, sizeof name, "%s.m3u8", cmaf ? "stream" : quality_name(quality));
-    if (durable_read(cmaf ? folder : video_dir, name, PLAYLIST_MAX_BYTES, &text, &size, &ignored) !=
-            0 ||
-        playlist_parse(text, size, &list, &ignored) != 0)
-        return 0;
-    int64_t count = (int64_t)list.count + (cmaf || list.init);
-    playlist_fini(&list);
-    return count;
-}
-
 static void count_absent(const char *path, void *ctx)
 {
     (void)path;

@@ -34,7 +34,7 @@ enum segment_kind segment_kind_of(const char *filename)
         return SEGMENT_ISO;
     if (ends_with(filename, ".m3u8") || ends_with(filename, ".mpd"))
         return SEGMENT_TEXT;
-    return SEGMENT_REFUSED;
+    return strcmp(filename, SEGMENT_CAPTIONS_NAME) == 0 ? SEGMENT_CAPTIONS : SEGMENT_REFUSED;
 }
 
 static bool is_iso(const unsigned char *head, size_t size)
@@ -48,6 +48,16 @@ static bool is_iso(const unsigned char *head, size_t size)
     return false;
 }
 
+static bool is_captions(const unsigned char *head, size_t size)
+{
+    static const char mark[] = "\xef\xbb\xbf", word[] = "WEBVTT";
+    if (size >= sizeof mark - 1 && memcmp(head, mark, sizeof mark - 1) == 0) {
+        head += sizeof mark - 1;
+        size -= sizeof mark - 1;
+    }
+    return size >= sizeof word - 1 && memcmp(head, word, sizeof word - 1) == 0;
+}
+
 bool segment_head_fits(enum segment_kind kind, const unsigned char *head, size_t size)
 {
     switch (kind) {
@@ -57,6 +67,8 @@ bool segment_head_fits(enum segment_kind kind, const unsigned char *head, size_t
         return is_iso(head, size);
     case SEGMENT_TEXT:
         return size > 0;
+    case SEGMENT_CAPTIONS:
+        return is_captions(head, size);
     case SEGMENT_REFUSED:
         break;
     }
@@ -102,7 +114,8 @@ bool segment_quality_of(const char *name, enum quality *quality)
 
 bool segment_is_of_all(const char *name)
 {
-    static const char *const names[] = {"master.m3u8", "manifest.mpd", "thumbnail.jpg"};
+    static const char *const names[] = {"master.m3u8", "manifest.mpd", "thumbnail.jpg",
+                                        SEGMENT_CAPTIONS_NAME};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;

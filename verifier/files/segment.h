@@ -15,11 +15,13 @@ enum { SEGMENT_NAME_MAX = 255, SEGMENT_HEAD_BYTES = 16 };
 enum segment_kind {
     SEGMENT_REFUSED, /* not a name that we take */
     SEGMENT_TS,
-    SEGMENT_ISO,  /* .m4s .mp4 */
-    SEGMENT_TEXT, /* .m3u8 .mpd */
+    SEGMENT_ISO,      /* .m4s .mp4 */
+    SEGMENT_TEXT,     /* .m3u8 .mpd */
+    SEGMENT_CAPTIONS, /* captions.vtt */
 };
+#define SEGMENT_CAPTIONS_NAME "captions.vtt"
 
-/* A single path component without tricks, with one of the five endings. */
+/* A single path component without tricks, with one of the five endings, or the captions. */
 enum segment_kind segment_kind_of(const char *filename);
 
 /* Does a file of this kind begin like this? head: its first bytes, at most SEGMENT_HEAD_BYTES.
@@ -37,7 +39,7 @@ bool segment_is_flat(enum quality quality, const char *filename);
 
 /* In a video's folder: is it a rendition's folder, or a file of one that lies flat? */
 bool segment_quality_of(const char *name, enum quality *quality);
-/* Is it of no rendition but of all: master playlist, manifest, thumbnail? */
+/* Is it of no rendition but of all: master playlist, manifest, thumbnail, captions? */
 bool segment_is_of_all(const char *name);
 
 #endif

@@ -137,7 +137,9 @@ static int home_of(struct tar_upload *upload, const char *path, const char **nam
     if (upload->is_final)
         return segment_is_of_all(path) ? upload->staging : refuse_path(path, err);
     if (!slash)
-        return segment_is_flat(upload->quality, path) && segment_kind_of(path) != SEGMENT_REFUSED
+        return segment_kind_of(path) == SEGMENT_CAPTIONS ||
+                       (segment_is_flat(upload->quality, path) &&
+                        segment_kind_of(path) != SEGMENT_REFUSED)
                    ? upload->staging
                    : refuse_path(path, err);
     const char *quality = quality_name(upload->quality);

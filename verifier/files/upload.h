@@ -35,7 +35,7 @@ void segment_upload_end(struct segment_upload *upload); /* takes what was not pu
 struct tar_upload {
     const struct files *files;
     char slug[SLUG_BYTES];
-    bool is_final; /* master.m3u8, manifest.mpd, thumbnail.jpg; else a rendition: */
+    bool is_final; /* what is of no rendition but of all (segment.h); else a rendition: */
     enum quality quality;
     int fd;                           /* the archive */
     int staging_root, staging, inner; /* descriptors; inner: <staging>/<quality>, or -1 */

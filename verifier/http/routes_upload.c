@@ -29,8 +29,9 @@ void route_segment_open(struct request *request, struct answer *answer)
     struct store_job job;
     struct error err;
     if (segment_kind_of(request->name) == SEGMENT_REFUSED)
-        return answer_problem(answer, PROBLEM_INVALID_FIELD,
-                              "The file name is none that is taken (.ts .m4s .mp4 .m3u8 .mpd).");
+        return answer_problem(
+            answer, PROBLEM_INVALID_FIELD,
+            "The file name is none that is taken (.ts .m4s .mp4 .m3u8 .mpd, captions.vtt).");
     if (!route_parse_checksum(request_header(request, "X-Content-SHA256"), expected))
         return answer_problem(answer, PROBLEM_INVALID_FIELD,
                               "X-Content-SHA256: the SHA-256 of the body is required.");
@@ -62,7 +63,7 @@ static void answer_segment(struct request *request, struct answer *answer, bool 
     struct json *root = json_new_object();
     json_set_text(root, "status", "ok");
     json_set_bool(root, "written", written);
-    json_set_int(root, "bytes_written", written ? request->streamed_bytes : 0);
+    json_set_int(root, "bytes_written", request->streamed_bytes); /* also of one that was there */
     json_set_bool(root, "checksum_verified", true);
     answer_object(answer, root);
     count(COUNT_UPLOADS, 1);

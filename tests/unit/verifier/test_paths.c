@@ -86,23 +86,36 @@ Test(range, of_an_empty_file_cannot_be_satisfied)
     cr_expect_eq(range_parse(NULL, 0, &range), RANGE_WHOLE);
 }
 
-Test(segment, names_are_single_components_with_one_of_five_endings)
+Test(segment, names_are_single_components_with_one_of_five_endings_or_the_captions)
 {
     static const struct {
         const char *name;
         enum segment_kind kind;
     } cases[] = {
-        {"seg_0001.m4s", SEGMENT_ISO},  {"init.mp4", SEGMENT_ISO},
-        {"720p_0001.ts", SEGMENT_TS},   {"stream.m3u8", SEGMENT_TEXT},
-        {"manifest.mpd", SEGMENT_TEXT}, {"a b.ts", SEGMENT_TS},
-        {".ts", SEGMENT_REFUSED},       {"a", SEGMENT_REFUSED},
-        {"", SEGMENT_REFUSED},          {"a.exe", SEGMENT_REFUSED},
-        {"../a.ts", SEGMENT_REFUSED},   {"a/b.ts", SEGMENT_REFUSED},
-        {"a\\b.ts", SEGMENT_REFUSED},   {"a%2f.ts", SEGMENT_REFUSED},
-        {"a..ts", SEGMENT_REFUSED},     {" a.ts", SEGMENT_REFUSED},
-        {"a.ts ", SEGMENT_REFUSED},     {".tmp-1.ts", SEGMENT_REFUSED},
-        {"a\n.ts", SEGMENT_REFUSED},    {"a\xff.ts", SEGMENT_REFUSED},
-        {"a.TS", SEGMENT_REFUSED},      {"\xc3\xbc.ts", SEGMENT_TS},
+        {"seg_0001.m4s", SEGMENT_ISO},
+        {"init.mp4", SEGMENT_ISO},
+        {"720p_0001.ts", SEGMENT_TS},
+        {"stream.m3u8", SEGMENT_TEXT},
+        {"captions.vtt", SEGMENT_CAPTIONS},
+        {"other.vtt", SEGMENT_REFUSED},
+        {"manifest.mpd", SEGMENT_TEXT},
+        {"a b.ts", SEGMENT_TS},
+        {".ts", SEGMENT_REFUSED},
+        {"a", SEGMENT_REFUSED},
+        {"", SEGMENT_REFUSED},
+        {"a.exe", SEGMENT_REFUSED},
+        {"../a.ts", SEGMENT_REFUSED},
+        {"a/b.ts", SEGMENT_REFUSED},
+        {"a\\b.ts", SEGMENT_REFUSED},
+        {"a%2f.ts", SEGMENT_REFUSED},
+        {"a..ts", SEGMENT_REFUSED},
+        {" a.ts", SEGMENT_REFUSED},
+        {"a.ts ", SEGMENT_REFUSED},
+        {".tmp-1.ts", SEGMENT_REFUSED},
+        {"a\n.ts", SEGMENT_REFUSED},
+        {"a\xff.ts", SEGMENT_REFUSED},
+        {"a.TS", SEGMENT_REFUSED},
+        {"\xc3\xbc.ts", SEGMENT_TS},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         cr_expect_eq(segment_kind_of(cases[i].name), cases[i].kind, "%s", cases[i].name);
@@ -128,6 +141,11 @@ Test(segment, the_first_bytes_must_fit_the_kind)
     cr_expect(segment_head_fits(SEGMENT_TS, ts, sizeof ts));
     cr_expect_not(segment_head_fits(SEGMENT_TS, iso, sizeof iso));
     cr_expect_not(segment_head_fits(SEGMENT_TS, ts, 0));
+    const unsigned char captions[] = "\xef\xbb\xbfWEBVTT\n", *bare = captions + 3;
+    cr_expect(segment_head_fits(SEGMENT_CAPTIONS, captions, sizeof captions - 1));
+    cr_expect(segment_head_fits(SEGMENT_CAPTIONS, bare, 6));
+    cr_expect_not(segment_head_fits(SEGMENT_CAPTIONS, bare, 5));
+    cr_expect_not(segment_head_fits(SEGMENT_CAPTIONS, iso, sizeof iso));
 }
 
 Test(segment, text_is_utf8_without_control_bytes)
