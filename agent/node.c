@@ -275,12 +275,11 @@ void node_server_is(struct node *node, enum server_state state, const char *reas
            LOG_TEXT("state", server_state_name(state)), LOG_TEXT("reason", reason));
 }
 
+/* Also 403 not_your_job: it is what another worker's key is answered, and heartbeats are fine then.
+ */
 bool node_is_key_refusal(const struct http_answer *answer)
 {
-    if (answer->result != HTTP_ANSWERED)
-        return false;
-    return answer->status == 401 ||
-           (answer->status == 403 && answer->problem.problem == PROBLEM_FORBIDDEN);
+    return answer->result == HTTP_ANSWERED && (answer->status == 401 || answer->status == 403);
 }
 
 static void release_held(struct node *node)

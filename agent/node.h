@@ -135,7 +135,7 @@ enum server_state node_server_state_of(const struct http_answer *answer, char *r
 /* Before an attempt: takes up a key that was rotated in its file. What was held may be due to the
  * key and is presented again then. */
 void node_renew_key(struct node *node);
-/* Row 12, by whichever server. */
+/* Row 11 or 12, by whichever server: what another key may put right. */
 bool node_is_key_refusal(const struct http_answer *answer);
 
 /* Why nothing is claimed; NULL: work is asked for. */

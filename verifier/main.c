@@ -19,6 +19,10 @@ static const char usage[] =
     "is\n"
     "                                   printed\n"
     "  worker list [--json]\n"
+    "  worker rotate NAME|ID [--key-file FILE] [--overlap TIME]\n"
+    "                                    give a worker a new key; the old one is good for TIME "
+    "more\n"
+    "                                    (24h; 90s, 30m, 7d, 0)\n"
     "  worker revoke ID\n"
     "  job add FILE [--slug S] [--title T]\n"
     "                                    copy a film in and make a job of it; prints its id\n"
@@ -52,14 +56,20 @@ static int refuse(const struct command *command)
 static int parse(int argc, char **argv, struct command *command, bool *help)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},   {"help", no_argument, NULL, 'h'},
-        {"key-file", required_argument, NULL, 'k'}, {"slug", required_argument, NULL, 's'},
-        {"title", required_argument, NULL, 't'},    {"json", no_argument, NULL, 'j'},
-        {"sample", no_argument, NULL, 'S'},         {"once", no_argument, NULL, 'o'},
-        {"dry-run", no_argument, NULL, 'd'},        {0},
+        {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {"key-file", required_argument, NULL, 'k'},
+        {"overlap", required_argument, NULL, 'O'},
+        {"slug", required_argument, NULL, 's'},
+        {"title", required_argument, NULL, 't'},
+        {"json", no_argument, NULL, 'j'},
+        {"sample", no_argument, NULL, 'S'},
+        {"once", no_argument, NULL, 'o'},
+        {"dry-run", no_argument, NULL, 'd'},
+        {0},
     };
     int option;
-    *command = (struct command){.config_path = VERIFIER_CONFIG_PATH};
+    *command = (struct command){.config_path = VERIFIER_CONFIG_PATH, .overlap = "24h"};
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         switch (option) {
         case 'c':
@@ -70,6 +80,9 @@ static int parse(int argc, char **argv, struct command *command, bool *help)
             break;
         case 'k':
             command->key_file = optarg;
+            break;
+        case 'O':
+            command->overlap = optarg;
             break;
         case 's':
             command->slug = optarg;
@@ -112,6 +125,7 @@ static const struct entry {
     {"status", NULL, 1, NULL, verb_status},
     {"worker", "add", 3, NULL, verb_worker_add},
     {"worker", "list", 2, NULL, verb_worker_list},
+    {"worker", "rotate", 3, NULL, verb_worker_rotate},
     {"worker", "revoke", 3, NULL, verb_worker_revoke},
     {"job", "add", 3, NULL, verb_job_add},
     {"job", "list", 2, NULL, verb_job_list},

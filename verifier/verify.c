@@ -16,7 +16,9 @@ enum verify_standing verify_standing(const struct verify_request *request,
         return STANDING_NO_JOB;
     if (facts->last_holder == HOLDER_NOBODY)
         return STANDING_NOT_YOURS;
-    if (facts->last_holder == HOLDER_OTHER || facts->holder == HOLDER_OTHER)
+    if (facts->last_holder == HOLDER_OTHER)
+        return facts->held ? STANDING_SUPERSEDED : STANDING_NOT_YOURS;
+    if (facts->holder == HOLDER_OTHER)
         return STANDING_SUPERSEDED;
     if (request->epoch_given && request->epoch < facts->epoch)
         return STANDING_SUPERSEDED;

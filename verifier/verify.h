@@ -4,9 +4,11 @@
  * and nowhere else, so that completion, progress, upload and failure cannot disagree about who
  * holds a claim. Knows no clock, descriptor, log or SQL.
  *
- * The last holder decides who a caller is; an epoch, where it is given, decides which of its claims
- * it speaks for. A higher epoch than the database's is a claim that the database has forgotten (a
- * restored backup): not yours, so that the caller holds on to its result. */
+ * The last holder decides who a caller is, and whether another one has ever held the job what is
+ * said to it: that its claim is lost, or that it had none. An epoch, where it is given, decides
+ * which of its claims it speaks for. A higher epoch than the database's is a claim that the
+ * database has forgotten (a restored backup): not yours, so that the caller holds on to its result.
+ */
 #ifndef VERIFIER_VERIFY_H
 #define VERIFIER_VERIFY_H
 
@@ -29,6 +31,7 @@ struct verify_facts {
     bool closed;                            /* completed_at is set */
     bool requeued;                          /* by a failure, and the video waits again */
     enum verify_holder holder, last_holder; /* holder: of the claim that stands, expired or not */
+    bool held;                              /* the caller has claimed it at some time */
     bool claim_expired;
     bool reopened;         /* open, and nobody has claimed it since: a re-transcode was ordered */
     bool failure_recorded; /* the caller has failed this very claim */

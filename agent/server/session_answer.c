@@ -22,6 +22,11 @@ static bool is_object(const struct http_answer *answer)
     return json_is_object(root);
 }
 
+static bool is_transcoding(const struct session *session)
+{
+    return session->progress.progress.step >= WORK_TRANSCODE;
+}
+
 static enum verdict verdict_of_problem(const struct session *session, enum problem problem)
 {
     switch (problem) {
@@ -29,10 +34,12 @@ static enum verdict verdict_of_problem(const struct session *session, enum probl
     case PROBLEM_JOB_GONE:
         return VERDICT_LOST;
     case PROBLEM_JOB_NOT_FOUND:
-    case PROBLEM_NOT_YOUR_JOB:
-        /* A restored backup or a mixed-up key must not eat results (promises, rows 10 and 11);
-         * where there are none yet, nothing is eaten. */
+        /* A restored backup must not eat results (promises, row 10); where there are none yet,
+         * nothing is eaten. */
         return session->transcoded ? VERDICT_HOLD : VERDICT_LOST;
+    case PROBLEM_NOT_YOUR_JOB:
+        /* Nor must a key that was mixed up (row 11), and a transcode that runs is hours of work. */
+        return session->transcoded || is_transcoding(session) ? VERDICT_HOLD : VERDICT_LOST;
     case PROBLEM_NOT_FOUND:
     case PROBLEM_METHOD:
         return VERDICT_MISSING;

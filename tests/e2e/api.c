@@ -247,6 +247,28 @@ Test(api, the_source_comes_whole_and_in_ranges)
 
 Test(api, the_source_is_for_those_who_have_a_key)
 {
+/* A stock worker deletes its files on a 409: who has lost nothing is not told that it has. */
+Test(api, every_call_of_who_never_held_the_job_is_not_your_job)
+{
+    struct scene scene = scene_claimed();
+    struct worker bob = worker_new(scene.rig, "bob");
+    bob.job = scene.job;
+    bob.video = scene.worker.video;
+    for (int with_epoch = 0; with_epoch < 2; with_epoch++) {
+        bob.sends_epoch = with_epoch;
+        bob.epoch = scene.worker.epoch;
+        REPLY(progress) = worker_call(&bob, "/api/worker/1/progress", "{}", NULL);
+        reply_is(&progress, 403, "not_your_job");
+        REPLY(fail) = worker_call(&bob, "/api/worker/1/fail", "{\"error_message\":\"x\"}", NULL);
+        reply_is(&fail, 403, "not_your_job");
+        REPLY(verify) = worker_call(&bob, "/api/worker/1/verify-complete", NULL, NULL);
+        reply_is(&verify, 403, "not_your_job");
+        REPLY(segment) = worker_put(&bob, "360p", "seg_0001.m4s", "\0\0\0\x10moof....", 12);
+        reply_is(&segment, 403, "not_your_job");
+    }
+    rig_end(scene.rig);
+}
+
     struct scene scene = scene_claimed();
     snprintf(scene.worker.key, sizeof scene.worker.key, "wrong");
     REPLY(reply) = source(&scene, NULL);

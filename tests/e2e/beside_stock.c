@@ -230,7 +230,7 @@ Test(beside_stock, the_commands_say_what_is_theirs_there, .timeout = 120)
     RUN(revoke) = rig_verifier(rig, (const char *[]){"worker", "revoke", beside.worker_id, NULL});
     cr_expect_eq(revoke.status, 0, "%s", revoke.err);
     REPLY(revoked) = beside_knock(&beside, BESIDE_KEY, NULL);
-    reply_is(&revoked, 403, "forbidden");
+    reply_is(&revoked, 401, "unauthorized");
 
     free(beside_ask(&beside, "ALTER TABLE workers DROP COLUMN capabilities"));
     RUN(broken) = rig_verifier(rig, (const char *[]){"check", NULL});

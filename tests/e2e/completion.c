@@ -278,7 +278,7 @@ Test(completion, row_11_who_never_held_it_is_refused)
     rig_end(scene.rig);
 }
 
-Test(completion, a_stranger_cannot_complete_what_another_holds)
+Test(completion, row_11_a_stranger_cannot_complete_what_another_holds)
 {
     struct scene scene = scene_uploaded();
     struct worker bob = worker_new(scene.rig, "bob");
@@ -287,7 +287,7 @@ Test(completion, a_stranger_cannot_complete_what_another_holds)
     for (int i = 0; i < 2; i++) {
         bob.sends_epoch = i == 0;
         REPLY(reply) = worker_complete(&bob, scene.token);
-        reply_is(&reply, 409, "claim_lost");
+        reply_is(&reply, 403, "not_your_job");
     }
     cr_assert_eq(completions(&scene), 0);
     REPLY(good) = worker_complete(&scene.worker, scene.token);

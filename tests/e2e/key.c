@@ -2,6 +2,7 @@
 #include "look.h"
 #include "media.h"
 #include "rig.h"
+#include "transcoder.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/error.h"
@@ -49,6 +50,57 @@ Test(key, a_rotated_key_is_taken_up_without_a_restart, .timeout = 120)
     rig_expect(rig, "event=key.renewed", HEARD_MS, NULL);
     rig_wait_completed(rig, job);
     cr_assert_eq(rig_count_lines(rig, "event=key.renewed"), 1);
+    rig_end(rig);
+}
+
+/* The new key, and the old one is over at once. */
+static void rotate(struct rig *rig, char key[128])
+{
+    TEXT(path) = rig_path(rig, "rotated.key");
+    RUN(run) = rig_verifier(rig, (const char *[]){"worker", "rotate", "node", "--overlap", "0",
+                                                  "--key-file", path, NULL});
+    cr_assert_eq(run.status, 0, "%s", run.err);
+    TEXT(line) = file_read(path);
+    snprintf(key, 128, "%.*s", (int)strcspn(line, "\n"), line);
+}
+
+static int64_t begin_transcode(struct rig *rig)
+{
+    transcoder_takes_time(rig, "2");
+    int64_t job = rig_begin(rig, media_clip(MEDIA_LONG));
+    transcoder_wait(rig);
+    return job;
+}
+
+/* The worker stays who it is, so that what it transcodes stays its own. */
+Test(key, a_transcode_in_progress_survives_the_rotation_of_its_key, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    char fresh[128];
+    int64_t job = begin_transcode(rig);
+    rotate(rig, fresh);
+    rig_expect(rig, "event=server.trouble state=key_refused", HEARD_MS, NULL);
+    put_key(rig, fresh);
+    rig_expect(rig, "event=key.renewed", HEARD_MS, NULL);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(transcoder_starts(rig), 1, "it was done again");
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM workers"), 1);
+    rig_end(rig);
+}
+
+/* 403 not_your_job: nothing is lost, and whoever put the wrong key there can put it right. */
+Test(key, a_transcode_in_progress_survives_another_worker_s_key, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    char fresh[128], other[128];
+    int64_t job = begin_transcode(rig);
+    rig_add_worker(rig, "other", other);
+    put_key(rig, other);
+    rotate(rig, fresh);
+    process_expect(rig->verifier, "event=request.refused code=not_your_job", HEARD_MS, NULL);
+    put_key(rig, fresh);
+    rig_wait_completed(rig, job);
+    cr_assert_eq(transcoder_starts(rig), 1, "it was done again");
     rig_end(rig);
 }
 

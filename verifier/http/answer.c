@@ -102,7 +102,9 @@ void answer_log_refusal(const struct answer *answer, const struct request *reque
     if (answer->status < 400 || answer->status >= 500)
         return;
     /* A stranger must not be able to fill the disk by way of the log. */
-    bool is_stranger = request->worker.worker_id[0] == '\0';
+    bool is_stranger = request->worker.worker_id[0] == '\0' ||
+                       answer->problem == PROBLEM_UNAUTHORIZED ||
+                       answer->problem == PROBLEM_FORBIDDEN;
     if (is_stranger && !auth_may_log(request->app->auth, mono_ms()))
         return;
     log_info("request.refused", LOG_TEXT("request_id", request->id),

@@ -125,6 +125,10 @@ bool auth_worker(struct auth *auth, struct request *request, struct answer *answ
         count(COUNT_AUTH_FAILURES, 1);
         answer_problem(answer, PROBLEM_FORBIDDEN, "This worker is disabled.");
         return false;
+    case STORE_KEY_OVER: /* nor is this one: a node that has not got its new key yet */
+        count(COUNT_AUTH_FAILURES, 1);
+        answer_problem(answer, PROBLEM_UNAUTHORIZED, "The API key was revoked, or has expired.");
+        return false;
     case STORE_KEY_UNKNOWN:
         break;
     }

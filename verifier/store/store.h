@@ -73,7 +73,12 @@ struct store_worker {
     int64_t current_job_id; /* 0 = none */
     char *capabilities;     /* JSON or NULL; owned, only in lists */
 };
-enum store_key { STORE_KEY_UNKNOWN, STORE_KEY_GOOD, STORE_KEY_DISABLED };
+enum store_key {
+    STORE_KEY_UNKNOWN,
+    STORE_KEY_GOOD,
+    STORE_KEY_DISABLED, /* its worker is disabled */
+    STORE_KEY_OVER,     /* it was revoked, or has expired */
+};
 
 /* api_key: shown once, only its hash is kept. */
 struct store_registration {
@@ -107,6 +112,24 @@ void store_workers_free(struct store_worker *workers, size_t count);
 int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err);
 int store_heartbeat(struct store *store, struct store_worker *worker,
                     const struct message_heartbeat *heartbeat, struct error *err);
+/* A new key for a worker, which stays who it is; its other keys end after overlap_ms, if they do
+ * not end before. */
+enum store_rotated {
+    STORE_ROTATED,
+    STORE_ROTATE_NO_WORKER,
+    STORE_ROTATE_SEVERAL, /* have this name */
+    STORE_ROTATE_DISABLED,
+};
+struct store_rotation {
+    const char *worker; /* its number, its worker_id or its name */
+    int64_t overlap_ms;
+    enum store_rotated result; /* out, as all that follows */
+    int64_t id;
+    char worker_id[WORKER_ID_BYTES], name[STORE_NAME_BYTES];
+    char api_key[64];
+    char old_until[WALL_TEXT_BYTES];
+};
+int store_worker_rotate(struct store *store, struct store_rotation *rotation, struct error *err);
 
 /* ---- calls about a job ---- */
 struct store_caller {

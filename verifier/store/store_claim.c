@@ -270,7 +270,8 @@ static int grant(struct store *store, struct db *db, void *ctx, struct error *er
     store_time_add(claiming->now, store->settings.claim_ms, expires);
     if (make_room(store, db, claiming, &job, &recorded, err) != 0 ||
         take(db, claiming, &job, expires, err) != 0 ||
-        next_epoch(db, job.id, &claiming->claim->claim_epoch, err) != 0)
+        next_epoch(db, job.id, &claiming->claim->claim_epoch, err) != 0 ||
+        store_note_holder(db, job.id, claiming->worker->worker_id, err) != 0)
         return -1;
     describe(store, &job, recorded, claiming->claim);
     return 0;

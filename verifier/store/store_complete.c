@@ -86,7 +86,7 @@ static int classify(struct store *store, struct db *db, struct completing *compl
     *result = (struct store_completed){0};
     completing->replaces = false;
     if (store_now(store, db, completing->now, err) != 0 ||
-        store_read_facts(db, completing->now, completing->caller, completing->job_id,
+        store_read_facts(store, db, completing->now, completing->caller, completing->job_id,
                          &completing->facts, &completing->job, err) != 0)
         return -1;
     if (completing->facts.job_found) {

@@ -101,7 +101,7 @@ static int fail(struct store *store, struct db *db, void *ctx, struct error *err
     *failing->result = (struct store_failed){0};
     if (store_lock_job(db, failing->job_id, err) != 0 ||
         store_now(store, db, failing->now, err) != 0 ||
-        store_read_standing(db, failing->now, failing->caller, failing->job_id,
+        store_read_standing(store, db, failing->now, failing->caller, failing->job_id,
                             &failing->result->standing, &failing->job, err) != 0)
         return -1;
     switch (failing->result->standing) {

@@ -97,9 +97,9 @@ static enum verify_holder who(const char *worker_id, const struct store_caller *
     return strcmp(worker_id, caller->worker->worker_id) == 0 ? HOLDER_CALLER : HOLDER_OTHER;
 }
 
-int store_read_facts(struct db *db, const char *now, const struct store_caller *caller,
-                     int64_t job_id, struct verify_facts *facts, struct store_job *job,
-                     struct error *err)
+int store_read_facts(struct store *store, struct db *db, const char *now,
+                     const struct store_caller *caller, int64_t job_id, struct verify_facts *facts,
+                     struct store_job *job, struct error *err)
 {
     *facts = (struct verify_facts){0};
     if (store_read_job(db, job_id, &facts->job_found, job, err) != 0)
@@ -115,6 +115,8 @@ int store_read_facts(struct db *db, const char *now, const struct store_caller *
     facts->reopened = job->reopened;
     facts->claim_expired = strcmp(job->claim_expires_at, now) < 0;
     facts->epoch = job->claim_epoch;
+    if (store_read_held(store, db, caller->worker, job, &facts->held, err) != 0)
+        return -1;
 
     int64_t one;
     int got = db_one_int(db, &one, err, "SELECT 1 FROM failures WHERE" STORE_FAILURE_OF_CLAIM,
@@ -123,14 +125,14 @@ int store_read_facts(struct db *db, const char *now, const struct store_caller *
     return got < 0 ? -1 : 0;
 }
 
-int store_read_standing(struct db *db, const char *now, const struct store_caller *caller,
-                        int64_t job_id, enum verify_standing *standing, struct store_job *job,
-                        struct error *err)
+int store_read_standing(struct store *store, struct db *db, const char *now,
+                        const struct store_caller *caller, int64_t job_id,
+                        enum verify_standing *standing, struct store_job *job, struct error *err)
 {
     struct verify_facts facts;
     struct verify_request request = {.epoch_given = caller->claim_epoch != ABSENT_INT,
                                      .epoch = caller->claim_epoch};
-    if (store_read_facts(db, now, caller, job_id, &facts, job, err) != 0)
+    if (store_read_facts(store, db, now, caller, job_id, &facts, job, err) != 0)
         return -1;
     *standing = verify_standing(&request, &facts);
     return 0;
@@ -164,7 +166,8 @@ static int look(struct store *store, struct db *db, void *ctx, struct error *err
     char now[WALL_TEXT_BYTES];
     if (store_now(store, db, now, err) != 0)
         return -1;
-    return store_read_standing(db, now, look->caller, look->job_id, look->standing, look->job, err);
+    return store_read_standing(store, db, now, look->caller, look->job_id, look->standing,
+                               look->job, err);
 }
 
 int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
@@ -332,7 +335,8 @@ static int keep_claim(struct store *store, struct db *db, void *ctx, struct erro
     struct store_job job;
     bool touched = false;
     if (store_lock_job(db, keep->job_id, err) != 0 || store_now(store, db, now, err) != 0 ||
-        store_read_standing(db, now, keep->caller, keep->job_id, keep->standing, &job, err) != 0)
+        store_read_standing(store, db, now, keep->caller, keep->job_id, keep->standing, &job,
+                            err) != 0)
         return -1;
     keep->expires[0] = '\0';
     if (verify_standing_problem(*keep->standing) != PROBLEM_NONE)

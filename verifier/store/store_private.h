@@ -58,15 +58,30 @@ int store_read_counts(struct db *db, struct store_counts *counts, struct error *
 /* The recorded answer of a completion says that it was late. NULL: not. */
 bool store_response_late(const char *response);
 
+#define STORE_WORKER_COLUMNS                                                                       \
+    "SELECT w.id, w.worker_id, COALESCE(w.worker_name, ''), w.worker_type, w.status,"              \
+    " w.registered_at, w.last_heartbeat, COALESCE(w.current_job_id, 0)"
+void store_worker_from_row(struct db_rows *rows, struct store_worker *worker);
+
+/* store_key.c: a new key, and its row (worker: workers.id). */
+void store_make_key(char key[64]);
+int store_add_key(struct db *db, int64_t worker, const char *api_key, const char *now,
+                  struct error *err);
+
+/* store_holders.c: who has ever held a job. Noted in the transaction of each claim. */
+int store_note_holder(struct db *db, int64_t job_id, const char *worker_id, struct error *err);
+int store_read_held(struct store *store, struct db *db, const struct store_worker *worker,
+                    const struct store_job *job, bool *held, struct error *err);
+
 /* The facts that every call about a job is judged by. */
-int store_read_facts(struct db *db, const char *now, const struct store_caller *caller,
-                     int64_t job_id, struct verify_facts *facts, struct store_job *job,
-                     struct error *err);
+int store_read_facts(struct store *store, struct db *db, const char *now,
+                     const struct store_caller *caller, int64_t job_id, struct verify_facts *facts,
+                     struct store_job *job, struct error *err);
 
 /* Where the caller stands by them. */
-int store_read_standing(struct db *db, const char *now, const struct store_caller *caller,
-                        int64_t job_id, enum verify_standing *standing, struct store_job *job,
-                        struct error *err);
+int store_read_standing(struct store *store, struct db *db, const char *now,
+                        const struct store_caller *caller, int64_t job_id,
+                        enum verify_standing *standing, struct store_job *job, struct error *err);
 
 /* The video waits for a worker again, unless it is something else than processing by now. */
 int store_wait_again(struct db *db, int64_t video_id, struct error *err);

@@ -106,7 +106,19 @@ static const char version_3[] = "ALTER TABLE failures ADD COLUMN started_at {tim
 static const char version_4[] = "ALTER TABLE completions ADD COLUMN warnings TEXT;"
                                 "UPDATE schema_version SET version = 4;";
 
-static const char *const versions[] = {version_1, version_2, version_3, version_4};
+/* Who has ever claimed a job. Of the claims before this version only the last one of each job is
+ * known, and those that have ended by a completion or a failure. */
+static const char version_5[] =
+    "CREATE TABLE job_holders ("
+    " job_id {int} NOT NULL REFERENCES transcoding_jobs (id) ON DELETE CASCADE,"
+    " worker_id TEXT NOT NULL, PRIMARY KEY (job_id, worker_id));"
+    "INSERT INTO job_holders (job_id, worker_id)"
+    " SELECT id, COALESCE(processed_by_worker_id, worker_id) FROM transcoding_jobs"
+    " WHERE COALESCE(processed_by_worker_id, worker_id) IS NOT NULL"
+    " UNION SELECT job_id, worker_id FROM completions UNION SELECT job_id, worker_id FROM failures;"
+    "UPDATE schema_version SET version = 5;";
+
+static const char *const versions[] = {version_1, version_2, version_3, version_4, version_5};
 
 static const struct {
     const char *ours, *meant[2]; /* by enum db_kind */

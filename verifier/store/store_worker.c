@@ -1,45 +1,18 @@
-/* Workers, their keys and their heartbeats. */
-#include "keys.h"
+/* Workers and their heartbeats. */
 #include "store.h"
 #include "store_private.h"
 
 #include "tailslate/cleanup.h"
-#include "tailslate/hash.h"
 #include "tailslate/json.h"
-#include "tailslate/log.h"
 #include "tailslate/uuid.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_RANDOM_BYTES = 32, KEY_PREFIX_LENGTH = 8 };
-
-/* 256 random bits, URL-safe base64 without padding: 43 characters. */
-static void make_key(char key[64])
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    unsigned char random[KEY_RANDOM_BYTES + 1] = {0};
-    random_bytes(random, KEY_RANDOM_BYTES);
-    size_t length = 0;
-    for (size_t bit = 0; bit < KEY_RANDOM_BYTES * 8; bit += 6) {
-        unsigned pair = (unsigned)random[bit / 8] << 8 | random[bit / 8 + 1];
-        key[length++] = digits[pair >> (10 - bit % 8) & 63];
-    }
-    key[length] = '\0';
-    explicit_bzero(random, sizeof random);
-}
-
-static void prefix_of(const char *key, char prefix[KEY_PREFIX_LENGTH + 1])
-{
-    snprintf(prefix, KEY_PREFIX_LENGTH + 1, "%.*s", KEY_PREFIX_LENGTH, key);
-}
-
 static int add_worker(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     struct store_registration *registration = ctx;
-    char now[WALL_TEXT_BYTES], hash[HASH_HEX_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
-    hash_bytes(registration->api_key, strlen(registration->api_key), hash);
-    prefix_of(registration->api_key, prefix);
+    char now[WALL_TEXT_BYTES];
     if (store_now(store, db, now, err) != 0)
         return -1;
     if (db_one_int(db, &registration->id, err,
@@ -51,26 +24,18 @@ static int add_worker(struct store *store, struct db *db, void *ctx, struct erro
                            db_text(registration->capabilities), db_text(registration->metadata))) !=
         1)
         return -1;
-    return db_run(db, NULL, err,
-                  "INSERT INTO worker_api_keys (worker_id, key_hash, hash_version, key_prefix,"
-                  " created_at) VALUES ($1, $2, $3, $4, $5)",
-                  DB_ARGS(db_int(registration->id), db_text(hash), db_int(KEYS_SHA256),
-                          db_text(prefix), db_text(now)));
+    return store_add_key(db, registration->id, registration->api_key, now, err);
 }
 
 int store_worker_register(struct store *store, struct store_registration *registration,
                           struct error *err)
 {
     uuid_make_v4(registration->worker_id);
-    make_key(registration->api_key);
+    store_make_key(registration->api_key);
     return store_transaction(store, add_worker, registration, err);
 }
 
-#define WORKER_COLUMNS                                                                             \
-    "SELECT w.id, w.worker_id, COALESCE(w.worker_name, ''), w.worker_type, w.status,"              \
-    " w.registered_at, w.last_heartbeat, COALESCE(w.current_job_id, 0)"
-
-static void worker_from_row(struct db_rows *rows, struct store_worker *worker)
+void store_worker_from_row(struct db_rows *rows, struct store_worker *worker)
 {
     *worker = (struct store_worker){.id = db_get_int(rows, 0),
                                     .current_job_id = db_get_int(rows, 7)};
@@ -80,150 +45,6 @@ static void worker_from_row(struct db_rows *rows, struct store_worker *worker)
     db_copy_text(rows, 4, worker->status, sizeof worker->status);
     db_copy_text(rows, 5, worker->registered_at, sizeof worker->registered_at);
     db_copy_text(rows, 6, worker->last_heartbeat, sizeof worker->last_heartbeat);
-}
-
-/* Keys with the same first characters: chance gives one, and who can write rows gets no more. */
-enum { CANDIDATES_MAX = 8 };
-
-struct candidate {
-    struct store_worker worker;
-    int64_t key_id, hash_version;
-    char hash[256];
-    bool is_over; /* revoked or expired */
-};
-
-struct key_look {
-    const char *api_key;
-    struct candidate candidates[CANDIDATES_MAX];
-    size_t count;
-};
-
-/* Columns 8 to 12: the key's id, its hash and that one's version, revoked when, expires when. */
-static void candidate_from_row(struct db_rows *rows, const char *now, struct candidate *candidate)
-{
-    const char *expires = db_get_text(rows, 12);
-    worker_from_row(rows, &candidate->worker);
-    candidate->key_id = db_get_int(rows, 8);
-    db_copy_text(rows, 9, candidate->hash, sizeof candidate->hash);
-    candidate->hash_version = db_get_int(rows, 10);
-    candidate->is_over = !db_is_null(rows, 11) || (expires && strcmp(expires, now) < 0);
-}
-
-static int find_keys(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    struct key_look *look = ctx;
-    char now[WALL_TEXT_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
-    look->count = 0;
-    prefix_of(look->api_key, prefix);
-    if (store_now(store, db, now, err) != 0)
-        return -1;
-    DB_ROWS(rows) = db_query(db,
-                             WORKER_COLUMNS
-                             ", k.id, k.key_hash, k.hash_version, k.revoked_at, k.expires_at"
-                             " FROM worker_api_keys k JOIN workers w ON w.id = k.worker_id"
-                             " WHERE k.key_prefix = $1 ORDER BY"
-                             " CASE WHEN k.revoked_at IS NULL THEN 0 ELSE 1 END, k.hash_version,"
-                             " k.id DESC LIMIT $2",
-                             DB_ARGS(db_text(prefix), db_int(CANDIDATES_MAX)), err);
-    if (!rows)
-        return -1;
-    int got;
-    while ((got = db_next(rows, err)) == 1 && look->count < CANDIDATES_MAX)
-        candidate_from_row(rows, now, &look->candidates[look->count++]);
-    return got < 0 ? -1 : 0;
-}
-
-struct judgement {
-    enum keys_match match;
-    enum store_key found;
-    struct store_worker *worker;
-};
-
-/* KEYS_SAME with who it is; else what stood in the way of the last look. */
-static void judge(struct store *store, const struct key_look *look, enum keys_effort effort,
-                  struct judgement *judgement)
-{
-    judgement->match = KEYS_DIFFERENT;
-    judgement->found = STORE_KEY_UNKNOWN;
-    for (size_t i = 0; i < look->count; i++) {
-        const struct candidate *candidate = &look->candidates[i];
-        bool disabled = strcmp(candidate->worker.status, "disabled") == 0;
-        if (candidate->is_over && !disabled)
-            continue;
-        enum keys_match match = keys_check(store->keys, look->api_key, candidate->hash_version,
-                                           candidate->hash, effort, mono_ms());
-        if (match == KEYS_UNREADABLE)
-            log_warning("key.unreadable", LOG_INT("key", candidate->key_id),
-                        LOG_INT("hash_version", candidate->hash_version),
-                        LOG_TEXT("worker", candidate->worker.worker_id));
-        if (match == KEYS_DIFFERENT || match == KEYS_UNREADABLE)
-            continue;
-        judgement->match = match;
-        if (match != KEYS_SAME)
-            continue;
-        *judgement->worker = candidate->worker;
-        judgement->found = disabled ? STORE_KEY_DISABLED : STORE_KEY_GOOD;
-        return;
-    }
-}
-
-/* The slow look happens outside of any transaction, and with no connection in hand. */
-static int work_for_key(struct store *store, struct key_look *look, struct judgement *judgement,
-                        struct error *err)
-{
-    judge(store, look, KEYS_ANY_EFFORT, judgement);
-    if (judgement->match == KEYS_SAME) {
-        /* It took its time: the key may have been revoked since it was read. */
-        if (store_reading(store, find_keys, look, err) != 0)
-            return -1;
-        judge(store, look, KEYS_NO_WORK, judgement);
-    }
-    if (judgement->match == KEYS_BUSY || judgement->match == KEYS_NOT_TRIED)
-        return error_set(err, ERROR_TEMPORARY, DB_BUSY,
-                         "too many API keys are being looked at at once");
-    return 0;
-}
-
-/* Printable ASCII is what keys are made of; a database may refuse to be asked for anything else. */
-static bool may_be_a_key(const char *text)
-{
-    size_t length = strlen(text);
-    if (length < KEY_PREFIX_LENGTH || length > KEYS_KEY_MAX_BYTES)
-        return false;
-    for (; *text; text++)
-        if (*text <= ' ' || *text > '~')
-            return false;
-    return true;
-}
-
-static int worker_by_key(struct store *store, const char *api_key, enum keys_effort effort,
-                         enum store_key *found, struct store_worker *worker, struct error *err)
-{
-    struct key_look look = {.api_key = api_key};
-    struct judgement judgement = {.worker = worker};
-    *found = STORE_KEY_UNKNOWN;
-    if (!may_be_a_key(api_key))
-        return 0;
-    if (store_reading(store, find_keys, &look, err) != 0)
-        return -1;
-    judge(store, &look, KEYS_NO_WORK, &judgement);
-    if (judgement.match == KEYS_NOT_TRIED && effort == KEYS_ANY_EFFORT &&
-        work_for_key(store, &look, &judgement, err) != 0)
-        return -1;
-    *found = judgement.found;
-    return 0;
-}
-
-int store_worker_by_key(struct store *store, const char *api_key, enum store_key *found,
-                        struct store_worker *worker, struct error *err)
-{
-    return worker_by_key(store, api_key, KEYS_ANY_EFFORT, found, worker, err);
-}
-
-int store_worker_by_known_key(struct store *store, const char *api_key, enum store_key *found,
-                              struct store_worker *worker, struct error *err)
-{
-    return worker_by_key(store, api_key, KEYS_NO_WORK, found, worker, err);
 }
 
 struct worker_list {
@@ -247,7 +68,7 @@ static int list_workers(struct store *store, struct db *db, void *ctx, struct er
     if (store_now(store, db, now, err) != 0)
         return -1;
     DB_ROWS(rows) = db_query(
-        db, WORKER_COLUMNS ", w.capabilities FROM workers w ORDER BY w.id LIMIT $1",
+        db, STORE_WORKER_COLUMNS ", w.capabilities FROM workers w ORDER BY w.id LIMIT $1",
         DB_ARGS(db_int(STORE_LIST_MAX)), err);
     if (!rows)
         return -1;
@@ -256,7 +77,7 @@ static int list_workers(struct store *store, struct db *db, void *ctx, struct er
     int got;
     while ((got = db_next(rows, err)) == 1 && *list->count < STORE_LIST_MAX) {
         struct store_worker *worker = &(*list->workers)[(*list->count)++];
-        worker_from_row(rows, worker);
+        store_worker_from_row(rows, worker);
         const char *capabilities = db_get_text(rows, 8);
         worker->capabilities = capabilities ? must_strdup(capabilities) : NULL;
         mark_offline(store, now, worker);

@@ -1,61 +1,14 @@
 #include "context.h"
+#include "key_file.h"
 #include "table.h"
 #include "verbs.h"
 
 #include "tailslate/cleanup.h"
-#include "tailslate/durable.h"
 #include "tailslate/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* The folder that the path names, and the name in it. */
-static int open_folder_of(const char *path, const char **name, struct error *err)
-{
-    const char *slash = strrchr(path, '/');
-    TEXT(folder) = slash == path ? must_strdup("/")
-                   : slash       ? must_printf("%.*s", (int)(slash - path), path)
-                                 : must_strdup(".");
-    *name = slash ? slash + 1 : path;
-    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return dir < 0 ? error_errno(err, "--key-file %s", path) : dir;
-}
-
-/* Before a worker is made whose key would then be lost. What is there may be the key of another
- * worker, so only an empty file (mktemp) is replaced. */
-static int probe_key_file(const char *path, struct error *err)
-{
-    const char *name;
-    struct stat status;
-    FD(dir) = open_folder_of(path, &name, err);
-    if (dir < 0)
-        return -1;
-    if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        return error_errno(err, "--key-file %s", path);
-    if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? 0 : error_errno(err, "--key-file %s", path);
-    if (!S_ISREG(status.st_mode) || status.st_size > 0)
-        return error_set(err, ERROR_PERMANENT, EEXIST,
-                         "--key-file %s exists: remove it first, or name another file", path);
-    return 0;
-}
-
-/* Whole and durable, mode 0600. */
-static int write_key_file(const char *path, const char *key, struct error *err)
-{
-    const char *name;
-    FD(dir) = open_folder_of(path, &name, err);
-    if (dir < 0)
-        return -1;
-    TEXT(line) = must_printf("%s\n", key);
-    int result = durable_write(dir, name, line, strlen(line), err);
-    explicit_bzero(line, strlen(line));
-    return result == 0 ? 0 : error_wrap(err, "--key-file");
-}
 
 /* A key that nobody has is of no use to anybody. */
 static int undo(struct context *context, const struct store_registration *registration,
@@ -71,9 +24,7 @@ static int undo(struct context *context, const struct store_registration *regist
 
 static void say(const struct store_registration *registration, const char *key_file)
 {
-    printf("%lld\n", (long long)registration->id);
-    if (!key_file)
-        printf("%s\n", registration->api_key);
+    key_file_say(registration->id, registration->api_key, key_file);
     fprintf(stderr, "worker %s is registered%s%s\n", registration->worker_id,
             key_file ? "; its key is in " : "; its key is the second line of the output",
             key_file ? key_file : "");
@@ -86,12 +37,12 @@ int verb_worker_add(struct context *context, const struct command *command, stru
     if (registration.name[0] == '\0' || strlen(registration.name) > NAME_MAX_BYTES)
         return error_set(err, ERROR_PERMANENT, EINVAL, "a worker's name has 1 to %d bytes",
                          NAME_MAX_BYTES);
-    if (command->key_file && probe_key_file(command->key_file, err) != 0)
+    if (command->key_file && key_file_probe(command->key_file, err) != 0)
         return -1;
     if (store_worker_register(context->store, &registration, err) != 0)
         return -1;
     int result = 0;
-    if (command->key_file && write_key_file(command->key_file, registration.api_key, err) != 0)
+    if (command->key_file && key_file_write(command->key_file, registration.api_key, err) != 0)
         result = undo(context, &registration, err);
     else
         say(&registration, command->key_file);
@@ -145,4 +96,72 @@ int verb_worker_revoke(struct context *context, const struct command *command, s
         return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", command->words[2]);
     fprintf(stderr, "worker %s is disabled and its keys are revoked\n", command->words[2]);
     return 0;
+}
+
+/* "90s", "30m", "24h", "7d" or 0. */
+static int parse_overlap(const char *text, int64_t *overlap_ms, struct error *err)
+{
+    enum { SECOND_MS = 1000, DIGITS_MAX = 7, DAYS_MAX = 90 };
+    static const struct {
+        char letter;
+        int64_t ms;
+    } units[] = {{'s', SECOND_MS},
+                 {'m', 60 * SECOND_MS},
+                 {'h', 3600 * SECOND_MS},
+                 {'d', 24 * 3600 * (int64_t)SECOND_MS}};
+    size_t digits = strspn(text, "0123456789");
+    int64_t number = 0, max_ms = DAYS_MAX * units[3].ms;
+    for (size_t i = 0; i < digits && digits <= DIGITS_MAX; i++)
+        number = number * 10 + text[i] - '0';
+    *overlap_ms = digits > 0 && strcmp(text, "0") == 0 ? 0 : -1;
+    for (size_t i = 0; digits > 0 && digits <= DIGITS_MAX && i < sizeof units / sizeof *units; i++)
+        if (text[digits] == units[i].letter && !text[digits + 1])
+            *overlap_ms = number * units[i].ms;
+    if (*overlap_ms >= 0 && *overlap_ms <= max_ms)
+        return 0;
+    return error_set(err, ERROR_PERMANENT, EINVAL,
+                     "--overlap %s: a time like 90s, 30m, 24h or 7d, at most %d days", text,
+                     DAYS_MAX);
+}
+
+static int refuse_rotation(const struct store_rotation *rotation, struct error *err)
+{
+    switch (rotation->result) {
+    case STORE_ROTATED:
+        return 0;
+    case STORE_ROTATE_NO_WORKER:
+        return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", rotation->worker);
+    case STORE_ROTATE_SEVERAL:
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "%s means several workers: say which by its WORKER ID of `worker list`",
+                         rotation->worker);
+    case STORE_ROTATE_DISABLED:
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "worker %s is disabled: register another one with `worker add`",
+                         rotation->worker);
+    }
+    return error_set(err, ERROR_BUG, 0, "worker rotate");
+}
+
+/* The old keys are good for the overlap whatever happens here: what failed can be done again. */
+int verb_worker_rotate(struct context *context, const struct command *command, struct error *err)
+{
+    const char *file = command->key_file;
+    struct store_rotation rotation = {.worker = command->words[2]};
+    if (parse_overlap(command->overlap, &rotation.overlap_ms, err) != 0 ||
+        (file && key_file_probe(file, err) != 0) ||
+        store_worker_rotate(context->store, &rotation, err) != 0 ||
+        refuse_rotation(&rotation, err) != 0)
+        return -1;
+    int result = file ? key_file_write(file, rotation.api_key, err) : 0;
+    if (result == 0) {
+        key_file_say(rotation.id, rotation.api_key, file);
+        fprintf(stderr, "worker %s has a new key%s%s; its old keys are good until %s\n",
+                rotation.name, file ? " in " : ", the second line of the output", file ? file : "",
+                rotation.old_until);
+    }
+    explicit_bzero(rotation.api_key, sizeof rotation.api_key);
+    return result == 0 ? 0
+                       : error_wrap(err, "the new key of worker %s is lost, rotate it again",
+                                    rotation.name);
 }

@@ -14,7 +14,7 @@ struct command {
     const char *config_path;
     const char *words[4]; /* verb, action, what it acts on */
     int word_count;
-    const char *key_file, *slug, *title;
+    const char *key_file, *slug, *title, *overlap;
     bool json, sample, once, dry_run;
 };
 
@@ -25,7 +25,7 @@ verb verb_serve, verb_check, verb_sweep;
 struct context;
 typedef int verb_action(struct context *context, const struct command *command, struct error *err);
 verb_action verb_status;
-verb_action verb_worker_add, verb_worker_list, verb_worker_revoke;
+verb_action verb_worker_add, verb_worker_list, verb_worker_rotate, verb_worker_revoke;
 verb_action verb_job_add, verb_job_list, verb_job_show, verb_job_release;
 
 /* Opens them, acts, says what went wrong. */

@@ -118,6 +118,20 @@ Test(beside_stock, whoever_was_given_the_job_since_is_the_one_who_completes_it)
     rig_free(rig);
 }
 
+/* A stock server keeps the name of its last claim alone: of who was there before, a lost claim is
+ * presumed; who came later has lost none. */
+Test(beside_stock, a_worker_registered_since_the_claim_has_never_held_the_job)
+{
+    struct rig *rig = given();
+    struct store_worker carl = rig_add_worker(rig, "carl");
+    cr_expect_eq(by_bert(rig, 1), VERIFY_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, rig_caller(&carl, ABSENT_INT), rig->job, 2), VERIFY_NOT_YOURS);
+    stock_does(rig, "expire", rig->job);
+    stock_gives(rig, rig->job, &carl);
+    cr_expect_eq(by_anna(rig, 3), VERIFY_SUPERSEDED);
+    rig_free(rig);
+}
+
 Test(beside_stock, a_job_that_came_back_to_the_same_worker_is_done_by_either_claim)
 {
     struct rig *rig = given();

@@ -136,6 +136,7 @@ static const struct module {
     {"verifier/body", 4, 4, IMPURE},
     {"verifier/context", 4, 4, IMPURE},
     {"verifier/job_print", 4, 4, IMPURE},
+    {"verifier/key_file", 4, 4, IMPURE},
     {"verifier/status_print", 4, 4, IMPURE},
     {"verifier/exchange", 4, 4, IMPURE},
     {"verifier/page", 4, 4, IMPURE},

@@ -1,0 +1,246 @@
+/* Workers' keys: made, found by what a caller presents, replaced. */
+#include "keys.h"
+#include "store.h"
+#include "store_private.h"
+
+#include "tailslate/hash.h"
+#include "tailslate/log.h"
+#include "tailslate/uuid.h"
+
+#include <string.h>
+
+enum { KEY_RANDOM_BYTES = 32, KEY_PREFIX_LENGTH = 8 };
+
+/* 256 random bits, URL-safe base64 without padding: 43 characters. */
+void store_make_key(char key[64])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    unsigned char random[KEY_RANDOM_BYTES + 1] = {0};
+    random_bytes(random, KEY_RANDOM_BYTES);
+    size_t length = 0;
+    for (size_t bit = 0; bit < KEY_RANDOM_BYTES * 8; bit += 6) {
+        unsigned pair = (unsigned)random[bit / 8] << 8 | random[bit / 8 + 1];
+        key[length++] = digits[pair >> (10 - bit % 8) & 63];
+    }
+    key[length] = '\0';
+    explicit_bzero(random, sizeof random);
+}
+
+static void prefix_of(const char *key, char prefix[KEY_PREFIX_LENGTH + 1])
+{
+    snprintf(prefix, KEY_PREFIX_LENGTH + 1, "%.*s", KEY_PREFIX_LENGTH, key);
+}
+
+int store_add_key(struct db *db, int64_t worker, const char *api_key, const char *now,
+                  struct error *err)
+{
+    char hash[HASH_HEX_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
+    hash_bytes(api_key, strlen(api_key), hash);
+    prefix_of(api_key, prefix);
+    return db_run(
+        db, NULL, err,
+        "INSERT INTO worker_api_keys (worker_id, key_hash, hash_version, key_prefix,"
+        " created_at) VALUES ($1, $2, $3, $4, $5)",
+        DB_ARGS(db_int(worker), db_text(hash), db_int(KEYS_SHA256), db_text(prefix), db_text(now)));
+}
+
+/* Keys with the same first characters: chance gives one, and who can write rows gets no more. */
+enum { CANDIDATES_MAX = 8 };
+
+struct candidate {
+    struct store_worker worker;
+    int64_t key_id, hash_version;
+    char hash[256];
+    bool is_over; /* revoked or expired */
+};
+
+struct key_look {
+    const char *api_key;
+    struct candidate candidates[CANDIDATES_MAX];
+    size_t count;
+};
+
+/* Columns 8 to 12: the key's id, its hash and that one's version, revoked when, expires when. */
+static void candidate_from_row(struct db_rows *rows, const char *now, struct candidate *candidate)
+{
+    const char *expires = db_get_text(rows, 12);
+    store_worker_from_row(rows, &candidate->worker);
+    candidate->key_id = db_get_int(rows, 8);
+    db_copy_text(rows, 9, candidate->hash, sizeof candidate->hash);
+    candidate->hash_version = db_get_int(rows, 10);
+    candidate->is_over = !db_is_null(rows, 11) || (expires && strcmp(expires, now) < 0);
+}
+
+static int find_keys(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct key_look *look = ctx;
+    char now[WALL_TEXT_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
+    look->count = 0;
+    prefix_of(look->api_key, prefix);
+    if (store_now(store, db, now, err) != 0)
+        return -1;
+    DB_ROWS(rows) = db_query(db,
+                             STORE_WORKER_COLUMNS
+                             ", k.id, k.key_hash, k.hash_version, k.revoked_at, k.expires_at"
+                             " FROM worker_api_keys k JOIN workers w ON w.id = k.worker_id"
+                             " WHERE k.key_prefix = $1 ORDER BY"
+                             " CASE WHEN k.revoked_at IS NULL THEN 0 ELSE 1 END, k.hash_version,"
+                             " k.id DESC LIMIT $2",
+                             DB_ARGS(db_text(prefix), db_int(CANDIDATES_MAX)), err);
+    if (!rows)
+        return -1;
+    int got;
+    while ((got = db_next(rows, err)) == 1 && look->count < CANDIDATES_MAX)
+        candidate_from_row(rows, now, &look->candidates[look->count++]);
+    return got < 0 ? -1 : 0;
+}
+
+struct judgement {
+    enum keys_match match;
+    enum store_key found;
+    struct store_worker *worker;
+};
+
+static enum store_key standing_of(const struct candidate *candidate)
+{
+    if (candidate->is_over)
+        return STORE_KEY_OVER;
+    return strcmp(candidate->worker.status, "disabled") == 0 ? STORE_KEY_DISABLED : STORE_KEY_GOOD;
+}
+
+/* KEYS_SAME with who it is; else what stood in the way of the last look. */
+static void judge(struct store *store, const struct key_look *look, enum keys_effort effort,
+                  struct judgement *judgement)
+{
+    judgement->match = KEYS_DIFFERENT;
+    judgement->found = STORE_KEY_UNKNOWN;
+    for (size_t i = 0; i < look->count; i++) {
+        const struct candidate *candidate = &look->candidates[i];
+        /* What is over is worth no slow look. */
+        enum keys_match match = keys_check(store->keys, look->api_key, candidate->hash_version,
+                                           candidate->hash,
+                                           candidate->is_over ? KEYS_NO_WORK : effort, mono_ms());
+        if (match == KEYS_UNREADABLE)
+            log_warning("key.unreadable", LOG_INT("key", candidate->key_id),
+                        LOG_INT("hash_version", candidate->hash_version),
+                        LOG_TEXT("worker", candidate->worker.worker_id));
+        if (match == KEYS_DIFFERENT || match == KEYS_UNREADABLE ||
+            (match != KEYS_SAME && candidate->is_over))
+            continue;
+        judgement->match = match;
+        if (match != KEYS_SAME)
+            continue;
+        *judgement->worker = candidate->worker;
+        judgement->found = standing_of(candidate);
+        return;
+    }
+}
+
+/* The slow look happens outside of any transaction, and with no connection in hand. */
+static int work_for_key(struct store *store, struct key_look *look, struct judgement *judgement,
+                        struct error *err)
+{
+    judge(store, look, KEYS_ANY_EFFORT, judgement);
+    if (judgement->match == KEYS_SAME) {
+        /* It took its time: the key may have been revoked since it was read. */
+        if (store_reading(store, find_keys, look, err) != 0)
+            return -1;
+        judge(store, look, KEYS_NO_WORK, judgement);
+    }
+    if (judgement->match == KEYS_BUSY || judgement->match == KEYS_NOT_TRIED)
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY,
+                         "too many API keys are being looked at at once");
+    return 0;
+}
+
+/* Printable ASCII is what keys are made of; a database may refuse to be asked for anything else. */
+static bool may_be_a_key(const char *text)
+{
+    size_t length = strlen(text);
+    if (length < KEY_PREFIX_LENGTH || length > KEYS_KEY_MAX_BYTES)
+        return false;
+    for (; *text; text++)
+        if (*text <= ' ' || *text > '~')
+            return false;
+    return true;
+}
+
+static int worker_by_key(struct store *store, const char *api_key, enum keys_effort effort,
+                         enum store_key *found, struct store_worker *worker, struct error *err)
+{
+    struct key_look look = {.api_key = api_key};
+    struct judgement judgement = {.worker = worker};
+    *found = STORE_KEY_UNKNOWN;
+    if (!may_be_a_key(api_key))
+        return 0;
+    if (store_reading(store, find_keys, &look, err) != 0)
+        return -1;
+    judge(store, &look, KEYS_NO_WORK, &judgement);
+    if (judgement.match == KEYS_NOT_TRIED && effort == KEYS_ANY_EFFORT &&
+        work_for_key(store, &look, &judgement, err) != 0)
+        return -1;
+    *found = judgement.found;
+    return 0;
+}
+
+int store_worker_by_key(struct store *store, const char *api_key, enum store_key *found,
+                        struct store_worker *worker, struct error *err)
+{
+    return worker_by_key(store, api_key, KEYS_ANY_EFFORT, found, worker, err);
+}
+
+int store_worker_by_known_key(struct store *store, const char *api_key, enum store_key *found,
+                              struct store_worker *worker, struct error *err)
+{
+    return worker_by_key(store, api_key, KEYS_NO_WORK, found, worker, err);
+}
+
+/* By its number, its worker_id or its name; id 0: there is none, or several. */
+static int find_worker(struct db *db, struct store_rotation *rotation, struct error *err)
+{
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT id, worker_id, COALESCE(worker_name, ''), status FROM workers"
+                             " WHERE CAST(id AS TEXT) = $1 OR worker_id = $1 OR worker_name = $1"
+                             " ORDER BY id LIMIT 2",
+                             DB_ARGS(db_text(rotation->worker)), err);
+    int got = rows ? db_next(rows, err) : -1;
+    if (got < 0)
+        return -1;
+    rotation->result = STORE_ROTATE_NO_WORKER;
+    if (got == 0)
+        return 0;
+    rotation->id = db_get_int(rows, 0);
+    db_copy_text(rows, 1, rotation->worker_id, sizeof rotation->worker_id);
+    db_copy_text(rows, 2, rotation->name, sizeof rotation->name);
+    const char *status = db_get_text(rows, 3);
+    rotation->result = status && strcmp(status, "disabled") == 0 ? STORE_ROTATE_DISABLED
+                                                                 : STORE_ROTATED;
+    got = db_next(rows, err);
+    if (got == 1)
+        rotation->result = STORE_ROTATE_SEVERAL;
+    return got < 0 ? -1 : 0;
+}
+
+static int rotate(struct store *store, struct db *db, void *ctx, struct error *err)
+{
+    struct store_rotation *rotation = ctx;
+    char now[WALL_TEXT_BYTES];
+    if (store_now(store, db, now, err) != 0 || find_worker(db, rotation, err) != 0)
+        return -1;
+    if (rotation->result != STORE_ROTATED)
+        return STORE_ROLL_BACK;
+    store_time_add(now, rotation->overlap_ms, rotation->old_until);
+    /* A key that ends earlier by itself, or is revoked, gains nothing by this. */
+    if (db_run(db, NULL, err,
+               "UPDATE worker_api_keys SET expires_at = $2 WHERE worker_id = $1"
+               " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+               DB_ARGS(db_int(rotation->id), db_text(rotation->old_until))) != 0)
+        return -1;
+    return store_add_key(db, rotation->id, rotation->api_key, now, err);
+}
+
+int store_worker_rotate(struct store *store, struct store_rotation *rotation, struct error *err)
+{
+    store_make_key(rotation->api_key);
+    return store_transaction(store, rotate, rotation, err);
+}
