@@ -3,6 +3,8 @@
 #include "address.h"
 #include "grace.h"
 
+#include "tailslate/message.h"
+
 #include <float.h>
 #include <stdbool.h>
 #include <string.h>
@@ -50,6 +52,9 @@ const struct config_key verifier_config_keys[] = {
      "minutes a claim lasts after the last call about its job"},
     {"workers", "offline_minutes", CONFIG_NUMBER, AT(offline_minutes), "5", 0.02, 1440, NULL,
      "minutes of silence after which a worker counts as offline"},
+    {"workers", "required_version", CONFIG_TEXT, AT(required_version), "\"\"", 0, 0, NULL,
+     "the code_version that workers must have: one that says another is told so (version_ok) and "
+     "gets no job; empty: any"},
     {"sweeper", "mode", CONFIG_TEXT, AT(sweeper_mode), "\"auto\"", 0, 0, "auto|on|off",
      "release dead workers' claims, credit outages, clean up orphaned output; auto: on, but off "
      "beside a stock server"},
@@ -120,6 +125,10 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
         return error_set(err, ERROR_PERMANENT, 0,
                          "listen.trusted_proxy: %s is no IP address; it should be like 127.0.0.1",
                          config->trusted_proxy);
+    if (strlen(config->required_version) >= CODE_VERSION_BYTES)
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "workers.required_version: a code_version has at most %d bytes",
+                         CODE_VERSION_BYTES - 1);
     if (config->client_ca_file[0] && !config->tls_cert_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
                          "listen.client_ca_file needs listen.tls_cert_file: there are no client "

@@ -24,6 +24,7 @@ struct verifier_config {
     char uploads_dir[CONFIG_TEXT_BYTES], videos_dir[CONFIG_TEXT_BYTES];
     char admin_secret_file[CONFIG_TEXT_BYTES]; /* "" = no admin calls over HTTP */
     double claim_minutes, offline_minutes;
+    char required_version[CONFIG_TEXT_BYTES]; /* "" = any */
     char sweeper_mode[CONFIG_TEXT_BYTES];
     double sweep_interval_s, sweep_grace_s, cleanup_interval_minutes, trash_hours;
     char log_level[CONFIG_TEXT_BYTES], log_format[CONFIG_TEXT_BYTES];

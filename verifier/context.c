@@ -27,6 +27,7 @@ static struct store_settings settings_of(const struct verifier_config *config)
         .schema = strcmp(config->store_schema, "vlog") == 0 ? STORE_SCHEMA_VLOG : STORE_SCHEMA_OWN,
         .claim_ms = (int64_t)(config->claim_minutes * MINUTE_MS),
         .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),
+        .required_version = config->required_version,
         .grace_ms = (int64_t)(config->sweep_grace_s * 1000),
         .watched = verifier_config_sweeps(config),
     };

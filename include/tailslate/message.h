@@ -150,12 +150,13 @@ enum problem message_progress_parse(const char *body, size_t size,
 char *message_progress_format(const struct message_progress *progress);
 
 /* POST /api/worker/heartbeat, request. */
+enum { CODE_VERSION_BYTES = 41 };
 enum worker_status { WORKER_ACTIVE, WORKER_BUSY, WORKER_IDLE };
 const char *worker_status_name(enum worker_status status);
 struct message_heartbeat {
     enum worker_status status;
-    char code_version[41]; /* "" = absent */
-    bool jobs_known;       /* metadata.jobs was there (ours) */
+    char code_version[CODE_VERSION_BYTES]; /* "" = absent */
+    bool jobs_known;                       /* metadata.jobs was there (ours) */
     int64_t jobs[HELD_JOBS_MAX];
     size_t job_count;
     char *metadata;     /* the metadata object as one line of JSON, or NULL; owned */

@@ -32,6 +32,60 @@ Test(api, a_heartbeat_is_recorded_and_answered)
     rig_end(scene.rig);
 }
 
+static void beat_as(const struct scene *scene, const char *version, bool is_ok)
+{
+    TEXT(body) = must_printf("{\"status\":\"idle\"%s}", version);
+    REPLY(reply) = worker_call(&scene->worker, "/api/worker/heartbeat", body, NULL);
+    reply_is(&reply, 200, NULL);
+    cr_assert(reply_has(&reply, "version_ok"));
+    cr_assert_eq(reply_bool(&reply, "version_ok"), is_ok, "%s", reply.body);
+}
+
+/* A stock worker exits at that; the job that it would claim before it hears of it is lost time. */
+Test(api, a_worker_of_another_version_is_told_so_and_gets_no_job)
+{
+    struct scene scene = {.rig = rig_new()};
+    rig_verifier_set(scene.rig, "workers.required_version", "\"abc123\"");
+    rig_start_verifier(scene.rig);
+    scene.worker = worker_new(scene.rig, "alice");
+    rig_add_job(scene.rig, media_clip(MEDIA_TINY), "film");
+    beat_as(&scene, ",\"code_version\":\"other\",\"metadata\":{\"jobs\":[]}", false);
+    cr_assert_not(worker_claim(&scene.worker));
+    beat_as(&scene, "", true);
+    cr_assert_not(worker_claim(&scene.worker), "what says nothing takes nothing back");
+    beat_as(&scene, ",\"code_version\":\"abc123\",\"metadata\":{}", true);
+    cr_assert(worker_claim(&scene.worker));
+    rig_end(scene.rig);
+}
+
+Test(api, every_version_is_good_by_default)
+{
+    struct scene scene = scene_idle();
+    beat_as(&scene, ",\"code_version\":\"other\"", true);
+    rig_add_job(scene.rig, media_clip(MEDIA_TINY), "film");
+    cr_assert(worker_claim(&scene.worker));
+    rig_end(scene.rig);
+}
+
+/* What a stock worker asks for again and again while there is nothing to do. */
+Test(api, a_worker_without_work_is_answered_as_by_a_stock_server_and_not_logged)
+{
+    struct scene scene = scene_idle();
+    TEXT(log) = rig_path(scene.rig, "verifier.1.log");
+    int before = log_count(log, "request_id=");
+    for (int i = 0; i < 2; i++) {
+        REPLY(reply) = worker_call(&scene.worker, "/api/reencode/claim", i == 0 ? "" : NULL, NULL);
+        reply_is(&reply, 200, NULL);
+        cr_assert(strstr(reply.body, "\"job\":null"), "%s", reply.body);
+        cr_assert(*reply_text(&reply, "message"));
+        REPLY(claim) = worker_try_claim(&scene.worker, 0);
+        reply_is(&claim, 200, NULL);
+        beat_as(&scene, "", true);
+    }
+    cr_assert_eq(log_count(log, "request_id="), before);
+    rig_end(scene.rig);
+}
+
 Test(api, a_claim_without_a_job_is_a_200_of_nulls)
 {
     struct scene scene = scene_idle();
@@ -193,6 +247,28 @@ Test(api, every_call_of_a_superseded_holder_is_refused)
     rig_end(scene.rig);
 }
 
+/* A stock worker deletes its files on a 409: who has lost nothing is not told that it has. */
+Test(api, every_call_of_who_never_held_the_job_is_not_your_job)
+{
+    struct scene scene = scene_claimed();
+    struct worker bob = worker_new(scene.rig, "bob");
+    bob.job = scene.job;
+    bob.video = scene.worker.video;
+    for (int with_epoch = 0; with_epoch < 2; with_epoch++) {
+        bob.sends_epoch = with_epoch;
+        bob.epoch = scene.worker.epoch;
+        REPLY(progress) = worker_call(&bob, "/api/worker/1/progress", "{}", NULL);
+        reply_is(&progress, 403, "not_your_job");
+        REPLY(fail) = worker_call(&bob, "/api/worker/1/fail", "{\"error_message\":\"x\"}", NULL);
+        reply_is(&fail, 403, "not_your_job");
+        REPLY(verify) = worker_call(&bob, "/api/worker/1/verify-complete", NULL, NULL);
+        reply_is(&verify, 403, "not_your_job");
+        REPLY(segment) = worker_put(&bob, "360p", "seg_0001.m4s", "\0\0\0\x10moof....", 12);
+        reply_is(&segment, 403, "not_your_job");
+    }
+    rig_end(scene.rig);
+}
+
 /* ---- the source ---- */
 
 static struct reply source(const struct scene *scene, const char *header)
@@ -247,28 +323,6 @@ Test(api, the_source_comes_whole_and_in_ranges)
 
 Test(api, the_source_is_for_those_who_have_a_key)
 {
-/* A stock worker deletes its files on a 409: who has lost nothing is not told that it has. */
-Test(api, every_call_of_who_never_held_the_job_is_not_your_job)
-{
-    struct scene scene = scene_claimed();
-    struct worker bob = worker_new(scene.rig, "bob");
-    bob.job = scene.job;
-    bob.video = scene.worker.video;
-    for (int with_epoch = 0; with_epoch < 2; with_epoch++) {
-        bob.sends_epoch = with_epoch;
-        bob.epoch = scene.worker.epoch;
-        REPLY(progress) = worker_call(&bob, "/api/worker/1/progress", "{}", NULL);
-        reply_is(&progress, 403, "not_your_job");
-        REPLY(fail) = worker_call(&bob, "/api/worker/1/fail", "{\"error_message\":\"x\"}", NULL);
-        reply_is(&fail, 403, "not_your_job");
-        REPLY(verify) = worker_call(&bob, "/api/worker/1/verify-complete", NULL, NULL);
-        reply_is(&verify, 403, "not_your_job");
-        REPLY(segment) = worker_put(&bob, "360p", "seg_0001.m4s", "\0\0\0\x10moof....", 12);
-        reply_is(&segment, 403, "not_your_job");
-    }
-    rig_end(scene.rig);
-}
-
     struct scene scene = scene_claimed();
     snprintf(scene.worker.key, sizeof scene.worker.key, "wrong");
     REPLY(reply) = source(&scene, NULL);

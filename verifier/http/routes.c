@@ -25,6 +25,7 @@ static const struct route routes[] = {
     {"POST", "/api/worker/heartbeat", AUTH_WORKER, SMALL, NULL, route_heartbeat},
     {"POST", "/api/worker/claim", AUTH_WORKER, BODY_NONE, 64 * KIB, 2 * MINUTE_MS, NULL,
      route_claim},
+    {"GET, POST", "/api/reencode/claim", AUTH_WORKER, NOBODY, NULL, route_reencode_claim},
     {"POST", "/api/worker/{id}/progress", AUTH_WORKER, SMALL, NULL, route_progress},
     {"POST", "/api/worker/{id}/complete", AUTH_WORKER, SMALL, NULL, route_complete},
     {"POST", "/api/worker/{id}/fail", AUTH_WORKER, SMALL, NULL, route_fail},
@@ -152,16 +153,25 @@ static enum fit fit_route(const struct route *route, const struct part *parts, s
 
 static bool method_fits(const char *wanted, const char *method)
 {
-    return strcmp(wanted, method) == 0 ||
-           (strcmp(wanted, "GET") == 0 && strcmp(method, "HEAD") == 0);
+    size_t length = strlen(method);
+    if (strcmp(method, "HEAD") == 0)
+        return strncmp(wanted, "GET", 3) == 0;
+    for (;;) {
+        size_t size = strcspn(wanted, ",");
+        if (size == length && memcmp(wanted, method, size) == 0)
+            return true;
+        if (!wanted[size])
+            return false;
+        wanted += size + 2; /* ", " */
+    }
 }
 
 static void answer_no_route(struct answer *answer, enum fit nearest, const char *allowed)
 {
     if (allowed) {
         answer_problem(answer, PROBLEM_METHOD, NULL);
-        /* A path has one method; HEAD goes with GET. */
-        answer_add_header(answer, "Allow", strcmp(allowed, "GET") == 0 ? "%s, HEAD" : "%s",
+        /* A path has one row; HEAD goes with GET. */
+        answer_add_header(answer, "Allow", strncmp(allowed, "GET", 3) == 0 ? "%s, HEAD" : "%s",
                           allowed);
         return;
     }

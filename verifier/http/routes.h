@@ -15,7 +15,8 @@ enum route_body {
 typedef void route_handler(struct request *request, struct answer *answer);
 
 struct route {
-    const char *method, *pattern; /* components {id} {quality} {name} {video} are parameters */
+    const char *method;  /* or several: "GET, POST", GET first */
+    const char *pattern; /* components {id} {quality} {name} {video} are parameters */
     enum route_auth auth;
     enum route_body body;
     int64_t body_max_bytes, wall_ms; /* of the body; from the request's headers to its answer */
@@ -44,7 +45,8 @@ bool route_parse_number(const char *text, int64_t *value);
 bool route_parse_checksum(const char *text, char hex[HASH_HEX_BYTES]);
 
 route_handler route_register, route_heartbeat, route_workers, route_revoke;
-route_handler route_claim, route_progress, route_complete, route_fail, route_verify_complete;
+route_handler route_claim, route_reencode_claim, route_progress, route_complete, route_fail,
+    route_verify_complete;
 route_handler route_segment_open, route_segment, route_segments_status, route_segment_finalize;
 route_handler route_tar_open, route_quality_tar, route_finalize_tar;
 route_handler route_source;

@@ -73,6 +73,16 @@ void route_claim(struct request *request, struct answer *answer)
     }
 }
 
+/* A stock worker asks for this whenever there is no job; here there are never any. */
+void route_reencode_claim(struct request *request, struct answer *answer)
+{
+    (void)request;
+    struct json *root = json_new_object();
+    json_set(root, "job", NULL);
+    json_set_text(root, "message", "No re-encode jobs available");
+    answer_object(answer, root);
+}
+
 /* 200 also where the job is completed: a late progress figure changes nothing and hurts nobody. */
 void route_progress(struct request *request, struct answer *answer)
 {

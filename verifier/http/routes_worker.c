@@ -93,6 +93,8 @@ void route_heartbeat(struct request *request, struct answer *answer)
                                                    &err);
     if (problem != PROBLEM_NONE)
         return answer_problem(answer, problem, err.message);
+    bool version_ok = store_version_fits(request->app->store, heartbeat.code_version);
+    const char *required = store_required_version(request->app->store);
     int done = store_heartbeat(request->app->store, worker, &heartbeat, &err);
     message_heartbeat_fini(&heartbeat);
     if (done != 0)
@@ -103,8 +105,8 @@ void route_heartbeat(struct request *request, struct answer *answer)
     struct json *root = json_new_object();
     json_set_text(root, "status", "ok");
     json_set_text(root, "server_time", now);
-    json_set(root, "required_version", NULL);
-    json_set_bool(root, "version_ok", true);
+    json_set_filled(root, "required_version", required);
+    json_set_bool(root, "version_ok", version_ok);
     json_set_text(root, "worker_status", worker->status);
     json_set_id(root, "current_job_id", worker->current_job_id);
     json_set_text(root, "last_heartbeat_recorded", worker->last_heartbeat);

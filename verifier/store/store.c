@@ -16,6 +16,9 @@ static struct store *new_store(const struct store_settings *settings)
     store->settings.url = store->url;
     store->password_file = must_strdup(settings->password_file ? settings->password_file : "");
     store->settings.password_file = store->password_file;
+    store->required_version = must_strdup(settings->required_version ? settings->required_version
+                                                                     : "");
+    store->settings.required_version = store->required_version;
     store->keys = keys_new();
     store_pool_init(store);
     return store;
@@ -44,6 +47,7 @@ void store_close(struct store *store)
     keys_free(store->keys);
     free(store->url);
     free(store->password_file);
+    free(store->required_version);
     free(store);
 }
 

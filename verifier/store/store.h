@@ -47,6 +47,8 @@ struct store_settings {
      * there, every call fails TEMPORARY. */
     bool may_come_later;
     int64_t claim_ms, offline_ms;
+    /* A worker whose heartbeat said another code_version gets no job; "" or NULL: any will do. */
+    const char *required_version;
     int64_t grace_ms; /* after an outage nothing is released for so long */
     bool watched;     /* a sweeper keeps the fleet's row (store_sweep.h) */
     struct store_files files;
@@ -110,8 +112,6 @@ int store_worker_count(struct store *store,
 void store_workers_free(struct store_worker *workers, size_t count);
 /* worker: its worker_id, or its number. *found false: there is none. */
 int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err);
-int store_heartbeat(struct store *store, struct store_worker *worker,
-                    const struct message_heartbeat *heartbeat, struct error *err);
 /* A new key for a worker, which stays who it is; its other keys end after overlap_ms, if they do
  * not end before. */
 enum store_rotated {
@@ -130,6 +130,12 @@ struct store_rotation {
     char old_until[WALL_TEXT_BYTES];
 };
 int store_worker_rotate(struct store *store, struct store_rotation *rotation, struct error *err);
+/* Is this code_version (""; none was said) the required one? */
+bool store_version_fits(const struct store *store, const char *code_version);
+/* "": any. */
+const char *store_required_version(const struct store *store);
+int store_heartbeat(struct store *store, struct store_worker *worker,
+                    const struct message_heartbeat *heartbeat, struct error *err);
 
 /* ---- calls about a job ---- */
 struct store_caller {

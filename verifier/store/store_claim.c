@@ -62,15 +62,30 @@ static int release_candidates(struct store *store, struct claiming *claiming, st
     return result;
 }
 
+/* Its key was looked at when the call came, which may have waited for a minute since. 1: it may. */
+static int may_claim(struct store *store, struct db *db, const char *worker_id, struct error *err)
+{
+    struct error ignored;
+    const char *version = "";
+    DB_ROWS(rows) = db_query(db,
+                             "SELECT metadata FROM workers WHERE worker_id = $1"
+                             " AND status <> 'disabled'",
+                             DB_ARGS(db_text(worker_id)), err);
+    int got = rows ? db_next(rows, err) : -1;
+    const char *metadata = got == 1 ? db_get_text(rows, 0) : NULL;
+    if (!metadata || !store_required_version(store)[0])
+        return got;
+    JSON(root) = json_parse(metadata, strlen(metadata), &ignored);
+    json_get_text(root, "code_version", CODE_VERSION_BYTES, &version);
+    return store_version_fits(store, version);
+}
+
 /* Without the write lock: is there anything for this worker at all? */
 static int anything(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     struct claiming *claiming = ctx;
     int64_t there;
-    /* Its key was looked at when the call came, which may have waited for a minute since. */
-    int got = db_one_int(db, &there, err,
-                         "SELECT 1 FROM workers WHERE worker_id = $1 AND status <> 'disabled'",
-                         DB_ARGS(db_text(claiming->worker->worker_id)));
+    int got = may_claim(store, db, claiming->worker->worker_id, err);
     if (got <= 0)
         return got;
     if (look_for_releasable(store, db, claiming, err) != 0)

@@ -10,7 +10,7 @@
 
 struct store {
     struct store_settings settings;
-    char *url, *password_file;
+    char *url, *password_file, *required_version;
     struct keys *keys;
     int64_t up_since_us; /* of the first connection, by the database's clock */
     pthread_mutex_t lock;

@@ -215,6 +215,31 @@ static int write_held_jobs(struct db *db, const char *now, const struct beating 
     return 0;
 }
 
+const char *store_required_version(const struct store *store)
+{
+    return store->required_version;
+}
+
+/* As a stock server: who says none is let be. */
+bool store_version_fits(const struct store *store, const char *code_version)
+{
+    const char *required = store->required_version;
+    return !required[0] || !code_version[0] || strcmp(code_version, required) == 0;
+}
+
+/* The metadata, with the version that a claim is judged by: a stock server keeps it there, too.
+ * NULL: neither was said. */
+static char *metadata_of(const struct message_heartbeat *heartbeat)
+{
+    struct error ignored;
+    const char *metadata = heartbeat->metadata;
+    if (!heartbeat->code_version[0])
+        return metadata ? must_strdup(metadata) : NULL;
+    JSON(root) = metadata ? json_parse(metadata, strlen(metadata), &ignored) : json_new_object();
+    json_set_text(root, "code_version", heartbeat->code_version);
+    return json_print(root);
+}
+
 static int beat(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     struct beating *beating = ctx;
@@ -223,14 +248,18 @@ static int beat(struct store *store, struct db *db, void *ctx, struct error *err
     if (store_now(store, db, now, err) != 0)
         return -1;
     const char *status = worker_status_name(beating->heartbeat->status);
+    TEXT(metadata) = metadata_of(beating->heartbeat);
+    /* One that says nothing but its version does not take back what it has said of itself. */
+    bool is_bare = !beating->heartbeat->metadata;
     if (db_one_int(db, &worker->current_job_id, err,
                    "UPDATE workers SET last_heartbeat = $2, status = $3,"
-                   " capabilities = COALESCE($4, capabilities), metadata = COALESCE($5, metadata)"
+                   " capabilities = COALESCE($4, capabilities), metadata = CASE WHEN $6 = 1"
+                   " THEN COALESCE(metadata, $5) ELSE $5 END"
                    " WHERE worker_id = $1 AND status <> 'disabled'"
                    " RETURNING COALESCE(current_job_id, 0)",
                    DB_ARGS(db_text(worker->worker_id), db_text(now), db_text(status),
-                           db_text(beating->heartbeat->capabilities),
-                           db_text(beating->heartbeat->metadata))) < 0)
+                           db_text(beating->heartbeat->capabilities), db_text(metadata),
+                           db_int(is_bare ? 1 : 0))) < 0)
         return -1;
     if (db_run(db, NULL, err,
                "UPDATE worker_api_keys SET last_used_at = $2 WHERE worker_id = $1"
