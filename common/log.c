@@ -134,7 +134,7 @@ static void put_field(struct line *line, const struct log_field *field)
                           field->key);
     int digits = field->text ? 2 : snprintf(number, sizeof number, "%" PRId64, field->number);
     /* A head without its value would be no field. */
-    if (length >= (int)sizeof head || (size_t)(length + digits) > BODY_BYTES - line->used)
+    if (length >= (int)sizeof head || (size_t)length + (size_t)digits > BODY_BYTES - line->used)
         line->is_cut = true;
     if (!put(line, head, (size_t)length))
         return;

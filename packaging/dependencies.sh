@@ -13,8 +13,8 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-dev libcjson-
     libarchive-dev)
 run=(ffmpeg ca-certificates)
 package=(git build-essential debhelper pkgconf lintian)
-test=("${build[@]}" "${run[@]}" git libcriterion-dev libasan8 libubsan1 clang clang-format
-    cppcheck curl jq sqlite3 procps postgresql redis-server nginx openssl xz-utils man-db mandoc systemd)
+test=("${build[@]}" "${run[@]}" git libcriterion-dev libasan8 libubsan1 clang clang-format clang-tidy
+    shellcheck cppcheck curl jq sqlite3 procps postgresql redis-server nginx openssl xz-utils man-db mandoc systemd)
 
 usage() {
     sed -n '2,9s/^# \{0,1\}//p' "$0"

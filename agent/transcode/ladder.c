@@ -347,7 +347,8 @@ void ladder_argv(const struct ladder *ladder, const struct probe *probe,
 {
     must(ladder->count > 0);
     push_head(argv, config);
-    PUSH(argv, "-stats_period", "1", "-progress", "file:" LADDER_PROGRESS_FILE);
+    PUSH(argv, "-stats_period", "1", "-progress");
+    argv_push(argv, "file:%s", LADDER_PROGRESS_FILE);
     if (count_encoded(ladder) > 0)
         encoder_push_device(use, argv);
     push_input(argv, config, source);

@@ -55,8 +55,8 @@ static void put_variant(FILE *out, const struct manifest_rendition *rendition,
 {
     /* Who hears another track than the rendition's own loads both. */
     fprintf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%lld,AVERAGE-BANDWIDTH=%lld,RESOLUTION=%lldx%lld",
-            (long long)(rendition->peak_bps + group->peak_bps),
-            (long long)(rendition->average_bps + group->average_bps), (long long)rendition->width,
+            (long long)rendition->peak_bps + group->peak_bps,
+            (long long)rendition->average_bps + group->average_bps, (long long)rendition->width,
             (long long)rendition->height);
     if (rendition->codecs[0])
         fprintf(out, ",CODECS=\"%s%s\"", rendition->codecs,

@@ -213,7 +213,8 @@ static enum probe_verdict take_streams(const struct json *root, struct probe *pr
                    : strcmp(transfer, "arib-std-b67") == 0 ? PROBE_RANGE_HLG
                                                            : PROBE_RANGE_SDR;
     take_word(video, "field_order", order);
-    probe->interlaced = order[0] && strcmp(order, "progressive") != 0 && strcmp(order, "unknown");
+    probe->interlaced = order[0] && strcmp(order, "progressive") != 0 &&
+                        strcmp(order, "unknown") != 0;
     take_audio(streams, probe);
     return PROBE_FILM;
 }

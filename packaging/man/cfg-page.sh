@@ -10,7 +10,7 @@ side=$(basename "$sample" .cfg.sample)
 
 cat <<PAGE
 .Dd November 23, 2026
-.Dt TAILSLATE-$(echo "$side" | tr a-z A-Z).CFG 5
+.Dt TAILSLATE-$(echo "$side" | tr '[:lower:]' '[:upper:]').CFG 5
 .Os
 .Sh NAME
 .Nm tailslate-$side.cfg

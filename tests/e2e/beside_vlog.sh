@@ -21,11 +21,12 @@ ready() {
     timeout 30 grep -q -m 1 "event=verifier.ready" <(tail -n +1 --pid=$! -F beside.log 2>/dev/null)
 }
 stop() {
-    kill -TERM $(jobs -p) 2>/dev/null || true
+    jobs -p | xargs -r kill -TERM 2>/dev/null || true
     wait || true
 }
 trap stop EXIT
 set -x # shows which command failed
+# shellcheck source=/dev/null
 . ./commands.sh >said.txt
 [ "$(grep -o '"code":"unauthorized"' said.txt | wc -l)" = 3 ]
 grep -q '"from":"stock"' said.txt

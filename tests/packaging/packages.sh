@@ -7,6 +7,7 @@
 # systemd is not pid 1 here: the test starts and stops the programs as the installed units say
 # (program, user, environment, notification, SIGTERM to the main process only). systemd.sh has the
 # real one.
+# shellcheck disable=SC2016 # ${…} is dpkg-query's
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/packaging/room.sh
@@ -42,8 +43,9 @@ for name in agent verifier; do
 done
 
 # ---- the unit, played
+agent_pid="" # start fills it in
 unit() { # of the installed unit, one value: unit agent User
-    sed -n "s/^$2=//p" "$room"/usr/lib/systemd/system/"tailslate-$1.service" | head -n 1
+    sed -n "s/^$2=//p" "$room/usr/lib/systemd/system/tailslate-$1.service" | head -n 1
 }
 start() { # start agent: as its unit says; $agent_pid
     local side=$1 user environment
@@ -52,7 +54,7 @@ start() { # start agent: as its unit says; $agent_pid
     local condition
     condition=$(unit "$side" ConditionPathExists)
     [ -z "$condition" ] || room_run test -e "$condition" || return 1
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046,SC2086 # several words each
     room_exec NOTIFY_SOCKET=/tmp/notify.socket $environment setpriv --reuid "$user" --regid "$user" \
         --init-groups --no-new-privs --bounding-set=-all --inh-caps=-all \
         $(unit "$side" ExecStart) >>"$room/tmp/$side.log" 2>&1 &

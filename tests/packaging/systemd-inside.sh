@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2016 # within evaluates a condition each time
 # What systemd.sh runs in the booted system.
 set -uo pipefail
-cd /root
+cd /root || exit
 # shellcheck source=tests/support/within.sh
 . ./within.sh
 export DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin

@@ -44,7 +44,7 @@ for unit in networking.service systemd-resolved.service systemd-timesyncd.servic
     ln -sf /dev/null "$room/etc/systemd/system/$unit"
 done
 # It fills /dev itself, and wants it empty.
-rm -rf "$room/dev" && mkdir "$room/dev"
+rm -rf "${room:?}/dev" && mkdir "$room/dev"
 timeout --signal=KILL 400 systemd-nspawn -q --register=no --keep-unit --machine=tailslate-test \
     --resolv-conf=off --timezone=off --link-journal=no -D "$room" -b systemd.unit=test.target \
     </dev/null >"$layers/console" 2>&1 || true

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # its variables are those of the script that sources it
 # A fleet of a release build for the scripts that take their time: one PostgreSQL, one Redis, two
 # verifiers, all private, on loopback, in the scratch directory of rig.sh. Source it after rig.sh.
 #

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # its variables are those of the script that sources it
 # A verifier and an agent of a release build in a scratch directory, for the scripts that measure
 # and for those that take their time. Source it; needs $build (a build directory).
 #

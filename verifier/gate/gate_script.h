@@ -11,9 +11,9 @@
 enum gate_script {
     GATE_SCRIPT_ENTER, /* key, value, life in s -> 1, or the first bytes of what the key holds */
     GATE_SCRIPT_LEAVE, /* key, value, new value ("": delete), life in s -> 1 where it was ours */
-    GATE_SCRIPTS,
-    GATE_PLAIN = GATE_SCRIPTS, /* the words are the command */
+    GATE_PLAIN,        /* the words are the command */
 };
+enum { GATE_SCRIPTS = GATE_PLAIN };
 
 struct gate_digests {
     char text[GATE_SCRIPTS][GATE_TEXT_BYTES]; /* as Redis said them */

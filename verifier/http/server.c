@@ -374,7 +374,7 @@ static void list_tls(const struct tls *tls, struct MHD_OptionItem options[5])
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate};
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key};
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
-                                                   (void *)(uintptr_t)TLS_PRIORITIES};
+                                                   (void *)TLS_PRIORITIES};
     }
     if (tls->client_ca)
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, tls->client_ca};

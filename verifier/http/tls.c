@@ -35,7 +35,7 @@ static int read_pem(const char *path, char **text, struct error *err)
 
 static gnutls_datum_t datum(const char *text)
 {
-    return (gnutls_datum_t){(unsigned char *)(uintptr_t)text, (unsigned)strlen(text)};
+    return (gnutls_datum_t){(unsigned char *)text, (unsigned)strlen(text)};
 }
 
 static int refuse(struct error *err, const char *path, int code)
@@ -113,7 +113,7 @@ bool tls_client_is_trusted(void *session, char *why, size_t size)
     gnutls_datum_t text;
     /* A certificate that was made for a server is not taken from a client. */
     gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
-                                     .data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT};
+                                     .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
     int code = gnutls_certificate_verify_peers(session, &purpose, 1, &status);
     if (code == GNUTLS_E_NO_CERTIFICATE_FOUND) {
         snprintf(why, size, "no certificate");
