@@ -1,6 +1,6 @@
 /* verify: what a request about a job says, what the database says -> what is answered. Pure.
  *
- * The rows are those of the table in docs (promises): every call about a job is classified here
+ * The rows are those of docs/PROMISES.md#the-verdicts: every call about a job is classified here
  * and nowhere else, so that completion, progress, upload and failure cannot disagree about who
  * holds a claim. Knows no clock, descriptor, log or SQL.
  *

@@ -1,5 +1,5 @@
-/* delivery: what an answer to a sealed report means. Pure; the table of docs/DESIGN.md#the-verifier
- * from the agent's side, for our verifier and for a stock server.
+/* delivery: what an answer to a sealed report means. Pure; the table of
+ * docs/PROMISES.md#the-verdicts from the agent's side, for our verifier and for a stock server.
  *
  * Final is only an answer with a JSON body and one of our codes under its own status, or an
  * acknowledgement that is about this very token. Everything else (a proxy's page, a stock 409, a

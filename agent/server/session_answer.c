@@ -34,8 +34,8 @@ static enum verdict verdict_of_problem(const struct session *session, enum probl
     case PROBLEM_JOB_GONE:
         return VERDICT_LOST;
     case PROBLEM_JOB_NOT_FOUND:
-        /* A restored backup must not eat results (promises, row 10); where there are none yet,
-         * nothing is eaten. */
+        /* A restored backup must not eat results (docs/PROMISES.md#the-verdicts, row 10); where
+         * there are none yet, nothing is eaten. */
         return session->transcoded ? VERDICT_HOLD : VERDICT_LOST;
     case PROBLEM_NOT_YOUR_JOB:
         /* Nor must a key that was mixed up (row 11), and a transcode that runs is hours of work. */

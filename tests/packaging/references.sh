@@ -3,8 +3,9 @@
 #
 #   references.sh        no arguments needed; those of the other checks are ignored
 #
-# Links between documents with their anchors, documents and decision records that any source file
-# names, and the interface names in the glossary.
+# Links between documents with their anchors; documents and decision records that any source file
+# names; modules that a document names; the tests that hold the promises; the interfaces' names in the
+# glossary.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 failures=0
@@ -52,6 +53,31 @@ while IFS=: read -r file name; do
     *) exists_somewhere "$name" || complain "$file: there is no $name" ;;
     esac
 done <"$scratch/names"
+
+# Modules that a document names, by the name of their file alone, wherever they are.
+# shellcheck disable=SC2016 # the backticks are Markdown's
+xargs -a "$scratch/documents" -d '\n' grep -oHE '`[a-z][a-z0-9_]*\.[ch]`' | tr -d '`' | grep -v '^CHANGELOG' | sort -u >"$scratch/modules"
+while IFS=: read -r file name; do
+    grep -qE "(^|/)${name//./\\.}\$" "$scratch/files" || complain "$file: there is no module $name"
+done <"$scratch/modules"
+
+# The tests and mutants that hold the promises.
+find tests -name '*.c' -exec cat {} + | tr '\n' ' ' |
+    grep -oE '\b(Parameterized)?Test\((struct [a-z_]+ \*[a-z_]+, *)?[a-z0-9_]+, *[a-z0-9_]+' |
+    sed -E 's/.*[(, ]([a-z0-9_]+), *([a-z0-9_]+)$/\1 \2/' | tr ' ' '/' | sort -u >"$scratch/tests"
+find tests/mutants -name '*.patch' -exec basename {} .patch \; >>"$scratch/tests"
+# shellcheck disable=SC2016
+grep -oE '`([a-z_]+/[a-z0-9_]+|[0-9]{2}_[a-z0-9_]+)`' docs/PROMISES.md | tr -d '`' | sort -u >"$scratch/named"
+[ "$(wc -l <"$scratch/named")" -ge 60 ] || complain "PROMISES.md: only $(wc -l <"$scratch/named") tests"
+while read -r name; do
+    grep -qxF -- "$name" "$scratch/tests" || complain "PROMISES.md: there is no test $name"
+done <"$scratch/named"
+for promise in P1 P2 P3 P4 P5 P6 P7 P8 P9; do
+    section=$(awk -v "p=## $promise " 'index($0, "## ") == 1 { on = index($0, p) == 1 } on' docs/PROMISES.md)
+    for part in "For an operator" "How it is kept" "Tests" "Limits"; do
+        grep -q "^\*\*$part\.\*\*" <<<"$section" || complain "PROMISES.md: $promise has no paragraph '$part'"
+    done
+done
 
 # The glossary's third column: names that are interfaces occur where interfaces are recorded.
 mapfile -t sources < <(grep '\.[ch]$' "$scratch/files" | grep -v '^tests/')

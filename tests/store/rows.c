@@ -1,6 +1,6 @@
-/* The table of the promises, row by row, for every call about a job: one verdict for all of them,
- * and a refused call changes nothing. Rows 12 and 13 are decided before the store is asked; row 9
- * is in faults/. */
+/* docs/PROMISES.md#the-verdicts, row by row, for every call about a job: one verdict for all of
+ * them, and a refused call changes nothing. Rows 12 and 13 are decided before the store is asked;
+ * row 9 is in faults/. */
 #include "complete.h"
 #include "db.h"
 #include "store_rig.h"

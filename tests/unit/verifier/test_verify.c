@@ -1,4 +1,5 @@
-/* Every row of the table of promises, for completions and for every other call about a job. */
+/* Every row of docs/PROMISES.md#the-verdicts, for completions and for every other call about a
+ * job. */
 #include "verify.h"
 
 #include <criterion/criterion.h>
