@@ -28,15 +28,17 @@ struct http_settings {
     const char *ca_file, *cert_file, *key_file; /* "" = unset */
 };
 
+/* http_start copies it: path, headers and a text body may go as soon as it returns. Descriptors and
+ * what sink_ctx points at are borrowed until the call is done or cancelled. */
 struct http_request {
     const char *method;  /* "GET", "POST" */
     const char *path;    /* "/api/worker/claim?wait=30", already escaped (http_escape) */
     int64_t deadline_ms; /* from the start; 0 = HTTP_CALL_MS */
     int64_t stall_ms;    /* no byte for so long ends it; 0 = only the deadline counts */
-    const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL-terminated, borrowed until done */
+    const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL-terminated */
     int64_t claim_epoch;                   /* >= 0: sent as X-Claim-Epoch */
-    /* At most one kind of body: text (JSON, copied), or a file descriptor from offset 0 (raw
-     * octets, or as the multipart field `file` where multipart_name is set). */
+    /* At most one kind of body: text (JSON), or a file descriptor from offset 0 (raw octets, or as
+     * the multipart field `file` where multipart_name is set). */
     const char *body;
     size_t body_size;
     int body_fd; /* -1 = none */

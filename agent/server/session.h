@@ -126,8 +126,8 @@ void session_pause_child(const struct session *session, const struct child *chil
 /* Before a program is started: wait until the node is not paused (or the claim is lost). */
 void session_await_unpause(struct session *session);
 
-/* Start a call; `reply` is filled when it is done. The request's path, headers and body stay the
- * caller's until then. The claim is read anew first. */
+/* Start a call under the claim as it is on disk now. When it is done, `reply` is filled and owns
+ * its answer (session_reply_fini). struct http_request says what of the request is borrowed. */
 struct http_call *session_start(struct session *session, struct http_request *request,
                                 struct reply *reply);
 void session_reply_fini(struct reply *reply);
@@ -149,7 +149,8 @@ void session_is_accepted(struct session *session);
 /* Wait that long, or until the claim is lost. */
 void session_sit_out(struct session *session, const struct session_pause *pause);
 
-/* Until the server says yes or the claim is lost (then -1); *answer is the caller's. */
+/* Until the server says yes (then *reply is the caller's, session_reply_fini) or the claim is lost
+ * (-1, and there is no reply). */
 int session_insist(struct session *session, struct http_request *request, struct reply *reply);
 
 /* Run a short program to its end, at most limit_ms, keeping the claim. -1: it could not be run,

@@ -31,13 +31,13 @@ int durable_write(int dir, const char *name, const void *data, size_t size, stru
  * failed. */
 int durable_publish(int dir, int fd, const char *temp, const char *name, struct error *err);
 
-/* As durable_publish without the two fsyncs of a publication that may be lost (a progress figure).
- */
+/* As durable_write, without the two fsyncs: for what a power cut may take (a progress figure). */
 int durable_write_volatile(int dir, const char *name, const void *data, size_t size,
                            struct error *err);
 
-/* An unlinked-on-crash temp name in dir: creates it O_EXCL, 0600, and gives its name.
- * Leftovers start with DURABLE_TEMP_PREFIX; whoever owns the directory may sweep them. */
+/* Create a temporary file in dir, O_EXCL, mode 0600; returns its descriptor and its name. A crash
+ * leaves it behind: its name starts with DURABLE_TEMP_PREFIX, and whoever owns the directory may
+ * remove it. */
 #define DURABLE_TEMP_PREFIX ".tmp-"
 enum { DURABLE_TEMP_BYTES = 48 };
 int durable_temp(int dir, char name[DURABLE_TEMP_BYTES], struct error *err);

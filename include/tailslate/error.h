@@ -24,8 +24,9 @@ struct error {
 int error_set(struct error *err, enum error_class class, int code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The same from errno: appends ": <strerror>"; code is errno; ENOSPC, EDQUOT, EMFILE, ENFILE,
- * ENOMEM, EINTR, EAGAIN, EBUSY, EIO are TEMPORARY, the rest PERMANENT. */
+/* The same from errno: appends ": <strerror>"; code is errno. TEMPORARY where the same call may
+ * succeed later: something is used up (space, quota, descriptors, memory), busy or interrupted, a
+ * device or a mount failed or is away, or it took too long. The rest is PERMANENT. */
 int error_errno(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prefix "<context>: " to the message. Returns -1. */
