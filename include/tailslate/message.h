@@ -1,4 +1,4 @@
-/* message: the bodies of the Worker API, once for both sides. Pure.
+/* message: the bodies of the Worker API (docs/WIRE.md), once for both sides. Pure.
  *
  * A parse function takes one body and fills a struct; the verdict is PROBLEM_NONE or the problem to
  * answer with, and then *err says which field and what was expected. Unknown members are ignored,

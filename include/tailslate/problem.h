@@ -1,5 +1,5 @@
-/* problem: the error codes of the wire, one table for both sides. An error body is RFC 9457 problem
- * details with `code` as the machine-readable word. Pure. */
+/* problem: the error codes of the wire (docs/WIRE.md#errors), one table for both sides. An error
+ * body is RFC 9457 problem details with `code` as the machine-readable word. Pure. */
 #ifndef TAILSLATE_PROBLEM_H
 #define TAILSLATE_PROBLEM_H
 

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-/* wire-protocol, "Error codes". */
+/* docs/WIRE.md#errors. */
 static const struct {
     enum problem problem;
     const char *code;
