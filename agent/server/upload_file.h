@@ -15,6 +15,15 @@ int upload_send_file(struct upload *upload, enum quality quality, const char *na
 enum verdict upload_settle_call(struct upload *upload);
 void upload_drop_call(struct upload *upload);
 
+/* One file, until it is there. */
+int upload_insist_file(struct upload *upload, enum quality quality, const char *name,
+                       struct error *err);
+
+/* Its playlist under the name that a stock worker gives it, beside its directory
+ * (upload_alias.c). */
+int upload_alias(struct upload *upload, enum quality quality, struct error *err);
+char *upload_alias_text(const char *playlist, const char *home); /* owned */
+
 /* The records that have changed; all: without waiting for UPLOAD_WRITE_MS. */
 void upload_write_records(struct upload *upload, bool all);
 

@@ -28,8 +28,7 @@ static int lost(struct error *err)
     return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
 }
 
-/* One file, until it is there; crash-safe record behind it. */
-static int insist_file(struct upload *upload, enum quality quality, const char *name,
+int upload_insist_file(struct upload *upload, enum quality quality, const char *name,
                        struct error *err)
 {
     while (upload->session->lost == PROBLEM_NONE) {
@@ -218,7 +217,7 @@ static int send_missing(struct upload *upload, struct upload_rendition *renditio
         struct upload_file *file = &rendition->files[i];
         if (file->uploaded || !upload_is_segment_name(file->name))
             continue;
-        if (insist_file(upload, rendition->quality, file->name, err) < 0)
+        if (upload_insist_file(upload, rendition->quality, file->name, err) < 0)
             return -1;
         upload_file_done(rendition, file, upload->sha);
         upload_report(upload, rendition, QUALITY_STATUS_UPLOADING,
@@ -275,7 +274,7 @@ static int finalize_rendition(struct upload *upload, struct upload_rendition *re
     JSON(root) = json_new_object();
     json_set_text(root, "quality", quality_name(rendition->quality));
     json_set_int(root, "segment_count", (int64_t)list->count + 1);
-    /* insist_file has left the playlist's own hash. */
+    /* upload_insist_file has left the playlist's own hash. */
     TEXT(checksum) = must_printf("sha256:%s", upload->sha);
     json_set_text(root, "manifest_checksum", checksum);
     TEXT(body) = json_print(root);
@@ -294,7 +293,7 @@ static int send_playlists(struct upload *upload, struct upload_rendition *rendit
                           const struct lists *lists, struct error *err)
 {
     for (size_t i = lists->count; i-- > 0;)
-        if (insist_file(upload, rendition->quality, lists->items[i].name, err) < 0)
+        if (upload_insist_file(upload, rendition->quality, lists->items[i].name, err) < 0)
             return -1;
     return 0;
 }
@@ -333,7 +332,7 @@ int upload_finish(struct upload *upload, enum quality quality, struct error *err
     if (lists_read(&lists, directory, err) < 0)
         return -1;
     upload_drop_call(upload);
-    if (finish_listed(upload, rendition, &lists, err) < 0)
+    if (finish_listed(upload, rendition, &lists, err) < 0 || upload_alias(upload, quality, err) < 0)
         return -1;
     upload_report(upload, rendition, QUALITY_STATUS_UPLOADED, 100);
     struct error ignored;

@@ -95,6 +95,23 @@ Test(players, each_rendition_is_reported_with_the_bit_rate_that_it_has, .timeout
     rig_end(rig);
 }
 
+/* ---- beside stock workers -------------------------------------------------------------------- */
+
+/* Such a worker makes 720p anew, say, and writes the master playlist for all of them. */
+Test(players, every_rendition_plays_under_the_name_that_a_stock_worker_gives_it, .timeout = 180)
+{
+    struct rig *rig = finished(MEDIA_NORMAL);
+    TEXT(film) = rig_path(rig, "videos/film");
+    TEXT(script) = must_printf("cd '%s'; sed -i 's#/stream.m3u8#.m3u8#' master.m3u8", film);
+    TEXT(master) = rig_path(rig, "videos/film/master.m3u8");
+    RUN(run) = run_program((const char *[]){"sh", "-ec", script, NULL}, NULL, COPY_MS);
+    cr_assert_eq(run.status, 0, "%s", run.err);
+    TEXT(text) = file_read(master);
+    cr_assert(strstr(text, "\noriginal.m3u8\n") && strstr(text, "\n360p.m3u8\n"), "%s", text);
+    media_plays(master);
+    rig_end(rig);
+}
+
 /* ---- the strict player ----------------------------------------------------------------------- */
 
 static char *complaint_after(const struct rig *rig, const char *damage)

@@ -55,6 +55,40 @@ Test(stock_server, its_first_acknowledgement_counts, .timeout = 120)
     rig_end(rig);
 }
 
+/* Single files it keeps in the rendition's directory; what its own workers pack lies beside it. */
+Test(stock_server, it_gets_each_playlist_under_the_name_that_its_workers_use, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-ack");
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    cr_assert_eq(peer_count(rig->peer, "POST *upload/3/quality/360p"), 1);
+    const struct peer_request *sent = peer_request(rig->peer, "POST *upload/3/quality/360p", 0);
+    const char *archive = memmem(sent->body, sent->body_size, "\r\n\r\n", 4);
+    cr_assert_not_null(archive);
+    TEXT(path) = rig_path(rig, "sent.tar.gz");
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    size_t size = sent->body_size - (size_t)(archive + 4 - sent->body);
+    cr_assert_eq(fwrite(archive + 4, 1, size, file), size);
+    cr_assert_eq(fclose(file), 0);
+    RUN(run) = run_program((const char *[]){"tar", "-xzOf", path, "360p.m3u8", NULL}, NULL,
+                           RIG_START_MS);
+    cr_expect(strstr(run.out, "\n360p/seg_0000.m4s\n"), "%s%s", run.out, run.err);
+    cr_expect(strstr(run.out, "URI=\"360p/init.mp4\""), "%s", run.out);
+    rig_end(rig);
+}
+
+/* Whatever it says to that: the work counts. */
+Test(stock_server, a_refused_second_name_holds_nothing_up, .timeout = 120)
+{
+    struct rig *rig = with_stock_server("200 stock-ack");
+    peer_script(rig->peer, "POST *upload/3/quality/360p", "400");
+    rig_start_agent(rig);
+    rig_wait_final(rig, 7);
+    cr_expect_eq(rig_count_lines(rig, "event=step.alias_not_sent name=360p.m3u8"), 1);
+    rig_end(rig);
+}
+
 Test(stock_server, already_completed_is_asked_about_before_it_is_believed, .timeout = 120)
 {
     struct rig *rig = with_stock_server("200 stock-already");

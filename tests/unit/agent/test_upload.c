@@ -1,5 +1,8 @@
 #include "../common/scratch.h"
+#include "upload_file.h"
 #include "upload_record.h"
+
+#include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -155,4 +158,13 @@ Test(upload, only_names_that_the_wire_takes_are_sent)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         cr_expect_eq(upload_is_segment_name(cases[i].name), cases[i].is_fine, "%s", cases[i].name);
+}
+
+Test(upload, the_playlist_beside_a_directory_names_its_files)
+{
+    TEXT(text) = upload_alias_text("#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:6,\n"
+                                   "seg_0000.m4s\n\n#EXT-X-ENDLIST",
+                                   "original");
+    cr_expect_str_eq(text, "#EXTM3U\n#EXT-X-MAP:URI=\"original/init.mp4\"\n#EXTINF:6,\n"
+                           "original/seg_0000.m4s\n\n#EXT-X-ENDLIST\n");
 }
