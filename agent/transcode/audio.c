@@ -51,32 +51,43 @@ void audio_sort(struct audio *audio)
     }
 }
 
-static void push_mean(int64_t channels, struct argv *argv)
+static void add_mean(int64_t channels, char filter[FILTER_BYTES])
 {
-    char sum[FILTER_BYTES / 2] = "";
+    char sum[FILTER_BYTES / 3] = "";
     for (int64_t i = 0; i < channels && i < AUDIO_CHANNELS_MAX; i++) {
         size_t used = strlen(sum);
         snprintf(sum + used, sizeof sum - used, "%sc%lld", i ? "+" : "", (long long)i);
     }
     /* `<` scales the sum, so that it does not clip. */
-    argv_push(argv, "pan=stereo|c0<%s|c1<%s", sum, sum);
+    snprintf(filter, FILTER_BYTES, "pan=stereo|c0<%s|c1<%s,", sum, sum);
 }
 
-void audio_push_encoder(const struct audio_track *track, struct argv *argv)
+static void add_mix(const struct audio_track *track, char filter[FILTER_BYTES])
 {
     switch (track->mix) {
     case AUDIO_MIX_MATRIX:
+        filter[0] = '\0';
         break;
     case AUDIO_MIX_AMBISONIC: /* W, then Y, which points to the left */
-        argv_push(argv, "-filter:a");
-        argv_push(argv, "pan=stereo|c0=0.5*c0+0.5*c1|c1=0.5*c0-0.5*c1");
+        snprintf(filter, FILTER_BYTES, "pan=stereo|c0=0.5*c0+0.5*c1|c1=0.5*c0-0.5*c1,");
         break;
     case AUDIO_MIX_MEAN:
-        argv_push(argv, "-filter:a");
-        push_mean(track->channels, argv);
+        add_mean(track->channels, filter);
         break;
     }
+}
+
+/* Silence before the first sound and in gaps: a fragmented MP4 says in its edit list alone that a
+ * track begins late, and browsers do not read that. */
+#define CONTINUOUS "aresample=async=1:first_pts=0"
+
+void audio_push_encoder(const struct audio_track *track, struct argv *argv)
+{
+    char filter[FILTER_BYTES];
     const char *const words[] = {"-c:a", "aac", "-ac:a", "2"};
+    add_mix(track, filter);
+    argv_push(argv, "-filter:a");
+    argv_push(argv, "%s" CONTINUOUS, filter);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         argv_push(argv, "%s", words[i]);
     argv_push(argv, "-b:a");

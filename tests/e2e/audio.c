@@ -142,6 +142,21 @@ Test(audio, a_film_whose_sound_nobody_decodes_is_published_silent_and_says_so, .
     rig_end(rig);
 }
 
+/* In a fragmented MP4 only the edit list says that a track begins late; browsers do not read it,
+ * and play the sound too early. */
+Test(audio, sound_that_begins_late_begins_with_silence, .timeout = 180)
+{
+    struct rig *rig = rig_new();
+    TEXT(film) = make_clip(rig, "late.mkv",
+                           PICTURE "-itsoffset 0.8 " TONE "-map 0 -map 1 -t 2 " X264 "-c:a aac");
+    publish(rig, film);
+    TEXT(playlist) = rig_path(rig, "videos/film/360p/stream.m3u8");
+    TEXT(start) = media_probe(playlist, "stream=start_time", "a:0");
+    cr_expect_lt(strtod(start, NULL), 0.2, "it begins at %s s", start);
+    expect_loud(rig);
+    rig_end(rig);
+}
+
 static int count(const char *text, const char *word)
 {
     int found = 0;
