@@ -3,7 +3,7 @@
 #include "claim.h"
 #include "connect.h"
 #include "courier.h"
-#include "disk.h"
+#include "disk_guard.h"
 #include "health.h"
 #include "heartbeat.h"
 #include "obey.h"
@@ -36,7 +36,7 @@ struct agent {
     struct claim claim;
     struct courier courier;
     struct heartbeat heartbeat;
-    struct disk disk;
+    struct disk_guard disk_guard;
     struct status status;
     struct health *health;
     struct version version;
@@ -371,7 +371,7 @@ static int64_t tick(struct agent *agent)
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
     due_ms = soonest_ms(due_ms, version_tick(&agent->version, !agent->heartbeat.call, now_ms));
     due_ms = soonest_ms(due_ms, trial_tick(&agent->trial, now_ms));
-    due_ms = soonest_ms(due_ms, disk_tick(&agent->disk, now_ms));
+    due_ms = soonest_ms(due_ms, disk_guard_tick(&agent->disk_guard, now_ms));
     due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, courier_tick(&agent->courier, now_ms));
     due_ms = soonest_ms(due_ms, retire_tick(node, now_ms));
@@ -438,7 +438,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     agent->claim.node = node;
     agent->courier.node = node;
     agent->heartbeat.node = node;
-    agent->disk.node = node;
+    agent->disk_guard.node = node;
     version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
     trial_init(&agent->trial, node, &agent->heartbeat);
     agent->status.node = node;

@@ -1,7 +1,5 @@
 #include "counters.h"
 
-#include "gate.h"
-
 #include "tailslate/metrics.h"
 
 #include <errno.h>
@@ -70,6 +68,11 @@ void count(enum counter counter, int64_t amount)
     metric_add(&metrics[counter], amount);
 }
 
+void count_set(enum counter counter, int64_t value)
+{
+    metric_set(&metrics[counter], value);
+}
+
 void count_failure(int code)
 {
     switch (code) {
@@ -87,15 +90,4 @@ void count_failure(int code)
     default:
         return count(COUNT_FAILED_OTHER, 1);
     }
-}
-
-void count_gate(const struct gate_counts *counts)
-{
-    metric_set(&metrics[COUNT_GATE_ENTERED], counts->entered);
-    metric_set(&metrics[COUNT_GATE_WAITED], counts->waited);
-    metric_set(&metrics[COUNT_GATE_NOT_OURS], counts->not_ours);
-    metric_set(&metrics[COUNT_GATE_SKIPPED_OPEN], counts->skipped_open);
-    metric_set(&metrics[COUNT_GATE_SKIPPED_SLOW], counts->skipped_slow);
-    metric_set(&metrics[COUNT_GATE_FAILED], counts->failed);
-    metric_set(&metrics[COUNT_GATE_STATE], counts->state);
 }

@@ -38,11 +38,8 @@ enum counter {
 
 void counters_register(void); /* once, before threads start */
 void count(enum counter counter, int64_t amount);
+void count_set(enum counter counter, int64_t value); /* what is counted elsewhere */
 /* A request that was answered 503 or 500: by what failed, an errno (db.h: enum db_code). */
 void count_failure(int code);
-
-/* What the gate has counted by itself; before the metrics are printed. */
-struct gate_counts;
-void count_gate(const struct gate_counts *counts);
 
 #endif

@@ -84,13 +84,25 @@ static void print_jobs(const struct store_counts *counts, FILE *out)
             (long long)counts->failed);
 }
 
+/* What the gate has counted by itself. */
+static void count_gate(struct gate *gate)
+{
+    struct gate_counts counts;
+    gate_counts(gate, &counts);
+    count_set(COUNT_GATE_ENTERED, counts.entered);
+    count_set(COUNT_GATE_WAITED, counts.waited);
+    count_set(COUNT_GATE_NOT_OURS, counts.not_ours);
+    count_set(COUNT_GATE_SKIPPED_OPEN, counts.skipped_open);
+    count_set(COUNT_GATE_SKIPPED_SLOW, counts.skipped_slow);
+    count_set(COUNT_GATE_FAILED, counts.failed);
+    count_set(COUNT_GATE_STATE, counts.state);
+}
+
 void route_metrics(struct request *request, struct answer *answer)
 {
     struct pulse_report report;
-    struct gate_counts gate;
     pulse_take(request->app->pulse, &report);
-    gate_counts(request->app->gate, &gate);
-    count_gate(&gate);
+    count_gate(request->app->gate);
     TEXT(ours) = metrics_print();
     char *text = NULL;
     size_t size = 0;
