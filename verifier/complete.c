@@ -4,7 +4,7 @@
 
 int complete_job(struct store *store, struct gate *gate, const struct store_caller *caller,
                  int64_t job_id, const struct message_completion *completion,
-                 struct store_completed *result, struct error *err)
+                 struct ledger_result *result, struct error *err)
 {
     /* Replays and refusals need neither gate nor lock. */
     if (store_complete_look(store, caller, job_id, completion, result, err) != 0)

@@ -12,6 +12,6 @@
 /* As store_complete. gate NULL: none. */
 int complete_job(struct store *store, struct gate *gate, const struct store_caller *caller,
                  int64_t job_id, const struct message_completion *completion,
-                 struct store_completed *result, struct error *err);
+                 struct ledger_result *result, struct error *err);
 
 #endif

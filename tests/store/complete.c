@@ -14,8 +14,8 @@ Test(store_complete, writes_everything_once_and_clears_the_claim)
     int64_t job = rig_add_job(rig, "film");
     struct message_claim claim = rig_claim(rig, &rig->anna, 0);
     struct message_completion completion = rig_completion(job, 1);
-    struct store_completed result = rig_complete(rig, rig_caller(&rig->anna, claim.claim_epoch),
-                                                 job, &completion);
+    struct ledger_result result = rig_complete(rig, rig_caller(&rig->anna, claim.claim_epoch), job,
+                                               &completion);
     cr_assert_eq(result.verdict, VERIFY_COMMIT);
     cr_assert_not(result.late);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 1);
@@ -67,8 +67,8 @@ Test(store_complete, answers_replays_from_what_is_committed)
     struct store_caller anna = rig_caller(&rig->anna, 1);
     struct message_completion completion = rig_completion(rig->job, 1), changed = completion;
     changed.duration = 13;
-    struct store_completed first = rig_complete(rig, anna, rig->job, &completion);
-    struct store_completed again = rig_complete(rig, anna, rig->job, &completion);
+    struct ledger_result first = rig_complete(rig, anna, rig->job, &completion);
+    struct ledger_result again = rig_complete(rig, anna, rig->job, &completion);
     cr_expect_eq(again.verdict, VERIFY_REPLAY);
     cr_expect_str_eq(again.completed_at, first.completed_at);
     cr_expect_eq(rig_complete(rig, anna, rig->job, &changed).verdict, VERIFY_TOKEN_REUSED);
@@ -153,7 +153,7 @@ Test(store_complete, what_was_released_is_late_and_what_was_handed_on_is_lost)
     cr_assert_eq(rig_release(rig, job), STORE_RELEASED);
     cr_assert_eq(rig_release(rig, other), STORE_RELEASED);
     struct message_completion completion = rig_completion(job, 1);
-    struct store_completed late = rig_complete(rig, anna, job, &completion);
+    struct ledger_result late = rig_complete(rig, anna, job, &completion);
     cr_expect_eq(late.verdict, VERIFY_COMMIT_LATE);
     cr_expect(late.late);
     cr_expect(rig_complete(rig, anna, job, &completion).late);
@@ -169,8 +169,8 @@ Test(store_complete, what_is_not_there_is_named_and_nothing_changes)
     struct rig *rig = rig_new_claimed();
     rig->missing = 1u << QUALITY_720P;
     struct message_completion completion = rig_completion(rig->job, 1);
-    struct store_completed result = rig_complete(rig, rig_caller(&rig->anna, 1), rig->job,
-                                                 &completion);
+    struct ledger_result result = rig_complete(rig, rig_caller(&rig->anna, 1), rig->job,
+                                               &completion);
     cr_expect_eq(result.verdict, VERIFY_FILES_MISSING);
     cr_expect_eq(result.missing, 1u << QUALITY_720P);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 0);

@@ -28,7 +28,7 @@ struct member {
     /* What it was told. */
     int result;
     struct error err;
-    struct store_completed completed;
+    struct ledger_result completed;
     struct store_failed failed;
     enum verify_standing standing;
     struct message_claim claim;

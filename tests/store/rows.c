@@ -220,8 +220,8 @@ Test(rows, of_a_completion)
         int64_t job = scene(rig, row, "complete");
         TEXT(before) = picture(rig, job);
         struct message_completion completion = rig_completion(job, 1);
-        struct store_completed result = rig_complete(rig, caller_of(rig, row), named(row, job),
-                                                     &completion);
+        struct ledger_result result = rig_complete(rig, caller_of(rig, row), named(row, job),
+                                                   &completion);
         cr_expect_eq(result.verdict, row->completion, "row %s: %d, not %d", row->name,
                      result.verdict, row->completion);
         cr_expect_eq(result.late, row->completion == VERIFY_COMMIT_LATE, "row %s", row->name);
@@ -267,8 +267,8 @@ Test(rows, of_a_completion_whose_files_are_not_there)
         struct message_completion completion = rig_completion(job, 1);
         rig->missing = 1u << QUALITY_720P;
         TEXT(before) = picture(rig, job);
-        struct store_completed result = rig_complete(rig, caller_of(rig, row), named(row, job),
-                                                     &completion);
+        struct ledger_result result = rig_complete(rig, caller_of(rig, row), named(row, job),
+                                                   &completion);
         cr_expect_eq(result.verdict,
                      verify_commits(row->completion) ? VERIFY_FILES_MISSING : row->completion,
                      "row %s: %d", row->name, result.verdict);
@@ -288,7 +288,7 @@ Test(rows, of_calls_that_do_not_get_the_lock)
     claimed(rig, job);
     struct store_caller anna = rig_caller(&rig->anna, 1);
     struct message_completion completion = rig_completion(job, 1);
-    struct store_completed result;
+    struct ledger_result result;
     struct error err;
     void *holder = rig_hold(rig, "UPDATE transcoding_jobs SET current_step = current_step");
     int64_t start_ms = mono_ms();
@@ -318,7 +318,7 @@ static enum verify_standing completion_in_the_lock(struct rig *rig, struct store
                                                    int64_t job)
 {
     struct message_completion completion = rig_completion(job, 1);
-    struct store_completed result;
+    struct ledger_result result;
     struct error err;
     cr_assert_eq(store_complete(rig->store, &caller, job, &completion, &result, &err), 0, "%s",
                  err.message);

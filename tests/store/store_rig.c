@@ -190,10 +190,10 @@ struct message_completion rig_completion(int64_t job_id, int token)
     return completion;
 }
 
-struct store_completed rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
-                                    const struct message_completion *completion)
+struct ledger_result rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                  const struct message_completion *completion)
 {
-    struct store_completed result;
+    struct ledger_result result;
     struct error err;
     cr_assert_eq(
         complete_job(rig->store, rig->gate.gate, &caller, job_id, completion, &result, &err), 0,

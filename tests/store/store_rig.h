@@ -45,8 +45,8 @@ struct store_caller rig_caller(const struct store_worker *worker, int64_t epoch)
 
 /* A completion of 720p; the last digits of the token are `token`; 0: no token. */
 struct message_completion rig_completion(int64_t job_id, int token);
-struct store_completed rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
-                                    const struct message_completion *completion);
+struct ledger_result rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                  const struct message_completion *completion);
 /* The same with rig_completion(job_id, token), and its verdict. */
 enum verify_verdict rig_present(struct rig *rig, struct store_caller caller, int64_t job_id,
                                 int token);

@@ -149,7 +149,7 @@ static bool parse_completion(const struct request *request, struct message_compl
 
 static void log_completion(const struct request *request, const char *event,
                            const struct message_completion *completion,
-                           const struct store_completed *result)
+                           const struct ledger_result *result)
 {
     log_info(event, LOG_INT("job", request->number), LOG_TEXT("token", completion->token),
              LOG_INT("epoch", result->claim_epoch), LOG_INT("late", result->late),
@@ -158,7 +158,7 @@ static void log_completion(const struct request *request, const char *event,
 
 static void answer_acknowledgement(const struct request *request, struct answer *answer,
                                    const struct message_completion *completion,
-                                   const struct store_completed *result)
+                                   const struct ledger_result *result)
 {
     bool replayed = result->verdict == VERIFY_REPLAY;
     struct message_acknowledgement acknowledgement = {
@@ -180,7 +180,7 @@ void route_complete(struct request *request, struct answer *answer)
 {
     struct message_completion completion;
     struct store_caller caller = route_caller(request);
-    struct store_completed result;
+    struct ledger_result result;
     struct error err;
     if (!parse_completion(request, &completion, answer))
         return;

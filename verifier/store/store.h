@@ -10,6 +10,7 @@
 #ifndef VERIFIER_STORE_H
 #define VERIFIER_STORE_H
 
+#include "ledger.h"
 #include "verify.h"
 
 #include "tailslate/message.h"
@@ -147,21 +148,14 @@ struct store_caller {
 int store_claim(struct store *store, const struct store_worker *worker, int64_t job_id,
                 struct message_claim *claim, struct error *err);
 
-struct store_completed {
-    enum verify_verdict verdict;
-    quality_set missing; /* VERIFY_FILES_MISSING */
-    bool late;
-    int64_t claim_epoch;
-    char completed_at[WALL_TEXT_BYTES];
-};
 /* What the database says now, without a lock: a verdict that does not commit is the answer, one
  * that does (COMMIT, COMMIT_LATE) is worth a transaction: store_complete judges again in it. The
  * look does not see the files. complete.c puts the two together. */
 int store_complete_look(struct store *store, const struct store_caller *caller, int64_t job_id,
-                        const struct message_completion *completion, struct store_completed *result,
+                        const struct message_completion *completion, struct ledger_result *result,
                         struct error *err);
 int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
-                   const struct message_completion *completion, struct store_completed *result,
+                   const struct message_completion *completion, struct ledger_result *result,
                    struct error *err);
 
 struct store_failed {

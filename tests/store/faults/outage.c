@@ -197,7 +197,7 @@ Test(outage, a_server_that_only_reads_is_of_no_use)
     bench_free(&bench);
 }
 
-static int complete(struct bench *bench, struct store_completed *result, struct error *err)
+static int complete(struct bench *bench, struct ledger_result *result, struct error *err)
 {
     struct store_caller anna = rig_caller(&bench->rig->anna, 1);
     struct message_completion completion = rig_completion(bench->job_id, 1);
@@ -209,7 +209,7 @@ Test(outage, a_commit_that_waits_for_a_standby_is_not_acknowledged)
 {
     static const char *const options[] = {"synchronous_commit=local", NULL};
     struct bench bench = bench_new_server(options);
-    struct store_completed result;
+    struct ledger_result result;
     struct error err;
     TEXT(name) = database_of(bench.rig);
     TEXT(sql) = must_printf("ALTER DATABASE %s SET synchronous_commit = on", name);

@@ -16,7 +16,7 @@ static struct bench claimed_and_cut(enum fault fault)
     return bench;
 }
 
-static int complete(struct bench *bench, struct store_completed *result, struct error *err)
+static int complete(struct bench *bench, struct ledger_result *result, struct error *err)
 {
     struct store_caller anna = rig_caller(&bench->rig->anna, 1);
     struct message_completion completion = rig_completion(bench->job_id, 1);
@@ -31,7 +31,7 @@ static int64_t completions(struct bench *bench)
 Test(unknown_completion, that_was_committed_is_acknowledged_after_a_second_look)
 {
     struct bench bench = claimed_and_cut(FAULT_ANSWER_LOST);
-    struct store_completed result;
+    struct ledger_result result;
     struct error err;
     cr_expect_eq(complete(&bench, &result, &err), 0, "%s", err.message);
     cr_expect_eq(result.verdict, VERIFY_COMMIT);
@@ -43,7 +43,7 @@ Test(unknown_completion, that_was_committed_is_acknowledged_after_a_second_look)
 Test(unknown_completion, that_cannot_be_looked_at_is_no_answer_and_its_replay_is_true)
 {
     struct bench bench = claimed_and_cut(FAULT_ANSWER_LOST);
-    struct store_completed result;
+    struct ledger_result result;
     struct error err;
     fault_proxy_refuse_after_cut(bench.proxy);
     cr_expect_eq(complete(&bench, &result, &err), -1);
@@ -62,7 +62,7 @@ Test(unknown_completion, that_cannot_be_looked_at_is_no_answer_and_its_replay_is
 Test(unknown_completion, that_was_not_committed_is_no_answer_and_is_committed_when_it_comes_again)
 {
     struct bench bench = claimed_and_cut(FAULT_NOT_PASSED);
-    struct store_completed result;
+    struct ledger_result result;
     struct error err;
     cr_expect_eq(complete(&bench, &result, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);

@@ -92,8 +92,8 @@ Test(beside_stock, expired_and_released_is_late_and_not_lost)
     stock_does(rig, "expire", rig->job);
     stock_does(rig, "release", rig->job);
     struct message_completion completion = rig_completion(rig->job, 1);
-    struct store_completed result = rig_complete(rig, rig_caller(&rig->anna, ABSENT_INT), rig->job,
-                                                 &completion);
+    struct ledger_result result = rig_complete(rig, rig_caller(&rig->anna, ABSENT_INT), rig->job,
+                                               &completion);
     cr_expect_eq(result.verdict, VERIFY_COMMIT_LATE);
     cr_expect(result.late);
     rig_expect(rig, "ready", "SELECT status FROM videos");
@@ -175,8 +175,8 @@ Test(beside_stock, the_second_transcode_replaces_the_completion_of_the_first)
     second.format = FORMAT_HLS_TS;
     second.codec = CODEC_HEVC;
     second.duration = 13;
-    struct store_completed result = rig_complete(rig, rig_caller(&rig->bert, ABSENT_INT), rig->job,
-                                                 &second);
+    struct ledger_result result = rig_complete(rig, rig_caller(&rig->bert, ABSENT_INT), rig->job,
+                                               &second);
     cr_expect_eq(result.verdict, VERIFY_COMMIT);
     cr_expect_eq(rig_complete(rig, rig_caller(&rig->bert, ABSENT_INT), rig->job, &second).verdict,
                  VERIFY_REPLAY);

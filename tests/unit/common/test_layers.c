@@ -107,6 +107,7 @@ static const struct module {
     {"agent/main", 6, 6, IMPURE},
 
     {"verifier/verify", 2, 2, PURE},
+    {"verifier/ledger", 3, 3, IMPURE},
     {"verifier/segment", 2, 2, PURE},
     {"verifier/complete", 4, 4, IMPURE},
     {"verifier/deadline", 1, 1, IMPURE},
