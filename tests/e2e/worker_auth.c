@@ -88,6 +88,14 @@ Test(worker_auth, a_rotated_key_is_good_for_the_overlap_and_the_worker_stays_who
     take_new_key(&day, &fresh);
     cr_assert(strstr(day.err, "good until"), "%s", day.err);
     struct worker *const both[] = {&old, &fresh};
+    REPLY(beat) = worker_call(&fresh, "/api/worker/heartbeat", "{}", NULL);
+    reply_is(&beat, 200, NULL);
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM worker_api_keys WHERE last_used_at IS NOT NULL"
+                               " AND expires_at IS NULL"),
+                 1, "which of the two the node uses");
+    cr_assert_eq(look_int(rig, "SELECT count(*) FROM worker_api_keys WHERE last_used_at IS NULL"
+                               " AND expires_at IS NOT NULL"),
+                 1);
     for (int i = 0; i < 2; i++) {
         REPLY(progress) = worker_call(both[i], "/api/worker/1/progress", "{}", NULL);
         reply_is(&progress, 200, NULL);

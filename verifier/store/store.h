@@ -75,6 +75,7 @@ struct store_worker {
     char registered_at[WALL_TEXT_BYTES], last_heartbeat[WALL_TEXT_BYTES];
     int64_t current_job_id; /* 0 = none */
     char *capabilities;     /* JSON or NULL; owned, only in lists */
+    int64_t key_id;         /* of the key that it was found by; 0: by none */
 };
 enum store_key {
     STORE_KEY_UNKNOWN,

@@ -131,6 +131,7 @@ static void judge(struct store *store, const struct key_look *look, enum keys_ef
         if (match != KEYS_SAME)
             continue;
         *judgement->worker = candidate->worker;
+        judgement->worker->key_id = candidate->key_id;
         judgement->found = standing_of(candidate);
         return;
     }

@@ -261,10 +261,8 @@ static int beat(struct store *store, struct db *db, void *ctx, struct error *err
                            db_text(beating->heartbeat->capabilities), db_text(metadata),
                            db_int(is_bare ? 1 : 0))) < 0)
         return -1;
-    if (db_run(db, NULL, err,
-               "UPDATE worker_api_keys SET last_used_at = $2 WHERE worker_id = $1"
-               " AND revoked_at IS NULL",
-               DB_ARGS(db_int(worker->id), db_text(now))) != 0)
+    if (db_run(db, NULL, err, "UPDATE worker_api_keys SET last_used_at = $2 WHERE id = $1",
+               DB_ARGS(db_int(worker->key_id), db_text(now))) != 0)
         return -1;
     snprintf(worker->status, sizeof worker->status, "%s", status);
     memcpy(worker->last_heartbeat, now, sizeof worker->last_heartbeat);
