@@ -15,9 +15,9 @@ enum {
     AUDIO_TRIAL_ALL_MS = 5 * 60 * 1000,
 };
 
-/* Leaves in source->audio the tracks that decode, best first, each with a mix that works. Where none
- * is left of a source that has some, the film is published silent, with a warning. -1: the claim is
- * lost (err->code ECANCELED). */
+/* Leaves in source->audio the tracks that decode, best first, each with a mix that works. Where
+ * none is left of a source that has some, the film is published silent, with a warning. -1: the
+ * claim is lost (err->code ECANCELED). */
 int audio_choose(struct session *session, const char *path, struct probe *source,
                  struct warnings *warnings, struct error *err);
 

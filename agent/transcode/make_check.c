@@ -21,8 +21,8 @@ static int leave_original_out(int output, const struct check *check, struct ladd
     return durable_remove_tree(output, quality_name(QUALITY_ORIGINAL), err);
 }
 
-static int settle(int output, struct check *check, struct ladder *ladder,
-                  struct warnings *warnings, struct error *err)
+static int settle(int output, struct check *check, struct ladder *ladder, struct warnings *warnings,
+                  struct error *err)
 {
     if (check->is_without_original && leave_original_out(output, check, ladder, warnings, err) < 0)
         return -1;

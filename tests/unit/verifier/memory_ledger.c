@@ -1,7 +1,6 @@
 #include "memory_ledger.h"
 
 #include <stdio.h>
-
 #include <string.h>
 
 enum { EPOCH = 3 };
