@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)COMPLETION_TIME_BYTES == (int)WALL_TEXT_BYTES, "one form of a time");
+
 /* It becomes the name of a file and a part of a path: one component, and not one that goes up. */
 static bool is_safe_name(const char *name)
 {
@@ -109,54 +111,6 @@ char *message_claim_format(const struct message_claim *claim, const char *messag
         put_int(root, "attempt_number", claim->attempt_number);
     }
     json_set_text(root, "message", message ? message : "");
-    return message_close(root);
-}
-
-/* A token that is there and is none of ours makes no acknowledgement. */
-static bool read_echoed_token(const struct json *root, char token[TOKEN_BYTES], struct error *err)
-{
-    char text[TOKEN_BYTES] = "";
-    int64_t job_id;
-    if (!field_text(root, "token", text, sizeof text, err))
-        return false;
-    if (!json_get(root, "token") || token_parse(text, strlen(text), &job_id, token))
-        return true;
-    error_set(err, ERROR_PERMANENT, 0, "token: <job>-<UUID> expected");
-    return false;
-}
-
-enum problem message_acknowledgement_parse(const char *body, size_t size,
-                                           struct message_acknowledgement *answer,
-                                           struct error *err)
-{
-    *answer = (struct message_acknowledgement){.job_id = ABSENT_INT};
-    JSON(root) = NULL;
-    enum problem problem = message_open(body, size, &root, err);
-    if (problem != PROBLEM_NONE)
-        return problem;
-    const char *status = json_text(json_get(root, "status"));
-    const char *message = json_text(json_get(root, "message"));
-    answer->status_ok = status && strcmp(status, "ok") == 0;
-    text_cut(answer->message, sizeof answer->message, message ? message : "");
-    bool good = read_echoed_token(root, answer->token, err) &&
-                field_int(root, "job_id", 1, ID_MAX, &answer->job_id, err) &&
-                field_bool(root, "replayed", &answer->replayed, err) &&
-                field_bool(root, "late", &answer->late, err) &&
-                field_text(root, "completed_at", answer->completed_at, sizeof answer->completed_at,
-                           err);
-    return good ? PROBLEM_NONE : PROBLEM_INVALID_FIELD;
-}
-
-char *message_acknowledgement_format(const struct message_acknowledgement *answer)
-{
-    struct json *root = json_new_object();
-    json_set_text(root, "status", answer->status_ok ? "ok" : "error");
-    json_set_text(root, "message", answer->message);
-    json_set_filled(root, "token", answer->token);
-    put_int(root, "job_id", answer->job_id);
-    json_set_filled(root, "completed_at", answer->completed_at);
-    json_set_bool(root, "replayed", answer->replayed);
-    json_set_bool(root, "late", answer->late);
     return message_close(root);
 }
 

@@ -13,9 +13,7 @@
 
 #include "verify.h"
 
-#include "tailslate/clock.h"
-#include "tailslate/hash.h"
-#include "tailslate/message.h"
+#include "tailslate/completion.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,10 +29,10 @@ struct ledger_request {
 struct ledger_facts {
     /* The ledger fills everything but the members "for completions only". */
     struct verify_facts claim;
-    quality_set renditions;             /* the video's, on record */
-    bool replaces;                      /* a re-transcode was ordered: what is set is replaced */
-    char completed_at[WALL_TEXT_BYTES]; /* of the job; "" = open */
-    char now[WALL_TEXT_BYTES];          /* the ledger's clock, which stamps what is written */
+    quality_set renditions; /* the video's, on record */
+    bool replaces;          /* a re-transcode was ordered: what is set is replaced */
+    char completed_at[COMPLETION_TIME_BYTES]; /* of the job; "" = open */
+    char now[COMPLETION_TIME_BYTES];          /* the ledger's clock, which stamps what is written */
 };
 
 /* A completion on record. */
@@ -42,7 +40,7 @@ struct ledger_completion {
     char token[TOKEN_BYTES], fingerprint[HASH_HEX_BYTES];
     int64_t claim_epoch;
     bool late;
-    char completed_at[WALL_TEXT_BYTES];
+    char completed_at[COMPLETION_TIME_BYTES];
 };
 
 struct ledger_result {
@@ -50,7 +48,7 @@ struct ledger_result {
     quality_set missing; /* VERIFY_FILES_MISSING: of these renditions */
     bool late;
     int64_t claim_epoch;
-    char completed_at[WALL_TEXT_BYTES];
+    char completed_at[COMPLETION_TIME_BYTES];
 };
 
 /* What a completion that takes effect changes. `written` renditions are new on record; the others

@@ -7,12 +7,11 @@
 #define TAILSLATE_MESSAGE_H
 
 #include "tailslate/clock.h"
+#include "tailslate/completion.h"
 #include "tailslate/error.h"
-#include "tailslate/hash.h"
 #include "tailslate/problem.h"
 #include "tailslate/quality.h"
 #include "tailslate/token.h"
-#include "tailslate/warnings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,14 +24,9 @@ enum {
     REASON_BYTES = 501, /* of error_message, which is at most 500 characters */
     HELD_JOBS_MAX = 1024,
     HELD_JOBS_BYTES_MAX = 8000, /* of the list: all of metadata is 10 000 at most */
-    SIDE_MAX = 65535,
 };
 
 struct json;
-
-/* Not in the message. Numbers that may be absent start as these. */
-#define ABSENT_INT    (-1)
-#define ABSENT_NUMBER (-1.0)
 
 /* POST /api/worker/claim, the answer. job_id 0: there is no job. */
 struct message_claim {
@@ -50,51 +44,6 @@ struct message_claim {
 enum problem message_claim_parse(const char *body, size_t size, struct message_claim *claim,
                                  struct error *err);
 char *message_claim_format(const struct message_claim *claim, const char *message);
-
-/* POST /api/worker/{job_id}/complete, the request. */
-struct message_rendition {
-    enum quality quality;
-    int64_t width, height, bitrate_kbit;
-};
-enum streaming_format { FORMAT_ABSENT, FORMAT_CMAF, FORMAT_HLS_TS };
-enum streaming_codec { CODEC_ABSENT, CODEC_H264, CODEC_HEVC, CODEC_AV1 };
-const char *streaming_format_name(enum streaming_format format); /* NULL for ABSENT */
-const char *streaming_codec_name(enum streaming_codec codec);    /* NULL for ABSENT */
-
-struct message_completion {
-    struct message_rendition renditions[QUALITY_COUNT];
-    size_t rendition_count; /* may be 0: the caller decides whether that is allowed */
-    double duration;        /* seconds, ABSENT_NUMBER */
-    int64_t source_width, source_height;
-    enum streaming_format format;
-    enum streaming_codec codec;
-    char token[TOKEN_BYTES];  /* canonical; "" = none */
-    struct warnings warnings; /* ours; a stock server ignores the member */
-};
-/* PROBLEM_BAD_JSON, _INVALID_FIELD, _TOKEN_MALFORMED, or _TOKEN_MISMATCH where the token's job is
- * not path_job_id. */
-enum problem message_completion_parse(const char *body, size_t size, int64_t path_job_id,
-                                      struct message_completion *completion, struct error *err);
-char *message_completion_format(const struct message_completion *completion);
-/* SHA-256 over the canonical form: fixed order, qualities by name, numbers normalised, no token, no
- * warnings. */
-void message_completion_fingerprint(const struct message_completion *completion,
-                                    char hex[HASH_HEX_BYTES]);
-quality_set message_completion_qualities(const struct message_completion *completion);
-
-/* The answer to a completion. An answer of a stock server has no token: "" then. */
-struct message_acknowledgement {
-    bool status_ok;
-    char message[128];
-    char token[TOKEN_BYTES];
-    int64_t job_id; /* ABSENT_INT */
-    bool replayed, late;
-    char completed_at[WALL_TEXT_BYTES]; /* "" if absent */
-};
-enum problem message_acknowledgement_parse(const char *body, size_t size,
-                                           struct message_acknowledgement *answer,
-                                           struct error *err);
-char *message_acknowledgement_format(const struct message_acknowledgement *answer);
 
 /* POST /api/worker/{job_id}/fail, request and answer. */
 struct message_failure {

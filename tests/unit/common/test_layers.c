@@ -34,6 +34,7 @@ static const struct module {
     {"common/notify", 1, 1, IMPURE},
 
     {"common/token", 1, 1, PURE}, /* it needs nothing, and uuid is made of its form */
+    {"common/completion", 2, 2, PURE},
     {"common/message", 2, 2, PURE},
     {"common/warnings", 2, 2, PURE},
     {"common/backoff", 2, 2, PURE},

@@ -61,7 +61,7 @@ Test(ledger, a_copy_is_answered_from_what_is_on_record_and_writes_nothing)
     struct message_completion completion = completion_of(TOKEN_A);
     memory_ledger_init(&memory);
     cr_assert_eq(complete(&memory, &completion, &first), 0);
-    snprintf(memory.committed.facts.now, WALL_TEXT_BYTES, "2026-01-04T00:00:00.000000+00:00");
+    snprintf(memory.committed.facts.now, COMPLETION_TIME_BYTES, "2026-01-04T00:00:00.000000+00:00");
     cr_assert_eq(complete(&memory, &completion, &again), 0);
     cr_assert_eq(again.verdict, VERIFY_REPLAY);
     cr_assert_str_eq(again.completed_at, first.completed_at);

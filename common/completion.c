@@ -1,6 +1,6 @@
-#include "message_fields.h"
+#include "tailslate/completion.h"
 
-#include "tailslate/message.h"
+#include "message_fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -197,4 +197,52 @@ quality_set message_completion_qualities(const struct message_completion *comple
     for (size_t i = 0; i < completion->rendition_count; i++)
         set |= 1u << completion->renditions[i].quality;
     return set;
+}
+
+/* A token that is there and is none of ours makes no acknowledgement. */
+static bool read_echoed_token(const struct json *root, char token[TOKEN_BYTES], struct error *err)
+{
+    char text[TOKEN_BYTES] = "";
+    int64_t job_id;
+    if (!field_text(root, "token", text, sizeof text, err))
+        return false;
+    if (!json_get(root, "token") || token_parse(text, strlen(text), &job_id, token))
+        return true;
+    error_set(err, ERROR_PERMANENT, 0, "token: <job>-<UUID> expected");
+    return false;
+}
+
+enum problem message_acknowledgement_parse(const char *body, size_t size,
+                                           struct message_acknowledgement *answer,
+                                           struct error *err)
+{
+    *answer = (struct message_acknowledgement){.job_id = ABSENT_INT};
+    JSON(root) = NULL;
+    enum problem problem = message_open(body, size, &root, err);
+    if (problem != PROBLEM_NONE)
+        return problem;
+    const char *status = json_text(json_get(root, "status"));
+    const char *message = json_text(json_get(root, "message"));
+    answer->status_ok = status && strcmp(status, "ok") == 0;
+    text_cut(answer->message, sizeof answer->message, message ? message : "");
+    bool good = read_echoed_token(root, answer->token, err) &&
+                field_int(root, "job_id", 1, ID_MAX, &answer->job_id, err) &&
+                field_bool(root, "replayed", &answer->replayed, err) &&
+                field_bool(root, "late", &answer->late, err) &&
+                field_text(root, "completed_at", answer->completed_at, sizeof answer->completed_at,
+                           err);
+    return good ? PROBLEM_NONE : PROBLEM_INVALID_FIELD;
+}
+
+char *message_acknowledgement_format(const struct message_acknowledgement *answer)
+{
+    struct json *root = json_new_object();
+    json_set_text(root, "status", answer->status_ok ? "ok" : "error");
+    json_set_text(root, "message", answer->message);
+    json_set_filled(root, "token", answer->token);
+    put_int(root, "job_id", answer->job_id);
+    json_set_filled(root, "completed_at", answer->completed_at);
+    json_set_bool(root, "replayed", answer->replayed);
+    json_set_bool(root, "late", answer->late);
+    return message_close(root);
 }
