@@ -5,6 +5,7 @@
 #   packaging/dependencies.sh run      what a node needs beside our binaries
 #   packaging/dependencies.sh package  what packaging/build-deb.sh uses beside that
 #   packaging/dependencies.sh systemd  what tests/packaging/systemd.sh uses
+#   packaging/dependencies.sh browser  what tests/browser/play.mjs uses
 #   packaging/dependencies.sh test     everything that packaging/check.sh uses
 set -euo pipefail
 
@@ -15,9 +16,12 @@ run=(ffmpeg ca-certificates)
 package=(git build-essential debhelper pkgconf lintian)
 test=("${build[@]}" "${run[@]}" git libcriterion-dev libasan8 libubsan1 clang clang-format clang-tidy
     shellcheck cppcheck curl jq sqlite3 procps postgresql redis-server nginx openssl xz-utils man-db mandoc systemd)
+# Node.js of another origin brings its npm along, and conflicts with Debian's.
+node=(nodejs npm)
+if command -v node >/dev/null && command -v npm >/dev/null; then node=(); fi
 
 usage() {
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,10s/^# \{0,1\}//p' "$0"
 }
 
 wanted=()
@@ -27,6 +31,7 @@ for purpose in "$@"; do
     run) wanted+=("${run[@]}") ;;
     package) wanted+=("${package[@]}") ;;
     systemd) wanted+=("${run[@]}" systemd-container sqlite3 curl procps postgresql redis-server) ;;
+    browser) wanted+=(chromium "${node[@]}") ;;
     test) wanted+=("${test[@]}") ;;
     -h | --help) usage; exit 0 ;;
     *) echo "dependencies.sh: no such purpose: $purpose" >&2; usage >&2; exit 64 ;;

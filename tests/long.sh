@@ -231,6 +231,48 @@ a_fleet_of_two_of_which_one_is_killed_every_second() {
     echo "    verifiers killed: $(wc -l <"$rig/kills")"
 }
 
+# hls.js and dash.js in headless Chromium: from the start, seeks, every level, to the end. dash.js refuses
+# sound and pictures in one representation by design: it gets a silent video.
+player_libraries() {
+    packaging/dependencies.sh browser
+    [ -d build/browser/node_modules/dashjs ] ||
+        npm install --silent --no-audit --no-fund --prefix build/browser hls.js@1.7.4 dashjs@5.2.1
+}
+publish() { # publish FILM: its directory is then $folder
+    rig_add "$1" >/dev/null
+    published=$((${published-0} + 1))
+    within 600 completed "$published" || fail "$1 was not completed"
+    folder=$rig/videos/$(rig_sql 'SELECT slug FROM videos ORDER BY id DESC LIMIT 1')
+}
+browser_plays() { # browser_plays FOLDER hls|dash
+    local library=hls.js/dist/hls.js report
+    [ "$2" = hls ] || library=dashjs/dist/modern/umd/dash.all.debug.js
+    report=$(node tests/browser/play.mjs "$1" "$2" "$PWD/build/browser/node_modules/$library") ||
+        fail "it does not play: $report"
+    echo "    $report"
+    case $report in *'"events":[]'*) ;; *) fail "the player complains" ;; esac
+}
+
+a_browser_plays_and_seeks() {
+    player_libraries
+    clip build/media/sound.mp4 854x480 20
+    [ -f build/media/silent.mp4 ] ||
+        ffmpeg -nostdin -v error -y -i build/media/sound.mp4 -c copy -an build/media/silent.mp4
+    rig_start
+    rig_verifier
+    rig_agent TAILSLATE_TRANSCODE_PRESET=ultrafast
+    publish build/media/sound.mp4
+    browser_plays "$folder" hls
+    # As a stock worker's master playlist names the renditions.
+    sed -i 's#/stream.m3u8#.m3u8#' "$folder/master.m3u8"
+    browser_plays "$folder" hls
+    publish build/media/silent.mp4
+    browser_plays "$folder" hls
+    browser_plays "$folder" dash
+    rm "$folder"/360p/seg_0001.m4s "$folder"/480p/seg_0001.m4s "$folder"/original/seg_0001.m4s
+    ! (browser_plays "$folder" hls) || fail "it plays what is not there"
+}
+
 the_mistakes_of_others_are_caught() {
     tests/mutants.sh
 }
@@ -240,7 +282,7 @@ tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder
     a_stock_workers_three_ways the_packages_installed_upgraded_and_purged
     the_packages_under_a_real_systemd
     a_fleet_of_two_under_a_crowd a_fleet_of_two_of_which_one_is_killed_every_second
-    the_mistakes_of_others_are_caught)
+    a_browser_plays_and_seeks the_mistakes_of_others_are_caught)
 case ${1-} in
 -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 --list) printf '%s\n' "${tests[@]}"; exit 0 ;;
