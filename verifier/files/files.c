@@ -18,7 +18,11 @@
 
 enum { FOLDER_MODE = 0755, SOURCE_MODE = 0640 };
 
-static const char *const extensions[] = {"mp4", "mkv", "mov", "avi", "webm", "m4v"};
+static const char *const extensions[] = {
+#define EXTENSION(extension) extension,
+    FILES_EXTENSIONS(EXTENSION)
+#undef EXTENSION
+};
 enum { EXTENSION_COUNT = sizeof extensions / sizeof extensions[0] };
 
 int files_open_beneath(int dir, const char *name, int flags)

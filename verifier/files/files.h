@@ -26,9 +26,17 @@ int files_open(const char *uploads_dir, const char *videos_dir, struct files *fi
                struct error *err);
 void files_close(struct files *files);
 
-/* One of .mp4 .mkv .mov .avi .webm .m4v, in lower case without the dot; NULL: none of them. */
+/* What a source may end in. A stock server knows the first six alone. */
+#define FILES_EXTENSIONS(X)                                                                        \
+    X("mp4")                                                                                       \
+    X("mkv") X("mov") X("avi") X("webm") X("m4v") X("ts") X("mts") X("m2ts") X("mpg") X("mpeg")    \
+        X("vob") X("flv") X("f4v") X("wmv") X("asf") X("ogv") X("3gp") X("3g2") X("mxf") X("dv")   \
+            X("wtv") X("gif") X("h264") X("hevc")
+#define FILES_EXTENSION_WORD(extension) " ." extension
+#define FILES_SOURCE_EXTENSIONS         FILES_EXTENSIONS(FILES_EXTENSION_WORD)
+
+/* One of them, in lower case without the dot; NULL: none. */
 const char *files_source_extension(const char *path);
-#define FILES_SOURCE_EXTENSIONS ".mp4 .mkv .mov .avi .webm .m4v"
 
 /* The source's descriptor; ENOENT in err->code where there is none. */
 int files_open_source(const struct files *files, int64_t video_id, struct error *err);

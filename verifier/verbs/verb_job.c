@@ -53,7 +53,7 @@ static char *base_of(const char *path)
 static int check_new(const struct command *command, const char *extension, struct error *err)
 {
     if (!extension)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: a source must end in one of %s",
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: a source must end in one of%s",
                          command->words[2], FILES_SOURCE_EXTENSIONS);
     if (command->slug && (!slug_is_valid(command->slug) || strlen(command->slug) > SLUG_MAX_LENGTH))
         return error_set(err, ERROR_PERMANENT, EINVAL,
