@@ -40,8 +40,8 @@ struct config {
         char recipe[CONFIG_TEXT_BYTES];  /* "ladder" | "command" */
         char command[CONFIG_TEXT_BYTES]; /* argv template: blanks split, quotes group, no shell */
         char preset[CONFIG_TEXT_BYTES];
-        double segment_seconds;
-        bool original;
+        double segment_seconds, max_fps;
+        bool original, accept_truncated;
         double stall_seconds;
         char ffmpeg[CONFIG_TEXT_BYTES], ffprobe[CONFIG_TEXT_BYTES];
         int64_t threads, nice;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FOREVER_FRAMES = 100000, PRESET_COUNT = 9 };
+enum { FOREVER_FRAMES = 100000, PRESET_COUNT = 9, SLOW_FPS = 10 };
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
@@ -306,6 +306,10 @@ void encoder_push_video(const struct encoder_use *use, const struct encoder_rung
     case ENCODER_KIND_COUNT:
         break;
     }
+    /* A B-frame waits for its successors: at half a picture a second, a rendition would begin four
+     * seconds late. */
+    if (rung->frame_rate > 0 && rung->frame_rate < SLOW_FPS && codec != CODEC_AV1)
+        PUSH(argv, "-bf:v", "0");
     PUSH(argv, "-flags:v", "+cgop");
     if (codec == CODEC_HEVC)
         PUSH(argv, "-tag:v", "hvc1"); /* the only form that Apple's players take */

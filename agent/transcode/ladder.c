@@ -1,16 +1,13 @@
 #include "ladder.h"
 
+#include "filter.h"
+
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
     KEYFRAME_SECONDS = 2,
-    RATE_PLAIN_FPS = 61, /* up to here the finest time step is taken for the frame rate */
-    RATE_SLOW_FPS = 30,
-    RATE_FAST_FPS = 60,
-    RATE_UNKNOWN_FPS = 25,
     TRIAL_WIDTH_PX = 320,
     TRIAL_HEIGHT_PX = 240,
     TRIAL_FPS = 25,
@@ -70,6 +67,8 @@ static const char *why_no_original(const struct probe *probe)
         return "its pictures are not 4:2:0 with 8 or 10 bits";
     if (probe->turned)
         return "it is rotated by a flag that segments do not carry";
+    if (filter_held_s(probe) > 0)
+        return "its sound goes on after its pictures";
     return NULL;
 }
 
@@ -136,7 +135,8 @@ static void push_all(struct argv *argv, const char *const words[])
 
 static void push_input(struct argv *argv, const struct config *config, const char *source)
 {
-    PUSH(argv, "-protocol_whitelist", "file,pipe", "-format_whitelist", PROBE_FORMATS);
+    PUSH(argv, "-protocol_whitelist", "file,pipe", "-format_whitelist");
+    argv_push(argv, "%s", PROBE_FORMATS);
     if (config->transcode.threads > 0) {
         PUSH(argv, "-threads");
         argv_push(argv, "%lld", (long long)config->transcode.threads);
@@ -151,94 +151,15 @@ static void push_head(struct argv *argv, const struct config *config)
          "error", "-y");
 }
 
-static size_t count_encoded(const struct ladder *ladder)
+size_t ladder_count_encoded(const struct ladder *ladder)
 {
     return ladder->count - ((ladder->made >> QUALITY_ORIGINAL) & 1);
-}
-
-static bool is_hdr(const struct probe *probe)
-{
-    return probe->range != PROBE_RANGE_SDR;
-}
-
-static bool keeps_hdr(const struct probe *probe, const struct encoder_use *use)
-{
-    return is_hdr(probe) && encoder_codec(use->id) != CODEC_H264;
-}
-
-/* To BT.709 with 8 bits. What PQ and HLG go with is said: films leave it out. */
-static const char *tone_map(const struct probe *probe)
-{
-#define FROM_WIDE(transfer) "zscale=tin=" transfer ":min=bt2020nc:pin=bt2020:t=linear:npl=100,"
-#define TO_NARROW                                                                                  \
-    "format=gbrpf32le,zscale=p=bt709,tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv,"   \
-    "format=yuv420p,"
-    return probe->range == PROBE_RANGE_PQ ? FROM_WIDE("smpte2084") TO_NARROW
-                                          : FROM_WIDE("arib-std-b67") TO_NARROW;
-#undef FROM_WIDE
-#undef TO_NARROW
-}
-
-static const char *mapped(const struct probe *probe, const struct encoder_use *use)
-{
-    return is_hdr(probe) && use->can_tone_map ? tone_map(probe) : "";
-}
-
-__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
-                                                         const char *format, ...)
-{
-    size_t used = strlen(text);
-    va_list arguments;
-    va_start(arguments, format);
-    int added = vsnprintf(text + used, size - used, format, arguments);
-    va_end(arguments);
-    must(added >= 0 && (size_t)added < size - used);
-}
-
-/* [0:v]split=2[s0][s1];[s0]scale=...[v0];[s1]scale=...[v1] */
-static void push_filter(struct argv *argv, const struct ladder *ladder, const struct probe *probe,
-                        const struct encoder_use *use)
-{
-    size_t count = count_encoded(ladder);
-    char graph[3072] = "";
-    append(graph, sizeof graph, "[0:%d]%s%ssplit=%zu", probe->video_index,
-           probe->interlaced ? "yadif=deint=interlaced," : "",
-           keeps_hdr(probe, use) ? "" : mapped(probe, use), count);
-    for (size_t i = 0; i < count; i++)
-        append(graph, sizeof graph, "[s%zu]", i);
-    for (size_t i = 0; i < count; i++) {
-        const struct ladder_rendition *rendition = &ladder->renditions[i];
-        append(graph, sizeof graph, ";[s%zu]scale=%lld:%lld:flags=bicubic,setsar=1,%s[v%zu]", i,
-               (long long)rendition->width, (long long)rendition->height,
-               encoder_frames(use, keeps_hdr(probe, use)), i);
-    }
-    PUSH(argv, "-filter_complex", graph);
 }
 
 static double keyframe_seconds(const struct config *config)
 {
     double segment = config->transcode.segment_seconds;
     return segment < KEYFRAME_SECONDS ? segment : KEYFRAME_SECONDS;
-}
-
-/* The rate is made constant: in a film of varying rate the last segment's EXTINF would be the sum
- * of made-up packet durations (ffmpeg 5.1), and a gap at a segment's edge would be lost. Where the
- * finest time step says nothing about the frames (a 1/1000 s grid), a usual rate is taken.
- * 0: the source's own. */
-static int grid_fps(const struct probe *probe)
-{
-    if (probe->tick_rate <= RATE_PLAIN_FPS || probe->tick_rate <= probe->frame_rate * 1.5)
-        return 0;
-    return probe->frame_rate > RATE_SLOW_FPS + 1 ? RATE_FAST_FPS : RATE_SLOW_FPS;
-}
-
-/* What ffmpeg makes constant of it where nothing is said. */
-static double output_fps(const struct probe *probe)
-{
-    if (grid_fps(probe) > 0)
-        return grid_fps(probe);
-    double fps = probe->tick_rate > 0 ? probe->tick_rate : probe->frame_rate;
-    return fps > 0 ? fps : RATE_UNKNOWN_FPS;
 }
 
 static void push_video(struct argv *argv, const struct ladder_rendition *rendition,
@@ -250,14 +171,14 @@ static void push_video(struct argv *argv, const struct ladder_rendition *renditi
         .threads = config->transcode.threads,
         .preset = config->transcode.preset,
         .keyframe_seconds = keyframe_seconds(config),
-        .frame_rate = output_fps(probe),
-        .is_ten_bit = keeps_hdr(probe, use),
+        .frame_rate = filter_fps(probe, config),
+        .is_ten_bit = filter_keeps_hdr(probe, use),
     };
     encoder_push_video(use, &rung, argv);
     PUSH(argv, "-fps_mode:v", "cfr");
-    if (grid_fps(probe) > 0 || encoder_counts_frames(use->id)) {
+    if (filter_changes_rate(probe, config) || encoder_counts_frames(use->id)) {
         PUSH(argv, "-r:v");
-        argv_push(argv, "%.10g", output_fps(probe));
+        argv_push(argv, "%.10g", filter_fps(probe, config));
     }
 }
 
@@ -349,11 +270,11 @@ void ladder_argv(const struct ladder *ladder, const struct probe *probe,
     push_head(argv, config);
     PUSH(argv, "-stats_period", "1", "-progress");
     argv_push(argv, "file:%s", LADDER_PROGRESS_FILE);
-    if (count_encoded(ladder) > 0)
+    if (ladder_count_encoded(ladder) > 0)
         encoder_push_device(use, argv);
     push_input(argv, config, source);
-    if (count_encoded(ladder) > 0)
-        push_filter(argv, ladder, probe, use);
+    if (ladder_count_encoded(ladder) > 0)
+        filter_push(ladder, probe, config, use, argv);
     for (size_t i = 0; i < ladder->count; i++)
         push_output(argv, ladder, i, probe, config, use, output);
     for (size_t i = 1; i <= ladder->further_audio; i++)
@@ -365,19 +286,32 @@ void ladder_thumbnail_argv(const struct probe *probe, const struct config *confi
                            const char *output, struct argv *argv)
 {
     push_head(argv, config);
-    PUSH(argv, "-ss");
-    argv_push(argv, "%.3f", at_s);
+    if (at_s > 0) { /* to seek at all, there must be times in it */
+        PUSH(argv, "-ss");
+        argv_push(argv, "%.3f", at_s);
+    }
     push_input(argv, config, source);
     PUSH(argv, "-map");
     argv_push(argv, "0:%d", probe->video_index);
     PUSH(argv, "-frames:v", "1", "-vf");
     int64_t width = probe->width < THUMBNAIL_WIDTH_PX ? probe->width : THUMBNAIL_WIDTH_PX;
     double scale = (double)width / (double)probe->width;
-    argv_push(argv, "%sscale=%lld:%lld,setsar=1", mapped(probe, use),
+    argv_push(argv, "%sscale=%lld:%lld,setsar=1", filter_tone_map(probe, use),
               (long long)even((double)width, width),
               (long long)even((double)probe->height * scale, probe->height));
     PUSH(argv, "-q:v", "3", "-f", "image2", "-update", "1");
     argv_push(argv, "file:%s/%s", output, LADDER_THUMBNAIL);
+}
+
+void ladder_first_picture_argv(const struct probe *probe, const struct config *config,
+                               const char *source, const char *output, struct argv *argv)
+{
+    push_head(argv, config);
+    push_input(argv, config, source);
+    PUSH(argv, "-map");
+    argv_push(argv, "0:%d", probe->video_index);
+    PUSH(argv, "-frames:v", "1", "-c:v", "rawvideo", "-f", "rawvideo");
+    argv_push(argv, "file:%s/%s", output, LADDER_FIRST_PICTURE);
 }
 
 /* Two seconds between keyframes would be more than the whole test: the step is a part of it. */
@@ -403,7 +337,7 @@ void ladder_trial_argv(const struct config *config, const struct encoder_use *us
     PUSH(argv, "-f", "lavfi", "-i");
     argv_push(argv, "testsrc2=size=%dx%d:rate=%d:duration=1", TRIAL_WIDTH_PX, TRIAL_HEIGHT_PX,
               TRIAL_FPS);
-    push_filter(argv, &ladder, &picture, use);
+    filter_push(&ladder, &picture, &shorter, use, argv);
     push_maps(argv, false, 0, &picture);
     push_video(argv, &ladder.renditions[0], &picture, &shorter, use);
     PUSH(argv, "-f", "mp4", "-movflags", "+frag_keyframe+delay_moov+default_base_moof", "pipe:1");

@@ -23,6 +23,7 @@
 #define LADDER_PLAYLIST      "stream.m3u8"
 #define LADDER_SEGMENT       "seg_%04d.m4s"
 #define LADDER_THUMBNAIL     "thumbnail.jpg"
+#define LADDER_FIRST_PICTURE "first.raw"
 
 struct ladder_rendition {
     enum quality quality;
@@ -54,6 +55,9 @@ void ladder_argv(const struct ladder *ladder, const struct probe *probe,
                  const struct config *config, const struct encoder_use *use, const char *source,
                  const char *output, struct argv *argv);
 
+/* How many of them are not `original`. */
+size_t ladder_count_encoded(const struct ladder *ladder);
+
 /* What its bit rates make of the film, peaks included; `original` is as large as the source. */
 int64_t ladder_expected_bytes(const struct ladder *ladder, const struct probe *probe,
                               int64_t source_bytes);
@@ -62,6 +66,10 @@ int64_t ladder_expected_bytes(const struct ladder *ladder, const struct probe *p
 void ladder_thumbnail_argv(const struct probe *probe, const struct config *config,
                            const struct encoder_use *use, double at_s, const char *source,
                            const char *output, struct argv *argv);
+
+/* The first picture that decodes, raw, as LADDER_FIRST_PICTURE. */
+void ladder_first_picture_argv(const struct probe *probe, const struct config *config,
+                               const char *source, const char *output, struct argv *argv);
 
 /* A second of a test picture through the same words, as a fragmented MP4 to stdout: a fragment a
  * keyframe, LADDER_TRIAL_KEYFRAMES where the encoder places them as it is told. */

@@ -7,7 +7,9 @@
 #include "fetch.h"
 #include "make_check.h"
 #include "make_encoder.h"
+#include "make_thumbnail.h"
 #include "outcome.h"
+#include "source.h"
 #include "transcode.h"
 #include "tree.h"
 #include "upload.h"
@@ -25,7 +27,6 @@
 #include <sys/stat.h>
 
 enum {
-    THUMBNAIL_LIMIT_MS = 120 * 1000,
     NOMINAL_AUDIO_BPS = 128 * 1000,
     ORIGINAL_UNKNOWN_BPS = 8 * 1000 * 1000,
 };
@@ -33,6 +34,7 @@ enum {
 struct make {
     struct session *session;
     struct probe source;
+    struct scan scan;
     struct ladder ladder;
     struct encoder_use use;
     struct check check;
@@ -62,15 +64,17 @@ static int look_at_source(struct make *make, struct error *err)
         return -1;
     crash_point(CRASH_STEP_SOURCE_FETCHED);
     session_report(session, WORK_PROBE, 10);
-    if (probe_source(session, FETCH_SOURCE, &make->source, err) < 0)
+    if (source_examine(session, FETCH_SOURCE, &make->source, &make->scan, &make->warnings, err) < 0)
         return -1;
+    if (!is_command(session) &&
+        audio_choose(session, FETCH_SOURCE, &make->source, &make->warnings, err) < 0)
+        return -1;
+    source_settle(&make->source, &make->scan);
     struct message_progress *progress = &session->progress.progress;
     progress->duration = make->source.duration_s;
     progress->source_width = make->source.width;
     progress->source_height = make->source.height;
-    return is_command(session)
-               ? 0
-               : audio_choose(session, FETCH_SOURCE, &make->source, &make->warnings, err);
+    return 0;
 }
 
 static void plan(struct make *make)
@@ -108,31 +112,15 @@ static int prepare_output(struct make *make, struct error *err)
     return 0;
 }
 
-static int take_thumbnail(struct make *make, double at_s, struct error *err)
+/* must_decode: by ffmpeg. */
+static int thumbnail(struct make *make, bool must_decode, struct error *err)
 {
-    struct argv argv = {0};
-    ladder_thumbnail_argv(&make->source, make->session->config, &make->use, at_s, FETCH_SOURCE,
-                          RECORD_OUTPUT, &argv);
-    int result = transcode_run_short(make->session, &argv, THUMBNAIL_LIMIT_MS, err);
-    argv_fini(&argv);
-    if (result == 0 && !durable_exists(make->upload.output, LADDER_THUMBNAIL))
-        return error_set(err, ERROR_TEMPORARY, 0, "there is no picture at %.1f s", at_s);
-    return result;
-}
-
-/* A film without its picture is better than no film. */
-static int thumbnail(struct make *make, struct error *err)
-{
-    if (durable_exists(make->upload.output, LADDER_THUMBNAIL))
-        return 0;
-    session_report(make->session, WORK_THUMBNAIL, 10);
-    if (take_thumbnail(make, make->source.duration_s / 10, err) == 0 ||
-        take_thumbnail(make, 0, err) == 0)
-        return 0;
-    if (err->code == ECANCELED || err->code == ENOSPC)
-        return -1;
-    log_warning("step.thumbnail_missing", LOG_TEXT("detail", err->message));
-    return 0;
+    const struct thumbnail thumbnail = {.session = make->session,
+                                        .source = &make->source,
+                                        .use = &make->use,
+                                        .output = make->upload.output,
+                                        .must_decode = must_decode};
+    return make_thumbnail(&thumbnail, err);
 }
 
 /* ---- the transcoder -------------------------------------------------------------------------- */
@@ -383,11 +371,11 @@ static int make_checked(struct make *make, struct error *err)
 {
     bool first = !is_command(make->session);
     /* A command may make its own picture: then ours is not wanted. */
-    if (first && thumbnail(make, err) < 0)
+    if (first && thumbnail(make, true, err) < 0)
         return -1;
     if (make_renditions(make, err) < 0)
         return -1;
-    if (thumbnail(make, err) < 0)
+    if (thumbnail(make, false, err) < 0)
         return -1;
     int result = write_manifests(make, err) < 0 ? -1 : commit(make, err);
     check_fini(&make->check);

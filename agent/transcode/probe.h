@@ -16,6 +16,7 @@
 
 enum {
     PROBE_WORD_BYTES = 32,
+    PROBE_STREAMS_MAX = 32, /* what is more is not looked at */
     PROBE_ANSWER_MAX_BYTES = 256 * 1024,
     PROBE_LIMIT_MS = 120 * 1000,
     PROBE_MEASURE_LIMIT_MS = 3600 * 1000,
@@ -25,7 +26,9 @@ enum {
 #define PROBE_MEMORY_MAX_BYTES (INT64_C(4) * 1024 * 1024 * 1024)
 
 /* The containers that ffmpeg may open, for -format_whitelist. */
-#define PROBE_FORMATS "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,nut"
+#define PROBE_FORMATS                                                                              \
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,nut,rm,dv,wtv,gxf,gif,ivf,obu,h264,"    \
+    "hevc,m4v,mpegvideo,vc1,yuv4mpegpipe,mp3,wav,flac,aac,ac3,aiff,png_pipe,jpeg_pipe,webp_pipe"
 
 /* The same for our own outputs, and a command's. */
 #define PROBE_PLAYLIST_FORMATS "hls,mov,mp4"
@@ -33,8 +36,22 @@ enum {
 /* Of the brightness: by the transfer function that the stream names. */
 enum probe_range { PROBE_RANGE_SDR, PROBE_RANGE_PQ, PROBE_RANGE_HLG };
 
+/* A picture or sound track, cover art left out. */
+struct probe_stream {
+    int index;
+    bool is_video;
+    int64_t pixels; /* of a picture; 0 unknown */
+};
+
 struct probe {
-    double duration_s;     /* of the pictures; 0: the file does not say */
+    double duration_s; /* as the file says; source.h puts the truth in its place; 0: unknown */
+    double pictures_s; /* of the pictures alone; by source.h */
+    bool is_duration_guessed; /* by ffmpeg, of a container that says nothing of its length */
+    struct probe_stream streams[PROBE_STREAMS_MAX];
+    size_t stream_count;
+    char format[PROBE_WORD_BYTES];    /* ffmpeg's name of the container */
+    char video_tag[PROBE_WORD_BYTES]; /* of the codec, as the container has it */
+    bool encrypted;
     int64_t width, height; /* as displayed: pixels square, rotation done */
     int64_t coded_width, coded_height;
     int video_index;       /* stream number */
@@ -54,22 +71,21 @@ enum probe_verdict {
     PROBE_NO_VIDEO,   /* sound only, cover art only, nothing: *err says which */
     PROBE_UNREADABLE, /* not what ffprobe prints for a film */
 };
-enum probe_verdict probe_parse(const char *json, size_t size, struct probe *probe,
+/* video: the number of the stream to take; -1: the best by its flags. */
+enum probe_verdict probe_parse(const char *json, size_t size, int video, struct probe *probe,
                                struct error *err);
 
 /* ffprobe's arguments are in probe.c; path is relative to the record. -1 with err PERMANENT: this
- * source will never be a film; TEMPORARY: try again. Takes the measure where the file gives no
- * duration. */
+ * source will never be a film; TEMPORARY: try again. video: as above. */
 struct session;
-int probe_source(struct session *session, const char *path, struct probe *probe, struct error *err);
+int probe_source(struct session *session, const char *path, int video, struct probe *probe,
+                 struct error *err);
 int probe_playlist(struct session *session, const char *path, struct probe *probe,
                    struct error *err);
 /* Runs an ffmpeg that writes `-progress pipe:1`; how far it came. -1: it was nowhere. */
 int probe_run_measure(struct session *session, struct argv *argv, int64_t limit_ms,
                       double *reached_s, struct error *err);
-/* Goes through the pictures of a source, or of one of our playlists: sets duration_s only. */
-int probe_measure(struct session *session, const char *path, struct probe *probe,
-                  struct error *err);
+/* Goes through the pictures of one of our playlists: sets duration_s only. */
 int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
                            struct error *err);
 

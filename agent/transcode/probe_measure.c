@@ -9,23 +9,18 @@
 #include <sys/mman.h>
 
 /* Goes through a file once without decoding. */
-static void push_measure(struct argv *argv, const char *program, const char *formats,
-                         const char *path, int stream)
+static void push_measure(struct argv *argv, const char *program, const char *path)
 {
     const char *const head[] = {program, "-hide_banner",        "-nostdin", "-nostats", "-v",
                                 "fatal", "-protocol_whitelist", "file,pipe"};
-    const char *const tail[] = {"-c", "copy", "-f", "null", "-progress", "pipe:1", "-"};
+    const char *const tail[] = {"-map", "0:v:0",     "-c",     "copy", "-f",
+                                "null", "-progress", "pipe:1", "-"};
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
         argv_push(argv, "%s", head[i]);
     argv_push(argv, "-format_whitelist");
-    argv_push(argv, "%s", formats);
+    argv_push(argv, "%s", PROBE_PLAYLIST_FORMATS);
     argv_push(argv, "-i");
     argv_push(argv, "file:%s", path);
-    argv_push(argv, "-map");
-    if (stream >= 0)
-        argv_push(argv, "0:%d", stream);
-    else
-        argv_push(argv, "0:v:0");
     for (size_t i = 0; i < sizeof tail / sizeof tail[0]; i++)
         argv_push(argv, "%s", tail[i]);
 }
@@ -55,23 +50,12 @@ int probe_run_measure(struct session *session, struct argv *argv, int64_t limit_
     return 0;
 }
 
-static int measure(struct session *session, const char *formats, const char *path, int stream,
-                   double *duration_s, struct error *err)
-{
-    struct argv argv = {0};
-    push_measure(&argv, session->config->transcode.ffmpeg, formats, path, stream);
-    int result = probe_run_measure(session, &argv, PROBE_MEASURE_LIMIT_MS, duration_s, err);
-    argv_fini(&argv);
-    return result;
-}
-
-int probe_measure(struct session *session, const char *path, struct probe *probe, struct error *err)
-{
-    return measure(session, PROBE_FORMATS, path, probe->video_index, &probe->duration_s, err);
-}
-
 int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
                            struct error *err)
 {
-    return measure(session, PROBE_PLAYLIST_FORMATS, path, -1, &probe->duration_s, err);
+    struct argv argv = {0};
+    push_measure(&argv, session->config->transcode.ffmpeg, path);
+    int result = probe_run_measure(session, &argv, PROBE_MEASURE_LIMIT_MS, &probe->duration_s, err);
+    argv_fini(&argv);
+    return result;
 }

@@ -4,6 +4,7 @@
 #include "disk.h"
 #include "ladder.h"
 #include "progress.h"
+#include "reason.h"
 #include "resources.h"
 #include "tree.h"
 
@@ -260,25 +261,42 @@ bool transcode_log_says_full(int dir)
     return strstr(tail, strerror(ENOSPC)) || strstr(tail, strerror(EDQUOT));
 }
 
-static int explain(const struct session *session, int log_fd, const char *program,
-                   struct child_exit how, struct error *err)
+static int64_t log_end(int log_fd)
 {
-    const char *advice = "";
-    int code = 0;
-    char end[64], line[CHILD_LAST_LINE_BYTES];
+    struct stat status;
+    return fstat(log_fd, &status) == 0 ? status.st_size : 0;
+}
+
+/* What one attempt met may have been an accident; what two met is this source. */
+static void settle_class(const struct session *session, struct error *err)
+{
+    if (err->class == ERROR_TEMPORARY && err->code == 0 && session->claim.claim.attempt_number > 1)
+        err->class = ERROR_PERMANENT;
+}
+
+/* log_from: where the log of this program begins. is_ours: its words are ffmpeg's. */
+static int explain(const struct session *session, int log_fd, int64_t log_from, bool is_ours,
+                   const char *program, struct child_exit how, struct error *err)
+{
+    char end[64], line[REASON_LINE_BYTES];
     if (!how.signalled && how.number == 0)
         return 0;
     if (transcode_log_says_full(session->dir))
         return error_set(err, ERROR_TEMPORARY, ENOSPC, "no space left on this node's disk");
     child_describe(how, end, sizeof end);
-    child_last_line(log_fd, line);
-    const char *name = strrchr(program, '/');
-    if (how.signalled && how.number == SIGKILL) {
-        advice = " (memory may have run out: see the kernel's log)";
-        code = ENOMEM; /* this node's doing, not the film's */
-    }
-    return error_set(err, ERROR_TEMPORARY, code, "%s ended with %s%s%s%s",
-                     name ? name + 1 : program, end, advice, line[0] ? ": " : "", line);
+    reason_read_line(log_fd, log_from, line);
+    const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
+    if (how.signalled && how.number == SIGKILL) /* this node's doing, not the film's */
+        return error_set(err, ERROR_TEMPORARY, ENOMEM,
+                         "%s ended with %s (memory may have run out: see the kernel's log)%s%s",
+                         name, end, line[0] ? ": " : "", line);
+    TEXT(otherwise) = must_printf("%s ended with %s", name, end);
+    if (is_ours && !how.signalled)
+        reason_of_line(line, otherwise, err);
+    else
+        error_set(err, ERROR_TEMPORARY, 0, "%s%s%s", otherwise, line[0] ? ": " : "", line);
+    settle_class(session, err);
+    return -1;
 }
 
 int transcode_run(struct session *session, struct upload *upload, const struct transcode_job *job,
@@ -289,6 +307,7 @@ int transcode_run(struct session *session, struct upload *upload, const struct t
     if (log_fd < 0 || upload_watch(upload, err) < 0)
         return -1;
     run.log_fd = log_fd;
+    int64_t log_from = log_end(log_fd);
     run.progress_fd = -1;
     bounds_of(session->config, resources_machine_bytes(), job->duration_s, job->expected_bytes,
               &run.bounds);
@@ -306,7 +325,8 @@ int transcode_run(struct session *session, struct upload *upload, const struct t
     upload_collect(upload);
     if (how.signalled && how.number == SIGXFSZ)
         return bounds_error(BOUND_OUTPUT, &run.bounds, err);
-    return explain(session, log_fd, job->argv->items[0], how, err);
+    return explain(session, log_fd, log_from, job->kind == TRANSCODE_LADDER, job->argv->items[0],
+                   how, err);
 }
 
 int transcode_run_short(struct session *session, const struct argv *argv, int64_t limit_ms,
@@ -323,7 +343,8 @@ int transcode_run_short(struct session *session, const struct argv *argv, int64_
         .sandbox = sandbox_of(session->config, SANDBOX_CLOSED, TRANSCODE_SHORT_MAX_BYTES),
     };
     struct child_exit how;
+    int64_t log_from = log_end(log_fd);
     if (session_run_child(session, &options, limit_ms, &how, err) < 0)
         return -1;
-    return explain(session, log_fd, argv->items[0], how, err);
+    return explain(session, log_fd, log_from, true, argv->items[0], how, err);
 }

@@ -12,6 +12,7 @@ static struct config config(void)
     strcpy(config.transcode.preset, "veryfast");
     strcpy(config.transcode.codec, "auto");
     config.transcode.segment_seconds = 6;
+    config.transcode.max_fps = 60;
     config.transcode.original = true;
     return config;
 }
@@ -343,7 +344,7 @@ Test(ladder, a_film_of_varying_rate_gets_a_usual_one)
         double average, tick;
         const char *rate; /* NULL: its own */
     } cases[] = {
-        {25, 25, NULL},   {59.94, 59.94, NULL}, {24, 60, NULL},      {120, 120, NULL},
+        {25, 25, NULL},   {59.94, 59.94, NULL}, {24, 60, NULL},
         {29, 1000, "30"}, {55, 90000, "60"},    {23.976, 240, "30"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -357,6 +358,70 @@ Test(ladder, a_film_of_varying_rate_gets_a_usual_one)
         cr_expect_eq(count(text, expected), cases[i].rate ? 1 : 0, "case %zu", i);
         free(text);
     }
+}
+
+/* Evenly: 144 becomes 48 and not 60, of which every other picture would stay longer. */
+Test(ladder, a_rate_over_the_limit_is_divided_evenly)
+{
+    static const struct {
+        double rate;
+        const char *made; /* NULL: its own */
+    } cases[] = {{60, NULL},  {59.94, NULL}, {60.03, NULL},         {120, "60"}, {119.88, "59.94"},
+                 {144, "48"}, {240, "60"},   {1000, "58.82352941"}, {75, "37.5"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct probe probe = film(640, 360);
+        char expected[32] = "[-r:v]";
+        probe.frame_rate = probe.tick_rate = cases[i].rate;
+        char *text = line(probe, Q(ORIGINAL));
+        if (cases[i].made)
+            snprintf(expected, sizeof expected, "[-r:v][%s]", cases[i].made);
+        cr_expect_eq(count(text, expected), cases[i].made ? 1 : 0, "case %zu: %s", i, text);
+        free(text);
+    }
+}
+
+/* The pictures that B-frames wait for are seconds there, and the rendition would begin with them.
+ */
+Test(ladder, a_slow_film_has_no_b_frames)
+{
+    struct probe probe = film(640, 360);
+    char *usual = line(probe, Q(ORIGINAL));
+    cr_expect_eq(count(usual, "[-bf:v][0]"), 0);
+    free(usual);
+    probe.frame_rate = probe.tick_rate = 0.5;
+    char *slow = line(probe, Q(ORIGINAL));
+    cr_expect_eq(count(slow, "[-bf:v][0]"), 1);
+    free(slow);
+}
+
+Test(ladder, rgb_is_converted_by_the_matrix_that_it_is_marked_with)
+{
+    static const struct {
+        const char *pixels;
+        int marked;
+    } cases[] = {{"yuv420p", 0}, {"gbrp", 3}, {"bgr0", 3}, {"rgb24", 3}, {"pal8", 3}, {"gray", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct probe probe = film(1280, 720);
+        strcpy(probe.pixel_format, cases[i].pixels);
+        char *text = line(probe, Q(ORIGINAL));
+        cr_expect_eq(count(text, ":out_color_matrix=bt709:out_range=tv,setsar=1,setparams="),
+                     cases[i].marked, "%s: %s", cases[i].pixels, text);
+        free(text);
+    }
+}
+
+Test(ladder, the_last_picture_is_held_while_the_sound_goes_on)
+{
+    struct probe probe = film(640, 360);
+    probe.pictures_s = 9.7;
+    char *usual = line(probe, Q(ORIGINAL));
+    cr_expect_eq(count(usual, "tpad"), 0);
+    free(usual);
+    probe.pictures_s = 4;
+    char *held = line(probe, Q(ORIGINAL));
+    cr_expect_eq(count(held, "[0:0]fps=25,tpad=stop_mode=clone:stop_duration=6.000,split=1"), 1,
+                 "%s", held);
+    free(held);
 }
 
 Test(ladder, only_the_original_is_missing_so_nothing_is_decoded)

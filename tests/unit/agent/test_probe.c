@@ -17,7 +17,7 @@
 
 static enum probe_verdict parse(const char *json, struct probe *probe, struct error *err)
 {
-    return probe_parse(json, strlen(json), probe, err);
+    return probe_parse(json, strlen(json), -1, probe, err);
 }
 
 Test(probe, a_film_says_what_it_is)
@@ -108,7 +108,7 @@ Test(probe, what_has_no_film_in_it_is_told_apart)
         enum probe_verdict verdict;
     } cases[] = {
         {"{\"streams\":[" AUDIO "]}", "sound only", PROBE_NO_VIDEO},
-        {"{\"streams\":[" AUDIO "," COVER "]}", "sound and a cover picture", PROBE_NO_VIDEO},
+        {"{\"streams\":[" AUDIO "," COVER "]}", "sound only, AAC, with a cover picture", PROBE_NO_VIDEO},
         {"{\"streams\":[" COVER "]}", "no video stream", PROBE_NO_VIDEO},
         {"{\"streams\":[]}", "no video stream", PROBE_NO_VIDEO},
         {"{\"streams\":[{" VIDEO "}]}", "no usable size", PROBE_UNREADABLE},

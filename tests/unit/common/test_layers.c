@@ -47,6 +47,7 @@ static const struct module {
     {"agent/encoder", 2, 2, PURE},
     {"agent/bounds", 2, 2, PURE},
     {"agent/ladder", 2, 2, PURE},
+    {"agent/filter", 2, 2, PURE},
     {"agent/argv", 2, 2, PURE},
     {"agent/audio", 2, 2, PURE},
     {"agent/box", 2, 2, PURE},
@@ -71,6 +72,9 @@ static const struct module {
     {"agent/gpu", 3, 3, IMPURE},
     {"agent/resources", 3, 3, IMPURE},
     {"agent/encoders", 3, 3, IMPURE},
+    {"agent/reason", 3, 3, IMPURE},
+    {"agent/scan", 2, 4, IMPURE},   /* the header is what its packets say of a film */
+    {"agent/source", 2, 4, IMPURE}, /* the header is what is decided by that */
     {"agent/audio_trial", 4, 4, IMPURE},
     {"agent/check", 4, 4, IMPURE},
     {"agent/truth", 4, 4, IMPURE},
