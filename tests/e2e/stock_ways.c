@@ -40,8 +40,8 @@ static struct rig *begin(int jobs)
 {
     char key[128];
     struct rig *rig = rig_new();
-    rig_verifier_set(rig, "claims.duration_minutes", "0.05");
-    rig_verifier_set(rig, "workers.offline_minutes", "0.05");
+    rig_verifier_set(rig, "claims.duration_minutes", "0.02");
+    rig_verifier_set(rig, "workers.offline_minutes", "0.02");
     rig_verifier_set(rig, "sweeper.grace_seconds", "0");
     rig_start_verifier(rig);
     for (int i = 0; i < jobs; i++)
