@@ -133,7 +133,7 @@ static void check_tools(struct doctor *doctor)
     doctor_check_limits(doctor);
 }
 
-static void judge_server(struct doctor *doctor, const struct http_answer *answer)
+void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer)
 {
     const char *url = doctor->config->server.url, *detail = answer->problem.detail;
     if (answer->result == HTTP_NOT_TRUSTED)
@@ -197,7 +197,7 @@ static void check_server(struct doctor *doctor)
     struct http_request request = http_post("/api/worker/heartbeat", body);
     request.deadline_ms = HTTP_CONNECT_MS;
     http_perform(client, &request, &answer);
-    judge_server(doctor, &answer);
+    doctor_judge_server(doctor, &answer);
     http_answer_fini(&answer);
     http_client_free(client);
 }

@@ -3,6 +3,7 @@
 #define AGENT_DOCTOR_REPORT_H
 
 #include "config.h"
+#include "http.h"
 
 enum finding { FINDING_GOOD, FINDING_NOTE, FINDING_PASSING, FINDING_BAD };
 
@@ -16,6 +17,8 @@ void doctor_report(struct doctor *doctor, enum finding finding, const char *subj
                    const char *advice, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* What a heartbeat's answer says about URL, key and server. */
+void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer);
 /* Devices, encoders and what will be used. ffmpeg has said its version before. */
 void doctor_check_encoders(struct doctor *doctor);
 /* Limits and sandbox. */

@@ -78,8 +78,8 @@ static enum verdict verdict_of_stock(const struct session *session, long status)
     return VERDICT_RETRY;
 }
 
-static enum verdict verdict_of(const struct session *session, const struct http_answer *answer,
-                               enum expected expected)
+enum verdict session_verdict_of(const struct session *session, const struct http_answer *answer,
+                                enum expected expected)
 {
     if (answer->result != HTTP_ANSWERED)
         return answer->result == HTTP_NOT_TRUSTED ? VERDICT_HOLD : VERDICT_RETRY;
@@ -101,18 +101,17 @@ static const char *trouble_detail(const struct http_answer *answer)
     return answer->problem.detail[0] ? answer->problem.detail : "no reason given";
 }
 
-static bool is_key_refusal(const struct http_answer *answer)
+bool session_is_key_refusal(const struct http_answer *answer)
 {
     return answer->status == 401 || answer->problem.problem == PROBLEM_FORBIDDEN;
 }
 
-/* The server as such was away, not one thing of it. */
-static bool is_outage(const struct http_answer *answer)
+bool session_is_outage(const struct http_answer *answer)
 {
     return answer->result == HTTP_UNREACHED || answer->result == HTTP_NOT_TRUSTED ||
            (answer->result == HTTP_ANSWERED && answer->status >= 500 &&
             answer->status != HTTP_INSUFFICIENT_STORAGE) ||
-           is_key_refusal(answer);
+           session_is_key_refusal(answer);
 }
 
 /* One call that failed is tried again, and mostly that was it. That a person is needed is said
@@ -135,7 +134,7 @@ static void note_trouble(struct session *session, enum verdict verdict,
                          const struct http_answer *answer)
 {
     struct trouble *trouble = &session->trouble;
-    session->is_away = session->is_away || is_outage(answer);
+    session->is_away = session->is_away || session_is_outage(answer);
     bool is_new = trouble->since_ms == 0 || trouble->result != answer->result ||
                   trouble->status != answer->status;
     trouble->result = answer->result;
@@ -220,7 +219,7 @@ static bool is_of_former_claim(struct session *session, const struct http_answer
 enum verdict session_judge(struct session *session, const struct http_answer *answer,
                            enum expected expected)
 {
-    enum verdict said = verdict_of(session, answer, expected), verdict = said;
+    enum verdict said = session_verdict_of(session, answer, expected), verdict = said;
     if (said == VERDICT_LOST && is_of_former_claim(session, answer))
         verdict = VERDICT_RETRY;
     if (said == VERDICT_RECLAIM) {
@@ -277,7 +276,8 @@ struct session_pause session_pause_after(const struct session *session, enum ver
         .floor_ms = answer->retry_after_ms > 0 ? now_ms + answer->retry_after_ms : now_ms,
         /* What a person must put right is not put right by another call's success, unless it was
          * the key or the claim, which all calls share. */
-        .is_patient = verdict == VERDICT_HOLD && !is_key_refusal(answer) && !session->reclaim.call,
+        .is_patient = verdict == VERDICT_HOLD && !session_is_key_refusal(answer) &&
+                      !session->reclaim.call,
     };
 }
 

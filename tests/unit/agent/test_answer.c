@@ -1,0 +1,178 @@
+/* What every answer means to everybody who judges one, recorded in tests/golden/answers.txt: the
+ * courier (four kinds of calls), a step (three stages), the node's view of the server, and doctor.
+ * All of result x status x code x JSON or not that http can hand out; equal neighbours are one
+ * line.
+ *
+ * With TAILSLATE_GOLDEN_UPDATE=1 the file is written anew; the commit that changes it says why. */
+#include "delivery.h"
+#include "doctor_report.h"
+#include "node.h"
+#include "session_part.h"
+
+#include "tailslate/cleanup.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GOLDEN TAILSLATE_SOURCE_DIR "/tests/golden/answers.txt"
+#define TOKEN  "7-4f9c1b7e-8a51-4d0c-9b6e-2f7a3c5d1e90"
+enum { STATUS_MIN = 100, STATUS_MAX = 600, LINE_BYTES = 1024 };
+
+static char object[] = "{\"status\":\"ok\",\"message\":\"m\",\"token\":\"" TOKEN "\"}";
+static char array[] = "[]";
+
+static void write_delivery(FILE *out, const struct http_answer *answer, bool is_failure,
+                           bool is_claim_over)
+{
+    struct delivery_report report = {
+        .is_failure = is_failure, .is_claim_over = is_claim_over, .token = TOKEN};
+    struct delivery_judgement judgement;
+    delivery_judge(&report, answer, &judgement);
+    fprintf(out, "%s%s%s ", delivery_name(judgement.delivery), judgement.is_about_job ? "*" : "",
+            judgement.problem != PROBLEM_NONE ? "!" : "");
+}
+
+static void write_reclaim(FILE *out, const struct http_answer *answer)
+{
+    struct delivery_judgement judgement;
+    struct message_claim given;
+    cr_assert(!delivery_judge_reclaim(7, answer, &given, &judgement));
+    fprintf(out, "%s%s", delivery_name(judgement.delivery), judgement.is_about_job ? "*" : "");
+}
+
+static void write_step(FILE *out, const struct http_answer *answer)
+{
+    static const char *const names[] = {
+        [VERDICT_OK] = "ok",     [VERDICT_RETRY] = "retry",     [VERDICT_HOLD] = "hold",
+        [VERDICT_LOST] = "lost", [VERDICT_MISSING] = "missing", [VERDICT_RECLAIM] = "reclaim",
+    };
+    static struct session session;
+    for (int stage = 0; stage < 3; stage++) {
+        session.progress.progress.step = stage == 0 ? WORK_PROBE : WORK_TRANSCODE;
+        session.transcoded = stage == 2;
+        fprintf(out, "%s ", names[session_verdict_of(&session, answer, EXPECT_JSON)]);
+    }
+    fprintf(out, "bytes %s%s%s%s", names[session_verdict_of(&session, answer, EXPECT_BYTES)],
+            session_is_outage(answer) ? " outage" : "",
+            session_is_key_refusal(answer) ? " key" : "",
+            delivery_refuses_job(answer) ? " refusal" : "");
+}
+
+static void write_node(FILE *out, const struct http_answer *answer)
+{
+    char reason[NODE_REASON_BYTES];
+    fprintf(out, "%s%s", server_state_name(node_server_state_of(answer, reason, sizeof reason)),
+            node_is_key_refusal(answer) ? " renew" : "");
+}
+
+/* Only the mark and the subject. */
+static void write_doctor(FILE *out, const struct http_answer *answer)
+{
+    static struct config config;
+    struct doctor doctor = {.config = &config};
+    char mark[16], subject[32];
+    char *text = NULL;
+    size_t size;
+    FILE *former = stdout;
+    stdout = open_memstream(&text, &size);
+    doctor_judge_server(&doctor, answer);
+    fclose(stdout);
+    stdout = former;
+    cr_assert_eq(sscanf(text, "%15s %31s", mark, subject), 2, "%s", text);
+    fprintf(out, "%s %s", mark, subject);
+    free(text);
+}
+
+static void write_verdicts(char line[LINE_BYTES], const struct http_answer *answer)
+{
+    FILE *out = fmemopen(line, LINE_BYTES, "w");
+    write_delivery(out, answer, false, false);
+    write_delivery(out, answer, true, false);
+    write_delivery(out, answer, true, true);
+    write_reclaim(out, answer);
+    fputs(" | ", out);
+    write_step(out, answer);
+    fputs(" | ", out);
+    write_node(out, answer);
+    fputs(" | ", out);
+    write_doctor(out, answer);
+    cr_assert_eq(fclose(out), 0);
+}
+
+static void write_statuses(FILE *out, const char *name, bool is_json, char *body,
+                           enum problem problem)
+{
+    char last[LINE_BYTES] = "", now[LINE_BYTES];
+    long first = STATUS_MIN;
+    for (long status = STATUS_MIN; status <= STATUS_MAX + 1; status++) {
+        struct http_answer answer = {.result = HTTP_ANSWERED,
+                                     .status = status,
+                                     .is_json = is_json,
+                                     .body = body,
+                                     .body_size = strlen(body)};
+        if (status / 100 != 2) /* as http does */
+            answer.problem.problem = problem;
+        now[0] = '\0';
+        if (status <= STATUS_MAX)
+            write_verdicts(now, &answer);
+        if (status > STATUS_MIN && strcmp(now, last) != 0) {
+            fprintf(out, "%s %ld-%ld | %s\n", name, first, status - 1, last);
+            first = status;
+        }
+        memcpy(last, now, sizeof last);
+    }
+}
+
+static void write_unanswered(FILE *out, const char *name, enum http_result result)
+{
+    char line[LINE_BYTES] = "", nothing[] = "";
+    struct http_answer answer = {.result = result, .body = nothing};
+    error_set(&answer.error, ERROR_TEMPORARY, 0, "why");
+    write_verdicts(line, &answer);
+    fprintf(out, "%s | %s\n", name, line);
+}
+
+static void write_all(FILE *out)
+{
+    fputs("# answer | completion failure late-failure reclaim (* about the job, ! by its code) | "
+          "step: probing transcoding transcoded | server's state | doctor\n",
+          out);
+    write_unanswered(out, "unreached", HTTP_UNREACHED);
+    write_unanswered(out, "untrusted", HTTP_NOT_TRUSTED);
+    write_unanswered(out, "local", HTTP_LOCAL);
+    write_statuses(out, "html", false, object, PROBLEM_NONE);
+    write_statuses(out, "object", true, object, PROBLEM_NONE);
+    write_statuses(out, "array", true, array, PROBLEM_NONE);
+    for (enum problem problem = PROBLEM_NONE + 1; problem < PROBLEM_COUNT; problem++)
+        write_statuses(out, problem_code(problem), true, object, problem);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *out = fopen(path, "we");
+    cr_assert(out && fputs(text, out) >= 0 && fclose(out) == 0, "%s", path);
+}
+
+Test(answer, everybody_judges_each_answer_as_recorded)
+{
+    char *text = NULL, recorded[LINE_BYTES];
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    write_all(out);
+    fclose(out);
+    if (getenv("TAILSLATE_GOLDEN_UPDATE"))
+        write_file(GOLDEN, text);
+    FILE *golden = fopen(GOLDEN, "re");
+    cr_assert(golden, "%s", GOLDEN);
+    char *rest = text;
+    while (fgets(recorded, sizeof recorded, golden)) {
+        char *line = strsep(&rest, "\n");
+        recorded[strcspn(recorded, "\n")] = '\0';
+        cr_assert(line, "there is no more of: %s", recorded);
+        cr_expect_str_eq(line, recorded);
+    }
+    cr_expect(rest && *rest == '\0', "not recorded: %s", rest);
+    fclose(golden);
+    free(text);
+}
