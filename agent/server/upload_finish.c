@@ -59,12 +59,12 @@ static int compare(struct upload *upload, struct upload_rendition *rendition, co
     return 0;
 }
 
-/* What a rendition's directory holds: its own playlist first, then those of further audio. */
+/* What a rendition's directory holds: its own playlist first, then those of single tracks. */
 struct lists {
     struct {
         char name[AUDIO_FILE_BYTES];
         struct playlist list;
-    } items[1 + AUDIO_PUBLISHED_MAX];
+    } items[2 + AUDIO_PUBLISHED_MAX];
     size_t count;
 };
 
@@ -95,11 +95,26 @@ static int lists_add(struct lists *lists, int directory, const char *name, struc
     return list->init ? 0 : error_set(err, ERROR_PERMANENT, 0, "%s has no EXT-X-MAP", name);
 }
 
+/* Its segments are the rendition's own: only its init segment is another file. */
+static int lists_add_pictures(struct lists *lists, int directory, struct error *err)
+{
+    if (!durable_exists(directory, LADDER_VIDEO_PLAYLIST))
+        return 0;
+    if (lists_add(lists, directory, LADDER_VIDEO_PLAYLIST, err) < 0)
+        return -1;
+    struct playlist *list = &lists->items[lists->count - 1].list;
+    while (list->count > 0)
+        free(list->segments[--list->count].name);
+    return 0;
+}
+
 static int lists_read(struct lists *lists, int directory, struct error *err)
 {
     if (lists_add(lists, directory, LADDER_PLAYLIST, err) < 0)
         return -1;
-    for (size_t number = 1; number < AUDIO_PUBLISHED_MAX; number++) {
+    if (lists_add_pictures(lists, directory, err) < 0)
+        return -1;
+    for (size_t number = 0; number < AUDIO_PUBLISHED_MAX; number++) {
         char name[AUDIO_FILE_BYTES];
         snprintf(name, sizeof name, AUDIO_PLAYLIST, number);
         if (durable_exists(directory, name) && lists_add(lists, directory, name, err) < 0)

@@ -21,11 +21,11 @@ enum {
     AUDIO_TITLE_BYTES = 64,
     AUDIO_KBIT = 128,
     AUDIO_HZ = 48000,
-    AUDIO_FILE_BYTES = 32,
+    AUDIO_FILE_BYTES = 48,
 };
 
-/* The first track is in every rendition. The others get files of their own, audio_1.m3u8 and so on,
- * in the directory of one rendition. */
+/* The first track is in every rendition. Where there are several, each has files of its own
+ * besides, audio_0.m3u8 and so on, in the directory of one rendition. */
 #define AUDIO_PLAYLIST "audio_%zu.m3u8"
 #define AUDIO_INIT     "audio_%zu_init.mp4"
 #define AUDIO_SEGMENT  "audio_%zu_%%04d.m4s" /* for ffmpeg */

@@ -21,6 +21,7 @@ struct check_rendition {
     struct codecs codecs;
     int64_t *bytes; /* of each segment; owned */
     struct rates rates;
+    struct rates video_rates; /* of the pictures alone; 0: they have no playlist of their own */
     double frame_rate;
     enum probe_range range;
     int64_t start_us;
@@ -47,8 +48,8 @@ void check_rendition_fini(struct check_rendition *rendition);
 int check_duration(enum quality quality, double got_s, double source_s, struct error *err);
 int check_files(int directory, struct check_rendition *rendition, struct error *err);
 
-/* Sets check->audio: the sound of every rendition and the further tracks that are whole. Takes the
- * playlist of the others away and warns. */
+/* Sets check->audio: the tracks with files of their own that are whole. Takes the playlist of the
+ * others away and warns. One alone is no choice. */
 void check_audio(int output, const struct probe *source, const struct ladder *ladder,
                  struct check *check, struct warnings *warnings);
 

@@ -1,4 +1,5 @@
-/* The further audio tracks: each is published if its files are whole, and otherwise left out. */
+/* The audio tracks with files of their own: each is published if its files are whole, and otherwise
+ * left out. */
 #include "check.h"
 
 #include "tailslate/cleanup.h"
@@ -85,12 +86,11 @@ static void leave_out(int directory, const char *name, const struct audio_track 
 void check_audio(int output, const struct probe *source, const struct ladder *ladder,
                  struct check *check, struct warnings *warnings)
 {
-    if (ladder->further_audio == 0)
+    if (ladder->audio_files == 0)
         return;
     FD(directory) = openat(output, quality_name(ladder->audio_home),
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    check->audio[check->audio_count++] = (struct manifest_audio){.track = &source->audio.tracks[0]};
-    for (size_t number = 1; number <= ladder->further_audio; number++) {
+    for (size_t number = 0; number < ladder->audio_files; number++) {
         struct manifest_audio audio = {
             .track = &source->audio.tracks[number], .home = ladder->audio_home, .number = number};
         struct error why;
@@ -101,6 +101,7 @@ void check_audio(int output, const struct probe *source, const struct ladder *la
         else
             leave_out(directory, name, audio.track, &why, warnings);
     }
-    if (check->audio_count == 1)
+    /* Where the first is not whole, who wants it has to find it in the renditions. */
+    if (check->audio_count == 1 || check->audio[0].number > 0)
         check->audio_count = 0;
 }

@@ -106,13 +106,13 @@ void ladder_plan(const struct probe *probe, const struct config *config, quality
     if (config->transcode.original && !ladder->without_original)
         add(ladder, probe, QUALITY_ORIGINAL, existing);
     if (ladder->count > 0 && probe->audio.count > 1)
-        ladder->further_audio = probe->audio.count - 1;
+        ladder->audio_files = probe->audio.count;
 }
 
 int64_t ladder_expected_bytes(const struct ladder *ladder, const struct probe *probe,
                               int64_t source_bytes)
 {
-    int64_t total = (int64_t)((double)ladder->further_audio * AUDIO_KBIT * 1000 / 8 *
+    int64_t total = (int64_t)((double)ladder->audio_files * AUDIO_KBIT * 1000 / 8 *
                               probe->duration_s);
     for (size_t i = 0; i < ladder->count; i++) {
         double kbit = (double)ladder->renditions[i].bitrate_kbit * 1.5 + AUDIO_KBIT;
@@ -187,9 +187,18 @@ struct hls_names {
     const char *playlist, *init, *segment;
 };
 
+/* A track after the other in each segment: separate.h lists them by themselves. */
+#define LADDER_SEPARATE "-hls_segment_options", "movflags=+separate_moof"
+
+/* The muxer moves what would begin below 0 (B-frames, the encoder's delay) by as much as it takes,
+ * and by how much depends on the tracks of the file: from here on it need not, and sound in a file
+ * of its own fits the pictures. */
+#define COMMON_START "0.2"
+
 /* temp_file: a segment gets its name when it is whole, which is how the upload knows. */
-static void push_muxer(struct argv *argv, enum quality quality, const struct hls_names *names,
-                       const struct config *config, const char *output)
+static void push_muxer(struct argv *argv, const struct ladder *ladder, enum quality quality,
+                       const struct hls_names *names, const struct config *config,
+                       const char *output)
 {
     const char *directory = quality_name(quality);
     PUSH(argv, "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1", "-max_muxing_queue_size",
@@ -197,6 +206,8 @@ static void push_muxer(struct argv *argv, enum quality quality, const struct hls
          "-hls_list_size", "0", "-hls_flags", "independent_segments+temp_file",
          "-hls_fmp4_init_filename", names->init, "-hls_time");
     argv_push(argv, "%g", config->transcode.segment_seconds);
+    if (ladder->audio_files > 0)
+        PUSH(argv, LADDER_SEPARATE, "-output_ts_offset", COMMON_START);
     PUSH(argv, "-hls_segment_filename");
     argv_push(argv, "%s/%s/%s", output, directory, names->segment);
     argv_push(argv, "%s/%s/%s", output, directory, names->playlist);
@@ -243,7 +254,7 @@ static void push_output(struct argv *argv, const struct ladder *ladder, size_t i
         push_video(argv, rendition, probe, config, use);
     if (main_track(probe) && !rendition->copies_audio)
         audio_push_encoder(main_track(probe), argv);
-    push_muxer(argv, rendition->quality,
+    push_muxer(argv, ladder, rendition->quality,
                &(struct hls_names){LADDER_PLAYLIST, LADDER_INIT, LADDER_SEGMENT}, config, output);
 }
 
@@ -258,8 +269,8 @@ static void push_audio_output(struct argv *argv, const struct ladder *ladder, si
     PUSH(argv, "-map");
     argv_push(argv, "0:%d", track->index);
     audio_push_encoder(track, argv);
-    push_muxer(argv, ladder->audio_home, &(struct hls_names){playlist, init, segment}, config,
-               output);
+    push_muxer(argv, ladder, ladder->audio_home, &(struct hls_names){playlist, init, segment},
+               config, output);
 }
 
 void ladder_argv(const struct ladder *ladder, const struct probe *probe,
@@ -277,7 +288,7 @@ void ladder_argv(const struct ladder *ladder, const struct probe *probe,
         filter_push(ladder, probe, config, use, argv);
     for (size_t i = 0; i < ladder->count; i++)
         push_output(argv, ladder, i, probe, config, use, output);
-    for (size_t i = 1; i <= ladder->further_audio; i++)
+    for (size_t i = 0; i < ladder->audio_files; i++)
         push_audio_output(argv, ladder, i, &probe->audio.tracks[i], config, output);
 }
 

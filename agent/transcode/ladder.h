@@ -4,10 +4,10 @@
  * the init segments). Keyframes fall on the first frame of every KEYFRAME_SECONDS of the film in
  * all rungs alike. Never upscaled: a rung applies where the source's short side reaches it; what is
  * smaller than the lowest gets that rung's name at its own size. `original` is remuxed, and left
- * out where the wire's players could not read it. Each further audio track of the source is an
- * output of its own, in the directory of the smallest rendition. A film of high dynamic range keeps
- * it, with ten bits, in hevc and av1; for h264 it is tone-mapped, or where ffmpeg lacks the
- * filters, left as it is with its colours marked as what they are. */
+ * out where the wire's players could not read it. Where the source has several audio tracks, each
+ * is an output of its own, too, in the directory of the smallest rendition. A film of high dynamic
+ * range keeps it, with ten bits, in hevc and av1; for h264 it is tone-mapped, or where ffmpeg lacks
+ * the filters, left as it is with its colours marked as what they are. */
 #ifndef AGENT_LADDER_H
 #define AGENT_LADDER_H
 
@@ -18,12 +18,14 @@
 
 #include "tailslate/quality.h"
 
-#define LADDER_PROGRESS_FILE "progress.txt"
-#define LADDER_INIT          "init.mp4"
-#define LADDER_PLAYLIST      "stream.m3u8"
-#define LADDER_SEGMENT       "seg_%04d.m4s"
-#define LADDER_THUMBNAIL     "thumbnail.jpg"
-#define LADDER_FIRST_PICTURE "first.raw"
+#define LADDER_PROGRESS_FILE  "progress.txt"
+#define LADDER_INIT           "init.mp4"
+#define LADDER_PLAYLIST       "stream.m3u8"
+#define LADDER_SEGMENT        "seg_%04d.m4s"
+#define LADDER_VIDEO_PLAYLIST "video.m3u8" /* the pictures alone; separate.h */
+#define LADDER_VIDEO_INIT     "video_init.mp4"
+#define LADDER_THUMBNAIL      "thumbnail.jpg"
+#define LADDER_FIRST_PICTURE  "first.raw"
 
 struct ladder_rendition {
     enum quality quality;
@@ -36,7 +38,7 @@ struct ladder {
     struct ladder_rendition renditions[QUALITY_COUNT];
     size_t count;
     quality_set made;             /* those in renditions */
-    size_t further_audio;         /* tracks with files of their own: the probe's from 1 on */
+    size_t audio_files;           /* tracks with files of their own; 0: there is no choice */
     enum quality audio_home;      /* whose directory holds those files */
     const char *without_original; /* why there is none; NULL: there is one, or none is wanted */
 };

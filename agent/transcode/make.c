@@ -199,6 +199,7 @@ static struct manifest_rendition measured(const struct check_rendition *renditio
         .height = rendition->plan.height,
         .peak_bps = rendition->rates.peak_bps,
         .average_bps = rendition->rates.average_bps,
+        .video = rendition->video_rates,
         .frame_rate = rendition->frame_rate,
         .video_range = rendition->range == PROBE_RANGE_PQ    ? "PQ"
                        : rendition->range == PROBE_RANGE_HLG ? "HLG"
@@ -285,6 +286,9 @@ static int write_manifests(struct make *make, struct error *err)
     if (make->check.count == 0)
         return 0; /* nothing new: the server's manifests are right as they are */
     size_t count = describe_all(make, all);
+    if (make->check.audio_count > 0 && !manifest_has_choice(all, count, make->check.audio_count))
+        warnings_add(&make->warnings,
+                     "other audio tracks cannot be chosen: a rendition is from an earlier job");
     TEXT(master) = manifest_master(all, count, make->check.audio, make->check.audio_count);
     TEXT(mpd) = manifest_mpd(all, count);
     if (write_unless_there(make->upload.output, "master.m3u8", master, err) < 0)

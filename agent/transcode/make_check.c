@@ -1,5 +1,6 @@
 #include "make_check.h"
 
+#include "separate.h"
 #include "session.h"
 #include "target.h"
 #include "transcode.h"
@@ -21,13 +22,26 @@ static int leave_original_out(int output, const struct check *check, struct ladd
     return durable_remove_tree(output, quality_name(QUALITY_ORIGINAL), err);
 }
 
+/* Without pictures by themselves there is no other sound to choose. */
+static void separate(int output, struct check *check, struct warnings *warnings)
+{
+    struct error why;
+    if (check->audio_count == 0 || separate_write(output, check, &why) == 0)
+        return;
+    warnings_add(warnings, "other audio tracks cannot be chosen: %s", why.message);
+    check->audio_count = 0;
+}
+
 static int settle(int output, struct check *check, struct ladder *ladder, struct warnings *warnings,
                   struct error *err)
 {
     if (check->is_without_original && leave_original_out(output, check, ladder, warnings, err) < 0)
         return -1;
     check_measure_together(check);
-    return target_write(output, check, err);
+    if (target_write(output, check, err) < 0)
+        return -1;
+    separate(output, check, warnings);
+    return 0;
 }
 
 static int settle_commands(const struct check *check, struct error *err)

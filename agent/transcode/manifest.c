@@ -50,25 +50,45 @@ static void put_escaped(FILE *out, const char *text)
 
 /* ---- HLS ------------------------------------------------------------------------------------- */
 
+/* The first of "avc1.64001f,mp4a.40.2" is the pictures'. */
+static int codecs_size(const struct manifest_rendition *rendition, bool is_alone)
+{
+    return (int)(is_alone ? strcspn(rendition->codecs, ",") : strlen(rendition->codecs));
+}
+
 static void put_variant(FILE *out, const struct manifest_rendition *rendition,
                         const struct manifest_group *group)
 {
-    /* Who hears another track than the rendition's own loads both. */
+    bool is_alone = group->count > 0;
+    int64_t peak = is_alone ? rendition->video.peak_bps + group->peak_bps : rendition->peak_bps;
+    int64_t average = is_alone ? rendition->video.average_bps + group->average_bps
+                               : rendition->average_bps;
     fprintf(out, "#EXT-X-STREAM-INF:BANDWIDTH=%lld,AVERAGE-BANDWIDTH=%lld,RESOLUTION=%lldx%lld",
-            (long long)rendition->peak_bps + group->peak_bps,
-            (long long)rendition->average_bps + group->average_bps, (long long)rendition->width,
+            (long long)peak, (long long)average, (long long)rendition->width,
             (long long)rendition->height);
     if (rendition->codecs[0])
-        fprintf(out, ",CODECS=\"%s%s\"", rendition->codecs,
-                manifest_group_codec(group, rendition->codecs));
+        fprintf(out, ",CODECS=\"%.*s%s\"", codecs_size(rendition, is_alone), rendition->codecs,
+                is_alone ? ",mp4a.40.2" : "");
     if (rendition->frame_rate > 0)
         fprintf(out, ",FRAME-RATE=%.3f", rendition->frame_rate);
     if (rendition->video_range)
         fprintf(out, ",VIDEO-RANGE=%s", rendition->video_range);
-    if (group->count > 0)
+    if (is_alone)
         fputs(",AUDIO=\"" MANIFEST_GROUP "\"", out);
-    fprintf(out, rendition->is_flat ? "\n%s.m3u8\n" : "\n%s/stream.m3u8\n",
+    fprintf(out,
+            rendition->is_flat ? "\n%s.m3u8\n"
+            : is_alone         ? "\n%s/video.m3u8\n"
+                               : "\n%s/stream.m3u8\n",
             quality_name(rendition->quality));
+}
+
+bool manifest_has_choice(const struct manifest_rendition *renditions, size_t count,
+                         size_t audio_count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (renditions[i].video.peak_bps == 0)
+            return false;
+    return audio_count > 1;
 }
 
 char *manifest_master(const struct manifest_rendition *renditions, size_t count,
@@ -79,7 +99,8 @@ char *manifest_master(const struct manifest_rendition *renditions, size_t count,
     struct manifest_group group;
     FILE *out = text_begin(&text, &size);
     fputs("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n", out);
-    manifest_put_group(out, audio, audio_count, &group);
+    manifest_put_group(
+        out, audio, manifest_has_choice(renditions, count, audio_count) ? audio_count : 0, &group);
     for (size_t i = 0; i < count; i++)
         put_variant(out, &renditions[i], &group);
     text_end(out);

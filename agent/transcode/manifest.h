@@ -11,6 +11,7 @@
 
 #include "audio.h"
 #include "codecs.h"
+#include "rates.h"
 
 #include "tailslate/playlist.h"
 #include "tailslate/quality.h"
@@ -19,6 +20,7 @@ struct manifest_rendition {
     enum quality quality;
     int64_t width, height;           /* as displayed */
     int64_t peak_bps, average_bps;   /* of whole segments, sound included */
+    struct rates video;              /* of video.m3u8, pictures alone; 0: there is none */
     char codecs[CODECS_BYTES];       /* "" = unknown, left out */
     double frame_rate;               /* 0 = unknown, left out */
     const char *video_range;         /* "PQ", "HLG"; NULL = SDR or unknown, left out */
@@ -27,13 +29,18 @@ struct manifest_rendition {
     const struct playlist *segments; /* borrowed; NULL: see above */
 };
 
-/* A choice of sound. Without files of its own it is the one that every rendition carries. */
+/* A choice of sound, in files of its own. */
 struct manifest_audio {
     const struct audio_track *track; /* borrowed */
     enum quality home;
-    size_t number; /* of its files in home's directory; 0: none of its own */
+    size_t number; /* of its files in home's directory */
     int64_t peak_bps, average_bps;
 };
+
+/* Can the sound be chosen? Only if every rendition has its pictures by themselves: what is on the
+ * server from an earlier job may not. */
+bool manifest_has_choice(const struct manifest_rendition *renditions, size_t count,
+                         size_t audio_count);
 
 /* Both are owned by the caller. renditions are in the order in which players shall see them. */
 char *manifest_master(const struct manifest_rendition *renditions, size_t count,

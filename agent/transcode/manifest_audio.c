@@ -92,16 +92,13 @@ static void put_choice(FILE *out, const struct manifest_audio *audio, size_t i)
             is_selectable(audio, i) ? "YES" : "NO");
     if (audio[i].track->describes_video)
         fputs(",CHARACTERISTICS=\"public.accessibility.describes-video\"", out);
-    if (audio[i].number > 0)
-        fprintf(out, ",URI=\"%s/" AUDIO_PLAYLIST "\"", quality_name(audio[i].home),
-                audio[i].number);
-    fputc('\n', out);
+    fprintf(out, ",URI=\"%s/" AUDIO_PLAYLIST "\"\n", quality_name(audio[i].home), audio[i].number);
 }
 
 void manifest_put_group(FILE *out, const struct manifest_audio *audio, size_t count,
                         struct manifest_group *group)
 {
-    *group = (struct manifest_group){.count = count > 1 ? count : 0};
+    *group = (struct manifest_group){.count = count};
     for (size_t i = 0; i < group->count; i++) {
         put_choice(out, audio, i);
         if (audio[i].peak_bps > group->peak_bps)
@@ -109,9 +106,4 @@ void manifest_put_group(FILE *out, const struct manifest_audio *audio, size_t co
         if (audio[i].average_bps > group->average_bps)
             group->average_bps = audio[i].average_bps;
     }
-}
-
-const char *manifest_group_codec(const struct manifest_group *group, const char *codecs)
-{
-    return group->count > 0 && !strstr(codecs, "mp4a.40.2") ? ",mp4a.40.2" : "";
 }

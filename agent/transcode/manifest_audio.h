@@ -13,13 +13,10 @@
 
 struct manifest_group {
     size_t count;                  /* 0: there is no group */
-    int64_t peak_bps, average_bps; /* of the largest choice with files of its own */
+    int64_t peak_bps, average_bps; /* of the largest */
 };
 
 void manifest_put_group(FILE *out, const struct manifest_audio *audio, size_t count,
                         struct manifest_group *group);
-
-/* What a variant has to add to its CODECS: ",mp4a.40.2" or "". */
-const char *manifest_group_codec(const struct manifest_group *group, const char *codecs);
 
 #endif

@@ -47,8 +47,7 @@ int target_write(int output, const struct check *check, struct error *err)
         if (write_one(output, check->renditions[i].plan.quality, LADDER_PLAYLIST, check->target_s,
                       err) < 0)
             return -1;
-    /* The first track has no playlist of its own. */
-    for (size_t i = 1; i < check->audio_count; i++) {
+    for (size_t i = 0; i < check->audio_count; i++) {
         snprintf(name, sizeof name, AUDIO_PLAYLIST, check->audio[i].number);
         if (write_one(output, check->audio[i].home, name, check->target_s, err) < 0)
             return -1;

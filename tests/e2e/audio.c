@@ -165,7 +165,8 @@ static int count(const char *text, const char *word)
     return found;
 }
 
-/* The first is in every rendition; who wants another one takes it from a playlist of its own. */
+/* Each rendition plays by itself, with the first; who wants to choose takes pictures and sound from
+ * playlists of their own. */
 Test(audio, every_language_is_a_choice_that_plays, .timeout = 180)
 {
     struct rig *rig = rig_new();
@@ -179,18 +180,28 @@ Test(audio, every_language_is_a_choice_that_plays, .timeout = 180)
     expect_loud(rig);
     TEXT(path) = rig_path(rig, "videos/film/master.m3u8");
     TEXT(master) = file_read(path);
-    cr_expect(strstr(master, "NAME=\"de\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES\n"), "%s",
-              master);
+    cr_expect(
+        strstr(master,
+               "NAME=\"de\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES,URI=\"360p/audio_0.m3u8\""),
+        "%s", master);
     cr_expect(strstr(master, "LANGUAGE=\"fr\",DEFAULT=NO,AUTOSELECT=YES,URI=\"360p/audio_1.m3u8\""),
               "%s", master);
     cr_expect(strstr(master, "LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO,URI=\"360p/audio_2.m3u8\""),
               "%s", master);
     cr_expect_eq(count(master, ",AUDIO=\"audio\""), count(master, "#EXT-X-STREAM-INF"));
-    for (int number = 1; number <= 2; number++) {
+    for (int number = 0; number <= 2; number++) {
         TEXT(playlist) = rig_path(rig, "videos/film/360p/audio_%d.m3u8", number);
         cr_expect_float_eq(media_duration(playlist), 1.2, 0.1);
         media_plays(playlist);
     }
+    TEXT(pictures) = rig_path(rig, "videos/film/360p/video.m3u8");
+    TEXT(kinds) = media_probe(pictures, "stream=codec_type", NULL);
+    cr_expect_null(strstr(kinds, "audio"), "%s", kinds);
+    /* What begins before the offset is cut away, with all that follows up to a keyframe. */
+    TEXT(mpd_path) = rig_path(rig, "videos/film/manifest.mpd");
+    TEXT(mpd) = file_read(mpd_path);
+    cr_expect(strstr(mpd, "presentationTimeOffset=\"0\""), "%s", mpd);
+    media_plays(pictures);
     media_plays(path);
     rig_end(rig);
 }

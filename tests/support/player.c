@@ -224,7 +224,8 @@ static bool check_sound(struct player *player, const struct player_media *sound,
     if (sound->target_s != first->target_s)
         return complain(player, "%s: the target duration is %ld s, in %s %ld s", sound->path,
                         sound->target_s, first->path, first->target_s);
-    return check_track(player, sound->path, &sound->audio, &first->audio);
+    return check_track(player, sound->path, &sound->audio,
+                       first->audio.is_there ? &first->audio : &first->video);
 }
 
 static bool check_master(struct player *player, const struct master *master)

@@ -29,8 +29,9 @@ static bool starts(const char *line, const char *with)
     return strncmp(line, with, strlen(with)) == 0;
 }
 
+/* range_bytes: so many at its front are meant; 0: all. */
 static bool take_segment(struct player *player, struct player_media *media, const char *line,
-                         double extinf_s)
+                         double extinf_s, int64_t range_bytes)
 {
     struct stat status;
     if (media->count == SEGMENTS_MAX)
@@ -43,7 +44,9 @@ static bool take_segment(struct player *player, struct player_media *media, cons
                              (int)(strrchr(media->path, '/') - media->path + 1), media->path, line);
     if (stat(path, &status) != 0 || status.st_size == 0)
         return complain(player, "%s: %s is not there or empty", media->path, line);
-    segment->bytes = status.st_size;
+    if (range_bytes > status.st_size)
+        return complain(player, "%s: %s is shorter than its range", media->path, line);
+    segment->bytes = range_bytes > 0 ? range_bytes : status.st_size;
     if (extinf_s <= 0)
         return complain(player, "%s: %s has no EXTINF or one of 0", media->path, line);
     return true;
@@ -53,6 +56,7 @@ struct playlist_tags {
     bool is_vod, is_ended;
     int version;
     double extinf_s;
+    int64_t range_bytes;
 };
 
 static bool take_line(struct player *player, struct player_media *media, const char *line,
@@ -60,6 +64,8 @@ static bool take_line(struct player *player, struct player_media *media, const c
 {
     if (starts(line, "#EXTINF:"))
         tags->extinf_s = strtod(line + strlen("#EXTINF:"), NULL);
+    else if (starts(line, "#EXT-X-BYTERANGE:") && strstr(line, "@0"))
+        tags->range_bytes = strtoll(line + strlen("#EXT-X-BYTERANGE:"), NULL, 10);
     else if (starts(line, "#EXT-X-TARGETDURATION:"))
         media->target_s = strtol(line + strlen("#EXT-X-TARGETDURATION:"), NULL, 10);
     else if (starts(line, "#EXT-X-VERSION:"))
@@ -74,8 +80,10 @@ static bool take_line(struct player *player, struct player_media *media, const c
         tags->is_ended = true;
     else if (line[0] != '#') {
         double extinf_s = tags->extinf_s;
+        int64_t range_bytes = tags->range_bytes;
         tags->extinf_s = 0;
-        return take_segment(player, media, line, extinf_s);
+        tags->range_bytes = 0;
+        return take_segment(player, media, line, extinf_s, range_bytes);
     }
     return true;
 }
@@ -173,12 +181,20 @@ static bool take_packet(struct player *player, struct player_media *media,
     return true;
 }
 
-static struct run probe(const struct player *player, const struct player_media *media,
-                        const struct player_segment *segment, const char *entries)
+/* The init segment and one other, as far as it is meant. Owned. */
+static char *source_of(const struct player *player, const struct player_media *media,
+                       const struct player_segment *segment)
 {
     TEXT(home) = must_printf("%s/%.*s", player->directory,
                              (int)(strrchr(media->path, '/') - media->path), media->path);
-    TEXT(source) = must_printf("concat:%s/%s|%s/%s", home, media->init, home, segment->name);
+    return must_printf("concat:%s/%s|subfile,,start,0,end,%lld,,:%s/%s", home, media->init,
+                       (long long)segment->bytes, home, segment->name);
+}
+
+static struct run probe(const struct player *player, const struct player_media *media,
+                        const struct player_segment *segment, const char *entries)
+{
+    TEXT(source) = source_of(player, media, segment);
     return run_program((const char *[]){"ffprobe", "-v", "error", "-of", "csv=p=0", "-show_entries",
                                         entries, "-i", source, NULL},
                        NULL, PROBE_MS);
@@ -284,10 +300,7 @@ static void take_stream(struct player_media *media, const char *text)
 
 static bool read_streams(struct player *player, struct player_media *media)
 {
-    TEXT(home) = must_printf("%s/%.*s", player->directory,
-                             (int)(strrchr(media->path, '/') - media->path), media->path);
-    TEXT(source) = must_printf("concat:%s/%s|%s/%s", home, media->init, home,
-                               media->segments[0].name);
+    TEXT(source) = source_of(player, media, &media->segments[0]);
     RUN(run) = run_program(
         (const char *[]){"ffprobe", "-v", "error", "-of", "default", "-show_entries",
                          "stream=codec_name,codec_type,profile,level,width,height,"

@@ -88,7 +88,7 @@ static void check_playlist(struct check *check, const char *name)
     playlist_fini(&list);
 }
 
-/* Further audio tracks: audio_1.m3u8 and so on, beside the rendition's own playlist. A master
+/* Single audio tracks: audio_0.m3u8 and so on, beside the rendition's own playlist. A master
  * playlist may name any of them. */
 static int check_further(void *ctx, int dir, const char *name, struct error *err)
 {
@@ -119,6 +119,9 @@ static bool check_quality(int video_dir, enum quality quality, struct check *che
     check->home = folder;
     check_segment(check, "init.mp4");
     check_playlist(check, "stream.m3u8");
+    /* The pictures alone: ranges of the same segments. */
+    if (files_is_there(folder, "video.m3u8"))
+        check_segment(check, "video_init.mp4");
     struct error err;
     if (files_for_each(folder, check_further, check, &err) != 0)
         note_trouble(check, err.code);

@@ -130,10 +130,12 @@ Test(check, a_further_audio_track_that_is_not_whole_is_left_out_with_a_warning)
 {
     SCRATCH(scratch);
     struct probe source = {.audio = {.count = 3, .tracks = {{0}, {.index = 4}, {.index = 5}}}};
-    struct ladder ladder = {.count = 1, .further_audio = 2, .audio_home = QUALITY_360P};
+    struct ladder ladder = {.count = 1, .audio_files = 3, .audio_home = QUALITY_360P};
     struct check check = {.count = 0};
     struct warnings warnings = {.count = 0};
     cr_assert_eq(mkdirat(scratch.fd, "360p", 0700), 0);
+    put_audio(&scratch, "360p/audio_0.m3u8", AUDIO("0"), "360p/audio_0_init.mp4",
+              "360p/audio_0_0000.m4s");
     put_audio(&scratch, "360p/audio_1.m3u8", AUDIO("1"), "360p/audio_1_init.mp4",
               "360p/audio_1_0001.m4s");
     put_audio(&scratch, "360p/audio_2.m3u8", AUDIO("2"), "360p/audio_2_init.mp4",
@@ -152,10 +154,12 @@ Test(check, one_sound_is_no_choice)
 {
     SCRATCH(scratch);
     struct probe source = {.audio = {.count = 2}};
-    struct ladder ladder = {.count = 1, .further_audio = 1, .audio_home = QUALITY_360P};
+    struct ladder ladder = {.count = 1, .audio_files = 2, .audio_home = QUALITY_360P};
     struct check check = {.count = 0};
     struct warnings warnings = {.count = 0};
     cr_assert_eq(mkdirat(scratch.fd, "360p", 0700), 0);
+    put_audio(&scratch, "360p/audio_0.m3u8", AUDIO("0"), "360p/audio_0_init.mp4",
+              "360p/audio_0_0000.m4s");
     check_audio(scratch.fd, &source, &ladder, &check, &warnings);
     cr_expect_eq(check.audio_count, 0);
     cr_expect_eq(warnings.count, 1);

@@ -211,14 +211,16 @@ Test(ladder, a_film_without_sound_maps_none)
     free(text);
 }
 
-Test(ladder, further_audio_goes_beside_the_smallest_rendition)
+Test(ladder, a_choice_of_audio_goes_beside_the_smallest_rendition)
 {
     struct probe probe = film(1280, 720);
     probe.audio.tracks[1] = (struct audio_track){.index = 4, .channels = 2, .codec = "ac3"};
     probe.audio.count = 2;
     char *text = line(probe, 0);
     cr_expect_eq(count(text, "[0:4]"), 1);
+    cr_expect_eq(count(text, "[output/360p/audio_0.m3u8]"), 1, "%s", text);
     cr_expect_eq(count(text, "[output/360p/audio_1.m3u8]"), 1, "%s", text);
+    cr_expect_eq(count(text, "[movflags=+separate_moof][-output_ts_offset][0.2]"), 6);
     cr_expect_eq(count(text, "[-hls_fmp4_init_filename][audio_1_init.mp4]"), 1);
     cr_expect_eq(count(text, "[output/360p/audio_1_%04d.m4s]"), 1);
     free(text);

@@ -64,7 +64,7 @@ Test(manifest, the_master_names_an_older_layout_and_a_range_of_brightness)
     free(text);
 }
 
-Test(manifest, a_choice_of_sound_is_a_group_whose_first_is_in_every_rendition)
+Test(manifest, a_choice_of_sound_is_a_group_beside_pictures_by_themselves)
 {
     struct manifest_rendition one = rendition(QUALITY_360P, NULL);
     const struct audio_track tracks[] = {
@@ -81,11 +81,13 @@ Test(manifest, a_choice_of_sound_is_a_group_whose_first_is_in_every_rendition)
                                            .peak_bps = i == 2 ? 140000 : 0,
                                            .average_bps = i == 1 ? 130000 : 0};
     strcpy(one.codecs, "avc1.64001f,ac-3");
+    one.video = (struct rates){.peak_bps = 2000000, .average_bps = 1500000};
     char *text = manifest_master(&one, 1, audio, 4);
 #define CHOICE "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\","
     cr_expect_str_eq(text,
                      HEAD "#EXT-X-INDEPENDENT-SEGMENTS\n" CHOICE
-                          "NAME=\"de\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES\n" CHOICE
+                          "NAME=\"de\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES,"
+                          "URI=\"360p/audio_0.m3u8\"\n" CHOICE
                           "NAME=\"en\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,"
                           "URI=\"360p/audio_1.m3u8\"\n" CHOICE
                           "NAME=\"The 'director''\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO,"
@@ -93,9 +95,9 @@ Test(manifest, a_choice_of_sound_is_a_group_whose_first_is_in_every_rendition)
                           "NAME=\"Track 4\",DEFAULT=NO,AUTOSELECT=NO,"
                           "CHARACTERISTICS=\"public.accessibility.describes-video\","
                           "URI=\"360p/audio_3.m3u8\"\n"
-                          "#EXT-X-STREAM-INF:BANDWIDTH=3140000,AVERAGE-BANDWIDTH=2630000,"
-                          "RESOLUTION=1280x720,CODECS=\"avc1.64001f,ac-3,mp4a.40.2\","
-                          "FRAME-RATE=23.976,AUDIO=\"audio\"\n360p/stream.m3u8\n",
+                          "#EXT-X-STREAM-INF:BANDWIDTH=2140000,AVERAGE-BANDWIDTH=1630000,"
+                          "RESOLUTION=1280x720,CODECS=\"avc1.64001f,mp4a.40.2\","
+                          "FRAME-RATE=23.976,AUDIO=\"audio\"\n360p/video.m3u8\n",
                      "%s", text);
     free(text);
 }
@@ -106,10 +108,15 @@ Test(manifest, choices_of_one_name_are_told_apart)
     const struct audio_track track = {.language = "eng"};
     const struct manifest_audio audio[] = {{.track = &track},
                                            {.track = &track, .home = QUALITY_360P, .number = 1}};
+    one.video.peak_bps = 2000000;
     char *text = manifest_master(&one, 1, audio, 2);
     cr_expect_not_null(strstr(text, "NAME=\"en\","));
     cr_expect_not_null(strstr(text, "NAME=\"en (2)\","));
     cr_expect_not_null(strstr(text, "NAME=\"en (2)\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=NO"));
+    free(text);
+    one.video.peak_bps = 0;
+    text = manifest_master(&one, 1, audio, 2);
+    cr_expect_null(strstr(text, "AUDIO"), "without pictures by themselves: %s", text);
     free(text);
 }
 

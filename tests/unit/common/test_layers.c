@@ -77,6 +77,7 @@ static const struct module {
     {"agent/source", 2, 4, IMPURE}, /* the header is what is decided by that */
     {"agent/audio_trial", 4, 4, IMPURE},
     {"agent/check", 4, 4, IMPURE},
+    {"agent/separate", 4, 4, IMPURE},
     {"agent/truth", 4, 4, IMPURE},
     {"agent/target", 4, 4, IMPURE},
     {"agent/claim", 4, 4, IMPURE},
