@@ -105,7 +105,8 @@ static char *clip_in_pq(const struct rig *rig)
                                             "-colorspace",
                                             "bt2020nc",
                                             "-x265-params",
-                                            "log-level=error",
+                                            "log-level=error:colorprim=bt2020:transfer=smpte2084:"
+                                            "colormatrix=bt2020nc",
                                             "-tag:v",
                                             "hvc1",
                                             path,
