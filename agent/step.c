@@ -97,7 +97,9 @@ static int seal_failure(const struct session *session, const struct message_fail
 static int fail(struct session *session, const struct error *why, struct error *err)
 {
     struct message_failure failure = {.retry = !is_films_fault(why)};
-    snprintf(failure.reason, sizeof failure.reason, "%.*s", REASON_BYTES - 1, why->message);
+    const char *step = work_step_name(session->progress.progress.step);
+    snprintf(failure.reason, sizeof failure.reason, "%s%s%.*s", step ? step : "", step ? ": " : "",
+             REASON_BYTES - 32, why->message);
     crash_point(CRASH_STEP_FAILURE_FOUND);
     if (seal_failure(session, &failure, is_nodes_fault(why), err) < 0)
         return error_wrap(err, "the failure \"%.200s\"", why->message);

@@ -230,10 +230,12 @@ Test(sources, what_can_never_be_a_video_fails_once_and_says_why, .timeout = 120)
               "substr($_, $i) = join \"\", map { chr rand 256 } 1 .. length($_) - $i' good.mp4"
               " >noise.mp4");
     rig_start_agent(rig);
-    refuses(rig, "still.gif", "no video but a picture (GIF image)");
+    refuses(rig, "still.gif", "probe: it is no video but a picture (GIF image)");
     refuses(rig, "sound.mp4", "sound only, MP3");
     refuses(rig, "locked.mp4", "the video is encrypted");
     refuses(rig, "strange.mp4", "codec is unknown to ffmpeg (zzz1 in the file)");
-    refuses(rig, "noise.mp4", "no picture of the video can be decoded");
+    refuses(rig, "noise.mp4", "thumbnail: no picture of the video can be decoded");
+    RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "5", NULL});
+    cr_expect(strstr(shown.out, "last error  thumbnail: no picture"), "%s", shown.out);
     rig_end(rig);
 }
