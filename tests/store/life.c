@@ -210,6 +210,20 @@ Test(store_fail, is_recorded_per_claim_and_its_replay_charges_nothing)
     rig_free(rig);
 }
 
+/* Another node may do what this one could not; alone, it tries again all the same. */
+Test(store_fail, a_job_comes_last_for_the_worker_that_failed_at_it)
+{
+    struct rig *rig = rig_new();
+    int64_t first = rig_add_job(rig, "one"), second = rig_add_job(rig, "two");
+    cr_assert_eq(rig_claim(rig, &rig->anna, 0).job_id, first);
+    rig_fail(rig, rig_caller(&rig->anna, 1), first, true);
+    cr_expect_eq(rig_claim(rig, &rig->anna, 0).job_id, second);
+    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, first);
+    rig_fail(rig, rig_caller(&rig->bert, 2), first, true);
+    cr_expect_eq(rig_claim(rig, &rig->anna, 0).job_id, first);
+    rig_free(rig);
+}
+
 Test(store_fail, the_last_attempt_is_final_and_its_replay_says_so_again)
 {
     struct rig *rig = rig_new();

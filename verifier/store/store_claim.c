@@ -110,12 +110,14 @@ static int anything(struct store *store, struct db *db, void *ctx, struct error 
 static int choose(struct db *db, const struct claiming *claiming, int64_t *job_id,
                   struct error *err)
 {
+    /* At which it has failed itself comes last: another node may do better. */
     if (claiming->job_id == 0)
         return db_one_int(db, job_id, err,
                           "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
-                          " WHERE" CLAIMABLE
-                          " ORDER BY v.created_at, v.id LIMIT 1" DB_FOR_UPDATE_OF_J_SKIP,
-                          DB_NO_ARGS);
+                          " WHERE" CLAIMABLE " ORDER BY CASE WHEN EXISTS (SELECT 1 FROM failures f"
+                          " WHERE f.job_id = j.id AND f.worker_id = $1) THEN 1 ELSE 0 END,"
+                          " v.created_at, v.id LIMIT 1" DB_FOR_UPDATE_OF_J_SKIP,
+                          DB_ARGS(db_text(claiming->worker->worker_id)));
     /* Asked for by name, a job is given again to the worker that holds it: its first answer may
      * have been lost. */
     return db_one_int(db, job_id, err,
