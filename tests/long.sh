@@ -245,7 +245,7 @@ publish() { # publish FILM: its directory is then $folder
     folder=$rig/videos/$(rig_sql 'SELECT slug FROM videos ORDER BY id DESC LIMIT 1')
 }
 browser_plays() { # browser_plays FOLDER hls|dash
-    local library=hls.js/dist/hls.js report
+    local library=hls.js/dist/hls.js
     [ "$2" = hls ] || library=dashjs/dist/modern/umd/dash.all.debug.js
     report=$(node tests/browser/play.mjs "$1" "$2" "$PWD/build/browser/node_modules/$library") ||
         fail "it does not play: $report"
@@ -256,6 +256,9 @@ browser_plays() { # browser_plays FOLDER hls|dash
 a_browser_plays_and_seeks() {
     player_libraries
     clip build/media/sound.mp4 854x480 20
+    [ -f build/media/languages.mkv ] ||
+        ffmpeg -nostdin -v error -y -i build/media/sound.mp4 -map 0 -map 0:a -c copy \
+            -metadata:s:a:0 language=ger -metadata:s:a:1 language=fre build/media/languages.mkv
     [ -f build/media/silent.mp4 ] ||
         ffmpeg -nostdin -v error -y -i build/media/sound.mp4 -c copy -an build/media/silent.mp4
     rig_start
@@ -266,6 +269,9 @@ a_browser_plays_and_seeks() {
     # As a stock worker's master playlist names the renditions.
     sed -i 's#/stream.m3u8#.m3u8#' "$folder/master.m3u8"
     browser_plays "$folder" hls
+    publish build/media/languages.mkv
+    browser_plays "$folder" hls
+    case $report in *'"sounds":["de","fr"]'*) ;; *) fail "the languages are not there" ;; esac
     publish build/media/silent.mp4
     browser_plays "$folder" hls
     browser_plays "$folder" dash

@@ -4,7 +4,7 @@
 //
 // DIRECTORY holds master.m3u8 and manifest.mpd, LIBRARY is hls.js or dash.all.debug.js. Serves both from a
 // port of its own, drives the browser by the DevTools protocol over a pipe, and needs nothing but
-// node. The page (page.html) plays from the start, seeks forward and back, and plays every level.
+// node. The page (page.html) plays from the start, seeks forward and back, and plays every level and every sound.
 // Prints a line of JSON; exit status 1 where the player met a fatal error or stood still.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -35,10 +35,15 @@ function serve(request, response) {
     const file = fileOf(path);
     try {
         const size = statSync(file).size;
-        response.writeHead(200, {
-            'Content-Type': types[extname(file)] ?? 'application/octet-stream', 'Content-Length': size,
+        const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+        const start = range ? Number(range[1]) : 0;
+        const end = range?.[2] ? Math.min(Number(range[2]), size - 1) : size - 1;
+        response.writeHead(range ? 206 : 200, {
+            'Content-Type': types[extname(file)] ?? 'application/octet-stream',
+            'Content-Length': end + 1 - start,
+            ...(range && { 'Content-Range': `bytes ${start}-${end}/${size}` }),
         });
-        createReadStream(file).pipe(response);
+        createReadStream(file, { start, end }).pipe(response);
     } catch {
         response.writeHead(404).end();
     }
@@ -96,7 +101,8 @@ try {
     console.log(JSON.stringify({ failure: error.message }));
 }
 browser.on('exit', () => {
-    rmSync(profile, { recursive: true, force: true });
+    // What the browser had started may still write.
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     process.exit(status);
 });
 browser.kill('SIGKILL');
