@@ -1,5 +1,7 @@
 #include "make_check.h"
 
+#include "fetch.h"
+#include "probe.h"
 #include "separate.h"
 #include "session.h"
 #include "target.h"
@@ -67,6 +69,20 @@ static int check_all(struct session *session, int output, const struct probe *so
     return result;
 }
 
+/* Too short, since the source's last pictures do not decode? Then no attempt will do better. */
+static bool is_undecodable(struct session *session, const struct probe *source, struct error *err)
+{
+    struct error ignored;
+    double decoded_s;
+    if (strcmp(session->config->transcode.recipe, "command") == 0 ||
+        probe_measure_decoded(session, FETCH_SOURCE, source, &decoded_s, &ignored) < 0 ||
+        check_duration(QUALITY_ORIGINAL, decoded_s, source->pictures_s, &ignored) == 0)
+        return false;
+    error_set(err, ERROR_PERMANENT, 0, "of the video, %.1f s of %.1f s can be decoded", decoded_s,
+              source->pictures_s);
+    return true;
+}
+
 int make_check(struct session *session, int output, const struct probe *source,
                struct ladder *ladder, struct check *check, struct warnings *warnings,
                struct error *err)
@@ -78,6 +94,8 @@ int make_check(struct session *session, int output, const struct probe *source,
         return -1;
     if (transcode_log_says_full(session->dir))
         return error_set(err, ERROR_TEMPORARY, ENOSPC, "no space left on this node's disk");
+    if (is_undecodable(session, source, err))
+        return -1;
     /* Once it may have been an accident; twice it is this film. */
     if (session->claim.claim.attempt_number > 1)
         error_set(err, ERROR_PERMANENT, 0, "%s", err->message);

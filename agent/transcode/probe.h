@@ -85,6 +85,9 @@ int probe_playlist(struct session *session, const char *path, struct probe *prob
 /* Runs an ffmpeg that writes `-progress pipe:1`; how far it came. -1: it was nowhere. */
 int probe_run_measure(struct session *session, struct argv *argv, int64_t limit_ms,
                       double *reached_s, struct error *err);
+/* How long the source's pictures are that decode; takes as long as to decode them. */
+int probe_measure_decoded(struct session *session, const char *path, const struct probe *probe,
+                          double *decoded_s, struct error *err);
 /* Goes through the pictures of one of our playlists: sets duration_s only. */
 int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
                            struct error *err);

@@ -59,3 +59,31 @@ int probe_measure_playlist(struct session *session, const char *path, struct pro
     argv_fini(&argv);
     return result;
 }
+
+int probe_measure_decoded(struct session *session, const char *path, const struct probe *probe,
+                          double *decoded_s, struct error *err)
+{
+    const char *const head[] = {session->config->transcode.ffmpeg,
+                                "-hide_banner",
+                                "-nostdin",
+                                "-nostats",
+                                "-v",
+                                "fatal",
+                                "-protocol_whitelist",
+                                "file,pipe",
+                                "-format_whitelist"};
+    const char *const tail[] = {"-f", "null", "-progress", "pipe:1", "-"};
+    struct argv argv = {0};
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
+        argv_push(&argv, "%s", head[i]);
+    argv_push(&argv, "%s", PROBE_FORMATS);
+    argv_push(&argv, "-i");
+    argv_push(&argv, "file:%s", path);
+    argv_push(&argv, "-map");
+    argv_push(&argv, "0:%d", probe->video_index);
+    for (size_t i = 0; i < sizeof tail / sizeof tail[0]; i++)
+        argv_push(&argv, "%s", tail[i]);
+    int result = probe_run_measure(session, &argv, PROBE_MEASURE_LIMIT_MS, decoded_s, err);
+    argv_fini(&argv);
+    return result;
+}

@@ -228,13 +228,18 @@ Test(sources, what_can_never_be_a_video_fails_once_and_says_why, .timeout = 120)
               "LC_ALL=C sed 's/avc1/zzz1/g; s/avcC/zzzC/g' good.mp4 >strange.mp4;"
               "perl -0777 -pe 'srand 1; $i = 64 + index $_, \"mdat\";"
               "substr($_, $i) = join \"\", map { chr rand 256 } 1 .. length($_) - $i' good.mp4"
-              " >noise.mp4");
+              " >noise.mp4;"
+              "ff " PICTURES X264 "-t 4 -g 25 -movflags +faststart long.mp4;"
+              "perl -0777 -pe 'srand 1; $i = int(length($_) * 0.6);"
+              "substr($_, $i) = join \"\", map { chr rand 256 } 1 .. length($_) - $i' long.mp4"
+              " >tail.mp4");
     rig_start_agent(rig);
     refuses(rig, "still.gif", "probe: it is no video but a picture (GIF image)");
     refuses(rig, "sound.mp4", "sound only, MP3");
     refuses(rig, "locked.mp4", "the video is encrypted");
     refuses(rig, "strange.mp4", "codec is unknown to ffmpeg (zzz1 in the file)");
     refuses(rig, "noise.mp4", "thumbnail: no picture of the video can be decoded");
+    refuses(rig, "tail.mp4", "of 4.0 s can be decoded");
     RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "5", NULL});
     cr_expect(strstr(shown.out, "last error  thumbnail: no picture"), "%s", shown.out);
     rig_end(rig);
