@@ -65,6 +65,8 @@ static const char *why_no_original(const struct probe *probe)
         return "its video codec is not h264, hevc or av1";
     if (!AMONG(probe->pixel_format, "yuv420p", "yuvj420p", "yuv420p10le"))
         return "its pictures are not 4:2:0 with 8 or 10 bits";
+    if (probe->uncopyable)
+        return "ffmpeg cannot copy it into MP4";
     if (probe->turned)
         return "it is rotated by a flag that segments do not carry";
     if (filter_held_s(probe) > 0)
@@ -352,4 +354,20 @@ void ladder_trial_argv(const struct config *config, const struct encoder_use *us
     push_maps(argv, false, 0, &picture);
     push_video(argv, &ladder.renditions[0], &picture, &shorter, use);
     PUSH(argv, "-f", "mp4", "-movflags", "+frag_keyframe+delay_moov+default_base_moof", "pipe:1");
+}
+
+/* Long enough that a picture and a sound come by. */
+void ladder_copy_trial_argv(const struct probe *probe, const struct config *config,
+                            const char *source, struct argv *argv)
+{
+    struct ladder ladder = {.count = 0};
+    add(&ladder, probe, QUALITY_ORIGINAL, 0);
+    push_head(argv, config);
+    push_input(argv, config, source);
+    push_maps(argv, true, 0, probe);
+    push_original(argv, &ladder.renditions[0], probe);
+    if (main_track(probe) && !ladder.renditions[0].copies_audio)
+        audio_push_encoder(main_track(probe), argv);
+    PUSH(argv, "-t", "5", "-f", "mp4", "-movflags", "+frag_keyframe+delay_moov+default_base_moof",
+         "file:/dev/null");
 }

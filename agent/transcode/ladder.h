@@ -73,6 +73,10 @@ void ladder_thumbnail_argv(const struct probe *probe, const struct config *confi
 void ladder_first_picture_argv(const struct probe *probe, const struct config *config,
                                const char *source, const char *output, struct argv *argv);
 
+/* The first seconds of `original`, to nowhere. */
+void ladder_copy_trial_argv(const struct probe *probe, const struct config *config,
+                            const char *source, struct argv *argv);
+
 /* A second of a test picture through the same words, as a fragmented MP4 to stdout: a fragment a
  * keyframe, LADDER_TRIAL_KEYFRAMES where the encoder places them as it is told. */
 enum { LADDER_TRIAL_KEYFRAMES = 3 };

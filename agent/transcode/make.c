@@ -3,6 +3,7 @@
 #include "audio_trial.h"
 #include "check.h"
 #include "command.h"
+#include "copy_trial.h"
 #include "existing.h"
 #include "fetch.h"
 #include "make_check.h"
@@ -67,7 +68,8 @@ static int look_at_source(struct make *make, struct error *err)
     if (source_examine(session, FETCH_SOURCE, &make->source, &make->scan, &make->warnings, err) < 0)
         return -1;
     if (!is_command(session) &&
-        audio_choose(session, FETCH_SOURCE, &make->source, &make->warnings, err) < 0)
+        (audio_choose(session, FETCH_SOURCE, &make->source, &make->warnings, err) < 0 ||
+         copy_trial(session, FETCH_SOURCE, &make->source, &make->warnings, err) < 0))
         return -1;
     source_settle(&make->source, &make->scan);
     struct message_progress *progress = &session->progress.progress;

@@ -63,7 +63,8 @@ struct probe {
     double start_s;    /* of the first stream's first packet */
     enum probe_range range;
     bool interlaced;
-    bool turned; /* displayed otherwise than coded: a rotation flag */
+    bool turned;     /* displayed otherwise than coded: a rotation flag */
+    bool uncopyable; /* by copy_trial: not into MP4 */
 };
 
 enum probe_verdict {

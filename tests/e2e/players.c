@@ -69,6 +69,12 @@ Test(players, a_copy_in_one_long_segment_is_not_published_as_original, .timeout 
     leaves_out(MEDIA_FAR_KEYS, "keyframes are too far apart");
 }
 
+/* One ffmpeg makes them all: its refusal to copy would have cost the encoded ones, too. */
+Test(players, a_video_whose_sound_cannot_be_copied_is_published_without_original, .timeout = 180)
+{
+    leaves_out(MEDIA_LOW_MP3, "muxing mp3 at 8000hz");
+}
+
 /* ---- what is reported ------------------------------------------------------------------------ */
 
 static double measured_kbit(const struct rig *rig, const char *quality)

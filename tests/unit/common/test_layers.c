@@ -82,6 +82,7 @@ static const struct module {
     {"agent/target", 4, 4, IMPURE},
     {"agent/claim", 4, 4, IMPURE},
     {"agent/command", 4, 4, IMPURE},
+    {"agent/copy_trial", 4, 4, IMPURE},
     {"agent/courier", 4, 4, IMPURE},
     {"agent/disk", 4, 4, IMPURE},
     {"agent/existing", 4, 4, IMPURE},
