@@ -37,14 +37,14 @@ static uint32_t number_of(struct span within, const char *box)
     return box_find(within, box, &header) ? after_times(header) : 0;
 }
 
-static bool is_picture_track(struct span track)
+static bool is_of_kind(struct span track, const char *kind)
 {
     static const char *const path[] = {"mdia", "hdlr", NULL};
     struct span handler;
     if (!box_find_path(track, path, &handler))
         return false;
     handler = span_skip(handler, 8);
-    return handler.size >= 4 && memcmp(handler.data, "vide", 4) == 0;
+    return handler.size >= 4 && memcmp(handler.data, kind, 4) == 0;
 }
 
 /* An empty edit delays; the first other one cuts away what lies before its media time. */
@@ -90,7 +90,7 @@ static void take_defaults(struct span extends, struct fragment_movie *movie)
 static bool take_track(struct span track, uint32_t movie_timescale, struct fragment_movie *movie)
 {
     struct span media;
-    if (!is_picture_track(track) || !box_find(track, "mdia", &media))
+    if (!box_find(track, "mdia", &media))
         return false;
     movie->track = number_of(track, "tkhd");
     movie->timescale = number_of(media, "mdhd");
@@ -98,7 +98,7 @@ static bool take_track(struct span track, uint32_t movie_timescale, struct fragm
     return movie->timescale > 0;
 }
 
-bool fragment_read_movie(struct span init, struct fragment_movie *movie)
+bool fragment_read_movie(struct span init, const char *kind, struct fragment_movie *movie)
 {
     struct span whole, rest, body, extends;
     char type[5];
@@ -107,7 +107,8 @@ bool fragment_read_movie(struct span init, struct fragment_movie *movie)
         return false;
     rest = whole;
     while (box_next(&rest, type, &body)) {
-        if (strcmp(type, "trak") != 0 || !take_track(body, number_of(whole, "mvhd"), movie))
+        if (strcmp(type, "trak") != 0 || !is_of_kind(body, kind) ||
+            !take_track(body, number_of(whole, "mvhd"), movie))
             continue;
         if (box_find(whole, "mvex", &extends))
             take_defaults(extends, movie);

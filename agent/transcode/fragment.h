@@ -1,7 +1,9 @@
-/* fragment: when the pictures of a segment are shown, read from its own boxes. Pure.
+/* fragment: when the pictures of a segment are shown, or its sound heard, read from its own boxes.
+ * Pure.
  *
  * A playlist says how long its segments are; only the segments know. Times are those of the
- * presentation: edit list done. Follows the one picture track of the movie and ignores the rest. */
+ * presentation: edit list done. Follows one track of the movie and ignores the rest: what is said
+ * here of pictures holds for samples of sound. */
 #ifndef AGENT_FRAGMENT_H
 #define AGENT_FRAGMENT_H
 
@@ -13,8 +15,11 @@ struct fragment_movie {
     int64_t shift;            /* from the media's time to the presentation's, in the timescale */
 };
 
-/* init.mp4 as a whole. False: it has no pictures with a timescale. */
-bool fragment_read_movie(struct span init, struct fragment_movie *movie);
+#define FRAGMENT_PICTURES "vide"
+#define FRAGMENT_SOUND    "soun"
+
+/* The first track of this kind; init: init.mp4 as a whole. False: it has none with a timescale. */
+bool fragment_read_movie(struct span init, const char *kind, struct fragment_movie *movie);
 
 struct fragment {
     uint64_t pictures;        /* 0: none, and nothing else here counts */

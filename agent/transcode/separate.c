@@ -158,7 +158,7 @@ static int write_init(int directory, const struct playlist *list, struct fragmen
     if (durable_read(directory, list->init, CODECS_INIT_MAX_BYTES, &init, &size, err) < 0)
         return -1;
     struct span whole = {(const unsigned char *)init, size};
-    if (!fragment_read_movie(whole, movie))
+    if (!fragment_read_movie(whole, FRAGMENT_PICTURES, movie))
         return error_set(err, ERROR_TEMPORARY, 0, "%s names no pictures", list->init);
     TEXT(alone) = must_malloc(size);
     size_t written = separate_init(whole, movie->track, (unsigned char *)alone);

@@ -81,24 +81,37 @@ static int read_segment(int directory, const char *name, const struct fragment_m
         return error_set(err, ERROR_TEMPORARY, errno, "%s cannot be read", name);
     if (read_boxes(fd, status.st_size, movie, fragment, err) < 0)
         return error_wrap(err, "%s", name);
-    return fragment->pictures > 0 ? 0 : refuse(err, "%s has no picture", name);
+    return 0;
 }
 
+/* The descriptor; *movie: of its track of this kind, timescale 0: there is none. */
 static int open_rendition(int output, const char *name, const struct playlist *playlist,
-                          struct fragment_movie *movie, struct error *err)
+                          const char *kind, struct fragment_movie *movie, struct error *err)
 {
     TEXT(init) = NULL;
     size_t size;
     int fd = openat(output, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, "%s", name);
-    if (durable_read(fd, playlist->init, CODECS_INIT_MAX_BYTES, &init, &size, err) == 0) {
-        if (fragment_read_movie((struct span){(const unsigned char *)init, size}, movie))
-            return fd;
-        refuse(err, "%s of %s names no pictures", playlist->init, name);
+    if (durable_read(fd, playlist->init, CODECS_INIT_MAX_BYTES, &init, &size, err) < 0) {
+        close(fd);
+        return -1;
     }
-    close(fd);
-    return -1;
+    fragment_read_movie((struct span){(const unsigned char *)init, size}, kind, movie);
+    return fd;
+}
+
+/* Of the first segment; nothing, where there is no such track. */
+static int read_first(int output, const char *name, const struct playlist *playlist,
+                      const char *kind, struct fragment *first, struct error *err)
+{
+    struct fragment_movie movie;
+    *first = (struct fragment){.pictures = 0};
+    FD(fd) = open_rendition(output, name, playlist, kind, &movie, err);
+    if (fd < 0)
+        return -1;
+    return movie.timescale == 0 ? 0
+                                : read_segment(fd, playlist->segments[0].name, &movie, first, err);
 }
 
 /* ---- judging --------------------------------------------------------------------------------- */
@@ -113,20 +126,29 @@ static bool is_near(int64_t left_us, int64_t right_us, int64_t limit_us)
     return llabs(left_us - right_us) <= limit_us;
 }
 
-static int check_start(const struct truth *truth, int64_t start_us, struct error *err)
+/* Of sound, too: what an edit list alone delays, browsers play at once. */
+static int check_start(const struct truth *truth, const char *kind, const char *what,
+                       struct error *err)
 {
-    struct fragment_movie movie;
-    struct fragment first;
+    struct fragment own, other;
     if (!truth->sibling)
         return 0;
-    FD(fd) = open_rendition(truth->output, truth->sibling, truth->sibling_playlist, &movie, err);
-    if (fd < 0 ||
-        read_segment(fd, truth->sibling_playlist->segments[0].name, &movie, &first, err) < 0)
+    if (read_first(truth->output, quality_name(QUALITY_ORIGINAL), truth->playlist, kind, &own,
+                   err) < 0 ||
+        read_first(truth->output, truth->sibling, truth->sibling_playlist, kind, &other, err) < 0)
         return -1;
-    if (is_near(start_us, first.start_us, START_LIMIT_US))
+    if (own.pictures == 0 || other.pictures == 0 ||
+        is_near(own.start_us, other.start_us, START_LIMIT_US))
         return 0;
-    return refuse(err, "its pictures begin at %.2f s, those of %s at %.2f s", seconds(start_us),
-                  truth->sibling, seconds(first.start_us));
+    return refuse(err, "its %s at %.2f s, in %s at %.2f s", what, seconds(own.start_us),
+                  truth->sibling, seconds(other.start_us));
+}
+
+static int check_starts(const struct truth *truth, struct error *err)
+{
+    if (check_start(truth, FRAGMENT_PICTURES, "pictures begin", err) < 0)
+        return -1;
+    return check_start(truth, FRAGMENT_SOUND, "sound begins", err);
 }
 
 static int check_length(const struct truth *truth, const struct fragment *last, int64_t start_us,
@@ -150,6 +172,8 @@ static int check_segment(const struct truth *truth, size_t i, const struct fragm
                          int64_t shown_us, int64_t listed_us, struct error *err)
 {
     const struct playlist_segment *segment = &truth->playlist->segments[i];
+    if (fragment->pictures == 0)
+        return refuse(err, "%s has no picture", segment->name);
     if (!fragment->starts_with_key)
         return refuse(err, "%s does not begin with a keyframe", segment->name);
     if (segment->duration_us <= 0)
@@ -180,14 +204,17 @@ static int check_all(const struct truth *truth, int directory, const struct frag
             return -1;
         listed_us += segment->duration_us;
     }
-    return check_start(truth, start_us, err) < 0 ? -1
-                                                 : check_length(truth, &fragment, start_us, err);
+    return check_starts(truth, err) < 0 ? -1 : check_length(truth, &fragment, start_us, err);
 }
 
 int truth_check(const struct truth *truth, struct error *err)
 {
     struct fragment_movie movie;
     FD(directory) = open_rendition(truth->output, quality_name(QUALITY_ORIGINAL), truth->playlist,
-                                   &movie, err);
-    return directory < 0 ? -1 : check_all(truth, directory, &movie, err);
+                                   FRAGMENT_PICTURES, &movie, err);
+    if (directory < 0)
+        return -1;
+    if (movie.timescale == 0)
+        return refuse(err, "%s names no pictures", truth->playlist->init);
+    return check_all(truth, directory, &movie, err);
 }

@@ -39,6 +39,7 @@ static const char *const recipes[] = {
     [MEDIA_AUDIO] = SOUND("2") AAC,
     [MEDIA_UNTIMED] = MOVING("320x240", "8") SOUND("8") X264 "-bf 3 -b_strategy 0 -c:a libmp3lame",
     [MEDIA_LATE] = SOUND("4") "-itsoffset 2 " MOVING("320x240", "2") "-map 1 -map 0 " X264 AAC,
+    [MEDIA_LATE_SOUND] = MOVING("320x240", "3") "-itsoffset 0.4 " SOUND("2.6") X264 AAC,
     [MEDIA_LOW_MP3] = MOVING("320x240", "2") SOUND("2") X264 "-c:a libmp3lame -ar 8000 -ac 1",
     [MEDIA_FAR_KEYS] = MOVING("160x120", "24") SOUND("24") X264 "-g 1000 " AAC,
     [MEDIA_COUNT] = NULL,
@@ -160,6 +161,7 @@ static void make(enum media clip, const char *out)
     case MEDIA_LATE:
     case MEDIA_FAR_KEYS:
     case MEDIA_LOW_MP3:
+    case MEDIA_LATE_SOUND:
     case MEDIA_COUNT:
         make_by_ffmpeg(recipes[clip], out);
         return;

@@ -26,8 +26,9 @@
     X(LATE, "late.mkv")           /* the picture begins 2 s after the sound */                     \
     X(MID_GOP, "mid_gop.mkv")     /* its beginning is cut off, up to within a GOP */               \
     X(TRIMMED, "trimmed.mp4")     /* cut by an edit list, keyframes every 4 s */                   \
-    X(LOW_MP3, "low_mp3.mkv")     /* MP3 of 8000 Hz, which MP4 does not take */                    \
-    X(FAR_KEYS, "far_keys.mp4")   /* 24 s, one keyframe */
+    X(LATE_SOUND, "late_sound.mp4") /* the sound begins 0.4 s late, by an edit list */             \
+    X(LOW_MP3, "low_mp3.mkv")       /* MP3 of 8000 Hz, which MP4 does not take */                  \
+    X(FAR_KEYS, "far_keys.mp4")     /* 24 s, one keyframe */
 
 enum media {
 #define MEDIA_ENUM(name, file) MEDIA_##name,

@@ -97,7 +97,7 @@ static struct fragment read_moof(const struct bytes *moof)
     struct fragment_movie movie;
     struct fragment fragment = {.pictures = 0};
     struct bytes init = make_init();
-    cr_assert(fragment_read_movie(all(&init), &movie));
+    cr_assert(fragment_read_movie(all(&init), FRAGMENT_PICTURES, &movie));
     fragment_add(&movie, all(moof), &fragment);
     return fragment;
 }
@@ -121,10 +121,16 @@ Test(fragment, a_first_picture_that_needs_another_is_no_start)
     cr_expect_not(read_moof(&moof).starts_with_key);
 }
 
-Test(fragment, sound_is_no_picture)
+Test(fragment, sound_is_no_picture_and_has_times_of_its_own)
 {
-    struct bytes moof = make_moof(1, 0, KEY);
+    struct bytes init = make_init(), moof = make_moof(1, 48000, KEY);
+    struct fragment_movie movie;
+    struct fragment fragment = {.pictures = 0};
     cr_expect_eq(read_moof(&moof).pictures, 0);
+    cr_assert(fragment_read_movie(all(&init), FRAGMENT_SOUND, &movie));
+    fragment_add(&movie, all(&moof), &fragment);
+    cr_expect_eq(fragment.pictures, 4);
+    cr_expect_eq(fragment.first_us, 1500000, "%lld", (long long)fragment.first_us);
 }
 
 Test(fragment, a_second_one_goes_on_where_the_first_ends)
@@ -132,7 +138,7 @@ Test(fragment, a_second_one_goes_on_where_the_first_ends)
     struct bytes init = make_init(), first = make_moof(2, 0, KEY), second = make_moof(2, 2048, 0);
     struct fragment_movie movie;
     struct fragment fragment = {.pictures = 0};
-    cr_assert(fragment_read_movie(all(&init), &movie));
+    cr_assert(fragment_read_movie(all(&init), FRAGMENT_PICTURES, &movie));
     fragment_add(&movie, all(&first), &fragment);
     fragment_add(&movie, all(&second), &fragment);
     cr_expect_eq(fragment.pictures, 8);
@@ -155,7 +161,8 @@ Test(fragment, damage_is_survived)
                 unsigned char before = at < size ? copy[at] : 0;
                 if (at < size)
                     copy[at] = 0xff;
-                fragment_read_movie(i == 0 ? (struct span){copy, size} : all(&init), &movie);
+                fragment_read_movie(i == 0 ? (struct span){copy, size} : all(&init),
+                                    FRAGMENT_PICTURES, &movie);
                 if (movie.timescale > 0)
                     fragment_add(&movie, i == 1 ? (struct span){copy, size} : all(&moof),
                                  &fragment);
