@@ -2,10 +2,16 @@
 
 #include "message_fields.h"
 
+#include "tailslate/error.h"
+#include "tailslate/hash.h"
+#include "tailslate/warnings_json.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert((int)FINGERPRINT_BYTES == (int)HASH_HEX_BYTES, "SHA-256 in hexadecimal");
 
 static const char *const format_names[] = {
     [FORMAT_ABSENT] = NULL, [FORMAT_CMAF] = "cmaf", [FORMAT_HLS_TS] = "hls_ts"};
@@ -106,8 +112,8 @@ static enum problem read_token(const struct json *root, int64_t path_job_id,
     return PROBLEM_NONE;
 }
 
-enum problem message_completion_parse(const char *body, size_t size, int64_t path_job_id,
-                                      struct message_completion *completion, struct error *err)
+static enum problem parse_completion(const char *body, size_t size, int64_t path_job_id,
+                                     struct message_completion *completion, struct error *err)
 {
     *completion = (struct message_completion){
         .duration = ABSENT_NUMBER, .source_width = ABSENT_INT, .source_height = ABSENT_INT};
@@ -118,6 +124,22 @@ enum problem message_completion_parse(const char *body, size_t size, int64_t pat
     if (!read_completion(root, completion, err))
         return PROBLEM_INVALID_FIELD;
     return read_token(root, path_job_id, completion->token, err);
+}
+
+static enum problem explain(enum problem problem, const struct error *err,
+                            char reason[COMPLETION_REASON_BYTES])
+{
+    if (problem != PROBLEM_NONE && reason)
+        snprintf(reason, COMPLETION_REASON_BYTES, "%s", err->message);
+    return problem;
+}
+
+enum problem message_completion_parse(const char *body, size_t size, int64_t path_job_id,
+                                      struct message_completion *completion,
+                                      char reason[COMPLETION_REASON_BYTES])
+{
+    struct error err;
+    return explain(parse_completion(body, size, path_job_id, completion, &err), &err, reason);
 }
 
 static struct json *new_rendition(const struct message_rendition *rendition)
@@ -171,7 +193,7 @@ static const char *or_dash(const char *name)
 /* One line a field, each ended, so that no two completions have the same bytes. Stored for as long
  * as the job: what is changed here makes every replay of an older completion a `token_reused`. */
 void message_completion_fingerprint(const struct message_completion *completion,
-                                    char hex[HASH_HEX_BYTES])
+                                    char hex[FINGERPRINT_BYTES])
 {
     struct hash *hash = hash_new();
     for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
@@ -212,9 +234,8 @@ static bool read_echoed_token(const struct json *root, char token[TOKEN_BYTES], 
     return false;
 }
 
-enum problem message_acknowledgement_parse(const char *body, size_t size,
-                                           struct message_acknowledgement *answer,
-                                           struct error *err)
+static enum problem parse_acknowledgement(const char *body, size_t size,
+                                          struct message_acknowledgement *answer, struct error *err)
 {
     *answer = (struct message_acknowledgement){.job_id = ABSENT_INT};
     JSON(root) = NULL;
@@ -232,6 +253,14 @@ enum problem message_acknowledgement_parse(const char *body, size_t size,
                 field_text(root, "completed_at", answer->completed_at, sizeof answer->completed_at,
                            err);
     return good ? PROBLEM_NONE : PROBLEM_INVALID_FIELD;
+}
+
+enum problem message_acknowledgement_parse(const char *body, size_t size,
+                                           struct message_acknowledgement *answer,
+                                           char reason[COMPLETION_REASON_BYTES])
+{
+    struct error err;
+    return explain(parse_acknowledgement(body, size, answer, &err), &err, reason);
 }
 
 char *message_acknowledgement_format(const struct message_acknowledgement *answer)

@@ -3,6 +3,7 @@
 #include "message_fields.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/warnings_json.h"
 
 #include <stdarg.h>
 #include <stdio.h>

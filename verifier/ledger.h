@@ -22,7 +22,7 @@ struct ledger_request {
     int64_t job_id;
     int64_t claim_epoch; /* ABSENT_INT: not given */
     const struct message_completion *completion;
-    char fingerprint[HASH_HEX_BYTES]; /* filled by ledger_look and ledger_complete */
+    char fingerprint[FINGERPRINT_BYTES]; /* filled by ledger_look and ledger_complete */
 };
 
 /* What is on record about the job, all of it as of one moment. */
@@ -37,7 +37,7 @@ struct ledger_facts {
 
 /* A completion on record. */
 struct ledger_completion {
-    char token[TOKEN_BYTES], fingerprint[HASH_HEX_BYTES];
+    char token[TOKEN_BYTES], fingerprint[FINGERPRINT_BYTES];
     int64_t claim_epoch;
     bool late;
     char completed_at[COMPLETION_TIME_BYTES];

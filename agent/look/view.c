@@ -8,6 +8,7 @@
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/durable.h"
+#include "tailslate/warnings_json.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -184,7 +184,7 @@ static void judge_success(const struct delivery_report *report, const struct htt
     struct message_acknowledgement said;
     struct error err;
     if (answer->status != 200 || !answer->is_json ||
-        message_acknowledgement_parse(answer->body, answer->body_size, &said, &err) !=
+        message_acknowledgement_parse(answer->body, answer->body_size, &said, err.message) !=
             PROBLEM_NONE ||
         !said.status_ok)
         conclude(judgement, DELIVERY_AGAIN, "HTTP %ld, but no acknowledgement", answer->status);

@@ -11,6 +11,7 @@
 
 #include "session.h"
 
+#include "tailslate/hash.h"
 #include "tailslate/quality.h"
 
 enum {

@@ -8,6 +8,7 @@
 #include "tailslate/clock.h"
 #include "tailslate/crash.h"
 #include "tailslate/durable.h"
+#include "tailslate/hash.h"
 #include "tailslate/json.h"
 #include "tailslate/log.h"
 #include "tailslate/playlist.h"

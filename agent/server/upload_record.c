@@ -3,6 +3,7 @@
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/durable.h"
+#include "tailslate/hash.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -177,7 +177,7 @@ int record_read_outcome(int dir, struct record_outcome *outcome, struct error *e
     struct record_outcome read = {0};
     struct error why;
     TEXT(message) = print_member(root, "completion");
-    if (message_completion_parse(message, strlen(message), 1, &read.completion, &why) !=
+    if (message_completion_parse(message, strlen(message), 1, &read.completion, why.message) !=
             PROBLEM_NONE ||
         read.completion.token[0])
         return malformed(name, "member `completion` is no completion without a token", err);
@@ -391,7 +391,7 @@ static int read_completion_bytes(int dir, char **body, size_t *size, struct erro
         return -1;
     struct message_completion completion;
     struct error why;
-    if (message_completion_parse(text, *size, claim.claim.job_id, &completion, &why) !=
+    if (message_completion_parse(text, *size, claim.claim.job_id, &completion, why.message) !=
         PROBLEM_NONE)
         return malformed(name, why.message, err);
     if (strcmp(completion.token, claim.token) != 0)

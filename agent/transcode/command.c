@@ -97,9 +97,9 @@ static int read_result(int output, struct message_completion *result, struct err
     *result = (struct message_completion){.rendition_count = 0};
     if (durable_read(output, COMMAND_RESULT, COMMAND_RESULT_MAX_BYTES, &text, &size, err) < 0)
         return err->code == ENOENT ? 0 : -1;
-    if (message_completion_parse(text, size, 0, result, err) == PROBLEM_NONE)
+    *err = (struct error){.class = ERROR_TEMPORARY};
+    if (message_completion_parse(text, size, 0, result, err->message) == PROBLEM_NONE)
         return 0;
-    err->class = ERROR_TEMPORARY;
     return error_wrap(err, COMMAND_RESULT);
 }
 

@@ -1,13 +1,12 @@
 /* completion: the report that a job is done, and the answer to it. Pure.
  *
  * A parse function takes one body and fills a struct; the verdict is PROBLEM_NONE or the problem to
- * answer with, and then *err says which field and what was expected. Unknown members are ignored,
- * JSON null is the same as absent. A format function returns text owned by the caller. */
+ * answer with, and then `reason` (which may be NULL) says which field and what was expected.
+ * Unknown members are ignored, JSON null is the same as absent. A format function returns text
+ * owned by the caller. */
 #ifndef TAILSLATE_COMPLETION_H
 #define TAILSLATE_COMPLETION_H
 
-#include "tailslate/error.h"
-#include "tailslate/hash.h"
 #include "tailslate/problem.h"
 #include "tailslate/quality.h"
 #include "tailslate/token.h"
@@ -19,7 +18,9 @@
 
 enum {
     COMPLETION_TIME_BYTES = 40, /* of a time: ISO 8601, UTC, microseconds */
-    SIDE_MAX = 65535,           /* of a width or height, in pixels */
+    COMPLETION_REASON_BYTES = 512,
+    FINGERPRINT_BYTES = 65, /* SHA-256, lower-case hexadecimal */
+    SIDE_MAX = 65535,       /* of a width or height, in pixels */
 };
 
 /* Not in the message. Numbers that may be absent start as these. */
@@ -49,12 +50,13 @@ struct message_completion {
 /* PROBLEM_BAD_JSON, _INVALID_FIELD, _TOKEN_MALFORMED, or _TOKEN_MISMATCH where the token's job is
  * not path_job_id. */
 enum problem message_completion_parse(const char *body, size_t size, int64_t path_job_id,
-                                      struct message_completion *completion, struct error *err);
+                                      struct message_completion *completion,
+                                      char reason[COMPLETION_REASON_BYTES]);
 char *message_completion_format(const struct message_completion *completion);
 /* SHA-256 over the canonical form: fixed order, qualities by name, numbers normalised, no token, no
  * warnings. */
 void message_completion_fingerprint(const struct message_completion *completion,
-                                    char hex[HASH_HEX_BYTES]);
+                                    char hex[FINGERPRINT_BYTES]);
 quality_set message_completion_qualities(const struct message_completion *completion);
 
 /* The answer to a completion. An answer of a stock server has no token: "" then. */
@@ -68,7 +70,7 @@ struct message_acknowledgement {
 };
 enum problem message_acknowledgement_parse(const char *body, size_t size,
                                            struct message_acknowledgement *answer,
-                                           struct error *err);
+                                           char reason[COMPLETION_REASON_BYTES]);
 char *message_acknowledgement_format(const struct message_acknowledgement *answer);
 
 #endif

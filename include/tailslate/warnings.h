@@ -19,8 +19,4 @@ struct warnings {
 void warnings_add(struct warnings *warnings, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-struct json;
-struct json *warnings_new_array(const struct warnings *warnings); /* owned; NULL where none is */
-void warnings_read(const struct json *array, struct warnings *warnings); /* NULL: none */
-
 #endif

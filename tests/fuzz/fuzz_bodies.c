@@ -11,10 +11,10 @@ static void fuzz_acknowledgement(const char *text, size_t size)
 {
     struct error err;
     struct message_acknowledgement answer, again;
-    if (message_acknowledgement_parse(text, size, &answer, &err) != PROBLEM_NONE)
+    if (message_acknowledgement_parse(text, size, &answer, err.message) != PROBLEM_NONE)
         return;
     TEXT(first) = message_acknowledgement_format(&answer);
-    must(message_acknowledgement_parse(first, strlen(first), &again, &err) == PROBLEM_NONE);
+    must(message_acknowledgement_parse(first, strlen(first), &again, err.message) == PROBLEM_NONE);
     TEXT(second) = message_acknowledgement_format(&again);
     must(strcmp(first, second) == 0);
 }

@@ -1,6 +1,7 @@
 #include "fuzz.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/hash.h"
 #include "tailslate/message.h"
 
 #include <math.h>
@@ -36,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err = {.message = ""};
     struct message_completion completion, again;
     enum problem problem = message_completion_parse((const char *)data, size, JOB, &completion,
-                                                    &err);
+                                                    err.message);
     if (problem != PROBLEM_NONE) {
         must(problem == PROBLEM_BAD_JSON || problem_status(problem) == 422);
         must(err.message[0] != '\0');
@@ -46,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char first[HASH_HEX_BYTES], second[HASH_HEX_BYTES];
     message_completion_fingerprint(&completion, first);
     TEXT(body) = message_completion_format(&completion);
-    must(message_completion_parse(body, strlen(body), JOB, &again, &err) == PROBLEM_NONE);
+    must(message_completion_parse(body, strlen(body), JOB, &again, err.message) == PROBLEM_NONE);
     message_completion_fingerprint(&again, second);
     must(strcmp(first, second) == 0 && strcmp(again.token, completion.token) == 0);
     must(again.duration == completion.duration);

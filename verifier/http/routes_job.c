@@ -126,7 +126,7 @@ static bool parse_completion(const struct request *request, struct message_compl
 {
     struct error err;
     enum problem problem = message_completion_parse(request->body, request->body_size,
-                                                    request->number, completion, &err);
+                                                    request->number, completion, err.message);
     if (problem != PROBLEM_NONE) {
         answer_problem(answer, problem, err.message);
         return false;

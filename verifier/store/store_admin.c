@@ -4,6 +4,7 @@
 #include "store_private.h"
 
 #include "tailslate/json.h"
+#include "tailslate/warnings_json.h"
 
 #include <errno.h>
 #include <stdio.h>

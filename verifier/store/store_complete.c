@@ -5,7 +5,9 @@
 
 #include "tailslate/cleanup.h"
 #include "tailslate/crash.h"
+#include "tailslate/hash.h"
 #include "tailslate/json.h"
+#include "tailslate/warnings_json.h"
 
 #include <string.h>
 
@@ -23,9 +25,8 @@ struct sql_ledger {
 bool store_response_late(const char *response)
 {
     struct message_acknowledgement answer;
-    struct error ignored;
     return response &&
-           message_acknowledgement_parse(response, strlen(response), &answer, &ignored) ==
+           message_acknowledgement_parse(response, strlen(response), &answer, NULL) ==
                PROBLEM_NONE &&
            answer.late;
 }

@@ -4,6 +4,7 @@
 #include "table.h"
 
 #include "tailslate/json.h"
+#include "tailslate/warnings_json.h"
 
 #include <string.h>
 

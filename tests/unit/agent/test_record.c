@@ -82,8 +82,9 @@ Test(record, without_its_token_the_body_is_the_same)
     OK(record_read_tokenless(scratch.fd, &tokenless, &err), err);
     cr_expect(strstr(sealed, "completion_token") && !strstr(tokenless, "completion_token"));
     struct message_completion with, without;
-    cr_assert_eq(message_completion_parse(sealed, strlen(sealed), 7, &with, &err), PROBLEM_NONE);
-    cr_assert_eq(message_completion_parse(tokenless, strlen(tokenless), 7, &without, &err),
+    cr_assert_eq(message_completion_parse(sealed, strlen(sealed), 7, &with, err.message),
+                 PROBLEM_NONE);
+    cr_assert_eq(message_completion_parse(tokenless, strlen(tokenless), 7, &without, err.message),
                  PROBLEM_NONE);
     with.token[0] = '\0';
     TEXT(expected) = message_completion_format(&with);

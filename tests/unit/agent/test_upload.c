@@ -3,6 +3,7 @@
 #include "upload_record.h"
 
 #include "tailslate/cleanup.h"
+#include "tailslate/hash.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -29,7 +29,7 @@ static enum problem parse_failure(const char *body, struct message_failure *fail
 static enum problem parse_answer(const char *body, struct message_acknowledgement *answer)
 {
     struct error err = {.message = ""};
-    enum problem problem = message_acknowledgement_parse(body, strlen(body), answer, &err);
+    enum problem problem = message_acknowledgement_parse(body, strlen(body), answer, err.message);
     cr_expect_eq(problem == PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body, err.message);
     return problem;
 }

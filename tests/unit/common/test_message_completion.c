@@ -1,4 +1,5 @@
 #include "tailslate/cleanup.h"
+#include "tailslate/hash.h"
 #include "tailslate/message.h"
 
 #include <criterion/criterion.h>
@@ -14,7 +15,8 @@ enum { JOB = 12 };
 static enum problem parse(const char *body, struct message_completion *completion)
 {
     struct error err = {.message = ""};
-    enum problem problem = message_completion_parse(body, strlen(body), JOB, completion, &err);
+    enum problem problem = message_completion_parse(body, strlen(body), JOB, completion,
+                                                    err.message);
     cr_expect_eq(problem == PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body, err.message);
     return problem;
 }

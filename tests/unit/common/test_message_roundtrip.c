@@ -1,4 +1,5 @@
 #include "tailslate/cleanup.h"
+#include "tailslate/hash.h"
 #include "tailslate/message.h"
 
 #include <criterion/criterion.h>
@@ -120,8 +121,8 @@ Test(roundtrip, a_completion_is_heard_as_it_was_said)
         struct message_completion heard;
         struct error err = {.message = ""};
         TEXT(body) = message_completion_format(&completions[i]);
-        cr_assert_eq(message_completion_parse(body, strlen(body), 12, &heard, &err), PROBLEM_NONE,
-                     "%s: %s", body, err.message);
+        cr_assert_eq(message_completion_parse(body, strlen(body), 12, &heard, err.message),
+                     PROBLEM_NONE, "%s: %s", body, err.message);
         expect_same_completion(&heard, &completions[i]);
         char said_hex[HASH_HEX_BYTES], heard_hex[HASH_HEX_BYTES];
         message_completion_fingerprint(&completions[i], said_hex);
@@ -148,8 +149,8 @@ Test(roundtrip, an_acknowledgement_is_heard_as_it_was_said)
         struct message_acknowledgement heard;
         struct error err = {.message = ""};
         TEXT(body) = message_acknowledgement_format(said);
-        cr_assert_eq(message_acknowledgement_parse(body, strlen(body), &heard, &err), PROBLEM_NONE,
-                     "%s: %s", body, err.message);
+        cr_assert_eq(message_acknowledgement_parse(body, strlen(body), &heard, err.message),
+                     PROBLEM_NONE, "%s: %s", body, err.message);
         cr_expect_eq(heard.status_ok, said->status_ok);
         cr_expect_str_eq(heard.message, said->message);
         cr_expect_str_eq(heard.token, said->token);

@@ -1,4 +1,5 @@
 #include "tailslate/cleanup.h"
+#include "tailslate/hash.h"
 #include "tailslate/json.h"
 #include "tailslate/message.h"
 
@@ -33,8 +34,8 @@ Test(warnings, are_bounded_and_cut_at_a_character)
 static void parse(const char *body, struct message_completion *completion)
 {
     struct error err = {.message = ""};
-    cr_assert_eq(message_completion_parse(body, strlen(body), 12, completion, &err), PROBLEM_NONE,
-                 "%s: %s", body, err.message);
+    cr_assert_eq(message_completion_parse(body, strlen(body), 12, completion, err.message),
+                 PROBLEM_NONE, "%s: %s", body, err.message);
 }
 
 /* The work counts; what is said about it is never a reason to refuse it. */
