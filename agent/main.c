@@ -7,132 +7,26 @@
 #include "trial.h"
 #include "watch.h"
 
+#include "tailslate/cli.h"
 #include "tailslate/log.h"
 
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
-
-enum { EXIT_USAGE = 64, WORDS_MAX = 4 };
-
-static const char usage[] =
-    "usage: tailslate-agent [-c FILE] [VERB]\n"
-    "\n"
-    "  run                    work: claim, transcode, deliver (the default)\n"
-    "  check [--sample]       look at configuration, disk, tools, server and key; exit 0, 75 or "
-    "78\n"
-    "                         (--sample: print agent.cfg.sample)\n"
-    "  status [--json] [--watch]\n"
-    "                         what the agent is doing\n"
-    "  drain | undrain        claim nothing more, finish and deliver; also after a restart\n"
-    "  pause | unpause        the same, and stop the transcoders where they stand\n"
-    "  spool ls [--json]      the records in the spool\n"
-    "  spool show ID          one record, with what it holds\n"
-    "  spool retry ID|--all   now, whatever it waits for; out of quarantine too\n"
-    "  spool hold ID          present nothing of it until retry\n"
-    "  spool quarantine ID    set it aside\n"
-    "  spool fsck [--repair]  is every record whole? exit 0, or 65 with findings\n"
-    "  version\n"
-    "\n"
-    "  -c, --config FILE      default " AGENT_CONFIG_PATH "\n"
-    "  -h, --help\n"
-    "\n"
-    "Signals to run: TERM, INT stop (running steps go on); USR1 drain; HUP re-read the file.\n";
 
 struct command {
-    const char *config_path;
-    const char *words[WORDS_MAX]; /* verb and what belongs to it */
-    int word_count;
-    bool is_json, is_watch, is_sample, is_help, is_all, is_repair;
+    struct cli_line line;
+    bool is_json, is_watch, is_sample, is_all, is_repair;
 };
 
-static int parse_options(int argc, char **argv, struct command *command)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
-        {"json", no_argument, NULL, 'j'},         {"watch", no_argument, NULL, 'w'},
-        {"sample", no_argument, NULL, 's'},       {"all", no_argument, NULL, 'a'},
-        {"repair", no_argument, NULL, 'r'},       {0},
-    };
-    int option;
-    *command = (struct command){.config_path = AGENT_CONFIG_PATH};
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            command->config_path = optarg;
-            break;
-        case 'h':
-            command->is_help = true;
-            break;
-        case 'j':
-            command->is_json = true;
-            break;
-        case 'w':
-            command->is_watch = true;
-            break;
-        case 'a':
-            command->is_all = true;
-            break;
-        case 'r':
-            command->is_repair = true;
-            break;
-        case 's':
-            command->is_sample = true;
-            break;
-        default:
-            return -1;
-        }
-    }
-    for (; optind < argc; optind++) {
-        if (command->word_count == WORDS_MAX)
-            return -1;
-        command->words[command->word_count++] = argv[optind];
-    }
-    return 0;
-}
-
-static bool is(const struct command *command, const char *verb, const char *word, int count)
-{
-    const char *given = command->word_count > 0 ? command->words[0] : "run";
-    if (strcmp(given, verb) != 0 || (command->word_count > 1 ? command->word_count : 1) != count)
-        return false;
-    return !word || (command->word_count > 1 && strcmp(command->words[1], word) == 0);
-}
-
-static int load(const struct command *command, struct config *config)
-{
-    struct error err;
-    if (agent_config_load(command->config_path, config, &err) != 0) {
-        fprintf(stderr, "tailslate-agent: %s\n", err.message);
-        return error_exit_status(&err);
-    }
-    must(log_configure(config->log.level, config->log.format));
-    return 0;
-}
-
-/* getopt has already said what is wrong with an option. */
-static int refuse(const struct command *command)
-{
-    if (command->word_count > 0) {
-        fputs("tailslate-agent: not understood:", stderr);
-        for (int i = 0; i < command->word_count; i++)
-            fprintf(stderr, " %s", command->words[i]);
-        fputs("\n\n", stderr);
-    }
-    fputs(usage, stderr);
-    return EXIT_USAGE;
-}
-
-typedef int verb_run(const struct command *command, struct config *config);
+typedef int command_run(const struct command *command, struct config *config);
 
 static int do_run(const struct command *command, struct config *config)
 {
-    return agent_run(config, command->config_path);
+    return agent_run(config, command->line.config_path);
 }
 
 static int do_step(const struct command *command, struct config *config)
 {
-    return step_main(config, command->words[1]);
+    return step_main(config, command->line.argument);
 }
 
 static int do_trial(const struct command *command, struct config *config)
@@ -143,7 +37,7 @@ static int do_trial(const struct command *command, struct config *config)
 
 static int do_check(const struct command *command, struct config *config)
 {
-    return doctor_run(config, command->config_path);
+    return doctor_run(config, command->line.config_path);
 }
 
 static int do_status(const struct command *command, struct config *config)
@@ -160,37 +54,47 @@ static int do_list(const struct command *command, struct config *config)
 
 static int do_show(const struct command *command, struct config *config)
 {
-    return show_record(config, command->words[2]);
+    return show_record(config, command->line.argument);
 }
 
 static int do_drain(const struct command *command, struct config *config)
 {
-    return operate_room(config, ORDER_DRAIN, command->words[0][0] != 'u');
+    (void)command;
+    return operate_room(config, ORDER_DRAIN, true);
+}
+
+static int do_undrain(const struct command *command, struct config *config)
+{
+    (void)command;
+    return operate_room(config, ORDER_DRAIN, false);
 }
 
 static int do_pause(const struct command *command, struct config *config)
 {
-    return operate_room(config, ORDER_PAUSE, command->words[0][0] != 'u');
+    (void)command;
+    return operate_room(config, ORDER_PAUSE, true);
+}
+
+static int do_unpause(const struct command *command, struct config *config)
+{
+    (void)command;
+    return operate_room(config, ORDER_PAUSE, false);
 }
 
 static int do_retry(const struct command *command, struct config *config)
 {
-    return operate_retry(config, command->words[2]);
-}
-
-static int do_retry_all(const struct command *command, struct config *config)
-{
-    return command->is_all ? operate_retry_all(config) : refuse(command);
+    return command->is_all ? operate_retry_all(config)
+                           : operate_retry(config, command->line.argument);
 }
 
 static int do_hold(const struct command *command, struct config *config)
 {
-    return operate_hold(config, command->words[2]);
+    return operate_hold(config, command->line.argument);
 }
 
 static int do_quarantine(const struct command *command, struct config *config)
 {
-    return operate_quarantine(config, command->words[2]);
+    return operate_quarantine(config, command->line.argument);
 }
 
 static int do_fsck(const struct command *command, struct config *config)
@@ -198,60 +102,114 @@ static int do_fsck(const struct command *command, struct config *config)
     return fsck_run(config, command->is_repair);
 }
 
+/* ---- the table ------------------------------------------------------------------------------- */
+
+#define AT(member) offsetof(struct command, member)
+#define JSON_FLAG                                                                                  \
+    {                                                                                              \
+        .name = "json", .offset = AT(is_json), .help = "print JSON"                                \
+    }
+
+static const struct cli_option json_only[] = {JSON_FLAG, {.name = NULL}};
+static const struct cli_option of_check[] = {
+    {.name = "sample",
+     .offset = AT(is_sample),
+     .help = "print a configuration file with every key, its help and its default"},
+    {.name = NULL}};
+static const struct cli_option of_status[] = {
+    JSON_FLAG,
+    {.name = "watch", .offset = AT(is_watch), .help = "refresh every second; press Ctrl-C to quit"},
+    {.name = NULL}};
+static const struct cli_option of_retry[] = {
+    {.name = "all", .offset = AT(is_all), .help = "every record in the spool"}, {.name = NULL}};
+static const struct cli_option of_fsck[] = {
+    {.name = "repair",
+     .offset = AT(is_repair),
+     .help = "quarantine unreadable records, repeat wrong uploads, delete leftovers"},
+    {.name = NULL}};
+
 static const struct {
-    const char *verb, *word;
-    int count;
-    verb_run *run;
-} verbs[] = {
-    {"run", NULL, 1, do_run},
-    {"step", NULL, 2, do_step},
-    {"trial", NULL, 1, do_trial},
-    {"check", NULL, 1, do_check},
-    {"status", NULL, 1, do_status},
-    {"spool", "ls", 2, do_list},
-    {"spool", "show", 3, do_show},
-    {"drain", NULL, 1, do_drain},
-    {"undrain", NULL, 1, do_drain},
-    {"pause", NULL, 1, do_pause},
-    {"unpause", NULL, 1, do_pause},
-    {"spool", "retry", 3, do_retry},
-    {"spool", "retry", 2, do_retry_all},
-    {"spool", "hold", 3, do_hold},
-    {"spool", "quarantine", 3, do_quarantine},
-    {"spool", "fsck", 2, do_fsck},
+    struct cli_command cli;
+    command_run *run;
+} commands[] = {
+    {{.words = "run",
+      .summary = "claim, transcode, deliver (the default)",
+      .details = "SIGTERM and SIGINT stop it; running steps go on. SIGUSR1 drains it. SIGHUP makes "
+                 "it\nread its configuration file again."},
+     do_run},
+    {{.words = "check",
+      .options = of_check,
+      .summary = "check configuration, disk, tools, server and key",
+      .details = "The exit status is 0, 75 if the problem may pass, or 78 if the configuration is "
+                 "wrong."},
+     do_check},
+    {{.words = "status", .options = of_status, .summary = "what the agent is doing"}, do_status},
+    {{.words = "drain",
+      .summary = "claim nothing more; finish and deliver what there is",
+      .details = "It holds until undrain, also across restarts and reboots."},
+     do_drain},
+    {{.words = "undrain", .summary = "claim again"}, do_undrain},
+    {{.words = "pause",
+      .summary = "claim nothing more, and stop the transcoders where they are",
+      .details =
+          "It holds until unpause, also across restarts and reboots. Claims are kept alive."},
+     do_pause},
+    {{.words = "unpause", .summary = "let the transcoders go on, and claim again"}, do_unpause},
+    {{.words = "spool ls", .options = json_only, .summary = "list the records in the spool"},
+     do_list},
+    {{.words = "spool show", .argument = "ID", .summary = "one record, and its files"}, do_show},
+    {{.words = "spool retry",
+      .argument = "ID",
+      .instead = "all",
+      .options = of_retry,
+      .summary = "retry now, whatever the record waits for",
+      .details = "It ends a hold, and takes a record out of quarantine."},
+     do_retry},
+    {{.words = "spool hold",
+      .argument = "ID",
+      .summary = "put a record on hold: present nothing until retry"},
+     do_hold},
+    {{.words = "spool quarantine", .argument = "ID", .summary = "move a record to quarantine"},
+     do_quarantine},
+    {{.words = "spool fsck",
+      .options = of_fsck,
+      .summary = "check that every record is complete and consistent",
+      .details = "The exit status is 0, or 65 with findings. What may be finished work is never "
+                 "deleted."},
+     do_fsck},
+    {{.words = "step", .argument = "RECORD"}, do_step},
+    {{.words = "trial"}, do_trial},
 };
 
-static int dispatch(const struct command *command)
+static const struct cli_command *command_at(size_t index)
 {
-    static struct config config; /* 16 KB: not on the stack of every verb */
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (!is(command, verbs[i].verb, verbs[i].word, verbs[i].count))
-            continue;
-        if ((command->is_all && verbs[i].run != do_retry_all) ||
-            (command->is_repair && verbs[i].run != do_fsck))
-            break;
-        int status = load(command, &config);
-        return status ? status : verbs[i].run(command, &config);
+    return index < sizeof commands / sizeof commands[0] ? &commands[index].cli : NULL;
+}
+
+static int load(const char *path, struct config *config)
+{
+    struct error err;
+    if (agent_config_load(path, config, &err) != 0) {
+        fprintf(stderr, "tailslate-agent: %s\n", err.message);
+        return error_exit_status(&err);
     }
-    return refuse(command);
+    must(log_configure(config->log.level, config->log.format));
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct command command;
-    if (parse_options(argc, argv, &command) != 0)
-        return refuse(&command);
-    if (command.is_help || is(&command, "help", NULL, 1)) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (is(&command, "version", NULL, 1)) {
-        puts("tailslate-agent " TAILSLATE_VERSION);
-        return 0;
-    }
-    if (is(&command, "check", NULL, 1) && command.is_sample) {
+    static const struct cli cli = {
+        .name = "tailslate-agent", .config_path = AGENT_CONFIG_PATH, .command = command_at};
+    static struct config config; /* 16 KB: not on the stack of every command */
+    struct command command = {.is_json = false};
+    int status;
+    if (!cli_parse(&cli, argc, argv, &command.line, &command, &status))
+        return status;
+    if (command.is_sample) {
         agent_config_print_sample(stdout);
         return 0;
     }
-    return dispatch(&command);
+    status = load(command.line.config_path, &config);
+    return status ? status : commands[command.line.command].run(&command, &config);
 }

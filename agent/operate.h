@@ -1,4 +1,4 @@
-/* operate: the verbs by which an operator gives orders: drain, undrain, pause, unpause, and
+/* operate: the commands by which an operator gives orders: drain, undrain, pause, unpause, and
  * spool retry|hold|quarantine.
  *
  * Orders are files (order.h), so they work with the agent stopped too, and then say what will

@@ -2,181 +2,147 @@
 
 #include "tailslate/log.h"
 
-#include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
-static const char usage[] =
-    "usage: tailslate-verifier [-c FILE] [VERB]\n"
-    "\n"
-    "  serve                             serve the Worker API (the default)\n"
-    "  check [--sample]                  look at configuration, store, folders and secret, print\n"
-    "                                    what is in effect; exit 0, 75 or 78\n"
-    "                                    (--sample: print verifier.cfg.sample)\n"
-    "  status [--json]                   who works on what, what was completed and released, and "
-    "why\n"
-    "  worker add NAME [--key-file FILE] register a worker; its key goes to FILE, a new one, or "
-    "is\n"
-    "                                   printed\n"
-    "  worker list [--json]\n"
-    "  worker rotate NAME|ID [--key-file FILE] [--overlap TIME]\n"
-    "                                    give a worker a new key; the old one is good for TIME "
-    "more\n"
-    "                                    (24h; 90s, 30m, 7d, 0)\n"
-    "  worker revoke ID\n"
-    "  job add FILE [--slug S] [--title T]\n"
-    "                                    copy a film in and make a job of it; prints its id\n"
-    "  job list [--json]\n"
-    "  job show ID [--json]\n"
-    "  job release ID                    take the claim away, so that the job is handed out again\n"
-    "  sweep --once [--dry-run] [--json] release now what nobody holds, clear orphaned output "
-    "away,\n"
-    "                                    and say why (--dry-run: only say what would be done)\n"
-    "  version\n"
-    "\n"
-    "  -c, --config FILE                 default " VERIFIER_CONFIG_PATH "\n"
-    "  -h, --help\n"
-    "\n"
-    "worker and job work on the store, while a server runs on it, too.\n";
-
-/* getopt has already said what is wrong with an option. */
-static int refuse(const struct command *command)
-{
-    if (command->word_count > 0) {
-        fputs("tailslate-verifier: not understood:", stderr);
-        for (int i = 0; i < command->word_count; i++)
-            fprintf(stderr, " %s", command->words[i]);
-        fputs("\n\n", stderr);
+#define AT(member) offsetof(struct command, member)
+#define JSON_FLAG                                                                                  \
+    {                                                                                              \
+        .name = "json", .offset = AT(json), .help = "print JSON"                                   \
     }
-    fputs(usage, stderr);
-    return STATUS_USAGE;
-}
-
-/* What does not stand for itself: the words are taken as they come. */
-static int parse(int argc, char **argv, struct command *command, bool *help)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {"key-file", required_argument, NULL, 'k'},
-        {"overlap", required_argument, NULL, 'O'},
-        {"slug", required_argument, NULL, 's'},
-        {"title", required_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},
-        {"sample", no_argument, NULL, 'S'},
-        {"once", no_argument, NULL, 'o'},
-        {"dry-run", no_argument, NULL, 'd'},
-        {0},
-    };
-    int option;
-    *command = (struct command){.config_path = VERIFIER_CONFIG_PATH, .overlap = "24h"};
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            command->config_path = optarg;
-            break;
-        case 'h':
-            *help = true;
-            break;
-        case 'k':
-            command->key_file = optarg;
-            break;
-        case 'O':
-            command->overlap = optarg;
-            break;
-        case 's':
-            command->slug = optarg;
-            break;
-        case 't':
-            command->title = optarg;
-            break;
-        case 'j':
-            command->json = true;
-            break;
-        case 'S':
-            command->sample = true;
-            break;
-        case 'o':
-            command->once = true;
-            break;
-        case 'd':
-            command->dry_run = true;
-            break;
-        default:
-            return -1;
-        }
+#define KEY_FILE                                                                                   \
+    {                                                                                              \
+        .name = "key-file", .value = "FILE", .offset = AT(key_file),                               \
+        .help = "write the key to this new file, mode 0600, instead of printing it"                \
     }
-    for (; optind < argc; optind++) {
-        if (command->word_count == sizeof command->words / sizeof command->words[0])
-            return -1;
-        command->words[command->word_count++] = argv[optind];
-    }
-    return 0;
-}
 
-static const struct entry {
-    const char *verb, *action; /* action NULL: there is none */
-    int words;
+static const struct cli_option json_only[] = {JSON_FLAG, {.name = NULL}};
+static const struct cli_option of_check[] = {
+    {.name = "sample",
+     .offset = AT(sample),
+     .help = "print a configuration file with every key, its help and its default"},
+    {.name = NULL}};
+static const struct cli_option of_worker_add[] = {KEY_FILE, {.name = NULL}};
+static const struct cli_option of_worker_rotate[] = {
+    KEY_FILE,
+    {.name = "overlap",
+     .value = "TIME",
+     .offset = AT(overlap),
+     .help = "how long the old key stays valid: 90s, 30m, 24h (the default), 7d, 0"},
+    {.name = NULL}};
+static const struct cli_option of_job_add[] = {
+    {.name = "slug",
+     .value = "SLUG",
+     .offset = AT(slug),
+     .help = "the video's directory and part of its URL; default: from the file's name"},
+    {.name = "title",
+     .value = "TITLE",
+     .offset = AT(title),
+     .help = "the video's title; default: the file's name"},
+    {.name = NULL}};
+static const struct cli_option of_sweep[] = {
+    {.name = "once",
+     .offset = AT(once),
+     .help = "required, because a running server sweeps by itself",
+     .is_required = true},
+    {.name = "dry-run", .offset = AT(dry_run), .help = "only print what would be done"},
+    JSON_FLAG,
+    {.name = NULL}};
+
+static const struct {
+    struct cli_command cli;
     verb *run;
     verb_action *act; /* instead of run: with store and folders opened */
-} verbs[] = {
-    {"serve", NULL, 1, verb_serve, NULL},
-    {"check", NULL, 1, verb_check, NULL},
-    {"status", NULL, 1, NULL, verb_status},
-    {"worker", "add", 3, NULL, verb_worker_add},
-    {"worker", "list", 2, NULL, verb_worker_list},
-    {"worker", "rotate", 3, NULL, verb_worker_rotate},
-    {"worker", "revoke", 3, NULL, verb_worker_revoke},
-    {"job", "add", 3, NULL, verb_job_add},
-    {"job", "list", 2, NULL, verb_job_list},
-    {"job", "show", 3, NULL, verb_job_show},
-    {"job", "release", 3, NULL, verb_job_release},
-    {"sweep", NULL, 1, verb_sweep, NULL},
+} commands[] = {
+    {{.words = "serve", .summary = "serve the Worker API (the default)"}, verb_serve, NULL},
+    {{.words = "check",
+      .options = of_check,
+      .summary = "check configuration, store, directories and secrets",
+      .details = "Prints what is in effect. The exit status is 0, 75 if the problem may pass, or "
+                 "78 if the\nconfiguration is wrong."},
+     verb_check,
+     NULL},
+    {{.words = "status",
+      .options = json_only,
+      .summary = "who works on what, what was completed and released, and why"},
+     NULL,
+     verb_status},
+    {{.words = "worker add",
+      .argument = "NAME",
+      .options = of_worker_add,
+      .summary = "register a worker",
+      .details = "Prints the worker's ID, then its API key, which is shown this once."},
+     NULL,
+     verb_worker_add},
+    {{.words = "worker list", .options = json_only, .summary = "list the workers"},
+     NULL,
+     verb_worker_list},
+    {{.words = "worker rotate",
+      .argument = "NAME|ID",
+      .options = of_worker_rotate,
+      .summary = "give a worker a new key",
+      .details = "It stays the same worker and keeps its claims."},
+     NULL,
+     verb_worker_rotate},
+    {{.words = "worker revoke",
+      .argument = "ID",
+      .summary = "disable a worker and revoke its keys",
+      .details = "What it has claimed stays claimed until the claim expires."},
+     NULL,
+     verb_worker_revoke},
+    {{.words = "job add",
+      .argument = "FILE",
+      .options = of_job_add,
+      .summary = "copy a video in and add a job for it",
+      .details = "Prints the job's ID."},
+     NULL,
+     verb_job_add},
+    {{.words = "job list", .options = json_only, .summary = "list the jobs"}, NULL, verb_job_list},
+    {{.words = "job show",
+      .argument = "ID",
+      .options = json_only,
+      .summary = "one job: its holder, progress, completion and warnings"},
+     NULL,
+     verb_job_show},
+    {{.words = "job release",
+      .argument = "ID",
+      .summary = "release the claim on a job, so that it can be claimed again"},
+     NULL,
+     verb_job_release},
+    {{.words = "sweep",
+      .options = of_sweep,
+      .summary = "release expired claims and remove orphaned output, now",
+      .details = "Prints what was released and removed, and why."},
+     verb_sweep,
+     NULL},
 };
 
-static const struct entry *find(const struct command *command)
+static const struct cli_command *command_at(size_t index)
 {
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        if (strcmp(command->words[0], verbs[i].verb) == 0 &&
-            command->word_count == verbs[i].words &&
-            (!verbs[i].action || strcmp(command->words[1], verbs[i].action) == 0))
-            return &verbs[i];
-    return NULL;
-}
-
-static int with_config(const struct entry *entry, const struct command *command)
-{
-    struct verifier_config config;
-    struct error err;
-    if (verifier_config_load(command->config_path, &config, &err) != 0)
-        return verb_failed(&err);
-    must(log_configure(config.log_level, config.log_format));
-    return entry->run ? entry->run(&config, command)
-                      : verb_with_context(&config, command, entry->act);
+    return index < sizeof commands / sizeof commands[0] ? &commands[index].cli : NULL;
 }
 
 int main(int argc, char **argv)
 {
-    struct command command;
-    bool help = false;
-    if (parse(argc, argv, &command, &help) != 0)
-        return refuse(&command);
-    if (help) {
-        fputs(usage, stdout);
-        return STATUS_OK;
-    }
-    if (command.word_count == 0)
-        command.words[command.word_count++] = "serve";
-    if (command.word_count == 1 && strcmp(command.words[0], "version") == 0) {
-        puts("tailslate-verifier " TAILSLATE_VERSION);
-        return STATUS_OK;
-    }
-    const struct entry *entry = find(&command);
-    if (!entry)
-        return refuse(&command);
-    if (entry->run == verb_check && command.sample) {
+    static const struct cli cli = {
+        .name = "tailslate-verifier",
+        .config_path = VERIFIER_CONFIG_PATH,
+        .closing = "Commands that read or change the store also work while a server runs on it.",
+        .command = command_at};
+    struct command command = {.overlap = "24h"};
+    struct verifier_config config;
+    struct error err;
+    int status;
+    if (!cli_parse(&cli, argc, argv, &command.line, &command, &status))
+        return status;
+    if (command.sample) {
         verifier_config_print_sample(stdout);
         return STATUS_OK;
     }
-    return with_config(entry, &command);
+    if (verifier_config_load(command.line.config_path, &config, &err) != 0)
+        return verb_failed(&err);
+    must(log_configure(config.log_level, config.log_format));
+    verb *run = commands[command.line.command].run;
+    return run ? run(&config, &command)
+               : verb_with_context(&config, &command, commands[command.line.command].act);
 }

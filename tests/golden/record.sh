@@ -31,8 +31,17 @@ settle() { # what differs between two runs
 }
 metric_names() { grep -E '^# (HELP|TYPE)' | LC_ALL=C sort; }
 
-"$agent" --help >"$out/agent-help.txt"
-"$verifier" --help >"$out/verifier-help.txt"
+help() { # help PROGRAM: all of it, with that of each command
+    local command
+    "$1" --help
+    "$1" --help | sed -nE 's/^  ([a-z]+( [a-z]+)?)( [A-Z].*)?  .*/\1/p' | while read -r command; do
+        echo "=== $command"
+        # shellcheck disable=SC2086 # two words
+        "$1" $command --help
+    done
+}
+help "$agent" >"$out/agent-help.txt"
+help "$verifier" >"$out/verifier-help.txt"
 "$agent" check --sample >"$out/agent-sample.cfg"
 "$verifier" check --sample >"$out/verifier-sample.cfg"
 find . -name crash.h -not -path "./build/*" -exec grep -hoE "X\([0-9]+, [A-Z_]+" {} + | sed "s/X(//" | sort -n >"$out/crash-points.txt"

@@ -54,7 +54,7 @@ static int check_new(const struct command *command, const char *extension, struc
 {
     if (!extension)
         return error_set(err, ERROR_PERMANENT, EINVAL, "%s: a source must end in one of%s",
-                         command->words[2], FILES_SOURCE_EXTENSIONS);
+                         command->line.argument, FILES_SOURCE_EXTENSIONS);
     if (command->slug && (!slug_is_valid(command->slug) || strlen(command->slug) > SLUG_MAX_LENGTH))
         return error_set(err, ERROR_PERMANENT, EINVAL,
                          "--slug %s: letters, digits, dash, underscore and dot, at most %d, and "
@@ -69,7 +69,7 @@ static int check_new(const struct command *command, const char *extension, struc
 /* The copy is durable before the job exists: a half-copied film never becomes one. */
 int verb_job_add(struct context *context, const struct command *command, struct error *err)
 {
-    const char *path = command->words[2];
+    const char *path = command->line.argument;
     TEXT(base) = base_of(path);
     struct adding adding = {.files = &context->files, .extension = files_source_extension(path)};
     if (store_job_may_be_added(context->store, err) != 0 ||
@@ -109,9 +109,9 @@ int verb_job_list(struct context *context, const struct command *command, struct
 
 static int parse_id(const struct command *command, int64_t *id, struct error *err)
 {
-    if (route_parse_number(command->words[2], id) && *id > 0)
+    if (route_parse_number(command->line.argument, id) && *id > 0)
         return 0;
-    return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no job's id", command->words[2]);
+    return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no job's id", command->line.argument);
 }
 
 static int no_such_job(int64_t id, struct error *err)

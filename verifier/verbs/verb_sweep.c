@@ -137,9 +137,5 @@ static int sweep_once(struct context *context, const struct command *command, st
 
 int verb_sweep(const struct verifier_config *config, const struct command *command)
 {
-    if (!command->once) {
-        fputs("tailslate-verifier: sweep: say --once; a server sweeps by itself\n", stderr);
-        return STATUS_USAGE;
-    }
     return verb_with_context(config, command, sweep_once);
 }

@@ -33,7 +33,7 @@ static void say(const struct store_registration *registration, const char *key_f
 int verb_worker_add(struct context *context, const struct command *command, struct error *err)
 {
     enum { NAME_MAX_BYTES = 100 };
-    struct store_registration registration = {.name = command->words[2], .type = "remote"};
+    struct store_registration registration = {.name = command->line.argument, .type = "remote"};
     if (registration.name[0] == '\0' || strlen(registration.name) > NAME_MAX_BYTES)
         return error_set(err, ERROR_PERMANENT, EINVAL, "a worker's name has 1 to %d bytes",
                          NAME_MAX_BYTES);
@@ -90,11 +90,12 @@ int verb_worker_list(struct context *context, const struct command *command, str
 int verb_worker_revoke(struct context *context, const struct command *command, struct error *err)
 {
     bool found;
-    if (store_worker_revoke(context->store, command->words[2], &found, err) != 0)
+    if (store_worker_revoke(context->store, command->line.argument, &found, err) != 0)
         return -1;
     if (!found)
-        return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", command->words[2]);
-    fprintf(stderr, "worker %s is disabled and its keys are revoked\n", command->words[2]);
+        return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s",
+                         command->line.argument);
+    fprintf(stderr, "worker %s is disabled and its keys are revoked\n", command->line.argument);
     return 0;
 }
 
@@ -147,7 +148,7 @@ static int refuse_rotation(const struct store_rotation *rotation, struct error *
 int verb_worker_rotate(struct context *context, const struct command *command, struct error *err)
 {
     const char *file = command->key_file;
-    struct store_rotation rotation = {.worker = command->words[2]};
+    struct store_rotation rotation = {.worker = command->line.argument};
     if (parse_overlap(command->overlap, &rotation.overlap_ms, err) != 0 ||
         (file && key_file_probe(file, err) != 0) ||
         store_worker_rotate(context->store, &rotation, err) != 0 ||

@@ -6,14 +6,14 @@
 
 #include "config.h"
 
+#include "tailslate/cli.h"
+
 #include <stdbool.h>
 
-enum { STATUS_OK = 0, STATUS_USAGE = 64, STATUS_DATA = 65, STATUS_NO_INPUT = 66 };
+enum { STATUS_OK = 0, STATUS_DATA = 65, STATUS_NO_INPUT = 66 };
 
 struct command {
-    const char *config_path;
-    const char *words[4]; /* verb, action, what it acts on */
-    int word_count;
+    struct cli_line line;
     const char *key_file, *slug, *title, *overlap;
     bool json, sample, once, dry_run;
 };

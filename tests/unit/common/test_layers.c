@@ -27,6 +27,7 @@ static const struct module {
     {"common/durable", 1, 1, IMPURE},
     {"common/hash", 1, 1, IMPURE},
     {"common/config", 1, 1, IMPURE},
+    {"common/cli", 1, 1, IMPURE},
     {"common/metrics", 1, 1, IMPURE},
     {"common/json", 1, 1, IMPURE},
     {"common/uuid", 1, 1, IMPURE},
