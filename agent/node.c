@@ -275,13 +275,6 @@ void node_server_is(struct node *node, enum server_state state, const char *reas
            LOG_TEXT("state", server_state_name(state)), LOG_TEXT("reason", reason));
 }
 
-/* Also 403 not_your_job: it is what another worker's key is answered, and heartbeats are fine then.
- */
-bool node_is_key_refusal(const struct http_answer *answer)
-{
-    return answer->result == HTTP_ANSWERED && (answer->status == 401 || answer->status == 403);
-}
-
 static void release_held(struct node *node)
 {
     for (struct live *live = node->lives; live; live = live->next)
@@ -304,17 +297,26 @@ void node_renew_key(struct node *node)
     release_held(node);
 }
 
+enum server_state node_server_state(enum answer_class class)
+{
+    if (class == ANSWER_OK)
+        return SERVER_FINE;
+    if (class == ANSWER_UNTRUSTED)
+        return SERVER_NOT_TRUSTED;
+    if (class == ANSWER_UNREACHED || class == ANSWER_LOCAL_FAILURE)
+        return SERVER_UNREACHED;
+    return answer_concerns_key(class) ? SERVER_KEY_REFUSED : SERVER_FAILING;
+}
+
 enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room)
 {
-    if (answer->result != HTTP_ANSWERED) {
+    enum server_state state = node_server_state(http_answer_class(answer));
+    if (answer->result != HTTP_ANSWERED)
         snprintf(reason, room, "%s", answer->error.message);
-        return answer->result == HTTP_NOT_TRUSTED ? SERVER_NOT_TRUSTED : SERVER_UNREACHED;
-    }
-    if (answer->status == 200 && answer->is_json) {
+    else if (state == SERVER_FINE)
         reason[0] = '\0';
-        return SERVER_FINE;
-    }
-    snprintf(reason, room, "HTTP %ld%s%.200s", answer->status,
-             answer->problem.detail[0] ? ": " : "", answer->problem.detail);
-    return answer->status == 401 || answer->status == 403 ? SERVER_KEY_REFUSED : SERVER_FAILING;
+    else
+        snprintf(reason, room, "HTTP %ld%s%.200s", answer->status,
+                 answer->problem.detail[0] ? ": " : "", answer->problem.detail);
+    return state;
 }

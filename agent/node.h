@@ -130,13 +130,13 @@ bool node_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *cou
 
 /* Logs when the state changes, and only then. */
 void node_server_is(struct node *node, enum server_state state, const char *reason);
+/* By the answer to a call that is about no job. */
+enum server_state node_server_state(enum answer_class class);
 enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room);
 
 /* Before an attempt: takes up a key that was rotated in its file. What was held may be due to the
  * key and is presented again then. */
 void node_renew_key(struct node *node);
-/* Row 11 or 12, by whichever server: what another key may put right. */
-bool node_is_key_refusal(const struct http_answer *answer);
 
 /* Why nothing is claimed; NULL: work is asked for. */
 const char *node_obstacle(const struct node *node, int64_t now_ms);

@@ -3,6 +3,7 @@
 #include "connect.h"
 #include "disk.h"
 #include "doctor_report.h"
+#include "node.h"
 #include "spool.h"
 #include "tool.h"
 
@@ -133,31 +134,54 @@ static void check_tools(struct doctor *doctor)
     doctor_check_limits(doctor);
 }
 
+/* It will pass without a change of the configuration. */
+static bool is_passing(enum answer_class class)
+{
+    return class == ANSWER_LIMITED || class == ANSWER_SERVER_FULL || class == ANSWER_SERVER_FAILING;
+}
+
+static void report_failing(struct doctor *doctor, const struct http_answer *answer)
+{
+    const char *url = doctor->config->server.url;
+    if (is_passing(http_answer_class(answer)))
+        doctor_report(doctor, FINDING_PASSING, "server", "look at the server's log",
+                      "%s: HTTP %ld %s", url, answer->status, answer->problem.detail);
+    else
+        doctor_report(doctor, FINDING_BAD, "server", "put server.url right: this is no worker API",
+                      "%s: HTTP %ld, %s", url, answer->status,
+                      answer->is_json ? "JSON" : "not JSON");
+}
+
 void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer)
 {
-    const char *url = doctor->config->server.url, *detail = answer->problem.detail;
-    if (answer->result == HTTP_NOT_TRUSTED)
+    const char *url = doctor->config->server.url;
+    switch (node_server_state(http_answer_class(answer))) {
+    case SERVER_FINE:
+        doctor_report(doctor, FINDING_GOOD, "key accepted", NULL, "by %s", url);
+        break;
+    case SERVER_NOT_TRUSTED:
         doctor_report(doctor, FINDING_BAD, "server", "set server.ca_file, or renew its certificate",
                       "%s: %s", url, answer->error.message);
-    else if (answer->result != HTTP_ANSWERED)
+        break;
+    case SERVER_UNREACHED:
         doctor_report(doctor, FINDING_PASSING, "server",
                       "start it, or put server.url right; finished work waits meanwhile", "%s: %s",
                       url, answer->error.message);
-    else if (answer->status == 401 || answer->status == 403)
+        break;
+    case SERVER_KEY_REFUSED:
         doctor_report(
             doctor, FINDING_BAD, "key accepted",
             "put a valid key into the file; the agent takes it up by itself and drops nothing "
             "meanwhile",
-            "no: HTTP %ld %s", answer->status, detail);
-    else if (answer->status >= 500 || answer->status == 429)
-        doctor_report(doctor, FINDING_PASSING, "server", "look at the server's log",
-                      "%s: HTTP %ld %s", url, answer->status, detail);
-    else if (answer->status != 200 || !answer->is_json)
-        doctor_report(doctor, FINDING_BAD, "server", "put server.url right: this is no worker API",
-                      "%s: HTTP %ld, %s", url, answer->status,
-                      answer->is_json ? "JSON" : "not JSON");
-    else
-        doctor_report(doctor, FINDING_GOOD, "key accepted", NULL, "by %s", url);
+            "no: HTTP %ld %s", answer->status, answer->problem.detail);
+        break;
+    case SERVER_FAILING:
+        report_failing(doctor, answer);
+        break;
+    case SERVER_UNKNOWN:
+    case SERVER_STATE_COUNT:
+        must(!"a state that no answer makes");
+    }
 }
 
 /* A running agent's jobs are named: this heartbeat must not make the server think them let go. */

@@ -294,7 +294,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     };
     struct delivery_judgement judgement;
     live->delivery.call = NULL;
-    node->is_key_refused = node->is_key_refused || node_is_key_refusal(answer);
+    node->is_key_refused = node->is_key_refused || answer_concerns_key(http_answer_class(answer));
     delivery_judge(&report, answer, &judgement);
     enum delivery verdict = judgement.delivery;
     apply(live, &judgement, answer); /* live may be gone now */

@@ -24,29 +24,59 @@ const char *delivery_name(enum delivery delivery)
     return names[delivery];
 }
 
-static const enum delivery by_problem[PROBLEM_COUNT] = {
-    [PROBLEM_NONE] = DELIVERY_AGAIN,
-    [PROBLEM_UNAUTHORIZED] = DELIVERY_HOLD,
-    [PROBLEM_FORBIDDEN] = DELIVERY_HOLD,
-    [PROBLEM_NOT_YOUR_JOB] = DELIVERY_HOLD,
-    [PROBLEM_JOB_NOT_FOUND] = DELIVERY_HOLD, /* a restored backup must not eat results */
-    [PROBLEM_CLAIM_LOST] = DELIVERY_KEEP,
-    [PROBLEM_JOB_GONE] = DELIVERY_KEEP,
-    [PROBLEM_PAYLOAD_TOO_LARGE] = DELIVERY_QUARANTINE,
-    [PROBLEM_BAD_JSON] = DELIVERY_QUARANTINE,
-    [PROBLEM_INVALID_FIELD] = DELIVERY_QUARANTINE,
-    [PROBLEM_TOKEN_MALFORMED] = DELIVERY_QUARANTINE,
-    [PROBLEM_TOKEN_MISMATCH] = DELIVERY_QUARANTINE,
-    [PROBLEM_TOKEN_REUSED] = DELIVERY_QUARANTINE,
-    [PROBLEM_OUTPUT_MISSING] = DELIVERY_REUPLOAD,
-    [PROBLEM_RATE_LIMITED] = DELIVERY_AGAIN,
-    [PROBLEM_COMPLETION_IN_PROGRESS] = DELIVERY_AGAIN,
-    [PROBLEM_STORE_UNAVAILABLE] = DELIVERY_AGAIN,
-    [PROBLEM_NOT_FOUND] = DELIVERY_HOLD, /* no such path: the URL in the configuration is wrong */
-    [PROBLEM_METHOD] = DELIVERY_HOLD,    /* the same */
-    [PROBLEM_RANGE] = DELIVERY_AGAIN,
-    [PROBLEM_INTERNAL] = DELIVERY_AGAIN,
+/* The calls whose refusal means something else. */
+enum kind { COMPLETION, FAILURE, LATE_FAILURE, RECLAIM, KIND_COUNT };
+
+#define ALWAYS(delivery)                                                                           \
+    {                                                                                              \
+        delivery, delivery, delivery, delivery                                                     \
+    }
+/* A failure report is not worth a claim and names no output; where its claim is over, a refusal by
+ * the server itself ends it, whatever its words. Reclaiming, nothing is final. */
+static const enum delivery deliveries[ANSWER_CLASS_COUNT][KIND_COUNT] = {
+    [ANSWER_UNREACHED] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_UNTRUSTED] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_LOCAL_FAILURE] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_OTHER_SUCCESS] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_KEY_REFUSED] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_NOT_YOURS] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_JOB_UNKNOWN] = ALWAYS(DELIVERY_HOLD), /* a restored backup must not eat results */
+    [ANSWER_CLAIM_LOST] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_JOB_GONE] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_INVALID] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
+                        DELIVERY_HOLD},
+    [ANSWER_INVALID_FIELD] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
+                              DELIVERY_HOLD},
+    [ANSWER_OUTPUT_MISSING] = {DELIVERY_REUPLOAD, DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_HOLD},
+    [ANSWER_NO_SUCH_RANGE] = {DELIVERY_AGAIN, DELIVERY_AGAIN, DELIVERY_AGAIN, DELIVERY_HOLD},
+    [ANSWER_WRONG_URL] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_STOCK_NOT_YOURS] = {DELIVERY_RECLAIM, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_STOCK_CLAIM_LOST] = {DELIVERY_RECLAIM, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_STOCK_JOB_UNKNOWN] = {DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_STOCK_REFUSED] = {DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_PROXY_FORBIDDEN] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_PROXY_REFUSED] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_LIMITED] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_TIMED_OUT] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_SERVER_FULL] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_SERVER_FAILING] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_UNEXPECTED] = ALWAYS(DELIVERY_AGAIN),
 };
+
+/* ANSWER_OK has no row: only the body of a 2xx acknowledges. */
+static enum delivery delivery_of(enum answer_class class, enum kind kind)
+{
+    enum delivery delivery = deliveries[class][kind];
+    must(delivery != DELIVERY_ACKNOWLEDGED);
+    return delivery;
+}
+
+static enum kind kind_of(const struct delivery_report *report)
+{
+    if (!report->is_failure)
+        return COMPLETION;
+    return report->is_claim_over ? LATE_FAILURE : FAILURE;
+}
 
 static void __attribute__((format(printf, 3, 4)))
 conclude(struct delivery_judgement *judgement, enum delivery delivery, const char *format, ...)
@@ -56,38 +86,6 @@ conclude(struct delivery_judgement *judgement, enum delivery delivery, const cha
     va_start(args, format);
     vsnprintf(judgement->why, sizeof judgement->why, format, args);
     va_end(args);
-}
-
-static void judge_unanswered(const struct http_answer *answer, struct delivery_judgement *judgement)
-{
-    enum delivery delivery = answer->result == HTTP_NOT_TRUSTED ? DELIVERY_HOLD : DELIVERY_AGAIN;
-    conclude(judgement, delivery, "%.200s", answer->error.message);
-}
-
-/* Not one of our codes: a stock server or something in between. 401 says that the key is bad, a 4xx
- * else that somebody must look; none of it is final. */
-static enum delivery delivery_of_status(long status)
-{
-    if (status == 408 || status == 425 || status == 429)
-        return DELIVERY_AGAIN;
-    return status >= 400 && status < 500 ? DELIVERY_HOLD : DELIVERY_AGAIN;
-}
-
-/* In JSON, as a stock server says it: a proxy's page tells nothing about claims. A failure report
- * is not worth a claim. */
-static bool says_claim_went(const struct delivery_report *report, const struct http_answer *answer)
-{
-    return !report->is_failure && answer->is_json && answer->problem.problem == PROBLEM_NONE &&
-           (answer->status == 409 || answer->status == 403);
-}
-
-/* The server is there, in JSON, and will not have it, whatever its words; only the key may be
- * another tomorrow. */
-static bool is_too_late(const struct delivery_report *report, const struct http_answer *answer)
-{
-    return report->is_failure && report->is_claim_over && answer->is_json &&
-           answer->problem.problem == PROBLEM_NONE && answer->status != 401 &&
-           delivery_of_status(answer->status) == DELIVERY_HOLD;
 }
 
 bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
@@ -102,64 +100,35 @@ bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
 
 bool delivery_refuses_job(const struct http_answer *answer)
 {
-    if (answer->result != HTTP_ANSWERED || !answer->is_json || answer->status / 100 != 4)
-        return false;
-    switch (answer->problem.problem) {
-    case PROBLEM_NONE:
-        return answer->status != 401 && answer->status != 407 &&
-               delivery_of_status(answer->status) == DELIVERY_HOLD;
-    case PROBLEM_UNAUTHORIZED:
-    case PROBLEM_FORBIDDEN:
-    case PROBLEM_NOT_FOUND:
-    case PROBLEM_METHOD:
-    case PROBLEM_RATE_LIMITED:
-    case PROBLEM_COMPLETION_IN_PROGRESS:
-    case PROBLEM_STORE_UNAVAILABLE:
-    case PROBLEM_INTERNAL:
-        return false;
-    case PROBLEM_NOT_YOUR_JOB:
-    case PROBLEM_JOB_NOT_FOUND:
-    case PROBLEM_CLAIM_LOST:
-    case PROBLEM_JOB_GONE:
-    case PROBLEM_PAYLOAD_TOO_LARGE:
-    case PROBLEM_BAD_JSON:
-    case PROBLEM_INVALID_FIELD:
-    case PROBLEM_TOKEN_MALFORMED:
-    case PROBLEM_TOKEN_MISMATCH:
-    case PROBLEM_TOKEN_REUSED:
-    case PROBLEM_OUTPUT_MISSING:
-    case PROBLEM_RANGE:
-    case PROBLEM_COUNT:
-        return true;
-    }
-    return true;
+    return answer->status / 100 == 4 && answer_concerns_job(http_answer_class_by_code(answer));
 }
 
-static void judge_refusal(const struct delivery_report *report, const struct http_answer *answer,
+/* HTTP 409: why. Not one of our codes: a stock server's word, or of something in between. */
+static void explain_status(const struct http_answer *answer, enum delivery delivery,
+                           struct delivery_judgement *judgement)
+{
+    const char *detail = answer->problem.detail;
+    if (delivery == DELIVERY_KEEP)
+        conclude(judgement, delivery, "HTTP %ld: %.180s; the claim of this failure is over",
+                 answer->status, detail);
+    else
+        conclude(judgement, delivery, "HTTP %ld%s%.200s", answer->status,
+                 detail[0] ? ": " : ", not from the verifier", detail);
+}
+
+static void judge_refusal(const struct http_answer *answer, enum delivery delivery,
                           struct delivery_judgement *judgement)
 {
-    const struct message_problem *said = &answer->problem;
-    enum problem problem = said->problem;
+    struct answer_facts facts = http_answer_facts(answer);
     judgement->is_about_job = delivery_refuses_job(answer);
-    if (is_too_late(report, answer)) {
-        conclude(judgement, DELIVERY_KEEP, "HTTP %ld: %.180s; the claim of this failure is over",
-                 answer->status, said->detail);
+    judgement->problem = answer_known_problem(&facts);
+    if (judgement->problem == PROBLEM_NONE) {
+        explain_status(answer, delivery, judgement);
         return;
     }
-    if (problem == PROBLEM_NONE || problem_status(problem) != answer->status) {
-        enum delivery delivery = says_claim_went(report, answer)
-                                     ? DELIVERY_RECLAIM
-                                     : delivery_of_status(answer->status);
-        conclude(judgement, delivery, "HTTP %ld%s%.200s", answer->status,
-                 said->detail[0] ? ": " : ", not from the verifier", said->detail);
-        return;
-    }
-    judgement->problem = problem;
-    judgement->missing = said->missing;
-    /* A failure report names no output: that answer would be a mistake of the server. */
-    bool is_misplaced = report->is_failure && by_problem[problem] == DELIVERY_REUPLOAD;
-    conclude(judgement, is_misplaced ? DELIVERY_HOLD : by_problem[problem], "%s: %.200s",
-             problem_code(problem), said->detail);
+    judgement->missing = answer->problem.missing;
+    conclude(judgement, delivery, "%s: %.200s", problem_code(judgement->problem),
+             answer->problem.detail);
 }
 
 /* A stock server echoes nothing: "Job completed successfully" follows its commit, "Job already
@@ -182,11 +151,9 @@ static void judge_success(const struct delivery_report *report, const struct htt
                           struct delivery_judgement *judgement)
 {
     struct message_acknowledgement said;
-    struct error err;
-    if (answer->status != 200 || !answer->is_json ||
-        message_acknowledgement_parse(answer->body, answer->body_size, &said, err.message) !=
-            PROBLEM_NONE ||
-        !said.status_ok)
+    message_acknowledgement_parse(answer->body, answer->body_size, &said, err.message) !=
+        struct error err;
+    if (http_answer_class(answer) != ANSWER_OK || PROBLEM_NONE || !said.status_ok)
         conclude(judgement, DELIVERY_AGAIN, "HTTP %ld, but no acknowledgement", answer->status);
     else if (report->is_failure)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
@@ -202,12 +169,13 @@ void delivery_judge(const struct delivery_report *report, const struct http_answ
                     struct delivery_judgement *judgement)
 {
     *judgement = (struct delivery_judgement){0};
-    if (answer->result != HTTP_ANSWERED)
-        judge_unanswered(answer, judgement);
-    else if (answer->status / 100 == 2)
+    enum answer_class class = http_answer_class(answer);
+    if (class == ANSWER_OK || class == ANSWER_OTHER_SUCCESS)
         judge_success(report, answer, judgement);
+    else if (answer->result != HTTP_ANSWERED)
+        conclude(judgement, delivery_of(class, kind_of(report)), "%.200s", answer->error.message);
     else
-        judge_refusal(report, answer, judgement);
+        judge_refusal(answer, delivery_of(class, kind_of(report)), judgement);
 }
 
 void delivery_judge_verification(const struct http_answer *answer,
@@ -239,10 +207,11 @@ bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
 {
     *judgement = (struct delivery_judgement){0};
     struct error err;
+    enum answer_class class = http_answer_class(answer);
     if (answer->result != HTTP_ANSWERED)
-        judge_unanswered(answer, judgement);
-    else if (answer->status != 200 || !answer->is_json)
-        conclude(judgement, delivery_of_status(answer->status),
+        conclude(judgement, delivery_of(class, RECLAIM), "%.200s", answer->error.message);
+    else if (class != ANSWER_OK)
+        conclude(judgement, delivery_of(class, RECLAIM),
                  "the claim went, asking for it again: HTTP %ld%s%.150s", answer->status,
                  answer->problem.detail[0] ? ": " : "", answer->problem.detail);
     else if (message_claim_parse(answer->body, answer->body_size, given, &err) != PROBLEM_NONE)

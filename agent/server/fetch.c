@@ -314,9 +314,8 @@ static int too_large(const struct fetch *fetch, struct error *err)
 /* A stock server has no code for it; said once it may be a server that has just come up. */
 static bool is_missing(struct fetch *fetch, enum verdict verdict, const struct http_answer *answer)
 {
-    bool is_stock_404 = answer->result == HTTP_ANSWERED && answer->status == 404 &&
-                        answer->is_json && answer->problem.problem == PROBLEM_NONE;
-    fetch->missing = is_stock_404 ? fetch->missing + 1 : 0;
+    bool is_unknown = http_answer_class(answer) == ANSWER_STOCK_JOB_UNKNOWN;
+    fetch->missing = is_unknown ? fetch->missing + 1 : 0;
     return verdict == VERDICT_MISSING || fetch->missing >= MISSING_MAX;
 }
 

@@ -7,6 +7,7 @@
 #ifndef AGENT_HTTP_H
 #define AGENT_HTTP_H
 
+#include "tailslate/answer.h"
 #include "tailslate/error.h"
 #include "tailslate/message.h"
 
@@ -81,6 +82,10 @@ struct http_answer {
  * sense. By our clock where there is no Date. */
 enum { HTTP_LEASE_MAX_MS = 24 * 3600 * 1000 };
 int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at);
+struct answer_facts http_answer_facts(const struct http_answer *answer);
+enum answer_class http_answer_class(const struct http_answer *answer);
+/* The same, but one of our codes is believed under any status. */
+enum answer_class http_answer_class_by_code(const struct http_answer *answer);
 void http_answer_fini(struct http_answer *answer);
 
 int http_global_init(struct error *err); /* before any thread; signals are to be blocked already */

@@ -44,6 +44,36 @@ void http_answer_read(struct http_answer *answer, const char *content_type)
         message_problem_parse(answer->body, answer->body_size, &answer->problem);
 }
 
+struct answer_facts http_answer_facts(const struct http_answer *answer)
+{
+    static const enum answer_reach reaches[] = {
+        [HTTP_ANSWERED] = ANSWER_CAME,
+        [HTTP_UNREACHED] = ANSWER_CAME_NOT,
+        [HTTP_NOT_TRUSTED] = ANSWER_NOT_BELIEVED,
+        [HTTP_LOCAL] = ANSWER_LOCAL_TROUBLE,
+    };
+    return (struct answer_facts){
+        .reach = reaches[answer->result],
+        .status = answer->status,
+        .is_json = answer->is_json,
+        .problem = answer->problem.problem,
+    };
+}
+
+enum answer_class http_answer_class(const struct http_answer *answer)
+{
+    struct answer_facts facts = http_answer_facts(answer);
+    return answer_classify(&facts);
+}
+
+enum answer_class http_answer_class_by_code(const struct http_answer *answer)
+{
+    struct answer_facts facts = http_answer_facts(answer);
+    if (facts.problem != PROBLEM_NONE)
+        facts.status = problem_status(facts.problem);
+    return answer_classify(&facts);
+}
+
 int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at)
 {
     int64_t expires_us;

@@ -71,7 +71,7 @@ static void read_claim_anew(struct session *session)
     struct error ignored;
     struct record_claim claim;
     /* Refused: the key may have been rotated in its file since. */
-    if (session->trouble.status == 401 || session->trouble.status == 403)
+    if (answer_concerns_key(session->trouble.class))
         (void)connect_renew_key(session->config, session->client, &ignored);
     /* Where it cannot be read just now the one that we know is as good as before. */
     if (record_read_claim(session->dir, &claim, &ignored) == 0)

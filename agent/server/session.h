@@ -44,6 +44,7 @@ struct reply {
 struct trouble {
     enum http_result result;
     long status;
+    enum answer_class class;
     int64_t since_ms; /* 0: none */
     unsigned calls;   /* that met it: the first is tried again, the second says that it lasts */
     bool is_held_said;

@@ -11,8 +11,6 @@
 
 #include <stdio.h>
 
-enum { HTTP_INSUFFICIENT_STORAGE = 507 };
-
 static bool is_object(const struct http_answer *answer)
 {
     struct error ignored;
@@ -22,96 +20,86 @@ static bool is_object(const struct http_answer *answer)
     return json_is_object(root);
 }
 
-static bool is_transcoding(const struct session *session)
+enum stage { PROBING, TRANSCODING, TRANSCODED, STAGE_COUNT };
+
+static enum stage stage_of(const struct session *session)
 {
-    return session->progress.progress.step >= WORK_TRANSCODE;
+    if (session->transcoded)
+        return TRANSCODED;
+    return session->progress.progress.step >= WORK_TRANSCODE ? TRANSCODING : PROBING;
 }
 
-static enum verdict verdict_of_problem(const struct session *session, enum problem problem)
-{
-    switch (problem) {
-    case PROBLEM_CLAIM_LOST:
-    case PROBLEM_JOB_GONE:
-        return VERDICT_LOST;
-    case PROBLEM_JOB_NOT_FOUND:
-        /* A restored backup must not eat results (docs/PROMISES.md#the-verdicts, row 10); where
-         * there are none yet, nothing is eaten. */
-        return session->transcoded ? VERDICT_HOLD : VERDICT_LOST;
-    case PROBLEM_NOT_YOUR_JOB:
-        /* Nor must a key that was mixed up (row 11), and a transcode that runs is hours of work. */
-        return session->transcoded || is_transcoding(session) ? VERDICT_HOLD : VERDICT_LOST;
-    case PROBLEM_NOT_FOUND:
-    case PROBLEM_METHOD:
-        return VERDICT_MISSING;
-    case PROBLEM_UNAUTHORIZED:
-    case PROBLEM_FORBIDDEN:
-    case PROBLEM_PAYLOAD_TOO_LARGE:
-    case PROBLEM_BAD_JSON:
-    case PROBLEM_TOKEN_MALFORMED:
-    case PROBLEM_TOKEN_MISMATCH:
-    case PROBLEM_TOKEN_REUSED:
-        return VERDICT_HOLD;
-    case PROBLEM_NONE:
-    case PROBLEM_INVALID_FIELD: /* a file that changed while it was sent fails its checksum */
-    case PROBLEM_OUTPUT_MISSING:
-    case PROBLEM_RATE_LIMITED:
-    case PROBLEM_COMPLETION_IN_PROGRESS:
-    case PROBLEM_STORE_UNAVAILABLE:
-    case PROBLEM_RANGE:
-    case PROBLEM_INTERNAL:
-    case PROBLEM_COUNT:
-        return VERDICT_RETRY;
+#define ALWAYS(verdict)                                                                            \
+    {                                                                                              \
+        verdict, verdict, verdict                                                                  \
     }
-    return VERDICT_RETRY;
-}
-
-/* In JSON and without a code, as a stock server says it: a proxy's page tells nothing about claims.
- */
-static enum verdict verdict_of_stock(const struct session *session, long status)
-{
-    if (status == 403 || status == 409)
-        return VERDICT_RECLAIM;
+static const enum verdict verdicts[ANSWER_CLASS_COUNT][STAGE_COUNT] = {
+    [ANSWER_UNREACHED] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_UNTRUSTED] = ALWAYS(VERDICT_HOLD),
+    [ANSWER_LOCAL_FAILURE] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_OK] = ALWAYS(VERDICT_RETRY), /* without what was expected */
+    [ANSWER_OTHER_SUCCESS] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_KEY_REFUSED] = ALWAYS(VERDICT_HOLD),
+    /* A key that was mixed up must not eat results (docs/PROMISES.md#the-verdicts, row 11), and a
+     * transcode that runs is hours of work. */
+    [ANSWER_NOT_YOURS] = {VERDICT_LOST, VERDICT_HOLD, VERDICT_HOLD},
+    /* Nor must a restored backup (row 10); where there are none yet, nothing is eaten. */
+    [ANSWER_JOB_UNKNOWN] = {VERDICT_LOST, VERDICT_LOST, VERDICT_HOLD},
+    [ANSWER_CLAIM_LOST] = ALWAYS(VERDICT_LOST),
+    [ANSWER_JOB_GONE] = ALWAYS(VERDICT_LOST),
+    [ANSWER_INVALID] = ALWAYS(VERDICT_HOLD),
+    /* A file that changed while it was sent fails its checksum. */
+    [ANSWER_INVALID_FIELD] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_OUTPUT_MISSING] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_NO_SUCH_RANGE] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_WRONG_URL] = ALWAYS(VERDICT_MISSING),
+    [ANSWER_STOCK_NOT_YOURS] = ALWAYS(VERDICT_RECLAIM),
+    [ANSWER_STOCK_CLAIM_LOST] = ALWAYS(VERDICT_RECLAIM),
     /* The job's row is gone. Work that is not finished is not given up for that here: its source is
      * gone too, and fetch sees to it. */
-    if (status == 401 || (status == 404 && session->transcoded))
-        return VERDICT_HOLD;
-    return VERDICT_RETRY;
+    [ANSWER_STOCK_JOB_UNKNOWN] = {VERDICT_RETRY, VERDICT_RETRY, VERDICT_HOLD},
+    [ANSWER_STOCK_REFUSED] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_PROXY_FORBIDDEN] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_PROXY_REFUSED] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_LIMITED] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_TIMED_OUT] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_SERVER_FULL] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_SERVER_FAILING] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_UNEXPECTED] = ALWAYS(VERDICT_RETRY),
+};
+
+static bool is_success(enum answer_class class)
+{
+    return class == ANSWER_OK || class == ANSWER_OTHER_SUCCESS;
 }
 
 enum verdict session_verdict_of(const struct session *session, const struct http_answer *answer,
                                 enum expected expected)
 {
-    if (answer->result != HTTP_ANSWERED)
-        return answer->result == HTTP_NOT_TRUSTED ? VERDICT_HOLD : VERDICT_RETRY;
-    if (answer->status / 100 == 2)
-        return expected == EXPECT_BYTES || is_object(answer) ? VERDICT_OK : VERDICT_RETRY;
-    if (answer->is_json && answer->problem.problem == PROBLEM_NONE)
-        return verdict_of_stock(session, answer->status);
-    return verdict_of_problem(session, answer->problem.problem);
+    enum answer_class class = http_answer_class_by_code(answer);
+    if (is_success(class) && (expected == EXPECT_BYTES || is_object(answer)))
+        return VERDICT_OK;
+    enum verdict verdict = verdicts[class][stage_of(session)];
+    must(verdict != VERDICT_OK);
+    return verdict;
 }
 
 static const char *trouble_detail(const struct http_answer *answer)
 {
     if (answer->result != HTTP_ANSWERED)
         return answer->error.message;
-    if (answer->status == HTTP_INSUFFICIENT_STORAGE)
+    enum answer_class class = http_answer_class(answer);
+    if (class == ANSWER_SERVER_FULL)
         return "the server has no space left";
-    if (answer->status / 100 == 2)
+    if (is_success(class))
         return "an answer that is not our server's";
     return answer->problem.detail[0] ? answer->problem.detail : "no reason given";
 }
 
-bool session_is_key_refusal(const struct http_answer *answer)
+bool session_is_outage(enum answer_class class)
 {
-    return answer->status == 401 || answer->problem.problem == PROBLEM_FORBIDDEN;
-}
-
-bool session_is_outage(const struct http_answer *answer)
-{
-    return answer->result == HTTP_UNREACHED || answer->result == HTTP_NOT_TRUSTED ||
-           (answer->result == HTTP_ANSWERED && answer->status >= 500 &&
-            answer->status != HTTP_INSUFFICIENT_STORAGE) ||
-           session_is_key_refusal(answer);
+    return class == ANSWER_UNREACHED || class == ANSWER_UNTRUSTED ||
+           class == ANSWER_SERVER_FAILING || class == ANSWER_KEY_REFUSED;
 }
 
 /* One call that failed is tried again, and mostly that was it. That a person is needed is said
@@ -134,11 +122,12 @@ static void note_trouble(struct session *session, enum verdict verdict,
                          const struct http_answer *answer)
 {
     struct trouble *trouble = &session->trouble;
-    session->is_away = session->is_away || session_is_outage(answer);
+    session->is_away = session->is_away || session_is_outage(http_answer_class(answer));
     bool is_new = trouble->since_ms == 0 || trouble->result != answer->result ||
                   trouble->status != answer->status;
     trouble->result = answer->result;
     trouble->status = answer->status;
+    trouble->class = http_answer_class(answer);
     if (trouble->since_ms == 0)
         trouble->since_ms = mono_ms();
     trouble->calls++;
@@ -276,7 +265,7 @@ struct session_pause session_pause_after(const struct session *session, enum ver
         .floor_ms = answer->retry_after_ms > 0 ? now_ms + answer->retry_after_ms : now_ms,
         /* What a person must put right is not put right by another call's success, unless it was
          * the key or the claim, which all calls share. */
-        .is_patient = verdict == VERDICT_HOLD && !session_is_key_refusal(answer) &&
+        .is_patient = verdict == VERDICT_HOLD && http_answer_class(answer) != ANSWER_KEY_REFUSED &&
                       !session->reclaim.call,
     };
 }

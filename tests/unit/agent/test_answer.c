@@ -53,9 +53,9 @@ static void write_step(FILE *out, const struct http_answer *answer)
         session.transcoded = stage == 2;
         fprintf(out, "%s ", names[session_verdict_of(&session, answer, EXPECT_JSON)]);
     }
+    enum answer_class class = http_answer_class(answer);
     fprintf(out, "bytes %s%s%s%s", names[session_verdict_of(&session, answer, EXPECT_BYTES)],
-            session_is_outage(answer) ? " outage" : "",
-            session_is_key_refusal(answer) ? " key" : "",
+            session_is_outage(class) ? " outage" : "", class == ANSWER_KEY_REFUSED ? " key" : "",
             delivery_refuses_job(answer) ? " refusal" : "");
 }
 
@@ -63,7 +63,7 @@ static void write_node(FILE *out, const struct http_answer *answer)
 {
     char reason[NODE_REASON_BYTES];
     fprintf(out, "%s%s", server_state_name(node_server_state_of(answer, reason, sizeof reason)),
-            node_is_key_refusal(answer) ? " renew" : "");
+            answer_concerns_key(http_answer_class(answer)) ? " renew" : "");
 }
 
 /* Only the mark and the subject. */

@@ -42,6 +42,7 @@ static const struct module {
     {"common/quality", 2, 2, PURE},
     {"common/playlist", 2, 2, PURE},
     {"common/problem", 2, 2, PURE},
+    {"common/answer", 2, 2, PURE},
 
     {"agent/config", 1, 1, IMPURE},
     {"agent/job", 2, 2, PURE},
