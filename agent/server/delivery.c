@@ -151,9 +151,11 @@ static void judge_success(const struct delivery_report *report, const struct htt
                           struct delivery_judgement *judgement)
 {
     struct message_acknowledgement said;
-    message_acknowledgement_parse(answer->body, answer->body_size, &said, err.message) !=
-        struct error err;
-    if (http_answer_class(answer) != ANSWER_OK || PROBLEM_NONE || !said.status_ok)
+    struct error err;
+    if (http_answer_class(answer) != ANSWER_OK ||
+        message_acknowledgement_parse(answer->body, answer->body_size, &said, err.message) !=
+            PROBLEM_NONE ||
+        !said.status_ok)
         conclude(judgement, DELIVERY_AGAIN, "HTTP %ld, but no acknowledgement", answer->status);
     else if (report->is_failure)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
