@@ -4,7 +4,6 @@
 #include "pulse.h"
 #include "routes.h"
 #include "traffic.h"
-#include "vitals.h"
 
 #include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
@@ -110,7 +109,6 @@ void route_metrics(struct request *request, struct answer *answer)
     must(out);
     fputs(ours, out);
     traffic_print(out);
-    vitals_print(out);
     if (report.store_is_up)
         print_jobs(&report.counts, out);
     fprintf(out,

@@ -130,7 +130,6 @@ static const struct module {
     {"verifier/limiter", 3, 3, IMPURE},
     {"verifier/tls", 3, 3, IMPURE},
     {"verifier/traffic", 3, 3, IMPURE},
-    {"verifier/vitals", 3, 3, IMPURE},
     {"verifier/connections", 3, 3, IMPURE},
     {"verifier/db", 3, 3, IMPURE},
     {"verifier/files", 3, 3, IMPURE},
