@@ -108,7 +108,8 @@ Test(probe, what_has_no_film_in_it_is_told_apart)
         enum probe_verdict verdict;
     } cases[] = {
         {"{\"streams\":[" AUDIO "]}", "sound only", PROBE_NO_VIDEO},
-        {"{\"streams\":[" AUDIO "," COVER "]}", "sound only, AAC, with a cover picture", PROBE_NO_VIDEO},
+        {"{\"streams\":[" AUDIO "," COVER "]}", "sound only, AAC, with a cover picture",
+         PROBE_NO_VIDEO},
         {"{\"streams\":[" COVER "]}", "no video stream", PROBE_NO_VIDEO},
         {"{\"streams\":[]}", "no video stream", PROBE_NO_VIDEO},
         {"{\"streams\":[{" VIDEO "}]}", "no usable size", PROBE_UNREADABLE},
