@@ -27,12 +27,12 @@ int files_open(const char *uploads_dir, const char *videos_dir, struct files *fi
 void files_close(struct files *files);
 
 /* What a source may end in. A stock server knows the first six alone. */
-#define FILES_EXTENSIONS(X)                                                                        \
-    X("mp4")                                                                                       \
-    X("mkv")                                                                                       \
-    X("mov") X("avi") X("webm") X("m4v") X("ts") X("mts") X("m2ts") X("mpg") X("mpeg") X("vob")    \
-        X("flv") X("f4v") X("wmv") X("asf") X("ogv") X("3gp") X("3g2") X("mxf") X("dv") X("wtv")   \
-            X("gif") X("h264") X("hevc")
+/* clang-format off */
+#define FILES_EXTENSIONS(X) \
+    X("mp4") X("mkv") X("mov") X("avi") X("webm") X("m4v") X("ts") X("mts") X("m2ts") X("mpg") \
+    X("mpeg") X("vob") X("flv") X("f4v") X("wmv") X("asf") X("ogv") X("3gp") X("3g2") X("mxf") \
+    X("dv") X("wtv") X("gif") X("h264") X("hevc")
+/* clang-format on */
 #define FILES_EXTENSION_WORD(extension) " ." extension
 #define FILES_SOURCE_EXTENSIONS         FILES_EXTENSIONS(FILES_EXTENSION_WORD)
 
