@@ -180,7 +180,7 @@ void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer
         break;
     case SERVER_UNKNOWN:
     case SERVER_STATE_COUNT:
-        must(!"a state that no answer makes");
+        must(false); /* no answer makes these states */
     }
 }
 
