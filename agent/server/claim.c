@@ -254,18 +254,12 @@ static void drop_expired(struct claim *claim)
     forget_unrecorded(claim);
 }
 
-struct record_claim *claim_accept(const struct message_claim *given)
-{
-    crash_point(CRASH_AGENT_CLAIM_ANSWERED);
-    struct record_claim *answered = must_malloc(sizeof *answered);
-    record_claim_accept(given, answered);
-    return answered;
-}
-
 static void take(struct claim *claim, const struct message_claim *given,
                  const struct http_answer *answer)
 {
-    struct record_claim *answered = claim_accept(given);
+    struct record_claim *answered = must_malloc(sizeof *answered);
+    crash_point(CRASH_AGENT_CLAIM_ANSWERED);
+    record_claim_accept(given, answered);
     int64_t lease_ms = http_lease_ms(answer, given->claim_expires_at);
     claim->expires_ms = mono_ms() + (lease_ms > 0 ? lease_ms : UNDATED_CLAIM_S * INT64_C(1000));
     claim->unrecorded = answered;

@@ -39,8 +39,6 @@ void claim_cancel(struct claim *claim);
  * where the claim is about another film: the record is on hold then, by an order as an operator's.
  */
 int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err);
-/* What the server gave, with a token of its own. */
-struct record_claim *claim_accept(const struct message_claim *given); /* owned: free */
 
 /* Pure: when to ask again after an answer without a job. */
 int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64_t random);

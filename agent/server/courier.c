@@ -2,7 +2,7 @@
 
 #include "claim.h"
 #include "connect.h"
-#include "delivery.h"
+#include "reclaim.h"
 #include "retire.h"
 
 #include "tailslate/cleanup.h"
@@ -324,21 +324,19 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
 {
     struct live *live = ctx;
     struct delivery_judgement judgement;
-    struct message_claim given;
+    struct record_claim claim;
     live->delivery.call = NULL;
     live->delivery.is_reclaiming = false;
-    if (!delivery_judge_reclaim(live->job_id, answer, &given, &judgement)) {
+    if (!reclaim_read(live->job_id, answer, &claim, &judgement)) {
         apply(live, &judgement, answer);
         return;
     }
     struct error err;
-    struct record_claim *claim = claim_accept(&given);
     live->delivery.is_reclaimed = true;
     /* Not written, the former token is presented: the server knows us as the holder all the same.
      */
-    if (claim_rebind(live, claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
+    if (claim_rebind(live, &claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
         stumble(live, &err);
-    free(claim);
 }
 
 /* A claim that went although it was taken again just now is not fought for. */
@@ -353,11 +351,8 @@ static void reclaim(struct live *live, const struct delivery_judgement *judgemen
     }
     log_info("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "/api/worker/claim?job_id=%" PRId64, live->job_id);
-    struct http_request request = http_post(path, NULL);
     delivery->is_reclaiming = true;
-    delivery->call = http_start(live->node->http, &request, on_reclaim, live);
+    delivery->call = reclaim_start(live->node->http, live->job_id, on_reclaim, live);
 }
 
 static void post(struct live *live, const char *body)

@@ -1,9 +1,8 @@
 /* The claim went, as a stock server says it: ask for this very job again (session.h). */
 #include "connect.h"
-#include "delivery.h"
+#include "reclaim.h"
 #include "session_part.h"
 
-#include "tailslate/cleanup.h"
 #include "tailslate/clock.h"
 #include "tailslate/log.h"
 #include "tailslate/uuid.h"
@@ -55,23 +54,21 @@ static void on_answer(void *ctx, const struct http_answer *answer)
 {
     struct session *session = ctx;
     struct delivery_judgement judgement;
-    struct message_claim given;
     struct record_claim claim;
     struct error err;
     session->reclaim.call = NULL;
-    if (!delivery_judge_reclaim(session->claim.claim.job_id, answer, &given, &judgement)) {
+    if (!reclaim_read(session->claim.claim.job_id, answer, &claim, &judgement)) {
         refused(session, &judgement, answer);
         return;
     }
-    record_claim_accept(&given, &claim);
     if (record_rebind(session->dir, &claim, &err) != 0) {
         log_warning("step.not_rebound", LOG_TEXT("detail", err.message));
         if (err.code == ENOTUNIQ)
             let_go(session, err.message);
         return; /* the claim that is on the disk is shown to the server again */
     }
-    log_info("job.rebound", LOG_TEXT("former", session->claim.token), LOG_TEXT("now", claim.token),
-             LOG_INT("epoch", claim.claim.claim_epoch));
+    log_info("job.rebound", LOG_TEXT("former", session->claim.token),
+             LOG_TEXT("token", claim.token), LOG_INT("epoch", claim.claim.claim_epoch));
     session->claim = claim;
     session->reclaim.count++;
     if (session->transcoded) /* one that goes again at once is not fought for */
@@ -90,8 +87,5 @@ void session_reclaim(struct session *session, const struct http_answer *refusal)
     }
     log_info("step.reclaiming", LOG_INT("status", refusal->status),
              LOG_TEXT("detail", refusal->problem.detail));
-    TEXT(path) = must_printf("/api/worker/claim?job_id=%lld",
-                             (long long)session->claim.claim.job_id);
-    struct http_request request = http_post(path, NULL);
-    reclaim->call = http_start(session->client, &request, on_answer, session);
+    reclaim->call = reclaim_start(session->client, session->claim.claim.job_id, on_answer, session);
 }
