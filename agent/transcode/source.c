@@ -125,7 +125,7 @@ void source_settle(struct probe *probe, const struct scan *scan)
 static void upper(const char *word, char text[PROBE_WORD_BYTES])
 {
     size_t i = 0;
-    for (; word[i] && i < PROBE_WORD_BYTES - 1; i++)
+    for (; i < PROBE_WORD_BYTES - 1 && word[i]; i++)
         text[i] = (char)toupper((unsigned char)word[i]);
     text[i] = '\0';
 }

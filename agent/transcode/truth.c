@@ -190,7 +190,7 @@ static int check_segment(const struct truth *truth, size_t i, const struct fragm
 static int check_all(const struct truth *truth, int directory, const struct fragment_movie *movie,
                      struct error *err)
 {
-    struct fragment fragment;
+    struct fragment fragment = {0};
     int64_t first_us = 0, start_us = 0, listed_us = 0;
     for (size_t i = 0; i < truth->playlist->count; i++) {
         const struct playlist_segment *segment = &truth->playlist->segments[i];
