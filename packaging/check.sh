@@ -25,19 +25,11 @@ git grep -lzE '^#!.*[/ ](ba)?sh$|^# shellcheck shell=' | xargs -0 shellcheck -x
 
 echo "== cppcheck"
 # cppcheck cannot see into cJSON's header, so it is told what its loop is.
-look_at() { # look_at ROOM...: each half by itself, because both have a config.h
-    local folders
-    mapfile -t folders < <(find "$@" -type d -printf '-I%p\n')
-    cppcheck -q -j2 --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
-        -D_GNU_SOURCE '-DcJSON_ArrayForEach(a,b)=while((a=(b)->next))' --suppress=missingIncludeSystem \
-        --suppress=normalCheckLevelMaxBranches -Iinclude -Icommon "${folders[@]}" "$@"
-}
-look_at common agent
-look_at verifier
+cppcheck -q -j2 --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
+    -D_GNU_SOURCE '-DcJSON_ArrayForEach(a,b)=while((a=(b)->next))' --suppress=missingIncludeSystem \
+    --suppress=normalCheckLevelMaxBranches -I. -Iinclude lib base agent verifier
 
-mkdir -p build
-build() { # build PRESET [CMAKE OPTION...]
-    echo "== build ($1)"
+echo "== build ($1)"
     if ! { cmake --preset "$@" && cmake --build --preset "$1"; } >"build/check-$1.log" 2>&1; then
         tail -n 60 "build/check-$1.log"
         echo "check.sh: the build failed; the whole log: build/check-$1.log" >&2

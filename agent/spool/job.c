@@ -1,6 +1,6 @@
-#include "job.h"
+#include "agent/spool/job.h"
 
-#include "tailslate/error.h"
+#include "lib/error.h"
 
 #include <stddef.h>
 

@@ -1,9 +1,8 @@
-#include "kept.h"
+#include "agent/spool/kept.h"
 
-#include "tree.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/log.h"
+#include "agent/base/tree.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
 
 #include <fcntl.h>
 #include <string.h>

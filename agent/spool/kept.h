@@ -6,7 +6,7 @@
 #ifndef AGENT_KEPT_H
 #define AGENT_KEPT_H
 
-#include "spool.h"
+#include "agent/spool/spool.h"
 
 enum { KEPT_FILES_A_TICK = 200 };
 

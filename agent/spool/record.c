@@ -1,9 +1,9 @@
-#include "record.h"
+#include "agent/spool/record.h"
 
-#include "tailslate/cleanup.h"
-#include "tailslate/durable.h"
-#include "tailslate/json.h"
-#include "tailslate/uuid.h"
+#include "base/durable.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/uuid.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,10 +12,9 @@
 #ifndef AGENT_RECORD_H
 #define AGENT_RECORD_H
 
-#include "job.h"
-
-#include "tailslate/error.h"
-#include "tailslate/message.h"
+#include "agent/spool/job.h"
+#include "base/message.h"
+#include "lib/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,10 +1,9 @@
 /* What stands beside the state of a record (record.h). */
-#include "record.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/durable.h"
-#include "tailslate/json.h"
+#include "agent/spool/record.h"
+#include "base/clock.h"
+#include "base/durable.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,8 @@
 /* Who works on a record: identities and the lock (record.h). */
-#include "record.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/durable.h"
-#include "tailslate/json.h"
+#include "agent/spool/record.h"
+#include "base/durable.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,12 @@
-#include "spool.h"
+#include "agent/spool/spool.h"
 
-#include "order.h"
-#include "tree.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/durable.h"
-#include "tailslate/json.h"
-#include "tailslate/log.h"
+#include "agent/base/tree.h"
+#include "agent/spool/order.h"
+#include "base/clock.h"
+#include "base/durable.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

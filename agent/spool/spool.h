@@ -12,9 +12,8 @@
 #ifndef AGENT_SPOOL_H
 #define AGENT_SPOOL_H
 
-#include "record.h"
-
-#include "tailslate/durable.h"
+#include "agent/spool/record.h"
+#include "base/durable.h"
 
 enum { SPOOL_ID_BYTES = 48, SPOOL_RECORDS_MAX = 4096 };
 

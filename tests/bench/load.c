@@ -14,9 +14,9 @@
  * any refusal of what is ours. Lies are printed. Exit 0: none, and everything acknowledged; 1. */
 #include "load.h"
 
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
-#include "tailslate/json.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
+#include "lib/json.h"
 
 #include <getopt.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 #include "load_http.h"
 
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 
 #include <netdb.h>
 #include <netinet/in.h>

@@ -1,12 +1,11 @@
 /* Jobs to complete: added, claimed, and each with a tiny rendition in its place. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
+#include "lib/hash.h"
+#include "lib/json.h"
+#include "lib/uuid.h"
 #include "load.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
-#include "tailslate/hash.h"
-#include "tailslate/json.h"
-#include "tailslate/uuid.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,12 +1,11 @@
 /* HTTP as an attacker speaks it. Every attack has bounds: what the well-behaved client feels, how
  * much memory and how many threads it costs, and that the log stays one event a line. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "raw.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <criterion/logging.h>

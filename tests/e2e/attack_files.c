@@ -1,12 +1,11 @@
 /* Uploads that want to lie elsewhere, or to fill the disk: links planted in the folders, names full
  * of tricks, archives that are bombs. Nothing outside of the video's folder ever changes. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "raw.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <criterion/logging.h>

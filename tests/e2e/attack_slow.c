@@ -1,10 +1,9 @@
 /* Slow clients: who drips, and who never reads, is cut, and nobody else feels it. */
+#include "base/clock.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "raw.h"
-
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <criterion/logging.h>

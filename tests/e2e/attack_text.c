@@ -1,12 +1,11 @@
 /* Bodies, tokens and names as an attacker writes them: refused with a code, nothing committed, and
  * no line of the log that he wrote. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "raw.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

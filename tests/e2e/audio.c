@@ -1,10 +1,9 @@
 /* Which sound a film gets: the one that decodes. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

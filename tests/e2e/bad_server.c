@@ -1,12 +1,11 @@
 /* A server that is down, slow, rude or gone astray, and claims that go under us. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "transcoder.h"
 #include "worker.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

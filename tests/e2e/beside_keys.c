@@ -1,8 +1,7 @@
 /* What a stock server's slow keys cost, and who pays. */
 #include "beside.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

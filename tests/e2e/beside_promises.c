@@ -1,15 +1,14 @@
 /* The promises beside a stock vlog server, as workers see them: every call goes to nginx as it is
  * shipped, claims come from a double of the stock server, on the same tables (beside.h). The double
  * would break most of these promises: nothing that ends a claim may ever reach it. */
+#include "base/clock.h"
+#include "base/crash.h"
 #include "beside.h"
 #include "gated.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "postgres.h"
 #include "redis.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/crash.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

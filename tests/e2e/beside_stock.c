@@ -1,12 +1,11 @@
 /* Completions beside a stock vlog server, through nginx as it is shipped. */
 #include "beside.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "media.h"
 #include "port.h"
 #include "postgres.h"
 #include "settings.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -1,11 +1,10 @@
 /* The two commands as a person meets them: usage, configuration, what they print. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
+#include "lib/json.h"
 #include "look.h"
 #include "media.h"
 #include "worker.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
-#include "tailslate/json.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>

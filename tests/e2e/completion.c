@@ -1,10 +1,9 @@
 /* The table of answers to a completion, row by row, over the wire. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "scene.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,12 +1,11 @@
 /* What a transcoder cannot do, whatever the film makes of it; and the limits that end it. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "peer.h"
 #include "rig.h"
 #include "transcoder.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,15 +1,14 @@
 /* A disk that is full or too small, and a node that fails by itself: no attempt is burned.
  * TAILSLATE_TEST_DISK names a file with free and capacity: no test can fill a real disk. */
+#include "base/clock.h"
+#include "base/crash.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "scripted.h"
 #include "transcoder.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/crash.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

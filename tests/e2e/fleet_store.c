@@ -1,13 +1,12 @@
 /* A verifier on PostgreSQL, and what happens to its database while a real agent works. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "postgres.h"
 #include "rig.h"
 #include "settings.h"
 #include "worker.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -1,11 +1,10 @@
 /* Redis may be there or not, may hang and may lie: completions have one effect and true answers,
  * and it costs latency only. */
+#include "base/clock.h"
 #include "gated.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <criterion/logging.h>

@@ -1,11 +1,10 @@
 /* What the node stands on gives way: files that people or programs have changed, events that come
  * in an unlucky order. (A disk that turns read-only wants root: tests/long.sh.) */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "transcoder.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

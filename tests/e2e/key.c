@@ -1,11 +1,10 @@
 /* The worker's key is changed while the agent runs: nobody restarts it, nothing is lost. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

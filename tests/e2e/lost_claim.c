@@ -1,11 +1,10 @@
 /* A sealed completion in hand, and the claim goes, in every way that there is: the work lands, and
  * is not done twice. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,11 +1,10 @@
 /* The main job, from a film to something that plays. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

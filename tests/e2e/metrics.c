@@ -1,13 +1,12 @@
 /* What an operator looks at: /healthz, /readyz, /api/health, /metrics; also while the database
  * hangs. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "postgres.h"
 #include "scene.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>

@@ -1,11 +1,10 @@
 /* What the agent tells a service manager: the socket is ours, the protocol is sd_notify(3). */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

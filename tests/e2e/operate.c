@@ -1,12 +1,11 @@
 /* What an operator orders: drain, pause, and what the spool's verbs do beside a running agent. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,12 +1,11 @@
 /* What players make of a finished video: the playlists are true, and `original` is published only
  * where its own is. The strict player itself (player.h) reads every video of this suite. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "player.h"
 #include "rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

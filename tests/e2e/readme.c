@@ -1,9 +1,8 @@
 /* What README.md tells a stranger to type, typed. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "media.h"
 #include "rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <sys/stat.h>

@@ -1,12 +1,11 @@
 /* A job is claimed again by the node that holds its work, while a call about the former claim is
  * under way: what that call hears is not about the new claim. Two scripts, one behind the other, so
  * that an answer can be late: the front one holds it, the one behind says it. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "rig.h"
 #include "scripted.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

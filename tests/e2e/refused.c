@@ -1,13 +1,12 @@
 /* Finished work that a server will not have: another worker has completed the job, or its row is
  * gone. It is asked about ever more seldom, shown with what ends it, and set aside whole after
  * retry.hold_days; never dropped, and never for a reason that all records share. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "rig.h"
 #include "scripted.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,11 +1,10 @@
 /* The configuration breaks under an agent that runs: the steps that it starts read the file anew.
  */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

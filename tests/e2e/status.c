@@ -1,9 +1,8 @@
 /* What an operator sees of the server side: `status`. */
+#include "lib/cleanup.h"
+#include "lib/json.h"
 #include "look.h"
 #include "scene.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/json.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,13 +1,12 @@
 /* Our agent against a server that knows nothing of ours: no epoch, no codes, no echo, and an
  * answer `Job already completed` that may be a lie. The server is a script. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "scripted.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -2,12 +2,11 @@
  * each call, whichever it is. What the worker does not try again then costs it two of its three
  * attempts, and every job is completed all the same, once. STOCK_JOBS: how many each way
  * (tests/long.sh). */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "worker.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,11 +1,10 @@
 /* Workers that know nothing of ours: stock_worker.sh does a whole job by curl and tar. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "transcoder.h"
 #include "worker.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

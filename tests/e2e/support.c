@@ -1,12 +1,11 @@
 /* The rig's own promises: what the other tests lean on is itself seen to work. */
 #include "call.h"
 #include "guard.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "peer.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

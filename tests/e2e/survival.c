@@ -1,12 +1,11 @@
 /* What dies, is stopped or cannot be reached, and what goes on all the same. */
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "transcoder.h"
 #include "worker.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

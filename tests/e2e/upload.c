@@ -1,10 +1,9 @@
 /* Uploads in both ways: what is written, what is refused, and that nothing lands elsewhere. */
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "scene.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

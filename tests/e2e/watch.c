@@ -1,12 +1,11 @@
 /* What there is to see of a node: the picture, the keys of status --json, metrics, fsck. */
 #include "call.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
+#include "lib/json.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
-#include "tailslate/json.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>

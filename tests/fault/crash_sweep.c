@@ -5,14 +5,13 @@
  * whatever died is started again, and the promises are looked at: one completions row, the token of
  * the first life, the file set whole, the spool empty. A point that is never reached is a failure.
  */
+#include "base/crash.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/crash.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <criterion/logging.h>

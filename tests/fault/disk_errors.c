@@ -4,15 +4,14 @@
  * What is looked at afterwards is what was promised: the job is completed once, by the token of its
  * claim, after one transcode and with no attempt charged; nothing stays in the spool, job.final was
  * said once, and nobody died of a broken invariant. */
+#include "base/crash.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "scripted.h"
 #include "transcoder.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/crash.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

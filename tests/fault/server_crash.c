@@ -2,14 +2,13 @@
  * after the commit, before the answer. It is started again, and the same token gets a true answer
  * within 30 s, however often it asks before; one completion is on record, and the gate holds
  * nothing that keeps anybody out for longer. */
+#include "base/clock.h"
+#include "base/crash.h"
 #include "gated.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "postgres.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/crash.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <criterion/logging.h>

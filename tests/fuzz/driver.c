@@ -1,6 +1,5 @@
 #include "fuzz.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -9,7 +9,7 @@
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
 
-#include "tailslate/error.h"
+#include "lib/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

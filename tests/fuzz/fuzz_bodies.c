@@ -1,7 +1,6 @@
+#include "base/message.h"
 #include "fuzz.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/message.h"
+#include "lib/cleanup.h"
 
 #include <string.h>
 

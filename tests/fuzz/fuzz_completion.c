@@ -1,8 +1,7 @@
+#include "base/message.h"
 #include "fuzz.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/hash.h"
-#include "tailslate/message.h"
+#include "lib/cleanup.h"
+#include "lib/hash.h"
 
 #include <math.h>
 #include <string.h>

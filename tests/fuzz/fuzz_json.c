@@ -1,7 +1,6 @@
 #include "fuzz.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/json.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,6 @@
+#include "base/playlist.h"
 #include "fuzz.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/playlist.h"
+#include "lib/cleanup.h"
 
 #include <string.h>
 

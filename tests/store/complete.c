@@ -1,6 +1,5 @@
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

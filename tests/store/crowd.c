@@ -1,10 +1,9 @@
 /* The promises when everything comes at once, over two stores of one database as two verifiers have
  * them: one effect, no false answer, and completed stays completed. */
-#include "complete.h"
-#include "db.h"
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
+#include "verifier/db/db.h"
+#include "verifier/http/complete.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -1,9 +1,8 @@
 /* The drivers below the store, on a database that a store has made. */
-#include "db.h"
+#include "base/clock.h"
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
+#include "verifier/db/db.h"
 
 #include <criterion/criterion.h>
 

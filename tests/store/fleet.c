@@ -1,6 +1,6 @@
 #include "fleet.h"
 
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

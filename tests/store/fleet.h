@@ -3,7 +3,7 @@
 #define TESTS_FLEET_H
 
 #include "store_rig.h"
-#include "store_sweep.h"
+#include "verifier/store/store_sweep.h"
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS };
 

@@ -1,8 +1,7 @@
 /* What stands behind the verdicts: the guards of the WHERE, and the snapshot of a look. */
-#include "store_private.h"
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
+#include "verifier/store/store_private.h"
 
 #include <criterion/criterion.h>
 

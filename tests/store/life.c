@@ -1,7 +1,6 @@
 /* Claims, failures, progress, uploads, release, workers. */
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,12 +1,11 @@
 /* The clean-up: what goes to the trash, what is deleted there, and what is never touched.
  *
  * Everything here works below the rig's own scratch directory, and nowhere else. */
-#include "orphans.h"
+#include "verifier/sweeper/orphans.h"
 
-#include "files_trash.h"
+#include "lib/cleanup.h"
 #include "site.h"
-
-#include "tailslate/cleanup.h"
+#include "verifier/files/files_trash.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

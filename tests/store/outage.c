@@ -1,7 +1,6 @@
 /* P9: an outage of the server costs no live job, and restarts keep no dead worker's. */
 #include "fleet.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

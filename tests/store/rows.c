@@ -1,12 +1,11 @@
 /* docs/PROMISES.md#the-verdicts, row by row, for every call about a job: one verdict for all of
  * them, and a refused call changes nothing. Rows 12 and 13 are decided before the store is asked;
  * row 9 is in faults/. */
-#include "complete.h"
-#include "db.h"
+#include "base/clock.h"
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
+#include "verifier/db/db.h"
+#include "verifier/http/complete.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

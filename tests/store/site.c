@@ -1,6 +1,6 @@
 #include "site.h"
 
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

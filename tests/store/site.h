@@ -3,8 +3,8 @@
 #ifndef TESTS_SITE_H
 #define TESTS_SITE_H
 
-#include "files.h"
 #include "fleet.h"
+#include "verifier/files/files.h"
 
 struct site {
     struct rig *rig;

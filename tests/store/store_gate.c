@@ -1,10 +1,9 @@
 #include "store_gate.h"
 
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
 #include "redis.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/log.h"
-#include "tailslate/uuid.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

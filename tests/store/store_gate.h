@@ -5,7 +5,7 @@
 #ifndef STORE_GATE_H
 #define STORE_GATE_H
 
-#include "gate.h"
+#include "verifier/gate/gate.h"
 
 struct store_gate {
     struct gate *gate; /* NULL: none */

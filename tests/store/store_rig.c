@@ -1,10 +1,9 @@
 #include "store_rig.h"
 
-#include "complete.h"
+#include "base/clock.h"
+#include "lib/cleanup.h"
 #include "postgres.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
+#include "verifier/http/complete.h"
 
 #include <criterion/criterion.h>
 #include <ftw.h>

@@ -7,8 +7,8 @@
 #ifndef STORE_RIG_H
 #define STORE_RIG_H
 
-#include "store.h"
 #include "store_gate.h"
+#include "verifier/store/store.h"
 
 enum { RIG_CLAIM_MS = 60 * 1000 };
 

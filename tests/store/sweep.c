@@ -1,7 +1,6 @@
 /* What is released, why, and what never is. */
 #include "fleet.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

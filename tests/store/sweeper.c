@@ -1,10 +1,9 @@
 /* The sweeper's own ticks: what it does when, and what it tells Redis. */
-#include "sweeper.h"
+#include "verifier/sweeper/sweeper.h"
 
+#include "lib/cleanup.h"
 #include "redis.h"
 #include "site.h"
-
-#include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

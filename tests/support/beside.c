@@ -1,11 +1,10 @@
 #include "beside.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
+#include "lib/hash.h"
 #include "media.h"
 #include "postgres.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
-#include "tailslate/hash.h"
 
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>

@@ -5,7 +5,7 @@
 #ifndef SUPPORT_CALL_H
 #define SUPPORT_CALL_H
 
-#include "tailslate/json.h"
+#include "lib/json.h"
 
 #include <stdbool.h>
 #include <stddef.h>

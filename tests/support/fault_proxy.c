@@ -1,7 +1,7 @@
 #include "fault_proxy.h"
 
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -1,10 +1,9 @@
 #include "guard.h"
 
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "process.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

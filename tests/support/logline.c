@@ -1,8 +1,7 @@
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "process.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>

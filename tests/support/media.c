@@ -1,9 +1,8 @@
 #include "media.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "process.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -1,9 +1,8 @@
 #include "nginx.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "port.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

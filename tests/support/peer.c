@@ -1,10 +1,9 @@
 #include "peer.h"
 
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "peer_wire.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -1,9 +1,8 @@
 #include "player.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "player_media.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 #include "player_media.h"
 
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 #include "port.h"
 
-#include "tailslate/cleanup.h"
-#include "tailslate/uuid.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -1,10 +1,9 @@
 #include "postgres.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
+#include "lib/uuid.h"
 #include "port.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
-#include "tailslate/uuid.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -1,10 +1,9 @@
 #include "raw.h"
 
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

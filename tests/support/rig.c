@@ -1,15 +1,14 @@
 #include "rig.h"
 
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "lib/error.h"
+#include "lib/uuid.h"
 #include "look.h"
 #include "media.h"
 #include "player.h"
 #include "port.h"
 #include "settings.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
-#include "tailslate/uuid.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

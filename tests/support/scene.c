@@ -1,9 +1,8 @@
 #include "scene.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "media.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 

@@ -1,9 +1,8 @@
 #include "scripted.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "media.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 void scripted_server(struct peer *peer, const char *claims, const char *completions)
 {

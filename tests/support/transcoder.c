@@ -1,10 +1,9 @@
 #include "transcoder.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
 #include "look.h"
 #include "settings.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
 
 #include <criterion/criterion.h>
 #include <stdarg.h>

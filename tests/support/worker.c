@@ -1,12 +1,11 @@
 #include "worker.h"
 
+#include "lib/cleanup.h"
+#include "lib/error.h"
+#include "lib/hash.h"
+#include "lib/uuid.h"
 #include "look.h"
 #include "media.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/error.h"
-#include "tailslate/hash.h"
-#include "tailslate/uuid.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

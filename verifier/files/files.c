@@ -1,11 +1,10 @@
-#include "files.h"
+#include "verifier/files/files.h"
 
-#include "files_trash.h"
-#include "segment.h"
-#include "slug.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/durable.h"
+#include "base/durable.h"
+#include "lib/cleanup.h"
+#include "verifier/base/segment.h"
+#include "verifier/base/slug.h"
+#include "verifier/files/files_trash.h"
 
 #include <errno.h>
 #include <fcntl.h>

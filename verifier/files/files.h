@@ -12,8 +12,8 @@
 #ifndef VERIFIER_FILES_H
 #define VERIFIER_FILES_H
 
-#include "tailslate/error.h"
-#include "tailslate/message.h"
+#include "base/message.h"
+#include "lib/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,10 +1,9 @@
 /* Is a rendition there, whole? */
-#include "files.h"
-#include "segment.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/durable.h"
-#include "tailslate/playlist.h"
+#include "base/durable.h"
+#include "base/playlist.h"
+#include "lib/cleanup.h"
+#include "verifier/base/segment.h"
+#include "verifier/files/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,9 @@
-#include "files_trash.h"
+#include "verifier/files/files_trash.h"
 
-#include "segment.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/durable.h"
-#include "tailslate/uuid.h"
+#include "base/durable.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+#include "verifier/base/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
 #ifndef VERIFIER_FILES_TRASH_H
 #define VERIFIER_FILES_TRASH_H
 
-#include "files.h"
+#include "verifier/files/files.h"
 
 #define FILES_TRASH   ".trash"
 #define FILES_STAGING ".staging"

@@ -1,11 +1,10 @@
-#include "upload.h"
+#include "verifier/files/upload.h"
 
-#include "files_trash.h"
-
-#include "tailslate/archive.h"
-#include "tailslate/cleanup.h"
-#include "tailslate/playlist.h"
-#include "tailslate/uuid.h"
+#include "base/archive.h"
+#include "base/playlist.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+#include "verifier/files/files_trash.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,11 +7,10 @@
 #ifndef VERIFIER_UPLOAD_H
 #define VERIFIER_UPLOAD_H
 
-#include "files.h"
-#include "segment.h"
-
-#include "tailslate/durable.h"
-#include "tailslate/hash.h"
+#include "base/durable.h"
+#include "lib/hash.h"
+#include "verifier/base/segment.h"
+#include "verifier/files/files.h"
 
 struct segment_upload {
     int dir, fd;

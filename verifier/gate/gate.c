@@ -1,12 +1,12 @@
-#include "gate.h"
+#include "verifier/gate/gate.h"
 
-#include "gate_keeper.h"
-#include "gate_tls.h"
+#include "base/config.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+#include "verifier/gate/gate_keeper.h"
+#include "verifier/gate/gate_tls.h"
 
 #include "tailslate/backoff.h"
-#include "tailslate/cleanup.h"
-#include "tailslate/config.h"
-#include "tailslate/uuid.h"
 
 #include <errno.h>
 #include <stdatomic.h>

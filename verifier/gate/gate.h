@@ -16,8 +16,9 @@
 #ifndef VERIFIER_GATE_H
 #define VERIFIER_GATE_H
 
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
+#include "base/clock.h"
+#include "lib/error.h"
+
 #include "tailslate/token.h"
 
 #include <stdbool.h>

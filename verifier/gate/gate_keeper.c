@@ -1,13 +1,13 @@
-#include "gate_keeper.h"
+#include "verifier/gate/gate_keeper.h"
 
-#include "deadline.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+#include "verifier/base/deadline.h"
 
 #include "tailslate/backoff.h"
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/config.h"
-#include "tailslate/log.h"
-#include "tailslate/uuid.h"
 
 #include <signal.h>
 #include <string.h>

@@ -8,8 +8,8 @@
 #ifndef VERIFIER_GATE_KEEPER_H
 #define VERIFIER_GATE_KEEPER_H
 
-#include "gate.h"
-#include "gate_script.h"
+#include "verifier/gate/gate.h"
+#include "verifier/gate/gate_script.h"
 
 enum {
     GATE_PAUSE_MIN_MS = 1000,

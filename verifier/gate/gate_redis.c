@@ -1,9 +1,8 @@
-#include "gate_redis.h"
+#include "verifier/gate/gate_redis.h"
 
-#include "gate_tls.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
+#include "base/clock.h"
+#include "lib/cleanup.h"
+#include "verifier/gate/gate_tls.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
 #ifndef VERIFIER_GATE_REDIS_H
 #define VERIFIER_GATE_REDIS_H
 
-#include "tailslate/error.h"
+#include "lib/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>

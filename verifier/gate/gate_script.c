@@ -1,8 +1,7 @@
-#include "gate_script.h"
+#include "verifier/gate/gate_script.h"
 
-#include "gate.h"
-
-#include "tailslate/clock.h"
+#include "base/clock.h"
+#include "verifier/gate/gate.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #ifndef VERIFIER_GATE_SCRIPT_H
 #define VERIFIER_GATE_SCRIPT_H
 
-#include "gate_redis.h"
+#include "verifier/gate/gate_redis.h"
 
 enum gate_script {
     GATE_SCRIPT_ENTER, /* key, value, life in s -> 1, or the first bytes of what the key holds */

@@ -1,4 +1,4 @@
-#include "gate_tls.h"
+#include "verifier/gate/gate_tls.h"
 
 #ifdef TAILSLATE_REDIS_TLS
 

@@ -4,7 +4,7 @@
 #ifndef VERIFIER_GATE_TLS_H
 #define VERIFIER_GATE_TLS_H
 
-#include "tailslate/error.h"
+#include "lib/error.h"
 
 /* NULL: it is; else why this build has no TLS to Redis. */
 const char *gate_tls_is_missing(void);

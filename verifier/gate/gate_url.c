@@ -1,4 +1,4 @@
-#include "gate_redis.h"
+#include "verifier/gate/gate_redis.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

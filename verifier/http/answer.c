@@ -1,11 +1,11 @@
-#include "auth.h"
-#include "counters.h"
-#include "db.h"
-#include "request.h"
-#include "verify.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "verifier/base/counters.h"
+#include "verifier/db/db.h"
+#include "verifier/http/auth.h"
+#include "verifier/http/request.h"
 
-#include "tailslate/clock.h"
-#include "tailslate/log.h"
+#include "tailslate/verify.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,11 +1,10 @@
-#include "auth.h"
+#include "verifier/http/auth.h"
 
-#include "counters.h"
-#include "deadline.h"
-#include "limiter.h"
-
-#include "tailslate/clock.h"
-#include "tailslate/log.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "verifier/base/counters.h"
+#include "verifier/base/deadline.h"
+#include "verifier/http/limiter.h"
 
 #include <stdlib.h>
 #include <string.h>

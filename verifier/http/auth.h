@@ -10,7 +10,7 @@
 #ifndef VERIFIER_AUTH_H
 #define VERIFIER_AUTH_H
 
-#include "request.h"
+#include "verifier/http/request.h"
 
 enum { AUTH_LOG_PER_S = 20, AUTH_LANE_WAIT_MS = 2000 };
 

@@ -1,6 +1,6 @@
-#include "body.h"
+#include "verifier/http/body.h"
 
-#include "tailslate/durable.h"
+#include "base/durable.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #ifndef VERIFIER_BODY_H
 #define VERIFIER_BODY_H
 
-#include "request.h"
+#include "verifier/http/request.h"
 
 enum { DRAIN_MAX_BYTES = 64 << 20 };
 

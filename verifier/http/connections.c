@@ -1,9 +1,8 @@
-#include "connections.h"
+#include "verifier/http/connections.h"
 
-#include "counters.h"
-
-#include "tailslate/error.h"
-#include "tailslate/log.h"
+#include "base/log.h"
+#include "lib/error.h"
+#include "verifier/base/counters.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #ifndef VERIFIER_CONNECTIONS_H
 #define VERIFIER_CONNECTIONS_H
 
-#include "address.h"
+#include "verifier/base/address.h"
 
 #include <stdint.h>
 

@@ -1,12 +1,11 @@
-#include "exchange.h"
+#include "verifier/http/exchange.h"
 
-#include "auth.h"
-#include "counters.h"
-#include "traffic.h"
-
-#include "tailslate/clock.h"
-#include "tailslate/log.h"
-#include "tailslate/uuid.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "lib/uuid.h"
+#include "verifier/base/counters.h"
+#include "verifier/http/auth.h"
+#include "verifier/http/traffic.h"
 
 #include <string.h>
 #include <strings.h>

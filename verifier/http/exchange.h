@@ -9,8 +9,8 @@
 #ifndef VERIFIER_EXCHANGE_H
 #define VERIFIER_EXCHANGE_H
 
-#include "body.h"
-#include "routes.h"
+#include "verifier/http/body.h"
+#include "verifier/http/routes.h"
 
 struct exchange {
     struct request request;

@@ -1,7 +1,7 @@
-#include "limiter.h"
+#include "verifier/http/limiter.h"
 
-#include "tailslate/error.h"
-#include "tailslate/uuid.h"
+#include "lib/error.h"
+#include "lib/uuid.h"
 
 #include <pthread.h>
 #include <stdlib.h>

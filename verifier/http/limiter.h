@@ -6,7 +6,7 @@
 #ifndef VERIFIER_LIMITER_H
 #define VERIFIER_LIMITER_H
 
-#include "address.h"
+#include "verifier/base/address.h"
 
 #include <stdint.h>
 

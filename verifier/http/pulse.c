@@ -1,9 +1,8 @@
-#include "pulse.h"
+#include "verifier/http/pulse.h"
 
-#include "deadline.h"
-
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
+#include "base/clock.h"
+#include "lib/error.h"
+#include "verifier/base/deadline.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 #ifndef VERIFIER_PULSE_H
 #define VERIFIER_PULSE_H
 
-#include "files.h"
-#include "store.h"
+#include "verifier/files/files.h"
+#include "verifier/store/store.h"
 
 enum { PULSE_WAIT_MS = 700, PULSE_FRESH_MS = 500, PULSE_STOP_MS = 1000 };
 

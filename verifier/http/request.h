@@ -2,13 +2,13 @@
 #ifndef VERIFIER_REQUEST_H
 #define VERIFIER_REQUEST_H
 
-#include "bell.h"
-#include "files.h"
-#include "gate.h"
-#include "store.h"
+#include "lib/hash.h"
+#include "lib/json.h"
+#include "verifier/base/bell.h"
+#include "verifier/files/files.h"
+#include "verifier/gate/gate.h"
+#include "verifier/store/store.h"
 
-#include "tailslate/hash.h"
-#include "tailslate/json.h"
 #include "tailslate/problem.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-#include "routes.h"
+#include "verifier/http/routes.h"
 
-#include "auth.h"
+#include "verifier/http/auth.h"
 
 #include <stdio.h>
 #include <string.h>

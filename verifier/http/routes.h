@@ -2,7 +2,7 @@
 #ifndef VERIFIER_ROUTES_H
 #define VERIFIER_ROUTES_H
 
-#include "request.h"
+#include "verifier/http/request.h"
 
 enum route_auth { AUTH_NONE, AUTH_WORKER, AUTH_ADMIN };
 enum route_body {

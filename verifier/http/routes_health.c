@@ -1,13 +1,12 @@
 /* Health, metrics, and verify-complete's look at the files. */
-#include "bell.h"
-#include "counters.h"
-#include "pulse.h"
-#include "routes.h"
-#include "traffic.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/metrics.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "lib/cleanup.h"
+#include "verifier/base/bell.h"
+#include "verifier/base/counters.h"
+#include "verifier/http/pulse.h"
+#include "verifier/http/routes.h"
+#include "verifier/http/traffic.h"
 
 #include <errno.h>
 #include <fcntl.h>

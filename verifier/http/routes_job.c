@@ -1,14 +1,13 @@
 /* The life of a claim: claim, progress, failure, completion. */
-#include "bell.h"
-#include "complete.h"
-#include "counters.h"
-#include "replays.h"
-#include "routes.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/log.h"
-#include "tailslate/uuid.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+#include "verifier/base/bell.h"
+#include "verifier/base/counters.h"
+#include "verifier/http/complete.h"
+#include "verifier/http/replays.h"
+#include "verifier/http/routes.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,8 @@
 /* What of a rendition has arrived: for a worker that resumes, and when it says that all is there.
  */
-#include "routes.h"
-#include "segment.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
+#include "verifier/base/segment.h"
+#include "verifier/http/routes.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,7 @@
 /* The source, whole or a part of it. */
-#include "range.h"
-#include "routes.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
+#include "verifier/base/range.h"
+#include "verifier/http/routes.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,9 +1,8 @@
 /* Renditions on their way in: segments with their checksums, or archives. */
-#include "counters.h"
-#include "routes.h"
-#include "upload.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
+#include "verifier/base/counters.h"
+#include "verifier/files/upload.h"
+#include "verifier/http/routes.h"
 
 #include <errno.h>
 #include <stdlib.h>

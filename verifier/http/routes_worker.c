@@ -1,9 +1,8 @@
 /* Registration, heartbeats, the list of workers, revocation. */
-#include "bell.h"
-#include "routes.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/log.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "verifier/base/bell.h"
+#include "verifier/http/routes.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,13 +1,12 @@
-#include "server.h"
+#include "verifier/http/server.h"
 
-#include "auth.h"
-#include "connections.h"
-#include "exchange.h"
-#include "socket.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/log.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "verifier/http/auth.h"
+#include "verifier/http/connections.h"
+#include "verifier/http/exchange.h"
+#include "verifier/http/socket.h"
 
 #include <errno.h>
 #include <microhttpd.h>

@@ -7,8 +7,8 @@
 #ifndef VERIFIER_SERVER_H
 #define VERIFIER_SERVER_H
 
-#include "request.h"
-#include "tls.h"
+#include "verifier/http/request.h"
+#include "verifier/http/tls.h"
 
 struct server_settings {
     const char *address;

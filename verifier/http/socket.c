@@ -1,6 +1,6 @@
-#include "socket.h"
+#include "verifier/http/socket.h"
 
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <errno.h>
 #include <netdb.h>

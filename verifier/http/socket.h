@@ -2,7 +2,7 @@
 #ifndef VERIFIER_SOCKET_H
 #define VERIFIER_SOCKET_H
 
-#include "tailslate/error.h"
+#include "lib/error.h"
 
 #include <stdint.h>
 

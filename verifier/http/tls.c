@@ -1,7 +1,7 @@
-#include "tls.h"
+#include "verifier/http/tls.h"
 
-#include "tailslate/cleanup.h"
-#include "tailslate/log.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>

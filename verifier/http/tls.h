@@ -5,7 +5,7 @@
 #ifndef VERIFIER_TLS_H
 #define VERIFIER_TLS_H
 
-#include "tailslate/error.h"
+#include "lib/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-#include "traffic.h"
+#include "verifier/http/traffic.h"
 
-#include "tailslate/error.h"
+#include "lib/error.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>

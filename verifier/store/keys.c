@@ -1,12 +1,11 @@
-#include "keys.h"
+#include "verifier/store/keys.h"
 
-#include "counters.h"
-#include "deadline.h"
-
-#include "tailslate/clock.h"
-#include "tailslate/error.h"
-#include "tailslate/hash.h"
-#include "tailslate/uuid.h"
+#include "base/clock.h"
+#include "lib/error.h"
+#include "lib/hash.h"
+#include "lib/uuid.h"
+#include "verifier/base/counters.h"
+#include "verifier/base/deadline.h"
 
 #include <argon2.h>
 #include <stdlib.h>

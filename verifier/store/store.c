@@ -1,10 +1,9 @@
-#include "store.h"
+#include "verifier/store/store.h"
 
-#include "keys.h"
-#include "store_private.h"
-#include "store_schema.h"
-
-#include "tailslate/clock.h"
+#include "base/clock.h"
+#include "verifier/store/keys.h"
+#include "verifier/store/store_private.h"
+#include "verifier/store/store_schema.h"
 
 #include <stdlib.h>
 

@@ -10,10 +10,10 @@
 #ifndef VERIFIER_STORE_H
 #define VERIFIER_STORE_H
 
-#include "ledger.h"
-#include "verify.h"
+#include "base/message.h"
 
-#include "tailslate/message.h"
+#include "tailslate/ledger.h"
+#include "tailslate/verify.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,10 +1,9 @@
 /* What an operator does: add, release, look into. */
-#include "slug.h"
-#include "store.h"
-#include "store_private.h"
-
-#include "tailslate/json.h"
-#include "tailslate/warnings_json.h"
+#include "lib/json.h"
+#include "lib/warnings_json.h"
+#include "verifier/base/slug.h"
+#include "verifier/store/store.h"
+#include "verifier/store/store_private.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,6 @@
 /* Handing out a job. */
-#include "store_release.h"
-
-#include "tailslate/json.h"
+#include "lib/json.h"
+#include "verifier/store/store_release.h"
 
 #include <string.h>
 

@@ -1,13 +1,13 @@
 /* The completion in SQL: what ledger.h asks of a server, over the store's tables. */
-#include "ledger.h"
-#include "store.h"
-#include "store_private.h"
+#include "base/crash.h"
+#include "lib/cleanup.h"
+#include "lib/hash.h"
+#include "lib/json.h"
+#include "lib/warnings_json.h"
+#include "verifier/store/store.h"
+#include "verifier/store/store_private.h"
 
-#include "tailslate/cleanup.h"
-#include "tailslate/crash.h"
-#include "tailslate/hash.h"
-#include "tailslate/json.h"
-#include "tailslate/warnings_json.h"
+#include "tailslate/ledger.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* The failure of a claim: recorded per claim, so that its replay charges no second attempt. */
-#include "store.h"
-#include "store_private.h"
+#include "verifier/store/store.h"
+#include "verifier/store/store_private.h"
 
 struct failing {
     const struct store_caller *caller;

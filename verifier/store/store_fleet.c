@@ -1,8 +1,7 @@
 /* The fleet's row: since when the server side is up, who leads it, and what an outage costs. */
-#include "store_release.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/json.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "verifier/store/store_release.h"
 
 #include <string.h>
 

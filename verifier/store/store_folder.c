@@ -1,6 +1,6 @@
 /* What the database says of a video's folder, for the clean-up. */
-#include "store_private.h"
-#include "store_sweep.h"
+#include "verifier/store/store_private.h"
+#include "verifier/store/store_sweep.h"
 
 #include <string.h>
 

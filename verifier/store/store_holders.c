@@ -1,6 +1,6 @@
 /* Who has ever held a job: a worker whose claim went to another has lost it (row 6), one that never
  * had it is mistaken (row 11). */
-#include "store_private.h"
+#include "verifier/store/store_private.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Reading a job, and the calls of a worker that keep its claim: progress and uploads. */
-#include "store.h"
-#include "store_overview.h"
-#include "store_private.h"
+#include "verifier/store/store.h"
+#include "verifier/store/store_overview.h"
+#include "verifier/store/store_private.h"
 
 #include <string.h>
 

@@ -1,11 +1,10 @@
 /* Workers' keys: made, found by what a caller presents, replaced. */
-#include "keys.h"
-#include "store.h"
-#include "store_private.h"
-
-#include "tailslate/hash.h"
-#include "tailslate/log.h"
-#include "tailslate/uuid.h"
+#include "base/log.h"
+#include "lib/hash.h"
+#include "lib/uuid.h"
+#include "verifier/store/keys.h"
+#include "verifier/store/store.h"
+#include "verifier/store/store_private.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
-#include "store_metrics.h"
+#include "verifier/store/store_metrics.h"
 
-#include "tailslate/metrics.h"
+#include "base/metrics.h"
 
 #define RELEASES(reason)                                                                           \
     METRIC_COUNTER("tailslate_claims_released_total", "reason=\"" reason "\"",                     \

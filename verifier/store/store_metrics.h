@@ -2,7 +2,7 @@
 #ifndef VERIFIER_STORE_METRICS_H
 #define VERIFIER_STORE_METRICS_H
 
-#include "store_sweep.h"
+#include "verifier/store/store_sweep.h"
 
 void store_metrics_register(void); /* once, before threads start */
 void store_metrics_release(enum store_reason reason);

@@ -1,6 +1,6 @@
-#include "store_overview.h"
+#include "verifier/store/store_overview.h"
 
-#include "store_private.h"
+#include "verifier/store/store_private.h"
 
 #include <stdlib.h>
 #include <string.h>

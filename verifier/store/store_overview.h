@@ -4,7 +4,7 @@
 #ifndef VERIFIER_STORE_OVERVIEW_H
 #define VERIFIER_STORE_OVERVIEW_H
 
-#include "store.h"
+#include "verifier/store/store.h"
 
 enum {
     OVERVIEW_COMPLETIONS_MAX = 10,

@@ -1,12 +1,11 @@
 /* The pool of connections. A database that restarts costs nobody a request: what turns out broken
  * when a transaction begins is replaced, once. One that is down is asked by one caller at a time,
  * and everybody else is told at once, so that neither threads nor connections pile up. */
-#include "deadline.h"
-#include "store_private.h"
-#include "store_schema.h"
-
-#include "tailslate/clock.h"
-#include "tailslate/log.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "verifier/base/deadline.h"
+#include "verifier/store/store_private.h"
+#include "verifier/store/store_schema.h"
 
 enum {
     DOWN_PAUSE_MS = 250, /* between two tries while the database is down */

@@ -2,8 +2,8 @@
 #ifndef VERIFIER_STORE_PRIVATE_H
 #define VERIFIER_STORE_PRIVATE_H
 
-#include "db.h"
-#include "store.h"
+#include "verifier/db/db.h"
+#include "verifier/store/store.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* The one predicate of what may be released, and the release itself. */
-#include "store_release.h"
+#include "verifier/store/store_release.h"
 
 #include <stdio.h>
 #include <stdlib.h>

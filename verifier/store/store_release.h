@@ -5,10 +5,9 @@
 #ifndef VERIFIER_STORE_RELEASE_H
 #define VERIFIER_STORE_RELEASE_H
 
-#include "store_private.h"
-#include "store_sweep.h"
-
-#include "tailslate/uuid.h"
+#include "lib/uuid.h"
+#include "verifier/store/store_private.h"
+#include "verifier/store/store_sweep.h"
 
 struct fleet {
     char now[WALL_TEXT_BYTES], alive_at[WALL_TEXT_BYTES];

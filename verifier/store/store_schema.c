@@ -1,6 +1,6 @@
-#include "store_schema.h"
+#include "verifier/store/store_schema.h"
 
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #ifndef VERIFIER_STORE_SCHEMA_H
 #define VERIFIER_STORE_SCHEMA_H
 
-#include "db.h"
-#include "store.h"
+#include "verifier/db/db.h"
+#include "verifier/store/store.h"
 
 #include <stdio.h>
 

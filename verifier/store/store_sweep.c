@@ -1,10 +1,9 @@
 /* Sweeps: the judgement, the release in batches, and the record of what was done and why. */
-#include "store_metrics.h"
-#include "store_release.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/json.h"
-#include "tailslate/log.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "verifier/store/store_metrics.h"
+#include "verifier/store/store_release.h"
 
 #include <string.h>
 

@@ -9,8 +9,8 @@
 #ifndef VERIFIER_STORE_SWEEP_H
 #define VERIFIER_STORE_SWEEP_H
 
-#include "grace.h"
-#include "store.h"
+#include "verifier/base/grace.h"
+#include "verifier/store/store.h"
 
 struct json;
 

@@ -1,10 +1,9 @@
 /* Workers and their heartbeats. */
-#include "store.h"
-#include "store_private.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/json.h"
-#include "tailslate/uuid.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/uuid.h"
+#include "verifier/store/store.h"
+#include "verifier/store/store_private.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "bench.h"
 
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
 /* A server that restarts, is down, hangs, or has become read-only. */
+#include "base/clock.h"
 #include "bench.h"
-#include "db.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
+#include "lib/cleanup.h"
+#include "verifier/db/db.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -2,8 +2,8 @@
  * Either it has happened and the answer is lost, or it has not; nothing tells the two apart but a
  * second look. */
 #include "bench.h"
-#include "complete.h"
-#include "db.h"
+#include "verifier/db/db.h"
+#include "verifier/http/complete.h"
 
 #include <criterion/criterion.h>
 

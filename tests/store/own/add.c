@@ -1,8 +1,7 @@
 /* Jobs that we add ourselves, which a stock server's tables do not take. */
-#include "db.h"
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
+#include "verifier/db/db.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,10 +1,9 @@
 /* The tables: made by whoever comes first, brought from version to version, refused from the
  * future. */
-#include "db.h"
+#include "lib/cleanup.h"
 #include "store_rig.h"
-#include "store_schema.h"
-
-#include "tailslate/cleanup.h"
+#include "verifier/db/db.h"
+#include "verifier/store/store_schema.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -1,8 +1,7 @@
 /* Rows as a stock server leaves them, and what a completion that comes to us makes of them. What
  * the stock server does is in support/vlog_tables.sql. */
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
 

@@ -1,7 +1,6 @@
 /* A failure that comes to us, beside what the stock server's own /fail does to the same rows. */
+#include "lib/cleanup.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
 
 #include <criterion/criterion.h>
 

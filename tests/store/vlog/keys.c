@@ -1,10 +1,9 @@
 /* A stock server's keys: argon2id, or SHA-256 from older days; several with one beginning. */
-#include "counters.h"
+#include "base/metrics.h"
+#include "lib/cleanup.h"
+#include "lib/hash.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/hash.h"
-#include "tailslate/metrics.h"
+#include "verifier/base/counters.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

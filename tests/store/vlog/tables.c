@@ -1,9 +1,8 @@
 /* What of a stock database is refused, and what is left as it is. */
-#include "db.h"
+#include "lib/cleanup.h"
 #include "process.h"
 #include "store_rig.h"
-
-#include "tailslate/cleanup.h"
+#include "verifier/db/db.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "few_lines.h"
 
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

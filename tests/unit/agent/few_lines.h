@@ -2,7 +2,7 @@
 #ifndef UNIT_AGENT_FEW_LINES_H
 #define UNIT_AGENT_FEW_LINES_H
 
-#include "http.h"
+#include "agent/api/http.h"
 
 #include <pthread.h>
 

@@ -2,8 +2,8 @@
 #ifndef UNIT_AGENT_FIXTURE_H
 #define UNIT_AGENT_FIXTURE_H
 
-#include "../common/scratch.h"
-#include "spool.h"
+#include "../base/scratch.h"
+#include "agent/spool/spool.h"
 
 #include <stdio.h>
 

@@ -4,12 +4,11 @@
  * line.
  *
  * With TAILSLATE_GOLDEN_UPDATE=1 the file is written anew; the commit that changes it says why. */
-#include "delivery.h"
-#include "doctor_report.h"
-#include "node.h"
-#include "session_part.h"
-
-#include "tailslate/cleanup.h"
+#include "agent/api/delivery.h"
+#include "agent/api/session_part.h"
+#include "agent/cli/doctor_report.h"
+#include "agent/daemon/node.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

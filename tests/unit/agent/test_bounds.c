@@ -1,7 +1,6 @@
-#include "bounds.h"
-#include "resources.h"
-
-#include "tailslate/clock.h"
+#include "agent/media/bounds.h"
+#include "agent/media/resources.h"
+#include "base/clock.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-#include "../common/scratch.h"
-#include "check.h"
+#include "../base/scratch.h"
+#include "agent/media/check.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,7 +1,6 @@
-#include "child.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
+#include "agent/base/child.h"
+#include "base/clock.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

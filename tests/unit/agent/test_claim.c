@@ -1,8 +1,8 @@
-#include "../common/scratch.h"
-#include "claim.h"
+#include "../base/scratch.h"
+#include "agent/base/tool.h"
+#include "agent/daemon/claim.h"
+#include "agent/daemon/heartbeat.h"
 #include "fixture.h"
-#include "heartbeat.h"
-#include "tool.h"
 
 Test(claim, a_server_with_a_long_poll_is_asked_again_at_once)
 {

@@ -1,5 +1,5 @@
-#include "../common/scratch.h"
-#include "connect.h"
+#include "../base/scratch.h"
+#include "agent/api/connect.h"
 
 static int load(const struct scratch *scratch, const char *text, struct config *config,
                 struct error *err)

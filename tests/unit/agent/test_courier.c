@@ -1,5 +1,5 @@
 /* What an answer to a sealed report means, case by case: ours, a stock server's, anybody's. */
-#include "delivery.h"
+#include "agent/api/delivery.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

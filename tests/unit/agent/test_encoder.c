@@ -1,6 +1,6 @@
-#include "encoder.h"
-#include "encoders.h"
-#include "ladder.h"
+#include "agent/media/encoder.h"
+#include "agent/media/encoders.h"
+#include "agent/media/ladder.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,8 +1,7 @@
 /* What was found out, on disk. */
-#include "../common/scratch.h"
-#include "encoders.h"
-
-#include "tailslate/clock.h"
+#include "../base/scratch.h"
+#include "agent/media/encoders.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "existing.h"
+#include "agent/step/existing.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "fragment.h"
+#include "agent/media/fragment.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
 /* One attempt against a server of a few lines: its deadlines, what it sends and where it puts what
  * comes. */
-#include "../common/scratch.h"
+#include "../base/scratch.h"
+#include "base/clock.h"
 #include "few_lines.h"
-
-#include "tailslate/clock.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,8 +1,7 @@
 /* What is in an answer, and what is none. */
+#include "base/clock.h"
 #include "few_lines.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

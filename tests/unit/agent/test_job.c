@@ -1,4 +1,4 @@
-#include "job.h"
+#include "agent/spool/job.h"
 
 #include <criterion/criterion.h>
 #include <stdbool.h>

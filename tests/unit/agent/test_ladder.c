@@ -1,4 +1,4 @@
-#include "ladder.h"
+#include "agent/media/ladder.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-#include "codecs.h"
-#include "manifest.h"
+#include "agent/media/codecs.h"
+#include "agent/media/manifest.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -4,9 +4,8 @@
  *
  * With TAILSLATE_OUTAGE_CSV=FILE the numbers of the return are written there, a line a second:
  * tests/bench/outage.sh makes the picture of docs/ from them. */
-#include "delivery.h"
-
-#include "tailslate/cleanup.h"
+#include "agent/api/delivery.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-#include "probe.h"
-#include "progress.h"
+#include "agent/base/progress.h"
+#include "agent/media/probe.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

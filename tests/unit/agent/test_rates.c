@@ -1,4 +1,4 @@
-#include "rates.h"
+#include "agent/media/rates.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

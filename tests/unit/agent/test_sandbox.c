@@ -1,8 +1,7 @@
 /* Each filter in a process of its own, that tells by its exit status what the kernel said. */
-#include "child.h"
-#include "sandbox.h"
-
-#include "tailslate/cleanup.h"
+#include "agent/base/child.h"
+#include "agent/base/sandbox.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* What a source is, by what its packets say. */
-#include "reason.h"
-#include "source.h"
+#include "agent/media/reason.h"
+#include "agent/media/source.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

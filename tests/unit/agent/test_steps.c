@@ -1,5 +1,5 @@
 /* How long the agent waits before it looks again for a step that it cannot see. */
-#include "steps.h"
+#include "agent/daemon/steps.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

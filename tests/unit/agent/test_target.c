@@ -1,6 +1,5 @@
-#include "target.h"
-
-#include "tailslate/cleanup.h"
+#include "agent/media/target.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 

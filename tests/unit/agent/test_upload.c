@@ -1,9 +1,8 @@
-#include "../common/scratch.h"
-#include "upload_file.h"
-#include "upload_record.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/hash.h"
+#include "../base/scratch.h"
+#include "agent/step/upload_file.h"
+#include "agent/step/upload_record.h"
+#include "lib/cleanup.h"
+#include "lib/hash.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "gate_bench.h"
 
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

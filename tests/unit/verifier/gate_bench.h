@@ -2,8 +2,8 @@
 #ifndef GATE_BENCH_H
 #define GATE_BENCH_H
 
-#include "gate.h"
 #include "redis.h"
+#include "verifier/gate/gate.h"
 
 #define BENCH_JOB   7
 #define BENCH_TOKEN "7-0b9bd1d4-5c4e-4b1d-9a39-0a4b8a0a8f11"

@@ -2,7 +2,7 @@
 #ifndef TEST_MEMORY_LEDGER_H
 #define TEST_MEMORY_LEDGER_H
 
-#include "ledger.h"
+#include "tailslate/ledger.h"
 
 enum { MEMORY_COMPLETIONS_MAX = 8, MEMORY_CALLS_BYTES = 512 };
 

@@ -1,4 +1,4 @@
-#include "address.h"
+#include "verifier/base/address.h"
 
 #include <criterion/criterion.h>
 #include <netinet/in.h>

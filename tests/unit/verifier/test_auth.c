@@ -1,4 +1,4 @@
-#include "auth.h"
+#include "verifier/http/auth.h"
 
 #include <criterion/criterion.h>
 

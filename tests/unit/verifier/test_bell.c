@@ -1,6 +1,5 @@
-#include "bell.h"
-
-#include "tailslate/clock.h"
+#include "base/clock.h"
+#include "verifier/base/bell.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

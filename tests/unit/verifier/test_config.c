@@ -1,6 +1,5 @@
-#include "config.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
+#include "verifier/base/config.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

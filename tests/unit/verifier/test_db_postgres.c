@@ -1,6 +1,5 @@
-#include "db_postgres.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
+#include "verifier/db/db_postgres.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

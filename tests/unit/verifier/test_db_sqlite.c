@@ -1,8 +1,7 @@
 /* The embedded database: what becomes of its file under a server. */
-#include "../common/scratch.h"
-#include "db.h"
-
-#include "tailslate/cleanup.h"
+#include "../base/scratch.h"
+#include "lib/cleanup.h"
+#include "verifier/db/db.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

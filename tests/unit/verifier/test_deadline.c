@@ -1,6 +1,5 @@
-#include "deadline.h"
-
-#include "tailslate/clock.h"
+#include "base/clock.h"
+#include "verifier/base/deadline.h"
 
 #include <criterion/criterion.h>
 

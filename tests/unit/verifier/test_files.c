@@ -1,9 +1,8 @@
 /* The folders: what is there, what goes to the trash, what never leads outside. */
-#include "../common/scratch.h"
-#include "files.h"
-#include "upload.h"
-
-#include "tailslate/archive.h"
+#include "../base/scratch.h"
+#include "base/archive.h"
+#include "verifier/files/files.h"
+#include "verifier/files/upload.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,7 +1,6 @@
 /* The gate's protocol, against a real Redis that is well. */
 #include "gate_bench.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

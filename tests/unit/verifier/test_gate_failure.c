@@ -1,7 +1,6 @@
 /* What the gate does when Redis does not: it costs latency only, and little of it. */
 #include "gate_bench.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

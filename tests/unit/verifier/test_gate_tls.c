@@ -2,8 +2,7 @@
 #ifdef TAILSLATE_REDIS_TLS
 
 #include "gate_bench.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-#include "gate.h"
-#include "gate_redis.h"
-#include "gate_tls.h"
+#include "verifier/gate/gate.h"
+#include "verifier/gate/gate_redis.h"
+#include "verifier/gate/gate_tls.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

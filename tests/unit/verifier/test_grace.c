@@ -1,5 +1,5 @@
 /* The judgement, by tables: what is released when, and what nothing may shorten. */
-#include "grace.h"
+#include "verifier/base/grace.h"
 
 #include <criterion/criterion.h>
 

@@ -1,10 +1,9 @@
-#include "counters.h"
-#include "keys.h"
-
-#include "tailslate/cleanup.h"
-#include "tailslate/clock.h"
-#include "tailslate/hash.h"
-#include "tailslate/metrics.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "lib/cleanup.h"
+#include "lib/hash.h"
+#include "verifier/base/counters.h"
+#include "verifier/store/keys.h"
 
 #include <argon2.h>
 #include <criterion/criterion.h>

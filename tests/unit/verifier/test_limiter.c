@@ -1,4 +1,4 @@
-#include "limiter.h"
+#include "verifier/http/limiter.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Slugs, ranges, names of uploads: what is judged without touching a disk. */
-#include "range.h"
-#include "segment.h"
-#include "slug.h"
+#include "verifier/base/range.h"
+#include "verifier/base/segment.h"
+#include "verifier/base/slug.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

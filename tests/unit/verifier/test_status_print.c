@@ -1,6 +1,5 @@
-#include "status_print.h"
-
-#include "tailslate/cleanup.h"
+#include "lib/cleanup.h"
+#include "verifier/cli/status_print.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

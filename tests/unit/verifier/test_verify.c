@@ -1,6 +1,6 @@
 /* Every row of docs/PROMISES.md#the-verdicts, for completions and for every other call about a
  * job. */
-#include "verify.h"
+#include "tailslate/verify.h"
 
 #include <criterion/criterion.h>
 

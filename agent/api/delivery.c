@@ -1,0 +1,261 @@
+#include "agent/api/delivery.h"
+
+#include "lib/json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[DELIVERY_COUNT] = {
+    [DELIVERY_ACKNOWLEDGED] = "acknowledged",
+    [DELIVERY_AGAIN] = "again",
+    [DELIVERY_HOLD] = "hold",
+    [DELIVERY_KEEP] = "keep",
+    [DELIVERY_QUARANTINE] = "quarantine",
+    [DELIVERY_REUPLOAD] = "reupload",
+    [DELIVERY_ASK] = "ask",
+    [DELIVERY_RECLAIM] = "reclaim",
+    [DELIVERY_SILENT] = "silent",
+};
+
+const char *delivery_name(enum delivery delivery)
+{
+    must(delivery < DELIVERY_COUNT);
+    return names[delivery];
+}
+
+/* The calls whose refusal means something else. */
+enum kind { COMPLETION, FAILURE, LATE_FAILURE, RECLAIM, KIND_COUNT };
+
+#define ALWAYS(delivery)                                                                           \
+    {                                                                                              \
+        delivery, delivery, delivery, delivery                                                     \
+    }
+/* A failure report is not worth a claim and names no output; where its claim is over, a refusal by
+ * the server itself ends it, whatever its words. Reclaiming, nothing is final. */
+static const enum delivery deliveries[ANSWER_CLASS_COUNT][KIND_COUNT] = {
+    [ANSWER_UNREACHED] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_UNTRUSTED] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_LOCAL_FAILURE] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_OTHER_SUCCESS] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_KEY_REFUSED] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_NOT_YOURS] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_JOB_UNKNOWN] = ALWAYS(DELIVERY_HOLD), /* a restored backup must not eat results */
+    [ANSWER_CLAIM_LOST] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_JOB_GONE] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_INVALID] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
+                        DELIVERY_HOLD},
+    [ANSWER_INVALID_FIELD] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
+                              DELIVERY_HOLD},
+    [ANSWER_OUTPUT_MISSING] = {DELIVERY_REUPLOAD, DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_HOLD},
+    [ANSWER_NO_SUCH_RANGE] = {DELIVERY_AGAIN, DELIVERY_AGAIN, DELIVERY_AGAIN, DELIVERY_HOLD},
+    [ANSWER_WRONG_URL] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_STOCK_NOT_YOURS] = {DELIVERY_RECLAIM, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_STOCK_CLAIM_LOST] = {DELIVERY_RECLAIM, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_STOCK_JOB_UNKNOWN] = {DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_STOCK_REFUSED] = {DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [ANSWER_PROXY_FORBIDDEN] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_PROXY_REFUSED] = ALWAYS(DELIVERY_HOLD),
+    [ANSWER_LIMITED] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_TIMED_OUT] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_SERVER_FULL] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_SERVER_FAILING] = ALWAYS(DELIVERY_AGAIN),
+    [ANSWER_UNEXPECTED] = ALWAYS(DELIVERY_AGAIN),
+};
+
+/* ANSWER_OK has no row: only the body of a 2xx acknowledges. */
+static enum delivery delivery_of(enum answer_class class, enum kind kind)
+{
+    enum delivery delivery = deliveries[class][kind];
+    must(delivery != DELIVERY_ACKNOWLEDGED);
+    return delivery;
+}
+
+static enum kind kind_of(const struct delivery_report *report)
+{
+    if (!report->is_failure)
+        return COMPLETION;
+    return report->is_claim_over ? LATE_FAILURE : FAILURE;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+conclude(struct delivery_judgement *judgement, enum delivery delivery, const char *format, ...)
+{
+    va_list args;
+    judgement->delivery = delivery;
+    va_start(args, format);
+    vsnprintf(judgement->why, sizeof judgement->why, format, args);
+    va_end(args);
+}
+
+bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
+{
+    if (lease_ms <= 0 || lease_ms > HTTP_LEASE_MAX_MS)
+        lease_ms = HTTP_LEASE_MAX_MS;
+    if (lease_ms < DELIVERY_LEASE_MIN_MS)
+        lease_ms = DELIVERY_LEASE_MIN_MS;
+    /* Sealed in a time to come: the clock was put right. That must not hold it for years. */
+    return now_us < sealed_us || now_us - sealed_us >= lease_ms * 1000;
+}
+
+bool delivery_refuses_job(const struct http_answer *answer)
+{
+    return answer->status / 100 == 4 && answer_concerns_job(http_answer_class_by_code(answer));
+}
+
+/* HTTP 409: why. Not one of our codes: a stock server's word, or of something in between. */
+static void explain_status(const struct http_answer *answer, enum delivery delivery,
+                           struct delivery_judgement *judgement)
+{
+    const char *detail = answer->problem.detail;
+    if (delivery == DELIVERY_KEEP)
+        conclude(judgement, delivery, "HTTP %ld: %.180s; the claim of this failure is over",
+                 answer->status, detail);
+    else
+        conclude(judgement, delivery, "HTTP %ld%s%.200s", answer->status,
+                 detail[0] ? ": " : ", not from the verifier", detail);
+}
+
+static void judge_refusal(const struct http_answer *answer, enum delivery delivery,
+                          struct delivery_judgement *judgement)
+{
+    struct answer_facts facts = http_answer_facts(answer);
+    judgement->is_about_job = delivery_refuses_job(answer);
+    judgement->problem = answer_known_problem(&facts);
+    if (judgement->problem == PROBLEM_NONE) {
+        explain_status(answer, delivery, judgement);
+        return;
+    }
+    judgement->missing = answer->problem.missing;
+    conclude(judgement, delivery, "%s: %.200s", problem_code(judgement->problem),
+             answer->problem.detail);
+}
+
+/* A stock server echoes nothing: "Job completed successfully" follows its commit, "Job already
+ * completed" may come from its cache while the first request is about to fail. */
+static void judge_stock(const struct delivery_report *report,
+                        const struct message_acknowledgement *said,
+                        struct delivery_judgement *judgement)
+{
+    if (strcmp(said->message, "Job completed successfully") == 0)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else if (strcmp(said->message, "Job already completed") != 0)
+        conclude(judgement, DELIVERY_AGAIN, "the 2xx answer acknowledges no token");
+    else if (report->past_cache)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else
+        conclude(judgement, DELIVERY_ASK, "already completed, but without our token");
+}
+
+static void judge_success(const struct delivery_report *report, const struct http_answer *answer,
+                          struct delivery_judgement *judgement)
+{
+    struct message_acknowledgement said;
+    struct error err;
+    if (http_answer_class(answer) != ANSWER_OK ||
+        message_acknowledgement_parse(answer->body, answer->body_size, &said, err.message) !=
+            PROBLEM_NONE ||
+        !said.status_ok)
+        conclude(judgement, DELIVERY_AGAIN, "HTTP %ld, but no acknowledgement", answer->status);
+    else if (report->is_failure)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else if (!said.token[0])
+        judge_stock(report, &said, judgement);
+    else if (strcmp(said.token, report->token) == 0)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else
+        conclude(judgement, DELIVERY_AGAIN, "another token was acknowledged: %s", said.token);
+}
+
+void delivery_judge(const struct delivery_report *report, const struct http_answer *answer,
+                    struct delivery_judgement *judgement)
+{
+    *judgement = (struct delivery_judgement){0};
+    enum answer_class class = http_answer_class(answer);
+    if (class == ANSWER_OK || class == ANSWER_OTHER_SUCCESS)
+        judge_success(report, answer, judgement);
+    else if (answer->result != HTTP_ANSWERED)
+        conclude(judgement, delivery_of(class, kind_of(report)), "%.200s", answer->error.message);
+    else
+        judge_refusal(answer, delivery_of(class, kind_of(report)), judgement);
+}
+
+void delivery_judge_verification(const struct http_answer *answer,
+                                 struct delivery_judgement *judgement)
+{
+    *judgement = (struct delivery_judgement){0};
+    struct error err;
+    JSON(root) = answer->result == HTTP_ANSWERED && answer->status == 200
+                     ? json_parse(answer->body, answer->body_size, &err)
+                     : NULL;
+    const char *status = json_text(json_get(root, "video_status"));
+    bool completed = false;
+    if (!root || !status || json_get_bool(root, "job_completed", &completed) != JSON_FOUND)
+        conclude(judgement, DELIVERY_SILENT,
+                 "already completed, says its cache, and verify-complete cannot tell");
+    else if (!completed)
+        conclude(judgement, DELIVERY_SILENT,
+                 "already completed, says its cache, but the job is not");
+    else if (strcmp(status, "ready") == 0)
+        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+    else
+        conclude(judgement, DELIVERY_HOLD, "the server has closed the job, and its video is %.40s",
+                 status);
+    judgement->is_about_job = judgement->delivery == DELIVERY_HOLD;
+}
+
+bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
+                            struct message_claim *given, struct delivery_judgement *judgement)
+{
+    *judgement = (struct delivery_judgement){0};
+    struct error err;
+    enum answer_class class = http_answer_class(answer);
+    if (answer->result != HTTP_ANSWERED)
+        conclude(judgement, delivery_of(class, RECLAIM), "%.200s", answer->error.message);
+    else if (class != ANSWER_OK)
+        conclude(judgement, delivery_of(class, RECLAIM),
+                 "the claim went, asking for it again: HTTP %ld%s%.150s", answer->status,
+                 answer->problem.detail[0] ? ": " : "", answer->problem.detail);
+    else if (message_claim_parse(answer->body, answer->body_size, given, &err) != PROBLEM_NONE)
+        conclude(judgement, DELIVERY_HOLD, "the claim went, asking for it again: %.200s",
+                 err.message);
+    else if (given->job_id == job_id)
+        return true;
+    else { /* another job's claim expires, which charges no attempt */
+        conclude(judgement, DELIVERY_HOLD, "the claim went, and the job is not to be had");
+        judgement->is_about_job = true;
+    }
+    return false;
+}
+
+int64_t delivery_silence_left_ms(int64_t since_us, int64_t now_us)
+{
+    int64_t left_ms = DELIVERY_SILENCE_MS - (now_us - since_us) / 1000;
+    if (left_ms < 0)
+        return 0;
+    /* Begun in a time to come: the clock was put right. */
+    return left_ms > DELIVERY_SILENCE_MS ? DELIVERY_SILENCE_MS : left_ms;
+}
+
+int64_t delivery_hold_ms(struct backoff_policy policy, int64_t refused_ms, int64_t retry_after_ms,
+                         uint64_t random)
+{
+    int64_t most = refused_ms / 2 > DELIVERY_HOLD_MAX_MS ? DELIVERY_HOLD_MAX_MS : refused_ms / 2;
+    if (most < policy.cap_ms)
+        most = policy.cap_ms;
+    /* At least half of it: slow from the first time, and no fleet in step. */
+    int64_t half = most / 2;
+    int64_t slow = half + (int64_t)(random % (uint64_t)(most - half + 1));
+    return slow > retry_after_ms ? slow : retry_after_ms;
+}
+
+int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,
+                          int64_t retry_after_ms, uint64_t random)
+{
+    must(failures > 0);
+    if (delivery == DELIVERY_SILENT)
+        return DELIVERY_SILENCE_MS;
+    if (delivery == DELIVERY_HOLD)
+        return delivery_hold_ms(policy, 0, retry_after_ms, random);
+    return backoff_delay_ms(policy, failures - 1, retry_after_ms, random);
+}

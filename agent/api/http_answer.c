@@ -1,0 +1,133 @@
+/* What a request begins as, what is in an answer, and a call that is waited for: what of http.h
+ * needs no library. */
+#include "agent/api/http_stream.h"
+#include "base/clock.h"
+#include "lib/cleanup.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { PERFORM_LOOK_MS = 1000 };
+
+static struct http_request begin(const char *method, const char *path)
+{
+    return (struct http_request){
+        .method = method, .path = path, .claim_epoch = ABSENT_INT, .body_fd = -1, .sink_fd = -1};
+}
+
+struct http_request http_get(const char *path)
+{
+    return begin("GET", path);
+}
+
+struct http_request http_post(const char *path, const char *body)
+{
+    struct http_request request = begin("POST", path);
+    request.body = body;
+    request.body_size = body ? strlen(body) : 0;
+    return request;
+}
+
+static bool is_json_type(const char *type)
+{
+    size_t length = strcspn(type, "; \t");
+    return (length == 16 && strncasecmp(type, "application/json", 16) == 0) ||
+           (length > 5 && strncasecmp(type + length - 5, "+json", 5) == 0);
+}
+
+void http_answer_read(struct http_answer *answer, const char *content_type)
+{
+    answer->is_json = is_json_type(content_type);
+    /* A proxy's page is nobody's verdict, even if it should happen to hold our words. */
+    if (answer->is_json && answer->status / 100 != 2)
+        message_problem_parse(answer->body, answer->body_size, &answer->problem);
+}
+
+struct answer_facts http_answer_facts(const struct http_answer *answer)
+{
+    static const enum answer_reach reaches[] = {
+        [HTTP_ANSWERED] = ANSWER_CAME,
+        [HTTP_UNREACHED] = ANSWER_CAME_NOT,
+        [HTTP_NOT_TRUSTED] = ANSWER_NOT_BELIEVED,
+        [HTTP_LOCAL] = ANSWER_LOCAL_TROUBLE,
+    };
+    return (struct answer_facts){
+        .reach = reaches[answer->result],
+        .status = answer->status,
+        .is_json = answer->is_json,
+        .problem = answer->problem.problem,
+    };
+}
+
+enum answer_class http_answer_class(const struct http_answer *answer)
+{
+    struct answer_facts facts = http_answer_facts(answer);
+    return answer_classify(&facts);
+}
+
+enum answer_class http_answer_class_by_code(const struct http_answer *answer)
+{
+    struct answer_facts facts = http_answer_facts(answer);
+    if (facts.problem != PROBLEM_NONE)
+        facts.status = problem_status(facts.problem);
+    return answer_classify(&facts);
+}
+
+int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at)
+{
+    int64_t expires_us;
+    if (!wall_parse(expires_at, &expires_us))
+        return 0;
+    int64_t now_us = answer->date_us >= 0 ? answer->date_us : wall_us();
+    int64_t lease_ms = (expires_us - now_us) / 1000;
+    return lease_ms > 0 && lease_ms <= HTTP_LEASE_MAX_MS ? lease_ms : 0;
+}
+
+void http_answer_fini(struct http_answer *answer)
+{
+    free(answer->body);
+    answer->body = NULL;
+}
+
+struct performed {
+    struct http_answer *answer;
+    bool is_done;
+};
+
+static void on_performed(void *ctx, const struct http_answer *answer)
+{
+    struct performed *performed = ctx;
+    *performed->answer = *answer;
+    performed->answer->body = must_malloc(answer->body_size + 1);
+    memcpy(performed->answer->body, answer->body, answer->body_size + 1);
+    performed->is_done = true;
+}
+
+void http_perform(struct http_client *client, const struct http_request *request,
+                  struct http_answer *answer)
+{
+    struct performed performed = {.answer = answer};
+    http_start(client, request, on_performed, &performed);
+    while (!performed.is_done)
+        http_wait(client, NULL, 0, PERFORM_LOOK_MS);
+}
+
+char *http_escape(const char *component)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char *escaped = must_malloc(3 * strlen(component) + 1), *at = escaped;
+    for (; *component; component++) {
+        unsigned char byte = (unsigned char)*component;
+        bool is_plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                        (byte >= '0' && byte <= '9') || strchr("-._~", byte);
+        if (is_plain) {
+            *at++ = (char)byte;
+        } else {
+            *at++ = '%';
+            *at++ = hex[byte >> 4];
+            *at++ = hex[byte & 15];
+        }
+    }
+    *at = '\0';
+    return escaped;
+}

@@ -1,0 +1,285 @@
+#include "agent/api/connect.h"
+#include "agent/api/session_part.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/uuid.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    WAIT_SLICE_MS = 1000,
+    KEEP_MIN_MS = 500,
+};
+
+/* ---- progress: what keeps the claim ---------------------------------------------------------- */
+
+static int64_t lease_of(const struct http_answer *answer)
+{
+    struct error ignored;
+    const char *text;
+    JSON(root) = json_parse(answer->body, answer->body_size, &ignored);
+    if (json_get_text(root, "claim_expires_at", WALL_TEXT_BYTES, &text) != JSON_FOUND)
+        return 0;
+    return http_lease_ms(answer, text);
+}
+
+static void on_progress(void *ctx, const struct http_answer *answer)
+{
+    struct session *session = ctx;
+    session->progress_call = NULL;
+    enum verdict verdict = session_judge(session, answer, EXPECT_JSON);
+    if (verdict == VERDICT_OK) {
+        session->progress_failures = 0;
+        session->progress_lease_ms = lease_of(answer);
+        return;
+    }
+    int64_t delay_ms = connect_life_delay_ms(connect_backoff(session->config),
+                                             session->progress_failures++, answer->retry_after_ms,
+                                             random_u64());
+    /* There is no claim to be kept: what asks for it again is the upload. */
+    if (verdict == VERDICT_HOLD && session->refused_since_ms != 0)
+        delay_ms = session_hold_ms(session, answer->retry_after_ms);
+    session->progress_not_before_ms = mono_ms() + delay_ms;
+    session->progress_changed = true;
+}
+
+/* At the latest every third of the claim's time, so that two may get lost. */
+static int64_t keep_interval_ms(const struct session *session)
+{
+    int64_t third = session->progress_lease_ms / 3;
+    if (third <= 0 || third > PROGRESS_MAX_MS)
+        return PROGRESS_MAX_MS;
+    return third < KEEP_MIN_MS ? KEEP_MIN_MS : third;
+}
+
+static int64_t progress_due_ms(const struct session *session)
+{
+    int64_t interval = keep_interval_ms(session);
+    if (session->progress_changed && interval > PROGRESS_MIN_MS)
+        interval = PROGRESS_MIN_MS;
+    int64_t due = session->progress_sent_ms + interval;
+    return due > session->progress_not_before_ms ? due : session->progress_not_before_ms;
+}
+
+static void read_claim_anew(struct session *session)
+{
+    struct error ignored;
+    struct record_claim claim;
+    /* Refused: the key may have been rotated in its file since. */
+    if (answer_concerns_key(session->trouble.class))
+        (void)connect_renew_key(session->config, session->client, &ignored);
+    /* Where it cannot be read just now the one that we know is as good as before. */
+    if (record_read_claim(session->dir, &claim, &ignored) == 0)
+        session->claim = claim;
+}
+
+static void post_progress(struct session *session)
+{
+    read_claim_anew(session);
+    TEXT(body) = message_progress_format(&session->progress.progress);
+    TEXT(path) = must_printf("/api/worker/%lld/progress", (long long)session->claim.claim.job_id);
+    struct http_request request = http_post(path, body);
+    request.claim_epoch = session->claim.claim.claim_epoch;
+    session->progress_changed = false;
+    session->progress_sent_ms = mono_ms();
+    session->progress_call = http_start(session->client, &request, on_progress, session);
+    /* http copies path, headers and a text body: nothing of ours is kept. */
+}
+
+static void write_status(struct session *session)
+{
+    struct error ignored;
+    session->status_changed = false;
+    session->status_written_ms = mono_ms();
+    session->progress.updated_at_us = wall_us();
+    /* Volatile: a full disk costs a glance, not the job. */
+    (void)record_write_progress(session->dir, &session->progress, &ignored);
+}
+
+static void tick(struct session *session)
+{
+    int64_t now = mono_ms();
+    if (!session->progress_call && session->lost == PROBLEM_NONE && now >= progress_due_ms(session))
+        post_progress(session);
+    if (session->status_changed && now >= session->status_written_ms + STATUS_WRITE_MS)
+        write_status(session);
+}
+
+void session_flush(struct session *session)
+{
+    while (session->progress_call)
+        session_wait(session, NULL, 0, WAIT_SLICE_MS);
+    if (!session->progress_changed || session->lost != PROBLEM_NONE)
+        return;
+    post_progress(session);
+    while (session->progress_call)
+        session_wait(session, NULL, 0, WAIT_SLICE_MS);
+}
+
+void session_report(struct session *session, enum work_step step, int64_t percent)
+{
+    struct message_progress *progress = &session->progress.progress;
+    if (progress->step == step && progress->percent == percent)
+        return;
+    progress->step = step;
+    progress->percent = percent;
+    session->progress_changed = session->status_changed = true;
+}
+
+static struct message_quality_progress *find_quality(struct message_progress *progress,
+                                                     enum quality quality)
+{
+    for (size_t i = 0; i < progress->quality_count; i++)
+        if (progress->qualities[i].quality == quality)
+            return &progress->qualities[i];
+    must(progress->quality_count < QUALITY_COUNT);
+    struct message_quality_progress *added = &progress->qualities[progress->quality_count++];
+    *added = (struct message_quality_progress){
+        .quality = quality,
+        .status = QUALITY_STATUS_PENDING,
+        .segments_total = ABSENT_INT,
+        .segments_completed = ABSENT_INT,
+    };
+    return added;
+}
+
+void session_report_quality(struct session *session, enum quality quality,
+                            enum quality_status status, int64_t percent, int64_t segments_completed)
+{
+    struct message_quality_progress *known = find_quality(&session->progress.progress, quality);
+    if (known->status == status && known->percent == percent &&
+        known->segments_completed == segments_completed)
+        return;
+    known->status = status;
+    known->percent = percent;
+    known->segments_completed = segments_completed;
+    session->progress_changed = session->status_changed = true;
+}
+
+/* ---- calls and waiting ----------------------------------------------------------------------- */
+
+int session_wait(struct session *session, struct http_wait_fd *fds, unsigned count,
+                 int64_t timeout_ms)
+{
+    struct http_wait_fd all[SESSION_WAIT_FDS_MAX + 1] = {{.fd = -1}};
+    unsigned own = session->orders.watch >= 0 ? 1 : 0;
+    must(count <= SESSION_WAIT_FDS_MAX);
+    tick(session);
+    all[0] = (struct http_wait_fd){.fd = session->orders.watch, .events = POLLIN};
+    for (unsigned i = 0; i < count; i++)
+        all[own + i] = fds[i];
+    int64_t wait_ms = timeout_ms < WAIT_SLICE_MS ? timeout_ms : WAIT_SLICE_MS;
+    int ready = http_wait(session->client, all, own + count, wait_ms < 0 ? 0 : wait_ms);
+    for (unsigned i = 0; i < count; i++)
+        fds[i].revents = all[own + i].revents;
+    bool is_order = own > 0 && all[0].revents != 0;
+    session_orders_look(session, is_order);
+    return ready - is_order;
+}
+
+static void on_reply(void *ctx, const struct http_answer *answer)
+{
+    struct reply *reply = ctx;
+    reply->answer = *answer;
+    reply->answer.body = must_malloc(answer->body_size + 1);
+    memcpy(reply->answer.body, answer->body, answer->body_size + 1);
+    reply->done = true;
+}
+
+struct http_call *session_start(struct session *session, struct http_request *request,
+                                struct reply *reply)
+{
+    read_claim_anew(session);
+    request->claim_epoch = session->claim.claim.claim_epoch;
+    *reply = (struct reply){.done = false};
+    return http_start(session->client, request, on_reply, reply);
+}
+
+void session_reply_fini(struct reply *reply)
+{
+    if (reply->done)
+        http_answer_fini(&reply->answer);
+    *reply = (struct reply){.done = false};
+}
+
+void session_perform(struct session *session, struct http_request *request, struct reply *reply)
+{
+    session_start(session, request, reply);
+    while (!reply->done)
+        session_wait(session, NULL, 0, WAIT_SLICE_MS);
+}
+
+int session_insist(struct session *session, struct http_request *request, struct reply *reply)
+{
+    for (unsigned attempt = 0; session->lost == PROBLEM_NONE; attempt++) {
+        session_perform(session, request, reply);
+        enum verdict verdict = session_judge(session, &reply->answer, EXPECT_JSON);
+        if (verdict == VERDICT_OK)
+            return 0;
+        struct session_pause pause = session_pause_after(session, verdict, attempt, &reply->answer);
+        session_reply_fini(reply);
+        session_sit_out(session, &pause);
+    }
+    return -1;
+}
+
+int session_run_child(struct session *session, const struct child_options *options,
+                      int64_t limit_ms, struct child_exit *how, struct error *err)
+{
+    struct child child = CHILD_INIT;
+    bool is_stopped = false;
+    session_await_unpause(session);
+    if (child_spawn(options, &child, err) < 0) {
+        err->class = ERROR_TEMPORARY; /* this node lacks it; the film is not at fault */
+        return -1;
+    }
+    int64_t deadline = session_work_ms(session) + limit_ms;
+    while (!child_wait(&child, 0, how)) {
+        bool is_late = session_work_ms(session) >= deadline;
+        session_pause_child(session, &child, &is_stopped);
+        if (is_late || session->lost != PROBLEM_NONE) {
+            child_stop(&child);
+            return is_late ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT, "%s took over %lld s",
+                                       options->argv[0], (long long)(limit_ms / 1000))
+                           : error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+        }
+        struct http_wait_fd watch = {.fd = child.pidfd, .events = POLLIN};
+        session_wait(session, &watch, 1, WAIT_SLICE_MS);
+    }
+    return 0;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+int session_open(struct session *session, const struct config *config, int dir, struct error *err)
+{
+    *session = (struct session){.config = config, .dir = dir, .orders = {.room = -1, .watch = -1}};
+    session->progress.eta_seconds = ABSENT_INT;
+    session->progress.progress = (struct message_progress){
+        .percent = ABSENT_INT,
+        .duration = ABSENT_NUMBER,
+        .source_width = ABSENT_INT,
+        .source_height = ABSENT_INT,
+    };
+    if (record_read_claim(dir, &session->claim, err) < 0)
+        return -1;
+    if (http_global_init(err) < 0)
+        return -1;
+    session->client = connect_client(config, err);
+    if (!session->client)
+        return -1;
+    session_orders_open(session);
+    return 0;
+}
+
+void session_close(struct session *session)
+{
+    if (session->client)
+        http_client_free(session->client);
+    session->client = NULL;
+    session_orders_close(session);
+}

@@ -1,0 +1,287 @@
+/* What the answer to a call of a step means, and how long to wait after it (session.h). */
+#include "agent/api/connect.h"
+#include "agent/api/delivery.h"
+#include "agent/api/session_part.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "lib/json.h"
+#include "lib/uuid.h"
+
+#include "tailslate/backoff.h"
+
+#include <stdio.h>
+
+static bool is_object(const struct http_answer *answer)
+{
+    struct error ignored;
+    if (!answer->is_json)
+        return false;
+    JSON(root) = json_parse(answer->body, answer->body_size, &ignored);
+    return json_is_object(root);
+}
+
+enum stage { PROBING, TRANSCODING, TRANSCODED, STAGE_COUNT };
+
+static enum stage stage_of(const struct session *session)
+{
+    if (session->transcoded)
+        return TRANSCODED;
+    return session->progress.progress.step >= WORK_TRANSCODE ? TRANSCODING : PROBING;
+}
+
+#define ALWAYS(verdict)                                                                            \
+    {                                                                                              \
+        verdict, verdict, verdict                                                                  \
+    }
+static const enum verdict verdicts[ANSWER_CLASS_COUNT][STAGE_COUNT] = {
+    [ANSWER_UNREACHED] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_UNTRUSTED] = ALWAYS(VERDICT_HOLD),
+    [ANSWER_LOCAL_FAILURE] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_OK] = ALWAYS(VERDICT_RETRY), /* without what was expected */
+    [ANSWER_OTHER_SUCCESS] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_KEY_REFUSED] = ALWAYS(VERDICT_HOLD),
+    /* A key that was mixed up must not eat results (docs/PROMISES.md#the-verdicts, row 11), and a
+     * transcode that runs is hours of work. */
+    [ANSWER_NOT_YOURS] = {VERDICT_LOST, VERDICT_HOLD, VERDICT_HOLD},
+    /* Nor must a restored backup (row 10); where there are none yet, nothing is eaten. */
+    [ANSWER_JOB_UNKNOWN] = {VERDICT_LOST, VERDICT_LOST, VERDICT_HOLD},
+    [ANSWER_CLAIM_LOST] = ALWAYS(VERDICT_LOST),
+    [ANSWER_JOB_GONE] = ALWAYS(VERDICT_LOST),
+    [ANSWER_INVALID] = ALWAYS(VERDICT_HOLD),
+    /* A file that changed while it was sent fails its checksum. */
+    [ANSWER_INVALID_FIELD] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_OUTPUT_MISSING] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_NO_SUCH_RANGE] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_WRONG_URL] = ALWAYS(VERDICT_MISSING),
+    [ANSWER_STOCK_NOT_YOURS] = ALWAYS(VERDICT_RECLAIM),
+    [ANSWER_STOCK_CLAIM_LOST] = ALWAYS(VERDICT_RECLAIM),
+    /* The job's row is gone. Work that is not finished is not given up for that here: its source is
+     * gone too, and fetch sees to it. */
+    [ANSWER_STOCK_JOB_UNKNOWN] = {VERDICT_RETRY, VERDICT_RETRY, VERDICT_HOLD},
+    [ANSWER_STOCK_REFUSED] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_PROXY_FORBIDDEN] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_PROXY_REFUSED] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_LIMITED] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_TIMED_OUT] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_SERVER_FULL] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_SERVER_FAILING] = ALWAYS(VERDICT_RETRY),
+    [ANSWER_UNEXPECTED] = ALWAYS(VERDICT_RETRY),
+};
+
+static bool is_success(enum answer_class class)
+{
+    return class == ANSWER_OK || class == ANSWER_OTHER_SUCCESS;
+}
+
+enum verdict session_verdict_of(const struct session *session, const struct http_answer *answer,
+                                enum expected expected)
+{
+    enum answer_class class = http_answer_class_by_code(answer);
+    if (is_success(class) && (expected == EXPECT_BYTES || is_object(answer)))
+        return VERDICT_OK;
+    enum verdict verdict = verdicts[class][stage_of(session)];
+    must(verdict != VERDICT_OK);
+    return verdict;
+}
+
+static const char *trouble_detail(const struct http_answer *answer)
+{
+    if (answer->result != HTTP_ANSWERED)
+        return answer->error.message;
+    enum answer_class class = http_answer_class(answer);
+    if (class == ANSWER_SERVER_FULL)
+        return "the server has no space left";
+    if (is_success(class))
+        return "an answer that is not our server's";
+    return answer->problem.detail[0] ? answer->problem.detail : "no reason given";
+}
+
+bool session_is_outage(enum answer_class class)
+{
+    return class == ANSWER_UNREACHED || class == ANSWER_UNTRUSTED ||
+           class == ANSWER_SERVER_FAILING || class == ANSWER_KEY_REFUSED;
+}
+
+/* One call that failed is tried again, and mostly that was it. That a person is needed is said
+ * once, whichever calls are refused, and by which status each. */
+static enum log_level trouble_level(struct session *session, enum verdict verdict)
+{
+    if (verdict == VERDICT_HOLD)
+        return session_say_held(session) ? LOG_ERROR : LOG_DEBUG;
+    return session->trouble.calls == 1 ? LOG_INFO : LOG_WARNING;
+}
+
+bool session_say_held(struct session *session)
+{
+    bool is_said = session->trouble.is_held_said || session->refused_since_ms != 0;
+    session->trouble.is_held_said = true;
+    return !is_said;
+}
+
+static void note_trouble(struct session *session, enum verdict verdict,
+                         const struct http_answer *answer)
+{
+    struct trouble *trouble = &session->trouble;
+    session->is_away = session->is_away || session_is_outage(http_answer_class(answer));
+    bool is_new = trouble->since_ms == 0 || trouble->result != answer->result ||
+                  trouble->status != answer->status;
+    trouble->result = answer->result;
+    trouble->status = answer->status;
+    trouble->class = http_answer_class(answer);
+    if (trouble->since_ms == 0)
+        trouble->since_ms = mono_ms();
+    trouble->calls++;
+    if (!is_new && (verdict == VERDICT_HOLD || trouble->calls != 2))
+        return;
+    /* While the job is being asked for again it is not known what this means: step.not_reclaimed
+     * says so, or job.rebound. */
+    if (!session->reclaim.call)
+        log_at(trouble_level(session, verdict), "step.server_trouble",
+               LOG_INT("status", answer->status),
+               LOG_TEXT("code", problem_code(answer->problem.problem)),
+               LOG_TEXT("detail", trouble_detail(answer)),
+               LOG_TEXT("outcome", verdict == VERDICT_HOLD ? "held" : "retried"));
+}
+
+/* It is back: the calls that only sit out their backoff need not do so to the end. */
+static void note_return(struct session *session)
+{
+    if (!session->is_away)
+        return;
+    session->is_away = false;
+    session->is_back = true;
+    session->back_ms = mono_ms();
+    session->back_random = random_u64();
+}
+
+static void note_end(struct session *session)
+{
+    note_return(session);
+    if (session->trouble.since_ms)
+        log_info("step.server_back", LOG_INT("after_ms", mono_ms() - session->trouble.since_ms));
+    session->trouble = (struct trouble){.since_ms = 0};
+}
+
+void session_note_refusal(struct session *session, const char *reason)
+{
+    struct record_refusal noted;
+    if (!session->transcoded)
+        return;
+    record_note_refusal(session->dir, reason, &noted);
+    session->refused_since_ms = mono_ms() - (noted.at_us - noted.since_us) / 1000;
+}
+
+void session_is_accepted(struct session *session)
+{
+    record_forget_refusal(session->dir);
+    session->refused_since_ms = 0;
+}
+
+static void note_refusal(struct session *session, const struct http_answer *answer)
+{
+    char reason[256];
+    if (!delivery_refuses_job(answer))
+        return;
+    snprintf(reason, sizeof reason, "HTTP %ld: %.200s", answer->status, trouble_detail(answer));
+    session_note_refusal(session, reason);
+}
+
+static void note_lost(struct session *session, const struct http_answer *answer)
+{
+    if (session->lost != PROBLEM_NONE)
+        return;
+    session->lost = answer->problem.problem;
+    snprintf(session->lost_detail, sizeof session->lost_detail, "%s", answer->problem.detail);
+}
+
+/* The job was claimed again while the call was under way: what went is the claim before. */
+static bool is_of_former_claim(struct session *session, const struct http_answer *answer)
+{
+    struct error ignored;
+    struct record_claim claim;
+    if (record_read_claim(session->dir, &claim, &ignored) != 0)
+        return false;
+    session->claim = claim;
+    return answer->claim_epoch >= 0 && claim.claim.claim_epoch > answer->claim_epoch;
+}
+
+enum verdict session_judge(struct session *session, const struct http_answer *answer,
+                           enum expected expected)
+{
+    enum verdict said = session_verdict_of(session, answer, expected), verdict = said;
+    if (said == VERDICT_LOST && is_of_former_claim(session, answer))
+        verdict = VERDICT_RETRY;
+    if (said == VERDICT_RECLAIM) {
+        session_reclaim(session, answer);
+        verdict = session->transcoded ? VERDICT_HOLD : VERDICT_RETRY;
+    }
+    switch (verdict) {
+    case VERDICT_OK:
+        note_end(session);
+        break;
+    case VERDICT_LOST:
+        note_lost(session, answer);
+        break;
+    case VERDICT_RETRY:
+    case VERDICT_HOLD:
+        note_trouble(session, verdict, answer);
+        /* What a claim is at fault for is a refusal only when the job is not to be had again. */
+        if (said == verdict)
+            note_refusal(session, answer);
+        break;
+    case VERDICT_MISSING:
+    case VERDICT_RECLAIM:
+        break;
+    }
+    return verdict;
+}
+
+void session_is_back(struct session *session)
+{
+    session->is_away = true;
+    note_return(session);
+}
+
+int64_t session_hold_ms(const struct session *session, int64_t retry_after_ms)
+{
+    int64_t refused_ms = session->refused_since_ms != 0 ? mono_ms() - session->refused_since_ms : 0;
+    return delivery_hold_ms(connect_backoff(session->config), refused_ms, retry_after_ms,
+                            random_u64());
+}
+
+struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
+                                         unsigned attempt, const struct http_answer *answer)
+{
+    struct backoff_policy policy = connect_backoff(session->config);
+    int64_t now_ms = mono_ms(), delay_ms;
+    /* Held: nothing gets better by asking often. */
+    if (verdict == VERDICT_HOLD)
+        delay_ms = session_hold_ms(session, answer->retry_after_ms);
+    else
+        delay_ms = backoff_delay_ms(policy, attempt, answer->retry_after_ms, random_u64());
+    return (struct session_pause){
+        .begun_ms = now_ms,
+        .until_ms = now_ms + delay_ms,
+        .floor_ms = answer->retry_after_ms > 0 ? now_ms + answer->retry_after_ms : now_ms,
+        /* What a person must put right is not put right by another call's success, unless it was
+         * the key or the claim, which all calls share. */
+        .is_patient = verdict == VERDICT_HOLD && http_answer_class(answer) != ANSWER_KEY_REFUSED &&
+                      !session->reclaim.call,
+    };
+}
+
+int64_t session_pause_end_ms(const struct session *session, const struct session_pause *pause)
+{
+    if (pause->is_patient || !session->is_back || session->back_ms < pause->begun_ms)
+        return pause->until_ms;
+    return backoff_wake_ms(pause->until_ms, pause->floor_ms, session->back_ms,
+                           SESSION_WAKE_SPREAD_MS, session->back_random);
+}
+
+void session_sit_out(struct session *session, const struct session_pause *pause)
+{
+    int64_t left_ms;
+    while (session->lost == PROBLEM_NONE &&
+           (left_ms = session_pause_end_ms(session, pause) - mono_ms()) > 0)
+        session_wait(session, NULL, 0, left_ms);
+}

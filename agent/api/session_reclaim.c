@@ -1,0 +1,90 @@
+/* The claim went, as a stock server says it: ask for this very job again (session.h). */
+#include "agent/api/connect.h"
+#include "agent/api/reclaim.h"
+#include "agent/api/session_part.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "lib/uuid.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void let_go(struct session *session, const char *why)
+{
+    if (session->lost != PROBLEM_NONE)
+        return;
+    session->lost = PROBLEM_CLAIM_LOST;
+    snprintf(session->lost_detail, sizeof session->lost_detail, "%.255s", why);
+}
+
+static void postpone(struct session *session, const struct http_answer *answer)
+{
+    session->reclaim.not_before_ms = mono_ms() + session_hold_ms(session, answer->retry_after_ms);
+}
+
+/* Only what is held wants a person. */
+static void log_refused(struct session *session, const char *reason, const char *outcome)
+{
+    char *last = session->reclaim.reason;
+    bool is_news = strcmp(last, reason) != 0;
+    bool is_held = strcmp(outcome, "held") == 0;
+    enum log_level level = is_held && session_say_held(session) ? LOG_ERROR : LOG_INFO;
+    snprintf(last, sizeof session->reclaim.reason, "%s", reason);
+    log_at(is_news ? level : LOG_DEBUG, "step.not_reclaimed", LOG_TEXT("reason", reason),
+           LOG_TEXT("outcome", outcome));
+}
+
+static void refused(struct session *session, const struct delivery_judgement *judgement,
+                    const struct http_answer *answer)
+{
+    bool is_held = judgement->delivery == DELIVERY_HOLD && session->transcoded;
+    bool is_final = judgement->delivery == DELIVERY_HOLD && !session->transcoded;
+    log_refused(session, judgement->why, is_held ? "held" : is_final ? "let go" : "asked again");
+    if (judgement->is_about_job)
+        session_note_refusal(session, judgement->why);
+    if (is_final)
+        let_go(session, judgement->why);
+    else
+        postpone(session, answer);
+}
+
+static void on_answer(void *ctx, const struct http_answer *answer)
+{
+    struct session *session = ctx;
+    struct delivery_judgement judgement;
+    struct record_claim claim;
+    struct error err;
+    session->reclaim.call = NULL;
+    if (!reclaim_read(session->claim.claim.job_id, answer, &claim, &judgement)) {
+        refused(session, &judgement, answer);
+        return;
+    }
+    if (record_rebind(session->dir, &claim, &err) != 0) {
+        log_warning("step.not_rebound", LOG_TEXT("detail", err.message));
+        if (err.code == ENOTUNIQ)
+            let_go(session, err.message);
+        return; /* the claim that is on the disk is shown to the server again */
+    }
+    log_info("job.rebound", LOG_TEXT("former", session->claim.token),
+             LOG_TEXT("token", claim.token), LOG_INT("epoch", claim.claim.claim_epoch));
+    session->claim = claim;
+    session->reclaim.count++;
+    if (session->transcoded) /* one that goes again at once is not fought for */
+        postpone(session, answer);
+    session_is_back(session);
+}
+
+void session_reclaim(struct session *session, const struct http_answer *refusal)
+{
+    struct session_reclaim *reclaim = &session->reclaim;
+    if (reclaim->call || session->lost != PROBLEM_NONE || mono_ms() < reclaim->not_before_ms)
+        return;
+    if (!session->transcoded && reclaim->count >= SESSION_RECLAIMS_MAX) {
+        let_go(session, "the claim goes again and again");
+        return;
+    }
+    log_info("step.reclaiming", LOG_INT("status", refusal->status),
+             LOG_TEXT("detail", refusal->problem.detail));
+    reclaim->call = reclaim_start(session->client, session->claim.claim.job_id, on_answer, session);
+}

@@ -1,0 +1,179 @@
+/* What this node encodes with, and within which bounds (doctor.h). */
+#include "agent/base/sandbox.h"
+#include "agent/cli/doctor_report.h"
+#include "agent/media/bounds.h"
+#include "agent/media/encoders.h"
+#include "agent/media/gpu.h"
+#include "agent/media/resources.h"
+#include "lib/cleanup.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ADVICE_BYTES = 200 };
+
+/* ---- devices --------------------------------------------------------------------------------- */
+
+static void check_device(struct doctor *doctor, const struct gpu *gpu)
+{
+    char advice[ADVICE_BYTES];
+    if (gpu->may_use) {
+        doctor_report(doctor, FINDING_GOOD, "device", NULL, "%s, %s", gpu->path, gpu->name);
+        return;
+    }
+    snprintf(advice, sizeof advice,
+             "add the agent's user to the group %s (usermod -aG %s USER), then restart it",
+             gpu->group[0] ? gpu->group : "render", gpu->group[0] ? gpu->group : "render");
+    doctor_report(doctor, FINDING_NOTE, "device", advice, "%s, %s: this user may not open it",
+                  gpu->path, gpu->name);
+}
+
+static void check_devices(struct doctor *doctor)
+{
+    struct gpu gpus[GPU_MAX];
+    size_t count = gpu_list(gpus);
+    for (size_t i = 0; i < count; i++)
+        check_device(doctor, &gpus[i]);
+    if (count == 0)
+        doctor_report(doctor, FINDING_NOTE, "device", NULL,
+                      "no /dev/dri/renderD* and no /dev/nvidia*: the CPU encodes");
+}
+
+/* ---- encoders -------------------------------------------------------------------------------- */
+
+static void check_encoder(struct doctor *doctor, const struct encoders *found, enum encoder_id id)
+{
+    const char *codec = streaming_codec_name(encoder_codec(id));
+    bool is_hardware = encoder_kind(id) != ENCODER_CPU;
+    if (found->working & 1u << id)
+        doctor_report(doctor, FINDING_GOOD, "encoder", NULL, "%-11s %s%s", encoder_name(id), codec,
+                      is_hardware ? " by hardware" : "");
+    else
+        doctor_report(doctor, FINDING_NOTE, "encoder", NULL, "%-11s not usable: %s",
+                      encoder_name(id), found->reasons[id]);
+}
+
+static enum encoder_id failed_lately(const struct config *config,
+                                     char reason[ENCODERS_REASON_BYTES])
+{
+    FD(state) = open(config->node.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return state < 0 ? ENCODER_COUNT : encoders_failed_lately(state, reason);
+}
+
+static void say_failure(struct doctor *doctor, enum encoder_id failed, const char *reason)
+{
+    char advice[ADVICE_BYTES];
+    if (failed == ENCODER_COUNT)
+        return;
+    snprintf(advice, sizeof advice, "it is tried again %d minutes after that",
+             ENCODERS_PAUSE_MS / 60 / 1000);
+    doctor_report(doctor, FINDING_NOTE, "encoder", advice, "%s let a job down lately: %s",
+                  encoder_name(failed), reason);
+}
+
+/* Of the codec that is configured. */
+static void judge_choice(struct doctor *doctor, const struct encoders *found,
+                         enum encoder_id failed)
+{
+    const struct config *config = doctor->config;
+    const char *wanted = config->transcode.encoder;
+    struct encoder_use use = encoders_choose(config, found, failed);
+    const char *codec = streaming_codec_name(encoder_wanted_codec(config->transcode.codec));
+    if (use.id == ENCODER_COUNT) {
+        doctor_report(doctor, FINDING_BAD, "ladder",
+                      "use an ffmpeg that is built with one, or set transcode.codec to another; "
+                      "until then nothing is claimed",
+                      "no encoder for %s works (transcode.codec = \"%s\")", codec,
+                      config->transcode.codec);
+        return;
+    }
+    bool is_second = strcmp(wanted, "auto") != 0 &&
+                     strcmp(wanted, encoder_kind_name(encoder_kind(use.id))) != 0;
+    doctor_report(doctor, is_second ? FINDING_NOTE : FINDING_GOOD, "ladder",
+                  is_second ? "see above why not, or set transcode.encoder to \"auto\"" : NULL,
+                  "%s by %s%s%s", codec, encoder_name(use.id), is_second ? ", for want of " : "",
+                  is_second ? wanted : "");
+}
+
+static void say_others(struct doctor *doctor, const struct encoders *found, enum encoder_id failed)
+{
+    char text[ADVICE_BYTES] = "";
+    struct config other = *doctor->config;
+    enum streaming_codec wanted = encoder_wanted_codec(doctor->config->transcode.codec);
+    for (enum streaming_codec codec = CODEC_H264; codec <= CODEC_AV1; codec++) {
+        if (codec == wanted)
+            continue;
+        snprintf(other.transcode.codec, sizeof other.transcode.codec, "%s",
+                 streaming_codec_name(codec));
+        enum encoder_id id = encoders_choose(&other, found, failed).id;
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%s by %s", used ? ", " : "",
+                 streaming_codec_name(codec), id == ENCODER_COUNT ? "nothing" : encoder_name(id));
+    }
+    doctor_report(doctor, FINDING_GOOD, "other codecs", NULL, "%s", text);
+}
+
+/* The sound's. */
+static void check_aac(struct doctor *doctor)
+{
+    struct error err;
+    TEXT(list) = NULL;
+    if (tool_ask(doctor->config->transcode.ffmpeg, "-encoders", &list, &err) == 0 &&
+        !tool_has_encoder(list, "aac"))
+        doctor_report(doctor, FINDING_BAD, "encoder", "use an ffmpeg that is built with it",
+                      "aac is missing");
+}
+
+void doctor_check_encoders(struct doctor *doctor)
+{
+    struct encoders found;
+    struct error err;
+    char reason[ENCODERS_REASON_BYTES];
+    check_devices(doctor);
+    if (encoders_try(doctor->config, ENCODERS_SOON, &found, &err) < 0) {
+        doctor_report(doctor, FINDING_BAD, "encoders", "put transcode.ffmpeg right first", "%s",
+                      err.message);
+        return;
+    }
+    for (enum encoder_id id = 0; id < ENCODER_COUNT; id++)
+        check_encoder(doctor, &found, id);
+    check_aac(doctor);
+    enum encoder_id failed = failed_lately(doctor->config, reason);
+    say_failure(doctor, failed, reason);
+    judge_choice(doctor, &found, failed);
+    say_others(doctor, &found, failed);
+    if (!found.can_tone_map)
+        doctor_report(doctor, FINDING_NOTE, "tone mapping",
+                      "use an ffmpeg with the filters zscale and tonemap",
+                      "not possible: films of high dynamic range look pale in h264");
+}
+
+/* ---- bounds ---------------------------------------------------------------------------------- */
+
+static const char *network_word(const struct config *config)
+{
+    if (!sandbox_can_filter())
+        return NULL;
+    if (strcmp(config->transcode.recipe, "command") == 0)
+        return config->transcode.network ? "open to the command, closed to ffprobe"
+                                         : "local sockets for the command, closed to ffprobe";
+    return "closed to ffmpeg and ffprobe";
+}
+
+void doctor_check_limits(struct doctor *doctor)
+{
+    const struct config *config = doctor->config;
+    double memory_gb = (double)bounds_memory_bytes(config, resources_machine_bytes()) / 1e9;
+    doctor_report(doctor, FINDING_GOOD, "limits", NULL,
+                  "a transcode: %.1f GB of memory, %g x the film + %g min, %g s without progress, "
+                  "nice %lld, disk %s",
+                  memory_gb, config->limits.wall_factor, config->limits.wall_floor_minutes,
+                  config->transcode.stall_seconds, (long long)config->transcode.nice,
+                  config->limits.io);
+    if (network_word(config))
+        doctor_report(doctor, FINDING_GOOD, "network", NULL, "%s", network_word(config));
+    else
+        doctor_report(doctor, FINDING_NOTE, "network", "use a kernel with CONFIG_SECCOMP_FILTER",
+                      "this kernel has no seccomp: ffmpeg is not kept from the network");
+}

@@ -1,0 +1,27 @@
+/* doctor_report: how the parts of doctor say what they have found (doctor.h). */
+#ifndef AGENT_DOCTOR_REPORT_H
+#define AGENT_DOCTOR_REPORT_H
+
+#include "agent/api/http.h"
+#include "agent/base/config.h"
+
+enum finding { FINDING_GOOD, FINDING_NOTE, FINDING_PASSING, FINDING_BAD };
+
+struct doctor {
+    const struct config *config;
+    enum finding worst;
+};
+
+/* advice: what to do about it; NULL: nothing. */
+void doctor_report(struct doctor *doctor, enum finding finding, const char *subject,
+                   const char *advice, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* What a heartbeat's answer says about URL, key and server. */
+void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer);
+/* Devices, encoders and what will be used. ffmpeg has said its version before. */
+void doctor_check_encoders(struct doctor *doctor);
+/* Limits and sandbox. */
+void doctor_check_limits(struct doctor *doctor);
+
+#endif

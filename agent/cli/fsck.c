@@ -1,0 +1,269 @@
+#include "agent/cli/fsck.h"
+
+#include "agent/base/plain.h"
+#include "agent/media/ladder.h"
+#include "agent/spool/order.h"
+#include "agent/spool/spool.h"
+#include "agent/step/upload_record.h"
+#include "base/durable.h"
+#include "base/playlist.h"
+#include "lib/cleanup.h"
+#include "lib/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+struct fsck {
+    struct spool spool;
+    bool repairs, is_running;
+    unsigned records, findings, repaired;
+};
+
+struct patient {
+    struct fsck *fsck;
+    const char *room, *id;
+    int room_fd, dir;
+    enum job_state state;
+    bool is_at_work, is_corrupt;
+};
+
+static void __attribute__((format(printf, 3, 4)))
+find(struct patient *patient, const char *cure, const char *format, ...)
+{
+    TEXT(text) = NULL;
+    va_list args;
+    va_start(args, format);
+    must(vasprintf(&text, format, args) >= 0);
+    va_end(args);
+    printf("%-10s %s: ", patient->room, patient->id);
+    plain_print(stdout, text, SIZE_MAX);
+    printf("; %s %s\n", patient->fsck->repairs ? "repair:" : "would be repaired:", cure);
+    patient->fsck->findings++;
+}
+
+/* ---- the form -------------------------------------------------------------------------------- */
+
+static int check_reports(struct patient *patient, struct error *err)
+{
+    struct record_outcome outcome;
+    TEXT(body) = NULL;
+    size_t size;
+    bool is_failure;
+    enum problem why;
+    quality_set missing;
+    char detail[256];
+    int dir = patient->dir;
+    switch (patient->state) {
+    case JOB_WRONG:
+    case JOB_CLAIMED:
+        return 0;
+    case JOB_TRANSCODED:
+        return record_read_outcome(dir, &outcome, err);
+    case JOB_REOPENED:
+        if (record_read_missing(dir, &missing, err) != 0)
+            return -1;
+        return record_check_sealed(dir, err);
+    case JOB_SEALED:
+        return record_check_sealed(dir, err);
+    case JOB_FAILED:
+        return record_read_sealed(dir, &body, &size, &is_failure, err);
+    case JOB_LOST:
+        return record_read_lost(dir, &why, detail, err);
+    case JOB_ACKNOWLEDGED:
+        return record_read_acknowledgement(dir, &body, &size, err);
+    case JOB_STATE_COUNT:
+        break;
+    }
+    return error_set(err, ERROR_BUG, 0, "no such state");
+}
+
+static int check_form(struct patient *patient, struct error *err)
+{
+    struct record_claim claim;
+    int64_t job_id;
+    if (record_state(patient->dir, &patient->state, err) != 0 ||
+        record_read_claim(patient->dir, &claim, err) != 0)
+        return -1;
+    if (!spool_is_id(patient->id, &job_id) || claim.claim.job_id != job_id)
+        return error_set(err, ERROR_PERMANENT, EBADMSG, "its claim is of another job");
+    return check_reports(patient, err);
+}
+
+static void look_at_form(struct patient *patient)
+{
+    struct error err;
+    bool is_live = patient->room_fd == patient->fsck->spool.live;
+    if (check_form(patient, &err) == 0)
+        return;
+    patient->is_corrupt = true;
+    if (!is_live) { /* what is in quarantine may be broken: that is why it is there */
+        if (patient->room_fd == patient->fsck->spool.kept)
+            find(patient, "nothing, it is only kept", "%s", err.message);
+        return;
+    }
+    find(patient, "into quarantine", "%s", err.message);
+    if (!patient->fsck->repairs)
+        return;
+    struct error ignored;
+    int done = patient->fsck->is_running
+                   ? order_give(patient->dir, ORDER_QUARANTINE, &ignored)
+                   : spool_quarantine(&patient->fsck->spool, patient->id, err.message, &ignored);
+    patient->fsck->repaired += done == 0;
+}
+
+/* ---- the work -------------------------------------------------------------------------------- */
+
+static int check_file(int directory, const char *name, const struct upload_file *known,
+                      struct error *err)
+{
+    char hex[HASH_HEX_BYTES];
+    FD(fd) = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || hash_file(fd, hex, NULL, err) != 0)
+        return fd < 0 ? error_errno(err, "%s", name) : -1;
+    if (known && known->uploaded && !upload_file_has(known, hex))
+        return error_set(err, ERROR_PERMANENT, EBADMSG, "%s is not what was uploaded", name);
+    return 0;
+}
+
+static int check_listed(int directory, const struct upload_rendition *rendition,
+                        const struct playlist *list, struct error *err)
+{
+    if (list->init &&
+        check_file(directory, list->init, upload_file_find(rendition, list->init), err) != 0)
+        return -1;
+    for (size_t i = 0; i < list->count; i++)
+        if (check_file(directory, list->segments[i].name,
+                       upload_file_find(rendition, list->segments[i].name), err) != 0)
+            return -1;
+    return 0;
+}
+
+static int check_rendition(int output, const struct upload_rendition *rendition, struct error *err)
+{
+    struct playlist list;
+    TEXT(text) = NULL;
+    size_t size;
+    const char *name = quality_name(rendition->quality);
+    FD(directory) = openat(output, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (directory < 0)
+        return error_errno(err, "output/%s", name);
+    if (durable_read(directory, LADDER_PLAYLIST, PLAYLIST_MAX_BYTES, &text, &size, err) != 0 ||
+        playlist_parse(text, size, &list, err) != 0)
+        return error_wrap(err, "output/%s", name);
+    int result = check_listed(directory, rendition, &list, err);
+    playlist_fini(&list);
+    return result == 0 ? 0 : error_wrap(err, "output/%s", name);
+}
+
+/* What differs from what was uploaded is not sent again: the server has it as it was made. */
+static void look_at_rendition(struct patient *patient, int output, enum quality quality)
+{
+    struct upload_rendition rendition = {.quality = quality, .watch = -1};
+    struct error err, ignored;
+    struct fsck *fsck = patient->fsck;
+    if (upload_record_read(patient->dir, &rendition, &err) != 0) {
+        find(patient, "its upload record is forgotten, the files go again", "%s", err.message);
+        if (fsck->repairs && upload_record_forget(patient->dir, &rendition, &ignored) == 0)
+            fsck->repaired++;
+    } else if (check_rendition(output, &rendition, &err) != 0) {
+        find(patient, "nothing, the server may have it whole", "%s", err.message);
+    }
+    upload_record_fini(&rendition);
+}
+
+static void look_at_work(struct patient *patient)
+{
+    struct record_outcome outcome;
+    struct error err;
+    if (record_read_outcome(patient->dir, &outcome, &err) != 0)
+        return; /* no finished work in it */
+    FD(output) = openat(patient->dir, RECORD_OUTPUT,
+                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    quality_set made = message_completion_qualities(&outcome.completion);
+    if (output < 0) {
+        find(patient, "nothing, the server may have it whole", "its outputs are gone");
+        return;
+    }
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+        if (made & 1u << quality)
+            look_at_rendition(patient, output, quality);
+}
+
+/* ---- the rooms ------------------------------------------------------------------------------- */
+
+static void look_at_record(struct fsck *fsck, const char *room, int room_fd, const char *id)
+{
+    struct error err;
+    FD(dir) = spool_open_record(room_fd, id, &err);
+    if (dir < 0)
+        return; /* it has gone meanwhile: delivered, or moved */
+    struct patient patient = {.fsck = fsck, .room = room, .id = id, .room_fd = room_fd, .dir = dir};
+    fsck->records++;
+    patient.is_at_work = record_is_locked(dir);
+    look_at_form(&patient);
+    if (!patient.is_corrupt && !patient.is_at_work && patient.state != JOB_ACKNOWLEDGED)
+        look_at_work(&patient);
+}
+
+static int look_at_room(struct fsck *fsck, const char *room, int room_fd, struct error *err)
+{
+    struct spool_entry *entries = NULL;
+    size_t count = 0, foreign = 0;
+    if (spool_list(room_fd, &entries, &count, &foreign, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        look_at_record(fsck, room, room_fd, entries[i].id);
+    free(entries);
+    if (foreign > 0) {
+        printf("%-10s %zu foreign name%s; left alone\n", room, foreign, foreign == 1 ? "" : "s");
+        fsck->findings++;
+    }
+    return 0;
+}
+
+static int look_at_all(struct fsck *fsck, struct error *err)
+{
+    if (look_at_room(fsck, "spool", fsck->spool.live, err) != 0 ||
+        look_at_room(fsck, "kept", fsck->spool.kept, err) != 0 ||
+        look_at_room(fsck, "quarantine", fsck->spool.quarantine, err) != 0)
+        return -1;
+    printf("%u record%s, %u finding%s", fsck->records, fsck->records == 1 ? "" : "s",
+           fsck->findings, fsck->findings == 1 ? "" : "s");
+    if (fsck->repairs)
+        printf(", %u repaired", fsck->repaired);
+    putchar('\n');
+    return 0;
+}
+
+/* As its owner where nobody is: that sweeps leftovers, and keeps an agent from starting. */
+static int open_spool(struct fsck *fsck, const struct config *config, struct error *err)
+{
+    pid_t agent;
+    if (spool_open(config->node.state_dir, SPOOL_READ, &fsck->spool, err) != 0)
+        return -1;
+    fsck->is_running = spool_is_owned(&fsck->spool, &agent);
+    if (!fsck->repairs || fsck->is_running)
+        return 0;
+    spool_close(&fsck->spool);
+    return spool_open(config->node.state_dir, SPOOL_OWN, &fsck->spool, err);
+}
+
+int fsck_run(const struct config *config, bool repairs)
+{
+    struct fsck fsck = {.spool = SPOOL_INIT, .repairs = repairs};
+    struct error err;
+    int status = EX_OK;
+    if (open_spool(&fsck, config, &err) != 0 || look_at_all(&fsck, &err) != 0) {
+        fprintf(stderr, "tailslate-agent: %s\n", err.message);
+        status = err.code == ENOENT ? EX_UNAVAILABLE : error_exit_status(&err);
+    } else if (fsck.findings > fsck.repaired) {
+        status = EX_DATAERR;
+    }
+    spool_close(&fsck.spool);
+    return status;
+}

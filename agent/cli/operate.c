@@ -1,0 +1,361 @@
+#include "agent/cli/operate.h"
+
+#include "agent/daemon/status.h"
+#include "agent/spool/spool.h"
+#include "base/clock.h"
+#include "base/durable.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+struct operation {
+    const struct config *config;
+    struct spool spool;
+    bool is_running; /* an agent */
+    pid_t agent;
+};
+
+static int complain(const struct error *err, int status)
+{
+    fprintf(stderr, "tailslate-agent: %s\n", err->message);
+    return status;
+}
+
+static int complain_all(const struct error *err)
+{
+    return complain(err, error_exit_status(err));
+}
+
+static int begin(struct operation *operation, const struct config *config)
+{
+    struct error err;
+    *operation = (struct operation){.config = config, .spool = SPOOL_INIT};
+    if (spool_open(config->node.state_dir, SPOOL_READ, &operation->spool, &err) != 0)
+        return err.code == ENOENT ? complain(&err, EX_UNAVAILABLE) : complain_all(&err);
+    operation->is_running = spool_is_owned(&operation->spool, &operation->agent);
+    return 0;
+}
+
+static void end(struct operation *operation)
+{
+    spool_close(&operation->spool);
+}
+
+/* ---- waiting for the agent ------------------------------------------------------------------- */
+
+typedef bool done_test(const struct operation *operation, const void *ctx);
+
+static bool await(const struct operation *operation, done_test *is_done, const void *ctx)
+{
+    const struct timespec pause = {.tv_nsec = OPERATE_LOOK_MS * 1000000L};
+    int64_t until_ms = mono_ms() + OPERATE_WAIT_MS;
+    while (!is_done(operation, ctx)) {
+        if (mono_ms() >= until_ms)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+struct published {
+    const char *key;
+    bool wanted;
+};
+
+static bool is_published(const struct operation *operation, const void *ctx)
+{
+    const struct published *published = ctx;
+    TEXT(text) = NULL;
+    size_t size;
+    struct error ignored;
+    bool value = !published->wanted;
+    if (durable_read(operation->spool.state_dir, STATUS_NAME, STATUS_MAX_BYTES, &text, &size,
+                     &ignored) != 0)
+        return false;
+    JSON(root) = json_parse(text, size, &ignored);
+    return json_get_bool(root, published->key, &value) == JSON_FOUND && value == published->wanted;
+}
+
+static int not_yet(const struct operation *operation)
+{
+    fprintf(stderr,
+            "tailslate-agent: the agent (pid %d) has not taken it up within %d s; the order "
+            "stands\n",
+            (int)operation->agent, OPERATE_WAIT_MS / 1000);
+    return EX_TEMPFAIL;
+}
+
+/* ---- the node -------------------------------------------------------------------------------- */
+
+struct tally {
+    unsigned at_work, waiting, moving; /* moving: transcoders that are not stopped */
+};
+
+static void count_record(const struct operation *operation, const char *id, struct tally *tally)
+{
+    struct error ignored;
+    enum job_state state;
+    struct process_identity transcoder;
+    FD(dir) = spool_open_record(operation->spool.live, id, &ignored);
+    if (dir < 0 || record_state(dir, &state, &ignored) != 0)
+        return;
+    tally->at_work += job_need(state) == JOB_NEEDS_STEP;
+    tally->waiting += job_need(state) == JOB_NEEDS_COURIER;
+    if (state == JOB_CLAIMED &&
+        record_read_identity(dir, "transcoder", &transcoder, &ignored) == 0 &&
+        process_identity_moves(&transcoder))
+        tally->moving++;
+}
+
+static struct tally count(const struct operation *operation)
+{
+    struct tally tally = {0};
+    struct spool_entry *entries = NULL;
+    struct error ignored;
+    size_t found = 0;
+    if (spool_list(operation->spool.live, &entries, &found, NULL, &ignored) == 0)
+        for (size_t i = 0; i < found; i++)
+            count_record(operation, entries[i].id, &tally);
+    free(entries);
+    return tally;
+}
+
+static bool are_all_stopped(const struct operation *operation, const void *ctx)
+{
+    (void)ctx;
+    return count(operation).moving == 0;
+}
+
+static void say_room(const struct operation *operation, enum order order, bool is_given)
+{
+    struct tally tally = count(operation);
+    if (order == ORDER_DRAIN)
+        printf("%s: %u at work, %u to be delivered%s\n", is_given ? "drained" : "undrained",
+               tally.at_work, tally.waiting, is_given ? "; nothing is claimed until undrain" : "");
+    else
+        printf("%s: %u at work, %u to be delivered%s\n", is_given ? "paused" : "unpaused",
+               tally.at_work, tally.waiting,
+               is_given ? "; nothing is claimed and transcoders stand still until unpause" : "");
+    if (!operation->is_running)
+        printf("no agent runs; the next one will find it so\n");
+}
+
+static int order_room(struct operation *operation, enum order order, bool is_given)
+{
+    struct error err;
+    struct spool *spool = &operation->spool;
+    if (spool_need_orders(spool, &err) != 0)
+        return complain_all(&err);
+    int done = is_given ? order_give(spool->orders, order, &err)
+                        : order_withdraw(spool->orders, order, &err);
+    if (done != 0)
+        return complain_all(&err);
+    struct published published = {order == ORDER_DRAIN ? "drained" : "paused", is_given};
+    if (operation->is_running && !await(operation, is_published, &published))
+        return not_yet(operation);
+    /* Steps obey by themselves, with or without an agent. */
+    if (order == ORDER_PAUSE && is_given && !await(operation, are_all_stopped, NULL)) {
+        fputs("tailslate-agent: a transcoder has not stopped yet; the order stands\n", stderr);
+        return EX_TEMPFAIL;
+    }
+    say_room(operation, order, is_given);
+    return EX_OK;
+}
+
+int operate_room(const struct config *config, enum order order, bool is_given)
+{
+    struct operation operation;
+    int status = begin(&operation, config);
+    if (status == 0)
+        status = order_room(&operation, order, is_given);
+    end(&operation);
+    return status;
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+static bool is_taken_up(const struct operation *operation, const void *ctx)
+{
+    struct error ignored;
+    FD(dir) = spool_open_record(operation->spool.live, ctx, &ignored);
+    return dir < 0 || !order_is_given(dir, ORDER_RETRY);
+}
+
+static bool has_left(const struct operation *operation, const void *ctx)
+{
+    struct error ignored;
+    FD(dir) = spool_open_record(operation->spool.live, ctx, &ignored);
+    return dir < 0;
+}
+
+static int no_record(const struct error *err)
+{
+    return complain(err, err->code == ENOENT || err->code == EINVAL ? EX_DATAERR
+                                                                    : error_exit_status(err));
+}
+
+static int retry_live(const struct operation *operation, const char *id, int dir)
+{
+    struct error err;
+    if (order_give(dir, ORDER_RETRY, &err) != 0)
+        return complain_all(&err);
+    if (operation->is_running && !await(operation, is_taken_up, id))
+        return not_yet(operation);
+    printf("%s: %s\n", id,
+           operation->is_running ? "taken up" : "no agent runs; the next one will take it up");
+    return EX_OK;
+}
+
+static void withdraw_all(int dir)
+{
+    struct error ignored;
+    for (enum order order = ORDER_RETRY; order < ORDER_COUNT; order++)
+        (void)order_withdraw(dir, order, &ignored);
+    record_forget_refusal(dir); /* the days that it may be refused count from now */
+}
+
+/* Only a success that is whole is presented again. The rename makes it a live record at once; a
+ * running agent sees it arrive. */
+static int retry_aside(const struct operation *operation, const char *id, int room, int dir)
+{
+    enum job_state state;
+    struct error err;
+    if (record_state(dir, &state, &err) != 0)
+        return complain(&err, EX_DATAERR);
+    if (job_next(state, JOB_REBOUND) == JOB_WRONG) {
+        fprintf(stderr, "tailslate-agent: %s is %s: there is nothing in it to be presented\n", id,
+                job_state_name(state));
+        return EX_DATAERR;
+    }
+    withdraw_all(dir);
+    if (durable_rename(room, id, operation->spool.live, id, &err) != 0)
+        return complain_all(&err);
+    printf("%s: in the spool again%s\n", id,
+           operation->is_running ? "" : "; no agent runs, the next one will take it up");
+    return EX_OK;
+}
+
+static int retry(const struct operation *operation, const char *id)
+{
+    struct error err;
+    const struct spool *spool = &operation->spool;
+    FD(live) = spool_open_record(spool->live, id, &err);
+    if (live >= 0)
+        return retry_live(operation, id, live);
+    int rooms[] = {spool->quarantine, spool->kept};
+    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
+        FD(dir) = spool_open_record(rooms[i], id, &err);
+        if (dir >= 0)
+            return retry_aside(operation, id, rooms[i], dir);
+    }
+    return no_record(&err);
+}
+
+int operate_retry(const struct config *config, const char *id)
+{
+    struct operation operation;
+    int status = begin(&operation, config);
+    if (status == 0)
+        status = retry(&operation, id);
+    end(&operation);
+    return status;
+}
+
+/* What cannot be retried in quarantine stays there, and is no error of "all". */
+static int retry_room(const struct operation *operation, int room, bool is_live)
+{
+    struct spool_entry *entries = NULL;
+    struct error err;
+    size_t found = 0;
+    if (spool_list(room, &entries, &found, NULL, &err) != 0)
+        return complain_all(&err);
+    int status = EX_OK;
+    for (size_t i = 0; i < found; i++) {
+        int one = retry(operation, entries[i].id);
+        if (one != EX_OK && (is_live || one != EX_DATAERR))
+            status = one;
+    }
+    free(entries);
+    return status;
+}
+
+int operate_retry_all(const struct config *config)
+{
+    struct operation operation;
+    int status = begin(&operation, config);
+    if (status == 0)
+        status = retry_room(&operation, operation.spool.live, true);
+    if (status == 0)
+        status = retry_room(&operation, operation.spool.quarantine, false);
+    end(&operation);
+    return status;
+}
+
+static int give(const struct operation *operation, const char *id, enum order order)
+{
+    struct error err;
+    FD(dir) = spool_open_record(operation->spool.live, id, &err);
+    if (dir < 0)
+        return no_record(&err);
+    return order_give(dir, order, &err) == 0 ? EX_OK : complain_all(&err);
+}
+
+int operate_hold(const struct config *config, const char *id)
+{
+    struct operation operation;
+    int status = begin(&operation, config);
+    if (status == 0)
+        status = give(&operation, id, ORDER_HOLD);
+    if (status == 0)
+        printf("%s: on hold until `spool retry %s`; a step that runs goes on to its end\n", id, id);
+    end(&operation);
+    return status;
+}
+
+/* No agent: with its lock, so that none starts meanwhile. */
+static int quarantine_alone(const struct operation *operation, const char *id)
+{
+    struct spool spool;
+    struct error err;
+    if (spool_open(operation->config->node.state_dir, SPOOL_OWN, &spool, &err) != 0)
+        return complain_all(&err);
+    FD(dir) = spool_open_record(spool.live, id, &err);
+    int status = EX_OK;
+    if (dir < 0) {
+        status = no_record(&err);
+    } else if (record_is_locked(dir)) {
+        fprintf(stderr, "tailslate-agent: a step works on %s; start an agent, or wait\n", id);
+        status = EX_TEMPFAIL;
+    } else if (spool_quarantine(&spool, id, "by an operator's order", &err) != 0) {
+        status = complain_all(&err);
+    }
+    spool_close(&spool);
+    return status;
+}
+
+static int quarantine(const struct operation *operation, const char *id)
+{
+    if (!operation->is_running)
+        return quarantine_alone(operation, id);
+    int status = give(operation, id, ORDER_QUARANTINE);
+    if (status == 0 && !await(operation, has_left, id))
+        status = not_yet(operation);
+    return status;
+}
+
+int operate_quarantine(const struct config *config, const char *id)
+{
+    struct operation operation;
+    int status = begin(&operation, config);
+    if (status == 0)
+        status = quarantine(&operation, id);
+    if (status == 0)
+        printf("%s: in quarantine\n", id);
+    end(&operation);
+    return status;
+}

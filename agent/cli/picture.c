@@ -1,0 +1,266 @@
+#include "agent/cli/picture.h"
+
+#include "agent/base/plain.h"
+#include "lib/cleanup.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+enum { BAR_CELLS = 20, SMALL_BAR_CELLS = 10, BAR_BYTES = 24 };
+
+struct picture {
+    FILE *out;
+    size_t columns;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+line(const struct picture *picture, const char *format, ...)
+{
+    TEXT(text) = NULL;
+    va_list args;
+    va_start(args, format);
+    must(vasprintf(&text, format, args) >= 0);
+    va_end(args);
+    plain_print(picture->out, text, picture->columns);
+    fputc('\n', picture->out);
+}
+
+static const char *bar(int64_t percent, int cells, char text[BAR_BYTES])
+{
+    percent = percent < 0 ? 0 : percent > 100 ? 100 : percent;
+    for (int i = 0; i < cells; i++)
+        text[i] = i < percent * cells / 100 ? '#' : '-';
+    text[cells] = '\0';
+    return text;
+}
+
+/* ---- the node -------------------------------------------------------------------------------- */
+
+/* "12:03:04" of today's and any day's time: the date is in the JSON. */
+static const char *clock_of(const struct json *object, const char *key, char text[16])
+{
+    const char *time = view_text(object, key, "");
+    snprintf(text, 16, "%.8s", strlen(time) > 19 ? time + 11 : "?");
+    return text;
+}
+
+static void print_agent(const struct picture *picture, const struct view *view)
+{
+    const struct json *agent = json_get(view->root, "agent");
+    char span[VIEW_SPAN_BYTES];
+    int64_t age = 0;
+    line(picture, "node    %s, %s", view_text(view->root, "node", "?"),
+         view->config->node.state_dir);
+    if (!view_bool(view->root, "running")) {
+        line(picture, "agent   not running; what follows is what the spool holds");
+        return;
+    }
+    view_age(agent, "started_at", &age);
+    line(picture, "agent   running for %s, pid %" PRId64 ", version %s%s%s", view_span(age, span),
+         view_int(agent, "pid", 0), view_text(agent, "version", "?"),
+         view_bool(agent, "draining") ? ", ending when empty" : "",
+         view_bool(agent, "stopping") ? ", stopping" : "");
+}
+
+static void print_server(const struct picture *picture, const struct json *server)
+{
+    char since[16], span[VIEW_SPAN_BYTES] = "", next[VIEW_SPAN_BYTES + 16] = "";
+    int64_t age;
+    const char *reason = view_text(server, "reason", "");
+    bool is_fine = strcmp(view_text(server, "state", ""), "fine") == 0;
+    if (!server)
+        return;
+    if (!is_fine && view_age(server, "next_attempt_at", &age))
+        snprintf(next, sizeof next, ", asked again in %s", view_span(-age, span));
+    line(picture, "server  %s: %s since %s UTC%s%s%s", view_text(server, "url", "?"),
+         view_text(server, "state", "?"), clock_of(server, "since", since), next,
+         reason[0] ? ": " : "", reason);
+}
+
+static void print_orders(const struct picture *picture, const struct view *view)
+{
+    if (view_bool(view->root, "drained"))
+        line(picture, "order   drained: nothing is claimed until undrain");
+    if (view_bool(view->root, "paused"))
+        line(picture, "order   paused: nothing is claimed, transcoders stand still until unpause");
+}
+
+static void print_claims(const struct picture *picture, const struct json *agent)
+{
+    const struct json *claims = json_get(agent, "claims");
+    if (!agent)
+        return;
+    line(picture, "slots   %" PRId64 " of %" PRId64 " in use; %s%s",
+         view_int(agent, "slots_held", 0), view_int(agent, "slots", 0),
+         view_bool(claims, "asking") ? "asking for work" : "NOT ASKING FOR WORK: ",
+         view_text(claims, "obstacle", ""));
+}
+
+static void print_encoder(const struct picture *picture, const struct json *encoder)
+{
+    const char *codec = view_text(encoder, "codec", "?"), *name = view_text(encoder, "name", NULL);
+    const char *avoided = view_text(encoder, "avoided", NULL);
+    if (!encoder)
+        return;
+    if (!name)
+        line(picture, "encoder NONE WORKS for %s; tailslate-agent check says why", codec);
+    else
+        line(picture, "encoder %s by %s (%s)%s%s%s%s", codec, name, view_text(encoder, "kind", "?"),
+             avoided ? "; avoided is " : "", avoided ? avoided : "", avoided ? ": " : "",
+             avoided ? view_text(encoder, "avoided_reason", "") : "");
+}
+
+static void print_node(const struct picture *picture, const struct view *view)
+{
+    const struct json *agent = json_get(view->root, "agent");
+    print_agent(picture, view);
+    print_orders(picture, view);
+    print_server(picture, json_get(agent, "server"));
+    print_claims(picture, agent);
+    print_encoder(picture, json_get(agent, "encoder"));
+    line(picture, "disk    %.1f GB free (nothing is claimed below %g)%s",
+         (double)view_int(view->root, "disk_free_bytes", 0) / 1e9,
+         view->config->node.min_free_disk_gb,
+         view_bool(json_get(agent, "disk"), "low") ? ", TOO LOW" : "");
+}
+
+/* ---- jobs at work ---------------------------------------------------------------------------- */
+
+static const char *step_of(const struct json *row, const struct view *view)
+{
+    if (!view_bool(row, "step_running"))
+        return view_bool(row, "on_hold") ? "on hold" : "(no step runs)";
+    if (view_bool(row, "step_unseen"))
+        return "NOT SEEN BY THE AGENT";
+    if (view_text(row, "waits_for", NULL))
+        return "WAITS FOR DISK SPACE";
+    if (view_text(row, "refused_since", NULL))
+        return "REFUSED";
+    if (view_bool(view->root, "paused") && strcmp(view_text(row, "step", ""), "transcode") == 0)
+        return "paused";
+    return view_text(row, "step", "starting");
+}
+
+static void print_qualities(const struct picture *picture, const struct json *row)
+{
+    char cells[BAR_BYTES];
+    const struct json *list = json_get(row, "qualities");
+    for (const struct json *one = json_first(list); one; one = json_next(one))
+        line(picture, "         %-9s [%s] %3" PRId64 " %%  %-11s %" PRId64 " segments uploaded",
+             view_text(one, "name", "?"), bar(view_int(one, "percent", 0), SMALL_BAR_CELLS, cells),
+             view_int(one, "percent", 0), view_text(one, "status", "?"),
+             view_int(one, "segments_uploaded", 0));
+}
+
+static void print_work(const struct picture *picture, const struct json *row,
+                       const struct view *view)
+{
+    char cells[BAR_BYTES], speed_text[24] = "", eta_text[40] = "";
+    double speed = 0;
+    int64_t eta = view_int(row, "eta_seconds", -1);
+    if (json_get_number(row, "speed", 0, 1e6, &speed) == JSON_FOUND)
+        snprintf(speed_text, sizeof speed_text, "  %.1fx", speed);
+    if (eta >= 0)
+        snprintf(eta_text, sizeof eta_text, "  %" PRId64 ":%02" PRId64 ":%02" PRId64 " left",
+                 eta / 3600, eta / 60 % 60, eta % 60);
+    line(picture, "%-8" PRId64 " %-10s %-12s [%s] %3" PRId64 " %%  %s%s%s  %s",
+         view_int(row, "job", 0), view_text(row, "record", "?"), view_text(row, "state", "?"),
+         bar(view_int(row, "percent", 0), BAR_CELLS, cells), view_int(row, "percent", 0),
+         step_of(row, view), speed_text, eta_text, view_text(row, "slug", ""));
+    print_qualities(picture, row);
+}
+
+/* ---- the courier's queue --------------------------------------------------------------------- */
+
+static void print_delivery(const struct picture *picture, const struct json *row)
+{
+    char span[VIEW_SPAN_BYTES], when[48] = "when an agent runs";
+    int64_t age;
+    const char *reason = view_text(row, "reason", "");
+    if (view_bool(row, "on_hold"))
+        snprintf(when, sizeof when, "on hold until retry");
+    else if (json_get(row, "attempts"))
+        snprintf(when, sizeof when, "attempt %" PRId64 "%s", view_int(row, "attempts", 0) + 1,
+                 view_bool(row, "held") ? ", HELD," : "");
+    line(picture, "%-8" PRId64 " %-10s %-12s %s%s%s%s%s", view_int(row, "job", 0),
+         view_text(row, "record", "?"), view_text(row, "state", "?"), when,
+         view_age(row, "next_attempt_at", &age) && !view_bool(row, "on_hold") ? " in " : "",
+         view_age(row, "next_attempt_at", &age) && !view_bool(row, "on_hold")
+             ? view_span(-age, span)
+             : "",
+         reason[0] ? ": " : "", reason);
+}
+
+/* Why, until when, and what ends it. */
+static void print_refusal(const struct picture *picture, const struct json *row)
+{
+    char span[VIEW_SPAN_BYTES], until[VIEW_SPAN_BYTES + 16] = "not set aside by itself";
+    const char *id = view_text(row, "record", "?");
+    int64_t refused, left;
+    if (!view_age(row, "refused_since", &refused))
+        return;
+    line(picture, "         refused for %s: %s", view_span(refused, span),
+         view_text(row, "refused_reason", "?"));
+    if (view_age(row, "set_aside_at", &left))
+        snprintf(until, sizeof until, "set aside in %s", view_span(-left, span));
+    line(picture, "         %s; now: `spool quarantine %s`, or `spool retry %s`", until, id, id);
+}
+
+static void print_warnings(const struct picture *picture, const struct json *row)
+{
+    const struct json *list = json_get(row, "warnings");
+    for (const struct json *one = json_first(list); one; one = json_next(one))
+        line(picture, "         warning: %s", json_text(one));
+}
+
+static void print_row(const struct picture *picture, const struct json *row,
+                      const struct view *view)
+{
+    const char *state = view_text(row, "state", "?");
+    if (json_get(row, "problem"))
+        line(picture, "%-8" PRId64 " %-10s %-12s PROBLEM: %s", view_int(row, "job", 0),
+             view_text(row, "record", "?"), state, view_text(row, "problem", ""));
+    else if (strcmp(state, "sealed") == 0 || strcmp(state, "failed") == 0)
+        print_delivery(picture, row);
+    else if (strcmp(state, "lost") == 0 || strcmp(state, "acknowledged") == 0)
+        line(picture, "%-8" PRId64 " %-10s %s", view_int(row, "job", 0),
+             view_text(row, "record", "?"), state);
+    else
+        print_work(picture, row, view);
+    print_refusal(picture, row);
+    print_warnings(picture, row);
+}
+
+static void print_finals(const struct picture *picture, const struct json *agent)
+{
+    const struct json *finals = json_get(agent, "finals");
+    char at[16];
+    for (const struct json *one = json_first(finals); one; one = json_next(one))
+        line(picture, "%s  job %" PRId64 " %s%s%s", clock_of(one, "at", at),
+             view_int(one, "job", 0), view_text(one, "outcome", "?"),
+             view_text(one, "reason", NULL) ? ": " : "", view_text(one, "reason", ""));
+}
+
+void picture_print_count(FILE *out, const struct view *view)
+{
+    int64_t foreign = view_int(view->root, "foreign", 0);
+    fprintf(out, "%d in the spool, %d kept, %d in quarantine",
+            json_count(json_get(view->root, "jobs")), json_count(json_get(view->root, "kept")),
+            json_count(json_get(view->root, "quarantine")));
+    if (foreign > 0)
+        fprintf(out, ", %" PRId64 " foreign name%s left alone", foreign, foreign == 1 ? "" : "s");
+    fputc('\n', out);
+}
+
+void picture_print(FILE *out, const struct view *view, size_t columns)
+{
+    struct picture picture = {.out = out, .columns = columns};
+    const struct json *rows = json_get(view->root, "jobs");
+    print_node(&picture, view);
+    line(&picture, "%-8s %-10s %-12s %s", "JOB", "RECORD", "STATE", "PROGRESS");
+    for (const struct json *row = json_first(rows); row; row = json_next(row))
+        print_row(&picture, row, view);
+    picture_print_count(out, view);
+    print_finals(&picture, json_get(view->root, "agent"));
+}

@@ -1,0 +1,469 @@
+#include "agent/daemon/agent.h"
+
+#include "agent/api/connect.h"
+#include "agent/daemon/claim.h"
+#include "agent/daemon/courier.h"
+#include "agent/daemon/disk_guard.h"
+#include "agent/daemon/health.h"
+#include "agent/daemon/heartbeat.h"
+#include "agent/daemon/obey.h"
+#include "agent/daemon/retire.h"
+#include "agent/daemon/status.h"
+#include "agent/daemon/steps.h"
+#include "agent/daemon/trial.h"
+#include "agent/daemon/version.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+enum { EVENTS_MAX = 32, INOTIFY_BYTES = 4096 };
+
+struct agent {
+    struct config *config;
+    struct node node;
+    struct claim claim;
+    struct courier courier;
+    struct heartbeat heartbeat;
+    struct disk_guard disk_guard;
+    struct status status;
+    struct health *health;
+    struct version version;
+    struct trial trial;
+    int signals;
+    int64_t watchdog_ms, watchdog_due_ms; /* 0: no service manager watches us */
+    int64_t replay_due_ms;
+    int64_t stop_ms; /* when patience with the courier ends */
+    bool is_done;
+};
+
+static int block_signals(struct agent *agent, struct error *err)
+{
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGUSR1);
+    sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGCHLD);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    if (sigprocmask(SIG_BLOCK, &ours, NULL) != 0 || sigaction(SIGPIPE, &ignore, NULL) != 0)
+        return error_errno(err, "cannot block signals");
+    agent->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+    return agent->signals >= 0 ? 0 : error_errno(err, "cannot read signals");
+}
+
+static bool uses_ffmpeg(const struct config *config)
+{
+    return strcmp(config->transcode.recipe, "ladder") == 0;
+}
+
+static int find_tools(const struct config *config, struct error *err)
+{
+    if (uses_ffmpeg(config) && tool_find(config->transcode.ffmpeg, err) != 0)
+        return error_wrap(err, "transcode.ffmpeg");
+    if (tool_find(config->transcode.ffprobe, err) != 0)
+        return error_wrap(err, "transcode.ffprobe");
+    return 0;
+}
+
+static int watch(struct agent *agent, int fd, struct error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(agent->node.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        return error_errno(err, "epoll");
+    return 0;
+}
+
+/* Records come by the hand of an operator too (spool retry of what was set aside). */
+static int watch_live(const struct node *node)
+{
+    TEXT(path) = must_printf("%s/spool", node->config->node.state_dir);
+    return node->inotify < 0 ? -1
+                             : inotify_add_watch(node->inotify, path, IN_MOVED_TO | IN_ONLYDIR);
+}
+
+static int open_loop(struct agent *agent, struct error *err)
+{
+    struct node *node = &agent->node;
+    node->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (node->epoll < 0)
+        return error_errno(err, "epoll");
+    node->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (node->inotify < 0)
+        log_warning("inotify.unavailable", LOG_INT("errno", errno));
+    else if (watch(agent, node->inotify, err) != 0)
+        return -1;
+    obey_watch(node);
+    node->live_watch = watch_live(node);
+    return watch(agent, agent->signals, err);
+}
+
+/* False: it may be readable later. */
+static bool set_aside(struct node *node, const char *id, const struct error *why)
+{
+    struct error err;
+    if (why->class == ERROR_TEMPORARY) {
+        log_error("record.unreadable", LOG_TEXT("record", id), LOG_TEXT("error", why->message));
+        return false;
+    }
+    int moved = spool_quarantine(&node->spool, id, why->message, &err);
+    log_error("record.quarantined", LOG_TEXT("record", id), LOG_TEXT("reason", why->message),
+              LOG_TEXT("error", moved == 0 ? "" : err.message));
+    return true;
+}
+
+static bool is_taken(const struct node *node, const char *id)
+{
+    for (const struct live *live = node->lives; live; live = live->next)
+        if (strcmp(live->id, id) == 0)
+            return true;
+    return false;
+}
+
+static int replay(struct agent *agent, struct error *err)
+{
+    struct node *node = &agent->node;
+    struct spool_entry *entries = NULL;
+    size_t count = 0, foreign = 0;
+    if (spool_list(node->spool.live, &entries, &count, &foreign, err) != 0)
+        return -1;
+    node->has_unread = false;
+    for (size_t i = 0; i < count; i++) {
+        struct error why;
+        if (!is_taken(node, entries[i].id) && !node_take(node, entries[i].id, &why) &&
+            !set_aside(node, entries[i].id, &why))
+            node->has_unread = true;
+    }
+    agent->replay_due_ms = mono_ms() + AGENT_LOOK_MS;
+    free(entries);
+    if (foreign > 0)
+        log_warning("spool.foreign_names", LOG_INT("count", foreign),
+                    LOG_TEXT("meaning", "left alone"));
+    return 0;
+}
+
+/* A record that could not be read at the start is work that nobody delivers: it is looked at again
+ * until it can. */
+static int64_t replay_tick(struct agent *agent, int64_t now_ms)
+{
+    struct error err;
+    if (!agent->node.has_unread && !agent->node.has_arrived)
+        return NODE_NEVER;
+    if (agent->node.has_arrived)
+        agent->replay_due_ms = now_ms;
+    agent->node.has_arrived = false;
+    if (agent->replay_due_ms <= now_ms && replay(agent, &err) != 0) {
+        agent->replay_due_ms = now_ms + AGENT_LOOK_MS;
+        log_error("spool.unreadable", LOG_TEXT("error", err.message));
+    }
+    return agent->node.has_unread ? agent->replay_due_ms : NODE_NEVER;
+}
+
+static int start(struct agent *agent, struct error *err)
+{
+    struct node *node = &agent->node;
+    bool failed;
+    if (block_signals(agent, err) != 0 || find_tools(agent->config, err) != 0 ||
+        http_global_init(err) != 0)
+        return -1;
+    node->http = connect_client(agent->config, err);
+    if (!node->http || spool_open(agent->config->node.state_dir, SPOOL_OWN, &node->spool, err) != 0)
+        return -1;
+    if (open_loop(agent, err) != 0 || replay(agent, err) != 0)
+        return -1;
+    retire_register_metrics();
+    courier_register_metrics();
+    claim_register_metrics();
+    agent->health = health_start(node, &failed, err);
+    if (failed)
+        return -1;
+    return agent->health ? watch(agent, health_fd(agent->health), err) : 0;
+}
+
+static int load_fresh(const struct agent *agent, struct config *fresh, struct error *err)
+{
+    const struct config *config = agent->config;
+    if (agent_config_load(agent->node.config_path, fresh, err) != 0 || find_tools(fresh, err) != 0)
+        return -1;
+    if (strcmp(fresh->node.state_dir, config->node.state_dir) != 0 ||
+        strcmp(fresh->health.address, config->health.address) != 0 ||
+        fresh->health.port != config->health.port)
+        return error_set(err, ERROR_PERMANENT, 0, "node.state_dir and health.* need a restart");
+    return 0;
+}
+
+/* The key may have been rotated in its file: every reload makes a new client. What the old one was
+ * about is asked again. */
+static void change_client(struct agent *agent, struct http_client *client)
+{
+    claim_cancel(&agent->claim);
+    agent->heartbeat.call = NULL; /* http_client_free ends it, and the deliveries */
+    agent->heartbeat.due_ms = 0;
+    for (struct live *live = agent->node.lives; live; live = live->next) {
+        live->delivery.call = NULL;
+        live->delivery.is_reclaiming = false;
+        /* A silence is kept to its end (delivery.h). */
+        if (!live->delivery.is_silent)
+            live->delivery.due_ms = live->delivery.floor_ms = 0;
+    }
+    http_client_free(agent->node.http);
+    agent->node.http = client;
+}
+
+/* All or nothing: whatever is wrong, the old configuration stays in force. */
+static int reload(struct agent *agent, struct error *err)
+{
+    struct config *fresh = must_calloc(1, sizeof *fresh);
+    struct http_client *client = NULL;
+    if (load_fresh(agent, fresh, err) == 0)
+        client = connect_client(fresh, err);
+    if (client) {
+        change_client(agent, client);
+        *agent->config = *fresh;
+        must(log_configure(agent->config->log.level, agent->config->log.format));
+    }
+    free(fresh);
+    return client ? 0 : -1;
+}
+
+static void on_hangup(struct agent *agent)
+{
+    struct error err;
+    notify_reloading();
+    if (reload(agent, &err) == 0) {
+        log_info("agent.reloaded");
+        trial_renew(&agent->trial);
+    } else {
+        log_error("agent.not_reloaded", LOG_TEXT("error", err.message));
+    }
+    notify_ready();
+}
+
+static void stop(struct agent *agent, const char *why)
+{
+    notify_stopping();
+    log_info("agent.stopping", LOG_TEXT("signal", why));
+    agent->is_done = agent->node.is_stopping; /* the second time: at once */
+    agent->node.is_stopping = true;
+    agent->node.is_status_due = true;
+    agent->stop_ms = mono_ms() + AGENT_STOP_MS;
+    claim_cancel(&agent->claim);
+}
+
+/* Ours are reaped by whoever waits for them; what is left are those that were let go while they
+ * ended, and strangers: pid 1 inherits the children of the dead. */
+static void reap(struct agent *agent)
+{
+    siginfo_t info = {0};
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+        pid_t pid = info.si_pid;
+        if (steps_handle_pid(&agent->node, pid) || version_handle_pid(&agent->version, pid) ||
+            trial_handle_pid(&agent->trial, pid))
+            continue;
+        log_debug("child.reaped", LOG_INT("pid", pid));
+        must(waitpid(pid, NULL, WNOHANG) == pid);
+    }
+}
+
+static void handle_signals(struct agent *agent)
+{
+    struct signalfd_siginfo info;
+    while (read(agent->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD) {
+            reap(agent);
+        } else if (info.ssi_signo == SIGHUP) {
+            on_hangup(agent);
+        } else if (info.ssi_signo == SIGUSR1) {
+            log_info("agent.draining");
+            agent->node.is_draining = true;
+            agent->node.is_status_due = true;
+        } else {
+            stop(agent, info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+        }
+    }
+}
+
+static void take_event(struct node *node, const struct inotify_event *event)
+{
+    int64_t job_id;
+    obey_event(node, event);
+    if (event->wd == node->live_watch && event->len > 0 && spool_is_id(event->name, &job_id) &&
+        !is_taken(node, event->name))
+        node->has_arrived = true;
+}
+
+/* Which records have changed does not matter enough to be told apart: a look is seven lookups. */
+static void drain_inotify(struct node *node)
+{
+    _Alignas(struct inotify_event) char events[INOTIFY_BYTES];
+    ssize_t size;
+    while ((size = read(node->inotify, events, sizeof events)) > 0) {
+        for (ssize_t at = 0; at < size;) {
+            const struct inotify_event *event = (const void *)(events + at);
+            take_event(node, event);
+            at += (ssize_t)(sizeof *event + event->len);
+        }
+    }
+}
+
+static void look_at_running(struct node *node)
+{
+    for (struct live *live = node->lives; live; live = live->next) {
+        struct error err;
+        /* What is wrong with a record is dealt with when its step has ended. */
+        if ((live->step.pidfd >= 0 || live->step.is_unseen) && node_look(live, &err) != 0)
+            log_debug("record.unreadable", LOG_TEXT("record", live->id),
+                      LOG_TEXT("error", err.message));
+    }
+}
+
+static void handle_events(struct agent *agent)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int count = epoll_wait(agent->node.epoll, events, EVENTS_MAX, 0);
+    for (int i = 0; i < count; i++) {
+        int fd = events[i].data.fd;
+        if (fd == agent->signals)
+            handle_signals(agent);
+        else if (fd == agent->node.inotify)
+            drain_inotify(&agent->node);
+        else if (version_handle(&agent->version, fd) || trial_handle(&agent->trial, fd))
+            continue;
+        else if (!agent->health || fd != health_fd(agent->health))
+            steps_handle(&agent->node, fd);
+    }
+    if (agent->health)
+        health_run(agent->health);
+}
+
+/* That the loop turns is all that it says. */
+static int64_t watchdog_tick(struct agent *agent, int64_t now_ms)
+{
+    if (agent->watchdog_ms == 0)
+        return NODE_NEVER;
+    if (agent->watchdog_due_ms <= now_ms) {
+        notify_watchdog();
+        agent->watchdog_due_ms = now_ms + agent->watchdog_ms;
+    }
+    return agent->watchdog_due_ms;
+}
+
+static int64_t tick(struct agent *agent)
+{
+    struct node *node = &agent->node;
+    int64_t now_ms = mono_ms();
+    int64_t due_ms = now_ms + AGENT_LOOK_MS;
+    due_ms = soonest_ms(due_ms, replay_tick(agent, now_ms));
+    due_ms = soonest_ms(due_ms, watchdog_tick(agent, now_ms));
+    due_ms = soonest_ms(due_ms, obey_tick(node, now_ms));
+    due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
+    due_ms = soonest_ms(due_ms, version_tick(&agent->version, !agent->heartbeat.call, now_ms));
+    due_ms = soonest_ms(due_ms, trial_tick(&agent->trial, now_ms));
+    due_ms = soonest_ms(due_ms, disk_guard_tick(&agent->disk_guard, now_ms));
+    due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
+    due_ms = soonest_ms(due_ms, courier_tick(&agent->courier, now_ms));
+    due_ms = soonest_ms(due_ms, retire_tick(node, now_ms));
+    due_ms = soonest_ms(due_ms, claim_tick(&agent->claim, now_ms));
+    due_ms = soonest_ms(due_ms, status_tick(&agent->status, now_ms));
+    return soonest_ms(due_ms, health_due_ms(agent->health, now_ms));
+}
+
+static bool may_end(const struct agent *agent)
+{
+    const struct node *node = &agent->node;
+    if (agent->is_done ||
+        (node->is_draining && !node->lives && !node->has_unread && !agent->claim.unrecorded))
+        return true;
+    if (!node->is_stopping)
+        return false;
+    int64_t now_ms = mono_ms();
+    return now_ms >= agent->stop_ms || !courier_is_busy(&agent->courier, now_ms);
+}
+
+static void loop(struct agent *agent)
+{
+    for (;;) {
+        int64_t due_ms = tick(agent);
+        if (may_end(agent))
+            return;
+        int64_t left_ms = due_ms - mono_ms();
+        struct http_wait_fd ready = {.fd = agent->node.epoll, .events = 1};
+        http_wait(agent->node.http, &ready, 1, left_ms > 0 ? left_ms : 0);
+        handle_events(agent);
+        look_at_running(&agent->node);
+    }
+}
+
+static void end(struct agent *agent)
+{
+    struct node *node = &agent->node;
+    if (node->spool.state_dir >= 0 && node->spool.lock >= 0)
+        status_publish(&agent->status);
+    health_stop(agent->health);
+    version_cancel(&agent->version);
+    trial_cancel(&agent->trial);
+    claim_cancel(&agent->claim);
+    while (node->lives)
+        node_forget(node->lives);
+    http_client_free(node->http);
+    free(agent->claim.unrecorded);
+    spool_close(&node->spool);
+    cleanup_fd(&node->inotify);
+    cleanup_fd(&node->epoll);
+    cleanup_fd(&agent->signals);
+}
+
+static void init(struct agent *agent, struct config *config, const char *config_path)
+{
+    struct node *node = &agent->node;
+    *agent = (struct agent){.config = config, .signals = -1};
+    node->config = config;
+    node->config_path = config_path;
+    node->epoll = node->inotify = node->order_watch = node->live_watch = -1;
+    node->spool = (struct spool)SPOOL_INIT;
+    node->is_status_due = true;
+    node->fine_since_us = wall_us();
+    agent->claim.node = node;
+    agent->courier.node = node;
+    agent->heartbeat.node = node;
+    agent->disk_guard.node = node;
+    version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
+    trial_init(&agent->trial, node, &agent->heartbeat);
+    agent->status.node = node;
+    agent->status.heartbeat = &agent->heartbeat;
+    agent->status.started_us = wall_us();
+    agent->watchdog_ms = notify_watchdog_ms();
+}
+
+int agent_run(struct config *config, const char *config_path)
+{
+    struct agent agent;
+    struct error err;
+    /* One arena: libcurl's resolver threads would each bring their own. */
+    mallopt(M_ARENA_MAX, 1);
+    init(&agent, config, config_path);
+    if (start(&agent, &err) != 0) {
+        log_error("agent.not_started", LOG_TEXT("error", err.message));
+        end(&agent);
+        return error_exit_status(&err);
+    }
+    log_info("agent.ready", LOG_TEXT("version", TAILSLATE_VERSION),
+             LOG_TEXT("node", config->node.name), LOG_TEXT("server", config->server.url),
+             LOG_INT("slots", config->node.slots), LOG_INT("pid", getpid()));
+    notify_ready();
+    loop(&agent);
+    log_info("agent.ended", LOG_INT("steps_left", steps_running(&agent.node)));
+    end(&agent);
+    return 0;
+}

@@ -1,0 +1,343 @@
+#include "agent/daemon/claim.h"
+
+#include "agent/daemon/claim_kept.h"
+#include "agent/spool/order.h"
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+
+#include "tailslate/backoff.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    UNDATED_CLAIM_S = 600, /* how long to hold on to a claim that says nothing of its end */
+    JITTER_PERCENT = 25,
+    LEAVING_LOOK_MS = 200,
+};
+static const struct backoff_policy rebind_pauses = {.base_ms = 500, .cap_ms = 60 * 1000};
+static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+
+#define CLAIMS_METRIC(outcome)                                                                     \
+    METRIC_COUNTER("tailslate_agent_claims_total", "outcome=\"" outcome "\"",                      \
+                   "Calls that asked for work, by what came of them.")
+static struct metric claims_given = CLAIMS_METRIC("given");
+static struct metric claims_empty = CLAIMS_METRIC("none");
+static struct metric claims_failed = CLAIMS_METRIC("failed");
+
+void claim_register_metrics(void)
+{
+    metric_register(&claims_given);
+    metric_register(&claims_empty);
+    metric_register(&claims_failed);
+}
+
+static int64_t wait_seconds(const struct claim *claim)
+{
+    return (int64_t)claim->node->config->claim.wait_seconds;
+}
+
+int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64_t random)
+{
+    /* A server that held the call has earned to be asked again at once. */
+    if (wait_ms > 0 && took_ms >= wait_ms / 2)
+        return 0;
+    return backoff_jitter_ms(poll_ms, JITTER_PERCENT / 100.0, random);
+}
+
+static void fail(struct claim *claim, const struct http_answer *answer, const char *reason)
+{
+    int64_t delay_ms = backoff_delay_ms(pauses, claim->failures++, answer->retry_after_ms,
+                                        random_u64());
+    claim->due_ms = mono_ms() + delay_ms;
+    metric_add(&claims_failed, 1);
+    bool is_news = strcmp(claim->reason, reason) != 0;
+    snprintf(claim->reason, sizeof claim->reason, "%s", reason);
+    enum log_level level = is_news || claim->failures == 2 ? LOG_WARNING : LOG_DEBUG;
+    log_at(claim->failures == 1 ? LOG_INFO : level, "claim.failed", LOG_TEXT("reason", reason),
+           LOG_INT("attempt", claim->failures), LOG_INT("delay_ms", delay_ms));
+}
+
+static void forget_unrecorded(struct claim *claim)
+{
+    free(claim->unrecorded);
+    claim->unrecorded = NULL;
+}
+
+/* The next record of this job that can take a new claim, from live on. */
+static struct live *find_held(struct live *live, int64_t job_id)
+{
+    while (live && (live->job_id != job_id || job_next(live->state, JOB_REBOUND) == JOB_WRONG))
+        live = live->next;
+    return live;
+}
+
+/* An ordinary claim may be faster than the reclaim of the same job: that is of no use then. And
+ * the answer to a report that is under way would be about the former claim: "lost" would end the
+ * work that the new claim is for. */
+static void call_off(struct live_delivery *delivery)
+{
+    if (delivery->call)
+        http_cancel(delivery->call);
+    delivery->call = NULL;
+    delivery->is_reclaiming = false;
+}
+
+/* Presented under the job's number it would complete a film that it is not of. Whether the server
+ * will have it again (a backup that was restored by mistake) only a person can tell. */
+static int hold_back(struct live *live, int dir, const struct error *why, struct error *err)
+{
+    if (live->is_on_hold)
+        return 0;
+    if (order_give(dir, ORDER_HOLD, err) != 0)
+        return -1;
+    spool_note_reason(&live->node->spool, live->id, why->message);
+    call_off(&live->delivery);
+    live->is_on_hold = live->node->is_status_due = true;
+    snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why->message);
+    log_error("job.of_another_film", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+              LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
+              LOG_TEXT("meaning", "it is on hold and not presented"),
+              LOG_TEXT("advice", "spool retry or spool quarantine"));
+    return 0;
+}
+
+int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err)
+{
+    struct error why;
+    FD(dir) = node_open(live, err);
+    if (dir < 0)
+        return -1;
+    if (record_rebind(dir, claim, &why) != 0) {
+        if (why.code != ENOTUNIQ || hold_back(live, dir, &why, err) == 0)
+            *err = why;
+        return -1;
+    }
+    crash_point(CRASH_AGENT_CLAIM_RECORDED);
+    log_info("job.rebound", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("former", live->token), LOG_TEXT("token", claim->token),
+             LOG_INT("epoch", claim->claim.claim_epoch));
+    memcpy(live->token, claim->token, sizeof live->token);
+    live->claim_epoch = claim->claim.claim_epoch;
+    call_off(&live->delivery);
+    live->step.due_ms = live->delivery.due_ms = live->delivery.floor_ms = 0;
+    live->delivery.is_held = live->delivery.is_silent = live->delivery.past_cache = false;
+    return 0;
+}
+
+/* A record that is there with this very token although making it has failed (durable.h). It is
+ * taken as it is: made once more, the claim would be worked on twice. Should a power cut undo it,
+ * the claim expires as one whose answer got lost. */
+static bool stands(const struct node *node, const char *id, const struct record_claim *claim,
+                   const struct error *why)
+{
+    struct record_claim found;
+    struct error ignored;
+    FD(dir) = spool_open_record(node->spool.live, id, &ignored);
+    if (dir < 0 || record_read_claim(dir, &found, &ignored) != 0 ||
+        strcmp(found.token, claim->token) != 0)
+        return false;
+    log_warning("claim.stands", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
+                LOG_TEXT("error", why->message));
+    return true;
+}
+
+static int add(struct node *node, const struct record_claim *claim, struct error *err)
+{
+    char id[SPOOL_ID_BYTES];
+    struct error why;
+    if (spool_add(&node->spool, claim, id, &why) != 0 && !stands(node, id, claim, &why)) {
+        *err = why;
+        return -1;
+    }
+    crash_point(CRASH_AGENT_CLAIM_RECORDED);
+    log_info("job.claimed", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
+             LOG_TEXT("token", claim->token), LOG_TEXT("slug", claim->claim.video_slug),
+             LOG_INT("epoch", claim->claim.claim_epoch),
+             LOG_TEXT("expires_at", claim->claim.claim_expires_at));
+    /* It is on the disk: tried again it would be there twice. A restart replays it. */
+    must(node_take(node, id, err));
+    return 0;
+}
+
+static int take_back(struct node *node, const char *id, const struct record_claim *claim,
+                     struct error *err)
+{
+    struct error why;
+    if (spool_take_back(&node->spool, id, claim, &why) != 0 && !stands(node, id, claim, &why)) {
+        *err = why;
+        return -1;
+    }
+    crash_point(CRASH_AGENT_CLAIM_RECORDED);
+    log_info("job.taken_back", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
+             LOG_TEXT("token", claim->token), LOG_INT("epoch", claim->claim.claim_epoch));
+    must(node_take(node, id, err));
+    return 0;
+}
+
+/* Lost, but its step has not ended: in a moment it is in kept/, and may be what this claim is for.
+ */
+static bool is_leaving(const struct node *node, int64_t job_id)
+{
+    for (const struct live *live = node->lives; live; live = live->next)
+        if (live->job_id == job_id && live->state == JOB_LOST)
+            return true;
+    return false;
+}
+
+/* held: the record that was bound to the claim, or could not be; NULL: there is none. */
+static int record_somehow(struct node *node, const struct record_claim *claim, struct live **held,
+                          struct error *err)
+{
+    char kept[SPOOL_ID_BYTES];
+    while (*held) {
+        if (claim_rebind(*held, claim, err) == 0)
+            return 0;
+        if (err->code != ENOTUNIQ)
+            return -1;
+        *held = find_held((*held)->next, claim->claim.job_id);
+    }
+    if (claim_find_kept(&node->spool, claim, kept))
+        return take_back(node, kept, claim, err);
+    return add(node, claim, err);
+}
+
+static void record_claimed(struct claim *claim)
+{
+    struct node *node = claim->node;
+    const struct record_claim *answered = claim->unrecorded;
+    struct error err;
+    struct live *held = find_held(node->lives, answered->claim.job_id);
+    if (!held && is_leaving(node, answered->claim.job_id)) {
+        claim->due_ms = mono_ms() + LEAVING_LOOK_MS;
+        return;
+    }
+    if (record_somehow(node, answered, &held, &err) == 0) {
+        /* A server that gives the same job again and again is not to be asked without a pause. */
+        claim->rebinds = held ? claim->rebinds + 1 : 0;
+        claim->due_ms = held ? mono_ms() +
+                                   backoff_delay_ms(rebind_pauses, claim->rebinds, -1, random_u64())
+                             : 0;
+        claim->failures = 0;
+        forget_unrecorded(claim);
+        return;
+    }
+    /* The step may have ended the job under us: then the next try finds nothing to bind. */
+    struct error ignored;
+    if (held && err.code == EBUSY)
+        node_look(held, &ignored);
+    claim->due_ms = mono_ms() + backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
+    /* Presented under the former claim now, it would be told that it was superseded: by ourselves.
+     */
+    if (held) {
+        call_off(&held->delivery);
+        held->delivery.due_ms = claim->due_ms + 1;
+    }
+    log_warning("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
+                LOG_TEXT("token", answered->token), LOG_INT("attempt", claim->failures),
+                LOG_TEXT("error", err.message));
+}
+
+static void drop_expired(struct claim *claim)
+{
+    if (mono_ms() < claim->expires_ms)
+        return;
+    log_error("claim.given_up", LOG_INT("job", claim->unrecorded->claim.job_id),
+              LOG_TEXT("token", claim->unrecorded->token),
+              LOG_TEXT("reason", "it could not be written before it expired"));
+    forget_unrecorded(claim);
+}
+
+static void take(struct claim *claim, const struct message_claim *given,
+                 const struct http_answer *answer)
+{
+    struct record_claim *answered = must_malloc(sizeof *answered);
+    crash_point(CRASH_AGENT_CLAIM_ANSWERED);
+    record_claim_accept(given, answered);
+    int64_t lease_ms = http_lease_ms(answer, given->claim_expires_at);
+    claim->expires_ms = mono_ms() + (lease_ms > 0 ? lease_ms : UNDATED_CLAIM_S * INT64_C(1000));
+    claim->unrecorded = answered;
+    claim->failures = 0;
+    record_claimed(claim);
+}
+
+static void on_answer(void *ctx, const struct http_answer *answer)
+{
+    struct claim *claim = ctx;
+    claim->call = NULL;
+    char reason[NODE_REASON_BYTES];
+    struct message_claim given;
+    struct error err;
+    if (node_server_state_of(answer, reason, sizeof reason) != SERVER_FINE) {
+        fail(claim, answer, reason);
+        return;
+    }
+    if (message_claim_parse(answer->body, answer->body_size, &given, &err) != PROBLEM_NONE) {
+        fail(claim, answer, err.message);
+        return;
+    }
+    claim->reason[0] = '\0';
+    metric_add(given.job_id > 0 ? &claims_given : &claims_empty, 1);
+    if (given.job_id > 0) {
+        take(claim, &given, answer);
+        return;
+    }
+    int64_t now_ms = mono_ms(), wait_ms = wait_seconds(claim) * 1000;
+    int64_t poll_ms = (int64_t)(claim->node->config->claim.poll_seconds * 1000);
+    claim->failures = 0;
+    claim->due_ms = now_ms +
+                    claim_pause_ms(wait_ms, now_ms - claim->asked_ms, poll_ms, random_u64());
+}
+
+static void ask(struct claim *claim, int64_t now_ms)
+{
+    char path[CLAIM_PATH_BYTES];
+    snprintf(path, sizeof path, "/api/worker/claim?wait=%lld", (long long)wait_seconds(claim));
+    struct http_request request = http_post(path, NULL);
+    request.deadline_ms = wait_seconds(claim) * 1000 + CLAIM_DEADLINE_SLACK_MS;
+    claim->asked_ms = now_ms;
+    claim->call = http_start(claim->node->http, &request, on_answer, claim);
+}
+
+static bool may_ask(const struct node *node, int64_t now_ms)
+{
+    size_t count = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        count++;
+    return !node_obstacle(node, now_ms) && node_slots_held(node) < node->config->node.slots &&
+           count < SPOOL_RECORDS_MAX;
+}
+
+int64_t claim_tick(struct claim *claim, int64_t now_ms)
+{
+    if (claim->unrecorded)
+        drop_expired(claim);
+    if (claim->unrecorded && claim->due_ms <= now_ms)
+        record_claimed(claim);
+    if (claim->unrecorded)
+        return claim->due_ms;
+    if (!may_ask(claim->node, now_ms)) {
+        claim_cancel(claim);
+        /* A slot, the disk, an order or a signal wakes the loop. */
+        return claim->node->rest_until_ms > now_ms ? claim->node->rest_until_ms : NODE_NEVER;
+    }
+    if (claim->call)
+        return NODE_NEVER;
+    if (claim->due_ms > now_ms)
+        return claim->due_ms;
+    ask(claim, now_ms);
+    return NODE_NEVER;
+}
+
+void claim_cancel(struct claim *claim)
+{
+    if (claim->call)
+        http_cancel(claim->call);
+    claim->call = NULL;
+}

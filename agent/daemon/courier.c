@@ -1,0 +1,448 @@
+#include "agent/daemon/courier.h"
+
+#include "agent/api/connect.h"
+#include "agent/api/reclaim.h"
+#include "agent/daemon/claim.h"
+#include "agent/daemon/retire.h"
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PATH_BYTES = 96,
+    KEY_BYTES = TOKEN_BYTES + 32,
+};
+static const struct backoff_policy reupload_pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+
+#define DELIVERY_METRIC(verdict)                                                                   \
+    METRIC_COUNTER("tailslate_agent_deliveries_total", "verdict=\"" verdict "\"",                  \
+                   "Answers to presented reports, by what they meant.")
+static struct metric answers[DELIVERY_COUNT] = {
+    [DELIVERY_ACKNOWLEDGED] = DELIVERY_METRIC("acknowledged"),
+    [DELIVERY_AGAIN] = DELIVERY_METRIC("again"),
+    [DELIVERY_HOLD] = DELIVERY_METRIC("hold"),
+    [DELIVERY_KEEP] = DELIVERY_METRIC("keep"),
+    [DELIVERY_QUARANTINE] = DELIVERY_METRIC("quarantine"),
+    [DELIVERY_REUPLOAD] = DELIVERY_METRIC("reupload"),
+    [DELIVERY_ASK] = DELIVERY_METRIC("ask"),
+    [DELIVERY_RECLAIM] = DELIVERY_METRIC("reclaim"),
+    [DELIVERY_SILENT] = DELIVERY_METRIC("silent"),
+};
+
+static struct metric attempts = METRIC_COUNTER("tailslate_agent_delivery_attempts_total", NULL,
+                                               "Reports presented, each time they were.");
+
+void courier_register_metrics(void)
+{
+    metric_register(&attempts);
+    for (size_t i = 0; i < DELIVERY_COUNT; i++)
+        metric_register(&answers[i]);
+}
+
+static bool is_waiting(const struct live *live)
+{
+    return job_need(live->state) == JOB_NEEDS_COURIER && !live->delivery.call && !live->is_on_hold;
+}
+
+/* Those that only sit out a backoff may come earlier, one after the other at the common pace. */
+static void wake_others(struct node *node, int64_t now_ms)
+{
+    int64_t count = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        count += is_waiting(live);
+    int64_t spread_ms = (int64_t)((double)count * 1000 / node->config->retry.rate_per_second);
+    for (struct live *live = node->lives; live; live = live->next) {
+        struct live_delivery *delivery = &live->delivery;
+        if (!is_waiting(live) || delivery->is_held || delivery->is_silent)
+            continue;
+        delivery->due_ms = backoff_wake_ms(delivery->due_ms, delivery->floor_ms, now_ms, spread_ms,
+                                           random_u64());
+    }
+}
+
+/* Only what is held wants a person. One attempt that failed is made again, and mostly that was it.
+ */
+static enum log_level trouble_level(const struct live *live, enum delivery verdict, bool is_news)
+{
+    if (verdict == DELIVERY_HOLD)
+        return is_news ? LOG_ERROR : LOG_DEBUG;
+    if (live->delivery.failures == 1 || verdict == DELIVERY_SILENT)
+        return LOG_INFO;
+    return is_news || live->delivery.failures == 2 ? LOG_WARNING : LOG_DEBUG;
+}
+
+static void log_trouble(const struct live *live, enum delivery verdict, int64_t delay_ms,
+                        bool is_news)
+{
+    log_at(trouble_level(live, verdict, is_news), "delivery.refused", LOG_INT("job", live->job_id),
+           LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
+           LOG_INT("attempt", live->delivery.attempts), LOG_TEXT("verdict", delivery_name(verdict)),
+           LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason));
+}
+
+static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_ms,
+                        int64_t retry_after_ms, const char *why)
+{
+    struct live_delivery *delivery = &live->delivery;
+    int64_t now_ms = mono_ms();
+    bool is_news = strcmp(delivery->reason, why) != 0;
+    delivery->is_held = verdict == DELIVERY_HOLD;
+    delivery->is_silent = verdict == DELIVERY_SILENT;
+    delivery->due_ms = now_ms + delay_ms;
+    delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
+    snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
+    log_trouble(live, verdict, delay_ms, is_news);
+    live->node->is_status_due = true;
+}
+
+static void postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
+                     const char *why)
+{
+    int64_t delay_ms = delivery_delay_ms(verdict, connect_backoff(live->node->config),
+                                         ++live->delivery.failures, retry_after_ms, random_u64());
+    postpone_by(live, verdict, delay_ms, retry_after_ms, why);
+}
+
+/* What stands in the record is the same where its step is refused: obey.c sets both aside in time.
+ */
+static void hold(struct live *live, const struct delivery_judgement *judgement,
+                 int64_t retry_after_ms)
+{
+    struct error ignored;
+    struct record_refusal refusal;
+    FD(dir) = judgement->is_about_job ? node_open(live, &ignored) : -1;
+    if (dir < 0) {
+        postpone(live, DELIVERY_HOLD, retry_after_ms, judgement->why);
+        return;
+    }
+    record_note_refusal(dir, judgement->why, &refusal);
+    live->node->is_order_due = true;
+    live->delivery.failures++;
+    postpone_by(live, DELIVERY_HOLD,
+                delivery_hold_ms(connect_backoff(live->node->config),
+                                 (refusal.at_us - refusal.since_us) / 1000, retry_after_ms,
+                                 random_u64()),
+                retry_after_ms, judgement->why);
+}
+
+static void stumble(struct live *live, const struct error *err)
+{
+    if (err->class == ERROR_TEMPORARY)
+        postpone(live, DELIVERY_AGAIN, -1, err->message);
+    else
+        retire_into_quarantine(live, err->message);
+}
+
+static int write_acknowledgement(struct live *live, const struct http_answer *answer,
+                                 struct error *err)
+{
+    FD(dir) = node_open(live, err);
+    if (dir < 0 || record_acknowledge(dir, answer->body, answer->body_size, err) != 0)
+        return -1;
+    crash_point(CRASH_AGENT_ACKNOWLEDGED);
+    return node_look(live, err);
+}
+
+static void acknowledge(struct live *live, const struct http_answer *answer)
+{
+    struct error err;
+    crash_point(CRASH_AGENT_ANSWERED);
+    /* A disk that is full now costs another presentation, not the result. */
+    if (write_acknowledgement(live, answer, &err) != 0)
+        stumble(live, &err);
+    else
+        log_info("job.acknowledged", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                 LOG_TEXT("token", live->token), LOG_INT("attempts", live->delivery.attempts));
+}
+
+static int reopen(struct live *live, quality_set missing, struct error *err)
+{
+    FD(dir) = node_open(live, err);
+    struct record_outcome outcome;
+    if (dir < 0 || record_read_outcome(dir, &outcome, err) != 0)
+        return -1;
+    quality_set ours = message_completion_qualities(&outcome.completion);
+    if (record_mark_missing(dir, missing & ours ? missing & ours : ours, err) != 0)
+        return -1;
+    record_forget_refusal(dir);
+    return node_look(live, err);
+}
+
+static void upload_again(struct live *live, const struct delivery_judgement *judgement)
+{
+    struct error err;
+    log_warning("delivery.output_missing", LOG_INT("job", live->job_id),
+                LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
+                LOG_TEXT("reason", judgement->why));
+    if (reopen(live, judgement->missing, &err) != 0)
+        stumble(live, &err);
+    else if (live->delivery.reuploads++ >
+             0) /* a server that never finds them is not to be chased */
+        live->step.due_ms = mono_ms() + backoff_delay_ms(reupload_pauses,
+                                                         live->delivery.reuploads - 2, -1,
+                                                         random_u64());
+}
+
+/* Rows 6 and 7. A failure report has no work to keep: that answer ends it as any other would. A
+ * refusal that is none of ours explains itself less: what was reported stays to be looked at. */
+static void keep(struct live *live, const struct delivery_judgement *judgement,
+                 const struct http_answer *answer)
+{
+    if (live->delivery.is_failure && judgement->problem != PROBLEM_NONE)
+        acknowledge(live, answer);
+    else if (live->delivery.is_failure)
+        retire_into_kept(live, OUTCOME_LOST, judgement->why);
+    else
+        retire_into_kept(live,
+                         judgement->problem == PROBLEM_JOB_GONE ? OUTCOME_GONE : OUTCOME_SUPERSEDED,
+                         judgement->why);
+}
+
+/* Before it is presented past the cache. The time stands in the record: a restart does not begin it
+ * anew. */
+static void be_silent(struct live *live, const char *why)
+{
+    struct error ignored;
+    FD(dir) = node_open(live, &ignored);
+    if (dir >= 0)
+        record_note_silence(dir, live->token, wall_us());
+    live->delivery.past_cache = true;
+    postpone(live, DELIVERY_SILENT, -1, why);
+}
+
+static void ask(struct live *live);
+static void reclaim(struct live *live, const struct delivery_judgement *judgement,
+                    const struct http_answer *answer);
+
+static void apply(struct live *live, const struct delivery_judgement *judgement,
+                  const struct http_answer *answer)
+{
+    metric_add(&answers[judgement->delivery], 1);
+    switch (judgement->delivery) {
+    case DELIVERY_ACKNOWLEDGED:
+        acknowledge(live, answer);
+        break;
+    case DELIVERY_HOLD:
+        hold(live, judgement, answer->retry_after_ms);
+        break;
+    case DELIVERY_AGAIN:
+        postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
+        break;
+    case DELIVERY_SILENT:
+        be_silent(live, judgement->why);
+        break;
+    case DELIVERY_KEEP:
+        keep(live, judgement, answer);
+        break;
+    case DELIVERY_QUARANTINE:
+        retire_into_quarantine(live, judgement->why);
+        break;
+    case DELIVERY_REUPLOAD:
+        upload_again(live, judgement);
+        break;
+    case DELIVERY_ASK:
+        ask(live);
+        break;
+    case DELIVERY_RECLAIM:
+        reclaim(live, judgement, answer);
+        break;
+    case DELIVERY_COUNT:
+        must(judgement->delivery != DELIVERY_COUNT);
+    }
+}
+
+static bool is_success(enum delivery verdict)
+{
+    return verdict == DELIVERY_ACKNOWLEDGED || verdict == DELIVERY_KEEP ||
+           verdict == DELIVERY_REUPLOAD;
+}
+
+/* By what the claim's own answer said of its length: progress has extended it by as much. */
+static bool is_claim_over(const struct live *live)
+{
+    struct record_claim claim;
+    struct error ignored;
+    int64_t expires_us;
+    FD(dir) = node_open(live, &ignored);
+    if (dir < 0 || record_read_claim(dir, &claim, &ignored) != 0)
+        return false;
+    int64_t lease_ms = wall_parse(claim.claim.claim_expires_at, &expires_us)
+                           ? (expires_us - claim.claimed_at_us) / 1000
+                           : 0;
+    return delivery_is_claim_over(live->sealed_us, lease_ms, wall_us());
+}
+
+static void on_answer(void *ctx, const struct http_answer *answer)
+{
+    struct live *live = ctx;
+    struct node *node = live->node;
+    struct delivery_report report = {
+        .is_failure = live->delivery.is_failure,
+        .is_claim_over = live->delivery.is_failure && is_claim_over(live),
+        .token = live->token,
+        .past_cache = live->delivery.past_cache,
+    };
+    struct delivery_judgement judgement;
+    live->delivery.call = NULL;
+    node->is_key_refused = node->is_key_refused || answer_concerns_key(http_answer_class(answer));
+    delivery_judge(&report, answer, &judgement);
+    enum delivery verdict = judgement.delivery;
+    apply(live, &judgement, answer); /* live may be gone now */
+    if (is_success(verdict))
+        wake_others(node, mono_ms());
+}
+
+static void on_verification(void *ctx, const struct http_answer *answer)
+{
+    struct live *live = ctx;
+    struct delivery_judgement judgement;
+    live->delivery.call = NULL;
+    delivery_judge_verification(answer, &judgement);
+    apply(live, &judgement, answer);
+}
+
+static void ask(struct live *live)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "/api/worker/%" PRId64 "/verify-complete", live->job_id);
+    struct http_request request = http_get(path);
+    request.claim_epoch = live->claim_epoch;
+    live->delivery.call = http_start(live->node->http, &request, on_verification, live);
+}
+
+static void on_reclaim(void *ctx, const struct http_answer *answer)
+{
+    struct live *live = ctx;
+    struct delivery_judgement judgement;
+    struct record_claim claim;
+    live->delivery.call = NULL;
+    live->delivery.is_reclaiming = false;
+    if (!reclaim_read(live->job_id, answer, &claim, &judgement)) {
+        apply(live, &judgement, answer);
+        return;
+    }
+    struct error err;
+    live->delivery.is_reclaimed = true;
+    /* Not written, the former token is presented: the server knows us as the holder all the same.
+     */
+    if (claim_rebind(live, &claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
+        stumble(live, &err);
+}
+
+/* A claim that went although it was taken again just now is not fought for. */
+static void reclaim(struct live *live, const struct delivery_judgement *judgement,
+                    const struct http_answer *answer)
+{
+    struct live_delivery *delivery = &live->delivery;
+    if (delivery->is_reclaimed) {
+        delivery->is_reclaimed = false;
+        hold(live, judgement, answer->retry_after_ms);
+        return;
+    }
+    log_info("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
+    delivery->is_reclaiming = true;
+    delivery->call = reclaim_start(live->node->http, live->job_id, on_reclaim, live);
+}
+
+static void post(struct live *live, const char *body)
+{
+    char path[PATH_BYTES], key[KEY_BYTES];
+    snprintf(path, sizeof path, "/api/worker/%" PRId64 "/%s", live->job_id,
+             live->delivery.is_failure ? "fail" : "complete");
+    snprintf(key, sizeof key, "Idempotency-Key: %s", live->token);
+    struct http_request request = http_post(path, body);
+    request.claim_epoch = live->claim_epoch;
+    if (!live->delivery.is_failure)
+        request.headers[0] = key;
+    live->delivery.attempts++;
+    metric_add(&attempts, 1);
+    live->delivery.call = http_start(live->node->http, &request, on_answer, live);
+}
+
+/* The token is in the header either way: ours is told by it, also past a cache. */
+static int read_body(struct live *live, char **body, struct error *err)
+{
+    size_t size;
+    FD(dir) = node_open(live, err);
+    if (dir < 0 || record_read_sealed(dir, body, &size, &live->delivery.is_failure, err) != 0)
+        return -1;
+    if (!live->delivery.past_cache)
+        return 0;
+    free(steal_text(body));
+    return record_read_tokenless(dir, body, err);
+}
+
+static void present(struct live *live)
+{
+    struct error err;
+    TEXT(body) = NULL;
+    node_renew_key(live->node);
+    /* A write that failed in its last fsync may stand all the same. */
+    if (node_look(live, &err) != 0) {
+        stumble(live, &err);
+        return;
+    }
+    if (job_need(live->state) != JOB_NEEDS_COURIER)
+        return;
+    if (read_body(live, &body, &err) != 0) {
+        stumble(live, &err);
+        return;
+    }
+    crash_point(CRASH_AGENT_PRESENTING);
+    log_debug("delivery.presented", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+              LOG_TEXT("token", live->token), LOG_INT("attempt", live->delivery.attempts + 1));
+    post(live, body);
+}
+
+static unsigned count_in_flight(const struct node *node)
+{
+    unsigned count = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        count += live->delivery.call != NULL;
+    return count;
+}
+
+static struct live *find_due(const struct node *node)
+{
+    struct live *first = NULL;
+    for (struct live *live = node->lives; live; live = live->next)
+        if (is_waiting(live) && (!first || live->delivery.due_ms < first->delivery.due_ms))
+            first = live;
+    return first;
+}
+
+int64_t courier_tick(struct courier *courier, int64_t now_ms)
+{
+    struct node *node = courier->node;
+    if (node->wakes_deliveries)
+        wake_others(node, now_ms);
+    node->wakes_deliveries = false;
+    for (unsigned sent = count_in_flight(node); sent < COURIER_IN_FLIGHT_MAX; sent++) {
+        struct live *live = find_due(node);
+        if (!live)
+            return NODE_NEVER;
+        int64_t due_ms = live->delivery.due_ms > courier->not_before_ms ? live->delivery.due_ms
+                                                                        : courier->not_before_ms;
+        if (due_ms > now_ms)
+            return due_ms;
+        courier->not_before_ms = now_ms + (int64_t)(1000 / node->config->retry.rate_per_second);
+        present(live);
+    }
+    return NODE_NEVER; /* an answer wakes the loop */
+}
+
+bool courier_is_busy(const struct courier *courier, int64_t now_ms)
+{
+    const struct live *due = find_due(courier->node);
+    return count_in_flight(courier->node) > 0 || (due && due->delivery.due_ms <= now_ms);
+}

@@ -1,0 +1,20 @@
+/* disk_guard: the guard of the free space in state_dir.
+ *
+ * Below node.min_free_disk_gb nothing is claimed, and the oldest finished work in kept/ (kept.h) is
+ * deleted; what is not delivered is never touched. Ends by itself when there is space again (a
+ * little more than the limit, so that it does not flap). */
+#ifndef AGENT_DISK_GUARD_H
+#define AGENT_DISK_GUARD_H
+
+#include "agent/daemon/node.h"
+
+enum { DISK_LOOK_MS = 5 * 1000, DISK_AGAIN_MS = 50 };
+
+struct disk_guard {
+    struct node *node;
+    int64_t due_ms;
+};
+
+int64_t disk_guard_tick(struct disk_guard *guard, int64_t now_ms);
+
+#endif

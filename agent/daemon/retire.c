@@ -1,0 +1,201 @@
+#include "agent/daemon/retire.h"
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+
+#include "tailslate/backoff.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum {
+    STEP_LOOK_MS = 200, /* a step that has sealed is about to end */
+};
+static const struct backoff_policy retries = {.base_ms = 1000, .cap_ms = 60 * 1000};
+
+static const char *const outcome_names[OUTCOME_COUNT] = {
+    [OUTCOME_COMPLETED] = "completed", [OUTCOME_FAILED] = "failed",
+    [OUTCOME_LOST] = "lost",           [OUTCOME_SUPERSEDED] = "superseded",
+    [OUTCOME_GONE] = "gone",           [OUTCOME_QUARANTINED] = "quarantined",
+};
+
+#define JOBS_METRIC(outcome)                                                                       \
+    METRIC_COUNTER("tailslate_agent_jobs_total", "outcome=\"" outcome "\"", "Jobs that have ended.")
+static struct metric jobs[OUTCOME_COUNT] = {
+    [OUTCOME_COMPLETED] = JOBS_METRIC("completed"),
+    [OUTCOME_FAILED] = JOBS_METRIC("failed"),
+    [OUTCOME_LOST] = JOBS_METRIC("lost"),
+    [OUTCOME_SUPERSEDED] = JOBS_METRIC("superseded"),
+    [OUTCOME_GONE] = JOBS_METRIC("gone"),
+    [OUTCOME_QUARANTINED] = JOBS_METRIC("quarantined"),
+};
+
+void retire_register_metrics(void)
+{
+    for (size_t i = 0; i < OUTCOME_COUNT; i++)
+        metric_register(&jobs[i]);
+}
+
+/* Once, however often the removal behind it has to be tried. */
+static void log_final(struct live *live, enum job_outcome outcome, const char *reason)
+{
+    struct node *node = live->node;
+    if (live->is_final_said)
+        return;
+    live->is_final_said = true;
+    struct node_final *final = &node->finals[node->final_count++ % NODE_FINALS_MAX];
+    *final = (struct node_final){.at_us = wall_us(), .job_id = live->job_id};
+    final->outcome = outcome_names[outcome];
+    snprintf(final->reason, sizeof final->reason, "%s", reason);
+    metric_add(&jobs[outcome], 1);
+    log_at(outcome == OUTCOME_QUARANTINED ? LOG_ERROR : LOG_INFO, "job.final",
+           LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+           LOG_TEXT("token", live->token), LOG_TEXT("outcome", outcome_names[outcome]),
+           LOG_INT("attempts", live->delivery.attempts), LOG_TEXT("reason", reason));
+}
+
+static void set_aside(struct live *live, enum job_outcome outcome, const char *reason)
+{
+    const struct spool *spool = &live->node->spool;
+    struct error err;
+    log_final(live, outcome, reason);
+    int moved = outcome == OUTCOME_QUARANTINED ? spool_quarantine(spool, live->id, reason, &err)
+                                               : spool_keep(spool, live->id, reason, &err);
+    if (moved != 0)
+        log_error("record.stuck", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                  LOG_TEXT("error", err.message));
+    node_forget(live);
+}
+
+void retire_into_quarantine(struct live *live, const char *reason)
+{
+    set_aside(live, OUTCOME_QUARANTINED, reason);
+}
+
+void retire_into_kept(struct live *live, enum job_outcome outcome, const char *reason)
+{
+    set_aside(live, outcome, reason);
+}
+
+static enum job_outcome outcome_of_problem(enum problem problem, enum job_outcome otherwise)
+{
+    return problem == PROBLEM_JOB_GONE ? OUTCOME_GONE : otherwise;
+}
+
+/* A failure report may have been answered by a refusal that is final too. */
+static int read_acknowledged(int dir, enum job_outcome *outcome, struct error *err)
+{
+    TEXT(answer) = NULL;
+    TEXT(body) = NULL;
+    size_t size, body_size;
+    bool is_failure;
+    struct message_problem said;
+    if (record_read_acknowledgement(dir, &answer, &size, err) != 0 ||
+        record_read_sealed(dir, &body, &body_size, &is_failure, err) != 0)
+        return -1;
+    message_problem_parse(answer, size, &said);
+    *outcome = is_failure ? OUTCOME_FAILED : OUTCOME_COMPLETED;
+    if (said.problem == PROBLEM_CLAIM_LOST)
+        *outcome = OUTCOME_SUPERSEDED;
+    *outcome = outcome_of_problem(said.problem, *outcome);
+    return 0;
+}
+
+static int remove_record(struct live *live, enum job_outcome outcome, const char *reason,
+                         struct error *err)
+{
+    const struct spool *spool = &live->node->spool;
+    if (spool_remove_outputs(spool, live->id, err) != 0)
+        return -1;
+    crash_point(CRASH_AGENT_OUTPUTS_REMOVED);
+    log_final(live, outcome, reason);
+    if (spool_remove(spool, live->id, err) != 0)
+        return -1;
+    crash_point(CRASH_AGENT_RECORD_REMOVED);
+    node_forget(live);
+    return 0;
+}
+
+static int retire_lost(struct live *live, int dir, struct error *err)
+{
+    enum problem why;
+    char detail[256];
+    struct record_outcome outcome;
+    struct error ignored;
+    if (record_read_lost(dir, &why, detail, err) != 0)
+        return -1;
+    enum job_outcome end = outcome_of_problem(why, OUTCOME_LOST);
+    bool is_transcoded = record_read_outcome(dir, &outcome, &ignored) == 0;
+    if (!is_transcoded)
+        return remove_record(live, end, detail, err);
+    retire_into_kept(live, end, detail);
+    return 0;
+}
+
+/* Of work that succeeded: they would go with the record. */
+static void read_warnings(int dir, enum job_outcome end, char text[NODE_REASON_BYTES])
+{
+    struct record_outcome outcome;
+    struct error ignored;
+    size_t used = 0;
+    text[0] = '\0';
+    if (end != OUTCOME_COMPLETED || record_read_outcome(dir, &outcome, &ignored) != 0)
+        return;
+    const struct warnings *warnings = &outcome.completion.warnings;
+    for (size_t i = 0; i < warnings->count && used < NODE_REASON_BYTES; i++)
+        used += (size_t)snprintf(text + used, NODE_REASON_BYTES - used, "%s%s",
+                                 i ? "; " : "warning: ", warnings->texts[i]);
+}
+
+/* 0: gone, or not yet to be touched. */
+static int retire(struct live *live, int64_t now_ms, struct error *err)
+{
+    FD(dir) = node_open(live, err);
+    if (dir < 0)
+        return -1;
+    if (live->step.pidfd >= 0 || record_is_locked(dir)) {
+        live->retire_due_ms = now_ms + STEP_LOOK_MS;
+        return 0;
+    }
+    if (live->state == JOB_LOST)
+        return retire_lost(live, dir, err);
+    enum job_outcome outcome;
+    char warnings[NODE_REASON_BYTES];
+    if (read_acknowledged(dir, &outcome, err) != 0)
+        return -1;
+    read_warnings(dir, outcome, warnings);
+    return remove_record(live, outcome, warnings, err);
+}
+
+static void retire_or_postpone(struct live *live, int64_t now_ms)
+{
+    struct error err;
+    if (retire(live, now_ms, &err) == 0)
+        return;
+    if (err.class == ERROR_PERMANENT && err.code == EBADMSG) {
+        retire_into_quarantine(live, err.message);
+        return;
+    }
+    live->retire_due_ms = now_ms +
+                          backoff_delay_ms(retries, live->retire_failures++, -1, random_u64());
+    log_warning("record.not_removed", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                LOG_TEXT("error", err.message));
+}
+
+int64_t retire_tick(struct node *node, int64_t now_ms)
+{
+    for (struct live *live = node->lives, *next; live; live = next) {
+        next = live->next;
+        if (job_need(live->state) == JOB_NEEDS_CLEANUP && live->retire_due_ms <= now_ms)
+            retire_or_postpone(live, now_ms);
+    }
+    int64_t due = NODE_NEVER;
+    for (const struct live *live = node->lives; live; live = live->next)
+        if (job_need(live->state) == JOB_NEEDS_CLEANUP)
+            due = soonest_ms(due, live->retire_due_ms);
+    return due;
+}

@@ -1,0 +1,171 @@
+#include "agent/daemon/status.h"
+
+#include "base/clock.h"
+#include "base/durable.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void set_time(struct json *object, const char *key, int64_t time_us)
+{
+    char text[WALL_TEXT_BYTES];
+    wall_format(time_us, text);
+    json_set_text(object, key, text);
+}
+
+static struct json *format_server(const struct node *node, int64_t now_ms)
+{
+    struct json *server = json_new_object();
+    json_set_text(server, "url", node->config->server.url);
+    json_set_text(server, "state", server_state_name(node->server));
+    json_set_text(server, "reason", node->server_reason);
+    if (node->server != SERVER_UNKNOWN)
+        set_time(server, "since", node->server_since_us);
+    if (node->server_due_ms > now_ms)
+        set_time(server, "next_attempt_at", wall_us() + (node->server_due_ms - now_ms) * 1000);
+    return server;
+}
+
+static struct json *format_disk(const struct node *node)
+{
+    struct json *disk = json_new_object();
+    json_set_int(disk, "free_bytes", node->disk_free_bytes);
+    json_set_bool(disk, "low", node->is_disk_low);
+    return disk;
+}
+
+static struct json *format_encoder(const struct heartbeat *heartbeat)
+{
+    const char *wanted = heartbeat->node->config->transcode.codec;
+    struct json *encoder = json_new_object();
+    json_set_text(encoder, "codec", streaming_codec_name(encoder_wanted_codec(wanted)));
+    if (heartbeat->encoder != ENCODER_COUNT) {
+        json_set_text(encoder, "name", encoder_name(heartbeat->encoder));
+        json_set_text(encoder, "kind", encoder_kind_name(encoder_kind(heartbeat->encoder)));
+    }
+    if (heartbeat->failed_encoder != ENCODER_COUNT) {
+        json_set_text(encoder, "avoided", encoder_name(heartbeat->failed_encoder));
+        json_set_text(encoder, "avoided_reason", heartbeat->encoder_failure);
+    }
+    return encoder;
+}
+
+static struct json *format_live(const struct live *live, int64_t now_ms)
+{
+    struct json *record = json_new_object();
+    const struct live_delivery *delivery = &live->delivery;
+    json_set_text(record, "record", live->id);
+    json_set_text(record, "state", job_state_name(live->state));
+    json_set_bool(record, "on_hold", live->is_on_hold);
+    if (live->step.pidfd >= 0)
+        json_set_int(record, "step_pid", live->step.pid);
+    json_set_bool(record, "step_unseen",
+                  live->step.is_unseen && job_need(live->state) == JOB_NEEDS_STEP);
+    if (job_need(live->state) != JOB_NEEDS_COURIER)
+        return record;
+    json_set_int(record, "attempts", delivery->attempts);
+    json_set_text(record, "reason", delivery->reason);
+    json_set_bool(record, "held", delivery->is_held);
+    int64_t left_ms = delivery->due_ms > now_ms ? delivery->due_ms - now_ms : 0;
+    set_time(record, "next_attempt_at", wall_us() + left_ms * 1000);
+    return record;
+}
+
+static struct json *format_claims(const struct node *node, int64_t now_ms)
+{
+    struct json *claims = json_new_object();
+    const char *obstacle = node_obstacle(node, now_ms);
+    bool is_resting = node->rest_until_ms > now_ms;
+    TEXT(text) = is_resting && obstacle ? must_printf("%s: %s", obstacle, node->fault) : NULL;
+    json_set_bool(claims, "asking", !obstacle);
+    json_set_text(claims, "obstacle", text ? text : obstacle);
+    json_set_int(claims, "failures_in_a_row", node->faults);
+    if (is_resting)
+        set_time(claims, "resting_until", wall_us() + (node->rest_until_ms - now_ms) * 1000);
+    return claims;
+}
+
+/* The last one first. */
+static struct json *format_finals(const struct node *node)
+{
+    struct json *finals = json_new_array();
+    unsigned known = node->final_count < NODE_FINALS_MAX ? node->final_count : NODE_FINALS_MAX;
+    for (unsigned i = 1; i <= known; i++) {
+        const struct node_final *final = &node->finals[(node->final_count - i) % NODE_FINALS_MAX];
+        struct json *one = json_new_object();
+        json_set_int(one, "job", final->job_id);
+        json_set_text(one, "outcome", final->outcome);
+        json_set_text(one, "reason", final->reason);
+        set_time(one, "at", final->at_us);
+        json_append(finals, one);
+    }
+    return finals;
+}
+
+static char *format_status(const struct status *status)
+{
+    const struct node *node = status->node;
+    int64_t now_ms = mono_ms();
+    JSON(root) = json_new_object();
+    json_set_int(root, "pid", getpid());
+    json_set_text(root, "version", TAILSLATE_VERSION);
+    json_set_text(root, "node", node->config->node.name);
+    set_time(root, "started_at", status->started_us);
+    set_time(root, "updated_at", wall_us());
+    json_set(root, "server", format_server(node, now_ms));
+    json_set(root, "claims", format_claims(node, now_ms));
+    json_set(root, "finals", format_finals(node));
+    json_set_int(root, "slots", node->config->node.slots);
+    json_set_int(root, "slots_held", node_slots_held(node));
+    json_set_bool(root, "drained", node->is_drained);
+    json_set_bool(root, "paused", node->is_paused);
+    json_set_bool(root, "draining", node->is_draining);
+    json_set_bool(root, "stopping", node->is_stopping);
+    json_set_bool(root, "tool_broken", node->is_tool_broken);
+    json_set(root, "disk", format_disk(node));
+    if (status->heartbeat->encoders)
+        json_set(root, "encoder", format_encoder(status->heartbeat));
+    struct json *records = json_new_array();
+    for (const struct live *live = node->lives; live; live = live->next)
+        json_append(records, format_live(live, now_ms));
+    json_set(root, "records", records);
+    return json_print(root);
+}
+
+void status_publish(struct status *status)
+{
+    struct error err;
+    TEXT(text) = format_status(status);
+    if (durable_write_volatile(status->node->spool.state_dir, STATUS_NAME, text, strlen(text),
+                               &err) != 0)
+        log_debug("status.not_published", LOG_TEXT("error", err.message));
+}
+
+static void tell_manager(const struct node *node)
+{
+    char line[NOTIFY_STATUS_BYTES];
+    unsigned waiting = node_count_state(node, JOB_SEALED) + node_count_state(node, JOB_FAILED);
+    snprintf(line, sizeof line, "%s%s%s%u of %d slots at work, %u to be delivered, server %s",
+             node->is_stopping ? "stopping: " : "", node->is_drained ? "drained: " : "",
+             node->is_paused ? "paused: " : "", node_slots_held(node),
+             (int)node->config->node.slots, waiting, server_state_name(node->server));
+    notify_status(line);
+}
+
+int64_t status_tick(struct status *status, int64_t now_ms)
+{
+    struct node *node = status->node;
+    if (!node->is_status_due)
+        return NODE_NEVER;
+    if (status->due_ms > now_ms)
+        return status->due_ms;
+    status_publish(status);
+    tell_manager(node);
+    node->is_status_due = false;
+    status->due_ms = now_ms + STATUS_MIN_MS;
+    return NODE_NEVER;
+}

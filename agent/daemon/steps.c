@@ -1,0 +1,311 @@
+#include "agent/daemon/steps.h"
+
+#include "agent/api/connect.h"
+#include "agent/daemon/retire.h"
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+
+#include "tailslate/backoff.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+
+enum {
+    CONFIG_AGAIN_MS = 2000,
+    END_BYTES = 64,
+};
+static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+
+static int watch_pidfd(struct live *live, int pidfd, struct error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = pidfd};
+    if (epoll_ctl(live->node->epoll, EPOLL_CTL_ADD, pidfd, &event) != 0)
+        return error_errno(err, "cannot watch the step");
+    live->step.pidfd = pidfd;
+    live->step.started_in = live->state;
+    live->node->is_status_due = true;
+    return 0;
+}
+
+/* Signals are blocked in the agent (it reads them from a descriptor): a step starts clean. Nothing
+ * but stderr is handed down, or a step would hold the agent's sockets open. */
+static int spawn_with(char *const argv[], posix_spawnattr_t *attributes,
+                      posix_spawn_file_actions_t *actions, pid_t *pid)
+{
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int flags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    int code = posix_spawnattr_setflags(attributes, (short)flags);
+    if (code == 0)
+        code = posix_spawnattr_setsigmask(attributes, &none);
+    if (code == 0)
+        code = posix_spawnattr_setsigdefault(attributes, &all);
+    if (code == 0)
+        code = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+    if (code == 0)
+        code = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+    return code ? code : posix_spawn(pid, "/proc/self/exe", actions, attributes, argv, environ);
+}
+
+static int spawn_step(const struct node *node, const char *record_path, pid_t *pid,
+                      struct error *err)
+{
+    TEXT(path) = must_strdup(record_path);
+    TEXT(config) = must_strdup(node->config_path);
+    char program[] = "tailslate-agent", option[] = "-c", verb[] = "step";
+    char *argv[] = {program, option, config, verb, path, NULL};
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_init(&actions);
+    int code = spawn_with(argv, &attributes, &actions, pid);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    if (code == 0)
+        return 0;
+    errno = code;
+    return error_errno(err, "cannot start a step");
+}
+
+static int start(struct live *live, struct error *err)
+{
+    const struct node *node = live->node;
+    TEXT(path) = must_printf("%s/spool/%s", node->config->node.state_dir, live->id);
+    if (spawn_step(node, path, &live->step.pid, err) != 0)
+        return -1;
+    crash_point(CRASH_AGENT_STEP_STARTED);
+    /* Our child, not yet waited for: its pid cannot have become another's. */
+    FD(pidfd) = pidfd_open(live->step.pid, 0);
+    if (pidfd < 0)
+        return error_errno(err, "cannot open the step");
+    if (watch_pidfd(live, pidfd, err) != 0)
+        return -1;
+    steal_fd(&pidfd);
+    live->step.is_child = true;
+    log_info("step.started", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("token", live->token), LOG_INT("pid", live->step.pid));
+    return 0;
+}
+
+static void is_seen(struct live *live)
+{
+    if (live->step.is_unseen)
+        live->node->is_status_due = true;
+    live->step.is_unseen = false;
+    live->step.unseen = 0;
+}
+
+int64_t steps_unseen_pause_ms(unsigned looks)
+{
+    struct backoff_policy policy = {.base_ms = STEPS_UNSEEN_MS, .cap_ms = STEPS_UNSEEN_CAP_MS};
+    must(looks > 0);
+    return backoff_delay_ms(policy, looks - 1, -1, UINT64_MAX);
+}
+
+/* It holds its record, so it lives: a second one is not started, however long this lasts. */
+static void not_seen(struct live *live, int64_t now_ms, const struct error *why)
+{
+    struct live_step *step = &live->step;
+    step->due_ms = now_ms + steps_unseen_pause_ms(++step->unseen);
+    if (step->is_unseen || step->unseen < STEPS_UNSEEN_MAX)
+        return;
+    step->is_unseen = live->node->is_status_due = true;
+    log_warning("step.not_adoptable", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                LOG_TEXT("token", live->token), LOG_TEXT("error", why->message),
+                LOG_TEXT("meaning", "it is left to run and keeps its slot until it ends"),
+                LOG_TEXT("advice", "run the agent in the step's pid namespace, /proc without "
+                                   "hidepid; or end that process where it can be seen"));
+}
+
+static int adopt(struct live *live, int dir, struct error *err)
+{
+    struct process_identity identity;
+    if (record_read_identity(dir, "step", &identity, err) != 0)
+        return -1;
+    FD(pidfd) = process_identity_open(&identity);
+    if (pidfd < 0)
+        return error_set(err, ERROR_TEMPORARY, ESRCH,
+                         "a process holds the record, and pid %d, which it names, is not to be "
+                         "seen from here",
+                         (int)identity.pid);
+    if (watch_pidfd(live, pidfd, err) != 0)
+        return -1;
+    steal_fd(&pidfd);
+    live->step.pid = identity.pid;
+    live->step.is_child = false;
+    log_info("step.adopted", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("token", live->token), LOG_INT("pid", identity.pid));
+    return 0;
+}
+
+static int try_config(const struct node *node, struct error *err)
+{
+    struct config *config = must_calloc(1, sizeof *config);
+    struct http_client *client = NULL;
+    if (agent_config_load(node->config_path, config, err) == 0)
+        client = connect_client(config, err);
+    http_client_free(client);
+    free(config);
+    return client ? 0 : -1;
+}
+
+/* A step reads the file anew. While it is being edited, or the key is away, steps would end at once
+ * and cost their jobs the attempts: they wait, and no job is claimed. */
+static bool is_configured(struct node *node)
+{
+    struct error err;
+    bool was_broken = node->is_config_broken;
+    node->is_config_broken = try_config(node, &err) != 0;
+    if (node->is_config_broken && !was_broken)
+        log_error("step.not_configured", LOG_TEXT("error", err.message),
+                  LOG_TEXT("meaning", "no step is started and nothing is claimed"));
+    if (was_broken && !node->is_config_broken)
+        log_info("step.configured");
+    return !node->is_config_broken;
+}
+
+static void start_or_adopt(struct live *live, int64_t now_ms)
+{
+    struct error err;
+    FD(dir) = node_open(live, &err);
+    bool is_locked = dir >= 0 && record_is_locked(dir);
+    if (is_locked && adopt(live, dir, &err) != 0) {
+        not_seen(live, now_ms, &err);
+        return;
+    }
+    is_seen(live);
+    if (!is_locked && !is_configured(live->node)) {
+        live->step.due_ms = now_ms + CONFIG_AGAIN_MS;
+        return;
+    }
+    if (is_locked || (dir >= 0 && start(live, &err) == 0))
+        return;
+    live->step.due_ms = now_ms + backoff_delay_ms(pauses, live->step.futile++, -1, random_u64());
+    log_warning("step.not_started", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                LOG_TEXT("error", err.message));
+}
+
+static bool wants_step(const struct live *live)
+{
+    return job_need(live->state) == JOB_NEEDS_STEP && live->step.pidfd < 0 && !live->is_on_hold;
+}
+
+int64_t steps_tick(struct node *node, int64_t now_ms)
+{
+    int64_t due_ms = NODE_NEVER;
+    if (node->is_stopping)
+        return due_ms;
+    for (struct live *live = node->lives; live; live = live->next) {
+        if (wants_step(live) && live->step.due_ms <= now_ms)
+            start_or_adopt(live, now_ms);
+        if (wants_step(live))
+            due_ms = soonest_ms(due_ms, live->step.due_ms);
+    }
+    return due_ms;
+}
+
+static void describe_end(const struct live *live, char text[END_BYTES])
+{
+    siginfo_t info = {0};
+    snprintf(text, END_BYTES, "unknown, it was adopted");
+    if (!live->step.is_child ||
+        waitid(P_PIDFD, (id_t)live->step.pidfd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+        return;
+    if (info.si_code == CLD_EXITED)
+        snprintf(text, END_BYTES, "exit status %d", info.si_status);
+    else
+        snprintf(text, END_BYTES, "signal %d (%s)", info.si_status, strsignal(info.si_status));
+}
+
+static int seal_failure(struct live *live, const char *end, struct error *err)
+{
+    struct message_failure failure = {.retry = true};
+    struct process_identity transcoder;
+    struct error ignored;
+    FD(dir) = node_open(live, err);
+    if (dir < 0)
+        return -1;
+    if (record_read_identity(dir, "transcoder", &transcoder, &ignored) == 0)
+        process_identity_kill_group(&transcoder);
+    snprintf(failure.reason, sizeof failure.reason, "the step ended %u times without result: %s",
+             live->step.futile, end);
+    record_note_fault(dir, failure.reason);
+    return record_seal_failure(dir, &failure, err);
+}
+
+static void after_futile_end(struct live *live, const char *end)
+{
+    struct error err;
+    live->step.futile++;
+    int64_t delay_ms = backoff_delay_ms(pauses, live->step.futile - 1, -1, random_u64());
+    live->step.due_ms = mono_ms() + delay_ms;
+    log_warning("step.futile", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                LOG_TEXT("token", live->token), LOG_TEXT("end", end),
+                LOG_INT("attempt", live->step.futile), LOG_INT("delay_ms", delay_ms));
+    if (live->state != JOB_CLAIMED || live->step.futile < STEPS_FUTILE_MAX)
+        return;
+    int sealed = seal_failure(live, end, &err);
+    struct error why;
+    if (node_look(live, sealed == 0 ? &err : &why) != 0 || live->state == JOB_CLAIMED)
+        log_warning("step.failure_not_sealed", LOG_INT("job", live->job_id),
+                    LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
+}
+
+static void after_end(struct live *live, const char *end)
+{
+    struct error err;
+    bool is_told_to_end = live->step.is_told_to_end; /* by ourselves: the next begins at once */
+    bool is_readable = node_look(live, &err) == 0;
+    live->step.is_told_to_end = false;
+    if (!is_readable && err.class == ERROR_PERMANENT)
+        retire_into_quarantine(live, err.message);
+    else if (live->state != live->step.started_in)
+        live->step.futile = 0;
+    else if (job_need(live->state) == JOB_NEEDS_STEP && !is_told_to_end)
+        after_futile_end(live, end);
+}
+
+bool steps_handle(struct node *node, int pidfd)
+{
+    struct live *live = node->lives;
+    while (live && live->step.pidfd != pidfd)
+        live = live->next;
+    if (!live)
+        return false;
+    char end[END_BYTES];
+    describe_end(live, end);
+    close(steal_fd(&live->step.pidfd));
+    live->retire_due_ms = 0; /* whoever wanted to remove it had to wait for the step */
+    node->is_status_due = node->is_order_due = true;
+    log_info("step.ended", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("token", live->token), LOG_INT("pid", live->step.pid), LOG_TEXT("end", end));
+    after_end(live, end);
+    return true;
+}
+
+bool steps_handle_pid(struct node *node, pid_t pid)
+{
+    for (const struct live *live = node->lives; live; live = live->next)
+        if (live->step.pidfd >= 0 && live->step.is_child && live->step.pid == pid)
+            return steps_handle(node, live->step.pidfd);
+    return false;
+}
+
+unsigned steps_running(const struct node *node)
+{
+    unsigned count = 0;
+    for (const struct live *live = node->lives; live; live = live->next)
+        count += live->step.pidfd >= 0;
+    return count;
+}

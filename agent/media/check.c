@@ -1,0 +1,257 @@
+#include "agent/media/check.h"
+
+#include "agent/api/session.h"
+#include "agent/media/probe.h"
+#include "agent/media/truth.h"
+#include "base/durable.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TOLERANCE_SHARE   0.01
+#define TOLERANCE_SECONDS 0.5
+
+static bool is_long_enough(double got_s, double source_s)
+{
+    double allowed = fmax(source_s * TOLERANCE_SHARE, TOLERANCE_SECONDS);
+    return fabs(got_s - source_s) <= allowed;
+}
+
+int check_duration(enum quality quality, double got_s, double source_s, struct error *err)
+{
+    if (is_long_enough(got_s, source_s))
+        return 0;
+    return error_set(err, ERROR_TEMPORARY, 0, "%s is %.1f s long, the source %.1f s",
+                     quality_name(quality), got_s, source_s);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static int64_t file_size(int directory, const char *name, struct error *err)
+{
+    struct stat status;
+    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_set(err, ERROR_TEMPORARY, errno, "%s is not there", name);
+    if (!S_ISREG(status.st_mode) || status.st_size == 0)
+        return error_set(err, ERROR_TEMPORARY, 0, "%s is empty", name);
+    return status.st_size;
+}
+
+static int check_segments(int directory, struct check_rendition *rendition, struct error *err)
+{
+    const struct playlist *list = &rendition->playlist;
+    rendition->bytes = must_calloc(list->count, sizeof *rendition->bytes);
+    for (size_t i = 0; i < list->count; i++) {
+        rendition->bytes[i] = file_size(directory, list->segments[i].name, err);
+        if (rendition->bytes[i] < 0)
+            return -1;
+    }
+    rendition->rates = rates_measure(list, rendition->bytes, rates_target_s(list));
+    return 0;
+}
+
+static int read_codecs(int directory, struct check_rendition *rendition, struct error *err)
+{
+    TEXT(init) = NULL;
+    size_t size;
+    if (file_size(directory, rendition->playlist.init, err) < 0 ||
+        durable_read(directory, rendition->playlist.init, CODECS_INIT_MAX_BYTES, &init, &size,
+                     err) < 0)
+        return -1;
+    codecs_read((const unsigned char *)init, size, &rendition->codecs);
+    return 0;
+}
+
+static int check_list(const struct playlist *list, struct error *err)
+{
+    if (!list->ended)
+        return error_set(err, ERROR_TEMPORARY, 0, "the playlist has no end");
+    if (list->count == 0)
+        return error_set(err, ERROR_TEMPORARY, 0, "the playlist is empty");
+    if (list->foreign)
+        return error_set(err, ERROR_TEMPORARY, 0,
+                         "the playlist has byte ranges, keys, breaks or untimed segments");
+    if (!list->init || strcmp(list->init, LADDER_INIT) != 0 || !list->numbered)
+        return error_set(err, ERROR_TEMPORARY, 0,
+                         "the files are not named init.mp4 and seg_0000.m4s, seg_0001.m4s, ...");
+    return 0;
+}
+
+int check_files(int directory, struct check_rendition *rendition, struct error *err)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    if (durable_read(directory, LADDER_PLAYLIST, PLAYLIST_MAX_BYTES, &text, &size, err) < 0) {
+        if (err->code == ENOENT)
+            error_set(err, ERROR_TEMPORARY, ENOENT, "there is no playlist");
+        return -1;
+    }
+    if (playlist_parse(text, size, &rendition->playlist, err) < 0)
+        return -1;
+    if (check_list(&rendition->playlist, err) == 0 &&
+        check_segments(directory, rendition, err) == 0 &&
+        read_codecs(directory, rendition, err) == 0)
+        return 0;
+    check_rendition_fini(rendition);
+    return -1;
+}
+
+/* ---- with ffprobe ---------------------------------------------------------------------------- */
+
+static int check_size(const struct check_rendition *rendition, const struct probe *source,
+                      const struct probe *probe, struct error *err)
+{
+    int64_t width = rendition->plan.width, height = rendition->plan.height;
+    /* A copy keeps its pixels as they were coded. */
+    if (rendition->plan.quality == QUALITY_ORIGINAL) {
+        width = source->coded_width;
+        height = source->coded_height;
+    }
+    if (probe->coded_width == width && probe->coded_height == height)
+        return 0;
+    return error_set(err, ERROR_TEMPORARY, 0, "it has %lldx%lld pixels, %lldx%lld were planned",
+                     (long long)probe->coded_width, (long long)probe->coded_height,
+                     (long long)width, (long long)height);
+}
+
+static int check_length(struct session *session, const char *path,
+                        const struct check_rendition *rendition, const struct probe *source,
+                        struct probe *probe, struct error *err)
+{
+    enum quality quality = rendition->plan.quality;
+    double listed_s = (double)rendition->playlist.total_us / 1e6;
+    if (is_long_enough(listed_s, source->duration_s))
+        return 0;
+    /* The last EXTINF of a copied film of varying rate is a guess of the muxer's: look at the
+     * pictures themselves before good work is condemned. */
+    if (quality == QUALITY_ORIGINAL && probe_measure_playlist(session, path, probe, err) == 0)
+        listed_s = probe->duration_s;
+    return check_duration(quality, listed_s, source->duration_s, err);
+}
+
+static int check_rendition(struct session *session, int output, const struct probe *source,
+                           struct check_rendition *rendition, struct error *err)
+{
+    const char *name = quality_name(rendition->plan.quality);
+    FD(directory) = openat(output, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (directory < 0)
+        return error_set(err, ERROR_TEMPORARY, errno, "there is no %s", name);
+    if (check_files(directory, rendition, err) < 0)
+        return error_wrap(err, "%s", name);
+    TEXT(path) = must_printf("%s/%s/%s", RECORD_OUTPUT, name, LADDER_PLAYLIST);
+    struct probe probe;
+    /* The length first: a film cut short may have no picture in it at all. */
+    if (check_length(session, path, rendition, source, &probe, err) == 0 &&
+        probe_playlist(session, path, &probe, err) == 0 &&
+        check_size(rendition, source, &probe, err) == 0) {
+        rendition->frame_rate = probe.frame_rate;
+        rendition->range = probe.range;
+        rendition->start_us = llround(probe.start_s * 1e6);
+        return 0;
+    }
+    check_rendition_fini(rendition);
+    err->class = ERROR_TEMPORARY;
+    return strncmp(err->message, name, strlen(name)) == 0 ? -1 : error_wrap(err, "%s", name);
+}
+
+static const struct check_rendition *encoded(const struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++)
+        if (check->renditions[i].plan.quality != QUALITY_ORIGINAL)
+            return &check->renditions[i];
+    return NULL;
+}
+
+static int check_truth(int output, const struct check *check,
+                       const struct check_rendition *original, double source_s, struct error *err)
+{
+    struct truth said = {.output = output, .source_s = source_s, .playlist = &original->playlist};
+    const struct check_rendition *sibling = encoded(check);
+    if (sibling) {
+        said.sibling = quality_name(sibling->plan.quality);
+        said.sibling_playlist = &sibling->playlist;
+    }
+    if (original->codecs.video == CODEC_ABSENT)
+        return error_set(err, ERROR_TEMPORARY, 0, "its init.mp4 names no codec that players know");
+    return truth_check(&said, err);
+}
+
+/* The last of the ladder, so that it can be held against the others. */
+static int check_original(struct session *session, int output, const struct probe *source,
+                          struct check *check, struct error *err)
+{
+    struct check_rendition *rendition = &check->renditions[check->count];
+    if (check_rendition(session, output, source, rendition, err) < 0)
+        return -1;
+    if (check_truth(output, check, rendition, source->duration_s, err) == 0)
+        return 0;
+    check_rendition_fini(rendition);
+    return -1;
+}
+
+static int check_one(struct session *session, int output, const struct probe *source,
+                     struct check *check, struct error *err)
+{
+    struct check_rendition *rendition = &check->renditions[check->count];
+    bool is_original = rendition->plan.quality == QUALITY_ORIGINAL;
+    int result = is_original ? check_original(session, output, source, check, err)
+                             : check_rendition(session, output, source, rendition, err);
+    if (result == 0) {
+        check->count++;
+        return 0;
+    }
+    if (!is_original || err->code == ECANCELED)
+        return -1;
+    check->is_without_original = true;
+    check->why = *err;
+    return 0;
+}
+
+int check_output(struct session *session, int output, const struct probe *source,
+                 const struct ladder *ladder, struct check *check, struct error *err)
+{
+    *check = (struct check){.count = 0};
+    for (size_t i = 0; i < ladder->count; i++) {
+        check->renditions[check->count] = (struct check_rendition){.plan = ladder->renditions[i]};
+        if (check_one(session, output, source, check, err) < 0) {
+            check_fini(check);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void check_measure_together(struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++)
+        check_raise_target(check, &check->renditions[i].playlist);
+    for (size_t i = 0; i < check->count; i++) {
+        struct check_rendition *rendition = &check->renditions[i];
+        rendition->rates = rates_measure(&rendition->playlist, rendition->bytes, check->target_s);
+    }
+}
+
+void check_raise_target(struct check *check, const struct playlist *playlist)
+{
+    int64_t target_s = rates_target_s(playlist);
+    check->target_s = target_s > check->target_s ? target_s : check->target_s;
+}
+
+void check_rendition_fini(struct check_rendition *rendition)
+{
+    playlist_fini(&rendition->playlist);
+    free(rendition->bytes);
+    rendition->bytes = NULL;
+}
+
+void check_fini(struct check *check)
+{
+    for (size_t i = 0; i < check->count; i++)
+        check_rendition_fini(&check->renditions[i]);
+    *check = (struct check){.count = 0};
+}

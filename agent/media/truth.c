@@ -1,0 +1,220 @@
+#include "agent/media/truth.h"
+
+#include "agent/media/codecs.h"
+#include "agent/media/fragment.h"
+#include "base/durable.h"
+#include "lib/cleanup.h"
+
+#include "tailslate/quality.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    BOX_HEADER_BYTES = 8,
+    MOOF_MAX_BYTES = 16 * 1024 * 1024,
+    BOXES_MAX = 10 * 1000, /* at the top of a segment */
+    START_LIMIT_US = 100 * 1000,
+    SEEK_LIMIT_US = 250 * 1000,
+    SEGMENT_LIMIT_US = 20 * 1000 * 1000,
+    TOLERANCE_US = 500 * 1000,
+};
+
+__attribute__((format(printf, 2, 3))) static int refuse(struct error *err, const char *format, ...)
+{
+    char why[ERROR_MESSAGE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, sizeof why, format, arguments);
+    va_end(arguments);
+    return error_set(err, ERROR_TEMPORARY, 0, "%s", why);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int add_moof(int fd, off_t at, size_t size, const struct fragment_movie *movie,
+                    struct fragment *fragment, struct error *err)
+{
+    if (size > MOOF_MAX_BYTES)
+        return refuse(err, "a segment has a header of over %d bytes", MOOF_MAX_BYTES);
+    unsigned char *body = must_malloc(size);
+    bool is_whole = pread(fd, body, size, at) == (ssize_t)size;
+    if (is_whole)
+        fragment_add(movie, (struct span){body, size}, fragment);
+    free(body);
+    return is_whole ? 0 : refuse(err, "a segment is cut off");
+}
+
+static int read_boxes(int fd, off_t end, const struct fragment_movie *movie,
+                      struct fragment *fragment, struct error *err)
+{
+    off_t at = 0;
+    for (int boxes = 0; at < end; boxes++) {
+        unsigned char header[BOX_HEADER_BYTES];
+        if (boxes == BOXES_MAX || pread(fd, header, sizeof header, at) != sizeof header)
+            return refuse(err, "a segment is cut off");
+        struct span rest = {header, sizeof header};
+        off_t size = span_take32(&rest);
+        if (size < BOX_HEADER_BYTES || size > end - at)
+            return refuse(err, "a segment is cut off");
+        if (memcmp(rest.data, "moof", 4) == 0 &&
+            add_moof(fd, at + BOX_HEADER_BYTES, (size_t)size - BOX_HEADER_BYTES, movie, fragment,
+                     err) < 0)
+            return -1;
+        at += size;
+    }
+    return 0;
+}
+
+static int read_segment(int directory, const char *name, const struct fragment_movie *movie,
+                        struct fragment *fragment, struct error *err)
+{
+    struct stat status;
+    *fragment = (struct fragment){.pictures = 0};
+    FD(fd) = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return error_set(err, ERROR_TEMPORARY, errno, "%s cannot be read", name);
+    if (read_boxes(fd, status.st_size, movie, fragment, err) < 0)
+        return error_wrap(err, "%s", name);
+    return 0;
+}
+
+/* The descriptor; *movie: of its track of this kind, timescale 0: there is none. */
+static int open_rendition(int output, const char *name, const struct playlist *playlist,
+                          const char *kind, struct fragment_movie *movie, struct error *err)
+{
+    TEXT(init) = NULL;
+    size_t size;
+    int fd = openat(output, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, "%s", name);
+    if (durable_read(fd, playlist->init, CODECS_INIT_MAX_BYTES, &init, &size, err) < 0) {
+        close(fd);
+        return -1;
+    }
+    fragment_read_movie((struct span){(const unsigned char *)init, size}, kind, movie);
+    return fd;
+}
+
+/* Of the first segment; nothing, where there is no such track. */
+static int read_first(int output, const char *name, const struct playlist *playlist,
+                      const char *kind, struct fragment *first, struct error *err)
+{
+    struct fragment_movie movie;
+    *first = (struct fragment){.pictures = 0};
+    FD(fd) = open_rendition(output, name, playlist, kind, &movie, err);
+    if (fd < 0)
+        return -1;
+    return movie.timescale == 0 ? 0
+                                : read_segment(fd, playlist->segments[0].name, &movie, first, err);
+}
+
+/* ---- judging --------------------------------------------------------------------------------- */
+
+static double seconds(int64_t us)
+{
+    return (double)us / 1e6;
+}
+
+static bool is_near(int64_t left_us, int64_t right_us, int64_t limit_us)
+{
+    return llabs(left_us - right_us) <= limit_us;
+}
+
+/* Of sound, too: what an edit list alone delays, browsers play at once. */
+static int check_start(const struct truth *truth, const char *kind, const char *what,
+                       struct error *err)
+{
+    struct fragment own, other;
+    if (!truth->sibling)
+        return 0;
+    if (read_first(truth->output, quality_name(QUALITY_ORIGINAL), truth->playlist, kind, &own,
+                   err) < 0 ||
+        read_first(truth->output, truth->sibling, truth->sibling_playlist, kind, &other, err) < 0)
+        return -1;
+    if (own.pictures == 0 || other.pictures == 0 ||
+        is_near(own.start_us, other.start_us, START_LIMIT_US))
+        return 0;
+    return refuse(err, "its %s at %.2f s, in %s at %.2f s", what, seconds(own.start_us),
+                  truth->sibling, seconds(other.start_us));
+}
+
+static int check_starts(const struct truth *truth, struct error *err)
+{
+    if (check_start(truth, FRAGMENT_PICTURES, "pictures begin", err) < 0)
+        return -1;
+    return check_start(truth, FRAGMENT_SOUND, "sound begins", err);
+}
+
+static int check_length(const struct truth *truth, const struct fragment *last, int64_t start_us,
+                        struct error *err)
+{
+    int64_t listed_us = truth->playlist->total_us, shown_us = last->end_us - start_us;
+    int64_t wanted_us = truth->sibling ? truth->sibling_playlist->total_us
+                                       : (int64_t)(truth->source_s * 1e6);
+    int64_t tolerance_us = wanted_us / 100 > TOLERANCE_US ? wanted_us / 100 : TOLERANCE_US;
+    if (!is_near(listed_us, wanted_us, tolerance_us))
+        return refuse(err, "its playlist is %.1f s long, not %.1f s", seconds(listed_us),
+                      seconds(wanted_us));
+    /* How long the last picture is shown is a guess of the muxer's. */
+    if (!is_near(listed_us, shown_us, SEEK_LIMIT_US + last->longest_us))
+        return refuse(err, "its playlist is %.1f s long, its pictures %.1f s", seconds(listed_us),
+                      seconds(shown_us));
+    return 0;
+}
+
+static int check_segment(const struct truth *truth, size_t i, const struct fragment *fragment,
+                         int64_t shown_us, int64_t listed_us, struct error *err)
+{
+    const struct playlist_segment *segment = &truth->playlist->segments[i];
+    if (fragment->pictures == 0)
+        return refuse(err, "%s has no picture", segment->name);
+    if (!fragment->starts_with_key)
+        return refuse(err, "%s does not begin with a keyframe", segment->name);
+    if (segment->duration_us <= 0)
+        return refuse(err, "%s is listed without a length", segment->name);
+    if (segment->duration_us > SEGMENT_LIMIT_US)
+        return refuse(err, "%s is %.1f s long, over %.0f s: the keyframes are too far apart",
+                      segment->name, seconds(segment->duration_us), seconds(SEGMENT_LIMIT_US));
+    if (!is_near(shown_us, listed_us, SEEK_LIMIT_US))
+        return refuse(err, "%s begins at %.2f s, its playlist says %.2f s", segment->name,
+                      seconds(shown_us), seconds(listed_us));
+    return 0;
+}
+
+static int check_all(const struct truth *truth, int directory, const struct fragment_movie *movie,
+                     struct error *err)
+{
+    struct fragment fragment = {0};
+    int64_t first_us = 0, start_us = 0, listed_us = 0;
+    for (size_t i = 0; i < truth->playlist->count; i++) {
+        const struct playlist_segment *segment = &truth->playlist->segments[i];
+        if (read_segment(directory, segment->name, movie, &fragment, err) < 0)
+            return -1;
+        if (i == 0) {
+            first_us = fragment.first_us;
+            start_us = fragment.start_us;
+        }
+        if (check_segment(truth, i, &fragment, fragment.first_us - first_us, listed_us, err) < 0)
+            return -1;
+        listed_us += segment->duration_us;
+    }
+    return check_starts(truth, err) < 0 ? -1 : check_length(truth, &fragment, start_us, err);
+}
+
+int truth_check(const struct truth *truth, struct error *err)
+{
+    struct fragment_movie movie;
+    FD(directory) = open_rendition(truth->output, quality_name(QUALITY_ORIGINAL), truth->playlist,
+                                   FRAGMENT_PICTURES, &movie, err);
+    if (directory < 0)
+        return -1;
+    if (movie.timescale == 0)
+        return refuse(err, "%s names no pictures", truth->playlist->init);
+    return check_all(truth, directory, &movie, err);
+}

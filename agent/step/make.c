@@ -1,0 +1,402 @@
+#include "agent/step/make.h"
+
+#include "agent/base/tree.h"
+#include "agent/media/audio_trial.h"
+#include "agent/media/check.h"
+#include "agent/media/source.h"
+#include "agent/step/command.h"
+#include "agent/step/copy_trial.h"
+#include "agent/step/existing.h"
+#include "agent/step/fetch.h"
+#include "agent/step/make_check.h"
+#include "agent/step/make_encoder.h"
+#include "agent/step/make_thumbnail.h"
+#include "agent/step/outcome.h"
+#include "agent/step/transcode.h"
+#include "agent/step/upload.h"
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/durable.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    NOMINAL_AUDIO_BPS = 128 * 1000,
+    ORIGINAL_UNKNOWN_BPS = 8 * 1000 * 1000,
+};
+
+struct make {
+    struct session *session;
+    struct probe source;
+    struct scan scan;
+    struct ladder ladder;
+    struct encoder_use use;
+    struct check check;
+    struct upload upload;
+    struct message_completion said; /* by a command's result.json */
+    struct warnings warnings;
+    int64_t started_ms;
+};
+
+static quality_set existing_of(const struct session *session)
+{
+    const struct message_claim *claim = &session->claim.claim;
+    return claim->existing_known ? claim->existing : 0;
+}
+
+static bool is_command(const struct session *session)
+{
+    return strcmp(session->config->transcode.recipe, "command") == 0;
+}
+
+/* ---- before ---------------------------------------------------------------------------------- */
+
+static int look_at_source(struct make *make, struct error *err)
+{
+    struct session *session = make->session;
+    if (fetch_source(session, err) < 0)
+        return -1;
+    crash_point(CRASH_STEP_SOURCE_FETCHED);
+    session_report(session, WORK_PROBE, 10);
+    if (source_examine(session, FETCH_SOURCE, &make->source, &make->scan, &make->warnings, err) < 0)
+        return -1;
+    if (!is_command(session) &&
+        (audio_choose(session, FETCH_SOURCE, &make->source, &make->warnings, err) < 0 ||
+         copy_trial(session, FETCH_SOURCE, &make->source, &make->warnings, err) < 0))
+        return -1;
+    source_settle(&make->source, &make->scan);
+    struct message_progress *progress = &session->progress.progress;
+    progress->duration = make->source.duration_s;
+    progress->source_width = make->source.width;
+    progress->source_height = make->source.height;
+    return 0;
+}
+
+static void plan(struct make *make)
+{
+    struct session *session = make->session;
+    ladder_plan(&make->source, session->config, existing_of(session), &make->ladder);
+    log_info("step.planned", LOG_INT("duration_ms", make->source.duration_s * 1000),
+             LOG_INT("width", make->source.width), LOG_INT("height", make->source.height),
+             LOG_INT("renditions", make->ladder.count),
+             LOG_TEXT("without_original",
+                      make->ladder.without_original ? make->ladder.without_original : ""));
+}
+
+/* A command's job has none of ours; its thumbnail needs no more than a word for it. */
+static int choose_encoder(struct make *make, struct error *err)
+{
+    make->use = (struct encoder_use){.id = ENCODER_LIBX264};
+    if (is_command(make->session) || make->ladder.count == 0)
+        return 0;
+    return make_encoder_choose(make->session, &make->use, err);
+}
+
+static int prepare_output(struct make *make, struct error *err)
+{
+    int dir = make->session->dir;
+    if (durable_remove_tree(dir, RECORD_OUTPUT, err) < 0 ||
+        durable_mkdir(dir, RECORD_OUTPUT, 0700, err) < 0 ||
+        upload_open(&make->upload, make->session, err) < 0)
+        return -1;
+    for (size_t i = 0; i < make->ladder.count; i++) {
+        const char *name = quality_name(make->ladder.renditions[i].quality);
+        if (!is_command(make->session) && durable_mkdir(make->upload.output, name, 0700, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* must_decode: by ffmpeg. */
+static int thumbnail(struct make *make, bool must_decode, struct error *err)
+{
+    const struct thumbnail thumbnail = {.session = make->session,
+                                        .source = &make->source,
+                                        .use = &make->use,
+                                        .output = make->upload.output,
+                                        .must_decode = must_decode};
+    return make_thumbnail(&thumbnail, err);
+}
+
+/* ---- the transcoder -------------------------------------------------------------------------- */
+
+static int64_t expected_bytes(const struct make *make, const struct ladder *ladder)
+{
+    struct stat source = {0};
+    fstatat(make->session->dir, FETCH_SOURCE, &source, AT_SYMLINK_NOFOLLOW);
+    return ladder_expected_bytes(ladder, &make->source, source.st_size);
+}
+
+static int run_ladder(struct make *make, struct error *err)
+{
+    struct argv argv = {0};
+    char quiet[] = ENCODERS_QUIET;
+    char *environment[] = {quiet, NULL};
+    if (make->ladder.count == 0)
+        return 0;
+    ladder_argv(&make->ladder, &make->source, make->session->config, &make->use, FETCH_SOURCE,
+                RECORD_OUTPUT, &argv);
+    struct transcode_job job = {
+        .kind = TRANSCODE_LADDER,
+        .argv = &argv,
+        .environment = environment,
+        .duration_s = make->source.duration_s,
+        .expected_bytes = expected_bytes(make, &make->ladder),
+        .network = encoders_network(make->use.id),
+        .made = make->ladder.made,
+    };
+    int result = transcode_run(make->session, &make->upload, &job, err);
+    argv_fini(&argv);
+    return result;
+}
+
+static int run_command(struct make *make, struct error *err)
+{
+    struct command command;
+    if (command_prepare(make->session, &make->source, &command, err) < 0)
+        return -1;
+    struct transcode_job job = {
+        .kind = TRANSCODE_COMMAND,
+        .argv = &command.argv,
+        .environment = command.environment.items,
+        .duration_s = make->source.duration_s,
+        /* What it will make nobody knows: as if it were our own ladder. */
+        .expected_bytes = expected_bytes(make, &make->ladder),
+        .network = make->session->config->transcode.network ? SANDBOX_OPEN : SANDBOX_LOCAL,
+    };
+    int result = transcode_run(make->session, &make->upload, &job, err);
+    command_fini(&command);
+    if (result < 0)
+        return -1;
+    return command_discover(make->session, make->upload.output, &make->ladder, &make->said, err);
+}
+
+static int run(struct make *make, struct error *err)
+{
+    make->started_ms = mono_ms();
+    session_report(make->session, WORK_TRANSCODE, 10);
+    return is_command(make->session) ? run_command(make, err) : run_ladder(make, err);
+}
+
+/* ---- the check and what follows from it ------------------------------------------------------ */
+
+static int check(struct make *make, struct error *err)
+{
+    return make_check(make->session, make->upload.output, &make->source, &make->ladder,
+                      &make->check, &make->warnings, err);
+}
+
+static struct manifest_rendition measured(const struct check_rendition *rendition)
+{
+    struct manifest_rendition described = {
+        .quality = rendition->plan.quality,
+        .width = rendition->plan.width,
+        .height = rendition->plan.height,
+        .peak_bps = rendition->rates.peak_bps,
+        .average_bps = rendition->rates.average_bps,
+        .video = rendition->video_rates,
+        .frame_rate = rendition->frame_rate,
+        .video_range = rendition->range == PROBE_RANGE_PQ    ? "PQ"
+                       : rendition->range == PROBE_RANGE_HLG ? "HLG"
+                                                             : NULL,
+        .start_us = rendition->start_us,
+        .segments = &rendition->playlist,
+    };
+    memcpy(described.codecs, rendition->codecs.text, sizeof described.codecs);
+    return described;
+}
+
+/* An encoded one of now: all of them are cut at the same times. */
+static const struct check_rendition *sibling(const struct make *make)
+{
+    for (size_t i = 0; i < make->check.count; i++)
+        if (make->check.renditions[i].plan.quality != QUALITY_ORIGINAL)
+            return &make->check.renditions[i];
+    return NULL;
+}
+
+/* Cut as what is made now: by the same rule, and as many segments of it. */
+static void share_segments(const struct make *make, const struct existing *existing,
+                           struct manifest_rendition *described)
+{
+    const struct check_rendition *made = sibling(make);
+    if (!made || described->quality == QUALITY_ORIGINAL || !existing->is_cmaf ||
+        existing->segments != made->playlist.count)
+        return;
+    described->segments = &made->playlist;
+    described->start_us = made->start_us;
+}
+
+/* On the server already: what it would be, had the ladder made it, and what the server says. */
+static struct manifest_rendition from_before(struct make *make, enum quality quality)
+{
+    struct ladder_rendition plan;
+    struct existing existing;
+    ladder_describe(&make->source, quality, &plan);
+    existing_ask(make->session, quality, &existing);
+    int64_t nominal = plan.bitrate_kbit > 0 ? plan.bitrate_kbit * 1000 : ORIGINAL_UNKNOWN_BPS;
+    int64_t average = nominal + NOMINAL_AUDIO_BPS;
+    if (existing.bytes > 0 && existing.is_cmaf)
+        average = llround((double)existing.bytes * 8 / make->source.duration_s);
+    int64_t peak = nominal * 3 / 2 + NOMINAL_AUDIO_BPS;
+    struct manifest_rendition described = {
+        .quality = quality,
+        .width = plan.width,
+        .height = plan.height,
+        .peak_bps = peak > average ? peak : average,
+        .average_bps = average,
+        .is_flat = existing.is_known && !existing.is_cmaf,
+    };
+    share_segments(make, &existing, &described);
+    return described;
+}
+
+static size_t describe_all(struct make *make, struct manifest_rendition all[QUALITY_COUNT])
+{
+    size_t count = 0;
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+        const struct check_rendition *made = NULL;
+        for (size_t i = 0; i < make->check.count; i++)
+            if (make->check.renditions[i].plan.quality == quality)
+                made = &make->check.renditions[i];
+        if (made)
+            all[count++] = measured(made);
+        else if (existing_of(make->session) & 1u << quality)
+            all[count++] = from_before(make, quality);
+    }
+    return count;
+}
+
+static int write_unless_there(int output, const char *name, const char *text, struct error *err)
+{
+    if (!text || durable_exists(output, name))
+        return 0;
+    return durable_write(output, name, text, strlen(text), err);
+}
+
+/* A command's own manifests stand. */
+static int write_manifests(struct make *make, struct error *err)
+{
+    struct manifest_rendition all[QUALITY_COUNT];
+    if (make->check.count == 0)
+        return 0; /* nothing new: the server's manifests are right as they are */
+    size_t count = describe_all(make, all);
+    if (make->check.audio_count > 0 && !manifest_has_choice(all, count, make->check.audio_count))
+        warnings_add(&make->warnings,
+                     "other audio tracks cannot be chosen: a rendition is from an earlier job");
+    TEXT(master) = manifest_master(all, count, make->check.audio, make->check.audio_count);
+    TEXT(mpd) = manifest_mpd(all, count);
+    if (write_unless_there(make->upload.output, "master.m3u8", master, err) < 0)
+        return -1;
+    return write_unless_there(make->upload.output, "manifest.mpd", mpd, err);
+}
+
+/* ---- the outcome ----------------------------------------------------------------------------- */
+
+/* Measured, as its files are; 0 would say that there is nothing. */
+static int64_t reported_kbit(const struct check_rendition *rendition)
+{
+    int64_t kbit = (rendition->rates.average_bps + 500) / 1000;
+    return kbit > 0 ? kbit : 1;
+}
+
+static void describe_outcome(const struct make *make, struct record_outcome *outcome)
+{
+    struct message_completion *completion = &outcome->completion;
+    *outcome = (struct record_outcome){.transcode_ms = mono_ms() - make->started_ms};
+    completion->duration = make->source.duration_s;
+    completion->source_width = make->source.width;
+    completion->source_height = make->source.height;
+    completion->format = FORMAT_CMAF;
+    for (size_t i = 0; i < make->check.count; i++) {
+        const struct check_rendition *rendition = &make->check.renditions[i];
+        completion->renditions[completion->rendition_count++] = (struct message_rendition){
+            .quality = rendition->plan.quality,
+            .width = rendition->plan.width,
+            .height = rendition->plan.height,
+            .bitrate_kbit = reported_kbit(rendition),
+        };
+        if (completion->codec == CODEC_ABSENT)
+            completion->codec = rendition->codecs.video;
+    }
+    if (make->said.codec != CODEC_ABSENT)
+        completion->codec = make->said.codec;
+    completion->warnings = make->warnings;
+    for (size_t i = 0; i < make->said.warnings.count; i++)
+        warnings_add(&completion->warnings, "%s", make->said.warnings.texts[i]);
+}
+
+static void log_warnings(const struct warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++)
+        log_warning("step.warning", LOG_TEXT("detail", warnings->texts[i]));
+}
+
+static int commit(struct make *make, struct error *err)
+{
+    struct record_outcome outcome;
+    describe_outcome(make, &outcome);
+    /* Before the outcome says that they are there, they are: a cut must not leave empty files. */
+    if (tree_sync(make->upload.output, err) < 0 || outcome_commit(make->session, &outcome, err) < 0)
+        return -1;
+    make->session->transcoded = true;
+    crash_point(CRASH_STEP_OUTCOME_RECORDED);
+    log_info("step.outcome", LOG_INT("renditions", outcome.completion.rendition_count),
+             LOG_INT("transcode_ms", outcome.transcode_ms));
+    log_warnings(&outcome.completion.warnings);
+    struct error ignored;
+    if (fetch_forget(make->session->dir, &ignored) < 0)
+        log_warning("step.source_left", LOG_TEXT("detail", ignored.message));
+    return 0;
+}
+
+/* With the hardware, and if it fails, once more with the CPU. */
+static int make_renditions(struct make *make, struct error *err)
+{
+    if (run(make, err) == 0 && check(make, err) == 0)
+        return 0;
+    if (is_command(make->session) || !make_encoder_is_to_blame(&make->use, err))
+        return -1;
+    struct error why = *err;
+    if (make_encoder_fall_back(make->session, why.message, &make->use, err) < 0)
+        return -1;
+    upload_close(&make->upload);
+    if (prepare_output(make, err) < 0)
+        return -1;
+    return run(make, err) < 0 ? -1 : check(make, err);
+}
+
+static int make_checked(struct make *make, struct error *err)
+{
+    bool first = !is_command(make->session);
+    /* A command may make its own picture: then ours is not wanted. */
+    if (first && thumbnail(make, true, err) < 0)
+        return -1;
+    if (make_renditions(make, err) < 0)
+        return -1;
+    if (thumbnail(make, false, err) < 0)
+        return -1;
+    int result = write_manifests(make, err) < 0 ? -1 : commit(make, err);
+    check_fini(&make->check);
+    return result;
+}
+
+int make_outcome(struct session *session, struct error *err)
+{
+    struct make make = {.session = session};
+    if (look_at_source(&make, err) < 0)
+        return -1;
+    plan(&make);
+    if (choose_encoder(&make, err) < 0)
+        return -1;
+    make.upload.output = make.upload.inotify = make.upload.fd = -1;
+    int result = prepare_output(&make, err) < 0 ? -1 : make_checked(&make, err);
+    upload_close(&make.upload);
+    return result;
+}

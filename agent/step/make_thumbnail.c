@@ -1,0 +1,62 @@
+#include "agent/step/make_thumbnail.h"
+
+#include "agent/media/ladder.h"
+#include "agent/step/fetch.h"
+#include "agent/step/transcode.h"
+#include "base/durable.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { LIMIT_MS = 120 * 1000, PERCENT = 10 };
+
+static int run(const struct thumbnail *thumbnail, struct argv *argv, struct error *err)
+{
+    int result = transcode_run_short(thumbnail->session, argv, LIMIT_MS, err);
+    argv_fini(argv);
+    return result;
+}
+
+static int take(const struct thumbnail *thumbnail, double at_s, struct error *err)
+{
+    struct argv argv = {0};
+    ladder_thumbnail_argv(thumbnail->source, thumbnail->session->config, thumbnail->use, at_s,
+                          FETCH_SOURCE, RECORD_OUTPUT, &argv);
+    int result = run(thumbnail, &argv, err);
+    if (result == 0 && !durable_exists(thumbnail->output, LADDER_THUMBNAIL))
+        return error_set(err, ERROR_TEMPORARY, 0, "there is no picture at %.1f s", at_s);
+    return result;
+}
+
+/* The thumbnail may have failed at its filters. */
+static int test_decode(const struct thumbnail *thumbnail, struct error *err)
+{
+    struct argv argv = {0};
+    struct error why;
+    ladder_first_picture_argv(thumbnail->source, thumbnail->session->config, FETCH_SOURCE,
+                              RECORD_OUTPUT, &argv);
+    error_set(&why, ERROR_TEMPORARY, 0, "ffmpeg finds none");
+    int result = run(thumbnail, &argv, &why);
+    bool is_there = unlinkat(thumbnail->output, LADDER_FIRST_PICTURE, 0) == 0;
+    /* With a code it is this node, the time or the claim, and says nothing about the pictures. */
+    if ((result == 0 && is_there) || why.code != 0)
+        return 0;
+    return error_set(err, ERROR_PERMANENT, 0, "no picture of the video can be decoded: %s",
+                     why.message);
+}
+
+int make_thumbnail(const struct thumbnail *thumbnail, struct error *err)
+{
+    if (durable_exists(thumbnail->output, LADDER_THUMBNAIL))
+        return 0;
+    session_report(thumbnail->session, WORK_THUMBNAIL, PERCENT);
+    if (take(thumbnail, thumbnail->source->pictures_s / 10, err) == 0 ||
+        take(thumbnail, 0, err) == 0)
+        return 0;
+    if (err->code == ECANCELED || err->code == ENOSPC)
+        return -1;
+    log_warning("step.thumbnail_missing", LOG_TEXT("detail", err->message));
+    return thumbnail->must_decode ? test_decode(thumbnail, err) : 0;
+}

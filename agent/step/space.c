@@ -1,0 +1,45 @@
+#include "agent/step/space.h"
+
+#include "agent/step/disk.h"
+#include "base/log.h"
+
+#include <errno.h>
+
+enum { LOOK_MS = 1000 };
+
+static int64_t reserve_bytes(const struct session *session)
+{
+    return (int64_t)(session->config->node.min_free_disk_gb * 1e9);
+}
+
+static int wait_for(struct session *session, int64_t need_bytes, struct error *err)
+{
+    bool is_told = false;
+    for (;;) {
+        int64_t free_bytes, capacity_bytes, reserve = reserve_bytes(session);
+        if (disk_space(session->dir, &free_bytes, &capacity_bytes, err) != 0)
+            return -1;
+        if (free_bytes - reserve >= need_bytes)
+            return 0;
+        if (capacity_bytes - reserve < need_bytes)
+            return error_set(err, ERROR_TEMPORARY, ENOSPC,
+                             "it needs %.1f GB, and this node's disk has %.1f GB in all",
+                             (double)need_bytes / 1e9, (double)capacity_bytes / 1e9);
+        if (session->lost != PROBLEM_NONE)
+            return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+        if (!is_told) {
+            log_warning("step.waits_for_disk", LOG_INT("need_bytes", need_bytes),
+                        LOG_INT("free_bytes", free_bytes), LOG_INT("reserve_bytes", reserve));
+            record_note_waiting(session->dir, need_bytes);
+        }
+        is_told = true;
+        session_wait(session, NULL, 0, LOOK_MS);
+    }
+}
+
+int space_await(struct session *session, int64_t need_bytes, struct error *err)
+{
+    int result = wait_for(session, need_bytes, err);
+    record_note_waiting(session->dir, 0);
+    return result;
+}

@@ -1,0 +1,19 @@
+/* cli_private: what the parts of cli share. */
+#ifndef COMMON_CLI_PRIVATE_H
+#define COMMON_CLI_PRIVATE_H
+
+#include "base/cli.h"
+
+/* The program's commands, then the built-in ones; NULL behind the last. */
+const struct cli_command *cli_at(const struct cli *cli, size_t index);
+
+/* Is `words` the whole name, or the first of two words ("job"), of commands that are shown? */
+bool cli_is_group(const struct cli *cli, const char *words);
+bool cli_in_group(const struct cli_command *command, const char *group);
+
+/* On stdout. group NULL: all commands. */
+void cli_print_summary(const struct cli *cli, const char *group);
+void cli_print_command(const struct cli *cli, const struct cli_command *command);
+void cli_print_completion(const struct cli *cli);
+
+#endif

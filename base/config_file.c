@@ -1,0 +1,107 @@
+#include "base/config_file.h"
+
+#include "base/config.h"
+#include "base/config_value.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+ssize_t config_file_read(int fd, char *data, size_t max)
+{
+    size_t used = 0;
+    while (used < max) {
+        ssize_t got = read(fd, data + used, max - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    return (ssize_t)used;
+}
+
+int config_file_open(const char *path, struct stat *status, struct error *err)
+{
+    FD(fd) = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, status) < 0)
+        return error_errno(err, "cannot open %s", path);
+    if (!S_ISREG(status->st_mode))
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: not a regular file", path);
+    return steal_fd(&fd);
+}
+
+/* systemd gives a credential to an unprivileged service by an ACL, whose mask shows as the group's
+ * read bit; the directory around it is closed to everybody else. */
+static mode_t forbidden_bits(bool is_credential)
+{
+    return is_credential ? 0037 : 0077;
+}
+
+static int open_credential(const char *name, struct stat *status, struct error *err)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    if (!directory || strchr(name, '/'))
+        return error_set(err, ERROR_PERMANENT, ENOENT, "no credential %s", name);
+    TEXT(path) = must_printf("%s/%s", directory, name);
+    return config_file_open(path, status, err);
+}
+
+static int check_mode(const char *path, const struct stat *status, mode_t forbidden,
+                      struct error *err)
+{
+    if (!(status->st_mode & forbidden))
+        return 0;
+    return error_set(err, ERROR_PERMANENT, EACCES,
+                     "%s: mode %04o lets others than its owner use it; want 0600 or stricter "
+                     "(chmod 600)",
+                     path, (unsigned)(status->st_mode & 07777));
+}
+
+/* Nothing of the content may get into a message. */
+static int take_secret(const char *path, char *content, size_t size, char *secret,
+                       struct error *err)
+{
+    content[size] = '\0';
+    size_t length = strcspn(content, "\n");
+    if (length > 0 && content[length] == '\n' && content[length - 1] == '\r')
+        length--;
+    if (length >= CONFIG_SECRET_BYTES)
+        return error_set(err, ERROR_PERMANENT, EFBIG, "%s: first line is longer than %d bytes",
+                         path, CONFIG_SECRET_BYTES - 1);
+    bool is_cut = strlen(content) < size && !memchr(content, '\n', strlen(content));
+    content[length] = '\0';
+    if (is_cut || config_has_control_bytes(content))
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: first line holds control characters",
+                         path);
+    if (length == 0)
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: first line is empty", path);
+    memcpy(secret, content, length + 1);
+    return 0;
+}
+
+int config_read_secret(const char *path, char secret[CONFIG_SECRET_BYTES], struct error *err)
+{
+    struct stat status;
+    struct error ignored;
+    if (path[0] == '\0')
+        return error_set(err, ERROR_PERMANENT, EINVAL, "no file is named for the secret");
+    FD(fd) = open_credential(path, &status, &ignored);
+    bool is_credential = fd >= 0;
+    if (!is_credential && ignored.code != ENOENT)
+        return error_set(err, ignored.class, ignored.code, "%s", ignored.message);
+    if (!is_credential)
+        fd = config_file_open(path, &status, err);
+    if (fd < 0 || check_mode(path, &status, forbidden_bits(is_credential), err) < 0)
+        return -1;
+
+    char content[CONFIG_SECRET_BYTES + 3]; /* "\r\n" and a NUL */
+    ssize_t size = config_file_read(fd, content, sizeof content - 1);
+    int result = size < 0 ? error_errno(err, "cannot read %s", path)
+                          : take_secret(path, content, (size_t)size, secret, err);
+    explicit_bzero(content, sizeof content);
+    return result;
+}

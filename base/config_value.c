@@ -1,0 +1,175 @@
+#include "base/config_value.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void config_value_want(const struct config_key *key, char want[CONFIG_WANT_BYTES])
+{
+    switch (key->type) {
+    case CONFIG_TEXT:
+        if (key->choices)
+            snprintf(want, CONFIG_WANT_BYTES, "one of %s", key->choices);
+        else
+            snprintf(want, CONFIG_WANT_BYTES,
+                     "a text of at most %d bytes without control characters",
+                     CONFIG_TEXT_BYTES - 1);
+        return;
+    case CONFIG_INTEGER:
+        snprintf(want, CONFIG_WANT_BYTES, "an integer from %.16g to %.16g", key->min, key->max);
+        return;
+    case CONFIG_NUMBER:
+        snprintf(want, CONFIG_WANT_BYTES, "a number from %.16g to %.16g", key->min, key->max);
+        return;
+    case CONFIG_BOOL:
+        snprintf(want, CONFIG_WANT_BYTES, "true or false");
+        return;
+    }
+    must(!key->name);
+}
+
+int config_value_refuse(const struct config_key *key, const char *where, const char *found,
+                        struct error *err)
+{
+    char want[CONFIG_WANT_BYTES];
+    config_value_want(key, want);
+    return error_set(err, ERROR_PERMANENT, EINVAL, "%s: want %s, found %s", where, want, found);
+}
+
+static bool is_among(const char *choices, const char *text)
+{
+    size_t size = strlen(text);
+    if (strchr(text, '|'))
+        return false;
+    for (const char *at = choices; at; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strncmp(at, text, size) == 0 && (at[size] == '|' || at[size] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+bool config_has_control_bytes(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* Written so that a NaN is outside of every range. */
+static bool is_within(const struct config_key *key, double number)
+{
+    return number >= key->min && number <= key->max && isfinite(number);
+}
+
+bool config_value_take_text(const struct config_key *key, const char *text,
+                            struct config_value *value)
+{
+    size_t size = strlen(text);
+    if (size >= CONFIG_TEXT_BYTES || config_has_control_bytes(text) ||
+        (key->choices && !is_among(key->choices, text)))
+        return false;
+    memcpy(value->text, text, size + 1);
+    return true;
+}
+
+bool config_value_take_integer(const struct config_key *key, int64_t integer,
+                               struct config_value *value)
+{
+    value->integer = integer;
+    value->number = (double)integer;
+    return is_within(key, value->number);
+}
+
+bool config_value_take_number(const struct config_key *key, double number,
+                              struct config_value *value)
+{
+    value->number = number;
+    return is_within(key, number);
+}
+
+static bool parse_integer(const char *word, int64_t *integer)
+{
+    bool is_negative = *word == '-';
+    word += is_negative;
+    *integer = 0;
+    if (*word == '\0')
+        return false;
+    for (; *word; word++) {
+        int digit = *word - '0';
+        if (digit < 0 || digit > 9 || __builtin_mul_overflow(*integer, 10, integer) ||
+            __builtin_add_overflow(*integer, is_negative ? -digit : digit, integer))
+            return false;
+    }
+    return true;
+}
+
+static bool parse_number(const char *word, double *number)
+{
+    char *end;
+    /* Not strtod's "inf", "nan" and hexadecimal, nor blanks. */
+    if (*word == '\0' || word[strspn(word, "+-.0123456789eE")] != '\0')
+        return false;
+    *number = strtod(word, &end);
+    return *end == '\0'; /* 1e999 is inf: no range holds it */
+}
+
+bool config_value_take_word(const struct config_key *key, const char *word,
+                            struct config_value *value)
+{
+    int64_t integer;
+    double number;
+    switch (key->type) {
+    case CONFIG_TEXT:
+        return config_value_take_text(key, word, value);
+    case CONFIG_INTEGER:
+        return parse_integer(word, &integer) && config_value_take_integer(key, integer, value);
+    case CONFIG_NUMBER:
+        return parse_number(word, &number) && config_value_take_number(key, number, value);
+    case CONFIG_BOOL:
+        value->flag = strcmp(word, "true") == 0;
+        return value->flag || strcmp(word, "false") == 0;
+    }
+    return false;
+}
+
+/* The default stands in the table as it would in a file: a text with its quotes, a long integer
+ * with its L. */
+bool config_value_take_fallback(const struct config_key *key, struct config_value *value)
+{
+    bool is_text = key->type == CONFIG_TEXT;
+    const char *end = is_text ? "\"" : key->type == CONFIG_INTEGER ? "L" : "";
+    char word[CONFIG_TEXT_BYTES];
+    size_t size = 0;
+    const char *at = key->fallback + is_text;
+    for (; *at && *at != *end; at++) {
+        at += is_text && *at == '\\';
+        must(*at && size < sizeof word - 1);
+        word[size++] = *at;
+    }
+    word[size] = '\0';
+    must(!is_text || (key->fallback[0] == '"' && *at == '"'));
+    return config_value_take_word(key, word, value);
+}
+
+void config_value_store(const struct config_key *key, const struct config_value *value,
+                        void *target)
+{
+    char *at = (char *)target + key->offset;
+    switch (key->type) {
+    case CONFIG_TEXT:
+        memcpy(at, value->text, CONFIG_TEXT_BYTES);
+        return;
+    case CONFIG_INTEGER:
+        memcpy(at, &value->integer, sizeof value->integer);
+        return;
+    case CONFIG_NUMBER:
+        memcpy(at, &value->number, sizeof value->number);
+        return;
+    case CONFIG_BOOL:
+        memcpy(at, &value->flag, sizeof value->flag);
+        return;
+    }
+}

@@ -1,0 +1,136 @@
+/* message: the bodies of the Worker API (docs/WIRE.md), once for both sides. Pure.
+ *
+ * A parse function takes one body and fills a struct; the verdict is PROBLEM_NONE or the problem to
+ * answer with, and then *err says which field and what was expected. Unknown members are ignored,
+ * JSON null is the same as absent. A format function returns text owned by the caller. */
+#ifndef TAILSLATE_MESSAGE_H
+#define TAILSLATE_MESSAGE_H
+
+#include "base/clock.h"
+#include "lib/error.h"
+
+#include "tailslate/completion.h"
+#include "tailslate/problem.h"
+#include "tailslate/quality.h"
+#include "tailslate/token.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SLUG_BYTES = 256,
+    FILENAME_BYTES = 256,
+    WORKER_ID_BYTES = 64,
+    REASON_BYTES = 501, /* of error_message, which is at most 500 characters */
+    HELD_JOBS_MAX = 1024,
+    HELD_JOBS_BYTES_MAX = 8000, /* of the list: all of metadata is 10 000 at most */
+};
+
+struct json;
+
+/* POST /api/worker/claim, the answer. job_id 0: there is no job. */
+struct message_claim {
+    int64_t job_id, video_id;
+    char video_slug[SLUG_BYTES];
+    char source_filename[FILENAME_BYTES];
+    double duration; /* ABSENT_NUMBER, or 0 where the server does not know yet */
+    int64_t source_width, source_height;
+    char claim_expires_at[WALL_TEXT_BYTES]; /* as the server wrote it, "" if absent */
+    bool existing_known;                    /* existing_qualities was a list, not null */
+    quality_set existing;
+    int64_t claim_epoch;    /* ABSENT_INT from a stock server */
+    int64_t attempt_number; /* ABSENT_INT from a stock server */
+};
+enum problem message_claim_parse(const char *body, size_t size, struct message_claim *claim,
+                                 struct error *err);
+char *message_claim_format(const struct message_claim *claim, const char *message);
+
+/* POST /api/worker/{job_id}/fail, request and answer. */
+struct message_failure {
+    /* error_message. Over 500 characters is refused; what of them is over 500 bytes is cut (a stock
+     * worker cuts by characters, and its report must not be lost for an umlaut). */
+    char reason[REASON_BYTES];
+    bool retry; /* default true */
+};
+enum problem message_failure_parse(const char *body, size_t size, struct message_failure *failure,
+                                   struct error *err);
+char *message_failure_format(const struct message_failure *failure);
+char *message_failure_answer_format(bool will_retry, int64_t attempt_number);
+
+/* POST /api/worker/{job_id}/progress. */
+enum quality_status {
+    QUALITY_STATUS_PENDING,
+    QUALITY_STATUS_IN_PROGRESS,
+    QUALITY_STATUS_UPLOADING,
+    QUALITY_STATUS_COMPLETED,
+    QUALITY_STATUS_UPLOADED,
+    QUALITY_STATUS_FAILED,
+    QUALITY_STATUS_SKIPPED,
+};
+const char *quality_status_name(enum quality_status status);
+enum work_step {
+    WORK_ABSENT,
+    WORK_DOWNLOAD,
+    WORK_PROBE,
+    WORK_THUMBNAIL,
+    WORK_TRANSCODE,
+    WORK_MASTER_PLAYLIST,
+    WORK_UPLOAD,
+    WORK_FINALIZE,
+};
+const char *work_step_name(enum work_step step); /* NULL for ABSENT */
+
+struct message_quality_progress {
+    enum quality quality;
+    enum quality_status status;
+    int64_t percent;
+    int64_t segments_total, segments_completed; /* ABSENT_INT */
+};
+struct message_progress {
+    enum work_step step;
+    int64_t percent; /* 0-100; ABSENT_INT */
+    struct message_quality_progress qualities[QUALITY_COUNT];
+    size_t quality_count;
+    double duration;
+    int64_t source_width, source_height;
+};
+enum problem message_progress_parse(const char *body, size_t size,
+                                    struct message_progress *progress, struct error *err);
+char *message_progress_format(const struct message_progress *progress);
+
+/* POST /api/worker/heartbeat, request. */
+enum { CODE_VERSION_BYTES = 41 };
+enum worker_status { WORKER_ACTIVE, WORKER_BUSY, WORKER_IDLE };
+const char *worker_status_name(enum worker_status status);
+struct message_heartbeat {
+    enum worker_status status;
+    char code_version[CODE_VERSION_BYTES]; /* "" = absent */
+    bool jobs_known;                       /* metadata.jobs was there (ours) */
+    int64_t jobs[HELD_JOBS_MAX];
+    size_t job_count;
+    char *metadata;     /* the metadata object as one line of JSON, or NULL; owned */
+    char *capabilities; /* metadata.capabilities likewise, or NULL; owned */
+};
+enum problem message_heartbeat_parse(const char *body, size_t size,
+                                     struct message_heartbeat *heartbeat, struct error *err);
+/* Builds metadata from jobs and from `capabilities` and `metadata` (an object whose members go
+ * beside; may be NULL). */
+char *message_heartbeat_format(const struct message_heartbeat *heartbeat);
+/* Do these ids fit into one heartbeat? A list that leaves some out is worse than none. */
+bool message_heartbeat_fits(const int64_t *jobs, size_t count);
+void message_heartbeat_fini(struct message_heartbeat *heartbeat);
+/* Does it hold only what a stock server takes? (Registration asks too.) False: *err says what. */
+bool message_capabilities_check(const struct json *capabilities, struct error *err);
+
+/* An error body, ours or anybody's. */
+struct message_problem {
+    enum problem problem; /* PROBLEM_NONE: not one of our codes, or no JSON at all */
+    char detail[256];     /* of `detail` where it is a string (or the first message of a stock
+                             server's array); "" otherwise */
+    quality_set missing;  /* output_missing: member `qualities` names them */
+};
+void message_problem_parse(const char *body, size_t size, struct message_problem *problem);
+char *message_problem_format(enum problem problem, const char *detail, quality_set missing);
+
+#endif

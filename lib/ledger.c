@@ -1,0 +1,171 @@
+#include "tailslate/ledger.h"
+
+#include <string.h>
+
+struct completing {
+    const struct ledger *ledger;
+    const struct ledger_request *request;
+    struct ledger_facts facts;
+    struct ledger_result *result;
+};
+
+static void judge(struct completing *completing)
+{
+    const struct ledger_request *request = completing->request;
+    struct verify_request asked = {
+        .epoch_given = request->claim_epoch != ABSENT_INT,
+        .epoch = request->claim_epoch,
+        .qualities_empty = request->completion->rendition_count == 0,
+    };
+    completing->result->verdict = verify_completion(&asked, &completing->facts.claim);
+}
+
+static void compare(struct completing *completing, const struct ledger_completion *recorded)
+{
+    const char *token = completing->request->completion->token;
+    struct ledger_facts *facts = &completing->facts;
+    struct ledger_result *result = completing->result;
+    facts->claim.token_known = token[0] && strcmp(recorded->token, token) == 0;
+    facts->claim.fingerprint_same = strcmp(recorded->fingerprint,
+                                           completing->request->fingerprint) == 0;
+    result->late = recorded->late;
+    result->claim_epoch = recorded->claim_epoch;
+    memcpy(result->completed_at, recorded->completed_at, sizeof result->completed_at);
+    /* Whoever hands out the claims does not count them, and this very claim was completed before: a
+     * re-transcode that nobody announced. */
+    facts->replaces |= recorded->claim_epoch == facts->claim.epoch;
+}
+
+/* Everything but the files, which are checked under the lock only. */
+static int classify(struct completing *completing)
+{
+    const struct ledger *ledger = completing->ledger;
+    struct ledger_result *result = completing->result;
+    *result = (struct ledger_result){0};
+    completing->facts = (struct ledger_facts){0};
+    if (ledger->facts(ledger->ctx, completing->request, &completing->facts) != 0)
+        return -1;
+    if (completing->facts.claim.job_found) {
+        struct ledger_completion recorded = {0};
+        int found = ledger->recorded(ledger->ctx, completing->request, &recorded);
+        if (found < 0)
+            return -1;
+        if (found > 0)
+            compare(completing, &recorded);
+        completing->facts.claim.qualities_recorded = completing->facts.renditions != 0;
+    }
+    judge(completing);
+    /* Completed by a server that records no completions: the job itself is the record. */
+    if (result->verdict == VERIFY_REPLAY && !result->completed_at[0])
+        memcpy(result->completed_at, completing->facts.completed_at, sizeof result->completed_at);
+    return 0;
+}
+
+static int check_files(struct completing *completing)
+{
+    const struct ledger *ledger = completing->ledger;
+    quality_set missing = 0;
+    if (ledger->missing(ledger->ctx, completing->request, &missing) != 0)
+        return -1;
+    completing->result->missing = missing;
+    completing->facts.claim.files_missing = missing != 0;
+    judge(completing);
+    return 0;
+}
+
+/* 1: written; 0: there is nothing to write, and the verdict says why; -1. */
+static int write_effect(struct completing *completing)
+{
+    const struct ledger *ledger = completing->ledger;
+    struct ledger_facts *facts = &completing->facts;
+    struct ledger_result *result = completing->result;
+    quality_set named = message_completion_qualities(completing->request->completion);
+    result->late = result->verdict == VERIFY_COMMIT_LATE;
+    result->claim_epoch = facts->claim.epoch;
+    memcpy(result->completed_at, facts->now, sizeof result->completed_at);
+    struct ledger_effect effect = {
+        .request = completing->request,
+        .facts = facts,
+        .result = result,
+        .replaces = facts->replaces,
+        .format_is_default = facts->replaces || facts->renditions == 0,
+        .written = named & ~facts->renditions,
+    };
+    int written = ledger->write(ledger->ctx, &effect);
+    if (written != 0)
+        return written;
+    /* The guards of the write have the last word: what do they see that the facts did not say? */
+    if (classify(completing) != 0)
+        return -1;
+    return verify_commits(result->verdict) ? -1 : 0;
+}
+
+static int work(struct completing *completing)
+{
+    const struct ledger *ledger = completing->ledger;
+    if (ledger->lock(ledger->ctx, completing->request) != 0 || classify(completing) != 0)
+        return -1;
+    if (verify_commits(completing->result->verdict) && check_files(completing) != 0)
+        return -1;
+    return verify_commits(completing->result->verdict) ? write_effect(completing) : 0;
+}
+
+static int look(struct completing *completing)
+{
+    const struct ledger *ledger = completing->ledger;
+    if (ledger->begin(ledger->ctx, LEDGER_READ) != 0)
+        return -1;
+    int done = classify(completing);
+    ledger->rollback(ledger->ctx);
+    return done;
+}
+
+/* The commit may or may not have happened. Only a completion that is on record is acknowledged, and
+ * it is this one if it carries this claim, content and token. */
+static int resolve(struct completing *completing)
+{
+    struct ledger_result wanted = *completing->result;
+    struct ledger_result *result = completing->result;
+    if (look(completing) != 0 || result->verdict != VERIFY_REPLAY ||
+        result->claim_epoch != wanted.claim_epoch || !completing->facts.claim.fingerprint_same)
+        return -1;
+    if (completing->facts.claim.token_known || !completing->request->completion->token[0])
+        result->verdict = wanted.verdict;
+    return 0;
+}
+
+static struct completing begin(const struct ledger *ledger, struct ledger_request *request,
+                               struct ledger_result *result)
+{
+    message_completion_fingerprint(request->completion, request->fingerprint);
+    return (struct completing){.ledger = ledger, .request = request, .result = result};
+}
+
+int ledger_look(const struct ledger *ledger, struct ledger_request *request,
+                struct ledger_result *result)
+{
+    struct completing completing = begin(ledger, request, result);
+    return look(&completing);
+}
+
+int ledger_complete(const struct ledger *ledger, struct ledger_request *request,
+                    struct ledger_result *result)
+{
+    struct completing completing = begin(ledger, request, result);
+    if (ledger->begin(ledger->ctx, LEDGER_WRITE) != 0)
+        return -1;
+    int written = work(&completing);
+    if (written <= 0) {
+        ledger->rollback(ledger->ctx);
+        return written;
+    }
+    switch (ledger->commit(ledger->ctx)) {
+    case LEDGER_COMMITTED:
+        return 0;
+    case LEDGER_FAILED:
+        return -1;
+    case LEDGER_UNKNOWN:
+        return resolve(&completing);
+    }
+    return -1;
+}

@@ -1,0 +1,167 @@
+#include "lib/message_fields.h"
+
+#include <float.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum problem message_open(const char *body, size_t size, struct json **root, struct error *err)
+{
+    *root = json_parse(body, size, err);
+    if (!*root)
+        return PROBLEM_BAD_JSON;
+    if (json_is_object(*root))
+        return PROBLEM_NONE;
+    error_set(err, ERROR_PERMANENT, 0, "JSON: an object expected");
+    return PROBLEM_BAD_JSON;
+}
+
+static bool expected(struct error *err, const char *key, const char *what)
+{
+    error_set(err, ERROR_PERMANENT, 0, "%s: %s expected", key, what);
+    return false;
+}
+
+bool field_int(const struct json *object, const char *key, int64_t min, int64_t max, int64_t *out,
+               struct error *err)
+{
+    if (json_get_int(object, key, min, max, out) != JSON_WRONG)
+        return true;
+    error_set(err, ERROR_PERMANENT, 0,
+              "%s: a whole number from %" PRId64 " to %" PRId64 " expected", key, min, max);
+    return false;
+}
+
+bool field_number(const struct json *object, const char *key, double min, double *out,
+                  struct error *err)
+{
+    if (json_get_number(object, key, min, DBL_MAX, out) != JSON_WRONG)
+        return true;
+    error_set(err, ERROR_PERMANENT, 0, "%s: a number of at least %g expected", key, min);
+    return false;
+}
+
+bool field_bool(const struct json *object, const char *key, bool *out, struct error *err)
+{
+    if (json_get_bool(object, key, out) != JSON_WRONG)
+        return true;
+    return expected(err, key, "true or false");
+}
+
+static bool is_control(char byte)
+{
+    return (unsigned char)byte < ' ' || byte == 0x7f;
+}
+
+static bool has_control(const char *text)
+{
+    for (; *text; text++)
+        if (is_control(*text))
+            return true;
+    return false;
+}
+
+bool field_text(const struct json *object, const char *key, char *out, size_t size,
+                struct error *err)
+{
+    const char *text;
+    enum json_found found = json_get_text(object, key, size - 1, &text);
+    if (found == JSON_ABSENT)
+        return true;
+    if (found == JSON_WRONG || has_control(text)) {
+        error_set(err, ERROR_PERMANENT, 0,
+                  "%s: a text of at most %zu bytes without control bytes expected", key, size - 1);
+        return false;
+    }
+    memcpy(out, text, strlen(text) + 1);
+    return true;
+}
+
+bool field_word(const struct json *object, const char *key, const char *const *names, size_t count,
+                unsigned *out, struct error *err)
+{
+    const struct json *member = json_get(object, key);
+    if (!member)
+        return true;
+    const char *text = json_text(member);
+    for (unsigned i = 0; text && i < count; i++) {
+        if (names[i] && strcmp(names[i], text) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    char known[256] = "";
+    for (size_t i = 0; i < count; i++)
+        if (names[i])
+            snprintf(known + strlen(known), sizeof known - strlen(known), " %s", names[i]);
+    error_set(err, ERROR_PERMANENT, 0, "%s: one of%s expected", key, known);
+    return false;
+}
+
+bool field_quality(const struct json *object, const char *key, enum quality *out, struct error *err)
+{
+    const char *name = json_text(json_get(object, key));
+    if (name && quality_parse(name, out))
+        return true;
+    return expected(err, key, "the name of a quality");
+}
+
+bool field_list(const struct json *object, const char *key, int max, const struct json **out,
+                struct error *err)
+{
+    const struct json *member = json_get(object, key);
+    *out = member;
+    if (!member || (json_is_array(member) && json_count(member) <= max))
+        return true;
+    error_set(err, ERROR_PERMANENT, 0, "%s: a list of at most %d expected", key, max);
+    return false;
+}
+
+void put_int(struct json *object, const char *key, int64_t value)
+{
+    if (value >= 0)
+        json_set_int(object, key, value);
+}
+
+void put_number(struct json *object, const char *key, double value)
+{
+    if (value >= 0)
+        json_set_number(object, key, value);
+}
+
+void put_text(struct json *object, const char *key, const char *text)
+{
+    if (text && *text)
+        json_set_text(object, key, text);
+}
+
+void put_qualities(struct json *object, const char *key, quality_set set)
+{
+    struct json *names = json_new_array();
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+        if (set & (1u << quality))
+            json_append_text(names, quality_name(quality));
+    json_set(object, key, names);
+}
+
+char *message_close(struct json *owned_root)
+{
+    char *text = json_print(owned_root);
+    json_free(owned_root);
+    return text;
+}
+
+void text_cut(char *out, size_t size, const char *text)
+{
+    size_t length = strnlen(text, size);
+    if (length == size) {
+        length--;
+        /* Not inside a sequence. */
+        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    for (size_t i = 0; i < length; i++)
+        out[i] = is_control(text[i]) ? ' ' : text[i];
+    out[length] = '\0';
+}

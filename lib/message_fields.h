@@ -1,0 +1,57 @@
+/* message_fields: how a member of a body becomes a field of a struct. Pure; belongs to message_*.c.
+ *
+ * Each reader returns false with *err naming the member and what was expected, true otherwise; an
+ * absent member (or null) leaves *out alone. */
+#ifndef COMMON_MESSAGE_FIELDS_H
+#define COMMON_MESSAGE_FIELDS_H
+
+#include "lib/json.h"
+
+#include "tailslate/problem.h"
+#include "tailslate/quality.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The largest id: what JSON's number holds exactly. */
+#define ID_MAX (INT64_C(1) << 53)
+
+/* What a 4-byte integer column holds. */
+enum { COLUMN_MAX = 2147483647 };
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+/* PROBLEM_BAD_JSON where the body is no JSON object. */
+enum problem message_open(const char *body, size_t size, struct json **root, struct error *err);
+
+bool field_int(const struct json *object, const char *key, int64_t min, int64_t max, int64_t *out,
+               struct error *err);
+bool field_number(const struct json *object, const char *key, double min, double *out,
+                  struct error *err);
+bool field_bool(const struct json *object, const char *key, bool *out, struct error *err);
+/* At most size - 1 bytes, none of them a control byte. */
+bool field_text(const struct json *object, const char *key, char *out, size_t size,
+                struct error *err);
+/* A word of names (which may hold NULLs); *out is its index. */
+bool field_word(const struct json *object, const char *key, const char *const *names, size_t count,
+                unsigned *out, struct error *err);
+/* One of the seven qualities; must be there. */
+bool field_quality(const struct json *object, const char *key, enum quality *out,
+                   struct error *err);
+/* An array of at most max elements; *out stays NULL where it is absent. */
+bool field_list(const struct json *object, const char *key, int max, const struct json **out,
+                struct error *err);
+
+/* What was absent is not written; an ABSENT_INT and an ABSENT_NUMBER are negative. */
+void put_int(struct json *object, const char *key, int64_t value);
+void put_number(struct json *object, const char *key, double value);
+void put_text(struct json *object, const char *key, const char *text); /* NULL or "" = absent */
+void put_qualities(struct json *object, const char *key, quality_set set);
+
+char *message_close(struct json *owned_root); /* prints and frees it */
+
+/* Copy as many whole UTF-8 sequences as fit; control bytes become blanks. */
+void text_cut(char *out, size_t size, const char *text);
+
+#endif

@@ -1,0 +1,45 @@
+/* config: verifier.cfg as one table. The table is the documentation; the sample is printed from it.
+ *
+ * Refuses what does not go together, with a sentence, before anything is opened. */
+#ifndef VERIFIER_CONFIG_H
+#define VERIFIER_CONFIG_H
+
+#include "base/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VERIFIER_CONFIG_PATH "/etc/tailslate/verifier.cfg"
+
+struct verifier_config {
+    char listen_address[CONFIG_TEXT_BYTES];
+    int64_t listen_port;                                                    /* 0: any free port */
+    char tls_cert_file[CONFIG_TEXT_BYTES], tls_key_file[CONFIG_TEXT_BYTES]; /* "" = no TLS */
+    char client_ca_file[CONFIG_TEXT_BYTES]; /* "" = no client certificates */
+    int64_t address_connections;
+    char trusted_proxy[CONFIG_TEXT_BYTES]; /* "" = none */
+    char store_url[CONFIG_TEXT_BYTES], store_schema[CONFIG_TEXT_BYTES];
+    char store_password_file[CONFIG_TEXT_BYTES], redis_password_file[CONFIG_TEXT_BYTES];
+    char redis_url[CONFIG_TEXT_BYTES], redis_prefix[CONFIG_TEXT_BYTES];
+    char uploads_dir[CONFIG_TEXT_BYTES], videos_dir[CONFIG_TEXT_BYTES];
+    char admin_secret_file[CONFIG_TEXT_BYTES]; /* "" = no admin calls over HTTP */
+    double claim_minutes, offline_minutes;
+    char required_version[CONFIG_TEXT_BYTES]; /* "" = any */
+    char sweeper_mode[CONFIG_TEXT_BYTES];
+    double sweep_interval_s, sweep_grace_s, cleanup_interval_minutes, trash_hours;
+    char log_level[CONFIG_TEXT_BYTES], log_format[CONFIG_TEXT_BYTES];
+};
+
+extern const struct config_key verifier_config_keys[];
+extern const size_t verifier_config_key_count;
+
+/* path NULL: defaults and environment. */
+int verifier_config_load(const char *path, struct verifier_config *config, struct error *err);
+/* Claims are released here; mode auto is off beside a stock server. */
+bool verifier_config_sweeps(const struct verifier_config *config);
+/* What is allowed, and may cost a live worker its job; NULL: nothing. */
+const char *verifier_config_warning(const struct verifier_config *config);
+void verifier_config_print(const struct verifier_config *config, FILE *out);
+void verifier_config_print_sample(FILE *out);
+
+#endif

@@ -1,0 +1,19 @@
+/* slug: the folder and URL name of a video. Pure. */
+#ifndef VERIFIER_SLUG_H
+#define VERIFIER_SLUG_H
+
+#include "base/message.h"
+
+#include <stdbool.h>
+
+enum { SLUG_MAX_LENGTH = 120 }; /* of a name; a number may come behind it */
+
+/* Lower-case ASCII letters, digits and single dashes from any name; "video" where nothing is left.
+ * The accents of Latin letters are dropped (ü -> u). */
+void slug_from_name(const char *name, char slug[SLUG_BYTES]);
+
+/* May it name a folder? A single component of letters, digits, dash, underscore and dot, not
+ * starting with a dot or a dash. (A stock server's slugs all fit.) */
+bool slug_is_valid(const char *slug);
+
+#endif

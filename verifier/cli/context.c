@@ -1,0 +1,63 @@
+#include "verifier/cli/context.h"
+
+#include <string.h>
+
+static int missing(void *ctx, const char *slug, quality_set named, quality_set *absent,
+                   struct error *err)
+{
+    return files_missing(ctx, slug, named, absent, err);
+}
+
+static int discard(void *ctx, const char *slug, quality_set discarded, struct error *err)
+{
+    return files_discard(ctx, slug, discarded, err);
+}
+
+static void source_name(void *ctx, int64_t video_id, char name[FILENAME_BYTES])
+{
+    files_source_name(ctx, video_id, name);
+}
+
+static struct store_settings settings_of(const struct verifier_config *config)
+{
+    enum { MINUTE_MS = 60 * 1000 };
+    return (struct store_settings){
+        .url = config->store_url,
+        .password_file = config->store_password_file,
+        .schema = strcmp(config->store_schema, "vlog") == 0 ? STORE_SCHEMA_VLOG : STORE_SCHEMA_OWN,
+        .claim_ms = (int64_t)(config->claim_minutes * MINUTE_MS),
+        .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),
+        .required_version = config->required_version,
+        .grace_ms = (int64_t)(config->sweep_grace_s * 1000),
+        .watched = verifier_config_sweeps(config),
+    };
+}
+
+int context_open(const struct verifier_config *config, bool may_come_later, struct context *context,
+                 struct error *err)
+{
+    context->config = config;
+    if (files_open(config->uploads_dir, config->videos_dir, &context->files, err) != 0)
+        return -1;
+    struct store_settings settings = settings_of(config);
+    settings.may_come_later = may_come_later;
+    settings.files = (struct store_files){&context->files, missing, discard, source_name};
+    context->store = store_open(&settings, err);
+    if (!context->store) {
+        files_close(&context->files);
+        return error_wrap(err, "store.url");
+    }
+    return 0;
+}
+
+void context_print_remedies(const struct verifier_config *config, FILE *out)
+{
+    struct store_settings settings = settings_of(config);
+    store_print_remedies(&settings, out);
+}
+
+void context_close(struct context *context)
+{
+    store_close(context->store);
+    files_close(&context->files);
+}

@@ -1,0 +1,17 @@
+/* job_print: jobs for people, and as JSON for programs. */
+#ifndef VERIFIER_JOB_PRINT_H
+#define VERIFIER_JOB_PRINT_H
+
+#include "verifier/store/store.h"
+
+#include <stdio.h>
+
+struct json;
+struct json *job_print_array(const struct store_job *jobs, size_t count); /* owned */
+
+void job_print_list(const struct store_job *jobs, size_t count, FILE *out);
+void job_print_list_json(const struct store_job *jobs, size_t count, FILE *out);
+void job_print(const struct store_details *details, const char *videos_dir, FILE *out);
+void job_print_json(const struct store_details *details, FILE *out);
+
+#endif

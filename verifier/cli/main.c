@@ -1,0 +1,147 @@
+#include "base/log.h"
+#include "verifier/cli/verbs.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#define AT(member) offsetof(struct command, member)
+#define JSON_FLAG                                                                                  \
+    {                                                                                              \
+        .name = "json", .offset = AT(json), .help = "print JSON"                                   \
+    }
+#define KEY_FILE                                                                                   \
+    {                                                                                              \
+        .name = "key-file", .value = "FILE", .offset = AT(key_file),                               \
+        .help = "write the key to this new file, mode 0600, instead of printing it"                \
+    }
+
+static const struct cli_option json_only[] = {JSON_FLAG, {.name = NULL}};
+static const struct cli_option of_check[] = {
+    {.name = "sample",
+     .offset = AT(sample),
+     .help = "print a configuration file with every key, its help and its default"},
+    {.name = NULL}};
+static const struct cli_option of_worker_add[] = {KEY_FILE, {.name = NULL}};
+static const struct cli_option of_worker_rotate[] = {
+    KEY_FILE,
+    {.name = "overlap",
+     .value = "TIME",
+     .offset = AT(overlap),
+     .help = "how long the old key stays valid: 90s, 30m, 24h (the default), 7d, 0"},
+    {.name = NULL}};
+static const struct cli_option of_job_add[] = {
+    {.name = "slug",
+     .value = "SLUG",
+     .offset = AT(slug),
+     .help = "the video's directory and part of its URL; default: from the file's name"},
+    {.name = "title",
+     .value = "TITLE",
+     .offset = AT(title),
+     .help = "the video's title; default: the file's name"},
+    {.name = NULL}};
+static const struct cli_option of_sweep[] = {
+    {.name = "once",
+     .offset = AT(once),
+     .help = "required, because a running server sweeps by itself",
+     .is_required = true},
+    {.name = "dry-run", .offset = AT(dry_run), .help = "only print what would be done"},
+    JSON_FLAG,
+    {.name = NULL}};
+
+static const struct {
+    struct cli_command cli;
+    verb *run;
+    verb_action *act; /* instead of run: with store and folders opened */
+} commands[] = {
+    {{.words = "serve", .summary = "serve the Worker API (the default)"}, verb_serve, NULL},
+    {{.words = "check",
+      .options = of_check,
+      .summary = "check configuration, store, directories and secrets",
+      .details = "Prints what is in effect. The exit status is 0, 75 if the problem may pass, or "
+                 "78 if the\nconfiguration is wrong."},
+     verb_check,
+     NULL},
+    {{.words = "status",
+      .options = json_only,
+      .summary = "who works on what, what was completed and released, and why"},
+     NULL,
+     verb_status},
+    {{.words = "worker add",
+      .argument = "NAME",
+      .options = of_worker_add,
+      .summary = "register a worker",
+      .details = "Prints the worker's ID, then its API key, which is shown this once."},
+     NULL,
+     verb_worker_add},
+    {{.words = "worker list", .options = json_only, .summary = "list the workers"},
+     NULL,
+     verb_worker_list},
+    {{.words = "worker rotate",
+      .argument = "NAME|ID",
+      .options = of_worker_rotate,
+      .summary = "give a worker a new key",
+      .details = "It stays the same worker and keeps its claims."},
+     NULL,
+     verb_worker_rotate},
+    {{.words = "worker revoke",
+      .argument = "ID",
+      .summary = "disable a worker and revoke its keys",
+      .details = "What it has claimed stays claimed until the claim expires."},
+     NULL,
+     verb_worker_revoke},
+    {{.words = "job add",
+      .argument = "FILE",
+      .options = of_job_add,
+      .summary = "copy a video in and add a job for it",
+      .details = "Prints the job's ID."},
+     NULL,
+     verb_job_add},
+    {{.words = "job list", .options = json_only, .summary = "list the jobs"}, NULL, verb_job_list},
+    {{.words = "job show",
+      .argument = "ID",
+      .options = json_only,
+      .summary = "one job: its holder, progress, completion and warnings"},
+     NULL,
+     verb_job_show},
+    {{.words = "job release",
+      .argument = "ID",
+      .summary = "release the claim on a job, so that it can be claimed again"},
+     NULL,
+     verb_job_release},
+    {{.words = "sweep",
+      .options = of_sweep,
+      .summary = "release expired claims and remove orphaned output, now",
+      .details = "Prints what was released and removed, and why."},
+     verb_sweep,
+     NULL},
+};
+
+static const struct cli_command *command_at(size_t index)
+{
+    return index < sizeof commands / sizeof commands[0] ? &commands[index].cli : NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct cli cli = {
+        .name = "tailslate-verifier",
+        .config_path = VERIFIER_CONFIG_PATH,
+        .closing = "Commands that read or change the store also work while a server runs on it.",
+        .command = command_at};
+    struct command command = {.overlap = "24h"};
+    struct verifier_config config;
+    struct error err;
+    int status;
+    if (!cli_parse(&cli, argc, argv, &command.line, &command, &status))
+        return status;
+    if (command.sample) {
+        verifier_config_print_sample(stdout);
+        return STATUS_OK;
+    }
+    if (verifier_config_load(command.line.config_path, &config, &err) != 0)
+        return verb_failed(&err);
+    must(log_configure(config.log_level, config.log_format));
+    verb *run = commands[command.line.command].run;
+    return run ? run(&config, &command)
+               : verb_with_context(&config, &command, commands[command.line.command].act);
+}

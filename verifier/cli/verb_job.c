@@ -1,0 +1,156 @@
+#include "lib/cleanup.h"
+#include "verifier/base/slug.h"
+#include "verifier/cli/context.h"
+#include "verifier/cli/job_print.h"
+#include "verifier/cli/verbs.h"
+#include "verifier/http/routes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct adding {
+    struct files *files;
+    const char *extension;
+    char temp[64];
+};
+
+static int place(void *ctx, int64_t video_id, struct error *err)
+{
+    struct adding *adding = ctx;
+    if (files_place_source(adding->files, adding->temp, video_id, adding->extension, err) != 0)
+        return -1;
+    adding->temp[0] = '\0';
+    return 0;
+}
+
+static int open_source(const char *path, struct error *err)
+{
+    struct stat status;
+    /* O_NONBLOCK: a pipe must be refused, not waited for. */
+    FD(fd) = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        error_errno(err, "%s", path);
+        err->code = ENOENT;
+        return -1;
+    }
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no regular file", path);
+    return steal_fd(&fd);
+}
+
+/* The name without its folder and its extension; what is no UTF-8 there is not our matter. */
+static char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return must_printf("%.*s", (int)(dot ? dot - name : (long)strlen(name)), name);
+}
+
+static int check_new(const struct command *command, const char *extension, struct error *err)
+{
+    if (!extension)
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: a source must end in one of%s",
+                         command->line.argument, FILES_SOURCE_EXTENSIONS);
+    if (command->slug && (!slug_is_valid(command->slug) || strlen(command->slug) > SLUG_MAX_LENGTH))
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "--slug %s: letters, digits, dash, underscore and dot, at most %d, and "
+                         "no dash or dot first",
+                         command->slug, SLUG_MAX_LENGTH);
+    if (command->title && strlen(command->title) >= STORE_TITLE_BYTES)
+        return error_set(err, ERROR_PERMANENT, EINVAL, "--title: at most %d bytes",
+                         STORE_TITLE_BYTES - 1);
+    return 0;
+}
+
+/* The copy is durable before the job exists: a half-copied film never becomes one. */
+int verb_job_add(struct context *context, const struct command *command, struct error *err)
+{
+    const char *path = command->line.argument;
+    TEXT(base) = base_of(path);
+    struct adding adding = {.files = &context->files, .extension = files_source_extension(path)};
+    if (store_job_may_be_added(context->store, err) != 0 ||
+        check_new(command, adding.extension, err) != 0)
+        return -1;
+    FD(from) = open_source(path, err);
+    if (from < 0)
+        return -1;
+    struct store_new_job job = {.slug = command->slug,
+                                .title = command->title,
+                                .base = base,
+                                .place = place,
+                                .ctx = &adding};
+    int result = files_copy_source(&context->files, from, adding.temp, err);
+    if (result == 0)
+        result = store_job_add(context->store, &job, err);
+    files_drop_source(&context->files, adding.temp);
+    if (result != 0)
+        return -1;
+    printf("%lld\n", (long long)job.job_id);
+    fprintf(stderr, "job %lld, video %lld, slug %s\n", (long long)job.job_id,
+            (long long)job.video_id, job.chosen_slug);
+    return 0;
+}
+
+int verb_job_list(struct context *context, const struct command *command, struct error *err)
+{
+    struct store_job *jobs = NULL;
+    size_t count = 0;
+    int result = store_job_list(context->store, &jobs, &count, err);
+    if (result == 0)
+        command->json ? job_print_list_json(jobs, count, stdout)
+                      : job_print_list(jobs, count, stdout);
+    free(jobs);
+    return result;
+}
+
+static int parse_id(const struct command *command, int64_t *id, struct error *err)
+{
+    if (route_parse_number(command->line.argument, id) && *id > 0)
+        return 0;
+    return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no job's id", command->line.argument);
+}
+
+static int no_such_job(int64_t id, struct error *err)
+{
+    return error_set(err, ERROR_PERMANENT, ENOENT, "there is no job %lld", (long long)id);
+}
+
+int verb_job_show(struct context *context, const struct command *command, struct error *err)
+{
+    struct store_details details;
+    int64_t id;
+    if (parse_id(command, &id, err) != 0 ||
+        store_job_details(context->store, id, &details, err) != 0)
+        return -1;
+    if (!details.found)
+        return no_such_job(id, err);
+    command->json ? job_print_json(&details, stdout)
+                  : job_print(&details, context->config->videos_dir, stdout);
+    return 0;
+}
+
+int verb_job_release(struct context *context, const struct command *command, struct error *err)
+{
+    enum store_release result;
+    int64_t id;
+    if (parse_id(command, &id, err) != 0 ||
+        store_job_release(context->store, id, &result, err) != 0)
+        return -1;
+    switch (result) {
+    case STORE_RELEASED:
+        fprintf(stderr, "job %lld is released and will be handed out again\n", (long long)id);
+        return 0;
+    case STORE_RELEASE_UNCLAIMED:
+        fprintf(stderr, "job %lld is not claimed\n", (long long)id);
+        return 0;
+    case STORE_RELEASE_COMPLETED:
+        return error_set(err, ERROR_PERMANENT, EINVAL, "job %lld is over; nothing changes it",
+                         (long long)id);
+    case STORE_RELEASE_NO_JOB:
+        break;
+    }
+    return no_such_job(id, err);
+}

@@ -1,0 +1,217 @@
+#include "base/log.h"
+#include "base/notify.h"
+#include "verifier/base/bell.h"
+#include "verifier/base/counters.h"
+#include "verifier/cli/context.h"
+#include "verifier/cli/verbs.h"
+#include "verifier/db/db.h"
+#include "verifier/http/auth.h"
+#include "verifier/http/pulse.h"
+#include "verifier/http/replays.h"
+#include "verifier/http/routes.h"
+#include "verifier/http/server.h"
+#include "verifier/http/traffic.h"
+#include "verifier/store/store_metrics.h"
+#include "verifier/sweeper/sweeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Until SIGTERM or SIGINT; they were blocked before the first thread was made. */
+static int wait_for_the_end(struct server *server, const sigset_t *ends)
+{
+    const struct timespec second = {.tv_sec = 1};
+    int number;
+    while ((number = sigtimedwait(ends, NULL, &second)) < 0)
+        server_tick(server);
+    return number;
+}
+
+static void block_signals(sigset_t *ends)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    must(sigaction(SIGPIPE, &ignore, NULL) == 0);
+    sigemptyset(ends);
+    sigaddset(ends, SIGTERM);
+    sigaddset(ends, SIGINT);
+    must(pthread_sigmask(SIG_BLOCK, ends, NULL) == 0);
+}
+
+/* Before the first request: an outage is credited before anybody is judged by it. */
+static struct sweeper *start_sweeper(const struct app *app, const struct verifier_config *config)
+{
+    struct sweeper_settings settings = sweeper_settings_of(config);
+    if (!verifier_config_sweeps(config))
+        return NULL;
+    settings.store = app->store;
+    settings.files = app->files;
+    settings.gate = app->gate;
+    settings.bell = app->bell;
+    struct sweeper *sweeper = sweeper_new(&settings);
+    sweeper_start(sweeper);
+    return sweeper;
+}
+
+static int run(struct server *server, struct app *app, const struct verifier_config *config,
+               struct error *err)
+{
+    sigset_t ends;
+    block_signals(&ends);
+    app->pulse = pulse_start(app->store, app->files);
+    app->replays = replays_start(app->store);
+    struct sweeper *sweeper = start_sweeper(app, config);
+    if (server_start(server, app, err) != 0) {
+        if (!sweeper_free(sweeper))
+            _exit(verb_failed(err));
+        must(replays_stop(app->replays));
+        must(pulse_stop(app->pulse)); /* nobody has asked it yet */
+        return -1;
+    }
+    const char *warning = verifier_config_warning(config);
+    if (warning)
+        log_warning("config.short_times", LOG_TEXT("why", warning));
+    log_info("verifier.ready", LOG_INT("port", server_port(server)),
+             LOG_TEXT("address", config->listen_address), LOG_TEXT("version", TAILSLATE_VERSION),
+             LOG_INT("pid", getpid()));
+    notify_ready();
+    int number = wait_for_the_end(server, &ends);
+    log_info("verifier.stopping", LOG_INT("signal", number));
+    notify_stopping();
+    /* Shutdown releases no claim: whoever holds one finds it again. */
+    sweeper_stop(sweeper);
+    bell_close(app->bell);
+    bool quiet = server_stop(server) && pulse_stop(app->pulse) && replays_stop(app->replays) &&
+                 sweeper_free(sweeper);
+    log_info("verifier.stopped", LOG_INT("quiet", quiet));
+    /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
+    if (!quiet)
+        _exit(STATUS_OK);
+    return 0;
+}
+
+/* What `serve` needs, and `check` looks at. */
+struct opened {
+    struct context context;
+    struct gate *gate;
+    bool has_secret;
+    char secret[CONFIG_SECRET_BYTES];
+};
+
+static int open_all(const struct verifier_config *config, bool may_come_later,
+                    struct opened *opened, struct error *err)
+{
+    opened->has_secret = config->admin_secret_file[0] != '\0';
+    if (opened->has_secret &&
+        config_read_secret(config->admin_secret_file, opened->secret, err) != 0)
+        return error_wrap(err, "auth.admin_secret_file");
+    if (gate_open(config->redis_url, config->redis_password_file, config->redis_prefix,
+                  &opened->gate, err) != 0)
+        return -1;
+    if (context_open(config, may_come_later, &opened->context, err) == 0)
+        return 0;
+    gate_close(opened->gate);
+    return -1;
+}
+
+static void close_all(struct opened *opened)
+{
+    explicit_bzero(opened->secret, sizeof opened->secret);
+    context_close(&opened->context);
+    gate_close(opened->gate);
+}
+
+static int serve(struct opened *opened, struct error *err)
+{
+    const struct verifier_config *config = opened->context.config;
+    struct server_settings settings = {
+        config->listen_address,
+        config->listen_port,
+        {config->tls_cert_file, config->tls_key_file, config->client_ca_file},
+        config->address_connections,
+        config->trusted_proxy};
+    struct server *server = server_listen(&settings, err);
+    if (!server)
+        return -1;
+    counters_register();
+    const char *const *route_names;
+    size_t route_count = routes_names(&route_names);
+    traffic_register(route_names, route_count);
+    store_metrics_register();
+    struct app app = {.store = opened->context.store,
+                      .gate = opened->gate,
+                      .files = &opened->context.files,
+                      .bell = bell_new(),
+                      .auth = auth_new(opened->has_secret ? opened->secret : NULL)};
+    int result = run(server, &app, config, err);
+    server_free(server);
+    auth_free(app.auth);
+    bell_free(app.bell);
+    return result;
+}
+
+int verb_serve(const struct verifier_config *config, const struct command *command)
+{
+    (void)command;
+    struct opened opened;
+    struct error err;
+    if (open_all(config, true, &opened, &err) != 0)
+        return verb_failed(&err);
+    int result = serve(&opened, &err);
+    close_all(&opened);
+    return result == 0 ? STATUS_OK : verb_failed(&err);
+}
+
+/* Redis is optional, and so is what it says to a check. */
+static void check_gate(struct gate *gate)
+{
+    struct error err;
+    if (gate && gate_ping(gate, &err) != 0)
+        fprintf(stderr,
+                "warning: redis.url: %s; completions go on without the gate until it answers\n",
+                err.message);
+}
+
+static int check_tls(const struct verifier_config *config, struct error *err)
+{
+    struct tls tls;
+    struct tls_files files = {config->tls_cert_file, config->tls_key_file, config->client_ca_file};
+    if (tls_read(&files, &tls, err) != 0)
+        return -1;
+    tls_fini(&tls);
+    return 0;
+}
+
+static int failed_check(const struct verifier_config *config, const struct error *err)
+{
+    int status = verb_failed(err);
+    if (err->code == DB_NO_SCHEMA)
+        context_print_remedies(config, stderr);
+    return status;
+}
+
+int verb_check(const struct verifier_config *config, const struct command *command)
+{
+    (void)command;
+    struct opened opened;
+    struct error err;
+    verifier_config_print(config, stdout);
+    fflush(stdout);
+    if (check_tls(config, &err) != 0 || open_all(config, false, &opened, &err) != 0)
+        return failed_check(config, &err);
+    int result = store_ping(opened.context.store, &err);
+    check_gate(opened.gate);
+    if (verifier_config_warning(config))
+        fprintf(stderr, "warning: %s\n", verifier_config_warning(config));
+    close_all(&opened);
+    if (result != 0)
+        return verb_failed(&err);
+    fprintf(stderr, "configuration, store and folders are in order%s\n",
+            opened.has_secret
+                ? ""
+                : "; without auth.admin_secret_file there are no admin calls over HTTP");
+    return STATUS_OK;
+}

@@ -1,0 +1,167 @@
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "verifier/cli/context.h"
+#include "verifier/cli/key_file.h"
+#include "verifier/cli/table.h"
+#include "verifier/cli/verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A key that nobody has is of no use to anybody. */
+static int undo(struct context *context, const struct store_registration *registration,
+                struct error *err)
+{
+    bool found;
+    struct error ignored;
+    if (store_worker_revoke(context->store, registration->worker_id, &found, &ignored) == 0)
+        return error_wrap(err, "worker %s is disabled again", registration->worker_id);
+    return error_wrap(err, "worker %s has a key that was not written: revoke it",
+                      registration->worker_id);
+}
+
+static void say(const struct store_registration *registration, const char *key_file)
+{
+    key_file_say(registration->id, registration->api_key, key_file);
+    fprintf(stderr, "worker %s is registered%s%s\n", registration->worker_id,
+            key_file ? "; its key is in " : "; its key is the second line of the output",
+            key_file ? key_file : "");
+}
+
+int verb_worker_add(struct context *context, const struct command *command, struct error *err)
+{
+    enum { NAME_MAX_BYTES = 100 };
+    struct store_registration registration = {.name = command->line.argument, .type = "remote"};
+    if (registration.name[0] == '\0' || strlen(registration.name) > NAME_MAX_BYTES)
+        return error_set(err, ERROR_PERMANENT, EINVAL, "a worker's name has 1 to %d bytes",
+                         NAME_MAX_BYTES);
+    if (command->key_file && key_file_probe(command->key_file, err) != 0)
+        return -1;
+    if (store_worker_register(context->store, &registration, err) != 0)
+        return -1;
+    int result = 0;
+    if (command->key_file && key_file_write(command->key_file, registration.api_key, err) != 0)
+        result = undo(context, &registration, err);
+    else
+        say(&registration, command->key_file);
+    explicit_bzero(registration.api_key, sizeof registration.api_key);
+    return result;
+}
+
+static void print_json(const struct store_worker *workers, size_t count)
+{
+    JSON(list) = json_new_array();
+    for (size_t i = 0; i < count; i++)
+        json_append(list, store_worker_json(&workers[i]));
+    json_show(list, stdout);
+}
+
+static void print_table(const struct store_worker *workers, size_t count)
+{
+    static const char *const titles[] = {"ID",  "NAME",           "STATUS",
+                                         "JOB", "LAST HEARTBEAT", "WORKER ID"};
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
+    for (size_t i = 0; i < count; i++) {
+        char id[24], job[24] = "", heard[20];
+        snprintf(id, sizeof id, "%lld", (long long)workers[i].id);
+        if (workers[i].current_job_id)
+            snprintf(job, sizeof job, "%lld", (long long)workers[i].current_job_id);
+        snprintf(heard, sizeof heard, "%.19s", workers[i].last_heartbeat);
+        table_row(table, (const char *const[]){id, workers[i].name, workers[i].status, job, heard,
+                                               workers[i].worker_id});
+    }
+    table_print(table, stdout);
+    table_free(table);
+}
+
+int verb_worker_list(struct context *context, const struct command *command, struct error *err)
+{
+    struct store_worker *workers;
+    size_t count;
+    int result = store_worker_list(context->store, &workers, &count, err);
+    if (result == 0)
+        command->json ? print_json(workers, count) : print_table(workers, count);
+    store_workers_free(workers, count);
+    return result;
+}
+
+int verb_worker_revoke(struct context *context, const struct command *command, struct error *err)
+{
+    bool found;
+    if (store_worker_revoke(context->store, command->line.argument, &found, err) != 0)
+        return -1;
+    if (!found)
+        return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s",
+                         command->line.argument);
+    fprintf(stderr, "worker %s is disabled and its keys are revoked\n", command->line.argument);
+    return 0;
+}
+
+/* "90s", "30m", "24h", "7d" or 0. */
+static int parse_overlap(const char *text, int64_t *overlap_ms, struct error *err)
+{
+    enum { SECOND_MS = 1000, DIGITS_MAX = 7, DAYS_MAX = 90 };
+    static const struct {
+        char letter;
+        int64_t ms;
+    } units[] = {{'s', SECOND_MS},
+                 {'m', 60 * SECOND_MS},
+                 {'h', 3600 * SECOND_MS},
+                 {'d', 24 * 3600 * (int64_t)SECOND_MS}};
+    size_t digits = strspn(text, "0123456789");
+    int64_t number = 0, max_ms = DAYS_MAX * units[3].ms;
+    for (size_t i = 0; i < digits && digits <= DIGITS_MAX; i++)
+        number = number * 10 + text[i] - '0';
+    *overlap_ms = digits > 0 && strcmp(text, "0") == 0 ? 0 : -1;
+    for (size_t i = 0; digits > 0 && digits <= DIGITS_MAX && i < sizeof units / sizeof *units; i++)
+        if (text[digits] == units[i].letter && !text[digits + 1])
+            *overlap_ms = number * units[i].ms;
+    if (*overlap_ms >= 0 && *overlap_ms <= max_ms)
+        return 0;
+    return error_set(err, ERROR_PERMANENT, EINVAL,
+                     "--overlap %s: a time like 90s, 30m, 24h or 7d, at most %d days", text,
+                     DAYS_MAX);
+}
+
+static int refuse_rotation(const struct store_rotation *rotation, struct error *err)
+{
+    switch (rotation->result) {
+    case STORE_ROTATED:
+        return 0;
+    case STORE_ROTATE_NO_WORKER:
+        return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", rotation->worker);
+    case STORE_ROTATE_SEVERAL:
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "%s means several workers: say which by its WORKER ID of `worker list`",
+                         rotation->worker);
+    case STORE_ROTATE_DISABLED:
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "worker %s is disabled: register another one with `worker add`",
+                         rotation->worker);
+    }
+    return error_set(err, ERROR_BUG, 0, "worker rotate");
+}
+
+/* The old keys are good for the overlap whatever happens here: what failed can be done again. */
+int verb_worker_rotate(struct context *context, const struct command *command, struct error *err)
+{
+    const char *file = command->key_file;
+    struct store_rotation rotation = {.worker = command->line.argument};
+    if (parse_overlap(command->overlap, &rotation.overlap_ms, err) != 0 ||
+        (file && key_file_probe(file, err) != 0) ||
+        store_worker_rotate(context->store, &rotation, err) != 0 ||
+        refuse_rotation(&rotation, err) != 0)
+        return -1;
+    int result = file ? key_file_write(file, rotation.api_key, err) : 0;
+    if (result == 0) {
+        key_file_say(rotation.id, rotation.api_key, file);
+        fprintf(stderr, "worker %s has a new key%s%s; its old keys are good until %s\n",
+                rotation.name, file ? " in " : ", the second line of the output", file ? file : "",
+                rotation.old_until);
+    }
+    explicit_bzero(rotation.api_key, sizeof rotation.api_key);
+    return result == 0 ? 0
+                       : error_wrap(err, "the new key of worker %s is lost, rotate it again",
+                                    rotation.name);
+}

@@ -1,0 +1,146 @@
+#include "verifier/db/db.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+struct db *db_open(const char *url, const char *password_file, struct error *err)
+{
+    static const char sqlite[] = "sqlite:";
+    if (starts_with(url, sqlite))
+        return db_sqlite_open(url + sizeof sqlite - 1, err);
+    if (starts_with(url, "postgresql://") || starts_with(url, "postgres://"))
+        return db_postgres_open(url, password_file, err);
+    error_set(err, ERROR_PERMANENT, DB_UNSUPPORTED,
+              "no such kind of database; it should be like sqlite:/path/to/file.db or "
+              "postgresql://user@host:5432/name");
+    return NULL;
+}
+
+enum db_kind db_kind(const struct db *db)
+{
+    return db->driver->kind;
+}
+
+bool db_is_broken(const struct db *db)
+{
+    return db->driver->is_broken(db);
+}
+
+void db_close(struct db *db)
+{
+    if (db)
+        db->driver->close(db);
+}
+
+int db_begin(struct db *db, struct error *err)
+{
+    return db->driver->begin(db, err);
+}
+
+int db_begin_reading(struct db *db, struct error *err)
+{
+    return db->driver->begin_reading(db, err);
+}
+
+int db_commit(struct db *db, struct error *err)
+{
+    return db->driver->commit(db, err);
+}
+
+void db_rollback(struct db *db)
+{
+    db->driver->rollback(db);
+}
+
+int db_now(struct db *db, char text[WALL_TEXT_BYTES], struct error *err)
+{
+    return db->driver->now(db, text, err);
+}
+
+struct db_rows *db_query(struct db *db, const char *sql, const struct db_value *values,
+                         size_t count, struct error *err)
+{
+    must(count <= DB_PARAMETERS_MAX);
+    return db->driver->query(db, sql, values, count, err);
+}
+
+int db_next(struct db_rows *rows, struct error *err)
+{
+    return rows->db->driver->next(rows, err);
+}
+
+bool db_is_null(struct db_rows *rows, int column)
+{
+    return rows->db->driver->is_null(rows, column);
+}
+
+int64_t db_get_int(struct db_rows *rows, int column)
+{
+    return rows->db->driver->get_int(rows, column);
+}
+
+double db_get_real(struct db_rows *rows, int column)
+{
+    return rows->db->driver->get_real(rows, column);
+}
+
+const char *db_get_text(struct db_rows *rows, int column)
+{
+    return rows->db->driver->get_text(rows, column);
+}
+
+void db_copy_text(struct db_rows *rows, int column, char *out, size_t size)
+{
+    const char *text = db_get_text(rows, column);
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+void db_end(struct db_rows *rows)
+{
+    if (rows)
+        rows->db->driver->end(rows);
+}
+
+void db_rows_cleanup(struct db_rows **rows)
+{
+    db_end(*rows);
+}
+
+int db_run(struct db *db, int64_t *touched, struct error *err, const char *sql,
+           const struct db_value *values, size_t count)
+{
+    struct db_rows *rows = db_query(db, sql, values, count, err);
+    if (!rows)
+        return -1;
+    int got;
+    while ((got = db_next(rows, err)) == 1)
+        ;
+    db_end(rows);
+    if (got == 0 && touched)
+        *touched = db->driver->touched(db);
+    return got;
+}
+
+int db_one_int(struct db *db, int64_t *value, struct error *err, const char *sql,
+               const struct db_value *values, size_t count)
+{
+    DB_ROWS(rows) = db_query(db, sql, values, count, err);
+    int got = rows ? db_next(rows, err) : -1;
+    if (got == 1)
+        *value = db_get_int(rows, 0);
+    /* RETURNING: the statement has taken effect only once it has been stepped to its end. */
+    int more = got;
+    while (more == 1)
+        more = db_next(rows, err);
+    return more < 0 ? -1 : got;
+}
+
+int db_script(struct db *db, const char *sql, struct error *err)
+{
+    return db->driver->script(db, sql, err);
+}

@@ -1,0 +1,147 @@
+/* db: one connection to one SQL database, whichever it is.
+ *
+ * A thin interface, so that one set of statements serves every driver: parameters are $1..$n, times
+ * are ISO 8601 UTC text parameters (wall_format) and come back in the same form, identifiers and
+ * functions are those that SQLite and PostgreSQL share. What stands between slash-star and
+ * star-slash is for PostgreSQL alone: a SELECT that must hold its row until the transaction ends
+ * carries the marker DB_FOR_UPDATE (PostgreSQL refuses it in a reading transaction), and SQLite,
+ * where db_begin is BEGIN IMMEDIATE, reads it as a comment.
+ *
+ * A connection is used by one thread at a time. Statements are prepared once per connection. Every
+ * wait is bounded (DB_WAIT_MS). Errors: TEMPORARY with a code of enum db_code where another try may
+ * help, PERMANENT otherwise; the connection that gave DB_BROKEN or DB_UNKNOWN is to be closed. */
+#ifndef VERIFIER_DB_H
+#define VERIFIER_DB_H
+
+#include "base/clock.h"
+#include "lib/error.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DB_WAIT_MS = 5000, DB_PARAMETERS_MAX = 24 };
+
+#define DB_FOR_UPDATE " /*FOR UPDATE*/"
+/* The same without waiting: a row that somebody else has locked is not given. */
+#define DB_FOR_UPDATE_SKIP " /*FOR UPDATE SKIP LOCKED*/"
+/* The same of a join: only the rows with the alias j. */
+#define DB_FOR_UPDATE_OF_J      " /*FOR UPDATE OF j*/"
+#define DB_FOR_UPDATE_OF_J_SKIP " /*FOR UPDATE OF j SKIP LOCKED*/"
+
+enum db_code {
+    DB_BUSY = EBUSY,           /* TEMPORARY: a lock was not had within DB_WAIT_MS */
+    DB_CONFLICT = EEXIST,      /* PERMANENT: a unique key is taken */
+    DB_BROKEN = EPIPE,         /* TEMPORARY: the connection is of no use any more */
+    DB_UNKNOWN = EINPROGRESS,  /* TEMPORARY: a commit's outcome is not known; look again */
+    DB_NO_CONNECTION = EAGAIN, /* TEMPORARY: the pool had none free (store_pool.c) */
+    DB_VALUE = ERANGE,         /* PERMANENT: a value that a column cannot hold */
+    DB_UNSUPPORTED = ENOTSUP,  /* PERMANENT: there is no such kind of database */
+    DB_NO_SCHEMA = ENOMEDIUM,  /* PERMANENT: the tables are not there (store.c) */
+};
+
+struct db;
+struct db_rows;
+
+enum db_type { DB_NULL, DB_INT, DB_REAL, DB_TEXT };
+struct db_value {
+    enum db_type type;
+    int64_t integer;
+    double real;
+    const char *text; /* borrowed until the statement has ended */
+};
+static inline struct db_value db_int(int64_t value)
+{
+    return (struct db_value){.type = DB_INT, .integer = value};
+}
+static inline struct db_value db_real(double value)
+{
+    return (struct db_value){.type = DB_REAL, .real = value};
+}
+static inline struct db_value db_text(const char *value) /* NULL: null */
+{
+    return (struct db_value){.type = value ? DB_TEXT : DB_NULL, .text = value};
+}
+static inline struct db_value db_null(void)
+{
+    return (struct db_value){.type = DB_NULL};
+}
+#define DB_ARGS(...)                                                                               \
+    (const struct db_value[]){__VA_ARGS__},                                                        \
+        sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value)
+#define DB_NO_ARGS NULL, (size_t)0
+
+/* sqlite:/path or postgresql://user@host:port/name. password_file: "" or NULL = none; read here, so
+ * that it may be rotated, and never quoted in an error. */
+struct db *db_open(const char *url, const char *password_file, struct error *err);
+void db_close(struct db *db); /* NULL is fine */
+
+/* For the few statements that cannot be the same: the schema's. */
+enum db_kind { DB_SQLITE, DB_POSTGRESQL };
+enum db_kind db_kind(const struct db *db);
+bool db_is_broken(const struct db *db); /* it is of no use any more */
+
+int db_begin(struct db *db, struct error *err);         /* a writing transaction, the lock is had */
+int db_begin_reading(struct db *db, struct error *err); /* one snapshot for several looks */
+int db_commit(struct db *db, struct error *err);
+void db_rollback(struct db *db); /* no transaction open: nothing */
+
+/* The database's own clock. */
+int db_now(struct db *db, char text[WALL_TEXT_BYTES], struct error *err);
+
+/* NULL with *err filled. sql is kept by address: a literal. */
+struct db_rows *db_query(struct db *db, const char *sql, const struct db_value *values,
+                         size_t count, struct error *err);
+int db_next(struct db_rows *rows, struct error *err); /* 1: a row, 0: no more, -1 */
+bool db_is_null(struct db_rows *rows, int column);
+int64_t db_get_int(struct db_rows *rows, int column);      /* 0 for null */
+double db_get_real(struct db_rows *rows, int column);      /* 0 for null */
+const char *db_get_text(struct db_rows *rows, int column); /* NULL for null; until db_next */
+void db_copy_text(struct db_rows *rows, int column, char *out, size_t size); /* "" for null */
+void db_end(struct db_rows *rows);                                           /* NULL is fine */
+void db_rows_cleanup(struct db_rows **rows);
+#define DB_ROWS(name) __attribute__((cleanup(db_rows_cleanup))) struct db_rows *name
+
+/* Run a statement for its effect. touched: how many rows, may be NULL. */
+int db_run(struct db *db, int64_t *touched, struct error *err, const char *sql,
+           const struct db_value *values, size_t count);
+
+/* Run a statement that gives at most one row with one integer. 1, 0 (no row) or -1. */
+int db_one_int(struct db *db, int64_t *value, struct error *err, const char *sql,
+               const struct db_value *values, size_t count);
+
+/* Several statements without parameters (a schema). */
+int db_script(struct db *db, const char *sql, struct error *err);
+
+/* What a driver implements; a driver's connection and rows start with these. */
+struct db_driver {
+    enum db_kind kind;
+    void (*close)(struct db *db);
+    bool (*is_broken)(const struct db *db);
+    int (*begin)(struct db *db, struct error *err);
+    int (*begin_reading)(struct db *db, struct error *err);
+    int (*commit)(struct db *db, struct error *err);
+    void (*rollback)(struct db *db);
+    int (*now)(struct db *db, char text[WALL_TEXT_BYTES], struct error *err);
+    struct db_rows *(*query)(struct db *db, const char *sql, const struct db_value *values,
+                             size_t count, struct error *err);
+    int (*next)(struct db_rows *rows, struct error *err);
+    bool (*is_null)(struct db_rows *rows, int column);
+    int64_t (*get_int)(struct db_rows *rows, int column);
+    double (*get_real)(struct db_rows *rows, int column);
+    const char *(*get_text)(struct db_rows *rows, int column);
+    void (*end)(struct db_rows *rows);
+    int64_t (*touched)(struct db *db); /* by the last statement that ended */
+    int (*script)(struct db *db, const char *sql, struct error *err);
+};
+struct db {
+    const struct db_driver *driver;
+};
+struct db_rows {
+    struct db *db;
+};
+struct db *db_sqlite_open(const char *path, struct error *err);
+struct db *db_postgres_open(const char *url, const char *password_file, struct error *err);
+
+#endif

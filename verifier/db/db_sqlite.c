@@ -1,0 +1,335 @@
+/* The embedded database: WAL, synchronous=FULL (an acknowledged commit survives a power cut), BEGIN
+ * IMMEDIATE (a deferred transaction ignores the busy handler when it turns into a writer). */
+#include "base/clock.h"
+#include "lib/uuid.h"
+#include "verifier/db/db.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STATEMENTS_MAX = 192, BUSY_STEP_US = 2000 };
+
+struct statement {
+    const char *sql; /* the literal's address is the key */
+    sqlite3_stmt *handle;
+    bool in_use;
+};
+
+struct sqlite_db {
+    struct db db;
+    sqlite3 *handle;
+    int64_t busy_since_ms;
+    int64_t touched;
+    struct statement statements[STATEMENTS_MAX];
+    size_t statement_count, next_to_forget;
+};
+
+struct sqlite_rows {
+    struct db_rows rows;
+    struct statement *statement;
+};
+
+static struct sqlite_db *sqlite_of(struct db *db)
+{
+    return (struct sqlite_db *)db;
+}
+
+static sqlite3_stmt *handle_of(struct db_rows *rows)
+{
+    return ((struct sqlite_rows *)rows)->statement->handle;
+}
+
+static int failed(const struct sqlite_db *db, const char *doing, struct error *err)
+{
+    const char *message = sqlite3_errmsg(db->handle);
+    switch (sqlite3_errcode(db->handle) & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "%s: %s", doing, message);
+    case SQLITE_CONSTRAINT:
+        return error_set(err, ERROR_PERMANENT, DB_CONFLICT, "%s: %s", doing, message);
+    case SQLITE_FULL:
+        return error_set(err, ERROR_TEMPORARY, ENOSPC, "%s: %s", doing, message);
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+        return error_set(err, ERROR_TEMPORARY, DB_BROKEN, "%s: %s", doing, message);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return error_set(err, ERROR_PERMANENT, EILSEQ, "%s: %s", doing, message);
+    default:
+        return error_set(err, ERROR_BUG, 0, "%s: %s", doing, message);
+    }
+}
+
+/* sqlite's own handler sleeps in steps of up to 100 ms, which starves some of many writers. */
+static int wait_for_lock(void *ctx, int tries)
+{
+    struct sqlite_db *db = ctx;
+    if (tries == 0)
+        db->busy_since_ms = mono_ms();
+    if (mono_ms() - db->busy_since_ms >= DB_WAIT_MS)
+        return 0;
+    usleep((useconds_t)(BUSY_STEP_US / 2 + random_u64() % BUSY_STEP_US));
+    return 1;
+}
+
+static void sqlite_close(struct db *base)
+{
+    struct sqlite_db *db = sqlite_of(base);
+    for (size_t i = 0; i < db->statement_count; i++)
+        sqlite3_finalize(db->statements[i].handle);
+    must(sqlite3_close(db->handle) == SQLITE_OK);
+    free(db);
+}
+
+static int sqlite_script(struct db *base, const char *sql, struct error *err)
+{
+    struct sqlite_db *db = sqlite_of(base);
+    if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return failed(db, "sqlite", err);
+    return 0;
+}
+
+/* A commit to a file that was moved, replaced or removed goes well, and nobody ever finds it. */
+static int begin(struct db *base, const char *sql, struct error *err)
+{
+    int has_moved = 0;
+    sqlite3_file_control(sqlite_of(base)->handle, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    if (has_moved)
+        return error_set(err, ERROR_TEMPORARY, DB_BROKEN,
+                         "sqlite: the database's file was moved or replaced");
+    return sqlite_script(base, sql, err);
+}
+
+static int sqlite_begin(struct db *base, struct error *err)
+{
+    return begin(base, "BEGIN IMMEDIATE", err);
+}
+
+/* Deferred: in WAL mode its first look fixes the snapshot for all that follow. */
+static int sqlite_begin_reading(struct db *base, struct error *err)
+{
+    return begin(base, "BEGIN DEFERRED", err);
+}
+
+static void sqlite_rollback(struct db *base)
+{
+    struct error ignored;
+    if (!sqlite3_get_autocommit(sqlite_of(base)->handle))
+        sqlite_script(base, "ROLLBACK", &ignored);
+}
+
+static int sqlite_commit(struct db *base, struct error *err)
+{
+    struct sqlite_db *db = sqlite_of(base);
+    if (sqlite_script(base, "COMMIT", err) == 0)
+        return 0;
+    /* Still inside the transaction: then it has certainly not happened. */
+    if (!sqlite3_get_autocommit(db->handle)) {
+        sqlite_rollback(base);
+        return -1;
+    }
+    return error_set(err, ERROR_TEMPORARY, DB_UNKNOWN, "commit: %s", err->message);
+}
+
+static int sqlite_now(struct db *base, char text[WALL_TEXT_BYTES], struct error *err)
+{
+    (void)base; /* the database's clock is the clock of this machine */
+    (void)err;
+    wall_format(wall_us(), text);
+    return 0;
+}
+
+/* A free place, or that of a statement which nobody uses now. */
+static struct statement *place_for_statement(struct sqlite_db *db)
+{
+    if (db->statement_count < STATEMENTS_MAX)
+        return &db->statements[db->statement_count++];
+    size_t tries = 0;
+    while (db->statements[db->next_to_forget].in_use) {
+        must(++tries < STATEMENTS_MAX);
+        db->next_to_forget = (db->next_to_forget + 1) % STATEMENTS_MAX;
+    }
+    struct statement *statement = &db->statements[db->next_to_forget];
+    db->next_to_forget = (db->next_to_forget + 1) % STATEMENTS_MAX;
+    sqlite3_finalize(statement->handle);
+    return statement;
+}
+
+static struct statement *statement_for(struct sqlite_db *db, const char *sql, struct error *err)
+{
+    sqlite3_stmt *handle;
+    for (size_t i = 0; i < db->statement_count; i++)
+        if (db->statements[i].sql == sql && !db->statements[i].in_use)
+            return &db->statements[i];
+    if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) !=
+        SQLITE_OK) {
+        failed(db, "prepare", err);
+        return NULL;
+    }
+    struct statement *statement = place_for_statement(db);
+    *statement = (struct statement){.sql = sql, .handle = handle};
+    return statement;
+}
+
+static void bind(sqlite3_stmt *handle, int index, const struct db_value *value)
+{
+    int result = SQLITE_OK;
+    switch (value->type) {
+    case DB_NULL:
+        result = sqlite3_bind_null(handle, index);
+        break;
+    case DB_INT:
+        result = sqlite3_bind_int64(handle, index, value->integer);
+        break;
+    case DB_REAL:
+        result = sqlite3_bind_double(handle, index, value->real);
+        break;
+    case DB_TEXT:
+        result = sqlite3_bind_text(handle, index, value->text, -1, SQLITE_TRANSIENT);
+        break;
+    }
+    must(result == SQLITE_OK);
+}
+
+static struct db_rows *sqlite_query(struct db *base, const char *sql, const struct db_value *values,
+                                    size_t count, struct error *err)
+{
+    struct sqlite_db *db = sqlite_of(base);
+    struct statement *statement = statement_for(db, sql, err);
+    if (!statement)
+        return NULL;
+    /* SQLite reads $1 as a name and numbers names by their first place in the text. */
+    for (size_t i = 0; i < count; i++) {
+        char name[8] = {'$', (char)('0' + (i + 1) % 10), '\0'};
+        if (i + 1 >= 10) {
+            name[1] = (char)('0' + (i + 1) / 10);
+            name[2] = (char)('0' + (i + 1) % 10);
+        }
+        int index = sqlite3_bind_parameter_index(statement->handle, name);
+        must(index > 0);
+        bind(statement->handle, index, &values[i]);
+    }
+    statement->in_use = true;
+    struct sqlite_rows *rows = must_calloc(1, sizeof *rows);
+    rows->rows.db = base;
+    rows->statement = statement;
+    return &rows->rows;
+}
+
+static int sqlite_next(struct db_rows *rows, struct error *err)
+{
+    struct sqlite_db *db = sqlite_of(rows->db);
+    switch (sqlite3_step(handle_of(rows))) {
+    case SQLITE_ROW:
+        return 1;
+    case SQLITE_DONE:
+        db->touched = sqlite3_changes64(db->handle);
+        return 0;
+    default:
+        return failed(db, "sqlite", err);
+    }
+}
+
+static bool sqlite_is_null(struct db_rows *rows, int column)
+{
+    return sqlite3_column_type(handle_of(rows), column) == SQLITE_NULL;
+}
+
+static int64_t sqlite_get_int(struct db_rows *rows, int column)
+{
+    return sqlite3_column_int64(handle_of(rows), column);
+}
+
+static double sqlite_get_real(struct db_rows *rows, int column)
+{
+    return sqlite3_column_double(handle_of(rows), column);
+}
+
+static const char *sqlite_get_text(struct db_rows *rows, int column)
+{
+    return (const char *)sqlite3_column_text(handle_of(rows), column);
+}
+
+static void sqlite_end(struct db_rows *rows)
+{
+    struct statement *statement = ((struct sqlite_rows *)rows)->statement;
+    sqlite3_reset(statement->handle);
+    sqlite3_clear_bindings(statement->handle);
+    statement->in_use = false;
+    free(rows);
+}
+
+static int64_t sqlite_touched(struct db *base)
+{
+    return sqlite_of(base)->touched;
+}
+
+/* What failed may go well on the same handle the next time. */
+static bool sqlite_is_broken(const struct db *base)
+{
+    (void)base;
+    return false;
+}
+
+static const struct db_driver sqlite_driver = {
+    .kind = DB_SQLITE,
+    .close = sqlite_close,
+    .is_broken = sqlite_is_broken,
+    .begin = sqlite_begin,
+    .begin_reading = sqlite_begin_reading,
+    .commit = sqlite_commit,
+    .rollback = sqlite_rollback,
+    .now = sqlite_now,
+    .query = sqlite_query,
+    .next = sqlite_next,
+    .is_null = sqlite_is_null,
+    .get_int = sqlite_get_int,
+    .get_real = sqlite_get_real,
+    .get_text = sqlite_get_text,
+    .end = sqlite_end,
+    .touched = sqlite_touched,
+    .script = sqlite_script,
+};
+
+/* The file is ours alone from its first byte on; -wal and -shm take its mode. One that is there is
+ * not opened: to close a descriptor of it would drop the locks of this process's other connections.
+ */
+static int make_file(const char *path, struct error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == EEXIST ? 0 : error_errno(err, "cannot create %s", path);
+    close(fd);
+    return 0;
+}
+
+struct db *db_sqlite_open(const char *path, struct error *err)
+{
+    if (make_file(path, err) != 0)
+        return NULL;
+    struct sqlite_db *db = must_calloc(1, sizeof *db);
+    db->db.driver = &sqlite_driver;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(path, &db->handle, flags, NULL) != SQLITE_OK) {
+        error_set(err, ERROR_TEMPORARY, DB_BROKEN, "cannot open %s: %s", path,
+                  db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
+        sqlite_close(&db->db);
+        return NULL;
+    }
+    sqlite3_busy_handler(db->handle, wait_for_lock, db);
+    if (sqlite_script(&db->db,
+                      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+                      "PRAGMA trusted_schema=OFF;",
+                      err) != 0) {
+        error_wrap(err, "%s", path);
+        sqlite_close(&db->db);
+        return NULL;
+    }
+    return &db->db;
+}

@@ -1,0 +1,275 @@
+#include "verifier/sweeper/orphans.h"
+
+#include "base/clock.h"
+#include "base/durable.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "verifier/base/slug.h"
+#include "verifier/store/store_metrics.h"
+#include "verifier/store/store_sweep.h"
+#include "verifier/sweeper/orphans_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *orphan_kind_name(enum orphan_kind kind)
+{
+    switch (kind) {
+    case ORPHAN_TEMP:
+        return "temp";
+    case ORPHAN_STAGING:
+        return "staging";
+    case ORPHAN_RENDITION:
+        return "rendition";
+    case ORPHAN_FOLDER:
+        return "folder";
+    case ORPHAN_EXPIRED:
+        return "expired";
+    }
+    return NULL;
+}
+
+const char *orphan_why(enum orphan_kind kind)
+{
+    switch (kind) {
+    case ORPHAN_TEMP:
+        return "a temp file that nobody finished";
+    case ORPHAN_STAGING:
+        return "an archive that nobody finished";
+    case ORPHAN_RENDITION:
+        return "the completed video does not record this rendition, and no playlist names it";
+    case ORPHAN_FOLDER:
+        return "no video has this slug";
+    case ORPHAN_EXPIRED:
+        return "its time in the trash is over";
+    }
+    return NULL;
+}
+
+bool orphans_is_old(const struct orphans *orphans, int64_t time_ms)
+{
+    return time_ms != 0 && orphans->now_ms - time_ms >= orphans->settings.trash_ms;
+}
+
+bool orphans_is_temp(const char *name)
+{
+    return strncmp(name, DURABLE_TEMP_PREFIX, strlen(DURABLE_TEMP_PREFIX)) == 0;
+}
+
+void orphans_tell(struct orphans *orphans, enum orphan_kind kind, const char *prefix,
+                  const char *name, int64_t entries)
+{
+    char path[ORPHANS_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", prefix, name);
+    if (orphans->settings.found)
+        orphans->settings.found(orphans->settings.ctx, &(struct orphan){kind, path, entries});
+    if (orphans->settings.preview)
+        return;
+    store_metrics_orphans(kind != ORPHAN_EXPIRED);
+    log_info(kind == ORPHAN_EXPIRED ? "orphan.deleted" : "orphan.trashed", LOG_TEXT("path", path),
+             LOG_TEXT("kind", orphan_kind_name(kind)), LOG_INT("entries", entries),
+             LOG_TEXT("why", orphan_why(kind)));
+}
+
+void orphans_tell_failure(const char *prefix, const char *name, const struct error *err)
+{
+    if (err->code == ENOENT)
+        return; /* somebody else was faster */
+    char path[ORPHANS_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", prefix, name);
+    log_warning("orphan.left", LOG_TEXT("path", path), LOG_TEXT("error", err->message));
+}
+
+static int put(struct orphans_move *move, int dir, const char *name, struct error *err)
+{
+    if (files_bin_put(&move->bin, dir, name, err) != 0)
+        return -1;
+    return files_bin_sync(&move->bin, dir, err);
+}
+
+void orphans_consider(struct orphans_move *move, int dir, const char *name, enum orphan_kind kind)
+{
+    struct files_tree tree;
+    struct error err;
+    if (files_look(dir, name, &tree, &err) != 0)
+        return orphans_tell_failure(move->prefix, name, &err);
+    if (tree.is_strange || !orphans_is_old(move->orphans, tree.newest_ms))
+        return;
+    move->found++;
+    if (move->move && put(move, dir, name, &err) != 0)
+        return orphans_tell_failure(move->prefix, name, &err);
+    if (move->move || move->orphans->settings.preview)
+        orphans_tell(move->orphans, kind, move->prefix, name, tree.entries);
+}
+
+/* ---- rooms: where a round looks ---- */
+
+enum room { UPLOADS, UPLOADS_TRASH, STAGING, VIDEOS, VIDEOS_TRASH, ROOM_COUNT };
+
+static const struct {
+    const char *folder, *prefix; /* folder: below its root; NULL: the root itself */
+} rooms[ROOM_COUNT] = {
+    [UPLOADS] = {NULL, "uploads"},
+    [UPLOADS_TRASH] = {FILES_TRASH, "uploads/" FILES_TRASH},
+    [STAGING] = {FILES_STAGING, "videos/" FILES_STAGING},
+    [VIDEOS] = {NULL, "videos"},
+    [VIDEOS_TRASH] = {FILES_TRASH, "videos/" FILES_TRASH},
+};
+
+static int root_of(const struct orphans *orphans, enum room room)
+{
+    const struct files *files = orphans->settings.files;
+    return room == UPLOADS || room == UPLOADS_TRASH ? files->uploads : files->videos;
+}
+
+static int open_room(const struct orphans *orphans, enum room room, struct error *err)
+{
+    const char *folder = rooms[room].folder ? rooms[room].folder : ".";
+    return files_open_folder(root_of(orphans, room), folder, false, err);
+}
+
+struct listing {
+    struct orphans *orphans;
+    enum room room;
+};
+
+/* Of uploads_dir only temp files are ever of interest, of videos_dir only what may be a slug. */
+static bool is_of_interest(enum room room, const char *name)
+{
+    switch (room) {
+    case UPLOADS:
+        return orphans_is_temp(name);
+    case VIDEOS:
+        return slug_is_valid(name);
+    case UPLOADS_TRASH:
+    case STAGING:
+    case VIDEOS_TRASH:
+    case ROOM_COUNT:
+        break;
+    }
+    return true;
+}
+
+static int add_place(void *ctx, int dir, const char *name, struct error *err)
+{
+    struct listing *listing = ctx;
+    struct orphans *orphans = listing->orphans;
+    (void)dir, (void)err;
+    if (orphans->count == ORPHANS_PLACES_MAX || !is_of_interest(listing->room, name))
+        return 0;
+    if (orphans->count == orphans->capacity) {
+        orphans->capacity = orphans->capacity ? orphans->capacity * 2 : 64;
+        orphans->places = must_realloc(orphans->places,
+                                       orphans->capacity * sizeof *orphans->places);
+    }
+    orphans->places[orphans->count++] = (struct place){(int)listing->room, must_strdup(name)};
+    return 0;
+}
+
+static void end_round(struct orphans *orphans)
+{
+    for (size_t i = 0; i < orphans->count; i++)
+        free(orphans->places[i].name);
+    free(orphans->places);
+    orphans->places = NULL;
+    orphans->count = orphans->capacity = orphans->next = 0;
+}
+
+/* All names first: what a round moves into the trash must not be met there again by it. */
+static void begin_round(struct orphans *orphans)
+{
+    for (enum room room = 0; room < ROOM_COUNT; room++) {
+        struct listing listing = {orphans, room};
+        struct error err;
+        FD(dir) = open_room(orphans, room, &err);
+        if (dir < 0 || files_for_each(dir, add_place, &listing, &err) != 0)
+            orphans_tell_failure(rooms[room].prefix, "", &err);
+    }
+    if (orphans->count == ORPHANS_PLACES_MAX)
+        log_warning("orphan.too_many", LOG_INT("max", ORPHANS_PLACES_MAX));
+}
+
+static void work_loose(struct orphans *orphans, enum room room, int dir, const char *name)
+{
+    struct orphans_move move = {.orphans = orphans,
+                                .bin = FILES_BIN(root_of(orphans, room), "temp"),
+                                .prefix = rooms[room].prefix,
+                                .move = !orphans->settings.preview};
+    orphans_consider(&move, dir, name, room == STAGING ? ORPHAN_STAGING : ORPHAN_TEMP);
+    files_bin_close(&move.bin);
+}
+
+/* By the time of the entry itself: what was moved here keeps the times of its inside. */
+static void work_trash(struct orphans *orphans, enum room room, int dir, const char *name)
+{
+    struct error err;
+    bool gone = true;
+    if (!orphans_is_old(orphans, files_own_time(dir, name)))
+        return;
+    if (!orphans->settings.preview && files_delete(dir, name, &gone, &err) != 0)
+        return orphans_tell_failure(rooms[room].prefix, name, &err);
+    if (gone)
+        orphans_tell(orphans, ORPHAN_EXPIRED, rooms[room].prefix, name, 1);
+}
+
+static int work_place(struct orphans *orphans, const struct place *place, struct error *err)
+{
+    enum room room = (enum room)place->room;
+    struct error not_there;
+    if (room == VIDEOS)
+        return orphans_work_video(orphans, place->name, err);
+    FD(dir) = open_room(orphans, room, &not_there);
+    if (dir < 0)
+        orphans_tell_failure(rooms[room].prefix, place->name, &not_there);
+    else if (room == UPLOADS_TRASH || room == VIDEOS_TRASH)
+        work_trash(orphans, room, dir, place->name);
+    else
+        work_loose(orphans, room, dir, place->name);
+    return 0;
+}
+
+static int read_clocks(struct orphans *orphans, struct error *err)
+{
+    const _Atomic int64_t *ahead_ms = orphans->settings.ahead_ms;
+    int64_t here_ms = wall_us() / 1000 + (ahead_ms ? *ahead_ms : 0);
+    if (store_clock(orphans->settings.store, &orphans->now_ms, err) != 0)
+        return -1;
+    if (here_ms < orphans->now_ms)
+        orphans->now_ms = here_ms;
+    return 0;
+}
+
+struct orphans *orphans_new(const struct orphans_settings *settings)
+{
+    struct orphans *orphans = must_calloc(1, sizeof *orphans);
+    orphans->settings = *settings;
+    return orphans;
+}
+
+void orphans_free(struct orphans *orphans)
+{
+    if (orphans)
+        end_round(orphans);
+    free(orphans);
+}
+
+int orphans_work(struct orphans *orphans, int64_t budget_ms, bool *complete, struct error *err)
+{
+    int64_t until_ms = mono_ms() + budget_ms;
+    *complete = false;
+    if (read_clocks(orphans, err) != 0)
+        return -1;
+    if (!orphans->places)
+        begin_round(orphans);
+    for (; orphans->next < orphans->count; orphans->next++) {
+        if (mono_ms() >= until_ms)
+            return 0;
+        if (work_place(orphans, &orphans->places[orphans->next], err) != 0)
+            return -1;
+    }
+    end_round(orphans);
+    *complete = true;
+    return 0;
+}

@@ -1,0 +1,199 @@
+/* What is orphaned in the folder of a video, or that folder itself. */
+#include "base/durable.h"
+#include "base/playlist.h"
+#include "lib/cleanup.h"
+#include "verifier/base/segment.h"
+#include "verifier/store/store_sweep.h"
+#include "verifier/sweeper/orphans_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct video_work {
+    struct orphans *orphans;
+    const char *slug;
+    bool move;
+    int64_t found;
+    /* While its entries are looked at. */
+    quality_set kept;
+    struct orphans_move entries;
+    bool is_foreign;
+    int64_t ours;
+};
+
+static bool is_folder(int dir, const char *name)
+{
+    struct stat status;
+    return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* ---- a completed video: renditions that nothing needs ---- */
+
+/* "480p/", "480p.m3u8", "480p_0001.ts"; too many rather than too few. */
+static bool names_quality(const char *text, enum quality quality)
+{
+    const char *name = quality_name(quality), *at = text;
+    size_t length = strlen(name);
+    while ((at = strstr(at, name))) {
+        at += length;
+        if (*at == '/' || *at == '.' || *at == '_')
+            return true;
+    }
+    return false;
+}
+
+/* All of them, where a playlist is there and cannot be read. */
+static quality_set named_by(int video, const char *playlist)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    struct error err;
+    quality_set named = 0;
+    if (durable_read(video, playlist, PLAYLIST_MAX_BYTES, &text, &size, &err) != 0)
+        return err.code == ENOENT ? 0 : (1u << QUALITY_COUNT) - 1;
+    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+        if (names_quality(text, quality))
+            named |= 1u << quality;
+    return named;
+}
+
+static int consider_temp(void *ctx, int dir, const char *name, struct error *err)
+{
+    struct video_work *work = ctx;
+    (void)err;
+    if (orphans_is_temp(name))
+        orphans_consider(&work->entries, dir, name, ORPHAN_TEMP);
+    return 0;
+}
+
+static int consider_entry(void *ctx, int dir, const char *name, struct error *err)
+{
+    struct video_work *work = ctx;
+    enum quality quality;
+    if (!segment_quality_of(name, &quality))
+        return consider_temp(work, dir, name, err);
+    if (!(work->kept & 1u << quality)) {
+        orphans_consider(&work->entries, dir, name, ORPHAN_RENDITION);
+        return 0;
+    }
+    FD(inner) = is_folder(dir, name) ? files_open_folder(dir, name, false, err) : -1;
+    return inner < 0 ? 0 : files_for_each(inner, consider_temp, work, err);
+}
+
+/* A video without any rendition on record is odd: what it has may be all there is. */
+static void look_at_settled(struct video_work *work, const struct store_folder *folder)
+{
+    const struct files *files = work->orphans->settings.files;
+    char prefix[ORPHANS_PATH_BYTES];
+    struct error err;
+    if (folder->recorded == 0)
+        return;
+    FD(video) = files_open_video(files, work->slug, false, &err);
+    if (video < 0)
+        return orphans_tell_failure("videos", work->slug, &err);
+    snprintf(prefix, sizeof prefix, "videos/%s", work->slug);
+    work->kept = folder->recorded | named_by(video, "master.m3u8") |
+                 named_by(video, "manifest.mpd");
+    work->entries = (struct orphans_move){.orphans = work->orphans,
+                                          .bin = FILES_BIN(files->videos, work->slug),
+                                          .prefix = prefix,
+                                          .move = work->move};
+    if (files_for_each(video, consider_entry, work, &err) != 0)
+        orphans_tell_failure("videos", work->slug, &err);
+    files_bin_close(&work->entries.bin);
+    work->found = work->entries.found;
+}
+
+/* ---- a folder that no video has ---- */
+
+static int check_segment(void *ctx, int dir, const char *name, struct error *err)
+{
+    struct video_work *work = ctx;
+    (void)dir, (void)err;
+    if (orphans_is_temp(name) || segment_kind_of(name) != SEGMENT_REFUSED)
+        work->ours++;
+    else
+        work->is_foreign = true;
+    return 0;
+}
+
+static int check_entry(void *ctx, int dir, const char *name, struct error *err)
+{
+    struct video_work *work = ctx;
+    enum quality quality;
+    if (!orphans_is_temp(name) && !segment_quality_of(name, &quality) && !segment_is_of_all(name))
+        work->is_foreign = true;
+    else if (!is_folder(dir, name))
+        work->ours++;
+    else {
+        FD(inner) = files_open_folder(dir, name, false, err);
+        return inner < 0 ? -1 : files_for_each(inner, check_segment, work, err);
+    }
+    return 0;
+}
+
+/* Nothing but what transcodes make, and some of it: an operator's own folder is not ours to move.
+ */
+static bool looks_like_ours(struct video_work *work)
+{
+    struct error err;
+    FD(video) = files_open_video(work->orphans->settings.files, work->slug, false, &err);
+    work->is_foreign = false;
+    work->ours = 0;
+    if (video < 0 || files_for_each(video, check_entry, work, &err) != 0)
+        return false;
+    return work->ours > 0 && !work->is_foreign;
+}
+
+/* What is older than all that the database knows may be of the time before this database. */
+static bool is_of_its_time(const struct video_work *work, const struct store_folder *folder)
+{
+    struct files_tree tree;
+    struct error ignored;
+    return folder->since_ms != 0 &&
+           files_look(work->orphans->settings.files->videos, work->slug, &tree, &ignored) == 0 &&
+           tree.modified_ms >= folder->since_ms;
+}
+
+static void look_at_unknown(struct video_work *work, const struct store_folder *folder)
+{
+    int videos = work->orphans->settings.files->videos;
+    struct orphans_move move = {.orphans = work->orphans,
+                                .bin = FILES_BIN(videos, work->slug),
+                                .prefix = "videos",
+                                .move = work->move};
+    if (!looks_like_ours(work) || !is_of_its_time(work, folder))
+        return;
+    orphans_consider(&move, videos, work->slug, ORPHAN_FOLDER);
+    files_bin_close(&move.bin);
+    work->found = move.found;
+}
+
+static int look(void *ctx, const struct store_folder *folder, struct error *err)
+{
+    struct video_work *work = ctx;
+    (void)err;
+    work->found = 0;
+    if (!folder->known)
+        look_at_unknown(work, folder);
+    else if (folder->settled)
+        look_at_settled(work, folder);
+    return 0;
+}
+
+int orphans_work_video(struct orphans *orphans, const char *slug, struct error *err)
+{
+    struct video_work work = {.orphans = orphans, .slug = slug};
+    struct store *store = orphans->settings.store;
+    if (!is_folder(orphans->settings.files->videos, slug))
+        return 0;
+    /* A look takes no lock; only where there is something, it is done again with one. */
+    if (store_with_folder(store, slug, true, look, &work, err) != 0)
+        return -1;
+    if (work.found == 0 || orphans->settings.preview)
+        return 0;
+    work.move = true;
+    return store_with_folder(store, slug, false, look, &work, err);
+}
