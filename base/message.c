@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert((int)COMPLETION_TIME_BYTES == (int)WALL_TEXT_BYTES, "one form of a time");
+_Static_assert((int)TAILSLATE_TIME_BYTES == (int)WALL_TEXT_BYTES, "one form of a time");
 
 /* It becomes the name of a file and a part of a path: one component, and not one that goes up. */
 static bool is_safe_name(const char *name)
@@ -22,8 +22,8 @@ static bool read_existing(const struct json *root, struct message_claim *claim, 
         return false;
     claim->existing_known = list != NULL;
     for (const struct json *at = json_first(list); at; at = json_next(at)) {
-        enum quality quality;
-        if (json_text(at) && quality_parse(json_text(at), &quality))
+        enum tailslate_quality quality;
+        if (json_text(at) && tailslate_quality_parse(json_text(at), &quality))
             claim->existing |= 1u << quality;
     }
     return true;
@@ -59,25 +59,25 @@ static bool read_claim(const struct json *root, struct message_claim *claim, str
     }
     return read_names(root, claim, err) && read_existing(root, claim, err) &&
            field_number(root, "video_duration", 0, &claim->duration, err) &&
-           field_int(root, "source_width", 0, SIDE_MAX, &claim->source_width, err) &&
-           field_int(root, "source_height", 0, SIDE_MAX, &claim->source_height, err) &&
+           field_int(root, "source_width", 0, TAILSLATE_SIDE_MAX, &claim->source_width, err) &&
+           field_int(root, "source_height", 0, TAILSLATE_SIDE_MAX, &claim->source_height, err) &&
            field_int(root, "claim_epoch", 0, ID_MAX, &claim->claim_epoch, err) &&
            field_int(root, "attempt_number", 0, ID_MAX, &claim->attempt_number, err);
 }
 
-enum problem message_claim_parse(const char *body, size_t size, struct message_claim *claim,
-                                 struct error *err)
+enum tailslate_problem message_claim_parse(const char *body, size_t size,
+                                           struct message_claim *claim, struct error *err)
 {
-    *claim = (struct message_claim){.duration = ABSENT_NUMBER,
-                                    .source_width = ABSENT_INT,
-                                    .source_height = ABSENT_INT,
-                                    .claim_epoch = ABSENT_INT,
-                                    .attempt_number = ABSENT_INT};
+    *claim = (struct message_claim){.duration = TAILSLATE_ABSENT_NUMBER,
+                                    .source_width = TAILSLATE_ABSENT_INT,
+                                    .source_height = TAILSLATE_ABSENT_INT,
+                                    .claim_epoch = TAILSLATE_ABSENT_INT,
+                                    .attempt_number = TAILSLATE_ABSENT_INT};
     JSON(root) = NULL;
-    enum problem problem = message_open(body, size, &root, err);
-    if (problem != PROBLEM_NONE)
+    enum tailslate_problem problem = message_open(body, size, &root, err);
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return problem;
-    return read_claim(root, claim, err) ? PROBLEM_NONE : PROBLEM_INVALID_FIELD;
+    return read_claim(root, claim, err) ? TAILSLATE_PROBLEM_NONE : TAILSLATE_PROBLEM_INVALID_FIELD;
 }
 
 /* A stock worker wants every member to be there: null first, then what we have. */
@@ -123,22 +123,23 @@ static size_t count_characters(const char *text)
     return count;
 }
 
-enum problem message_failure_parse(const char *body, size_t size, struct message_failure *failure,
-                                   struct error *err)
+enum tailslate_problem message_failure_parse(const char *body, size_t size,
+                                             struct message_failure *failure, struct error *err)
 {
     *failure = (struct message_failure){.retry = true};
     JSON(root) = NULL;
-    enum problem problem = message_open(body, size, &root, err);
-    if (problem != PROBLEM_NONE)
+    enum tailslate_problem problem = message_open(body, size, &root, err);
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return problem;
     const char *reason = json_text(json_get(root, "error_message"));
     if (!reason || count_characters(reason) >= REASON_BYTES) {
         error_set(err, ERROR_PERMANENT, 0,
                   "error_message: a text of at most %d characters expected", REASON_BYTES - 1);
-        return PROBLEM_INVALID_FIELD;
+        return TAILSLATE_PROBLEM_INVALID_FIELD;
     }
     text_cut(failure->reason, sizeof failure->reason, reason);
-    return field_bool(root, "retry", &failure->retry, err) ? PROBLEM_NONE : PROBLEM_INVALID_FIELD;
+    return field_bool(root, "retry", &failure->retry, err) ? TAILSLATE_PROBLEM_NONE
+                                                           : TAILSLATE_PROBLEM_INVALID_FIELD;
 }
 
 char *message_failure_format(const struct message_failure *failure)

@@ -1,8 +1,8 @@
 /* message: the bodies of the Worker API (docs/WIRE.md), once for both sides. Pure.
  *
- * A parse function takes one body and fills a struct; the verdict is PROBLEM_NONE or the problem to
- * answer with, and then *err says which field and what was expected. Unknown members are ignored,
- * JSON null is the same as absent. A format function returns text owned by the caller. */
+ * A parse function takes one body and fills a struct; the verdict is TAILSLATE_PROBLEM_NONE or the
+ * problem to answer with, and then *err says which field and what was expected. Unknown members are
+ * ignored, JSON null is the same as absent. A format function returns text owned by the caller. */
 #ifndef TAILSLATE_MESSAGE_H
 #define TAILSLATE_MESSAGE_H
 
@@ -34,16 +34,16 @@ struct message_claim {
     int64_t job_id, video_id;
     char video_slug[SLUG_BYTES];
     char source_filename[FILENAME_BYTES];
-    double duration; /* ABSENT_NUMBER, or 0 where the server does not know yet */
+    double duration; /* TAILSLATE_ABSENT_NUMBER, or 0 where the server does not know yet */
     int64_t source_width, source_height;
     char claim_expires_at[WALL_TEXT_BYTES]; /* as the server wrote it, "" if absent */
     bool existing_known;                    /* existing_qualities was a list, not null */
-    quality_set existing;
-    int64_t claim_epoch;    /* ABSENT_INT from a stock server */
-    int64_t attempt_number; /* ABSENT_INT from a stock server */
+    tailslate_quality_set existing;
+    int64_t claim_epoch;    /* TAILSLATE_ABSENT_INT from a stock server */
+    int64_t attempt_number; /* TAILSLATE_ABSENT_INT from a stock server */
 };
-enum problem message_claim_parse(const char *body, size_t size, struct message_claim *claim,
-                                 struct error *err);
+enum tailslate_problem message_claim_parse(const char *body, size_t size,
+                                           struct message_claim *claim, struct error *err);
 char *message_claim_format(const struct message_claim *claim, const char *message);
 
 /* POST /api/worker/{job_id}/fail, request and answer. */
@@ -53,8 +53,8 @@ struct message_failure {
     char reason[REASON_BYTES];
     bool retry; /* default true */
 };
-enum problem message_failure_parse(const char *body, size_t size, struct message_failure *failure,
-                                   struct error *err);
+enum tailslate_problem message_failure_parse(const char *body, size_t size,
+                                             struct message_failure *failure, struct error *err);
 char *message_failure_format(const struct message_failure *failure);
 char *message_failure_answer_format(bool will_retry, int64_t attempt_number);
 
@@ -82,21 +82,21 @@ enum work_step {
 const char *work_step_name(enum work_step step); /* NULL for ABSENT */
 
 struct message_quality_progress {
-    enum quality quality;
+    enum tailslate_quality quality;
     enum quality_status status;
     int64_t percent;
-    int64_t segments_total, segments_completed; /* ABSENT_INT */
+    int64_t segments_total, segments_completed; /* TAILSLATE_ABSENT_INT */
 };
 struct message_progress {
     enum work_step step;
-    int64_t percent; /* 0-100; ABSENT_INT */
-    struct message_quality_progress qualities[QUALITY_COUNT];
+    int64_t percent; /* 0-100; TAILSLATE_ABSENT_INT */
+    struct message_quality_progress qualities[TAILSLATE_QUALITY_COUNT];
     size_t quality_count;
     double duration;
     int64_t source_width, source_height;
 };
-enum problem message_progress_parse(const char *body, size_t size,
-                                    struct message_progress *progress, struct error *err);
+enum tailslate_problem message_progress_parse(const char *body, size_t size,
+                                              struct message_progress *progress, struct error *err);
 char *message_progress_format(const struct message_progress *progress);
 
 /* POST /api/worker/heartbeat, request. */
@@ -112,8 +112,9 @@ struct message_heartbeat {
     char *metadata;     /* the metadata object as one line of JSON, or NULL; owned */
     char *capabilities; /* metadata.capabilities likewise, or NULL; owned */
 };
-enum problem message_heartbeat_parse(const char *body, size_t size,
-                                     struct message_heartbeat *heartbeat, struct error *err);
+enum tailslate_problem message_heartbeat_parse(const char *body, size_t size,
+                                               struct message_heartbeat *heartbeat,
+                                               struct error *err);
 /* Builds metadata from jobs and from `capabilities` and `metadata` (an object whose members go
  * beside; may be NULL). */
 char *message_heartbeat_format(const struct message_heartbeat *heartbeat);
@@ -125,12 +126,14 @@ bool message_capabilities_check(const struct json *capabilities, struct error *e
 
 /* An error body, ours or anybody's. */
 struct message_problem {
-    enum problem problem; /* PROBLEM_NONE: not one of our codes, or no JSON at all */
-    char detail[256];     /* of `detail` where it is a string (or the first message of a stock
-                             server's array); "" otherwise */
-    quality_set missing;  /* output_missing: member `qualities` names them */
+    enum tailslate_problem
+        problem;      /* TAILSLATE_PROBLEM_NONE: not one of our codes, or no JSON at all */
+    char detail[256]; /* of `detail` where it is a string (or the first message of a stock
+                         server's array); "" otherwise */
+    tailslate_quality_set missing; /* output_missing: member `qualities` names them */
 };
 void message_problem_parse(const char *body, size_t size, struct message_problem *problem);
-char *message_problem_format(enum problem problem, const char *detail, quality_set missing);
+char *message_problem_format(enum tailslate_problem problem, const char *detail,
+                             tailslate_quality_set missing);
 
 #endif

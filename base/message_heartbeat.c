@@ -120,18 +120,19 @@ static bool read_heartbeat(const struct json *root, struct message_heartbeat *he
            read_metadata(root, heartbeat, err);
 }
 
-enum problem message_heartbeat_parse(const char *body, size_t size,
-                                     struct message_heartbeat *heartbeat, struct error *err)
+enum tailslate_problem message_heartbeat_parse(const char *body, size_t size,
+                                               struct message_heartbeat *heartbeat,
+                                               struct error *err)
 {
     *heartbeat = (struct message_heartbeat){.status = WORKER_ACTIVE};
     JSON(root) = NULL;
-    enum problem problem = message_open(body, size, &root, err);
-    if (problem != PROBLEM_NONE)
+    enum tailslate_problem problem = message_open(body, size, &root, err);
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return problem;
     if (read_heartbeat(root, heartbeat, err))
-        return PROBLEM_NONE;
+        return TAILSLATE_PROBLEM_NONE;
     message_heartbeat_fini(heartbeat);
-    return PROBLEM_INVALID_FIELD;
+    return TAILSLATE_PROBLEM_INVALID_FIELD;
 }
 
 /* Our own text, so it parses. */

@@ -43,8 +43,8 @@ static bool read_status(const struct json *node, enum quality_status *out, struc
 static bool read_quality(const struct json *node, struct message_quality_progress *progress,
                          struct error *err)
 {
-    *progress = (struct message_quality_progress){.segments_total = ABSENT_INT,
-                                                  .segments_completed = ABSENT_INT};
+    *progress = (struct message_quality_progress){.segments_total = TAILSLATE_ABSENT_INT,
+                                                  .segments_completed = TAILSLATE_ABSENT_INT};
     return field_quality(node, "name", &progress->quality, err) &&
            read_status(node, &progress->status, err) &&
            field_int(node, "progress", 0, 100, &progress->percent, err) &&
@@ -56,9 +56,9 @@ static bool read_qualities(const struct json *root, struct message_progress *pro
                            struct error *err)
 {
     const struct json *list;
-    if (!field_list(root, "quality_progress", QUALITY_COUNT, &list, err))
+    if (!field_list(root, "quality_progress", TAILSLATE_QUALITY_COUNT, &list, err))
         return false;
-    quality_set seen = 0;
+    tailslate_quality_set seen = 0;
     for (const struct json *at = json_first(list); at; at = json_next(at)) {
         struct message_quality_progress *quality = &progress->qualities[progress->quality_count];
         if (!read_quality(at, quality, err)) {
@@ -67,7 +67,7 @@ static bool read_qualities(const struct json *root, struct message_progress *pro
         }
         if (seen & (1u << quality->quality)) {
             error_set(err, ERROR_PERMANENT, 0, "quality_progress: %s is there twice",
-                      quality_name(quality->quality));
+                      tailslate_quality_name(quality->quality));
             return false;
         }
         seen |= 1u << quality->quality;
@@ -80,35 +80,36 @@ static bool read_progress(const struct json *root, struct message_progress *prog
                           struct error *err)
 {
     unsigned step = WORK_ABSENT;
-    bool good = field_word(root, "current_step", work_step_names, COUNT_OF(work_step_names), &step,
-                           err) &&
-                field_int(root, "progress_percent", 0, 100, &progress->percent, err) &&
-                read_qualities(root, progress, err) &&
-                field_number(root, "duration", 0, &progress->duration, err) &&
-                field_int(root, "source_width", 1, SIDE_MAX, &progress->source_width, err) &&
-                field_int(root, "source_height", 1, SIDE_MAX, &progress->source_height, err);
+    bool good =
+        field_word(root, "current_step", work_step_names, COUNT_OF(work_step_names), &step, err) &&
+        field_int(root, "progress_percent", 0, 100, &progress->percent, err) &&
+        read_qualities(root, progress, err) &&
+        field_number(root, "duration", 0, &progress->duration, err) &&
+        field_int(root, "source_width", 1, TAILSLATE_SIDE_MAX, &progress->source_width, err) &&
+        field_int(root, "source_height", 1, TAILSLATE_SIDE_MAX, &progress->source_height, err);
     progress->step = (enum work_step)step;
     return good;
 }
 
-enum problem message_progress_parse(const char *body, size_t size,
-                                    struct message_progress *progress, struct error *err)
+enum tailslate_problem message_progress_parse(const char *body, size_t size,
+                                              struct message_progress *progress, struct error *err)
 {
-    *progress = (struct message_progress){.percent = ABSENT_INT,
-                                          .duration = ABSENT_NUMBER,
-                                          .source_width = ABSENT_INT,
-                                          .source_height = ABSENT_INT};
+    *progress = (struct message_progress){.percent = TAILSLATE_ABSENT_INT,
+                                          .duration = TAILSLATE_ABSENT_NUMBER,
+                                          .source_width = TAILSLATE_ABSENT_INT,
+                                          .source_height = TAILSLATE_ABSENT_INT};
     JSON(root) = NULL;
-    enum problem problem = message_open(body, size, &root, err);
-    if (problem != PROBLEM_NONE)
+    enum tailslate_problem problem = message_open(body, size, &root, err);
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return problem;
-    return read_progress(root, progress, err) ? PROBLEM_NONE : PROBLEM_INVALID_FIELD;
+    return read_progress(root, progress, err) ? TAILSLATE_PROBLEM_NONE
+                                              : TAILSLATE_PROBLEM_INVALID_FIELD;
 }
 
 static struct json *new_quality(const struct message_quality_progress *progress)
 {
     struct json *node = json_new_object();
-    json_set_text(node, "name", quality_name(progress->quality));
+    json_set_text(node, "name", tailslate_quality_name(progress->quality));
     json_set_text(node, "status", quality_status_name(progress->status));
     json_set_int(node, "progress", progress->percent);
     put_int(node, "segments_total", progress->segments_total);
@@ -119,7 +120,7 @@ static struct json *new_quality(const struct message_quality_progress *progress)
 char *message_progress_format(const struct message_progress *progress)
 {
     struct json *root = json_new_object(), *list = json_new_array();
-    must(progress->quality_count <= QUALITY_COUNT);
+    must(progress->quality_count <= TAILSLATE_QUALITY_COUNT);
     for (size_t i = 0; i < progress->quality_count; i++)
         json_append(list, new_quality(&progress->qualities[i]));
     put_text(root, "current_step", work_step_name(progress->step));

@@ -3,7 +3,7 @@
 #include "lib/error.h"
 
 /* min(cap, base * 2^attempt), without ever computing a product that could overflow. */
-static int64_t ceiling_ms(struct backoff_policy policy, unsigned attempt)
+static int64_t ceiling_ms(struct tailslate_backoff policy, unsigned attempt)
 {
     int64_t ceiling = policy.base_ms;
     for (; attempt > 0 && ceiling < policy.cap_ms; attempt--)
@@ -17,21 +17,21 @@ static int64_t uniform(int64_t max, uint64_t random)
     return (int64_t)(((unsigned __int128)random * ((uint64_t)max + 1)) >> 64);
 }
 
-int64_t backoff_delay_ms(struct backoff_policy policy, unsigned attempt, int64_t retry_after_ms,
-                         uint64_t random)
+int64_t tailslate_backoff_delay_ms(struct tailslate_backoff policy, unsigned attempt,
+                                   int64_t retry_after_ms, uint64_t random)
 {
     must(policy.base_ms > 0 && policy.cap_ms >= policy.base_ms);
     int64_t floor_ms = retry_after_ms;
     if (floor_ms < 0)
         floor_ms = 0;
-    if (floor_ms > RETRY_AFTER_MAX_MS)
-        floor_ms = RETRY_AFTER_MAX_MS;
+    if (floor_ms > TAILSLATE_RETRY_AFTER_MAX_MS)
+        floor_ms = TAILSLATE_RETRY_AFTER_MAX_MS;
     int64_t jitter_ms = uniform(ceiling_ms(policy, attempt), random);
     return jitter_ms > INT64_MAX - floor_ms ? INT64_MAX : floor_ms + jitter_ms;
 }
 
-int64_t backoff_wake_ms(int64_t due_ms, int64_t floor_ms, int64_t now_ms, int64_t spread_ms,
-                        uint64_t random)
+int64_t tailslate_backoff_wake_ms(int64_t due_ms, int64_t floor_ms, int64_t now_ms,
+                                  int64_t spread_ms, uint64_t random)
 {
     must(spread_ms >= 0);
     int64_t at_ms = now_ms + uniform(spread_ms, random);
@@ -39,7 +39,7 @@ int64_t backoff_wake_ms(int64_t due_ms, int64_t floor_ms, int64_t now_ms, int64_
     return at_ms < due_ms ? at_ms : due_ms;
 }
 
-int64_t backoff_jitter_ms(int64_t value_ms, double share, uint64_t random)
+int64_t tailslate_backoff_jitter_ms(int64_t value_ms, double share, uint64_t random)
 {
     must(value_ms >= 0 && share >= 0 && share <= 1);
     /* A double has 53 bits: the product may come out above the value, and above what fits. */

@@ -3,28 +3,28 @@
 #include <string.h>
 
 struct completing {
-    const struct ledger *ledger;
-    const struct ledger_request *request;
-    struct ledger_facts facts;
-    struct ledger_result *result;
+    const struct tailslate_ledger *ledger;
+    const struct tailslate_request *request;
+    struct tailslate_facts facts;
+    struct tailslate_result *result;
 };
 
 static void judge(struct completing *completing)
 {
-    const struct ledger_request *request = completing->request;
-    struct verify_request asked = {
-        .epoch_given = request->claim_epoch != ABSENT_INT,
+    const struct tailslate_request *request = completing->request;
+    struct tailslate_verify_request asked = {
+        .epoch_given = request->claim_epoch != TAILSLATE_ABSENT_INT,
         .epoch = request->claim_epoch,
         .qualities_empty = request->completion->rendition_count == 0,
     };
-    completing->result->verdict = verify_completion(&asked, &completing->facts.claim);
+    completing->result->verdict = tailslate_verify_completion(&asked, &completing->facts.claim);
 }
 
-static void compare(struct completing *completing, const struct ledger_completion *recorded)
+static void compare(struct completing *completing, const struct tailslate_recorded *recorded)
 {
     const char *token = completing->request->completion->token;
-    struct ledger_facts *facts = &completing->facts;
-    struct ledger_result *result = completing->result;
+    struct tailslate_facts *facts = &completing->facts;
+    struct tailslate_result *result = completing->result;
     facts->claim.token_known = token[0] && strcmp(recorded->token, token) == 0;
     facts->claim.fingerprint_same = strcmp(recorded->fingerprint,
                                            completing->request->fingerprint) == 0;
@@ -39,14 +39,14 @@ static void compare(struct completing *completing, const struct ledger_completio
 /* Everything but the files, which are checked under the lock only. */
 static int classify(struct completing *completing)
 {
-    const struct ledger *ledger = completing->ledger;
-    struct ledger_result *result = completing->result;
-    *result = (struct ledger_result){0};
-    completing->facts = (struct ledger_facts){0};
+    const struct tailslate_ledger *ledger = completing->ledger;
+    struct tailslate_result *result = completing->result;
+    *result = (struct tailslate_result){0};
+    completing->facts = (struct tailslate_facts){0};
     if (ledger->facts(ledger->ctx, completing->request, &completing->facts) != 0)
         return -1;
     if (completing->facts.claim.job_found) {
-        struct ledger_completion recorded = {0};
+        struct tailslate_recorded recorded = {0};
         int found = ledger->recorded(ledger->ctx, completing->request, &recorded);
         if (found < 0)
             return -1;
@@ -56,15 +56,15 @@ static int classify(struct completing *completing)
     }
     judge(completing);
     /* Completed by a server that records no completions: the job itself is the record. */
-    if (result->verdict == VERIFY_REPLAY && !result->completed_at[0])
+    if (result->verdict == TAILSLATE_VERDICT_REPLAY && !result->completed_at[0])
         memcpy(result->completed_at, completing->facts.completed_at, sizeof result->completed_at);
     return 0;
 }
 
 static int check_files(struct completing *completing)
 {
-    const struct ledger *ledger = completing->ledger;
-    quality_set missing = 0;
+    const struct tailslate_ledger *ledger = completing->ledger;
+    tailslate_quality_set missing = 0;
     if (ledger->missing(ledger->ctx, completing->request, &missing) != 0)
         return -1;
     completing->result->missing = missing;
@@ -76,14 +76,14 @@ static int check_files(struct completing *completing)
 /* 1: written; 0: there is nothing to write, and the verdict says why; -1. */
 static int write_effect(struct completing *completing)
 {
-    const struct ledger *ledger = completing->ledger;
-    struct ledger_facts *facts = &completing->facts;
-    struct ledger_result *result = completing->result;
-    quality_set named = message_completion_qualities(completing->request->completion);
-    result->late = result->verdict == VERIFY_COMMIT_LATE;
+    const struct tailslate_ledger *ledger = completing->ledger;
+    struct tailslate_facts *facts = &completing->facts;
+    struct tailslate_result *result = completing->result;
+    tailslate_quality_set named = tailslate_completion_qualities(completing->request->completion);
+    result->late = result->verdict == TAILSLATE_VERDICT_COMMIT_LATE;
     result->claim_epoch = facts->claim.epoch;
     memcpy(result->completed_at, facts->now, sizeof result->completed_at);
-    struct ledger_effect effect = {
+    struct tailslate_effect effect = {
         .request = completing->request,
         .facts = facts,
         .result = result,
@@ -97,23 +97,23 @@ static int write_effect(struct completing *completing)
     /* The guards of the write have the last word: what do they see that the facts did not say? */
     if (classify(completing) != 0)
         return -1;
-    return verify_commits(result->verdict) ? -1 : 0;
+    return tailslate_verify_commits(result->verdict) ? -1 : 0;
 }
 
 static int work(struct completing *completing)
 {
-    const struct ledger *ledger = completing->ledger;
+    const struct tailslate_ledger *ledger = completing->ledger;
     if (ledger->lock(ledger->ctx, completing->request) != 0 || classify(completing) != 0)
         return -1;
-    if (verify_commits(completing->result->verdict) && check_files(completing) != 0)
+    if (tailslate_verify_commits(completing->result->verdict) && check_files(completing) != 0)
         return -1;
-    return verify_commits(completing->result->verdict) ? write_effect(completing) : 0;
+    return tailslate_verify_commits(completing->result->verdict) ? write_effect(completing) : 0;
 }
 
 static int look(struct completing *completing)
 {
-    const struct ledger *ledger = completing->ledger;
-    if (ledger->begin(ledger->ctx, LEDGER_READ) != 0)
+    const struct tailslate_ledger *ledger = completing->ledger;
+    if (ledger->begin(ledger->ctx, TAILSLATE_READ) != 0)
         return -1;
     int done = classify(completing);
     ledger->rollback(ledger->ctx);
@@ -124,9 +124,9 @@ static int look(struct completing *completing)
  * it is this one if it carries this claim, content and token. */
 static int resolve(struct completing *completing)
 {
-    struct ledger_result wanted = *completing->result;
-    struct ledger_result *result = completing->result;
-    if (look(completing) != 0 || result->verdict != VERIFY_REPLAY ||
+    struct tailslate_result wanted = *completing->result;
+    struct tailslate_result *result = completing->result;
+    if (look(completing) != 0 || result->verdict != TAILSLATE_VERDICT_REPLAY ||
         result->claim_epoch != wanted.claim_epoch || !completing->facts.claim.fingerprint_same)
         return -1;
     if (completing->facts.claim.token_known || !completing->request->completion->token[0])
@@ -134,25 +134,25 @@ static int resolve(struct completing *completing)
     return 0;
 }
 
-static struct completing begin(const struct ledger *ledger, struct ledger_request *request,
-                               struct ledger_result *result)
+static struct completing begin(const struct tailslate_ledger *ledger,
+                               struct tailslate_request *request, struct tailslate_result *result)
 {
-    message_completion_fingerprint(request->completion, request->fingerprint);
+    tailslate_completion_fingerprint(request->completion, request->fingerprint);
     return (struct completing){.ledger = ledger, .request = request, .result = result};
 }
 
-int ledger_look(const struct ledger *ledger, struct ledger_request *request,
-                struct ledger_result *result)
+int tailslate_look(const struct tailslate_ledger *ledger, struct tailslate_request *request,
+                   struct tailslate_result *result)
 {
     struct completing completing = begin(ledger, request, result);
     return look(&completing);
 }
 
-int ledger_complete(const struct ledger *ledger, struct ledger_request *request,
-                    struct ledger_result *result)
+int tailslate_complete(const struct tailslate_ledger *ledger, struct tailslate_request *request,
+                       struct tailslate_result *result)
 {
     struct completing completing = begin(ledger, request, result);
-    if (ledger->begin(ledger->ctx, LEDGER_WRITE) != 0)
+    if (ledger->begin(ledger->ctx, TAILSLATE_WRITE) != 0)
         return -1;
     int written = work(&completing);
     if (written <= 0) {
@@ -160,11 +160,11 @@ int ledger_complete(const struct ledger *ledger, struct ledger_request *request,
         return written;
     }
     switch (ledger->commit(ledger->ctx)) {
-    case LEDGER_COMMITTED:
+    case TAILSLATE_COMMITTED:
         return 0;
-    case LEDGER_FAILED:
+    case TAILSLATE_FAILED:
         return -1;
-    case LEDGER_UNKNOWN:
+    case TAILSLATE_UNKNOWN:
         return resolve(&completing);
     }
     return -1;

@@ -6,15 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum problem message_open(const char *body, size_t size, struct json **root, struct error *err)
+enum tailslate_problem message_open(const char *body, size_t size, struct json **root,
+                                    struct error *err)
 {
     *root = json_parse(body, size, err);
     if (!*root)
-        return PROBLEM_BAD_JSON;
+        return TAILSLATE_PROBLEM_BAD_JSON;
     if (json_is_object(*root))
-        return PROBLEM_NONE;
+        return TAILSLATE_PROBLEM_NONE;
     error_set(err, ERROR_PERMANENT, 0, "JSON: an object expected");
-    return PROBLEM_BAD_JSON;
+    return TAILSLATE_PROBLEM_BAD_JSON;
 }
 
 static bool expected(struct error *err, const char *key, const char *what)
@@ -99,10 +100,11 @@ bool field_word(const struct json *object, const char *key, const char *const *n
     return false;
 }
 
-bool field_quality(const struct json *object, const char *key, enum quality *out, struct error *err)
+bool field_quality(const struct json *object, const char *key, enum tailslate_quality *out,
+                   struct error *err)
 {
     const char *name = json_text(json_get(object, key));
-    if (name && quality_parse(name, out))
+    if (name && tailslate_quality_parse(name, out))
         return true;
     return expected(err, key, "the name of a quality");
 }
@@ -136,12 +138,12 @@ void put_text(struct json *object, const char *key, const char *text)
         json_set_text(object, key, text);
 }
 
-void put_qualities(struct json *object, const char *key, quality_set set)
+void put_qualities(struct json *object, const char *key, tailslate_quality_set set)
 {
     struct json *names = json_new_array();
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (set & (1u << quality))
-            json_append_text(names, quality_name(quality));
+            json_append_text(names, tailslate_quality_name(quality));
     json_set(object, key, names);
 }
 

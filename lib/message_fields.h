@@ -22,8 +22,9 @@ enum { COLUMN_MAX = 2147483647 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-/* PROBLEM_BAD_JSON where the body is no JSON object. */
-enum problem message_open(const char *body, size_t size, struct json **root, struct error *err);
+/* TAILSLATE_PROBLEM_BAD_JSON where the body is no JSON object. */
+enum tailslate_problem message_open(const char *body, size_t size, struct json **root,
+                                    struct error *err);
 
 bool field_int(const struct json *object, const char *key, int64_t min, int64_t max, int64_t *out,
                struct error *err);
@@ -37,17 +38,18 @@ bool field_text(const struct json *object, const char *key, char *out, size_t si
 bool field_word(const struct json *object, const char *key, const char *const *names, size_t count,
                 unsigned *out, struct error *err);
 /* One of the seven qualities; must be there. */
-bool field_quality(const struct json *object, const char *key, enum quality *out,
+bool field_quality(const struct json *object, const char *key, enum tailslate_quality *out,
                    struct error *err);
 /* An array of at most max elements; *out stays NULL where it is absent. */
 bool field_list(const struct json *object, const char *key, int max, const struct json **out,
                 struct error *err);
 
-/* What was absent is not written; an ABSENT_INT and an ABSENT_NUMBER are negative. */
+/* What was absent is not written; an TAILSLATE_ABSENT_INT and an TAILSLATE_ABSENT_NUMBER are
+ * negative. */
 void put_int(struct json *object, const char *key, int64_t value);
 void put_number(struct json *object, const char *key, double value);
 void put_text(struct json *object, const char *key, const char *text); /* NULL or "" = absent */
-void put_qualities(struct json *object, const char *key, quality_set set);
+void put_qualities(struct json *object, const char *key, tailslate_quality_set set);
 
 char *message_close(struct json *owned_root); /* prints and frees it */
 

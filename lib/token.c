@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { UUID_LENGTH = UUID_BYTES - 1, JOB_ID_DIGITS_MAX = 19 };
+enum { UUID_LENGTH = TAILSLATE_UUID_BYTES - 1, JOB_ID_DIGITS_MAX = 19 };
 
 /* Not ctype.h: the wire knows no locale. */
 static char lower(char c)
@@ -46,17 +46,18 @@ static bool is_v4(const char *text, size_t size)
     return true;
 }
 
-bool token_uuid_is_v4(const char *text)
+bool tailslate_token_uuid_is_v4(const char *text)
 {
-    return is_v4(text, strnlen(text, UUID_BYTES));
+    return is_v4(text, strnlen(text, TAILSLATE_UUID_BYTES));
 }
 
-void token_make(int64_t job_id, const char uuid[UUID_BYTES], char token[TOKEN_BYTES])
+void tailslate_token_make(int64_t job_id, const char uuid[TAILSLATE_UUID_BYTES],
+                          char token[TAILSLATE_TOKEN_BYTES])
 {
     must(job_id > 0);
-    must(token_uuid_is_v4(uuid));
-    int length = snprintf(token, TOKEN_BYTES, "%" PRId64 "-", job_id);
-    for (size_t i = 0; i < UUID_BYTES; i++)
+    must(tailslate_token_uuid_is_v4(uuid));
+    int length = snprintf(token, TAILSLATE_TOKEN_BYTES, "%" PRId64 "-", job_id);
+    for (size_t i = 0; i < TAILSLATE_UUID_BYTES; i++)
         token[(size_t)length + i] = lower(uuid[i]);
 }
 
@@ -74,9 +75,10 @@ static bool parse_job_id(const char *text, size_t size, int64_t *job_id)
     return true;
 }
 
-bool token_parse(const char *text, size_t size, int64_t *job_id, char canonical[TOKEN_BYTES])
+bool tailslate_token_parse(const char *text, size_t size, int64_t *job_id,
+                           char canonical[TAILSLATE_TOKEN_BYTES])
 {
-    const char *dash = size < TOKEN_BYTES ? memchr(text, '-', size) : NULL;
+    const char *dash = size < TAILSLATE_TOKEN_BYTES ? memchr(text, '-', size) : NULL;
     if (!dash)
         return false;
     size_t id_size = (size_t)(dash - text);

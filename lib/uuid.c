@@ -6,13 +6,13 @@
 #include <sys/random.h>
 #include <uuid/uuid.h>
 
-void uuid_make_v4(char text[UUID_BYTES])
+void uuid_make_v4(char text[TAILSLATE_UUID_BYTES])
 {
     /* Not uuid_generate(): that may fall back to a time-based one. */
     uuid_t binary;
     uuid_generate_random(binary);
     uuid_unparse_lower(binary, text);
-    must(token_uuid_is_v4(text));
+    must(tailslate_token_uuid_is_v4(text));
 }
 
 void random_bytes(void *out, size_t size)

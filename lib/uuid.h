@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-void uuid_make_v4(char text[UUID_BYTES]);
+void uuid_make_v4(char text[TAILSLATE_UUID_BYTES]);
 void random_bytes(void *out, size_t size); /* getrandom(2); aborts where it fails */
 uint64_t random_u64(void);
 

@@ -8,18 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static void add(struct warnings *warnings, const char *text)
+static void add(struct tailslate_warnings *warnings, const char *text)
 {
-    char cut[WARNING_BYTES];
+    char cut[TAILSLATE_WARNING_BYTES];
     text_cut(cut, sizeof cut, text);
     for (size_t i = 0; i < warnings->count; i++)
         if (strcmp(warnings->texts[i], cut) == 0)
             return;
-    if (warnings->count < WARNINGS_MAX && cut[0])
+    if (warnings->count < TAILSLATE_WARNINGS_MAX && cut[0])
         memcpy(warnings->texts[warnings->count++], cut, sizeof cut);
 }
 
-void warnings_add(struct warnings *warnings, const char *format, ...)
+void tailslate_warnings_add(struct tailslate_warnings *warnings, const char *format, ...)
 {
     TEXT(text) = NULL;
     va_list arguments;
@@ -30,7 +30,7 @@ void warnings_add(struct warnings *warnings, const char *format, ...)
     add(warnings, text);
 }
 
-struct json *warnings_new_array(const struct warnings *warnings)
+struct json *warnings_new_array(const struct tailslate_warnings *warnings)
 {
     struct json *array = warnings->count > 0 ? json_new_array() : NULL;
     for (size_t i = 0; i < warnings->count; i++)
@@ -38,7 +38,7 @@ struct json *warnings_new_array(const struct warnings *warnings)
     return array;
 }
 
-void warnings_read(const struct json *array, struct warnings *warnings)
+void warnings_read(const struct json *array, struct tailslate_warnings *warnings)
 {
     warnings->count = 0;
     if (!json_is_array(array))

@@ -6,7 +6,8 @@
 
 #include "tailslate/warnings.h"
 
-struct json *warnings_new_array(const struct warnings *warnings); /* owned; NULL where none is */
-void warnings_read(const struct json *array, struct warnings *warnings); /* NULL: none */
+struct json *
+warnings_new_array(const struct tailslate_warnings *warnings); /* owned; NULL where none is */
+void warnings_read(const struct json *array, struct tailslate_warnings *warnings); /* NULL: none */
 
 #endif

@@ -37,15 +37,15 @@ int connect_renew_key(const struct config *config, struct http_client *client, s
     return is_new;
 }
 
-struct backoff_policy connect_backoff(const struct config *config)
+struct tailslate_backoff connect_backoff(const struct config *config)
 {
-    return (struct backoff_policy){
+    return (struct tailslate_backoff){
         .base_ms = (int64_t)(config->retry.base_seconds * 1000),
         .cap_ms = (int64_t)(config->retry.cap_seconds * 1000),
     };
 }
 
-int64_t connect_life_delay_ms(struct backoff_policy policy, unsigned attempt,
+int64_t connect_life_delay_ms(struct tailslate_backoff policy, unsigned attempt,
                               int64_t retry_after_ms, uint64_t random)
 {
     if (policy.cap_ms > CONNECT_LIFE_CAP_MS)
@@ -54,5 +54,5 @@ int64_t connect_life_delay_ms(struct backoff_policy policy, unsigned attempt,
         policy.base_ms = policy.cap_ms;
     if (retry_after_ms > CONNECT_LIFE_CAP_MS)
         retry_after_ms = CONNECT_LIFE_CAP_MS;
-    return backoff_delay_ms(policy, attempt, retry_after_ms, random);
+    return tailslate_backoff_delay_ms(policy, attempt, retry_after_ms, random);
 }

@@ -17,12 +17,12 @@ struct http_client *connect_client(const struct config *config, struct error *er
  * the client goes on with the key that it has. */
 int connect_renew_key(const struct config *config, struct http_client *client, struct error *err);
 
-struct backoff_policy connect_backoff(const struct config *config);
+struct tailslate_backoff connect_backoff(const struct config *config);
 
 /* Of the calls by which the server sees that we live, heartbeat and progress: no patience that it
  * asks for silences them for longer than CONNECT_LIFE_CAP_MS, or it would give our jobs away. */
 enum { CONNECT_LIFE_CAP_MS = 60 * 1000 };
-int64_t connect_life_delay_ms(struct backoff_policy policy, unsigned attempt,
+int64_t connect_life_delay_ms(struct tailslate_backoff policy, unsigned attempt,
                               int64_t retry_after_ms, uint64_t random);
 
 #endif

@@ -33,38 +33,44 @@ enum kind { COMPLETION, FAILURE, LATE_FAILURE, RECLAIM, KIND_COUNT };
     }
 /* A failure report is not worth a claim and names no output; where its claim is over, a refusal by
  * the server itself ends it, whatever its words. Reclaiming, nothing is final. */
-static const enum delivery deliveries[ANSWER_CLASS_COUNT][KIND_COUNT] = {
-    [ANSWER_UNREACHED] = ALWAYS(DELIVERY_AGAIN),
-    [ANSWER_UNTRUSTED] = ALWAYS(DELIVERY_HOLD),
-    [ANSWER_LOCAL_FAILURE] = ALWAYS(DELIVERY_AGAIN),
-    [ANSWER_OTHER_SUCCESS] = ALWAYS(DELIVERY_AGAIN),
-    [ANSWER_KEY_REFUSED] = ALWAYS(DELIVERY_HOLD),
-    [ANSWER_NOT_YOURS] = ALWAYS(DELIVERY_HOLD),
-    [ANSWER_JOB_UNKNOWN] = ALWAYS(DELIVERY_HOLD), /* a restored backup must not eat results */
-    [ANSWER_CLAIM_LOST] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
-    [ANSWER_JOB_GONE] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
-    [ANSWER_INVALID] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
-                        DELIVERY_HOLD},
-    [ANSWER_INVALID_FIELD] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
-                              DELIVERY_HOLD},
-    [ANSWER_OUTPUT_MISSING] = {DELIVERY_REUPLOAD, DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_HOLD},
-    [ANSWER_NO_SUCH_RANGE] = {DELIVERY_AGAIN, DELIVERY_AGAIN, DELIVERY_AGAIN, DELIVERY_HOLD},
-    [ANSWER_WRONG_URL] = ALWAYS(DELIVERY_HOLD),
-    [ANSWER_STOCK_NOT_YOURS] = {DELIVERY_RECLAIM, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
-    [ANSWER_STOCK_CLAIM_LOST] = {DELIVERY_RECLAIM, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
-    [ANSWER_STOCK_JOB_UNKNOWN] = {DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
-    [ANSWER_STOCK_REFUSED] = {DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
-    [ANSWER_PROXY_FORBIDDEN] = ALWAYS(DELIVERY_HOLD),
-    [ANSWER_PROXY_REFUSED] = ALWAYS(DELIVERY_HOLD),
-    [ANSWER_LIMITED] = ALWAYS(DELIVERY_AGAIN),
-    [ANSWER_TIMED_OUT] = ALWAYS(DELIVERY_AGAIN),
-    [ANSWER_SERVER_FULL] = ALWAYS(DELIVERY_AGAIN),
-    [ANSWER_SERVER_FAILING] = ALWAYS(DELIVERY_AGAIN),
-    [ANSWER_UNEXPECTED] = ALWAYS(DELIVERY_AGAIN),
+static const enum delivery deliveries[TAILSLATE_ANSWER_CLASS_COUNT][KIND_COUNT] = {
+    [TAILSLATE_ANSWER_UNREACHED] = ALWAYS(DELIVERY_AGAIN),
+    [TAILSLATE_ANSWER_UNTRUSTED] = ALWAYS(DELIVERY_HOLD),
+    [TAILSLATE_ANSWER_LOCAL_FAILURE] = ALWAYS(DELIVERY_AGAIN),
+    [TAILSLATE_ANSWER_OTHER_SUCCESS] = ALWAYS(DELIVERY_AGAIN),
+    [TAILSLATE_ANSWER_KEY_REFUSED] = ALWAYS(DELIVERY_HOLD),
+    [TAILSLATE_ANSWER_NOT_YOURS] = ALWAYS(DELIVERY_HOLD),
+    [TAILSLATE_ANSWER_JOB_UNKNOWN] = ALWAYS(
+        DELIVERY_HOLD), /* a restored backup must not eat results */
+    [TAILSLATE_ANSWER_CLAIM_LOST] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_JOB_GONE] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_INVALID] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
+                                  DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_INVALID_FIELD] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
+                                        DELIVERY_QUARANTINE, DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_OUTPUT_MISSING] = {DELIVERY_REUPLOAD, DELIVERY_HOLD, DELIVERY_HOLD,
+                                         DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_NO_SUCH_RANGE] = {DELIVERY_AGAIN, DELIVERY_AGAIN, DELIVERY_AGAIN,
+                                        DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_WRONG_URL] = ALWAYS(DELIVERY_HOLD),
+    [TAILSLATE_ANSWER_STOCK_NOT_YOURS] = {DELIVERY_RECLAIM, DELIVERY_HOLD, DELIVERY_KEEP,
+                                          DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_STOCK_CLAIM_LOST] = {DELIVERY_RECLAIM, DELIVERY_HOLD, DELIVERY_KEEP,
+                                           DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_STOCK_JOB_UNKNOWN] = {DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_KEEP,
+                                            DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_STOCK_REFUSED] = {DELIVERY_HOLD, DELIVERY_HOLD, DELIVERY_KEEP, DELIVERY_HOLD},
+    [TAILSLATE_ANSWER_PROXY_FORBIDDEN] = ALWAYS(DELIVERY_HOLD),
+    [TAILSLATE_ANSWER_PROXY_REFUSED] = ALWAYS(DELIVERY_HOLD),
+    [TAILSLATE_ANSWER_LIMITED] = ALWAYS(DELIVERY_AGAIN),
+    [TAILSLATE_ANSWER_TIMED_OUT] = ALWAYS(DELIVERY_AGAIN),
+    [TAILSLATE_ANSWER_SERVER_FULL] = ALWAYS(DELIVERY_AGAIN),
+    [TAILSLATE_ANSWER_SERVER_FAILING] = ALWAYS(DELIVERY_AGAIN),
+    [TAILSLATE_ANSWER_UNEXPECTED] = ALWAYS(DELIVERY_AGAIN),
 };
 
-/* ANSWER_OK has no row: only the body of a 2xx acknowledges. */
-static enum delivery delivery_of(enum answer_class class, enum kind kind)
+/* TAILSLATE_ANSWER_OK has no row: only the body of a 2xx acknowledges. */
+static enum delivery delivery_of(enum tailslate_answer_class class, enum kind kind)
 {
     enum delivery delivery = deliveries[class][kind];
     must(delivery != DELIVERY_ACKNOWLEDGED);
@@ -100,7 +106,8 @@ bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
 
 bool delivery_refuses_job(const struct http_answer *answer)
 {
-    return answer->status / 100 == 4 && answer_concerns_job(http_answer_class_by_code(answer));
+    return answer->status / 100 == 4 &&
+           tailslate_answer_concerns_job(http_answer_class_by_code(answer));
 }
 
 /* HTTP 409: why. Not one of our codes: a stock server's word, or of something in between. */
@@ -119,22 +126,22 @@ static void explain_status(const struct http_answer *answer, enum delivery deliv
 static void judge_refusal(const struct http_answer *answer, enum delivery delivery,
                           struct delivery_judgement *judgement)
 {
-    struct answer_facts facts = http_answer_facts(answer);
+    struct tailslate_answer facts = http_answer_facts(answer);
     judgement->is_about_job = delivery_refuses_job(answer);
-    judgement->problem = answer_known_problem(&facts);
-    if (judgement->problem == PROBLEM_NONE) {
+    judgement->problem = tailslate_answer_known_problem(&facts);
+    if (judgement->problem == TAILSLATE_PROBLEM_NONE) {
         explain_status(answer, delivery, judgement);
         return;
     }
     judgement->missing = answer->problem.missing;
-    conclude(judgement, delivery, "%s: %.200s", problem_code(judgement->problem),
+    conclude(judgement, delivery, "%s: %.200s", tailslate_problem_code(judgement->problem),
              answer->problem.detail);
 }
 
 /* A stock server echoes nothing: "Job completed successfully" follows its commit, "Job already
  * completed" may come from its cache while the first request is about to fail. */
 static void judge_stock(const struct delivery_report *report,
-                        const struct message_acknowledgement *said,
+                        const struct tailslate_acknowledgment *said,
                         struct delivery_judgement *judgement)
 {
     if (strcmp(said->message, "Job completed successfully") == 0)
@@ -150,11 +157,11 @@ static void judge_stock(const struct delivery_report *report,
 static void judge_success(const struct delivery_report *report, const struct http_answer *answer,
                           struct delivery_judgement *judgement)
 {
-    struct message_acknowledgement said;
+    struct tailslate_acknowledgment said;
     struct error err;
-    if (http_answer_class(answer) != ANSWER_OK ||
-        message_acknowledgement_parse(answer->body, answer->body_size, &said, err.message) !=
-            PROBLEM_NONE ||
+    if (http_answer_class(answer) != TAILSLATE_ANSWER_OK ||
+        tailslate_acknowledgment_parse(answer->body, answer->body_size, &said, err.message) !=
+            TAILSLATE_PROBLEM_NONE ||
         !said.status_ok)
         conclude(judgement, DELIVERY_AGAIN, "HTTP %ld, but no acknowledgement", answer->status);
     else if (report->is_failure)
@@ -171,8 +178,8 @@ void delivery_judge(const struct delivery_report *report, const struct http_answ
                     struct delivery_judgement *judgement)
 {
     *judgement = (struct delivery_judgement){0};
-    enum answer_class class = http_answer_class(answer);
-    if (class == ANSWER_OK || class == ANSWER_OTHER_SUCCESS)
+    enum tailslate_answer_class class = http_answer_class(answer);
+    if (class == TAILSLATE_ANSWER_OK || class == TAILSLATE_ANSWER_OTHER_SUCCESS)
         judge_success(report, answer, judgement);
     else if (answer->result != HTTP_ANSWERED)
         conclude(judgement, delivery_of(class, kind_of(report)), "%.200s", answer->error.message);
@@ -209,14 +216,15 @@ bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
 {
     *judgement = (struct delivery_judgement){0};
     struct error err;
-    enum answer_class class = http_answer_class(answer);
+    enum tailslate_answer_class class = http_answer_class(answer);
     if (answer->result != HTTP_ANSWERED)
         conclude(judgement, delivery_of(class, RECLAIM), "%.200s", answer->error.message);
-    else if (class != ANSWER_OK)
+    else if (class != TAILSLATE_ANSWER_OK)
         conclude(judgement, delivery_of(class, RECLAIM),
                  "the claim went, asking for it again: HTTP %ld%s%.150s", answer->status,
                  answer->problem.detail[0] ? ": " : "", answer->problem.detail);
-    else if (message_claim_parse(answer->body, answer->body_size, given, &err) != PROBLEM_NONE)
+    else if (message_claim_parse(answer->body, answer->body_size, given, &err) !=
+             TAILSLATE_PROBLEM_NONE)
         conclude(judgement, DELIVERY_HOLD, "the claim went, asking for it again: %.200s",
                  err.message);
     else if (given->job_id == job_id)
@@ -237,8 +245,8 @@ int64_t delivery_silence_left_ms(int64_t since_us, int64_t now_us)
     return left_ms > DELIVERY_SILENCE_MS ? DELIVERY_SILENCE_MS : left_ms;
 }
 
-int64_t delivery_hold_ms(struct backoff_policy policy, int64_t refused_ms, int64_t retry_after_ms,
-                         uint64_t random)
+int64_t delivery_hold_ms(struct tailslate_backoff policy, int64_t refused_ms,
+                         int64_t retry_after_ms, uint64_t random)
 {
     int64_t most = refused_ms / 2 > DELIVERY_HOLD_MAX_MS ? DELIVERY_HOLD_MAX_MS : refused_ms / 2;
     if (most < policy.cap_ms)
@@ -249,13 +257,13 @@ int64_t delivery_hold_ms(struct backoff_policy policy, int64_t refused_ms, int64
     return slow > retry_after_ms ? slow : retry_after_ms;
 }
 
-int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,
-                          int64_t retry_after_ms, uint64_t random)
+int64_t delivery_delay_ms(enum delivery delivery, struct tailslate_backoff policy,
+                          unsigned failures, int64_t retry_after_ms, uint64_t random)
 {
     must(failures > 0);
     if (delivery == DELIVERY_SILENT)
         return DELIVERY_SILENCE_MS;
     if (delivery == DELIVERY_HOLD)
         return delivery_hold_ms(policy, 0, retry_after_ms, random);
-    return backoff_delay_ms(policy, failures - 1, retry_after_ms, random);
+    return tailslate_backoff_delay_ms(policy, failures - 1, retry_after_ms, random);
 }

@@ -45,10 +45,10 @@ struct delivery_report {
 
 struct delivery_judgement {
     enum delivery delivery;
-    enum problem problem;
-    quality_set missing; /* REUPLOAD: 0 = all */
-    bool is_about_job;   /* HOLD: of this job alone, and not of the key, the URL or the server */
-    char why[256];       /* one line, for log and status; "" when acknowledged */
+    enum tailslate_problem problem;
+    tailslate_quality_set missing; /* REUPLOAD: 0 = all */
+    bool is_about_job; /* HOLD: of this job alone, and not of the key, the URL or the server */
+    char why[256];     /* one line, for log and status; "" when acknowledged */
 };
 
 /* The claim of a failure report that was sealed at sealed_us: nobody has extended it since.
@@ -73,11 +73,11 @@ bool delivery_refuses_job(const struct http_answer *answer);
 /* How long to wait with what has been refused for so long: half of the cap to the cap, in the first
  * minutes; then half to all of half its age, at most an hour. Asked for days it costs little. */
 enum { DELIVERY_HOLD_MAX_MS = 3600 * 1000 };
-int64_t delivery_hold_ms(struct backoff_policy policy, int64_t refused_ms, int64_t retry_after_ms,
-                         uint64_t random);
+int64_t delivery_hold_ms(struct tailslate_backoff policy, int64_t refused_ms,
+                         int64_t retry_after_ms, uint64_t random);
 
 /* When to try again, for AGAIN, HOLD and SILENT; failures counts from 1. */
-int64_t delivery_delay_ms(enum delivery delivery, struct backoff_policy policy, unsigned failures,
-                          int64_t retry_after_ms, uint64_t random);
+int64_t delivery_delay_ms(enum delivery delivery, struct tailslate_backoff policy,
+                          unsigned failures, int64_t retry_after_ms, uint64_t random);
 
 #endif

@@ -40,7 +40,7 @@ struct http_call {
     int64_t deadline_ms, limit_ms; /* monotonic; the limit that it came from */
     int64_t stall_ms;              /* 0 = none */
     struct http_stream stream;
-    char request_id[UUID_BYTES];
+    char request_id[TAILSLATE_UUID_BYTES];
     int64_t claim_epoch;
 };
 
@@ -315,7 +315,8 @@ static int64_t retry_after_of(CURL *easy)
     if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
         curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK || seconds < 0)
         return -1;
-    return seconds > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : seconds * 1000;
+    return seconds > TAILSLATE_RETRY_AFTER_MAX_MS / 1000 ? TAILSLATE_RETRY_AFTER_MAX_MS
+                                                         : seconds * 1000;
 }
 
 static int64_t date_of(CURL *easy)

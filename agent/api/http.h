@@ -74,7 +74,7 @@ struct http_answer {
     int64_t retry_after_ms; /* from seconds or an HTTP date, -1 = none; bounded by 1 h */
     char etag[128];         /* "" = none */
     char request_id[64];
-    int64_t claim_epoch;            /* that the request was sent with; ABSENT_INT = none */
+    int64_t claim_epoch; /* that the request was sent with; TAILSLATE_ABSENT_INT = none */
     struct message_problem problem; /* parsed where the status is not 2xx */
     struct error error;             /* for the other results */
 };
@@ -83,10 +83,10 @@ struct http_answer {
  * sense. By our clock where there is no Date. */
 enum { HTTP_LEASE_MAX_MS = 24 * 3600 * 1000 };
 int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at);
-struct answer_facts http_answer_facts(const struct http_answer *answer);
-enum answer_class http_answer_class(const struct http_answer *answer);
+struct tailslate_answer http_answer_facts(const struct http_answer *answer);
+enum tailslate_answer_class http_answer_class(const struct http_answer *answer);
 /* The same, but one of our codes is believed under any status. */
-enum answer_class http_answer_class_by_code(const struct http_answer *answer);
+enum tailslate_answer_class http_answer_class_by_code(const struct http_answer *answer);
 void http_answer_fini(struct http_answer *answer);
 
 int http_global_init(struct error *err); /* before any thread; signals are to be blocked already */

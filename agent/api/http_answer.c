@@ -11,8 +11,11 @@ enum { PERFORM_LOOK_MS = 1000 };
 
 static struct http_request begin(const char *method, const char *path)
 {
-    return (struct http_request){
-        .method = method, .path = path, .claim_epoch = ABSENT_INT, .body_fd = -1, .sink_fd = -1};
+    return (struct http_request){.method = method,
+                                 .path = path,
+                                 .claim_epoch = TAILSLATE_ABSENT_INT,
+                                 .body_fd = -1,
+                                 .sink_fd = -1};
 }
 
 struct http_request http_get(const char *path)
@@ -43,15 +46,15 @@ void http_answer_read(struct http_answer *answer, const char *content_type)
         message_problem_parse(answer->body, answer->body_size, &answer->problem);
 }
 
-struct answer_facts http_answer_facts(const struct http_answer *answer)
+struct tailslate_answer http_answer_facts(const struct http_answer *answer)
 {
-    static const enum answer_reach reaches[] = {
-        [HTTP_ANSWERED] = ANSWER_CAME,
-        [HTTP_UNREACHED] = ANSWER_CAME_NOT,
-        [HTTP_NOT_TRUSTED] = ANSWER_NOT_BELIEVED,
-        [HTTP_LOCAL] = ANSWER_LOCAL_TROUBLE,
+    static const enum tailslate_reach reaches[] = {
+        [HTTP_ANSWERED] = TAILSLATE_ANSWER_CAME,
+        [HTTP_UNREACHED] = TAILSLATE_ANSWER_CAME_NOT,
+        [HTTP_NOT_TRUSTED] = TAILSLATE_ANSWER_NOT_BELIEVED,
+        [HTTP_LOCAL] = TAILSLATE_ANSWER_LOCAL_TROUBLE,
     };
-    return (struct answer_facts){
+    return (struct tailslate_answer){
         .reach = reaches[answer->result],
         .status = answer->status,
         .is_json = answer->is_json,
@@ -59,18 +62,18 @@ struct answer_facts http_answer_facts(const struct http_answer *answer)
     };
 }
 
-enum answer_class http_answer_class(const struct http_answer *answer)
+enum tailslate_answer_class http_answer_class(const struct http_answer *answer)
 {
-    struct answer_facts facts = http_answer_facts(answer);
-    return answer_classify(&facts);
+    struct tailslate_answer facts = http_answer_facts(answer);
+    return tailslate_answer_classify(&facts);
 }
 
-enum answer_class http_answer_class_by_code(const struct http_answer *answer)
+enum tailslate_answer_class http_answer_class_by_code(const struct http_answer *answer)
 {
-    struct answer_facts facts = http_answer_facts(answer);
-    if (facts.problem != PROBLEM_NONE)
-        facts.status = problem_status(facts.problem);
-    return answer_classify(&facts);
+    struct tailslate_answer facts = http_answer_facts(answer);
+    if (facts.problem != TAILSLATE_PROBLEM_NONE)
+        facts.status = tailslate_problem_status(facts.problem);
+    return tailslate_answer_classify(&facts);
 }
 
 int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at)

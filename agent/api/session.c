@@ -70,7 +70,7 @@ static void read_claim_anew(struct session *session)
     struct error ignored;
     struct record_claim claim;
     /* Refused: the key may have been rotated in its file since. */
-    if (answer_concerns_key(session->trouble.class))
+    if (tailslate_answer_concerns_key(session->trouble.class))
         (void)connect_renew_key(session->config, session->client, &ignored);
     /* Where it cannot be read just now the one that we know is as good as before. */
     if (record_read_claim(session->dir, &claim, &ignored) == 0)
@@ -103,7 +103,8 @@ static void write_status(struct session *session)
 static void tick(struct session *session)
 {
     int64_t now = mono_ms();
-    if (!session->progress_call && session->lost == PROBLEM_NONE && now >= progress_due_ms(session))
+    if (!session->progress_call && session->lost == TAILSLATE_PROBLEM_NONE &&
+        now >= progress_due_ms(session))
         post_progress(session);
     if (session->status_changed && now >= session->status_written_ms + STATUS_WRITE_MS)
         write_status(session);
@@ -113,7 +114,7 @@ void session_flush(struct session *session)
 {
     while (session->progress_call)
         session_wait(session, NULL, 0, WAIT_SLICE_MS);
-    if (!session->progress_changed || session->lost != PROBLEM_NONE)
+    if (!session->progress_changed || session->lost != TAILSLATE_PROBLEM_NONE)
         return;
     post_progress(session);
     while (session->progress_call)
@@ -131,23 +132,23 @@ void session_report(struct session *session, enum work_step step, int64_t percen
 }
 
 static struct message_quality_progress *find_quality(struct message_progress *progress,
-                                                     enum quality quality)
+                                                     enum tailslate_quality quality)
 {
     for (size_t i = 0; i < progress->quality_count; i++)
         if (progress->qualities[i].quality == quality)
             return &progress->qualities[i];
-    must(progress->quality_count < QUALITY_COUNT);
+    must(progress->quality_count < TAILSLATE_QUALITY_COUNT);
     struct message_quality_progress *added = &progress->qualities[progress->quality_count++];
     *added = (struct message_quality_progress){
         .quality = quality,
         .status = QUALITY_STATUS_PENDING,
-        .segments_total = ABSENT_INT,
-        .segments_completed = ABSENT_INT,
+        .segments_total = TAILSLATE_ABSENT_INT,
+        .segments_completed = TAILSLATE_ABSENT_INT,
     };
     return added;
 }
 
-void session_report_quality(struct session *session, enum quality quality,
+void session_report_quality(struct session *session, enum tailslate_quality quality,
                             enum quality_status status, int64_t percent, int64_t segments_completed)
 {
     struct message_quality_progress *known = find_quality(&session->progress.progress, quality);
@@ -215,7 +216,7 @@ void session_perform(struct session *session, struct http_request *request, stru
 
 int session_insist(struct session *session, struct http_request *request, struct reply *reply)
 {
-    for (unsigned attempt = 0; session->lost == PROBLEM_NONE; attempt++) {
+    for (unsigned attempt = 0; session->lost == TAILSLATE_PROBLEM_NONE; attempt++) {
         session_perform(session, request, reply);
         enum verdict verdict = session_judge(session, &reply->answer, EXPECT_JSON);
         if (verdict == VERDICT_OK)
@@ -241,7 +242,7 @@ int session_run_child(struct session *session, const struct child_options *optio
     while (!child_wait(&child, 0, how)) {
         bool is_late = session_work_ms(session) >= deadline;
         session_pause_child(session, &child, &is_stopped);
-        if (is_late || session->lost != PROBLEM_NONE) {
+        if (is_late || session->lost != TAILSLATE_PROBLEM_NONE) {
             child_stop(&child);
             return is_late ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT, "%s took over %lld s",
                                        options->argv[0], (long long)(limit_ms / 1000))
@@ -258,12 +259,12 @@ int session_run_child(struct session *session, const struct child_options *optio
 int session_open(struct session *session, const struct config *config, int dir, struct error *err)
 {
     *session = (struct session){.config = config, .dir = dir, .orders = {.room = -1, .watch = -1}};
-    session->progress.eta_seconds = ABSENT_INT;
+    session->progress.eta_seconds = TAILSLATE_ABSENT_INT;
     session->progress.progress = (struct message_progress){
-        .percent = ABSENT_INT,
-        .duration = ABSENT_NUMBER,
-        .source_width = ABSENT_INT,
-        .source_height = ABSENT_INT,
+        .percent = TAILSLATE_ABSENT_INT,
+        .duration = TAILSLATE_ABSENT_NUMBER,
+        .source_width = TAILSLATE_ABSENT_INT,
+        .source_height = TAILSLATE_ABSENT_INT,
     };
     if (record_read_claim(dir, &session->claim, err) < 0)
         return -1;

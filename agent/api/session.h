@@ -44,7 +44,7 @@ struct reply {
 struct trouble {
     enum http_result result;
     long status;
-    enum answer_class class;
+    enum tailslate_answer_class class;
     int64_t since_ms; /* 0: none */
     unsigned calls;   /* that met it: the first is tried again, the second says that it lasts */
     bool is_held_said;
@@ -82,7 +82,7 @@ struct session {
     struct record_claim claim;
     bool transcoded; /* the outcome is on disk: only success may be sent */
     struct session_orders orders;
-    enum problem lost;
+    enum tailslate_problem lost;
     struct session_reclaim reclaim;
     int64_t refused_since_ms; /* monotonic: finished work was refused first; 0: it is not */
     char lost_detail[256];
@@ -106,7 +106,7 @@ void session_close(struct session *session);
 
 /* Tell where the work stands (server and status file, each at its own pace). */
 void session_report(struct session *session, enum work_step step, int64_t percent);
-void session_report_quality(struct session *session, enum quality quality,
+void session_report_quality(struct session *session, enum tailslate_quality quality,
                             enum quality_status status, int64_t percent,
                             int64_t segments_completed);
 

@@ -33,50 +33,50 @@ static enum stage stage_of(const struct session *session)
     {                                                                                              \
         verdict, verdict, verdict                                                                  \
     }
-static const enum verdict verdicts[ANSWER_CLASS_COUNT][STAGE_COUNT] = {
-    [ANSWER_UNREACHED] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_UNTRUSTED] = ALWAYS(VERDICT_HOLD),
-    [ANSWER_LOCAL_FAILURE] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_OK] = ALWAYS(VERDICT_RETRY), /* without what was expected */
-    [ANSWER_OTHER_SUCCESS] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_KEY_REFUSED] = ALWAYS(VERDICT_HOLD),
+static const enum verdict verdicts[TAILSLATE_ANSWER_CLASS_COUNT][STAGE_COUNT] = {
+    [TAILSLATE_ANSWER_UNREACHED] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_UNTRUSTED] = ALWAYS(VERDICT_HOLD),
+    [TAILSLATE_ANSWER_LOCAL_FAILURE] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_OK] = ALWAYS(VERDICT_RETRY), /* without what was expected */
+    [TAILSLATE_ANSWER_OTHER_SUCCESS] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_KEY_REFUSED] = ALWAYS(VERDICT_HOLD),
     /* A key that was mixed up must not eat results (docs/PROMISES.md#the-verdicts, row 11), and a
      * transcode that runs is hours of work. */
-    [ANSWER_NOT_YOURS] = {VERDICT_LOST, VERDICT_HOLD, VERDICT_HOLD},
+    [TAILSLATE_ANSWER_NOT_YOURS] = {VERDICT_LOST, VERDICT_HOLD, VERDICT_HOLD},
     /* Nor must a restored backup (row 10); where there are none yet, nothing is eaten. */
-    [ANSWER_JOB_UNKNOWN] = {VERDICT_LOST, VERDICT_LOST, VERDICT_HOLD},
-    [ANSWER_CLAIM_LOST] = ALWAYS(VERDICT_LOST),
-    [ANSWER_JOB_GONE] = ALWAYS(VERDICT_LOST),
-    [ANSWER_INVALID] = ALWAYS(VERDICT_HOLD),
+    [TAILSLATE_ANSWER_JOB_UNKNOWN] = {VERDICT_LOST, VERDICT_LOST, VERDICT_HOLD},
+    [TAILSLATE_ANSWER_CLAIM_LOST] = ALWAYS(VERDICT_LOST),
+    [TAILSLATE_ANSWER_JOB_GONE] = ALWAYS(VERDICT_LOST),
+    [TAILSLATE_ANSWER_INVALID] = ALWAYS(VERDICT_HOLD),
     /* A file that changed while it was sent fails its checksum. */
-    [ANSWER_INVALID_FIELD] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_OUTPUT_MISSING] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_NO_SUCH_RANGE] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_WRONG_URL] = ALWAYS(VERDICT_MISSING),
-    [ANSWER_STOCK_NOT_YOURS] = ALWAYS(VERDICT_RECLAIM),
-    [ANSWER_STOCK_CLAIM_LOST] = ALWAYS(VERDICT_RECLAIM),
+    [TAILSLATE_ANSWER_INVALID_FIELD] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_OUTPUT_MISSING] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_NO_SUCH_RANGE] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_WRONG_URL] = ALWAYS(VERDICT_MISSING),
+    [TAILSLATE_ANSWER_STOCK_NOT_YOURS] = ALWAYS(VERDICT_RECLAIM),
+    [TAILSLATE_ANSWER_STOCK_CLAIM_LOST] = ALWAYS(VERDICT_RECLAIM),
     /* The job's row is gone. Work that is not finished is not given up for that here: its source is
      * gone too, and fetch sees to it. */
-    [ANSWER_STOCK_JOB_UNKNOWN] = {VERDICT_RETRY, VERDICT_RETRY, VERDICT_HOLD},
-    [ANSWER_STOCK_REFUSED] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_PROXY_FORBIDDEN] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_PROXY_REFUSED] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_LIMITED] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_TIMED_OUT] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_SERVER_FULL] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_SERVER_FAILING] = ALWAYS(VERDICT_RETRY),
-    [ANSWER_UNEXPECTED] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_STOCK_JOB_UNKNOWN] = {VERDICT_RETRY, VERDICT_RETRY, VERDICT_HOLD},
+    [TAILSLATE_ANSWER_STOCK_REFUSED] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_PROXY_FORBIDDEN] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_PROXY_REFUSED] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_LIMITED] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_TIMED_OUT] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_SERVER_FULL] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_SERVER_FAILING] = ALWAYS(VERDICT_RETRY),
+    [TAILSLATE_ANSWER_UNEXPECTED] = ALWAYS(VERDICT_RETRY),
 };
 
-static bool is_success(enum answer_class class)
+static bool is_success(enum tailslate_answer_class class)
 {
-    return class == ANSWER_OK || class == ANSWER_OTHER_SUCCESS;
+    return class == TAILSLATE_ANSWER_OK || class == TAILSLATE_ANSWER_OTHER_SUCCESS;
 }
 
 enum verdict session_verdict_of(const struct session *session, const struct http_answer *answer,
                                 enum expected expected)
 {
-    enum answer_class class = http_answer_class_by_code(answer);
+    enum tailslate_answer_class class = http_answer_class_by_code(answer);
     if (is_success(class) && (expected == EXPECT_BYTES || is_object(answer)))
         return VERDICT_OK;
     enum verdict verdict = verdicts[class][stage_of(session)];
@@ -88,18 +88,18 @@ static const char *trouble_detail(const struct http_answer *answer)
 {
     if (answer->result != HTTP_ANSWERED)
         return answer->error.message;
-    enum answer_class class = http_answer_class(answer);
-    if (class == ANSWER_SERVER_FULL)
+    enum tailslate_answer_class class = http_answer_class(answer);
+    if (class == TAILSLATE_ANSWER_SERVER_FULL)
         return "the server has no space left";
     if (is_success(class))
         return "an answer that is not our server's";
     return answer->problem.detail[0] ? answer->problem.detail : "no reason given";
 }
 
-bool session_is_outage(enum answer_class class)
+bool session_is_outage(enum tailslate_answer_class class)
 {
-    return class == ANSWER_UNREACHED || class == ANSWER_UNTRUSTED ||
-           class == ANSWER_SERVER_FAILING || class == ANSWER_KEY_REFUSED;
+    return class == TAILSLATE_ANSWER_UNREACHED || class == TAILSLATE_ANSWER_UNTRUSTED ||
+           class == TAILSLATE_ANSWER_SERVER_FAILING || class == TAILSLATE_ANSWER_KEY_REFUSED;
 }
 
 /* One call that failed is tried again, and mostly that was it. That a person is needed is said
@@ -138,7 +138,7 @@ static void note_trouble(struct session *session, enum verdict verdict,
     if (!session->reclaim.call)
         log_at(trouble_level(session, verdict), "step.server_trouble",
                LOG_INT("status", answer->status),
-               LOG_TEXT("code", problem_code(answer->problem.problem)),
+               LOG_TEXT("code", tailslate_problem_code(answer->problem.problem)),
                LOG_TEXT("detail", trouble_detail(answer)),
                LOG_TEXT("outcome", verdict == VERDICT_HOLD ? "held" : "retried"));
 }
@@ -188,7 +188,7 @@ static void note_refusal(struct session *session, const struct http_answer *answ
 
 static void note_lost(struct session *session, const struct http_answer *answer)
 {
-    if (session->lost != PROBLEM_NONE)
+    if (session->lost != TAILSLATE_PROBLEM_NONE)
         return;
     session->lost = answer->problem.problem;
     snprintf(session->lost_detail, sizeof session->lost_detail, "%s", answer->problem.detail);
@@ -252,20 +252,22 @@ int64_t session_hold_ms(const struct session *session, int64_t retry_after_ms)
 struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
                                          unsigned attempt, const struct http_answer *answer)
 {
-    struct backoff_policy policy = connect_backoff(session->config);
+    struct tailslate_backoff policy = connect_backoff(session->config);
     int64_t now_ms = mono_ms(), delay_ms;
     /* Held: nothing gets better by asking often. */
     if (verdict == VERDICT_HOLD)
         delay_ms = session_hold_ms(session, answer->retry_after_ms);
     else
-        delay_ms = backoff_delay_ms(policy, attempt, answer->retry_after_ms, random_u64());
+        delay_ms = tailslate_backoff_delay_ms(policy, attempt, answer->retry_after_ms,
+                                              random_u64());
     return (struct session_pause){
         .begun_ms = now_ms,
         .until_ms = now_ms + delay_ms,
         .floor_ms = answer->retry_after_ms > 0 ? now_ms + answer->retry_after_ms : now_ms,
         /* What a person must put right is not put right by another call's success, unless it was
          * the key or the claim, which all calls share. */
-        .is_patient = verdict == VERDICT_HOLD && http_answer_class(answer) != ANSWER_KEY_REFUSED &&
+        .is_patient = verdict == VERDICT_HOLD &&
+                      http_answer_class(answer) != TAILSLATE_ANSWER_KEY_REFUSED &&
                       !session->reclaim.call,
     };
 }
@@ -274,14 +276,14 @@ int64_t session_pause_end_ms(const struct session *session, const struct session
 {
     if (pause->is_patient || !session->is_back || session->back_ms < pause->begun_ms)
         return pause->until_ms;
-    return backoff_wake_ms(pause->until_ms, pause->floor_ms, session->back_ms,
-                           SESSION_WAKE_SPREAD_MS, session->back_random);
+    return tailslate_backoff_wake_ms(pause->until_ms, pause->floor_ms, session->back_ms,
+                                     SESSION_WAKE_SPREAD_MS, session->back_random);
 }
 
 void session_sit_out(struct session *session, const struct session_pause *pause)
 {
     int64_t left_ms;
-    while (session->lost == PROBLEM_NONE &&
+    while (session->lost == TAILSLATE_PROBLEM_NONE &&
            (left_ms = session_pause_end_ms(session, pause) - mono_ms()) > 0)
         session_wait(session, NULL, 0, left_ms);
 }

@@ -91,6 +91,6 @@ void session_pause_child(const struct session *session, const struct child *chil
 
 void session_await_unpause(struct session *session)
 {
-    while (session->orders.is_paused && session->lost == PROBLEM_NONE)
+    while (session->orders.is_paused && session->lost == TAILSLATE_PROBLEM_NONE)
         session_wait(session, NULL, 0, LOOK_MS);
 }

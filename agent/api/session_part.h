@@ -8,7 +8,7 @@
 enum verdict session_verdict_of(const struct session *session, const struct http_answer *answer,
                                 enum expected expected);
 /* The server as such was away, not one thing of it. */
-bool session_is_outage(enum answer_class class);
+bool session_is_outage(enum tailslate_answer_class class);
 /* session_answer.c asks for the job again, unless that is under way or not due yet. */
 void session_reclaim(struct session *session, const struct http_answer *refusal);
 /* The finished work is refused, for a reason of its own: counts from the first time. */

@@ -12,9 +12,9 @@
 
 static void let_go(struct session *session, const char *why)
 {
-    if (session->lost != PROBLEM_NONE)
+    if (session->lost != TAILSLATE_PROBLEM_NONE)
         return;
-    session->lost = PROBLEM_CLAIM_LOST;
+    session->lost = TAILSLATE_PROBLEM_CLAIM_LOST;
     snprintf(session->lost_detail, sizeof session->lost_detail, "%.255s", why);
 }
 
@@ -78,7 +78,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
 void session_reclaim(struct session *session, const struct http_answer *refusal)
 {
     struct session_reclaim *reclaim = &session->reclaim;
-    if (reclaim->call || session->lost != PROBLEM_NONE || mono_ms() < reclaim->not_before_ms)
+    if (reclaim->call || session->lost != TAILSLATE_PROBLEM_NONE ||
+        mono_ms() < reclaim->not_before_ms)
         return;
     if (!session->transcoded && reclaim->count >= SESSION_RECLAIMS_MAX) {
         let_go(session, "the claim goes again and again");

@@ -134,9 +134,10 @@ static void check_tools(struct doctor *doctor)
 }
 
 /* It will pass without a change of the configuration. */
-static bool is_passing(enum answer_class class)
+static bool is_passing(enum tailslate_answer_class class)
 {
-    return class == ANSWER_LIMITED || class == ANSWER_SERVER_FULL || class == ANSWER_SERVER_FAILING;
+    return class == TAILSLATE_ANSWER_LIMITED || class == TAILSLATE_ANSWER_SERVER_FULL ||
+           class == TAILSLATE_ANSWER_SERVER_FAILING;
 }
 
 static void report_failing(struct doctor *doctor, const struct http_answer *answer)

@@ -44,7 +44,7 @@ static void check_devices(struct doctor *doctor)
 
 static void check_encoder(struct doctor *doctor, const struct encoders *found, enum encoder_id id)
 {
-    const char *codec = streaming_codec_name(encoder_codec(id));
+    const char *codec = tailslate_codec_name(encoder_codec(id));
     bool is_hardware = encoder_kind(id) != ENCODER_CPU;
     if (found->working & 1u << id)
         doctor_report(doctor, FINDING_GOOD, "encoder", NULL, "%-11s %s%s", encoder_name(id), codec,
@@ -79,7 +79,7 @@ static void judge_choice(struct doctor *doctor, const struct encoders *found,
     const struct config *config = doctor->config;
     const char *wanted = config->transcode.encoder;
     struct encoder_use use = encoders_choose(config, found, failed);
-    const char *codec = streaming_codec_name(encoder_wanted_codec(config->transcode.codec));
+    const char *codec = tailslate_codec_name(encoder_wanted_codec(config->transcode.codec));
     if (use.id == ENCODER_COUNT) {
         doctor_report(doctor, FINDING_BAD, "ladder",
                       "use an ffmpeg that is built with one, or set transcode.codec to another; "
@@ -100,16 +100,16 @@ static void say_others(struct doctor *doctor, const struct encoders *found, enum
 {
     char text[ADVICE_BYTES] = "";
     struct config other = *doctor->config;
-    enum streaming_codec wanted = encoder_wanted_codec(doctor->config->transcode.codec);
-    for (enum streaming_codec codec = CODEC_H264; codec <= CODEC_AV1; codec++) {
+    enum tailslate_codec wanted = encoder_wanted_codec(doctor->config->transcode.codec);
+    for (enum tailslate_codec codec = TAILSLATE_CODEC_H264; codec <= TAILSLATE_CODEC_AV1; codec++) {
         if (codec == wanted)
             continue;
         snprintf(other.transcode.codec, sizeof other.transcode.codec, "%s",
-                 streaming_codec_name(codec));
+                 tailslate_codec_name(codec));
         enum encoder_id id = encoders_choose(&other, found, failed).id;
         size_t used = strlen(text);
         snprintf(text + used, sizeof text - used, "%s%s by %s", used ? ", " : "",
-                 streaming_codec_name(codec), id == ENCODER_COUNT ? "nothing" : encoder_name(id));
+                 tailslate_codec_name(codec), id == ENCODER_COUNT ? "nothing" : encoder_name(id));
     }
     doctor_report(doctor, FINDING_GOOD, "other codecs", NULL, "%s", text);
 }

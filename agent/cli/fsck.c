@@ -54,8 +54,8 @@ static int check_reports(struct patient *patient, struct error *err)
     TEXT(body) = NULL;
     size_t size;
     bool is_failure;
-    enum problem why;
-    quality_set missing;
+    enum tailslate_problem why;
+    tailslate_quality_set missing;
     char detail[256];
     int dir = patient->dir;
     switch (patient->state) {
@@ -148,7 +148,7 @@ static int check_rendition(int output, const struct upload_rendition *rendition,
     struct playlist list;
     TEXT(text) = NULL;
     size_t size;
-    const char *name = quality_name(rendition->quality);
+    const char *name = tailslate_quality_name(rendition->quality);
     FD(directory) = openat(output, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)
         return error_errno(err, "output/%s", name);
@@ -161,7 +161,7 @@ static int check_rendition(int output, const struct upload_rendition *rendition,
 }
 
 /* What differs from what was uploaded is not sent again: the server has it as it was made. */
-static void look_at_rendition(struct patient *patient, int output, enum quality quality)
+static void look_at_rendition(struct patient *patient, int output, enum tailslate_quality quality)
 {
     struct upload_rendition rendition = {.quality = quality, .watch = -1};
     struct error err, ignored;
@@ -184,12 +184,12 @@ static void look_at_work(struct patient *patient)
         return; /* no finished work in it */
     FD(output) = openat(patient->dir, RECORD_OUTPUT,
                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    quality_set made = message_completion_qualities(&outcome.completion);
+    tailslate_quality_set made = tailslate_completion_qualities(&outcome.completion);
     if (output < 0) {
         find(patient, "nothing, the server may have it whole", "its outputs are gone");
         return;
     }
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (made & 1u << quality)
             look_at_rendition(patient, output, quality);
 }

@@ -68,7 +68,7 @@ static void add_qualities(struct json *row, const struct message_progress *progr
     for (size_t i = 0; i < progress->quality_count; i++) {
         const struct message_quality_progress *one = &progress->qualities[i];
         struct json *quality = json_new_object();
-        json_set_text(quality, "name", quality_name(one->quality));
+        json_set_text(quality, "name", tailslate_quality_name(one->quality));
         json_set_text(quality, "status", quality_status_name(one->status));
         json_set_int(quality, "percent", one->percent);
         if (one->segments_completed >= 0)

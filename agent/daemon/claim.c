@@ -21,8 +21,8 @@ enum {
     JITTER_PERCENT = 25,
     LEAVING_LOOK_MS = 200,
 };
-static const struct backoff_policy rebind_pauses = {.base_ms = 500, .cap_ms = 60 * 1000};
-static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+static const struct tailslate_backoff rebind_pauses = {.base_ms = 500, .cap_ms = 60 * 1000};
+static const struct tailslate_backoff pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
 #define CLAIMS_METRIC(outcome)                                                                     \
     METRIC_COUNTER("tailslate_agent_claims_total", "outcome=\"" outcome "\"",                      \
@@ -48,13 +48,13 @@ int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64
     /* A server that held the call has earned to be asked again at once. */
     if (wait_ms > 0 && took_ms >= wait_ms / 2)
         return 0;
-    return backoff_jitter_ms(poll_ms, JITTER_PERCENT / 100.0, random);
+    return tailslate_backoff_jitter_ms(poll_ms, JITTER_PERCENT / 100.0, random);
 }
 
 static void fail(struct claim *claim, const struct http_answer *answer, const char *reason)
 {
-    int64_t delay_ms = backoff_delay_ms(pauses, claim->failures++, answer->retry_after_ms,
-                                        random_u64());
+    int64_t delay_ms = tailslate_backoff_delay_ms(pauses, claim->failures++, answer->retry_after_ms,
+                                                  random_u64());
     claim->due_ms = mono_ms() + delay_ms;
     metric_add(&claims_failed, 1);
     bool is_news = strcmp(claim->reason, reason) != 0;
@@ -221,8 +221,8 @@ static void record_claimed(struct claim *claim)
     if (record_somehow(node, answered, &held, &err) == 0) {
         /* A server that gives the same job again and again is not to be asked without a pause. */
         claim->rebinds = held ? claim->rebinds + 1 : 0;
-        claim->due_ms = held ? mono_ms() +
-                                   backoff_delay_ms(rebind_pauses, claim->rebinds, -1, random_u64())
+        claim->due_ms = held ? mono_ms() + tailslate_backoff_delay_ms(rebind_pauses, claim->rebinds,
+                                                                      -1, random_u64())
                              : 0;
         claim->failures = 0;
         forget_unrecorded(claim);
@@ -232,7 +232,8 @@ static void record_claimed(struct claim *claim)
     struct error ignored;
     if (held && err.code == EBUSY)
         node_look(held, &ignored);
-    claim->due_ms = mono_ms() + backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
+    claim->due_ms = mono_ms() +
+                    tailslate_backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
     /* Presented under the former claim now, it would be told that it was superseded: by ourselves.
      */
     if (held) {
@@ -278,7 +279,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         fail(claim, answer, reason);
         return;
     }
-    if (message_claim_parse(answer->body, answer->body_size, &given, &err) != PROBLEM_NONE) {
+    if (message_claim_parse(answer->body, answer->body_size, &given, &err) !=
+        TAILSLATE_PROBLEM_NONE) {
         fail(claim, answer, err.message);
         return;
     }

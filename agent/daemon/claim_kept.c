@@ -21,13 +21,14 @@ static bool was_claim_lost(const struct spool *spool, const char *id, int dir)
 {
     static const char code[] = "claim_lost";
     enum job_state state;
-    enum problem why;
+    enum tailslate_problem why;
     char detail[256], reason[SPOOL_REASON_BYTES];
     struct error ignored;
     if (record_state(dir, &state, &ignored) != 0)
         return false;
     if (state == JOB_LOST)
-        return record_read_lost(dir, &why, detail, &ignored) == 0 && why == PROBLEM_CLAIM_LOST;
+        return record_read_lost(dir, &why, detail, &ignored) == 0 &&
+               why == TAILSLATE_PROBLEM_CLAIM_LOST;
     spool_read_reason(spool->kept, id, reason);
     return state == JOB_SEALED && strncmp(reason, code, strlen(code)) == 0;
 }

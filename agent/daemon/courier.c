@@ -19,9 +19,9 @@
 
 enum {
     PATH_BYTES = 96,
-    KEY_BYTES = TOKEN_BYTES + 32,
+    KEY_BYTES = TAILSLATE_TOKEN_BYTES + 32,
 };
-static const struct backoff_policy reupload_pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+static const struct tailslate_backoff reupload_pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
 #define DELIVERY_METRIC(verdict)                                                                   \
     METRIC_COUNTER("tailslate_agent_deliveries_total", "verdict=\"" verdict "\"",                  \
@@ -64,8 +64,8 @@ static void wake_others(struct node *node, int64_t now_ms)
         struct live_delivery *delivery = &live->delivery;
         if (!is_waiting(live) || delivery->is_held || delivery->is_silent)
             continue;
-        delivery->due_ms = backoff_wake_ms(delivery->due_ms, delivery->floor_ms, now_ms, spread_ms,
-                                           random_u64());
+        delivery->due_ms = tailslate_backoff_wake_ms(delivery->due_ms, delivery->floor_ms, now_ms,
+                                                     spread_ms, random_u64());
     }
 }
 
@@ -164,13 +164,13 @@ static void acknowledge(struct live *live, const struct http_answer *answer)
                  LOG_TEXT("token", live->token), LOG_INT("attempts", live->delivery.attempts));
 }
 
-static int reopen(struct live *live, quality_set missing, struct error *err)
+static int reopen(struct live *live, tailslate_quality_set missing, struct error *err)
 {
     FD(dir) = node_open(live, err);
     struct record_outcome outcome;
     if (dir < 0 || record_read_outcome(dir, &outcome, err) != 0)
         return -1;
-    quality_set ours = message_completion_qualities(&outcome.completion);
+    tailslate_quality_set ours = tailslate_completion_qualities(&outcome.completion);
     if (record_mark_missing(dir, missing & ours ? missing & ours : ours, err) != 0)
         return -1;
     record_forget_refusal(dir);
@@ -187,9 +187,9 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
         stumble(live, &err);
     else if (live->delivery.reuploads++ >
              0) /* a server that never finds them is not to be chased */
-        live->step.due_ms = mono_ms() + backoff_delay_ms(reupload_pauses,
-                                                         live->delivery.reuploads - 2, -1,
-                                                         random_u64());
+        live->step.due_ms = mono_ms() + tailslate_backoff_delay_ms(reupload_pauses,
+                                                                   live->delivery.reuploads - 2, -1,
+                                                                   random_u64());
 }
 
 /* Rows 6 and 7. A failure report has no work to keep: that answer ends it as any other would. A
@@ -197,13 +197,14 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
 static void keep(struct live *live, const struct delivery_judgement *judgement,
                  const struct http_answer *answer)
 {
-    if (live->delivery.is_failure && judgement->problem != PROBLEM_NONE)
+    if (live->delivery.is_failure && judgement->problem != TAILSLATE_PROBLEM_NONE)
         acknowledge(live, answer);
     else if (live->delivery.is_failure)
         retire_into_kept(live, OUTCOME_LOST, judgement->why);
     else
         retire_into_kept(live,
-                         judgement->problem == PROBLEM_JOB_GONE ? OUTCOME_GONE : OUTCOME_SUPERSEDED,
+                         judgement->problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE
+                                                                          : OUTCOME_SUPERSEDED,
                          judgement->why);
 }
 
@@ -293,7 +294,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     };
     struct delivery_judgement judgement;
     live->delivery.call = NULL;
-    node->is_key_refused = node->is_key_refused || answer_concerns_key(http_answer_class(answer));
+    node->is_key_refused = node->is_key_refused ||
+                           tailslate_answer_concerns_key(http_answer_class(answer));
     delivery_judge(&report, answer, &judgement);
     enum delivery verdict = judgement.delivery;
     apply(live, &judgement, answer); /* live may be gone now */

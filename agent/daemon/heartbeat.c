@@ -33,7 +33,7 @@ static const char *hardware_of(const struct encoders *found)
 static void add_codecs(const struct encoders *found, struct json *root)
 {
     struct json *codecs = json_new_array(), *encoders = json_new_object();
-    for (enum streaming_codec codec = CODEC_H264; codec <= CODEC_AV1; codec++) {
+    for (enum tailslate_codec codec = TAILSLATE_CODEC_H264; codec <= TAILSLATE_CODEC_AV1; codec++) {
         encoder_set left = found->working;
         enum encoder_id id = encoder_pick(codec, "auto", left);
         if (id == ENCODER_COUNT)
@@ -43,8 +43,8 @@ static void add_codecs(const struct encoders *found, struct json *root)
             json_append_text(names, encoder_name(id));
             left &= ~(1u << id);
         }
-        json_append_text(codecs, streaming_codec_name(codec));
-        json_set(encoders, streaming_codec_name(codec), names);
+        json_append_text(codecs, tailslate_codec_name(codec));
+        json_set(encoders, tailslate_codec_name(codec), names);
     }
     json_set(root, "supported_codecs", codecs);
     json_set(root, "encoders", encoders);
@@ -158,7 +158,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         heartbeat->due_ms = mono_ms() + interval_ms;
         return;
     }
-    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = CONNECT_LIFE_CAP_MS};
+    struct tailslate_backoff policy = {.base_ms = 1000, .cap_ms = CONNECT_LIFE_CAP_MS};
     int64_t delay_ms = connect_life_delay_ms(policy, heartbeat->failures++, answer->retry_after_ms,
                                              random_u64());
     heartbeat->due_ms = mono_ms() + delay_ms;

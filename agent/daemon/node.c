@@ -99,7 +99,7 @@ void node_forget(struct live *live)
     node->is_status_due = true;
 }
 
-static const struct backoff_policy rests = {.base_ms = 60 * 1000, .cap_ms = 30 * 60 * 1000};
+static const struct tailslate_backoff rests = {.base_ms = 60 * 1000, .cap_ms = 30 * 60 * 1000};
 
 /* A node that fails by itself would eat the attempts of job after job: it rests, longer each time.
  * At least half of the time is no jitter, or the rest could be none at all. */
@@ -112,8 +112,9 @@ static void note_fault(struct live *live, int dir)
     if (++node->faults < NODE_FAULTS_MAX)
         return;
     unsigned exponent = node->faults - NODE_FAULTS_MAX;
-    int64_t most_ms = backoff_delay_ms(rests, exponent, -1, UINT64_MAX);
-    int64_t delay_ms = most_ms / 2 + backoff_delay_ms(rests, exponent, -1, random_u64()) / 2;
+    int64_t most_ms = tailslate_backoff_delay_ms(rests, exponent, -1, UINT64_MAX);
+    int64_t delay_ms = most_ms / 2 +
+                       tailslate_backoff_delay_ms(rests, exponent, -1, random_u64()) / 2;
     node->rest_until_ms = mono_ms() + delay_ms;
     log_error("claims.resting", LOG_INT("failures", node->faults), LOG_INT("delay_ms", delay_ms),
               LOG_TEXT("reason", node->fault));
@@ -297,15 +298,15 @@ void node_renew_key(struct node *node)
     release_held(node);
 }
 
-enum server_state node_server_state(enum answer_class class)
+enum server_state node_server_state(enum tailslate_answer_class class)
 {
-    if (class == ANSWER_OK)
+    if (class == TAILSLATE_ANSWER_OK)
         return SERVER_FINE;
-    if (class == ANSWER_UNTRUSTED)
+    if (class == TAILSLATE_ANSWER_UNTRUSTED)
         return SERVER_NOT_TRUSTED;
-    if (class == ANSWER_UNREACHED || class == ANSWER_LOCAL_FAILURE)
+    if (class == TAILSLATE_ANSWER_UNREACHED || class == TAILSLATE_ANSWER_LOCAL_FAILURE)
         return SERVER_UNREACHED;
-    return answer_concerns_key(class) ? SERVER_KEY_REFUSED : SERVER_FAILING;
+    return tailslate_answer_concerns_key(class) ? SERVER_KEY_REFUSED : SERVER_FAILING;
 }
 
 enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room)

@@ -52,7 +52,7 @@ struct live {
     struct node *node;
     char id[SPOOL_ID_BYTES];
     int64_t job_id, claim_epoch;
-    char token[TOKEN_BYTES];
+    char token[TAILSLATE_TOKEN_BYTES];
     enum job_state state;
     int watch;         /* inotify; -1 none */
     bool is_on_hold;   /* by an operator: no step, no report */
@@ -131,7 +131,7 @@ bool node_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *cou
 /* Logs when the state changes, and only then. */
 void node_server_is(struct node *node, enum server_state state, const char *reason);
 /* By the answer to a call that is about no job. */
-enum server_state node_server_state(enum answer_class class);
+enum server_state node_server_state(enum tailslate_answer_class class);
 enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room);
 
 /* Before an attempt: takes up a key that was rotated in its file. What was held may be due to the

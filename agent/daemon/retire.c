@@ -15,7 +15,7 @@
 enum {
     STEP_LOOK_MS = 200, /* a step that has sealed is about to end */
 };
-static const struct backoff_policy retries = {.base_ms = 1000, .cap_ms = 60 * 1000};
+static const struct tailslate_backoff retries = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
 static const char *const outcome_names[OUTCOME_COUNT] = {
     [OUTCOME_COMPLETED] = "completed", [OUTCOME_FAILED] = "failed",
@@ -81,9 +81,10 @@ void retire_into_kept(struct live *live, enum job_outcome outcome, const char *r
     set_aside(live, outcome, reason);
 }
 
-static enum job_outcome outcome_of_problem(enum problem problem, enum job_outcome otherwise)
+static enum job_outcome outcome_of_problem(enum tailslate_problem problem,
+                                           enum job_outcome otherwise)
 {
-    return problem == PROBLEM_JOB_GONE ? OUTCOME_GONE : otherwise;
+    return problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE : otherwise;
 }
 
 /* A failure report may have been answered by a refusal that is final too. */
@@ -99,7 +100,7 @@ static int read_acknowledged(int dir, enum job_outcome *outcome, struct error *e
         return -1;
     message_problem_parse(answer, size, &said);
     *outcome = is_failure ? OUTCOME_FAILED : OUTCOME_COMPLETED;
-    if (said.problem == PROBLEM_CLAIM_LOST)
+    if (said.problem == TAILSLATE_PROBLEM_CLAIM_LOST)
         *outcome = OUTCOME_SUPERSEDED;
     *outcome = outcome_of_problem(said.problem, *outcome);
     return 0;
@@ -122,7 +123,7 @@ static int remove_record(struct live *live, enum job_outcome outcome, const char
 
 static int retire_lost(struct live *live, int dir, struct error *err)
 {
-    enum problem why;
+    enum tailslate_problem why;
     char detail[256];
     struct record_outcome outcome;
     struct error ignored;
@@ -145,7 +146,7 @@ static void read_warnings(int dir, enum job_outcome end, char text[NODE_REASON_B
     text[0] = '\0';
     if (end != OUTCOME_COMPLETED || record_read_outcome(dir, &outcome, &ignored) != 0)
         return;
-    const struct warnings *warnings = &outcome.completion.warnings;
+    const struct tailslate_warnings *warnings = &outcome.completion.warnings;
     for (size_t i = 0; i < warnings->count && used < NODE_REASON_BYTES; i++)
         used += (size_t)snprintf(text + used, NODE_REASON_BYTES - used, "%s%s",
                                  i ? "; " : "warning: ", warnings->texts[i]);
@@ -180,8 +181,8 @@ static void retire_or_postpone(struct live *live, int64_t now_ms)
         retire_into_quarantine(live, err.message);
         return;
     }
-    live->retire_due_ms = now_ms +
-                          backoff_delay_ms(retries, live->retire_failures++, -1, random_u64());
+    live->retire_due_ms = now_ms + tailslate_backoff_delay_ms(retries, live->retire_failures++, -1,
+                                                              random_u64());
     log_warning("record.not_removed", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("error", err.message));
 }

@@ -42,7 +42,7 @@ static struct json *format_encoder(const struct heartbeat *heartbeat)
 {
     const char *wanted = heartbeat->node->config->transcode.codec;
     struct json *encoder = json_new_object();
-    json_set_text(encoder, "codec", streaming_codec_name(encoder_wanted_codec(wanted)));
+    json_set_text(encoder, "codec", tailslate_codec_name(encoder_wanted_codec(wanted)));
     if (heartbeat->encoder != ENCODER_COUNT) {
         json_set_text(encoder, "name", encoder_name(heartbeat->encoder));
         json_set_text(encoder, "kind", encoder_kind_name(encoder_kind(heartbeat->encoder)));

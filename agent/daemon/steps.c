@@ -24,7 +24,7 @@ enum {
     CONFIG_AGAIN_MS = 2000,
     END_BYTES = 64,
 };
-static const struct backoff_policy pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
+static const struct tailslate_backoff pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
 static int watch_pidfd(struct live *live, int pidfd, struct error *err)
 {
@@ -108,9 +108,9 @@ static void is_seen(struct live *live)
 
 int64_t steps_unseen_pause_ms(unsigned looks)
 {
-    struct backoff_policy policy = {.base_ms = STEPS_UNSEEN_MS, .cap_ms = STEPS_UNSEEN_CAP_MS};
+    struct tailslate_backoff policy = {.base_ms = STEPS_UNSEEN_MS, .cap_ms = STEPS_UNSEEN_CAP_MS};
     must(looks > 0);
-    return backoff_delay_ms(policy, looks - 1, -1, UINT64_MAX);
+    return tailslate_backoff_delay_ms(policy, looks - 1, -1, UINT64_MAX);
 }
 
 /* It holds its record, so it lives: a second one is not started, however long this lasts. */
@@ -191,7 +191,8 @@ static void start_or_adopt(struct live *live, int64_t now_ms)
     }
     if (is_locked || (dir >= 0 && start(live, &err) == 0))
         return;
-    live->step.due_ms = now_ms + backoff_delay_ms(pauses, live->step.futile++, -1, random_u64());
+    live->step.due_ms = now_ms +
+                        tailslate_backoff_delay_ms(pauses, live->step.futile++, -1, random_u64());
     log_warning("step.not_started", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("error", err.message));
 }
@@ -248,7 +249,7 @@ static void after_futile_end(struct live *live, const char *end)
 {
     struct error err;
     live->step.futile++;
-    int64_t delay_ms = backoff_delay_ms(pauses, live->step.futile - 1, -1, random_u64());
+    int64_t delay_ms = tailslate_backoff_delay_ms(pauses, live->step.futile - 1, -1, random_u64());
     live->step.due_ms = mono_ms() + delay_ms;
     log_warning("step.futile", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("token", live->token), LOG_TEXT("end", end),

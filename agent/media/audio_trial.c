@@ -68,7 +68,7 @@ static int drop_dead(struct session *session, const char *path, struct audio *au
 }
 
 int audio_choose(struct session *session, const char *path, struct probe *source,
-                 struct warnings *warnings, struct error *err)
+                 struct tailslate_warnings *warnings, struct error *err)
 {
     if (source->audio_streams == 0)
         return 0;
@@ -77,8 +77,8 @@ int audio_choose(struct session *session, const char *path, struct probe *source
         return -1;
     const struct audio_track *main = &source->audio.tracks[0];
     if (source->audio.count == 0)
-        warnings_add(warnings, "the video is silent: no audio track of the source decodes (%s)",
-                     codec);
+        tailslate_warnings_add(
+            warnings, "the video is silent: no audio track of the source decodes (%s)", codec);
     else
         log_info("step.audio", LOG_INT("stream", main->index), LOG_TEXT("codec", main->codec),
                  LOG_TEXT("language", main->language), LOG_INT("tracks", source->audio.count));

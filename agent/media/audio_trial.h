@@ -19,6 +19,6 @@ enum {
  * none is left of a source that has some, the film is published silent, with a warning. -1: the
  * claim is lost (err->code ECANCELED). */
 int audio_choose(struct session *session, const char *path, struct probe *source,
-                 struct warnings *warnings, struct error *err);
+                 struct tailslate_warnings *warnings, struct error *err);
 
 #endif

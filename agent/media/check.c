@@ -22,12 +22,12 @@ static bool is_long_enough(double got_s, double source_s)
     return fabs(got_s - source_s) <= allowed;
 }
 
-int check_duration(enum quality quality, double got_s, double source_s, struct error *err)
+int check_duration(enum tailslate_quality quality, double got_s, double source_s, struct error *err)
 {
     if (is_long_enough(got_s, source_s))
         return 0;
     return error_set(err, ERROR_TEMPORARY, 0, "%s is %.1f s long, the source %.1f s",
-                     quality_name(quality), got_s, source_s);
+                     tailslate_quality_name(quality), got_s, source_s);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -108,7 +108,7 @@ static int check_size(const struct check_rendition *rendition, const struct prob
 {
     int64_t width = rendition->plan.width, height = rendition->plan.height;
     /* A copy keeps its pixels as they were coded. */
-    if (rendition->plan.quality == QUALITY_ORIGINAL) {
+    if (rendition->plan.quality == TAILSLATE_QUALITY_ORIGINAL) {
         width = source->coded_width;
         height = source->coded_height;
     }
@@ -123,13 +123,14 @@ static int check_length(struct session *session, const char *path,
                         const struct check_rendition *rendition, const struct probe *source,
                         struct probe *probe, struct error *err)
 {
-    enum quality quality = rendition->plan.quality;
+    enum tailslate_quality quality = rendition->plan.quality;
     double listed_s = (double)rendition->playlist.total_us / 1e6;
     if (is_long_enough(listed_s, source->duration_s))
         return 0;
     /* The last EXTINF of a copied film of varying rate is a guess of the muxer's: look at the
      * pictures themselves before good work is condemned. */
-    if (quality == QUALITY_ORIGINAL && probe_measure_playlist(session, path, probe, err) == 0)
+    if (quality == TAILSLATE_QUALITY_ORIGINAL &&
+        probe_measure_playlist(session, path, probe, err) == 0)
         listed_s = probe->duration_s;
     return check_duration(quality, listed_s, source->duration_s, err);
 }
@@ -137,7 +138,7 @@ static int check_length(struct session *session, const char *path,
 static int check_rendition(struct session *session, int output, const struct probe *source,
                            struct check_rendition *rendition, struct error *err)
 {
-    const char *name = quality_name(rendition->plan.quality);
+    const char *name = tailslate_quality_name(rendition->plan.quality);
     FD(directory) = openat(output, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)
         return error_set(err, ERROR_TEMPORARY, errno, "there is no %s", name);
@@ -162,7 +163,7 @@ static int check_rendition(struct session *session, int output, const struct pro
 static const struct check_rendition *encoded(const struct check *check)
 {
     for (size_t i = 0; i < check->count; i++)
-        if (check->renditions[i].plan.quality != QUALITY_ORIGINAL)
+        if (check->renditions[i].plan.quality != TAILSLATE_QUALITY_ORIGINAL)
             return &check->renditions[i];
     return NULL;
 }
@@ -173,10 +174,10 @@ static int check_truth(int output, const struct check *check,
     struct truth said = {.output = output, .source_s = source_s, .playlist = &original->playlist};
     const struct check_rendition *sibling = encoded(check);
     if (sibling) {
-        said.sibling = quality_name(sibling->plan.quality);
+        said.sibling = tailslate_quality_name(sibling->plan.quality);
         said.sibling_playlist = &sibling->playlist;
     }
-    if (original->codecs.video == CODEC_ABSENT)
+    if (original->codecs.video == TAILSLATE_CODEC_ABSENT)
         return error_set(err, ERROR_TEMPORARY, 0, "its init.mp4 names no codec that players know");
     return truth_check(&said, err);
 }
@@ -198,7 +199,7 @@ static int check_one(struct session *session, int output, const struct probe *so
                      struct check *check, struct error *err)
 {
     struct check_rendition *rendition = &check->renditions[check->count];
-    bool is_original = rendition->plan.quality == QUALITY_ORIGINAL;
+    bool is_original = rendition->plan.quality == TAILSLATE_QUALITY_ORIGINAL;
     int result = is_original ? check_original(session, output, source, check, err)
                              : check_rendition(session, output, source, rendition, err);
     if (result == 0) {

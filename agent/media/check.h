@@ -27,7 +27,7 @@ struct check_rendition {
 };
 
 struct check {
-    struct check_rendition renditions[QUALITY_COUNT];
+    struct check_rendition renditions[TAILSLATE_QUALITY_COUNT];
     size_t count;
     struct manifest_audio audio[AUDIO_PUBLISHED_MAX]; /* their tracks are borrowed from the probe */
     size_t audio_count;                               /* 0: there is no choice */
@@ -44,13 +44,14 @@ void check_fini(struct check *check);
 void check_rendition_fini(struct check_rendition *rendition);
 
 /* The parts that run no program. */
-int check_duration(enum quality quality, double got_s, double source_s, struct error *err);
+int check_duration(enum tailslate_quality quality, double got_s, double source_s,
+                   struct error *err);
 int check_files(int directory, struct check_rendition *rendition, struct error *err);
 
 /* Sets check->audio: the tracks with files of their own that are whole. Takes the playlist of the
  * others away and warns. One alone is no choice. */
 void check_audio(int output, const struct probe *source, const struct ladder *ladder,
-                 struct check *check, struct warnings *warnings);
+                 struct check *check, struct tailslate_warnings *warnings);
 
 /* After both: the bit rates under the target duration that all of them share. */
 void check_measure_together(struct check *check);

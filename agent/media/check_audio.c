@@ -73,21 +73,21 @@ static int check_track(int directory, const char *name, struct check *check,
 
 /* Without its playlist nothing uploads it or names it. */
 static void leave_out(int directory, const char *name, const struct audio_track *track,
-                      const struct error *why, struct warnings *warnings)
+                      const struct error *why, struct tailslate_warnings *warnings)
 {
     struct error err;
-    warnings_add(warnings, "audio stream %d (%s) is left out: %s", track->index, track->codec,
-                 why->message);
+    tailslate_warnings_add(warnings, "audio stream %d (%s) is left out: %s", track->index,
+                           track->codec, why->message);
     if (durable_unlink(directory, name, &err) < 0)
         log_warning("step.audio_track_left", LOG_TEXT("detail", err.message));
 }
 
 void check_audio(int output, const struct probe *source, const struct ladder *ladder,
-                 struct check *check, struct warnings *warnings)
+                 struct check *check, struct tailslate_warnings *warnings)
 {
     if (ladder->audio_files == 0)
         return;
-    FD(directory) = openat(output, quality_name(ladder->audio_home),
+    FD(directory) = openat(output, tailslate_quality_name(ladder->audio_home),
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     for (size_t number = 0; number < ladder->audio_files; number++) {
         struct manifest_audio audio = {

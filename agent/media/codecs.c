@@ -30,7 +30,7 @@ static void add_avc(struct codecs *codecs, struct span entry)
     struct span config;
     if (!box_find(entry, "avcC", &config) || config.size < 4)
         return;
-    codecs->video = CODEC_H264;
+    codecs->video = TAILSLATE_CODEC_H264;
     add(codecs, "avc1.%02x%02x%02x", config.data[1], config.data[2], config.data[3]);
 }
 
@@ -51,7 +51,7 @@ static void add_hevc(struct codecs *codecs, struct span entry, const char *type)
     for (int i = 0, used = 0; i <= last; i++)
         used += snprintf(constraints + used, sizeof constraints - (size_t)used, ".%X", at[6 + i]);
     const char *const spaces[] = {"", "A", "B", "C"};
-    codecs->video = CODEC_HEVC;
+    codecs->video = TAILSLATE_CODEC_HEVC;
     add(codecs, "%s.%s%d.%X.%c%d%s", type, spaces[at[1] >> 6], at[1] & 0x1f, reversed,
         at[1] & 0x20 ? 'H' : 'L', at[12], constraints);
 }
@@ -62,7 +62,7 @@ static void add_av1(struct codecs *codecs, struct span entry)
     if (!box_find(entry, "av1C", &config) || config.size < 3)
         return;
     bool is_high = config.data[2] & 0x40, is_twelve = config.data[2] & 0x20;
-    codecs->video = CODEC_AV1;
+    codecs->video = TAILSLATE_CODEC_AV1;
     add(codecs, "av01.%d.%02d%c.%02d", config.data[1] >> 5, config.data[1] & 0x1f,
         config.data[2] & 0x80 ? 'H' : 'M',
         is_twelve ? 12
@@ -143,13 +143,13 @@ void codecs_read(const unsigned char *init, size_t size, struct codecs *codecs)
 {
     struct span movie, rest, body;
     char type[5];
-    *codecs = (struct codecs){.video = CODEC_ABSENT};
+    *codecs = (struct codecs){.video = TAILSLATE_CODEC_ABSENT};
     if (!box_find((struct span){init, size}, "moov", &movie))
         return;
     rest = movie;
     for (int tracks = 0; tracks < TRACKS_MAX && box_next(&rest, type, &body); tracks++)
         if (strcmp(type, "trak") == 0)
             add_track(codecs, body);
-    if (codecs->video == CODEC_ABSENT)
+    if (codecs->video == TAILSLATE_CODEC_ABSENT)
         codecs->text[0] = '\0';
 }

@@ -14,7 +14,7 @@ enum { CODECS_BYTES = 96, CODECS_INIT_MAX_BYTES = 1024 * 1024 };
 
 struct codecs {
     char text[CODECS_BYTES]; /* "avc1.64001f,mp4a.40.2"; "" where there is no video we know */
-    enum streaming_codec video;
+    enum tailslate_codec video;
 };
 
 /* How many boxes of this type stand at the top of a file: the fragments ("moof") of a film. */

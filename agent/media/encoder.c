@@ -9,21 +9,21 @@ enum { FOREVER_FRAMES = 100000, PRESET_COUNT = 9, SLOW_FPS = 10 };
 
 static const struct {
     const char *name;
-    enum streaming_codec codec;
+    enum tailslate_codec codec;
     enum encoder_kind kind;
 } encoders[ENCODER_COUNT] = {
-    [ENCODER_LIBX264] = {"libx264", CODEC_H264, ENCODER_CPU},
-    [ENCODER_LIBX265] = {"libx265", CODEC_HEVC, ENCODER_CPU},
-    [ENCODER_LIBSVTAV1] = {"libsvtav1", CODEC_AV1, ENCODER_CPU},
-    [ENCODER_H264_NVENC] = {"h264_nvenc", CODEC_H264, ENCODER_NVENC},
-    [ENCODER_HEVC_NVENC] = {"hevc_nvenc", CODEC_HEVC, ENCODER_NVENC},
-    [ENCODER_AV1_NVENC] = {"av1_nvenc", CODEC_AV1, ENCODER_NVENC},
-    [ENCODER_H264_QSV] = {"h264_qsv", CODEC_H264, ENCODER_QSV},
-    [ENCODER_HEVC_QSV] = {"hevc_qsv", CODEC_HEVC, ENCODER_QSV},
-    [ENCODER_AV1_QSV] = {"av1_qsv", CODEC_AV1, ENCODER_QSV},
-    [ENCODER_H264_VAAPI] = {"h264_vaapi", CODEC_H264, ENCODER_VAAPI},
-    [ENCODER_HEVC_VAAPI] = {"hevc_vaapi", CODEC_HEVC, ENCODER_VAAPI},
-    [ENCODER_AV1_VAAPI] = {"av1_vaapi", CODEC_AV1, ENCODER_VAAPI},
+    [ENCODER_LIBX264] = {"libx264", TAILSLATE_CODEC_H264, ENCODER_CPU},
+    [ENCODER_LIBX265] = {"libx265", TAILSLATE_CODEC_HEVC, ENCODER_CPU},
+    [ENCODER_LIBSVTAV1] = {"libsvtav1", TAILSLATE_CODEC_AV1, ENCODER_CPU},
+    [ENCODER_H264_NVENC] = {"h264_nvenc", TAILSLATE_CODEC_H264, ENCODER_NVENC},
+    [ENCODER_HEVC_NVENC] = {"hevc_nvenc", TAILSLATE_CODEC_HEVC, ENCODER_NVENC},
+    [ENCODER_AV1_NVENC] = {"av1_nvenc", TAILSLATE_CODEC_AV1, ENCODER_NVENC},
+    [ENCODER_H264_QSV] = {"h264_qsv", TAILSLATE_CODEC_H264, ENCODER_QSV},
+    [ENCODER_HEVC_QSV] = {"hevc_qsv", TAILSLATE_CODEC_HEVC, ENCODER_QSV},
+    [ENCODER_AV1_QSV] = {"av1_qsv", TAILSLATE_CODEC_AV1, ENCODER_QSV},
+    [ENCODER_H264_VAAPI] = {"h264_vaapi", TAILSLATE_CODEC_H264, ENCODER_VAAPI},
+    [ENCODER_HEVC_VAAPI] = {"hevc_vaapi", TAILSLATE_CODEC_HEVC, ENCODER_VAAPI},
+    [ENCODER_AV1_VAAPI] = {"av1_vaapi", TAILSLATE_CODEC_AV1, ENCODER_VAAPI},
 };
 
 static const char *const kind_names[ENCODER_KIND_COUNT] = {
@@ -47,7 +47,7 @@ enum encoder_id encoder_of_name(const char *name)
     return id;
 }
 
-enum streaming_codec encoder_codec(enum encoder_id id)
+enum tailslate_codec encoder_codec(enum encoder_id id)
 {
     must(id < ENCODER_COUNT);
     return encoders[id].codec;
@@ -67,15 +67,16 @@ const char *encoder_kind_name(enum encoder_kind kind)
 
 /* ---- the choice ------------------------------------------------------------------------------ */
 
-enum streaming_codec encoder_wanted_codec(const char *codec)
+enum tailslate_codec encoder_wanted_codec(const char *codec)
 {
-    for (enum streaming_codec wanted = CODEC_H264; wanted <= CODEC_AV1; wanted++)
-        if (strcmp(codec, streaming_codec_name(wanted)) == 0)
+    for (enum tailslate_codec wanted = TAILSLATE_CODEC_H264; wanted <= TAILSLATE_CODEC_AV1;
+         wanted++)
+        if (strcmp(codec, tailslate_codec_name(wanted)) == 0)
             return wanted;
-    return CODEC_H264;
+    return TAILSLATE_CODEC_H264;
 }
 
-static enum encoder_id find(enum streaming_codec codec, enum encoder_kind kind, encoder_set working)
+static enum encoder_id find(enum tailslate_codec codec, enum encoder_kind kind, encoder_set working)
 {
     for (enum encoder_id id = 0; id < ENCODER_COUNT; id++)
         if (encoders[id].codec == codec && encoders[id].kind == kind && (working & 1u << id))
@@ -83,7 +84,7 @@ static enum encoder_id find(enum streaming_codec codec, enum encoder_kind kind, 
     return ENCODER_COUNT;
 }
 
-enum encoder_id encoder_pick(enum streaming_codec codec, const char *preference,
+enum encoder_id encoder_pick(enum tailslate_codec codec, const char *preference,
                              encoder_set working)
 {
     for (enum encoder_kind kind = ENCODER_NVENC; kind < ENCODER_KIND_COUNT; kind++) {
@@ -235,16 +236,16 @@ static void push_svtav1(const struct encoder_rung *rung, struct argv *argv)
         PUSH(argv, "scd=0");
 }
 
-static void push_profile(enum streaming_codec codec, const struct encoder_rung *rung,
+static void push_profile(enum tailslate_codec codec, const struct encoder_rung *rung,
                          struct argv *argv)
 {
-    if (codec == CODEC_H264)
+    if (codec == TAILSLATE_CODEC_H264)
         PUSH(argv, "-profile:v", "high");
-    else if (codec == CODEC_HEVC)
+    else if (codec == TAILSLATE_CODEC_HEVC)
         PUSH(argv, "-profile:v", rung->is_ten_bit ? "main10" : "main");
 }
 
-static void push_nvenc(enum streaming_codec codec, const struct encoder_rung *rung,
+static void push_nvenc(enum tailslate_codec codec, const struct encoder_rung *rung,
                        struct argv *argv)
 {
     static const char *const presets[PRESET_COUNT] = {"p1", "p1", "p2", "p3", "p3",
@@ -256,7 +257,7 @@ static void push_nvenc(enum streaming_codec codec, const struct encoder_rung *ru
     PUSH(argv, "-forced-idr", "1", "-no-scenecut", "1");
 }
 
-static void push_qsv(enum streaming_codec codec, const struct encoder_rung *rung, struct argv *argv)
+static void push_qsv(enum tailslate_codec codec, const struct encoder_rung *rung, struct argv *argv)
 {
     int place = preset_place(rung->preset);
     PUSH(argv, "-preset", place < 2 ? "veryfast" : rung->preset);
@@ -266,7 +267,7 @@ static void push_qsv(enum streaming_codec codec, const struct encoder_rung *rung
     PUSH(argv, "-forced_idr", "1");
 }
 
-static void push_vaapi(enum streaming_codec codec, const struct encoder_rung *rung,
+static void push_vaapi(enum tailslate_codec codec, const struct encoder_rung *rung,
                        struct argv *argv)
 {
     PUSH(argv, "-rc_mode", "VBR");
@@ -288,7 +289,7 @@ static void push_cpu(enum encoder_id id, const struct encoder_rung *rung, struct
 void encoder_push_video(const struct encoder_use *use, const struct encoder_rung *rung,
                         struct argv *argv)
 {
-    enum streaming_codec codec = encoder_codec(use->id);
+    enum tailslate_codec codec = encoder_codec(use->id);
     PUSH(argv, "-c:v", encoder_name(use->id));
     switch (encoder_kind(use->id)) {
     case ENCODER_CPU:
@@ -308,9 +309,9 @@ void encoder_push_video(const struct encoder_use *use, const struct encoder_rung
     }
     /* A B-frame waits for its successors: at half a picture a second, a rendition would begin four
      * seconds late. */
-    if (rung->frame_rate > 0 && rung->frame_rate < SLOW_FPS && codec != CODEC_AV1)
+    if (rung->frame_rate > 0 && rung->frame_rate < SLOW_FPS && codec != TAILSLATE_CODEC_AV1)
         PUSH(argv, "-bf:v", "0");
     PUSH(argv, "-flags:v", "+cgop");
-    if (codec == CODEC_HEVC)
+    if (codec == TAILSLATE_CODEC_HEVC)
         PUSH(argv, "-tag:v", "hvc1"); /* the only form that Apple's players take */
 }

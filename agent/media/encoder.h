@@ -35,16 +35,16 @@ typedef unsigned encoder_set; /* bit 1u << encoder_id */
 
 const char *encoder_name(enum encoder_id id); /* as ffmpeg calls it */
 enum encoder_id encoder_of_name(const char *name);
-enum streaming_codec encoder_codec(enum encoder_id id);
+enum tailslate_codec encoder_codec(enum encoder_id id);
 enum encoder_kind encoder_kind(enum encoder_id id);
 const char *encoder_kind_name(enum encoder_kind kind); /* "cpu", "nvenc", … */
 
 /* codec: "auto" (h264: what every player takes), "h264", "hevc", "av1". */
-enum streaming_codec encoder_wanted_codec(const char *codec);
+enum tailslate_codec encoder_wanted_codec(const char *codec);
 
 /* The best of those that work: preference "auto" (hardware first, in the order of the kinds above),
  * or a kind's name; the CPU's in any case last. ENCODER_COUNT: none works. */
-enum encoder_id encoder_pick(enum streaming_codec codec, const char *preference,
+enum encoder_id encoder_pick(enum tailslate_codec codec, const char *preference,
                              encoder_set working);
 encoder_set encoder_set_of_kind(enum encoder_kind kind);
 

@@ -66,7 +66,7 @@ static bool judge_output(enum encoder_id id, int output, char reason[ENCODERS_RE
     reason[0] = '\0';
     if (codecs.video != encoder_codec(id))
         snprintf(reason, ENCODERS_REASON_BYTES, "what it makes is not %s",
-                 streaming_codec_name(encoder_codec(id)));
+                 tailslate_codec_name(encoder_codec(id)));
     else if (keyframes != LADDER_TRIAL_KEYFRAMES)
         snprintf(reason, ENCODERS_REASON_BYTES, "it made %zu keyframes where %d were asked for",
                  keyframes, LADDER_TRIAL_KEYFRAMES);
@@ -288,7 +288,7 @@ int encoders_try_for_job(const struct config *config, encoder_set avoided, struc
     TEXT(list) = NULL;
     if (begin(config, ENCODERS_LATE, found, &trials, &list, err) < 0)
         return -1;
-    enum streaming_codec codec = encoder_wanted_codec(config->transcode.codec);
+    enum tailslate_codec codec = encoder_wanted_codec(config->transcode.codec);
     encoder_set left = ENCODERS_ALL & ~avoided;
     while (!found->working) {
         enum encoder_id id = encoder_pick(codec, config->transcode.encoder, left);

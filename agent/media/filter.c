@@ -66,7 +66,7 @@ static bool is_hdr(const struct probe *probe)
 
 bool filter_keeps_hdr(const struct probe *probe, const struct encoder_use *use)
 {
-    return is_hdr(probe) && encoder_codec(use->id) != CODEC_H264;
+    return is_hdr(probe) && encoder_codec(use->id) != TAILSLATE_CODEC_H264;
 }
 
 /* To BT.709 with 8 bits. What PQ and HLG go with is said: films leave it out. */

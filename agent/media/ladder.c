@@ -42,18 +42,18 @@ static bool is_among(const char *word, const char *const list[], size_t count)
     is_among((word), (const char *const[]){__VA_ARGS__},                                           \
              sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
-void ladder_describe(const struct probe *probe, enum quality quality,
+void ladder_describe(const struct probe *probe, enum tailslate_quality quality,
                      struct ladder_rendition *rendition)
 {
     *rendition = (struct ladder_rendition){
         .quality = quality,
         .width = probe->width,
         .height = probe->height,
-        .bitrate_kbit = quality_bitrate_kbit(quality),
+        .bitrate_kbit = tailslate_quality_bitrate_kbit(quality),
     };
-    if (quality == QUALITY_ORIGINAL)
+    if (quality == TAILSLATE_QUALITY_ORIGINAL)
         return;
-    double side = (double)quality_short_side(quality), source = (double)short_side(probe);
+    double side = (double)tailslate_quality_short_side(quality), source = (double)short_side(probe);
     double scale = side < source ? side / source : 1;
     rendition->width = even((double)probe->width * scale, probe->width);
     rendition->height = even((double)probe->height * scale, probe->height);
@@ -80,8 +80,8 @@ static const struct audio_track *main_track(const struct probe *probe)
     return probe->audio.count > 0 ? &probe->audio.tracks[0] : NULL;
 }
 
-static void add(struct ladder *ladder, const struct probe *probe, enum quality quality,
-                quality_set existing)
+static void add(struct ladder *ladder, const struct probe *probe, enum tailslate_quality quality,
+                tailslate_quality_set existing)
 {
     if (existing & (1u << quality))
         return;
@@ -89,24 +89,26 @@ static void add(struct ladder *ladder, const struct probe *probe, enum quality q
     ladder_describe(probe, quality, rendition);
     ladder->made |= 1u << quality;
     /* The smallest is made last; `original` may be left out later. */
-    if (quality != QUALITY_ORIGINAL || ladder->count == 1)
+    if (quality != TAILSLATE_QUALITY_ORIGINAL || ladder->count == 1)
         ladder->audio_home = quality;
     const struct audio_track *track = main_track(probe);
-    rendition->copies_audio = quality == QUALITY_ORIGINAL && track &&
+    rendition->copies_audio = quality == TAILSLATE_QUALITY_ORIGINAL && track &&
                               AMONG(track->codec, "aac", "ac3", "eac3", "mp3");
 }
 
-void ladder_plan(const struct probe *probe, const struct config *config, quality_set existing,
-                 struct ladder *ladder)
+void ladder_plan(const struct probe *probe, const struct config *config,
+                 tailslate_quality_set existing, struct ladder *ladder)
 {
     *ladder = (struct ladder){.count = 0};
-    for (enum quality quality = QUALITY_2160P; quality <= QUALITY_360P; quality++)
-        if (short_side(probe) >= quality_short_side(quality) || quality == QUALITY_360P)
+    for (enum tailslate_quality quality = TAILSLATE_QUALITY_2160P;
+         quality <= TAILSLATE_QUALITY_360P; quality++)
+        if (short_side(probe) >= tailslate_quality_short_side(quality) ||
+            quality == TAILSLATE_QUALITY_360P)
             add(ladder, probe, quality, existing);
     if (config->transcode.original)
         ladder->without_original = why_no_original(probe);
     if (config->transcode.original && !ladder->without_original)
-        add(ladder, probe, QUALITY_ORIGINAL, existing);
+        add(ladder, probe, TAILSLATE_QUALITY_ORIGINAL, existing);
     if (ladder->count > 0 && probe->audio.count > 1)
         ladder->audio_files = probe->audio.count;
 }
@@ -118,7 +120,7 @@ int64_t ladder_expected_bytes(const struct ladder *ladder, const struct probe *p
                               probe->duration_s);
     for (size_t i = 0; i < ladder->count; i++) {
         double kbit = (double)ladder->renditions[i].bitrate_kbit * 1.5 + AUDIO_KBIT;
-        total += ladder->renditions[i].quality == QUALITY_ORIGINAL
+        total += ladder->renditions[i].quality == TAILSLATE_QUALITY_ORIGINAL
                      ? source_bytes
                      : (int64_t)(kbit * 1000 / 8 * probe->duration_s);
     }
@@ -155,7 +157,7 @@ static void push_head(struct argv *argv, const struct config *config)
 
 size_t ladder_count_encoded(const struct ladder *ladder)
 {
-    return ladder->count - ((ladder->made >> QUALITY_ORIGINAL) & 1);
+    return ladder->count - ((ladder->made >> TAILSLATE_QUALITY_ORIGINAL) & 1);
 }
 
 static double keyframe_seconds(const struct config *config)
@@ -198,11 +200,11 @@ struct hls_names {
 #define COMMON_START "0.2"
 
 /* temp_file: a segment gets its name when it is whole, which is how the upload knows. */
-static void push_muxer(struct argv *argv, const struct ladder *ladder, enum quality quality,
-                       const struct hls_names *names, const struct config *config,
-                       const char *output)
+static void push_muxer(struct argv *argv, const struct ladder *ladder,
+                       enum tailslate_quality quality, const struct hls_names *names,
+                       const struct config *config, const char *output)
 {
-    const char *directory = quality_name(quality);
+    const char *directory = tailslate_quality_name(quality);
     PUSH(argv, "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1", "-max_muxing_queue_size",
          "4096", "-f", "hls", "-hls_segment_type", "fmp4", "-hls_playlist_type", "vod",
          "-hls_list_size", "0", "-hls_flags", "independent_segments+temp_file",
@@ -248,7 +250,7 @@ static void push_output(struct argv *argv, const struct ladder *ladder, size_t i
                         const struct encoder_use *use, const char *output)
 {
     const struct ladder_rendition *rendition = &ladder->renditions[i];
-    bool is_original = rendition->quality == QUALITY_ORIGINAL;
+    bool is_original = rendition->quality == TAILSLATE_QUALITY_ORIGINAL;
     push_maps(argv, is_original, i, probe);
     if (is_original)
         push_original(argv, rendition, probe);
@@ -336,12 +338,12 @@ void ladder_trial_argv(const struct config *config, const struct encoder_use *us
                                          .frame_rate = TRIAL_FPS,
                                          .tick_rate = TRIAL_FPS};
     static const struct ladder ladder = {
-        .renditions = {{.quality = QUALITY_360P,
+        .renditions = {{.quality = TAILSLATE_QUALITY_360P,
                         .width = TRIAL_WIDTH_PX,
                         .height = TRIAL_HEIGHT_PX,
                         .bitrate_kbit = 600}},
         .count = 1,
-        .made = 1u << QUALITY_360P,
+        .made = 1u << TAILSLATE_QUALITY_360P,
     };
     struct config shorter = *config;
     shorter.transcode.segment_seconds = 0.4;
@@ -361,7 +363,7 @@ void ladder_copy_trial_argv(const struct probe *probe, const struct config *conf
                             const char *source, struct argv *argv)
 {
     struct ladder ladder = {.count = 0};
-    add(&ladder, probe, QUALITY_ORIGINAL, 0);
+    add(&ladder, probe, TAILSLATE_QUALITY_ORIGINAL, 0);
     push_head(argv, config);
     push_input(argv, config, source);
     push_maps(argv, true, 0, probe);

@@ -28,27 +28,27 @@
 #define LADDER_FIRST_PICTURE  "first.raw"
 
 struct ladder_rendition {
-    enum quality quality;
+    enum tailslate_quality quality;
     int64_t width, height; /* as displayed */
     int64_t bitrate_kbit;  /* nominal; 0 for `original` */
     bool copies_audio;     /* `original` only: otherwise its sound becomes AAC */
 };
 
 struct ladder {
-    struct ladder_rendition renditions[QUALITY_COUNT];
+    struct ladder_rendition renditions[TAILSLATE_QUALITY_COUNT];
     size_t count;
-    quality_set made;             /* those in renditions */
-    size_t audio_files;           /* tracks with files of their own; 0: there is no choice */
-    enum quality audio_home;      /* whose directory holds those files */
+    tailslate_quality_set made;        /* those in renditions */
+    size_t audio_files;                /* tracks with files of their own; 0: there is no choice */
+    enum tailslate_quality audio_home; /* whose directory holds those files */
     const char *without_original; /* why there is none; NULL: there is one, or none is wanted */
 };
 
 /* existing: made by somebody already, left out. */
-void ladder_plan(const struct probe *probe, const struct config *config, quality_set existing,
-                 struct ladder *ladder);
+void ladder_plan(const struct probe *probe, const struct config *config,
+                 tailslate_quality_set existing, struct ladder *ladder);
 
 /* What the server has already would look like, had we made it: for the master playlist. */
-void ladder_describe(const struct probe *probe, enum quality quality,
+void ladder_describe(const struct probe *probe, enum tailslate_quality quality,
                      struct ladder_rendition *rendition);
 
 /* Runs in the record: reads file:`source`, writes under `output`, which has a directory a

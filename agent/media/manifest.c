@@ -79,7 +79,7 @@ static void put_variant(FILE *out, const struct manifest_rendition *rendition,
             rendition->is_flat ? "\n%s.m3u8\n"
             : is_alone         ? "\n%s/video.m3u8\n"
                                : "\n%s/stream.m3u8\n",
-            quality_name(rendition->quality));
+            tailslate_quality_name(rendition->quality));
 }
 
 bool manifest_has_choice(const struct manifest_rendition *renditions, size_t count,
@@ -173,7 +173,7 @@ static void put_timeline(FILE *out, const struct manifest_rendition *rendition)
 
 static void put_representation(FILE *out, const struct manifest_rendition *rendition)
 {
-    const char *name = quality_name(rendition->quality);
+    const char *name = tailslate_quality_name(rendition->quality);
     fprintf(out, "      <Representation id=\"%s\" mimeType=\"video/mp4\"", name);
     if (rendition->codecs[0]) {
         fputs(" codecs=\"", out);
@@ -198,7 +198,7 @@ static void put_representation(FILE *out, const struct manifest_rendition *rendi
 
 /* The set that renditions[first] begins: itself and every later one that fits; marks them done. */
 static void put_set(FILE *out, const struct manifest_rendition *renditions, size_t count,
-                    size_t first, quality_set *done)
+                    size_t first, tailslate_quality_set *done)
 {
     fprintf(out,
             "    <AdaptationSet id=\"%zu\" segmentAlignment=\"true\""
@@ -209,7 +209,7 @@ static void put_set(FILE *out, const struct manifest_rendition *renditions, size
               "      <ContentComponent id=\"2\" contentType=\"audio\"/>\n",
               out);
     for (size_t i = first; i < count; i++) {
-        quality_set bit = 1u << renditions[i].quality;
+        tailslate_quality_set bit = 1u << renditions[i].quality;
         if ((*done & bit) || !renditions[i].segments ||
             !is_same_family(&renditions[first], &renditions[i]))
             continue;
@@ -237,7 +237,7 @@ char *manifest_mpd(const struct manifest_rendition *renditions, size_t count)
         "  <Period id=\"0\" start=\"PT0S\" duration=\"PT%.3fS\">\n",
         (double)duration_us / TIMESCALE, (double)longest_segment_us(renditions, count) / TIMESCALE,
         (double)longest_segment_us(renditions, count) / TIMESCALE, (double)duration_us / TIMESCALE);
-    quality_set done = 0;
+    tailslate_quality_set done = 0;
     for (size_t i = 0; i < count; i++)
         if (renditions[i].segments && !(done & 1u << renditions[i].quality))
             put_set(out, renditions, count, i, &done);

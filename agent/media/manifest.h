@@ -17,7 +17,7 @@
 #include "tailslate/quality.h"
 
 struct manifest_rendition {
-    enum quality quality;
+    enum tailslate_quality quality;
     int64_t width, height;           /* as displayed */
     int64_t peak_bps, average_bps;   /* of whole segments, sound included */
     struct rates video;              /* of video.m3u8, pictures alone; 0: there is none */
@@ -32,7 +32,7 @@ struct manifest_rendition {
 /* A choice of sound, in files of its own. */
 struct manifest_audio {
     const struct audio_track *track; /* borrowed */
-    enum quality home;
+    enum tailslate_quality home;
     size_t number; /* of its files in home's directory */
     int64_t peak_bps, average_bps;
 };

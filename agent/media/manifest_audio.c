@@ -92,7 +92,8 @@ static void put_choice(FILE *out, const struct manifest_audio *audio, size_t i)
             is_selectable(audio, i) ? "YES" : "NO");
     if (audio[i].track->describes_video)
         fputs(",CHARACTERISTICS=\"public.accessibility.describes-video\"", out);
-    fprintf(out, ",URI=\"%s/" AUDIO_PLAYLIST "\"\n", quality_name(audio[i].home), audio[i].number);
+    fprintf(out, ",URI=\"%s/" AUDIO_PLAYLIST "\"\n", tailslate_quality_name(audio[i].home),
+            audio[i].number);
 }
 
 void manifest_put_group(FILE *out, const struct manifest_audio *audio, size_t count,

@@ -125,7 +125,7 @@ static int supervise(struct session *session, struct child *child, struct pipe_r
     while (!child_wait(child, 0, &how)) {
         bool is_late = session_work_ms(session) >= deadline;
         session_pause_child(session, child, &is_stopped);
-        if (is_late || session->lost != PROBLEM_NONE) {
+        if (is_late || session->lost != TAILSLATE_PROBLEM_NONE) {
             child_stop(child);
             return is_late ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT,
                                        "reading the source took over %d s", SCAN_LIMIT_MS / 1000)

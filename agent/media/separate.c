@@ -181,7 +181,7 @@ static int write_list(int directory, struct check_rendition *rendition, uint32_t
 static int write_one(int output, struct check_rendition *rendition, int64_t target_s,
                      struct error *err)
 {
-    const char *name = quality_name(rendition->plan.quality);
+    const char *name = tailslate_quality_name(rendition->plan.quality);
     struct fragment_movie movie;
     FD(directory) = openat(output, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)

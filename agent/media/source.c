@@ -179,20 +179,21 @@ static int probe_and_scan(struct session *session, const char *path, struct prob
 }
 
 static int accept_cut(const struct session *session, double there_s, double claimed_s,
-                      struct warnings *warnings, struct error *err)
+                      struct tailslate_warnings *warnings, struct error *err)
 {
     if (!session->config->transcode.accept_truncated || there_s <= 0)
         return error_set(err, ERROR_PERMANENT, 0, "the file is cut off at about %.0f s of %.0f s",
                          there_s, claimed_s);
-    warnings_add(warnings,
-                 "the file is cut off at about %.0f s of %.0f s; published because "
-                 "transcode.accept_truncated is set",
-                 there_s, claimed_s);
+    tailslate_warnings_add(warnings,
+                           "the file is cut off at about %.0f s of %.0f s; published because "
+                           "transcode.accept_truncated is set",
+                           there_s, claimed_s);
     return 0;
 }
 
 static int check_length(struct session *session, const char *path, const struct probe *probe,
-                        const struct scan *scan, struct warnings *warnings, struct error *err)
+                        const struct scan *scan, struct tailslate_warnings *warnings,
+                        struct error *err)
 {
     struct stat status = {0};
     double claimed_s = probe->duration_s, there_s = source_end_s(scan);
@@ -201,8 +202,8 @@ static int check_length(struct session *session, const char *path, const struct 
     case SOURCE_WHOLE:
         break;
     case SOURCE_CLAIMED:
-        warnings_add(warnings, "the file says that it is %.0f s long; %.1f s are in it", claimed_s,
-                     there_s);
+        tailslate_warnings_add(warnings, "the file says that it is %.0f s long; %.1f s are in it",
+                               claimed_s, there_s);
         break;
     case SOURCE_CUT_OFF:
         return accept_cut(session, there_s, claimed_s, warnings, err);
@@ -217,7 +218,7 @@ static int check_length(struct session *session, const char *path, const struct 
 }
 
 int source_examine(struct session *session, const char *path, struct probe *probe,
-                   struct scan *scan, struct warnings *warnings, struct error *err)
+                   struct scan *scan, struct tailslate_warnings *warnings, struct error *err)
 {
     if (probe_and_scan(session, path, probe, scan, err) < 0 || check_kind(probe, scan, err) < 0)
         return -1;

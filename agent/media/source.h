@@ -16,7 +16,7 @@
 /* -1: err PERMANENT where the file is at fault, with the reason in words. */
 struct session;
 int source_examine(struct session *session, const char *path, struct probe *probe,
-                   struct scan *scan, struct warnings *warnings, struct error *err);
+                   struct scan *scan, struct tailslate_warnings *warnings, struct error *err);
 
 /* Once it is known which sound is used: how long the whole is, and its pictures. */
 void source_settle(struct probe *probe, const struct scan *scan);

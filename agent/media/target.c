@@ -25,15 +25,15 @@ char *target_replace(const char *text, int64_t target_s)
     return must_printf("%.*s%s%s", (int)(number - text), text, wanted, rest);
 }
 
-static int write_one(int output, enum quality home, const char *name, int64_t target_s,
+static int write_one(int output, enum tailslate_quality home, const char *name, int64_t target_s,
                      struct error *err)
 {
     TEXT(text) = NULL;
     size_t size;
-    FD(directory) = openat(output, quality_name(home),
+    FD(directory) = openat(output, tailslate_quality_name(home),
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)
-        return error_errno(err, "%s", quality_name(home));
+        return error_errno(err, "%s", tailslate_quality_name(home));
     if (durable_read(directory, name, PLAYLIST_MAX_BYTES, &text, &size, err) < 0)
         return -1;
     TEXT(better) = target_replace(text, target_s);

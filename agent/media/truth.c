@@ -133,8 +133,8 @@ static int check_start(const struct truth *truth, const char *kind, const char *
     struct fragment own, other;
     if (!truth->sibling)
         return 0;
-    if (read_first(truth->output, quality_name(QUALITY_ORIGINAL), truth->playlist, kind, &own,
-                   err) < 0 ||
+    if (read_first(truth->output, tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL),
+                   truth->playlist, kind, &own, err) < 0 ||
         read_first(truth->output, truth->sibling, truth->sibling_playlist, kind, &other, err) < 0)
         return -1;
     if (own.pictures == 0 || other.pictures == 0 ||
@@ -210,8 +210,9 @@ static int check_all(const struct truth *truth, int directory, const struct frag
 int truth_check(const struct truth *truth, struct error *err)
 {
     struct fragment_movie movie;
-    FD(directory) = open_rendition(truth->output, quality_name(QUALITY_ORIGINAL), truth->playlist,
-                                   FRAGMENT_PICTURES, &movie, err);
+    FD(directory) = open_rendition(truth->output,
+                                   tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL),
+                                   truth->playlist, FRAGMENT_PICTURES, &movie, err);
     if (directory < 0)
         return -1;
     if (movie.timescale == 0)

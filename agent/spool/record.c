@@ -101,10 +101,10 @@ static void set_message(struct json *root, const char *key, char *owned_text)
 
 void record_claim_accept(const struct message_claim *given, struct record_claim *claim)
 {
-    char uuid[UUID_BYTES];
+    char uuid[TAILSLATE_UUID_BYTES];
     *claim = (struct record_claim){.claim = *given, .claimed_at_us = wall_us()};
     uuid_make_v4(uuid);
-    token_make(given->job_id, uuid, claim->token);
+    tailslate_token_make(given->job_id, uuid, claim->token);
 }
 
 static char *format_claim(const struct record_claim *claim)
@@ -128,15 +128,16 @@ static int parse_claim(const struct json *root, struct record_claim *claim, stru
 {
     const char *name = file_names[JOB_FILE_CLAIM];
     TEXT(message) = print_member(root, "claim");
-    if (message_claim_parse(message, strlen(message), &claim->claim, err) != PROBLEM_NONE ||
+    if (message_claim_parse(message, strlen(message), &claim->claim, err) !=
+            TAILSLATE_PROBLEM_NONE ||
         claim->claim.job_id <= 0) {
         malformed(name, "member `claim` is no claim of a job", err);
         return -1;
     }
     const char *token, *claimed_at;
     int64_t token_job;
-    if (json_get_text(root, "token", TOKEN_BYTES - 1, &token) != JSON_FOUND ||
-        !token_parse(token, strlen(token), &token_job, claim->token) ||
+    if (json_get_text(root, "token", TAILSLATE_TOKEN_BYTES - 1, &token) != JSON_FOUND ||
+        !tailslate_token_parse(token, strlen(token), &token_job, claim->token) ||
         token_job != claim->claim.job_id)
         return malformed(name, "member `token` is no token of this job", err);
     if (json_get_text(root, "claimed_at", WALL_TEXT_BYTES - 1, &claimed_at) != JSON_FOUND ||
@@ -159,10 +160,10 @@ int record_commit_outcome(int dir, const struct record_outcome *outcome, struct 
 {
     if (allow(dir, JOB_OUTCOME_RECORDED, err) != 0)
         return -1;
-    struct message_completion completion = outcome->completion;
+    struct tailslate_completion completion = outcome->completion;
     completion.token[0] = '\0'; /* the token is the claim's, also of one that comes later */
     JSON(root) = json_new_object();
-    set_message(root, "completion", message_completion_format(&completion));
+    set_message(root, "completion", tailslate_completion_format(&completion));
     json_set_int(root, "transcode_ms", outcome->transcode_ms);
     TEXT(text) = json_print(root);
     return write_file(dir, JOB_FILE_OUTCOME, text, err);
@@ -177,8 +178,8 @@ int record_read_outcome(int dir, struct record_outcome *outcome, struct error *e
     struct record_outcome read = {0};
     struct error why;
     TEXT(message) = print_member(root, "completion");
-    if (message_completion_parse(message, strlen(message), 1, &read.completion, why.message) !=
-            PROBLEM_NONE ||
+    if (tailslate_completion_parse(message, strlen(message), 1, &read.completion, why.message) !=
+            TAILSLATE_PROBLEM_NONE ||
         read.completion.token[0])
         return malformed(name, "member `completion` is no completion without a token", err);
     if (json_get_int(root, "transcode_ms", 0, INT64_MAX, &read.transcode_ms) != JSON_FOUND)
@@ -188,18 +189,18 @@ int record_read_outcome(int dir, struct record_outcome *outcome, struct error *e
 }
 
 /* The bytes are a function of outcome and claim alone. */
-static char *make_completion(int dir, const char token[TOKEN_BYTES], struct error *err)
+static char *make_completion(int dir, const char token[TAILSLATE_TOKEN_BYTES], struct error *err)
 {
     struct record_outcome outcome;
     if (record_read_outcome(dir, &outcome, err) != 0)
         return NULL;
-    memcpy(outcome.completion.token, token, TOKEN_BYTES);
-    return message_completion_format(&outcome.completion);
+    memcpy(outcome.completion.token, token, TAILSLATE_TOKEN_BYTES);
+    return tailslate_completion_format(&outcome.completion);
 }
 
 int record_read_tokenless(int dir, char **body, struct error *err)
 {
-    static const char none[TOKEN_BYTES];
+    static const char none[TAILSLATE_TOKEN_BYTES];
     *body = make_completion(dir, none, err);
     return *body ? 0 : -1;
 }
@@ -226,21 +227,21 @@ int record_seal_failure(int dir, const struct message_failure *failure, struct e
     return write_file(dir, JOB_FILE_FAILURE, body, err);
 }
 
-int record_mark_missing(int dir, quality_set missing, struct error *err)
+int record_mark_missing(int dir, tailslate_quality_set missing, struct error *err)
 {
     if (allow(dir, JOB_OUTPUT_MISSING, err) != 0)
         return -1;
     JSON(root) = json_new_object();
     struct json *names = json_new_array();
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (missing & (1u << quality))
-            json_append_text(names, quality_name(quality));
+            json_append_text(names, tailslate_quality_name(quality));
     json_set(root, "qualities", names);
     TEXT(text) = json_print(root);
     return write_file(dir, JOB_FILE_MISSING, text, err);
 }
 
-int record_read_missing(int dir, quality_set *missing, struct error *err)
+int record_read_missing(int dir, tailslate_quality_set *missing, struct error *err)
 {
     const char *name = file_names[JOB_FILE_MISSING];
     JSON(root) = read_object(dir, name, err);
@@ -249,11 +250,11 @@ int record_read_missing(int dir, quality_set *missing, struct error *err)
     const struct json *names = json_get(root, "qualities");
     if (!json_is_array(names))
         return malformed(name, "member `qualities` is no list", err);
-    quality_set read = 0;
+    tailslate_quality_set read = 0;
     for (int i = 0; i < json_count(names); i++) {
         const char *text = json_text(json_at(names, i));
-        enum quality quality;
-        if (!text || !quality_parse(text, &quality))
+        enum tailslate_quality quality;
+        if (!text || !tailslate_quality_parse(text, &quality))
             return malformed(name, "member `qualities` names what is no quality", err);
         read |= 1u << quality;
     }
@@ -268,7 +269,7 @@ int record_clear_missing(int dir, struct error *err)
     return durable_unlink(dir, file_names[JOB_FILE_MISSING], err);
 }
 
-int record_mark_lost(int dir, enum problem why, const char *detail, struct error *err)
+int record_mark_lost(int dir, enum tailslate_problem why, const char *detail, struct error *err)
 {
     if (allow(dir, JOB_CLAIM_GONE, err) != 0)
         return -1;
@@ -280,13 +281,14 @@ int record_mark_lost(int dir, enum problem why, const char *detail, struct error
     memcpy(cut, detail, length);
     cut[length] = '\0';
     JSON(root) = json_new_object();
-    json_set_text(root, "code", problem_code(why));
+    json_set_text(root, "code", tailslate_problem_code(why));
     json_set_text(root, "detail", cut);
     TEXT(text) = json_print(root);
     return write_file(dir, JOB_FILE_LOST, text, err);
 }
 
-int record_read_lost(int dir, enum problem *why, char detail[LOST_DETAIL_BYTES], struct error *err)
+int record_read_lost(int dir, enum tailslate_problem *why, char detail[LOST_DETAIL_BYTES],
+                     struct error *err)
 {
     const char *name = file_names[JOB_FILE_LOST];
     JSON(root) = read_object(dir, name, err);
@@ -296,7 +298,7 @@ int record_read_lost(int dir, enum problem *why, char detail[LOST_DETAIL_BYTES],
     if (json_get_text(root, "code", 64, &code) != JSON_FOUND ||
         json_get_text(root, "detail", LOST_DETAIL_BYTES - 1, &text) != JSON_FOUND)
         return malformed(name, "members `code` and `detail` are no texts", err);
-    *why = problem_from_code(code);
+    *why = tailslate_problem_from_code(code);
     memcpy(detail, text, strlen(text) + 1);
     return 0;
 }
@@ -373,7 +375,7 @@ static int read_failure_bytes(int dir, char **body, size_t *size, struct error *
     if (read_file(dir, JOB_FILE_FAILURE, body, size, err) != 0)
         return -1;
     struct message_failure failure;
-    if (message_failure_parse(*body, *size, &failure, err) == PROBLEM_NONE)
+    if (message_failure_parse(*body, *size, &failure, err) == TAILSLATE_PROBLEM_NONE)
         return 0;
     free(steal_text(body));
     return malformed(file_names[JOB_FILE_FAILURE], "is no failure report", err);
@@ -389,10 +391,10 @@ static int read_completion_bytes(int dir, char **body, size_t *size, struct erro
     TEXT(text) = NULL;
     if (read_file(dir, JOB_FILE_COMPLETION, &text, size, err) != 0)
         return -1;
-    struct message_completion completion;
+    struct tailslate_completion completion;
     struct error why;
-    if (message_completion_parse(text, *size, claim.claim.job_id, &completion, why.message) !=
-        PROBLEM_NONE)
+    if (tailslate_completion_parse(text, *size, claim.claim.job_id, &completion, why.message) !=
+        TAILSLATE_PROBLEM_NONE)
         return malformed(name, why.message, err);
     if (strcmp(completion.token, claim.token) != 0)
         return 1;
@@ -437,10 +439,11 @@ int record_read_progress(int dir, struct record_progress *progress, struct error
     JSON(root) = read_object(dir, PROGRESS_NAME, err);
     if (!root)
         return -1;
-    struct record_progress read = {.eta_seconds = ABSENT_INT};
+    struct record_progress read = {.eta_seconds = TAILSLATE_ABSENT_INT};
     struct error why;
     TEXT(message) = print_member(root, "progress");
-    if (message_progress_parse(message, strlen(message), &read.progress, &why) != PROBLEM_NONE)
+    if (message_progress_parse(message, strlen(message), &read.progress, &why) !=
+        TAILSLATE_PROBLEM_NONE)
         return malformed(PROGRESS_NAME, why.message, err);
     const char *updated_at;
     if (json_get_number(root, "speed", 0, 1e6, &read.speed) != JSON_FOUND ||

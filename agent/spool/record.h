@@ -27,12 +27,12 @@ enum { RECORD_FILE_MAX_BYTES = 512 * 1024 };
 
 struct record_claim { /* claim.json */
     struct message_claim claim;
-    char token[TOKEN_BYTES];
+    char token[TAILSLATE_TOKEN_BYTES];
     int64_t claimed_at_us; /* wall clock */
 };
 
-struct record_outcome {                   /* outcome.json: transcoded and checked */
-    struct message_completion completion; /* all but the token */
+struct record_outcome {                     /* outcome.json: transcoded and checked */
+    struct tailslate_completion completion; /* all but the token */
     int64_t transcode_ms;
 };
 
@@ -62,9 +62,9 @@ int record_commit_outcome(int dir, const struct record_outcome *outcome, struct 
 /* Makes the body from outcome.json and the claim's token, and writes exactly these bytes. */
 int record_seal_completion(int dir, struct error *err);
 int record_seal_failure(int dir, const struct message_failure *failure, struct error *err);
-int record_mark_missing(int dir, quality_set missing, struct error *err);
+int record_mark_missing(int dir, tailslate_quality_set missing, struct error *err);
 int record_clear_missing(int dir, struct error *err);
-int record_mark_lost(int dir, enum problem why, const char *detail, struct error *err);
+int record_mark_lost(int dir, enum tailslate_problem why, const char *detail, struct error *err);
 int record_acknowledge(int dir, const char *answer, size_t size, struct error *err);
 /* A new claim of this job: new token (made by the caller), epoch and times; re-seals a completion.
  * -1 with code EBUSY where the record's state takes no new claim, ENOTUNIQ where it is about
@@ -83,8 +83,8 @@ int record_read_sealed(int dir, char **body, size_t *size, bool *is_failure, str
 int record_read_tokenless(int dir, char **body, struct error *err);
 /* As record_read_sealed, without sealing anything anew: do they parse, and are they of this job? */
 int record_check_sealed(int dir, struct error *err);
-int record_read_missing(int dir, quality_set *missing, struct error *err);
-int record_read_lost(int dir, enum problem *why, char detail[256], struct error *err);
+int record_read_missing(int dir, tailslate_quality_set *missing, struct error *err);
+int record_read_lost(int dir, enum tailslate_problem *why, char detail[256], struct error *err);
 int record_read_acknowledgement(int dir, char **answer, size_t *size, struct error *err);
 
 /* Who works on it. `name` is "step" or "transcoder". Absent file: -1, code ENOENT. */
@@ -133,7 +133,7 @@ void record_forget_refusal(int dir);
 struct record_progress {
     struct message_progress progress;
     double speed;        /* seconds of film per second; 0 unknown */
-    int64_t eta_seconds; /* ABSENT_INT */
+    int64_t eta_seconds; /* TAILSLATE_ABSENT_INT */
     int64_t updated_at_us;
 };
 int record_write_progress(int dir, const struct record_progress *progress, struct error *err);

@@ -82,7 +82,7 @@ bool record_read_silence(int dir, const char *token, int64_t *since_us)
     if (durable_read(dir, SILENCE_NAME, RECORD_FILE_MAX_BYTES, &text, &size, &ignored) != 0)
         return false;
     JSON(root) = json_parse(text, size, &ignored);
-    return json_get_text(root, "token", TOKEN_BYTES - 1, &of) == JSON_FOUND &&
+    return json_get_text(root, "token", TAILSLATE_TOKEN_BYTES - 1, &of) == JSON_FOUND &&
            strcmp(of, token) == 0 &&
            json_get_text(root, "since", WALL_TEXT_BYTES - 1, &since) == JSON_FOUND &&
            wall_parse(since, since_us);

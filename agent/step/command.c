@@ -13,14 +13,14 @@
 
 /* ---- before ---------------------------------------------------------------------------------- */
 
-static void existing_names(quality_set existing, char *text, size_t size)
+static void existing_names(tailslate_quality_set existing, char *text, size_t size)
 {
     size_t used = 0;
     text[0] = '\0';
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (existing & 1u << quality)
             used += (size_t)snprintf(text + used, size - used, "%s%s", used ? "," : "",
-                                     quality_name(quality));
+                                     tailslate_quality_name(quality));
 }
 
 static int absolute_path(int dir, char path[PATH_MAX], struct error *err)
@@ -89,25 +89,26 @@ void command_fini(struct command *command)
 
 /* ---- afterwards ------------------------------------------------------------------------------ */
 
-static int read_result(int output, struct message_completion *result, struct error *err)
+static int read_result(int output, struct tailslate_completion *result, struct error *err)
 {
     TEXT(text) = NULL;
     size_t size;
-    *result = (struct message_completion){.rendition_count = 0};
+    *result = (struct tailslate_completion){.rendition_count = 0};
     if (durable_read(output, COMMAND_RESULT, COMMAND_RESULT_MAX_BYTES, &text, &size, err) < 0)
         return err->code == ENOENT ? 0 : -1;
     *err = (struct error){.class = ERROR_TEMPORARY};
-    if (message_completion_parse(text, size, 0, result, err->message) == PROBLEM_NONE)
+    if (tailslate_completion_parse(text, size, 0, result, err->message) == TAILSLATE_PROBLEM_NONE)
         return 0;
     return error_wrap(err, COMMAND_RESULT);
 }
 
 /* Its files are held to what the file says itself; result.json adds what no file says. */
-static int add_rendition(struct session *session, enum quality quality,
-                         const struct message_completion *result, struct ladder *ladder,
+static int add_rendition(struct session *session, enum tailslate_quality quality,
+                         const struct tailslate_completion *result, struct ladder *ladder,
                          struct error *err)
 {
-    TEXT(path) = must_printf("%s/%s/%s", RECORD_OUTPUT, quality_name(quality), LADDER_PLAYLIST);
+    TEXT(path) = must_printf("%s/%s/%s", RECORD_OUTPUT, tailslate_quality_name(quality),
+                             LADDER_PLAYLIST);
     struct probe probe;
     if (probe_playlist(session, path, &probe, err) < 0)
         return -1;
@@ -116,7 +117,7 @@ static int add_rendition(struct session *session, enum quality quality,
         .quality = quality,
         .width = probe.coded_width,
         .height = probe.coded_height,
-        .bitrate_kbit = quality_bitrate_kbit(quality),
+        .bitrate_kbit = tailslate_quality_bitrate_kbit(quality),
     };
     ladder->made |= 1u << quality;
     for (size_t i = 0; i < result->rendition_count; i++)
@@ -126,17 +127,17 @@ static int add_rendition(struct session *session, enum quality quality,
 }
 
 int command_discover(struct session *session, int output, struct ladder *ladder,
-                     struct message_completion *result, struct error *err)
+                     struct tailslate_completion *result, struct error *err)
 {
     *ladder = (struct ladder){.count = 0};
     if (read_result(output, result, err) < 0)
         return -1;
-    quality_set promised = message_completion_qualities(result);
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
-        bool is_there = durable_exists(output, quality_name(quality));
+    tailslate_quality_set promised = tailslate_completion_qualities(result);
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
+        bool is_there = durable_exists(output, tailslate_quality_name(quality));
         if (!is_there && (promised & 1u << quality))
             return error_set(err, ERROR_TEMPORARY, 0, "the command promised %s and left none",
-                             quality_name(quality));
+                             tailslate_quality_name(quality));
         if (is_there && add_rendition(session, quality, result, ladder, err) < 0)
             return -1;
     }

@@ -27,6 +27,6 @@ void command_fini(struct command *command);
 
 /* What it left, as the plan that check compares with. result->rendition_count 0: no result.json. */
 int command_discover(struct session *session, int output, struct ladder *ladder,
-                     struct message_completion *result, struct error *err);
+                     struct tailslate_completion *result, struct error *err);
 
 #endif

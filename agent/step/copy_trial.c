@@ -10,11 +10,11 @@ static bool is_wanted(const struct session *session, const struct probe *source)
     const struct message_claim *claim = &session->claim.claim;
     struct ladder ladder;
     ladder_plan(source, session->config, claim->existing_known ? claim->existing : 0, &ladder);
-    return ladder.made & 1u << QUALITY_ORIGINAL;
+    return ladder.made & 1u << TAILSLATE_QUALITY_ORIGINAL;
 }
 
 int copy_trial(struct session *session, const char *path, struct probe *source,
-               struct warnings *warnings, struct error *err)
+               struct tailslate_warnings *warnings, struct error *err)
 {
     struct argv argv = {0};
     if (!is_wanted(session, source))
@@ -27,6 +27,7 @@ int copy_trial(struct session *session, const char *path, struct probe *source,
     if (err->code == ECANCELED)
         return -1;
     source->uncopyable = true;
-    warnings_add(warnings, "the copy of the source (original) is left out: %s", err->message);
+    tailslate_warnings_add(warnings, "the copy of the source (original) is left out: %s",
+                           err->message);
     return 0;
 }

@@ -16,6 +16,6 @@ enum { COPY_TRIAL_LIMIT_MS = 60 * 1000 };
 /* Sets source->uncopyable, with a warning. Asks nothing where no copy is wanted of it. -1: the
  * claim is lost (err->code ECANCELED). */
 int copy_trial(struct session *session, const char *path, struct probe *source,
-               struct warnings *warnings, struct error *err);
+               struct tailslate_warnings *warnings, struct error *err);
 
 #endif

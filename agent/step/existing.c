@@ -31,10 +31,12 @@ void existing_parse(const char *body, size_t size, struct existing *existing)
                  &existing->bytes);
 }
 
-void existing_ask(struct session *session, enum quality quality, struct existing *existing)
+void existing_ask(struct session *session, enum tailslate_quality quality,
+                  struct existing *existing)
 {
     TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=%s",
-                             (long long)session->claim.claim.video_id, quality_name(quality));
+                             (long long)session->claim.claim.video_id,
+                             tailslate_quality_name(quality));
     struct http_request request = http_get(path);
     struct reply reply;
     *existing = (struct existing){.is_known = false};

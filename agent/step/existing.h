@@ -19,7 +19,8 @@ struct existing {
     int64_t bytes;
 };
 
-void existing_ask(struct session *session, enum quality quality, struct existing *existing);
+void existing_ask(struct session *session, enum tailslate_quality quality,
+                  struct existing *existing);
 /* The answer of segments/status. */
 void existing_parse(const char *body, size_t size, struct existing *existing);
 

@@ -313,7 +313,7 @@ static int too_large(const struct fetch *fetch, struct error *err)
 /* A stock server has no code for it; said once it may be a server that has just come up. */
 static bool is_missing(struct fetch *fetch, enum verdict verdict, const struct http_answer *answer)
 {
-    bool is_unknown = http_answer_class(answer) == ANSWER_STOCK_JOB_UNKNOWN;
+    bool is_unknown = http_answer_class(answer) == TAILSLATE_ANSWER_STOCK_JOB_UNKNOWN;
     fetch->missing = is_unknown ? fetch->missing + 1 : 0;
     return verdict == VERDICT_MISSING || fetch->missing >= MISSING_MAX;
 }
@@ -356,7 +356,7 @@ static int fetch_whole(struct fetch *fetch, struct error *err)
     read_note(fetch);
     int result = 1;
     for (unsigned attempt = 0; result > 0;) {
-        if (fetch->session->lost != PROBLEM_NONE)
+        if (fetch->session->lost != TAILSLATE_PROBLEM_NONE)
             return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         if (prepare(fetch, err) < 0)
             return -1;

@@ -39,12 +39,12 @@ struct make {
     struct encoder_use use;
     struct check check;
     struct upload upload;
-    struct message_completion said; /* by a command's result.json */
-    struct warnings warnings;
+    struct tailslate_completion said; /* by a command's result.json */
+    struct tailslate_warnings warnings;
     int64_t started_ms;
 };
 
-static quality_set existing_of(const struct session *session)
+static tailslate_quality_set existing_of(const struct session *session)
 {
     const struct message_claim *claim = &session->claim.claim;
     return claim->existing_known ? claim->existing : 0;
@@ -106,7 +106,7 @@ static int prepare_output(struct make *make, struct error *err)
         upload_open(&make->upload, make->session, err) < 0)
         return -1;
     for (size_t i = 0; i < make->ladder.count; i++) {
-        const char *name = quality_name(make->ladder.renditions[i].quality);
+        const char *name = tailslate_quality_name(make->ladder.renditions[i].quality);
         if (!is_command(make->session) && durable_mkdir(make->upload.output, name, 0700, err) < 0)
             return -1;
     }
@@ -216,7 +216,7 @@ static struct manifest_rendition measured(const struct check_rendition *renditio
 static const struct check_rendition *sibling(const struct make *make)
 {
     for (size_t i = 0; i < make->check.count; i++)
-        if (make->check.renditions[i].plan.quality != QUALITY_ORIGINAL)
+        if (make->check.renditions[i].plan.quality != TAILSLATE_QUALITY_ORIGINAL)
             return &make->check.renditions[i];
     return NULL;
 }
@@ -226,7 +226,7 @@ static void share_segments(const struct make *make, const struct existing *exist
                            struct manifest_rendition *described)
 {
     const struct check_rendition *made = sibling(make);
-    if (!made || described->quality == QUALITY_ORIGINAL || !existing->is_cmaf ||
+    if (!made || described->quality == TAILSLATE_QUALITY_ORIGINAL || !existing->is_cmaf ||
         existing->segments != made->playlist.count)
         return;
     described->segments = &made->playlist;
@@ -234,7 +234,7 @@ static void share_segments(const struct make *make, const struct existing *exist
 }
 
 /* On the server already: what it would be, had the ladder made it, and what the server says. */
-static struct manifest_rendition from_before(struct make *make, enum quality quality)
+static struct manifest_rendition from_before(struct make *make, enum tailslate_quality quality)
 {
     struct ladder_rendition plan;
     struct existing existing;
@@ -257,10 +257,11 @@ static struct manifest_rendition from_before(struct make *make, enum quality qua
     return described;
 }
 
-static size_t describe_all(struct make *make, struct manifest_rendition all[QUALITY_COUNT])
+static size_t describe_all(struct make *make,
+                           struct manifest_rendition all[TAILSLATE_QUALITY_COUNT])
 {
     size_t count = 0;
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
         const struct check_rendition *made = NULL;
         for (size_t i = 0; i < make->check.count; i++)
             if (make->check.renditions[i].plan.quality == quality)
@@ -283,13 +284,14 @@ static int write_unless_there(int output, const char *name, const char *text, st
 /* A command's own manifests stand. */
 static int write_manifests(struct make *make, struct error *err)
 {
-    struct manifest_rendition all[QUALITY_COUNT];
+    struct manifest_rendition all[TAILSLATE_QUALITY_COUNT];
     if (make->check.count == 0)
         return 0; /* nothing new: the server's manifests are right as they are */
     size_t count = describe_all(make, all);
     if (make->check.audio_count > 0 && !manifest_has_choice(all, count, make->check.audio_count))
-        warnings_add(&make->warnings,
-                     "other audio tracks cannot be chosen: a rendition is from an earlier job");
+        tailslate_warnings_add(
+            &make->warnings,
+            "other audio tracks cannot be chosen: a rendition is from an earlier job");
     TEXT(master) = manifest_master(all, count, make->check.audio, make->check.audio_count);
     TEXT(mpd) = manifest_mpd(all, count);
     if (write_unless_there(make->upload.output, "master.m3u8", master, err) < 0)
@@ -308,31 +310,31 @@ static int64_t reported_kbit(const struct check_rendition *rendition)
 
 static void describe_outcome(const struct make *make, struct record_outcome *outcome)
 {
-    struct message_completion *completion = &outcome->completion;
+    struct tailslate_completion *completion = &outcome->completion;
     *outcome = (struct record_outcome){.transcode_ms = mono_ms() - make->started_ms};
     completion->duration = make->source.duration_s;
     completion->source_width = make->source.width;
     completion->source_height = make->source.height;
-    completion->format = FORMAT_CMAF;
+    completion->format = TAILSLATE_FORMAT_CMAF;
     for (size_t i = 0; i < make->check.count; i++) {
         const struct check_rendition *rendition = &make->check.renditions[i];
-        completion->renditions[completion->rendition_count++] = (struct message_rendition){
+        completion->renditions[completion->rendition_count++] = (struct tailslate_rendition){
             .quality = rendition->plan.quality,
             .width = rendition->plan.width,
             .height = rendition->plan.height,
             .bitrate_kbit = reported_kbit(rendition),
         };
-        if (completion->codec == CODEC_ABSENT)
+        if (completion->codec == TAILSLATE_CODEC_ABSENT)
             completion->codec = rendition->codecs.video;
     }
-    if (make->said.codec != CODEC_ABSENT)
+    if (make->said.codec != TAILSLATE_CODEC_ABSENT)
         completion->codec = make->said.codec;
     completion->warnings = make->warnings;
     for (size_t i = 0; i < make->said.warnings.count; i++)
-        warnings_add(&completion->warnings, "%s", make->said.warnings.texts[i]);
+        tailslate_warnings_add(&completion->warnings, "%s", make->said.warnings.texts[i]);
 }
 
-static void log_warnings(const struct warnings *warnings)
+static void log_warnings(const struct tailslate_warnings *warnings)
 {
     for (size_t i = 0; i < warnings->count; i++)
         log_warning("step.warning", LOG_TEXT("detail", warnings->texts[i]));

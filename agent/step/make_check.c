@@ -15,26 +15,27 @@ enum { PERCENT_CHECK = 90 };
 
 /* Segments of it that the server has by now are named by no manifest and no completion. */
 static int leave_original_out(int output, const struct check *check, struct ladder *ladder,
-                              struct warnings *warnings, struct error *err)
+                              struct tailslate_warnings *warnings, struct error *err)
 {
-    warnings_add(warnings, "the copy of the source (original) is left out: %s", check->why.message);
+    tailslate_warnings_add(warnings, "the copy of the source (original) is left out: %s",
+                           check->why.message);
     ladder->without_original = "it is not fit to be published";
-    ladder->made &= ~(1u << QUALITY_ORIGINAL);
-    return durable_remove_tree(output, quality_name(QUALITY_ORIGINAL), err);
+    ladder->made &= ~(1u << TAILSLATE_QUALITY_ORIGINAL);
+    return durable_remove_tree(output, tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL), err);
 }
 
 /* Without pictures by themselves there is no other sound to choose. */
-static void separate(int output, struct check *check, struct warnings *warnings)
+static void separate(int output, struct check *check, struct tailslate_warnings *warnings)
 {
     struct error why;
     if (check->audio_count == 0 || separate_write(output, check, &why) == 0)
         return;
-    warnings_add(warnings, "other audio tracks cannot be chosen: %s", why.message);
+    tailslate_warnings_add(warnings, "other audio tracks cannot be chosen: %s", why.message);
     check->audio_count = 0;
 }
 
-static int settle(int output, struct check *check, struct ladder *ladder, struct warnings *warnings,
-                  struct error *err)
+static int settle(int output, struct check *check, struct ladder *ladder,
+                  struct tailslate_warnings *warnings, struct error *err)
 {
     if (check->is_without_original && leave_original_out(output, check, ladder, warnings, err) < 0)
         return -1;
@@ -54,8 +55,8 @@ static int settle_commands(const struct check *check, struct error *err)
 }
 
 static int check_all(struct session *session, int output, const struct probe *source,
-                     struct ladder *ladder, struct check *check, struct warnings *warnings,
-                     struct error *err)
+                     struct ladder *ladder, struct check *check,
+                     struct tailslate_warnings *warnings, struct error *err)
 {
     bool is_command = strcmp(session->config->transcode.recipe, "command") == 0;
     if (check_output(session, output, source, ladder, check, err) < 0)
@@ -75,7 +76,7 @@ static bool is_undecodable(struct session *session, const struct probe *source, 
     double decoded_s;
     if (strcmp(session->config->transcode.recipe, "command") == 0 ||
         probe_measure_decoded(session, FETCH_SOURCE, source, &decoded_s, &ignored) < 0 ||
-        check_duration(QUALITY_ORIGINAL, decoded_s, source->pictures_s, &ignored) == 0)
+        check_duration(TAILSLATE_QUALITY_ORIGINAL, decoded_s, source->pictures_s, &ignored) == 0)
         return false;
     error_set(err, ERROR_PERMANENT, 0, "of the video, %.1f s of %.1f s can be decoded", decoded_s,
               source->pictures_s);
@@ -83,7 +84,7 @@ static bool is_undecodable(struct session *session, const struct probe *source, 
 }
 
 int make_check(struct session *session, int output, const struct probe *source,
-               struct ladder *ladder, struct check *check, struct warnings *warnings,
+               struct ladder *ladder, struct check *check, struct tailslate_warnings *warnings,
                struct error *err)
 {
     session_report(session, WORK_MASTER_PLAYLIST, PERCENT_CHECK);

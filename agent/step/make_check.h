@@ -13,7 +13,7 @@
 struct session;
 /* On -1 *check is empty. */
 int make_check(struct session *session, int output, const struct probe *source,
-               struct ladder *ladder, struct check *check, struct warnings *warnings,
+               struct ladder *ladder, struct check *check, struct tailslate_warnings *warnings,
                struct error *err);
 
 #endif

@@ -16,10 +16,10 @@ static int open_state(const struct session *session, struct error *err)
 
 static int none(const struct config *config, const struct encoders *found, struct error *err)
 {
-    enum streaming_codec codec = encoder_wanted_codec(config->transcode.codec);
+    enum tailslate_codec codec = encoder_wanted_codec(config->transcode.codec);
     enum encoder_id cpu = encoder_pick(codec, "cpu", ENCODERS_ALL);
     return error_set(err, ERROR_TEMPORARY, 0, "no encoder for %s works on this node (%s: %s)",
-                     streaming_codec_name(codec), encoder_name(cpu), found->reasons[cpu]);
+                     tailslate_codec_name(codec), encoder_name(cpu), found->reasons[cpu]);
 }
 
 static int choose(const struct config *config, enum encoder_id failed, int state,

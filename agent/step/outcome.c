@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-static const struct backoff_policy pauses = {.base_ms = 500, .cap_ms = 60 * 1000};
+static const struct tailslate_backoff pauses = {.base_ms = 500, .cap_ms = 60 * 1000};
 
 static int try_once(const struct session *session, const struct record_outcome *outcome,
                     struct error *err)
@@ -24,7 +24,7 @@ static int try_once(const struct session *session, const struct record_outcome *
 static void pause_until(struct session *session, int64_t until_ms)
 {
     int64_t left_ms;
-    while (session->lost == PROBLEM_NONE && (left_ms = until_ms - mono_ms()) > 0)
+    while (session->lost == TAILSLATE_PROBLEM_NONE && (left_ms = until_ms - mono_ms()) > 0)
         session_wait(session, NULL, 0, left_ms);
 }
 
@@ -38,13 +38,13 @@ int outcome_commit(struct session *session, const struct record_outcome *outcome
     struct error why, ignored;
     for (unsigned attempt = 0; try_once(session, outcome, &why) < 0; attempt++) {
         bool is_hopeless = !is_full(&why) && attempt + 1 >= OUTCOME_TRIES_MAX;
-        if (is_hopeless || session->lost != PROBLEM_NONE) {
+        if (is_hopeless || session->lost != TAILSLATE_PROBLEM_NONE) {
             *err = why;
             return -1;
         }
         if (is_full(&why))
             (void)fetch_forget(session->dir, &ignored);
-        int64_t delay_ms = backoff_delay_ms(pauses, attempt, -1, random_u64());
+        int64_t delay_ms = tailslate_backoff_delay_ms(pauses, attempt, -1, random_u64());
         log_at(attempt == 0 ? LOG_WARNING : LOG_DEBUG, "step.outcome_not_written",
                LOG_TEXT("error", why.message), LOG_INT("attempt", attempt + 1),
                LOG_INT("delay_ms", delay_ms));

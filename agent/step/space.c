@@ -25,7 +25,7 @@ static int wait_for(struct session *session, int64_t need_bytes, struct error *e
             return error_set(err, ERROR_TEMPORARY, ENOSPC,
                              "it needs %.1f GB, and this node's disk has %.1f GB in all",
                              (double)need_bytes / 1e9, (double)capacity_bytes / 1e9);
-        if (session->lost != PROBLEM_NONE)
+        if (session->lost != TAILSLATE_PROBLEM_NONE)
             return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         if (!is_told) {
             log_warning("step.waits_for_disk", LOG_INT("need_bytes", need_bytes),

@@ -33,7 +33,7 @@ static int mark_lost(struct session *session, struct error *err)
 {
     if (record_mark_lost(session->dir, session->lost, session->lost_detail, err) < 0)
         return error_wrap(err, "the loss of the claim");
-    log_warning("step.claim_lost", LOG_TEXT("code", problem_code(session->lost)),
+    log_warning("step.claim_lost", LOG_TEXT("code", tailslate_problem_code(session->lost)),
                 LOG_TEXT("detail", session->lost_detail));
     return 0;
 }
@@ -112,7 +112,7 @@ static int fail(struct session *session, const struct error *why, struct error *
 /* A bug is not the film's fault: the record stays as it is and the agent sees the exit status. */
 static int give_up(struct session *session, const struct error *why, struct error *err)
 {
-    if (session->lost != PROBLEM_NONE)
+    if (session->lost != TAILSLATE_PROBLEM_NONE)
         return mark_lost(session, err);
     if (why->class == ERROR_BUG) {
         *err = *why;
@@ -127,7 +127,7 @@ static bool waits_for_disk(struct session *session, const struct error *why)
 {
     struct tree_size used;
     struct error ignored;
-    if ((why->code != ENOSPC && why->code != EDQUOT) || session->lost != PROBLEM_NONE ||
+    if ((why->code != ENOSPC && why->code != EDQUOT) || session->lost != TAILSLATE_PROBLEM_NONE ||
         session->disk_retries++ >= DISK_RETRIES_MAX)
         return false;
     tree_measure(session->dir, &used);
@@ -156,11 +156,11 @@ static int do_claimed(struct session *session, struct error *err)
     return waits_for_disk(session, &why) ? 0 : give_up(session, &why, err);
 }
 
-static int upload_all(struct session *session, struct upload *upload, quality_set wanted,
+static int upload_all(struct session *session, struct upload *upload, tailslate_quality_set wanted,
                       struct error *err)
 {
     session_report(session, WORK_UPLOAD, PERCENT_UPLOAD);
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if ((wanted & 1u << quality) && upload_finish(upload, quality, err) < 0)
             return -1;
     session_report(session, WORK_FINALIZE, PERCENT_FINALIZE);
@@ -174,7 +174,7 @@ static int upload_all(struct session *session, struct upload *upload, quality_se
  * up, so that the job is not held for ever. */
 static int outputs_gone(struct session *session, const struct error *why, struct error *err)
 {
-    session->lost = PROBLEM_OUTPUT_MISSING;
+    session->lost = TAILSLATE_PROBLEM_OUTPUT_MISSING;
     snprintf(session->lost_detail, sizeof session->lost_detail, "%.250s", why->message);
     log_error("step.output_gone", LOG_TEXT("detail", why->message));
     return mark_lost(session, err);
@@ -182,7 +182,7 @@ static int outputs_gone(struct session *session, const struct error *why, struct
 
 static int upload_failed(struct session *session, const struct error *why, struct error *err)
 {
-    if (session->lost != PROBLEM_NONE)
+    if (session->lost != TAILSLATE_PROBLEM_NONE)
         return mark_lost(session, err);
     if (why->code == ENOENT)
         return outputs_gone(session, why, err);
@@ -199,7 +199,7 @@ static int do_transcoded(struct session *session, struct error *err)
         return -1;
     /* A former life may have died before it did. What cannot be removed goes with the record. */
     (void)fetch_forget(session->dir, &why);
-    quality_set made = message_completion_qualities(&outcome.completion);
+    tailslate_quality_set made = tailslate_completion_qualities(&outcome.completion);
     int result = upload_open(&upload, session, &why);
     if (result == 0)
         result = upload_all(session, &upload, made, &why);
@@ -215,23 +215,24 @@ static int do_transcoded(struct session *session, struct error *err)
 }
 
 /* Nothing named: everything. */
-static int read_wanted(const struct session *session, quality_set *wanted, struct error *err)
+static int read_wanted(const struct session *session, tailslate_quality_set *wanted,
+                       struct error *err)
 {
     struct record_outcome outcome;
     if (record_read_missing(session->dir, wanted, err) < 0 ||
         record_read_outcome(session->dir, &outcome, err) < 0)
         return -1;
-    quality_set made = message_completion_qualities(&outcome.completion);
+    tailslate_quality_set made = tailslate_completion_qualities(&outcome.completion);
     *wanted = *wanted & made ? *wanted & made : made;
     return 0;
 }
 
-static int upload_again(struct session *session, struct upload *upload, quality_set wanted,
-                        struct error *err)
+static int upload_again(struct session *session, struct upload *upload,
+                        tailslate_quality_set wanted, struct error *err)
 {
     if (upload_open(upload, session, err) < 0)
         return -1;
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if ((wanted & 1u << quality) && upload_forget(upload, quality, err) < 0)
             return -1;
     return upload_all(session, upload, wanted, err);
@@ -239,7 +240,7 @@ static int upload_again(struct session *session, struct upload *upload, quality_
 
 static int do_reopened(struct session *session, struct error *err)
 {
-    quality_set wanted;
+    tailslate_quality_set wanted;
     struct upload upload;
     struct error why;
     if (read_wanted(session, &wanted, err) < 0)

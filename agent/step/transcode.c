@@ -140,7 +140,7 @@ static void report(struct run *run)
         session->progress.eta_seconds = (int64_t)((1 - done) * run->job->duration_s /
                                                   run->progress.speed);
     session_report(session, WORK_TRANSCODE, percent);
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (run->job->made & 1u << quality)
             session_report_quality(session, quality, QUALITY_STATUS_IN_PROGRESS,
                                    (int64_t)(done * 100),
@@ -230,7 +230,7 @@ static void wait_a_moment(struct run *run)
 static int supervise(struct run *run, struct child_exit *how, struct error *err)
 {
     while (!child_wait(&run->child, 0, how)) {
-        if (run->session->lost != PROBLEM_NONE) {
+        if (run->session->lost != TAILSLATE_PROBLEM_NONE) {
             child_stop(&run->child);
             return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         }

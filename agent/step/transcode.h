@@ -32,7 +32,7 @@ struct transcode_job {
     double duration_s;        /* of the source */
     int64_t expected_bytes;   /* of the output, by its bit rates */
     enum sandbox_network network;
-    quality_set made; /* for the reports */
+    tailslate_quality_set made; /* for the reports */
 };
 
 /* -1: the message is the reason for people. Died or cannot be run: err->code is 0 or what kept it

@@ -23,7 +23,7 @@ static void init(struct upload *upload, struct session *session)
 {
     *upload = (struct upload){
         .session = session, .output = -1, .inotify = -1, .root_watch = -1, .fd = -1};
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
         upload->renditions[quality].quality = quality;
         upload->renditions[quality].watch = -1;
     }
@@ -36,7 +36,7 @@ int upload_open(struct upload *upload, struct session *session, struct error *er
                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (upload->output < 0)
         return error_errno(err, "%s", RECORD_OUTPUT);
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (upload_record_read(session->dir, &upload->renditions[quality], err) < 0)
             return -1;
     return 0;
@@ -45,7 +45,7 @@ int upload_open(struct upload *upload, struct session *session, struct error *er
 void upload_write_records(struct upload *upload, bool all)
 {
     int64_t now = mono_ms();
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
         struct upload_rendition *rendition = &upload->renditions[quality];
         struct error err;
         if (!rendition->changed || (!all && now < rendition->written_ms + UPLOAD_WRITE_MS))
@@ -71,7 +71,7 @@ void upload_close(struct upload *upload)
     upload_drop_call(upload);
     if (upload->output >= 0)
         upload_write_records(upload, true);
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         upload_record_fini(&upload->renditions[quality]);
     cleanup_fd(&upload->output);
     cleanup_fd(&upload->inotify);
@@ -80,23 +80,24 @@ void upload_close(struct upload *upload)
 
 /* ---- one file -------------------------------------------------------------------------------- */
 
-int upload_open_file(const struct upload *upload, enum quality quality, const char *name,
+int upload_open_file(const struct upload *upload, enum tailslate_quality quality, const char *name,
                      struct error *err)
 {
-    FD(directory) = openat(upload->output, quality_name(quality),
+    FD(directory) = openat(upload->output, tailslate_quality_name(quality),
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)
-        return error_errno(err, "%s", quality_name(quality));
+        return error_errno(err, "%s", tailslate_quality_name(quality));
     int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? error_errno(err, "%s/%s", quality_name(quality), name) : fd;
+    return fd < 0 ? error_errno(err, "%s/%s", tailslate_quality_name(quality), name) : fd;
 }
 
-static void start_file(struct upload *upload, enum quality quality, const char *name, int64_t size)
+static void start_file(struct upload *upload, enum tailslate_quality quality, const char *name,
+                       int64_t size)
 {
     TEXT(escaped) = http_escape(name);
     TEXT(path) = must_printf("/api/worker/upload/%lld/segment/%s/%s",
                              (long long)upload->session->claim.claim.video_id,
-                             quality_name(quality), escaped);
+                             tailslate_quality_name(quality), escaped);
     TEXT(header) = must_printf("X-Content-SHA256: sha256:%s", upload->sha);
     struct http_request request = http_post(path, NULL);
     request.headers[0] = header;
@@ -108,7 +109,7 @@ static void start_file(struct upload *upload, enum quality quality, const char *
 }
 
 /* Opens, hashes and starts. -1: the file is not as it should be. */
-int upload_send_file(struct upload *upload, enum quality quality, const char *name,
+int upload_send_file(struct upload *upload, enum tailslate_quality quality, const char *name,
                      struct error *err)
 {
     int64_t size;
@@ -141,10 +142,11 @@ enum verdict upload_settle_call(struct upload *upload)
 
 /* ---- while the transcoder runs --------------------------------------------------------------- */
 
-static void watch_rendition(struct upload *upload, enum quality quality)
+static void watch_rendition(struct upload *upload, enum tailslate_quality quality)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/fd/%d/%s", upload->output, quality_name(quality));
+    snprintf(path, sizeof path, "/proc/self/fd/%d/%s", upload->output,
+             tailslate_quality_name(quality));
     if (upload->renditions[quality].watch < 0)
         upload->renditions[quality].watch = inotify_add_watch(
             upload->inotify, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW);
@@ -161,23 +163,23 @@ int upload_watch(struct upload *upload, struct error *err)
                                            IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
     if (upload->root_watch < 0)
         return error_errno(err, "inotify");
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
-        if (durable_exists(upload->output, quality_name(quality)))
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
+        if (durable_exists(upload->output, tailslate_quality_name(quality)))
             watch_rendition(upload, quality);
     return 0;
 }
 
 static void take_event(struct upload *upload, const struct inotify_event *event)
 {
-    enum quality quality;
+    enum tailslate_quality quality;
     if (event->len == 0)
         return;
     if (event->wd == upload->root_watch) {
-        if ((event->mask & IN_ISDIR) && quality_parse(event->name, &quality))
+        if ((event->mask & IN_ISDIR) && tailslate_quality_parse(event->name, &quality))
             watch_rendition(upload, quality);
         return;
     }
-    for (quality = 0; quality < QUALITY_COUNT; quality++)
+    for (quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (upload->renditions[quality].watch == event->wd && upload_is_segment_name(event->name))
             upload_file_get(&upload->renditions[quality], event->name);
 }
@@ -219,7 +221,7 @@ static void settle_tick(struct upload *upload)
 static struct upload_rendition *pick(struct upload *upload)
 {
     struct upload_rendition *picked = NULL;
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
         struct upload_rendition *rendition = &upload->renditions[quality];
         if (rendition->next < rendition->count && (!picked || rendition->next < picked->next))
             picked = rendition;
@@ -234,7 +236,7 @@ void upload_tick(struct upload *upload)
     if (upload->call)
         settle_tick(upload);
     upload_write_records(upload, false);
-    if (upload->session->lost != PROBLEM_NONE ||
+    if (upload->session->lost != TAILSLATE_PROBLEM_NONE ||
         mono_ms() < session_pause_end_ms(upload->session, &upload->session->upload_pause))
         return;
     struct upload_rendition *rendition = pick(upload);

@@ -30,7 +30,7 @@ struct upload_file {
 };
 
 struct upload_rendition {
-    enum quality quality;
+    enum tailslate_quality quality;
     int watch; /* inotify; -1 = none */
     struct upload_file *files;
     size_t count, next, uploaded;
@@ -43,7 +43,7 @@ struct upload {
     int output;  /* the directory of the renditions */
     int inotify; /* -1 until upload_watch */
     int root_watch;
-    struct upload_rendition renditions[QUALITY_COUNT];
+    struct upload_rendition renditions[TAILSLATE_QUALITY_COUNT];
 
     struct http_call *call; /* the file that is under way */
     struct upload_rendition *rendition;
@@ -64,10 +64,10 @@ void upload_tick(struct upload *upload);
 
 /* Afterwards: until the server has the rendition whole. -1: the claim is lost (code ECANCELED), or
  * a file of ours is gone (code ENOENT), or this disk fails. */
-int upload_finish(struct upload *upload, enum quality quality, struct error *err);
+int upload_finish(struct upload *upload, enum tailslate_quality quality, struct error *err);
 
 /* What the record says about this rendition is not to be believed. */
-int upload_forget(struct upload *upload, enum quality quality, struct error *err);
+int upload_forget(struct upload *upload, enum tailslate_quality quality, struct error *err);
 
 /* The manifests and the thumbnail, those that are there, as one tar.gz. */
 int upload_finalize(struct upload *upload, struct error *err);

@@ -55,12 +55,12 @@ static int write_alias(int directory, const char *name, const char *home, struct
 }
 
 /* False: not this time, the pause is over. */
-static bool post_archive(struct upload *upload, enum quality quality, int archive, int64_t size,
-                         unsigned attempt)
+static bool post_archive(struct upload *upload, enum tailslate_quality quality, int archive,
+                         int64_t size, unsigned attempt)
 {
     TEXT(path) = must_printf("/api/worker/upload/%lld/quality/%s",
                              (long long)upload->session->claim.claim.video_id,
-                             quality_name(quality));
+                             tailslate_quality_name(quality));
     struct http_request request = http_post(path, NULL);
     struct reply reply;
     request.body_fd = archive;
@@ -80,8 +80,8 @@ static bool post_archive(struct upload *upload, enum quality quality, int archiv
 
 /* A stock server keeps single files in the rendition's directory; what it unpacks lies beside it.
  * Nothing plays by this name until a stock worker says so: no job waits for it for long. */
-static int send_packed(struct upload *upload, enum quality quality, int directory, const char *name,
-                       struct error *err)
+static int send_packed(struct upload *upload, enum tailslate_quality quality, int directory,
+                       const char *name, struct error *err)
 {
     struct stat status;
     FD(archive) = memfd_create("playlist", MFD_CLOEXEC);
@@ -94,24 +94,24 @@ static int send_packed(struct upload *upload, enum quality quality, int director
     for (unsigned attempt = 0; attempt < TRIES_MAX; attempt++) {
         if (post_archive(upload, quality, archive, status.st_size, attempt))
             return 0;
-        if (upload->session->lost != PROBLEM_NONE)
+        if (upload->session->lost != TAILSLATE_PROBLEM_NONE)
             return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
     }
     log_warning("step.alias_not_sent", LOG_TEXT("name", name));
     return 0;
 }
 
-int upload_alias(struct upload *upload, enum quality quality, struct error *err)
+int upload_alias(struct upload *upload, enum tailslate_quality quality, struct error *err)
 {
     char name[NAME_BYTES];
-    const char *home = quality_name(quality);
+    const char *home = tailslate_quality_name(quality);
     snprintf(name, sizeof name, "%s.m3u8", home);
     FD(directory) = openat(upload->output, home, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)
         return error_errno(err, "%s", home);
     if (write_alias(directory, name, home, err) < 0)
         return -1;
-    if (upload->session->claim.claim.claim_epoch == ABSENT_INT)
+    if (upload->session->claim.claim.claim_epoch == TAILSLATE_ABSENT_INT)
         return send_packed(upload, quality, directory, name, err);
     return upload_insist_file(upload, quality, name, err);
 }

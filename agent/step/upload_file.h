@@ -4,11 +4,11 @@
 
 #include "agent/step/upload.h"
 
-int upload_open_file(const struct upload *upload, enum quality quality, const char *name,
+int upload_open_file(const struct upload *upload, enum tailslate_quality quality, const char *name,
                      struct error *err);
 
 /* Opens, hashes (upload->sha) and starts. -1: the file is not as it should be. */
-int upload_send_file(struct upload *upload, enum quality quality, const char *name,
+int upload_send_file(struct upload *upload, enum tailslate_quality quality, const char *name,
                      struct error *err);
 
 /* After the reply: what it meant, and when the next attempt may be. */
@@ -16,12 +16,12 @@ enum verdict upload_settle_call(struct upload *upload);
 void upload_drop_call(struct upload *upload);
 
 /* One file, until it is there. */
-int upload_insist_file(struct upload *upload, enum quality quality, const char *name,
+int upload_insist_file(struct upload *upload, enum tailslate_quality quality, const char *name,
                        struct error *err);
 
 /* Its playlist under the name that a stock worker gives it, beside its directory
  * (upload_alias.c). */
-int upload_alias(struct upload *upload, enum quality quality, struct error *err);
+int upload_alias(struct upload *upload, enum tailslate_quality quality, struct error *err);
 char *upload_alias_text(const char *playlist, const char *home); /* owned */
 
 /* The records that have changed; all: without waiting for UPLOAD_WRITE_MS. */

@@ -28,10 +28,10 @@ static int lost(struct error *err)
     return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
 }
 
-int upload_insist_file(struct upload *upload, enum quality quality, const char *name,
+int upload_insist_file(struct upload *upload, enum tailslate_quality quality, const char *name,
                        struct error *err)
 {
-    while (upload->session->lost == PROBLEM_NONE) {
+    while (upload->session->lost == TAILSLATE_PROBLEM_NONE) {
         session_sit_out(upload->session, &upload->session->upload_pause);
         if (upload_send_file(upload, quality, name, err) < 0)
             return -1;
@@ -215,7 +215,7 @@ static int ask_status(struct upload *upload, struct upload_rendition *rendition,
         return 0;
     TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=%s",
                              (long long)upload->session->claim.claim.video_id,
-                             quality_name(rendition->quality));
+                             tailslate_quality_name(rendition->quality));
     struct http_request request = http_get(path);
     struct reply reply;
     if (session_insist(upload->session, &request, &reply) < 0)
@@ -287,7 +287,7 @@ static int finalize_rendition(struct upload *upload, struct upload_rendition *re
     TEXT(path) = must_printf("/api/worker/upload/%lld/segment/finalize",
                              (long long)upload->session->claim.claim.video_id);
     JSON(root) = json_new_object();
-    json_set_text(root, "quality", quality_name(rendition->quality));
+    json_set_text(root, "quality", tailslate_quality_name(rendition->quality));
     json_set_int(root, "segment_count", (int64_t)list->count + 1);
     /* upload_insist_file has left the playlist's own hash. */
     TEXT(checksum) = must_printf("sha256:%s", upload->sha);
@@ -326,7 +326,8 @@ static int finish_listed(struct upload *upload, struct upload_rendition *renditi
         int missing = finalize_rendition(upload, rendition, &lists->items[0].list, err);
         if (missing <= 0)
             return missing;
-        log_warning("step.upload_incomplete", LOG_TEXT("quality", quality_name(rendition->quality)),
+        log_warning("step.upload_incomplete",
+                    LOG_TEXT("quality", tailslate_quality_name(rendition->quality)),
                     LOG_INT("attempt", attempt + 1));
         struct http_answer none = {.retry_after_ms = -1};
         struct session_pause pause = session_pause_after(upload->session, VERDICT_RETRY, attempt,
@@ -335,14 +336,14 @@ static int finish_listed(struct upload *upload, struct upload_rendition *renditi
     }
 }
 
-int upload_finish(struct upload *upload, enum quality quality, struct error *err)
+int upload_finish(struct upload *upload, enum tailslate_quality quality, struct error *err)
 {
     struct upload_rendition *rendition = &upload->renditions[quality];
     CLEANUP(lists_cleanup) struct lists lists = {.count = 0};
     FD(fd) = upload_open_file(upload, quality, LADDER_PLAYLIST, err);
     if (fd < 0)
         return -1;
-    FD(directory) = openat(upload->output, quality_name(quality),
+    FD(directory) = openat(upload->output, tailslate_quality_name(quality),
                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (lists_read(&lists, directory, err) < 0)
         return -1;
@@ -356,7 +357,7 @@ int upload_finish(struct upload *upload, enum quality quality, struct error *err
     return 0;
 }
 
-int upload_forget(struct upload *upload, enum quality quality, struct error *err)
+int upload_forget(struct upload *upload, enum tailslate_quality quality, struct error *err)
 {
     return upload_record_forget(upload->session->dir, &upload->renditions[quality], err);
 }

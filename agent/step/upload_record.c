@@ -13,7 +13,8 @@ enum { NAME_MAX_BYTES = 255, HEX_DIGITS = UPLOAD_SHA_BYTES * 2, RECORD_NAME_BYTE
 
 static void record_name(const struct upload_rendition *rendition, char name[RECORD_NAME_BYTES])
 {
-    snprintf(name, RECORD_NAME_BYTES, "uploads-%s.sha256", quality_name(rendition->quality));
+    snprintf(name, RECORD_NAME_BYTES, "uploads-%s.sha256",
+             tailslate_quality_name(rendition->quality));
 }
 
 static int digit_value(char digit)

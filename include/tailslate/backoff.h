@@ -7,26 +7,26 @@
 
 #include <stdint.h>
 
-enum { RETRY_AFTER_MAX_MS = 3600 * 1000 };
+enum { TAILSLATE_RETRY_AFTER_MAX_MS = 3600 * 1000 };
 
-struct backoff_policy {
+struct tailslate_backoff {
     int64_t base_ms; /* > 0 */
     int64_t cap_ms;  /* >= base_ms */
 };
 
 /* attempt: failures so far minus one (0 after the first). retry_after_ms: the server's floor, or
- * -1; bounded by RETRY_AFTER_MAX_MS; with a floor the jitter comes on top of it, so that a fleet
- * that was told the same second does not come back in step. */
-int64_t backoff_delay_ms(struct backoff_policy policy, unsigned attempt, int64_t retry_after_ms,
-                         uint64_t random);
+ * -1; bounded by TAILSLATE_RETRY_AFTER_MAX_MS; with a floor the jitter comes on top of it, so that
+ * a fleet that was told the same second does not come back in step. */
+int64_t tailslate_backoff_delay_ms(struct tailslate_backoff policy, unsigned attempt,
+                                   int64_t retry_after_ms, uint64_t random);
 
 /* Something else has found the server back: when an attempt that waits until due_ms may come
  * instead. Never later than due_ms, never before floor_ms (the server's Retry-After), spread
  * uniformly over spread_ms from now_ms, so that a fleet does not come back in step. */
-int64_t backoff_wake_ms(int64_t due_ms, int64_t floor_ms, int64_t now_ms, int64_t spread_ms,
-                        uint64_t random);
+int64_t tailslate_backoff_wake_ms(int64_t due_ms, int64_t floor_ms, int64_t now_ms,
+                                  int64_t spread_ms, uint64_t random);
 
 /* value +- share (0..1), uniform: for polls that must not fall in step. */
-int64_t backoff_jitter_ms(int64_t value_ms, double share, uint64_t random);
+int64_t tailslate_backoff_jitter_ms(int64_t value_ms, double share, uint64_t random);
 
 #endif

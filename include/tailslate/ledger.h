@@ -1,9 +1,9 @@
 /* ledger: what makes a completion take effect at most once, for any server that keeps jobs.
  *
- * A server describes where it keeps its jobs by the functions of `struct ledger`; ledger_complete
- * then does the rest, in the order that the promises need: lock the job, read what is on record,
- * judge (verify.h), check the files, write, commit. It never says that a completion took effect, or
- * had taken effect before, unless that is committed.
+ * A server describes where it keeps its jobs by the functions of `struct tailslate_ledger`;
+ * tailslate_complete then does the rest, in the order that the promises need: lock the job, read
+ * what is on record, judge (verify.h), check the files, write, commit. It never says that a
+ * completion took effect, or had taken effect before, unless that is committed.
  *
  * Knows no HTTP and no SQL. A ledger belongs to one request at a time: its ctx holds the
  * connection, the transaction, and the words of the last error, which a caller reads there after a
@@ -17,90 +17,92 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct ledger_request {
+struct tailslate_request {
     int64_t job_id;
-    int64_t claim_epoch; /* ABSENT_INT: not given */
-    const struct message_completion *completion;
-    char fingerprint[FINGERPRINT_BYTES]; /* filled by ledger_look and ledger_complete */
+    int64_t claim_epoch; /* TAILSLATE_ABSENT_INT: not given */
+    const struct tailslate_completion *completion;
+    char fingerprint[TAILSLATE_FINGERPRINT_BYTES]; /* filled by tailslate_look and
+                                                      tailslate_complete */
 };
 
 /* What is on record about the job, all of it as of one moment. */
-struct ledger_facts {
+struct tailslate_facts {
     /* The ledger fills everything but the members "for completions only". */
-    struct verify_facts claim;
-    quality_set renditions; /* the video's, on record */
-    bool replaces;          /* a re-transcode was ordered: what is set is replaced */
-    char completed_at[COMPLETION_TIME_BYTES]; /* of the job; "" = open */
-    char now[COMPLETION_TIME_BYTES];          /* the ledger's clock, which stamps what is written */
+    struct tailslate_verify_facts claim;
+    tailslate_quality_set renditions; /* the video's, on record */
+    bool replaces;                    /* a re-transcode was ordered: what is set is replaced */
+    char completed_at[TAILSLATE_TIME_BYTES]; /* of the job; "" = open */
+    char now[TAILSLATE_TIME_BYTES];          /* the ledger's clock, which stamps what is written */
 };
 
 /* A completion on record. */
-struct ledger_completion {
-    char token[TOKEN_BYTES], fingerprint[FINGERPRINT_BYTES];
+struct tailslate_recorded {
+    char token[TAILSLATE_TOKEN_BYTES], fingerprint[TAILSLATE_FINGERPRINT_BYTES];
     int64_t claim_epoch;
     bool late;
-    char completed_at[COMPLETION_TIME_BYTES];
+    char completed_at[TAILSLATE_TIME_BYTES];
 };
 
-struct ledger_result {
-    enum verify_verdict verdict;
-    quality_set missing; /* VERIFY_FILES_MISSING: of these renditions */
+struct tailslate_result {
+    enum tailslate_verdict verdict;
+    tailslate_quality_set missing; /* TAILSLATE_VERDICT_FILES_MISSING: of these renditions */
     bool late;
     int64_t claim_epoch;
-    char completed_at[COMPLETION_TIME_BYTES];
+    char completed_at[TAILSLATE_TIME_BYTES];
 };
 
 /* What a completion that takes effect changes. `written` renditions are new on record; the others
  * keep what they have. A member of the video is set where it is unset, or where `replaces`. */
-struct ledger_effect {
-    const struct ledger_request *request;
-    const struct ledger_facts *facts;
-    const struct ledger_result *result;
+struct tailslate_effect {
+    const struct tailslate_request *request;
+    const struct tailslate_facts *facts;
+    const struct tailslate_result *result;
     bool replaces;
     /* No rendition was ever recorded: format and codec are still the defaults of the row's creation
      * until the video is published. */
     bool format_is_default;
-    quality_set written;
+    tailslate_quality_set written;
 };
 
-enum ledger_access { LEDGER_READ, LEDGER_WRITE };
-enum ledger_outcome {
-    LEDGER_COMMITTED,
-    LEDGER_FAILED,  /* nothing of it took effect */
-    LEDGER_UNKNOWN, /* the connection broke before the answer: either */
+enum tailslate_access { TAILSLATE_READ, TAILSLATE_WRITE };
+enum tailslate_outcome {
+    TAILSLATE_COMMITTED,
+    TAILSLATE_FAILED,  /* nothing of it took effect */
+    TAILSLATE_UNKNOWN, /* the connection broke before the answer: either */
 };
 
 /* Functions return 0, or -1 with the reason kept in ctx, unless said otherwise. Between a begin
  * that succeeded and its commit or rollback, all calls belong to one transaction. */
-struct ledger {
+struct tailslate_ledger {
     void *ctx;
-    /* LEDGER_READ: a snapshot, in which all reads see one moment. */
-    int (*begin)(void *ctx, enum ledger_access access);
+    /* TAILSLATE_READ: a snapshot, in which all reads see one moment. */
+    int (*begin)(void *ctx, enum tailslate_access access);
     /* Keep everybody else from changing the job until the transaction ends. No such job: 0. */
-    int (*lock)(void *ctx, const struct ledger_request *request);
+    int (*lock)(void *ctx, const struct tailslate_request *request);
     /* No such job: claim.job_found stays false, and nothing else is read. */
-    int (*facts)(void *ctx, const struct ledger_request *request, struct ledger_facts *facts);
+    int (*facts)(void *ctx, const struct tailslate_request *request, struct tailslate_facts *facts);
     /* The completion on record with the request's token, else the newest. 1, or 0: there is none.
      */
-    int (*recorded)(void *ctx, const struct ledger_request *request,
-                    struct ledger_completion *recorded);
+    int (*recorded)(void *ctx, const struct tailslate_request *request,
+                    struct tailslate_recorded *recorded);
     /* Which renditions of the request are not there, with all their files. */
-    int (*missing)(void *ctx, const struct ledger_request *request, quality_set *missing);
+    int (*missing)(void *ctx, const struct tailslate_request *request,
+                   tailslate_quality_set *missing);
     /* Write all of the effect. 1, or 0: nothing was written, because the job is not as `facts` say.
      */
-    int (*write)(void *ctx, const struct ledger_effect *effect);
-    enum ledger_outcome (*commit)(void *ctx);
+    int (*write)(void *ctx, const struct tailslate_effect *effect);
+    enum tailslate_outcome (*commit)(void *ctx);
     void (*rollback)(void *ctx);
 };
 
 /* What is on record, without lock and files: a verdict that does not commit is the answer, one that
- * does (verify_commits) is worth ledger_complete. 0, or -1. */
-int ledger_look(const struct ledger *ledger, struct ledger_request *request,
-                struct ledger_result *result);
+ * does (verify_commits) is worth tailslate_complete. 0, or -1. */
+int tailslate_look(const struct tailslate_ledger *ledger, struct tailslate_request *request,
+                   struct tailslate_result *result);
 
 /* Take effect, once. 0: *result is the truth, and committed. -1: try again later; nothing is known.
  */
-int ledger_complete(const struct ledger *ledger, struct ledger_request *request,
-                    struct ledger_result *result);
+int tailslate_complete(const struct tailslate_ledger *ledger, struct tailslate_request *request,
+                       struct tailslate_result *result);
 
 #endif

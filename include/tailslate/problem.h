@@ -3,34 +3,34 @@
 #ifndef TAILSLATE_PROBLEM_H
 #define TAILSLATE_PROBLEM_H
 
-enum problem {
-    PROBLEM_NONE,
-    PROBLEM_UNAUTHORIZED,
-    PROBLEM_FORBIDDEN,
-    PROBLEM_NOT_YOUR_JOB,
-    PROBLEM_JOB_NOT_FOUND,
-    PROBLEM_CLAIM_LOST,
-    PROBLEM_JOB_GONE,
-    PROBLEM_PAYLOAD_TOO_LARGE,
-    PROBLEM_BAD_JSON,
-    PROBLEM_INVALID_FIELD,
-    PROBLEM_TOKEN_MALFORMED,
-    PROBLEM_TOKEN_MISMATCH,
-    PROBLEM_TOKEN_REUSED,
-    PROBLEM_OUTPUT_MISSING,
-    PROBLEM_RATE_LIMITED,
-    PROBLEM_COMPLETION_IN_PROGRESS,
-    PROBLEM_STORE_UNAVAILABLE,
-    PROBLEM_NOT_FOUND, /* no such path or file; the word is `not_found` */
-    PROBLEM_METHOD,    /* such a path, but not by this method; `method_not_allowed` */
-    PROBLEM_RANGE,     /* a part behind the end of the source; `range_not_satisfiable` */
-    PROBLEM_INTERNAL,
-    PROBLEM_COUNT,
+enum tailslate_problem {
+    TAILSLATE_PROBLEM_NONE,
+    TAILSLATE_PROBLEM_UNAUTHORIZED,
+    TAILSLATE_PROBLEM_FORBIDDEN,
+    TAILSLATE_PROBLEM_NOT_YOUR_JOB,
+    TAILSLATE_PROBLEM_JOB_NOT_FOUND,
+    TAILSLATE_PROBLEM_CLAIM_LOST,
+    TAILSLATE_PROBLEM_JOB_GONE,
+    TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
+    TAILSLATE_PROBLEM_BAD_JSON,
+    TAILSLATE_PROBLEM_INVALID_FIELD,
+    TAILSLATE_PROBLEM_TOKEN_MALFORMED,
+    TAILSLATE_PROBLEM_TOKEN_MISMATCH,
+    TAILSLATE_PROBLEM_TOKEN_REUSED,
+    TAILSLATE_PROBLEM_OUTPUT_MISSING,
+    TAILSLATE_PROBLEM_RATE_LIMITED,
+    TAILSLATE_PROBLEM_COMPLETION_IN_PROGRESS,
+    TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
+    TAILSLATE_PROBLEM_NOT_FOUND, /* no such path or file; the word is `not_found` */
+    TAILSLATE_PROBLEM_METHOD,    /* such a path, but not by this method; `method_not_allowed` */
+    TAILSLATE_PROBLEM_RANGE,     /* a part behind the end of the source; `range_not_satisfiable` */
+    TAILSLATE_PROBLEM_INTERNAL,
+    TAILSLATE_PROBLEM_COUNT,
 };
 
-const char *problem_code(enum problem problem);   /* "claim_lost"; "" for NONE */
-int problem_status(enum problem problem);         /* 409 */
-const char *problem_title(enum problem problem);  /* a short sentence */
-enum problem problem_from_code(const char *code); /* NONE: not one of ours */
+const char *tailslate_problem_code(enum tailslate_problem problem);  /* "claim_lost"; "" for NONE */
+int tailslate_problem_status(enum tailslate_problem problem);        /* 409 */
+const char *tailslate_problem_title(enum tailslate_problem problem); /* a short sentence */
+enum tailslate_problem tailslate_problem_from_code(const char *code); /* NONE: not one of ours */
 
 #endif

@@ -4,25 +4,26 @@
 
 #include <stdbool.h>
 
-enum quality {
-    QUALITY_2160P,
-    QUALITY_1440P,
-    QUALITY_1080P,
-    QUALITY_720P,
-    QUALITY_480P,
-    QUALITY_360P,
-    QUALITY_ORIGINAL,
-    QUALITY_COUNT,
+enum tailslate_quality {
+    TAILSLATE_QUALITY_2160P,
+    TAILSLATE_QUALITY_1440P,
+    TAILSLATE_QUALITY_1080P,
+    TAILSLATE_QUALITY_720P,
+    TAILSLATE_QUALITY_480P,
+    TAILSLATE_QUALITY_360P,
+    TAILSLATE_QUALITY_ORIGINAL,
+    TAILSLATE_QUALITY_COUNT,
 };
 
 /* A set of qualities: bit 1u << quality. */
-typedef unsigned quality_set;
+typedef unsigned tailslate_quality_set;
 
-const char *quality_name(enum quality quality);
-bool quality_parse(const char *name, enum quality *quality); /* exact names only */
+const char *tailslate_quality_name(enum tailslate_quality quality);
+bool tailslate_quality_parse(const char *name,
+                             enum tailslate_quality *quality); /* exact names only */
 
 /* The rung's short side in pixels and its nominal video bit rate; 0 for `original`. */
-int quality_short_side(enum quality quality);
-int quality_bitrate_kbit(enum quality quality);
+int tailslate_quality_short_side(enum tailslate_quality quality);
+int tailslate_quality_bitrate_kbit(enum tailslate_quality quality);
 
 #endif

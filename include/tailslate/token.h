@@ -9,16 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { UUID_BYTES = 37, TOKEN_BYTES = 101 };
+enum { TAILSLATE_UUID_BYTES = 37, TAILSLATE_TOKEN_BYTES = 101 };
 
 /* job_id > 0; uuid: a version-4 UUID in text (see uuid.h). */
-void token_make(int64_t job_id, const char uuid[UUID_BYTES], char token[TOKEN_BYTES]);
+void tailslate_token_make(int64_t job_id, const char uuid[TAILSLATE_UUID_BYTES],
+                          char token[TAILSLATE_TOKEN_BYTES]);
 
 /* Is text (size bytes, no NUL inside) a well-formed token? Then *job_id and the canonical form.
  * A job id over INT64_MAX, a leading zero, another UUID version or variant is malformed. */
-bool token_parse(const char *text, size_t size, int64_t *job_id, char canonical[TOKEN_BYTES]);
+bool tailslate_token_parse(const char *text, size_t size, int64_t *job_id,
+                           char canonical[TAILSLATE_TOKEN_BYTES]);
 
 /* A version-4 UUID of the RFC 4122 variant, in its text form, either case. */
-bool token_uuid_is_v4(const char *text);
+bool tailslate_token_uuid_is_v4(const char *text);
 
 #endif

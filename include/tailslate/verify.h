@@ -17,21 +17,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum verify_holder { HOLDER_NOBODY, HOLDER_CALLER, HOLDER_OTHER };
+enum tailslate_holder { TAILSLATE_HOLDER_NOBODY, TAILSLATE_HOLDER_CALLER, TAILSLATE_HOLDER_OTHER };
 
-struct verify_request {
+struct tailslate_verify_request {
     bool epoch_given;
     int64_t epoch;
     bool qualities_empty; /* a completion that names no rendition */
 };
 
-struct verify_facts {
+struct tailslate_verify_facts {
     bool job_found;
     bool video_failed, video_deleted;
-    bool closed;                            /* completed_at is set */
-    bool requeued;                          /* by a failure, and the video waits again */
-    enum verify_holder holder, last_holder; /* holder: of the claim that stands, expired or not */
-    bool held;                              /* the caller has claimed it at some time */
+    bool closed;   /* completed_at is set */
+    bool requeued; /* by a failure, and the video waits again */
+    enum tailslate_holder holder,
+        last_holder; /* holder: of the claim that stands, expired or not */
+    bool held;       /* the caller has claimed it at some time */
     bool claim_expired;
     bool reopened;         /* open, and nobody has claimed it since: a re-transcode was ordered */
     bool failure_recorded; /* the caller has failed this very claim */
@@ -43,51 +44,51 @@ struct verify_facts {
 };
 
 /* Where the caller stands; the comments give the row. */
-enum verify_standing {
-    STANDING_HELD,       /* 1: claimed by the caller, open */
-    STANDING_LATE,       /* 5: expired or released, the caller is the last holder */
-    STANDING_FAILED,     /* 5, but the caller itself has ended this claim by a failure */
-    STANDING_COMPLETED,  /* 2-4: completed, and by this caller's claim */
-    STANDING_SUPERSEDED, /* 6: by another's claim, or by the order to do it again */
-    STANDING_GONE,       /* 7 */
-    STANDING_NO_JOB,     /* 10 */
-    STANDING_NOT_YOURS,  /* 11 */
-    STANDING_COUNT,
+enum tailslate_standing {
+    TAILSLATE_STANDING_HELD,       /* 1: claimed by the caller, open */
+    TAILSLATE_STANDING_LATE,       /* 5: expired or released, the caller is the last holder */
+    TAILSLATE_STANDING_FAILED,     /* 5, but the caller itself has ended this claim by a failure */
+    TAILSLATE_STANDING_COMPLETED,  /* 2-4: completed, and by this caller's claim */
+    TAILSLATE_STANDING_SUPERSEDED, /* 6: by another's claim, or by the order to do it again */
+    TAILSLATE_STANDING_GONE,       /* 7 */
+    TAILSLATE_STANDING_NO_JOB,     /* 10 */
+    TAILSLATE_STANDING_NOT_YOURS,  /* 11 */
+    TAILSLATE_STANDING_COUNT,
 };
 
-enum verify_verdict {
-    VERIFY_COMMIT,        /* 1 */
-    VERIFY_COMMIT_LATE,   /* 5 */
-    VERIFY_REPLAY,        /* 2, 4 */
-    VERIFY_TOKEN_REUSED,  /* 3 */
-    VERIFY_SUPERSEDED,    /* 6 */
-    VERIFY_GONE,          /* 7 */
-    VERIFY_NO_JOB,        /* 10 */
-    VERIFY_NOT_YOURS,     /* 11 */
-    VERIFY_NO_QUALITIES,  /* 13 */
-    VERIFY_FILES_MISSING, /* 14 */
-    VERIFY_COUNT,
+enum tailslate_verdict {
+    TAILSLATE_VERDICT_COMMIT,        /* 1 */
+    TAILSLATE_VERDICT_COMMIT_LATE,   /* 5 */
+    TAILSLATE_VERDICT_REPLAY,        /* 2, 4 */
+    TAILSLATE_VERDICT_TOKEN_REUSED,  /* 3 */
+    TAILSLATE_VERDICT_SUPERSEDED,    /* 6 */
+    TAILSLATE_VERDICT_GONE,          /* 7 */
+    TAILSLATE_VERDICT_NO_JOB,        /* 10 */
+    TAILSLATE_VERDICT_NOT_YOURS,     /* 11 */
+    TAILSLATE_VERDICT_NO_QUALITIES,  /* 13 */
+    TAILSLATE_VERDICT_FILES_MISSING, /* 14 */
+    TAILSLATE_VERDICT_COUNT,
 };
 
-enum verify_standing verify_standing(const struct verify_request *request,
-                                     const struct verify_facts *facts);
-enum verify_verdict verify_completion(const struct verify_request *request,
-                                      const struct verify_facts *facts);
+enum tailslate_standing tailslate_verify_standing(const struct tailslate_verify_request *request,
+                                                  const struct tailslate_verify_facts *facts);
+enum tailslate_verdict tailslate_verify_completion(const struct tailslate_verify_request *request,
+                                                   const struct tailslate_verify_facts *facts);
 
 /* The verdict is one that changes the database. */
-static inline bool verify_commits(enum verify_verdict verdict)
+static inline bool tailslate_verify_commits(enum tailslate_verdict verdict)
 {
-    return verdict == VERIFY_COMMIT || verdict == VERIFY_COMMIT_LATE;
+    return verdict == TAILSLATE_VERDICT_COMMIT || verdict == TAILSLATE_VERDICT_COMMIT_LATE;
 }
 
-/* PROBLEM_NONE where the answer is a 2xx. */
-enum problem verify_problem(enum verify_verdict verdict);
+/* TAILSLATE_PROBLEM_NONE where the answer is a 2xx. */
+enum tailslate_problem tailslate_verify_problem(enum tailslate_verdict verdict);
 
 /* What refuses a call that needs the claim (progress, upload): COMPLETED and FAILED are a lost
  * claim there, because nothing may change any more through it. */
-enum problem verify_standing_problem(enum verify_standing standing);
+enum tailslate_problem tailslate_verify_standing_problem(enum tailslate_standing standing);
 
 /* A sentence for `detail`. */
-const char *verify_detail(enum problem problem);
+const char *tailslate_verify_detail(enum tailslate_problem problem);
 
 #endif

@@ -91,7 +91,7 @@ static bool claim(struct load *load, struct http_client *client, struct job *job
         client->status != 200)
         return false;
     JSON(answer) = json_parse(client->answer, strlen(client->answer), &err);
-    char uuid[UUID_BYTES];
+    char uuid[TAILSLATE_UUID_BYTES];
     if (!answer || json_get_int(answer, "job_id", 1, INT64_MAX, &job->id) != JSON_FOUND ||
         json_get_int(answer, "video_id", 1, INT64_MAX, &job->video) != JSON_FOUND ||
         json_get_int(answer, "claim_epoch", 0, INT64_MAX, &job->epoch) != JSON_FOUND)

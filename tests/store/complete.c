@@ -12,10 +12,10 @@ Test(store_complete, writes_everything_once_and_clears_the_claim)
     struct rig *rig = rig_new();
     int64_t job = rig_add_job(rig, "film");
     struct message_claim claim = rig_claim(rig, &rig->anna, 0);
-    struct message_completion completion = rig_completion(job, 1);
-    struct ledger_result result = rig_complete(rig, rig_caller(&rig->anna, claim.claim_epoch), job,
-                                               &completion);
-    cr_assert_eq(result.verdict, VERIFY_COMMIT);
+    struct tailslate_completion completion = rig_completion(job, 1);
+    struct tailslate_result result = rig_complete(rig, rig_caller(&rig->anna, claim.claim_epoch),
+                                                  job, &completion);
+    cr_assert_eq(result.verdict, TAILSLATE_VERDICT_COMMIT);
     cr_assert_not(result.late);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 1);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM video_qualities"), 1);
@@ -37,8 +37,8 @@ Test(store_complete, keeps_the_warnings_of_the_work)
     struct rig *rig = rig_new_claimed();
     struct store_details details;
     struct error err;
-    struct message_completion completion = rig_completion(rig->job, 1);
-    warnings_add(&completion.warnings, "published without sound");
+    struct tailslate_completion completion = rig_completion(rig->job, 1);
+    tailslate_warnings_add(&completion.warnings, "published without sound");
     rig_complete(rig, rig_caller(&rig->anna, 1), rig->job, &completion);
     cr_assert_eq(store_job_details(rig->store, rig->job, &details, &err), 0, "%s", err.message);
     cr_assert_eq(details.warnings.count, 1);
@@ -64,16 +64,18 @@ Test(store_complete, answers_replays_from_what_is_committed)
 {
     struct rig *rig = rig_new_claimed();
     struct store_caller anna = rig_caller(&rig->anna, 1);
-    struct message_completion completion = rig_completion(rig->job, 1), changed = completion;
+    struct tailslate_completion completion = rig_completion(rig->job, 1), changed = completion;
     changed.duration = 13;
-    struct ledger_result first = rig_complete(rig, anna, rig->job, &completion);
-    struct ledger_result again = rig_complete(rig, anna, rig->job, &completion);
-    cr_expect_eq(again.verdict, VERIFY_REPLAY);
+    struct tailslate_result first = rig_complete(rig, anna, rig->job, &completion);
+    struct tailslate_result again = rig_complete(rig, anna, rig->job, &completion);
+    cr_expect_eq(again.verdict, TAILSLATE_VERDICT_REPLAY);
     cr_expect_str_eq(again.completed_at, first.completed_at);
-    cr_expect_eq(rig_complete(rig, anna, rig->job, &changed).verdict, VERIFY_TOKEN_REUSED);
-    cr_expect_eq(rig_present(rig, anna, rig->job, 2), VERIFY_REPLAY);
+    cr_expect_eq(rig_complete(rig, anna, rig->job, &changed).verdict,
+                 TAILSLATE_VERDICT_TOKEN_REUSED);
+    cr_expect_eq(rig_present(rig, anna, rig->job, 2), TAILSLATE_VERDICT_REPLAY);
     struct store_worker carl = rig_add_worker(rig, "carl");
-    cr_expect_eq(rig_present(rig, rig_caller(&carl, ABSENT_INT), rig->job, 1), VERIFY_NOT_YOURS);
+    cr_expect_eq(rig_present(rig, rig_caller(&carl, TAILSLATE_ABSENT_INT), rig->job, 1),
+                 TAILSLATE_VERDICT_NOT_YOURS);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 1);
     rig_free(rig);
 }
@@ -81,9 +83,9 @@ Test(store_complete, answers_replays_from_what_is_committed)
 Test(store_complete, without_a_token_is_taken_once)
 {
     struct rig *rig = rig_new_claimed();
-    struct store_caller anna = rig_caller(&rig->anna, ABSENT_INT);
-    cr_expect_eq(rig_present(rig, anna, rig->job, 0), VERIFY_COMMIT);
-    cr_expect_eq(rig_present(rig, anna, rig->job, 0), VERIFY_REPLAY);
+    struct store_caller anna = rig_caller(&rig->anna, TAILSLATE_ABSENT_INT);
+    cr_expect_eq(rig_present(rig, anna, rig->job, 0), TAILSLATE_VERDICT_COMMIT);
+    cr_expect_eq(rig_present(rig, anna, rig->job, 0), TAILSLATE_VERDICT_REPLAY);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions WHERE token IS NULL"), 1);
     rig_free(rig);
 }
@@ -92,7 +94,7 @@ struct copy {
     pthread_t thread;
     struct rig *rig;
     int token;
-    enum verify_verdict verdict;
+    enum tailslate_verdict verdict;
 };
 
 static void *present(void *ctx)
@@ -113,8 +115,9 @@ static void present_all(bool same_token)
     int commits = 0;
     for (int i = 0; i < COPIES; i++) {
         pthread_join(copies[i].thread, NULL);
-        commits += copies[i].verdict == VERIFY_COMMIT;
-        cr_expect(copies[i].verdict == VERIFY_COMMIT || copies[i].verdict == VERIFY_REPLAY);
+        commits += copies[i].verdict == TAILSLATE_VERDICT_COMMIT;
+        cr_expect(copies[i].verdict == TAILSLATE_VERDICT_COMMIT ||
+                  copies[i].verdict == TAILSLATE_VERDICT_REPLAY);
     }
     cr_expect_eq(commits, 1);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 1);
@@ -136,9 +139,12 @@ Test(store_complete, a_lower_epoch_is_superseded_and_a_higher_one_is_nobodys)
 {
     struct rig *rig = rig_new_claimed();
     cr_assert_eq(rig_claim(rig, &rig->anna, rig->job).claim_epoch, 2);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_SUPERSEDED);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 3), rig->job, 1), VERIFY_NOT_YOURS);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 2), rig->job, 1), VERIFY_COMMIT);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1),
+                 TAILSLATE_VERDICT_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 3), rig->job, 1),
+                 TAILSLATE_VERDICT_NOT_YOURS);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 2), rig->job, 1),
+                 TAILSLATE_VERDICT_COMMIT);
     rig_free(rig);
 }
 
@@ -151,30 +157,32 @@ Test(store_complete, what_was_released_is_late_and_what_was_handed_on_is_lost)
     rig_claim(rig, &rig->anna, other);
     cr_assert_eq(rig_release(rig, job), STORE_RELEASED);
     cr_assert_eq(rig_release(rig, other), STORE_RELEASED);
-    struct message_completion completion = rig_completion(job, 1);
-    struct ledger_result late = rig_complete(rig, anna, job, &completion);
-    cr_expect_eq(late.verdict, VERIFY_COMMIT_LATE);
+    struct tailslate_completion completion = rig_completion(job, 1);
+    struct tailslate_result late = rig_complete(rig, anna, job, &completion);
+    cr_expect_eq(late.verdict, TAILSLATE_VERDICT_COMMIT_LATE);
     cr_expect(late.late);
     cr_expect(rig_complete(rig, anna, job, &completion).late);
 
     cr_assert_eq(rig_claim(rig, &rig->bert, other).claim_epoch, 2);
-    cr_expect_eq(rig_present(rig, anna, other, 2), VERIFY_SUPERSEDED);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, ABSENT_INT), other, 2), VERIFY_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, anna, other, 2), TAILSLATE_VERDICT_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, TAILSLATE_ABSENT_INT), other, 2),
+                 TAILSLATE_VERDICT_SUPERSEDED);
     rig_free(rig);
 }
 
 Test(store_complete, what_is_not_there_is_named_and_nothing_changes)
 {
     struct rig *rig = rig_new_claimed();
-    rig->missing = 1u << QUALITY_720P;
-    struct message_completion completion = rig_completion(rig->job, 1);
-    struct ledger_result result = rig_complete(rig, rig_caller(&rig->anna, 1), rig->job,
-                                               &completion);
-    cr_expect_eq(result.verdict, VERIFY_FILES_MISSING);
-    cr_expect_eq(result.missing, 1u << QUALITY_720P);
+    rig->missing = 1u << TAILSLATE_QUALITY_720P;
+    struct tailslate_completion completion = rig_completion(rig->job, 1);
+    struct tailslate_result result = rig_complete(rig, rig_caller(&rig->anna, 1), rig->job,
+                                                  &completion);
+    cr_expect_eq(result.verdict, TAILSLATE_VERDICT_FILES_MISSING);
+    cr_expect_eq(result.missing, 1u << TAILSLATE_QUALITY_720P);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 0);
     rig->missing = 0;
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_COMMIT);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1),
+                 TAILSLATE_VERDICT_COMMIT);
     rig_free(rig);
 }
 
@@ -182,8 +190,8 @@ Test(store_complete, of_a_deleted_video_or_no_job_is_refused)
 {
     struct rig *rig = rig_new_claimed();
     rig_sql(rig, "UPDATE videos SET deleted_at = '2026-01-01T00:00:00.000000+00:00'");
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_GONE);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), 99, 1), VERIFY_NO_JOB);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), TAILSLATE_VERDICT_GONE);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), 99, 1), TAILSLATE_VERDICT_NO_JOB);
     rig_free(rig);
 }
 
@@ -222,19 +230,20 @@ static void reopen(struct rig *rig, const char *metadata)
 Test(store_complete, a_retranscode_replaces_and_an_old_completion_does_not_answer_for_it)
 {
     struct rig *rig = rig_new_claimed();
-    struct message_completion new = rig_completion(rig->job, 2);
+    struct tailslate_completion new = rig_completion(rig->job, 2);
     rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1);
     reopen(rig, "{\"qualities_to_delete\":[\"720p\"],\"path\":\"/etc\"}");
 
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_SUPERSEDED);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1),
+                 TAILSLATE_VERDICT_SUPERSEDED);
     rig->discards = 0;
     cr_assert_eq(rig_claim(rig, &rig->anna, 0).claim_epoch, 2);
-    cr_expect_eq(rig->discarded, 1u << QUALITY_720P);
+    cr_expect_eq(rig->discarded, 1u << TAILSLATE_QUALITY_720P);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM video_qualities"), 0);
     new.duration = 77.5;
-    new.codec = CODEC_AV1;
+    new.codec = TAILSLATE_CODEC_AV1;
     cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 2), rig->job, &new).verdict,
-                 VERIFY_COMMIT);
+                 TAILSLATE_VERDICT_COMMIT);
     rig_expect(rig, "77.5av1", "SELECT duration || primary_codec FROM videos");
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM completions"), 2);
     cr_expect_eq(rig_number(rig, "SELECT replaces FROM job_epochs"), 0);
@@ -245,13 +254,13 @@ Test(store_complete, a_retranscode_replaces_and_an_old_completion_does_not_answe
 Test(store_complete, a_new_completion_of_the_same_epoch_takes_the_old_ones_place)
 {
     struct rig *rig = rig_new_claimed();
-    struct store_caller anna = rig_caller(&rig->anna, ABSENT_INT);
+    struct store_caller anna = rig_caller(&rig->anna, TAILSLATE_ABSENT_INT);
     rig_present(rig, anna, rig->job, 1);
     rig_sql(rig, "UPDATE transcoding_jobs SET completed_at = NULL,"
                  " claimed_at = '2026-01-01T00:00:00.000000+00:00',"
                  " claim_expires_at = '2099-01-01T00:00:00.000000+00:00'");
-    cr_expect_eq(rig_present(rig, anna, rig->job, 2), VERIFY_COMMIT);
-    struct message_completion new = rig_completion(rig->job, 2);
+    cr_expect_eq(rig_present(rig, anna, rig->job, 2), TAILSLATE_VERDICT_COMMIT);
+    struct tailslate_completion new = rig_completion(rig->job, 2);
     rig_expect(rig, new.token, "SELECT token FROM completions");
     rig_free(rig);
 }
@@ -259,13 +268,13 @@ Test(store_complete, a_new_completion_of_the_same_epoch_takes_the_old_ones_place
 Test(store_complete, no_qualities_are_fine_only_where_some_are_recorded)
 {
     struct rig *rig = rig_new_claimed();
-    struct message_completion completion = rig_completion(rig->job, 1);
+    struct tailslate_completion completion = rig_completion(rig->job, 1);
     completion.rendition_count = 0;
     cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), rig->job, &completion).verdict,
-                 VERIFY_NO_QUALITIES);
+                 TAILSLATE_VERDICT_NO_QUALITIES);
     rig_sql(rig, "INSERT INTO video_qualities (video_id, quality, width, height, bitrate)"
                  " VALUES (1, '480p', 854, 480, 1000)");
     cr_expect_eq(rig_complete(rig, rig_caller(&rig->anna, 1), rig->job, &completion).verdict,
-                 VERIFY_COMMIT);
+                 TAILSLATE_VERDICT_COMMIT);
     rig_free(rig);
 }

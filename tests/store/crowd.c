@@ -27,9 +27,9 @@ struct member {
     /* What it was told. */
     int result;
     struct error err;
-    struct ledger_result completed;
+    struct tailslate_result completed;
     struct store_failed failed;
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct message_claim claim;
 };
 
@@ -90,7 +90,7 @@ static struct store_caller caller_of(const struct member *member)
 static void complete(struct member *member)
 {
     struct store_caller caller = caller_of(member);
-    struct message_completion completion = rig_completion(member->job, member->token);
+    struct tailslate_completion completion = rig_completion(member->job, member->token);
     member->result = complete_job(member->store, NULL, &caller, member->job, &completion,
                                   &member->completed, &member->err);
 }
@@ -108,14 +108,14 @@ static void progress(struct member *member)
     struct store_caller caller = caller_of(member);
     struct message_progress progress = {.step = WORK_TRANSCODE,
                                         .percent = 50,
-                                        .duration = ABSENT_NUMBER,
-                                        .source_width = ABSENT_INT,
-                                        .source_height = ABSENT_INT,
-                                        .qualities = {{.quality = QUALITY_720P,
+                                        .duration = TAILSLATE_ABSENT_NUMBER,
+                                        .source_width = TAILSLATE_ABSENT_INT,
+                                        .source_height = TAILSLATE_ABSENT_INT,
+                                        .qualities = {{.quality = TAILSLATE_QUALITY_720P,
                                                        .status = QUALITY_STATUS_IN_PROGRESS,
                                                        .percent = 50,
-                                                       .segments_total = ABSENT_INT,
-                                                       .segments_completed = ABSENT_INT}},
+                                                       .segments_total = TAILSLATE_ABSENT_INT,
+                                                       .segments_completed = TAILSLATE_ABSENT_INT}},
                                         .quality_count = 1};
     char expires[WALL_TEXT_BYTES];
     member->result = store_progress(member->store, &caller, member->job, &progress,
@@ -153,9 +153,10 @@ static void expect_completed_once(struct crowd *crowd, int from, int count)
 {
     int commits = 0;
     for (int i = from; i < from + count; i++) {
-        enum verify_verdict verdict = crowd->members[i].completed.verdict;
-        commits += verify_commits(verdict);
-        cr_expect(verify_commits(verdict) || verdict == VERIFY_REPLAY, "%d: %d", i, verdict);
+        enum tailslate_verdict verdict = crowd->members[i].completed.verdict;
+        commits += tailslate_verify_commits(verdict);
+        cr_expect(tailslate_verify_commits(verdict) || verdict == TAILSLATE_VERDICT_REPLAY,
+                  "%d: %d", i, verdict);
     }
     cr_expect_eq(commits, 1, "%d commits", commits);
     cr_expect_eq(rig_number(crowd->rig, "SELECT COUNT(*) FROM completions"), 1);
@@ -274,13 +275,13 @@ Test(crowd, a_late_completion_and_a_new_holder_never_both_win)
         *claims = anna(crowd, claim, job);
         claims->worker = &crowd->rig->bert;
         crowd_run(crowd, 2);
-        bool in_time = completes->completed.verdict == VERIFY_COMMIT_LATE;
-        cr_expect(in_time || completes->completed.verdict == VERIFY_SUPERSEDED, "%d",
+        bool in_time = completes->completed.verdict == TAILSLATE_VERDICT_COMMIT_LATE;
+        cr_expect(in_time || completes->completed.verdict == TAILSLATE_VERDICT_SUPERSEDED, "%d",
                   completes->completed.verdict);
         cr_expect_eq(claims->claim.job_id, in_time ? 0 : job);
         if (!in_time)
             cr_expect_eq(rig_progress(crowd->rig, rig_caller(&crowd->rig->bert, 2), job),
-                         STANDING_HELD);
+                         TAILSLATE_STANDING_HELD);
     }
     crowd_free(crowd);
 }

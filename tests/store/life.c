@@ -73,7 +73,8 @@ Test(store_claim, by_name_is_answered_again_to_its_holder_with_a_new_epoch)
     cr_expect_eq(again.job_id, rig->job);
     cr_expect_eq(again.claim_epoch, 2);
     cr_expect_eq(again.attempt_number, 1);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_SUPERSEDED);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job),
+                 TAILSLATE_STANDING_SUPERSEDED);
     rig_free(rig);
 }
 
@@ -91,9 +92,10 @@ Test(store_claim, a_new_holder_starts_clean_but_keeps_what_is_recorded)
     rig_release(rig, job);
     struct message_claim claim = rig_claim(rig, &rig->bert, 0);
     cr_expect_eq(rig->discards, 1);
-    cr_expect_eq(rig->discarded, ((1u << QUALITY_COUNT) - 1) & ~(1u << QUALITY_480P));
+    cr_expect_eq(rig->discarded,
+                 ((1u << TAILSLATE_QUALITY_COUNT) - 1) & ~(1u << TAILSLATE_QUALITY_480P));
     cr_expect(claim.existing_known);
-    cr_expect_eq(claim.existing, 1u << QUALITY_480P);
+    cr_expect_eq(claim.existing, 1u << TAILSLATE_QUALITY_480P);
     cr_expect_eq(claim.claim_epoch, 3);
     rig_free(rig);
 }
@@ -161,7 +163,7 @@ Test(store_claim, silence_counts_only_while_the_server_could_hear)
     expire_claims(rig);
     rig_sql(rig, "UPDATE workers SET registered_at = " LONG_AGO ", last_heartbeat = " LONG_AGO);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_LATE);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), TAILSLATE_STANDING_LATE);
     rig_free(rig);
 }
 
@@ -173,7 +175,7 @@ Test(store_claim, the_expired_claim_of_a_silent_worker_is_handed_out)
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0, "it has not expired");
     expire_claims(rig);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, job);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), job), STANDING_SUPERSEDED);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), job), TAILSLATE_STANDING_SUPERSEDED);
     rig_free(rig);
 }
 
@@ -203,9 +205,9 @@ Test(store_fail, is_recorded_per_claim_and_its_replay_charges_nothing)
     cr_expect(again.will_retry);
     cr_expect_eq(again.attempt_number, 1);
     cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 2);
-    cr_expect_eq(rig_progress(rig, anna, rig->job), STANDING_FAILED);
+    cr_expect_eq(rig_progress(rig, anna, rig->job), TAILSLATE_STANDING_FAILED);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).attempt_number, 2);
-    cr_expect_eq(rig_fail(rig, anna, rig->job, true).standing, STANDING_SUPERSEDED);
+    cr_expect_eq(rig_fail(rig, anna, rig->job, true).standing, TAILSLATE_STANDING_SUPERSEDED);
     rig_free(rig);
 }
 
@@ -241,7 +243,7 @@ Test(store_fail, the_last_attempt_is_final_and_its_replay_says_so_again)
     failed = rig_fail(rig, rig_caller(&rig->anna, 3), job, true);
     cr_expect(failed.replayed);
     cr_expect_not(failed.will_retry);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 3), job, 1), VERIFY_GONE);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 3), job, 1), TAILSLATE_VERDICT_GONE);
     rig_free(rig);
 }
 
@@ -249,12 +251,13 @@ Test(store_fail, changes_nothing_on_a_completed_job)
 {
     struct rig *rig = rig_new_claimed();
     rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1);
-    struct store_failed failed = rig_fail(rig, rig_caller(&rig->anna, ABSENT_INT), rig->job, true);
-    cr_expect_eq(failed.standing, STANDING_COMPLETED);
+    struct store_failed failed = rig_fail(rig, rig_caller(&rig->anna, TAILSLATE_ABSENT_INT),
+                                          rig->job, true);
+    cr_expect_eq(failed.standing, TAILSLATE_STANDING_COMPLETED);
     cr_expect_not(failed.will_retry);
     struct store_worker carl = rig_add_worker(rig, "carl");
-    cr_expect_eq(rig_fail(rig, rig_caller(&carl, ABSENT_INT), rig->job, true).standing,
-                 STANDING_NOT_YOURS);
+    cr_expect_eq(rig_fail(rig, rig_caller(&carl, TAILSLATE_ABSENT_INT), rig->job, true).standing,
+                 TAILSLATE_STANDING_NOT_YOURS);
     rig_expect(rig, "ready", "SELECT status FROM videos");
     rig_free(rig);
 }
@@ -263,8 +266,8 @@ Test(store_progress, takes_a_released_claim_back_with_the_same_epoch)
 {
     struct rig *rig = rig_new_claimed();
     rig_release(rig, rig->job);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_LATE);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_HELD);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), TAILSLATE_STANDING_LATE);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), TAILSLATE_STANDING_HELD);
     cr_expect_eq(rig_number(rig, "SELECT claim_epoch FROM job_epochs"), 1);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0);
     rig_expect(rig, "processing", "SELECT status FROM videos");
@@ -275,7 +278,8 @@ Test(store_progress, changes_nothing_on_a_completed_job)
 {
     struct rig *rig = rig_new_claimed();
     rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1);
-    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job), STANDING_COMPLETED);
+    cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), rig->job),
+                 TAILSLATE_STANDING_COMPLETED);
     cr_expect_eq(rig_number(rig, "SELECT progress_percent FROM transcoding_jobs"), 100);
     cr_expect_eq(rig_number(rig, "SELECT claimed_at IS NULL FROM transcoding_jobs"), 1);
     rig_free(rig);
@@ -291,15 +295,16 @@ Test(store_upload, publishes_only_for_the_holder)
 {
     struct rig *rig = rig_new_claimed();
     int published = 0;
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct error err;
     struct store_worker carl = rig_add_worker(rig, "carl");
-    struct store_caller anna = rig_caller(&rig->anna, 1), never = rig_caller(&carl, ABSENT_INT);
+    struct store_caller anna = rig_caller(&rig->anna, 1),
+                        never = rig_caller(&carl, TAILSLATE_ABSENT_INT);
     cr_assert_eq(
         store_upload(rig->store, &anna, rig->job, rig_publish, &published, &standing, &err), 0);
     cr_expect_eq(published, 1);
     store_upload(rig->store, &never, rig->job, rig_publish, &published, &standing, &err);
-    cr_expect_eq(standing, STANDING_NOT_YOURS);
+    cr_expect_eq(standing, TAILSLATE_STANDING_NOT_YOURS);
     cr_expect_eq(published, 1);
     rig_free(rig);
 }
@@ -307,14 +312,14 @@ Test(store_upload, publishes_only_for_the_holder)
 Test(store_upload, that_cannot_be_published_leaves_the_claim_as_it_was)
 {
     struct rig *rig = rig_new_claimed();
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct error err;
     expire_claims(rig);
     struct store_caller anna = rig_caller(&rig->anna, 1);
     cr_assert_eq(store_upload(rig->store, &anna, rig->job, refuse_publish, NULL, &standing, &err),
                  -1);
     cr_expect_eq(err.code, ENOSPC);
-    cr_expect_eq(rig_progress(rig, anna, rig->job), STANDING_LATE);
+    cr_expect_eq(rig_progress(rig, anna, rig->job), TAILSLATE_STANDING_LATE);
     rig_free(rig);
 }
 

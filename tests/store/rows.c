@@ -95,52 +95,63 @@ static const struct row {
     making *make;
     int64_t epoch; /* that anna gives */
     int flags;
-    enum verify_verdict completion; /* with the token of `completed` */
-    enum verify_standing standing;  /* of progress, upload and failure */
+    enum tailslate_verdict completion; /* with the token of `completed` */
+    enum tailslate_standing standing;  /* of progress, upload and failure */
 } rows[] = {
-    {"1, claimed", claimed, 1, 0, VERIFY_COMMIT, STANDING_HELD},
-    {"1, claimed, a stock worker", claimed, NO_EPOCH, 0, VERIFY_COMMIT, STANDING_HELD},
-    {"1, claimed again", claimed_again, 2, 0, VERIFY_COMMIT, STANDING_HELD},
-    {"2, completed", completed, 1, 0, VERIFY_REPLAY, STANDING_COMPLETED},
-    {"2, completed, a stock worker", completed, NO_EPOCH, 0, VERIFY_REPLAY, STANDING_COMPLETED},
-    {"5, expired", expired, 1, 0, VERIFY_COMMIT_LATE, STANDING_LATE},
-    {"5, expired, a stock worker", expired, NO_EPOCH, 0, VERIFY_COMMIT_LATE, STANDING_LATE},
-    {"5, released", released, 1, 0, VERIFY_COMMIT_LATE, STANDING_LATE},
-    {"5, released, a stock worker", released, NO_EPOCH, 0, VERIFY_COMMIT_LATE, STANDING_LATE},
-    {"5, failed by itself", failed_once, 1, 0, VERIFY_COMMIT_LATE, STANDING_FAILED},
-    {"6, an earlier claim", claimed_again, 1, 0, VERIFY_SUPERSEDED, STANDING_SUPERSEDED},
-    {"6, handed on", handed_on, 1, 0, VERIFY_SUPERSEDED, STANDING_SUPERSEDED},
-    {"6, handed on, a stock worker", handed_on, NO_EPOCH, 0, VERIFY_SUPERSEDED,
-     STANDING_SUPERSEDED},
-    {"6, handed on, with the other's epoch", handed_on, 2, 0, VERIFY_SUPERSEDED,
-     STANDING_SUPERSEDED},
-    {"6, completed by another", completed_by_another, 1, 0, VERIFY_SUPERSEDED, STANDING_SUPERSEDED},
-    {"7, failed for good", failed_for_good, 1, 0, VERIFY_GONE, STANDING_GONE},
-    {"7, deleted", deleted, 1, 0, VERIFY_GONE, STANDING_GONE},
-    {"10, no such job", nobody_claimed, 1, NO_SUCH_JOB, VERIFY_NO_JOB, STANDING_NO_JOB},
-    {"11, never claimed", nobody_claimed, NO_EPOCH, 0, VERIFY_NOT_YOURS, STANDING_NOT_YOURS},
-    {"11, an epoch that nobody gave", claimed, 7, 0, VERIFY_NOT_YOURS, STANDING_NOT_YOURS},
+    {"1, claimed", claimed, 1, 0, TAILSLATE_VERDICT_COMMIT, TAILSLATE_STANDING_HELD},
+    {"1, claimed, a stock worker", claimed, NO_EPOCH, 0, TAILSLATE_VERDICT_COMMIT,
+     TAILSLATE_STANDING_HELD},
+    {"1, claimed again", claimed_again, 2, 0, TAILSLATE_VERDICT_COMMIT, TAILSLATE_STANDING_HELD},
+    {"2, completed", completed, 1, 0, TAILSLATE_VERDICT_REPLAY, TAILSLATE_STANDING_COMPLETED},
+    {"2, completed, a stock worker", completed, NO_EPOCH, 0, TAILSLATE_VERDICT_REPLAY,
+     TAILSLATE_STANDING_COMPLETED},
+    {"5, expired", expired, 1, 0, TAILSLATE_VERDICT_COMMIT_LATE, TAILSLATE_STANDING_LATE},
+    {"5, expired, a stock worker", expired, NO_EPOCH, 0, TAILSLATE_VERDICT_COMMIT_LATE,
+     TAILSLATE_STANDING_LATE},
+    {"5, released", released, 1, 0, TAILSLATE_VERDICT_COMMIT_LATE, TAILSLATE_STANDING_LATE},
+    {"5, released, a stock worker", released, NO_EPOCH, 0, TAILSLATE_VERDICT_COMMIT_LATE,
+     TAILSLATE_STANDING_LATE},
+    {"5, failed by itself", failed_once, 1, 0, TAILSLATE_VERDICT_COMMIT_LATE,
+     TAILSLATE_STANDING_FAILED},
+    {"6, an earlier claim", claimed_again, 1, 0, TAILSLATE_VERDICT_SUPERSEDED,
+     TAILSLATE_STANDING_SUPERSEDED},
+    {"6, handed on", handed_on, 1, 0, TAILSLATE_VERDICT_SUPERSEDED, TAILSLATE_STANDING_SUPERSEDED},
+    {"6, handed on, a stock worker", handed_on, NO_EPOCH, 0, TAILSLATE_VERDICT_SUPERSEDED,
+     TAILSLATE_STANDING_SUPERSEDED},
+    {"6, handed on, with the other's epoch", handed_on, 2, 0, TAILSLATE_VERDICT_SUPERSEDED,
+     TAILSLATE_STANDING_SUPERSEDED},
+    {"6, completed by another", completed_by_another, 1, 0, TAILSLATE_VERDICT_SUPERSEDED,
+     TAILSLATE_STANDING_SUPERSEDED},
+    {"7, failed for good", failed_for_good, 1, 0, TAILSLATE_VERDICT_GONE, TAILSLATE_STANDING_GONE},
+    {"7, deleted", deleted, 1, 0, TAILSLATE_VERDICT_GONE, TAILSLATE_STANDING_GONE},
+    {"10, no such job", nobody_claimed, 1, NO_SUCH_JOB, TAILSLATE_VERDICT_NO_JOB,
+     TAILSLATE_STANDING_NO_JOB},
+    {"11, never claimed", nobody_claimed, NO_EPOCH, 0, TAILSLATE_VERDICT_NOT_YOURS,
+     TAILSLATE_STANDING_NOT_YOURS},
+    {"11, an epoch that nobody gave", claimed, 7, 0, TAILSLATE_VERDICT_NOT_YOURS,
+     TAILSLATE_STANDING_NOT_YOURS},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
 /* ---- the calls ---- */
-static enum verify_standing upload(struct rig *rig, struct store_caller caller, int64_t job)
+static enum tailslate_standing upload(struct rig *rig, struct store_caller caller, int64_t job)
 {
     int published = 0;
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct error err;
     cr_assert_eq(store_upload(rig->store, &caller, job, rig_publish, &published, &standing, &err),
                  0, "%s", err.message);
-    cr_expect_eq(published == 1, verify_standing_problem(standing) == PROBLEM_NONE);
+    cr_expect_eq(published == 1,
+                 tailslate_verify_standing_problem(standing) == TAILSLATE_PROBLEM_NONE);
     return standing;
 }
 
-static enum verify_standing failure(struct rig *rig, struct store_caller caller, int64_t job)
+static enum tailslate_standing failure(struct rig *rig, struct store_caller caller, int64_t job)
 {
     return rig_fail(rig, caller, job, true).standing;
 }
 
-typedef enum verify_standing calling(struct rig *rig, struct store_caller caller, int64_t job);
+typedef enum tailslate_standing calling(struct rig *rig, struct store_caller caller, int64_t job);
 
 /* All that a call could change. */
 static char *picture(struct rig *rig, int64_t job)
@@ -170,7 +181,7 @@ static int64_t scene(struct rig *rig, const struct row *row, const char *call)
 
 static struct store_caller caller_of(struct rig *rig, const struct row *row)
 {
-    return rig_caller(&rig->anna, row->epoch == NO_EPOCH ? ABSENT_INT : row->epoch);
+    return rig_caller(&rig->anna, row->epoch == NO_EPOCH ? TAILSLATE_ABSENT_INT : row->epoch);
 }
 
 static int64_t named(const struct row *row, int64_t job)
@@ -185,11 +196,11 @@ static void expect_standings(calling *call, const char *name)
         const struct row *row = &rows[i];
         int64_t job = scene(rig, row, name);
         TEXT(before) = picture(rig, job);
-        enum verify_standing standing = call(rig, caller_of(rig, row), named(row, job));
+        enum tailslate_standing standing = call(rig, caller_of(rig, row), named(row, job));
         cr_expect_eq(standing, row->standing, "row %s: %d, not %d", row->name, standing,
                      row->standing);
         TEXT(after) = picture(rig, job);
-        bool refused = verify_standing_problem(row->standing) != PROBLEM_NONE;
+        bool refused = tailslate_verify_standing_problem(row->standing) != TAILSLATE_PROBLEM_NONE;
         if (refused)
             cr_expect_str_eq(before, after, "row %s", row->name);
     }
@@ -218,20 +229,21 @@ Test(rows, of_a_completion)
         const struct row *row = &rows[i];
         int64_t job = scene(rig, row, "complete");
         TEXT(before) = picture(rig, job);
-        struct message_completion completion = rig_completion(job, 1);
-        struct ledger_result result = rig_complete(rig, caller_of(rig, row), named(row, job),
-                                                   &completion);
+        struct tailslate_completion completion = rig_completion(job, 1);
+        struct tailslate_result result = rig_complete(rig, caller_of(rig, row), named(row, job),
+                                                      &completion);
         cr_expect_eq(result.verdict, row->completion, "row %s: %d, not %d", row->name,
                      result.verdict, row->completion);
-        cr_expect_eq(result.late, row->completion == VERIFY_COMMIT_LATE, "row %s", row->name);
+        cr_expect_eq(result.late, row->completion == TAILSLATE_VERDICT_COMMIT_LATE, "row %s",
+                     row->name);
         TEXT(after) = picture(rig, job);
-        if (!verify_commits(row->completion)) {
+        if (!tailslate_verify_commits(row->completion)) {
             cr_expect_str_eq(before, after, "row %s", row->name);
             continue;
         }
         /* And then it is row 2, for ever. */
         result = rig_complete(rig, caller_of(rig, row), job, &completion);
-        cr_expect_eq(result.verdict, VERIFY_REPLAY, "row %s", row->name);
+        cr_expect_eq(result.verdict, TAILSLATE_VERDICT_REPLAY, "row %s", row->name);
     }
     rig_free(rig);
 }
@@ -242,16 +254,18 @@ Test(rows, of_a_completion_that_comes_again)
     int64_t job = rig_add_job(rig, "film");
     completed(rig, job);
     struct store_caller anna = rig_caller(&rig->anna, 1);
-    struct message_completion same = rig_completion(job, 1), other = rig_completion(job, 2),
-                              none = rig_completion(job, 0), changed = same;
+    struct tailslate_completion same = rig_completion(job, 1), other = rig_completion(job, 2),
+                                none = rig_completion(job, 0), changed = same;
     changed.duration = 13;
     TEXT(before) = picture(rig, job);
-    cr_expect_eq(rig_complete(rig, anna, job, &same).verdict, VERIFY_REPLAY, "row 2");
-    cr_expect_eq(rig_complete(rig, anna, job, &changed).verdict, VERIFY_TOKEN_REUSED, "row 3");
-    cr_expect_eq(rig_complete(rig, anna, job, &other).verdict, VERIFY_REPLAY, "row 4");
-    cr_expect_eq(rig_complete(rig, anna, job, &none).verdict, VERIFY_REPLAY, "row 4");
-    rig->missing = 1u << QUALITY_720P;
-    cr_expect_eq(rig_complete(rig, anna, job, &same).verdict, VERIFY_REPLAY, "row 2, not 14");
+    cr_expect_eq(rig_complete(rig, anna, job, &same).verdict, TAILSLATE_VERDICT_REPLAY, "row 2");
+    cr_expect_eq(rig_complete(rig, anna, job, &changed).verdict, TAILSLATE_VERDICT_TOKEN_REUSED,
+                 "row 3");
+    cr_expect_eq(rig_complete(rig, anna, job, &other).verdict, TAILSLATE_VERDICT_REPLAY, "row 4");
+    cr_expect_eq(rig_complete(rig, anna, job, &none).verdict, TAILSLATE_VERDICT_REPLAY, "row 4");
+    rig->missing = 1u << TAILSLATE_QUALITY_720P;
+    cr_expect_eq(rig_complete(rig, anna, job, &same).verdict, TAILSLATE_VERDICT_REPLAY,
+                 "row 2, not 14");
     TEXT(after) = picture(rig, job);
     cr_expect_str_eq(before, after);
     rig_free(rig);
@@ -263,13 +277,14 @@ Test(rows, of_a_completion_whose_files_are_not_there)
     for (int i = 0; i < ROWS; i++) {
         const struct row *row = &rows[i];
         int64_t job = scene(rig, row, "missing");
-        struct message_completion completion = rig_completion(job, 1);
-        rig->missing = 1u << QUALITY_720P;
+        struct tailslate_completion completion = rig_completion(job, 1);
+        rig->missing = 1u << TAILSLATE_QUALITY_720P;
         TEXT(before) = picture(rig, job);
-        struct ledger_result result = rig_complete(rig, caller_of(rig, row), named(row, job),
-                                                   &completion);
+        struct tailslate_result result = rig_complete(rig, caller_of(rig, row), named(row, job),
+                                                      &completion);
         cr_expect_eq(result.verdict,
-                     verify_commits(row->completion) ? VERIFY_FILES_MISSING : row->completion,
+                     tailslate_verify_commits(row->completion) ? TAILSLATE_VERDICT_FILES_MISSING
+                                                               : row->completion,
                      "row %s: %d", row->name, result.verdict);
         TEXT(after) = picture(rig, job);
         cr_expect_str_eq(before, after, "row %s", row->name);
@@ -286,8 +301,8 @@ Test(rows, of_calls_that_do_not_get_the_lock)
     int64_t job = rig_add_job(rig, "film");
     claimed(rig, job);
     struct store_caller anna = rig_caller(&rig->anna, 1);
-    struct message_completion completion = rig_completion(job, 1);
-    struct ledger_result result;
+    struct tailslate_completion completion = rig_completion(job, 1);
+    struct tailslate_result result;
     struct error err;
     void *holder = rig_hold(rig, "UPDATE transcoding_jobs SET current_step = current_step");
     int64_t start_ms = mono_ms();
@@ -296,11 +311,11 @@ Test(rows, of_calls_that_do_not_get_the_lock)
     cr_expect_eq(err.code, DB_BUSY, "%s", err.message);
     cr_expect_eq(err.class, ERROR_TEMPORARY);
     rig_let_go(rig, holder);
-    cr_expect_eq(rig_complete(rig, anna, job, &completion).verdict, VERIFY_COMMIT);
+    cr_expect_eq(rig_complete(rig, anna, job, &completion).verdict, TAILSLATE_VERDICT_COMMIT);
 
     /* A replay needs no lock. */
     holder = rig_hold(rig, "UPDATE transcoding_jobs SET current_step = current_step");
-    cr_expect_eq(rig_complete(rig, anna, job, &completion).verdict, VERIFY_REPLAY);
+    cr_expect_eq(rig_complete(rig, anna, job, &completion).verdict, TAILSLATE_VERDICT_REPLAY);
     rig_let_go(rig, holder);
     rig_free(rig);
 }
@@ -310,18 +325,19 @@ struct waiting {
     struct rig *rig;
     calling *call;
     int64_t job;
-    enum verify_standing standing;
+    enum tailslate_standing standing;
 };
 
-static enum verify_standing completion_in_the_lock(struct rig *rig, struct store_caller caller,
-                                                   int64_t job)
+static enum tailslate_standing completion_in_the_lock(struct rig *rig, struct store_caller caller,
+                                                      int64_t job)
 {
-    struct message_completion completion = rig_completion(job, 1);
-    struct ledger_result result;
+    struct tailslate_completion completion = rig_completion(job, 1);
+    struct tailslate_result result;
     struct error err;
     cr_assert_eq(store_complete(rig->store, &caller, job, &completion, &result, &err), 0, "%s",
                  err.message);
-    return result.verdict == VERIFY_SUPERSEDED ? STANDING_SUPERSEDED : STANDING_HELD;
+    return result.verdict == TAILSLATE_VERDICT_SUPERSEDED ? TAILSLATE_STANDING_SUPERSEDED
+                                                          : TAILSLATE_STANDING_HELD;
 }
 
 static void *call_and_wait(void *ctx)
@@ -346,7 +362,7 @@ Test(rows, are_read_after_the_wait_for_the_lock)
         rig_await_waiter(rig);
         rig_commit(rig, holder);
         pthread_join(waiting.thread, NULL);
-        cr_expect_eq(waiting.standing, STANDING_SUPERSEDED, "call %zu", i);
+        cr_expect_eq(waiting.standing, TAILSLATE_STANDING_SUPERSEDED, "call %zu", i);
         rig_free(rig);
     }
 }

@@ -62,7 +62,7 @@ void store_gate_open(struct store_gate *gate)
     *gate = (struct store_gate){.listener = -1};
     if (strcmp(kind(), "none") == 0)
         return;
-    char nonce[UUID_BYTES];
+    char nonce[TAILSLATE_UUID_BYTES];
     struct error err;
     uuid_make_v4(nonce);
     TEXT(prefix) = must_printf("%s:", nonce);

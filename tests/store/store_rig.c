@@ -12,15 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int missing(void *ctx, const char *slug, quality_set named, quality_set *absent,
-                   struct error *err)
+static int missing(void *ctx, const char *slug, tailslate_quality_set named,
+                   tailslate_quality_set *absent, struct error *err)
 {
     (void)slug, (void)err;
     *absent = named & ((struct rig *)ctx)->missing;
     return 0;
 }
 
-static int discard(void *ctx, const char *slug, quality_set discarded, struct error *err)
+static int discard(void *ctx, const char *slug, tailslate_quality_set discarded, struct error *err)
 {
     (void)slug, (void)err;
     struct rig *rig = ctx;
@@ -171,28 +171,28 @@ struct store_caller rig_caller(const struct store_worker *worker, int64_t epoch)
     return (struct store_caller){worker, epoch};
 }
 
-struct message_completion rig_completion(int64_t job_id, int token)
+struct tailslate_completion rig_completion(int64_t job_id, int token)
 {
-    struct message_completion completion = {.renditions = {{.quality = QUALITY_720P,
-                                                            .width = 1280,
-                                                            .height = 720,
-                                                            .bitrate_kbit = 2500}},
-                                            .rendition_count = 1,
-                                            .duration = 12.5,
-                                            .source_width = 1920,
-                                            .source_height = 1080,
-                                            .format = FORMAT_CMAF,
-                                            .codec = CODEC_H264};
+    struct tailslate_completion completion = {.renditions = {{.quality = TAILSLATE_QUALITY_720P,
+                                                              .width = 1280,
+                                                              .height = 720,
+                                                              .bitrate_kbit = 2500}},
+                                              .rendition_count = 1,
+                                              .duration = 12.5,
+                                              .source_width = 1920,
+                                              .source_height = 1080,
+                                              .format = TAILSLATE_FORMAT_CMAF,
+                                              .codec = TAILSLATE_CODEC_H264};
     if (token)
         snprintf(completion.token, sizeof completion.token, "%lld-00000000-0000-4000-8000-%012d",
                  (long long)job_id, token);
     return completion;
 }
 
-struct ledger_result rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
-                                  const struct message_completion *completion)
+struct tailslate_result rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                     const struct tailslate_completion *completion)
 {
-    struct ledger_result result;
+    struct tailslate_result result;
     struct error err;
     cr_assert_eq(
         complete_job(rig->store, rig->gate.gate, &caller, job_id, completion, &result, &err), 0,
@@ -200,10 +200,10 @@ struct ledger_result rig_complete(struct rig *rig, struct store_caller caller, i
     return result;
 }
 
-enum verify_verdict rig_present(struct rig *rig, struct store_caller caller, int64_t job_id,
-                                int token)
+enum tailslate_verdict rig_present(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                   int token)
 {
-    struct message_completion completion = rig_completion(job_id, token);
+    struct tailslate_completion completion = rig_completion(job_id, token);
     return rig_complete(rig, caller, job_id, &completion).verdict;
 }
 
@@ -222,15 +222,15 @@ struct message_progress rig_half_way(void)
 {
     return (struct message_progress){.step = WORK_TRANSCODE,
                                      .percent = 50,
-                                     .duration = ABSENT_NUMBER,
-                                     .source_width = ABSENT_INT,
-                                     .source_height = ABSENT_INT};
+                                     .duration = TAILSLATE_ABSENT_NUMBER,
+                                     .source_width = TAILSLATE_ABSENT_INT,
+                                     .source_height = TAILSLATE_ABSENT_INT};
 }
 
-enum verify_standing rig_progress(struct rig *rig, struct store_caller caller, int64_t job_id)
+enum tailslate_standing rig_progress(struct rig *rig, struct store_caller caller, int64_t job_id)
 {
     struct message_progress progress = rig_half_way();
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     char expires[WALL_TEXT_BYTES];
     struct error err;
     cr_assert_eq(store_progress(rig->store, &caller, job_id, &progress, &standing, expires, &err),

@@ -21,7 +21,7 @@ struct rig {
     struct store_worker anna, bert;
     int64_t job; /* of rig_new_claimed */
     /* The files, as the store's callbacks see them. */
-    quality_set missing, discarded;
+    tailslate_quality_set missing, discarded;
     int discards;
     /* Of every store that is opened from now on. */
     int64_t claim_ms, offline_ms, grace_ms;
@@ -44,16 +44,16 @@ struct message_claim rig_claim(struct rig *rig, const struct store_worker *worke
 struct store_caller rig_caller(const struct store_worker *worker, int64_t epoch);
 
 /* A completion of 720p; the last digits of the token are `token`; 0: no token. */
-struct message_completion rig_completion(int64_t job_id, int token);
-struct ledger_result rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
-                                  const struct message_completion *completion);
+struct tailslate_completion rig_completion(int64_t job_id, int token);
+struct tailslate_result rig_complete(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                     const struct tailslate_completion *completion);
 /* The same with rig_completion(job_id, token), and its verdict. */
-enum verify_verdict rig_present(struct rig *rig, struct store_caller caller, int64_t job_id,
-                                int token);
+enum tailslate_verdict rig_present(struct rig *rig, struct store_caller caller, int64_t job_id,
+                                   int token);
 struct store_failed rig_fail(struct rig *rig, struct store_caller caller, int64_t job_id,
                              bool retry);
 struct message_progress rig_half_way(void);
-enum verify_standing rig_progress(struct rig *rig, struct store_caller caller, int64_t job_id);
+enum tailslate_standing rig_progress(struct rig *rig, struct store_caller caller, int64_t job_id);
 enum store_release rig_release(struct rig *rig, int64_t job_id);
 /* job_id 0: the heartbeat names none. */
 void rig_beat(struct rig *rig, struct store_worker *worker, enum worker_status status,

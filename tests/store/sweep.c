@@ -59,7 +59,8 @@ Test(sweep, what_was_released_and_not_taken_is_still_good)
     struct rig *rig = fleet_new_claimed();
     fleet_stay_up(rig, 31 * MINUTE_MS);
     fleet_sweeps(rig, SWEEP_RELEASED, 1);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1), VERIFY_COMMIT_LATE);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1),
+                 TAILSLATE_VERDICT_COMMIT_LATE);
     rig_free(rig);
 }
 

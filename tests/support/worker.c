@@ -212,7 +212,7 @@ struct reply worker_complete(const struct worker *worker, const char *token)
 
 void worker_token(const struct worker *worker, char token[128])
 {
-    char uuid[UUID_BYTES];
+    char uuid[TAILSLATE_UUID_BYTES];
     uuid_make_v4(uuid);
     snprintf(token, 128, "%lld-%s", (long long)worker->job, uuid);
 }

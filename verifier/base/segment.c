@@ -94,9 +94,9 @@ bool segment_is_media(enum segment_kind kind)
     return kind == SEGMENT_TS || kind == SEGMENT_ISO;
 }
 
-bool segment_is_flat(enum quality quality, const char *filename)
+bool segment_is_flat(enum tailslate_quality quality, const char *filename)
 {
-    const char *name = quality_name(quality);
+    const char *name = tailslate_quality_name(quality);
     size_t length = strlen(name);
     if (strncmp(filename, name, length) != 0)
         return false;
@@ -104,10 +104,10 @@ bool segment_is_flat(enum quality quality, const char *filename)
     return strcmp(rest, ".m3u8") == 0 || (rest[0] == '_' && ends_with(rest, ".ts"));
 }
 
-bool segment_quality_of(const char *name, enum quality *quality)
+bool segment_quality_of(const char *name, enum tailslate_quality *quality)
 {
-    for (*quality = 0; *quality < QUALITY_COUNT; (*quality)++)
-        if (strcmp(name, quality_name(*quality)) == 0 || segment_is_flat(*quality, name))
+    for (*quality = 0; *quality < TAILSLATE_QUALITY_COUNT; (*quality)++)
+        if (strcmp(name, tailslate_quality_name(*quality)) == 0 || segment_is_flat(*quality, name))
             return true;
     return false;
 }

@@ -35,10 +35,10 @@ bool segment_is_text(const char *data, size_t size);
 bool segment_is_media(enum segment_kind kind);
 
 /* Does it lie beside the master playlist? */
-bool segment_is_flat(enum quality quality, const char *filename);
+bool segment_is_flat(enum tailslate_quality quality, const char *filename);
 
 /* In a video's folder: is it a rendition's folder, or a file of one that lies flat? */
-bool segment_quality_of(const char *name, enum quality *quality);
+bool segment_quality_of(const char *name, enum tailslate_quality *quality);
 /* Is it of no rendition but of all: master playlist, manifest, thumbnail, captions? */
 bool segment_is_of_all(const char *name);
 

@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-static int missing(void *ctx, const char *slug, quality_set named, quality_set *absent,
-                   struct error *err)
+static int missing(void *ctx, const char *slug, tailslate_quality_set named,
+                   tailslate_quality_set *absent, struct error *err)
 {
     return files_missing(ctx, slug, named, absent, err);
 }
 
-static int discard(void *ctx, const char *slug, quality_set discarded, struct error *err)
+static int discard(void *ctx, const char *slug, tailslate_quality_set discarded, struct error *err)
 {
     return files_discard(ctx, slug, discarded, err);
 }

@@ -76,7 +76,7 @@ static struct json *renditions(const struct store_details *details)
     for (size_t i = 0; i < details->rendition_count; i++) {
         const struct store_rendition *rendition = &details->renditions[i];
         struct json *object = json_new_object();
-        json_set_text(object, "name", quality_name(rendition->quality));
+        json_set_text(object, "name", tailslate_quality_name(rendition->quality));
         json_set_int(object, "width", rendition->width);
         json_set_int(object, "height", rendition->height);
         json_set_int(object, "bitrate", rendition->bitrate);
@@ -91,7 +91,7 @@ static struct json *progress(const struct store_details *details)
     for (size_t i = 0; i < details->progress_count; i++) {
         const struct message_quality_progress *quality = &details->progress[i];
         struct json *object = json_new_object();
-        json_set_text(object, "name", quality_name(quality->quality));
+        json_set_text(object, "name", tailslate_quality_name(quality->quality));
         json_set_text(object, "status", quality_status_name(quality->status));
         json_set_int(object, "progress", quality->percent);
         json_append(list, object);
@@ -144,13 +144,13 @@ static void print_renditions(const struct store_details *details, FILE *out)
 {
     for (size_t i = 0; i < details->progress_count; i++)
         fprintf(out, "%-11s %-9s %-11s %3lld%%\n", i ? "" : "progress",
-                quality_name(details->progress[i].quality),
+                tailslate_quality_name(details->progress[i].quality),
                 quality_status_name(details->progress[i].status),
                 (long long)details->progress[i].percent);
     for (size_t i = 0; i < details->rendition_count; i++) {
         const struct store_rendition *rendition = &details->renditions[i];
         fprintf(out, "%-11s %-9s %lldx%lld, %lld kbit/s\n", i ? "" : "renditions",
-                quality_name(rendition->quality), (long long)rendition->width,
+                tailslate_quality_name(rendition->quality), (long long)rendition->width,
                 (long long)rendition->height, (long long)rendition->bitrate);
     }
 }

@@ -113,7 +113,7 @@ static void print_text(struct sweeping *sweeping)
 
 static int sweep_once(struct context *context, const struct command *command, struct error *err)
 {
-    char instance[UUID_BYTES];
+    char instance[TAILSLATE_UUID_BYTES];
     struct sweeping sweeping = {
         .context = context, .command = command, .sweep = {.instance = instance, .by_order = true}};
     const struct verifier_config *config = context->config;

@@ -190,14 +190,14 @@ int files_open_video(const struct files *files, const char *slug, bool make, str
     return files_open_folder(files->videos, slug, make, err);
 }
 
-int files_open_quality(const struct files *files, const char *slug, enum quality quality, bool make,
-                       struct error *err)
+int files_open_quality(const struct files *files, const char *slug, enum tailslate_quality quality,
+                       bool make, struct error *err)
 {
     FD(video) = files_open_video(files, slug, make, err);
-    return video < 0 ? -1 : files_open_folder(video, quality_name(quality), make, err);
+    return video < 0 ? -1 : files_open_folder(video, tailslate_quality_name(quality), make, err);
 }
 
-int files_open_home(const struct files *files, const char *slug, enum quality quality,
+int files_open_home(const struct files *files, const char *slug, enum tailslate_quality quality,
                     const char *filename, bool make, struct error *err)
 {
     return segment_is_flat(quality, filename) ? files_open_video(files, slug, make, err)

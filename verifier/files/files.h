@@ -53,10 +53,10 @@ void files_drop_source(const struct files *files, const char *temp);
 /* The folder of a video or of one of its renditions. make: create what is missing. Without make, a
  * folder that is not there is -1 with ENOENT. */
 int files_open_video(const struct files *files, const char *slug, bool make, struct error *err);
-int files_open_quality(const struct files *files, const char *slug, enum quality quality, bool make,
-                       struct error *err);
+int files_open_quality(const struct files *files, const char *slug, enum tailslate_quality quality,
+                       bool make, struct error *err);
 /* The folder that holds a file of this rendition (the video's for .ts and its playlist). */
-int files_open_home(const struct files *files, const char *slug, enum quality quality,
+int files_open_home(const struct files *files, const char *slug, enum tailslate_quality quality,
                     const char *filename, bool make, struct error *err);
 
 /* Open below a folder, without links. -1 with errno. */
@@ -70,19 +70,19 @@ int files_for_each(int dir, files_entry *each, void *ctx, struct error *err);
 /* Which of these renditions are not there, whole: *there* = `<q>/init.mp4` and `<q>/stream.m3u8`,
  * or
  * `<q>.m3u8`, and every segment that the playlist names, none of them empty. */
-int files_missing(const struct files *files, const char *slug, quality_set named,
-                  quality_set *missing, struct error *err);
+int files_missing(const struct files *files, const char *slug, tailslate_quality_set named,
+                  tailslate_quality_set *missing, struct error *err);
 
 /* Calls name(path, ctx) for each file of the rendition that is not there ("720p/seg_0001.m4s").
  * *cmaf: whether the rendition is CMAF. -1: whether all of it is there could not be found out. */
 typedef void files_absent(const char *path, void *ctx);
-int files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx,
-                        bool *cmaf, struct error *err);
+int files_check_quality(int video_dir, enum tailslate_quality quality, files_absent *absent,
+                        void *ctx, bool *cmaf, struct error *err);
 /* Is video_dir/name a file that is not empty? */
 bool files_is_there(int dir, const char *name);
 
 /* Move the files of these renditions to the trash. */
-int files_discard(const struct files *files, const char *slug, quality_set discarded,
+int files_discard(const struct files *files, const char *slug, tailslate_quality_set discarded,
                   struct error *err);
 
 #endif

@@ -98,11 +98,12 @@ static int check_further(void *ctx, int dir, const char *name, struct error *err
     return 0;
 }
 
-static bool check_quality(int video_dir, enum quality quality, struct check *check)
+static bool check_quality(int video_dir, enum tailslate_quality quality, struct check *check)
 {
     char flat[32];
-    snprintf(flat, sizeof flat, "%s.m3u8", quality_name(quality));
-    FD(folder) = files_open_beneath(video_dir, quality_name(quality), O_RDONLY | O_DIRECTORY);
+    snprintf(flat, sizeof flat, "%s.m3u8", tailslate_quality_name(quality));
+    FD(folder) = files_open_beneath(video_dir, tailslate_quality_name(quality),
+                                    O_RDONLY | O_DIRECTORY);
     note_trouble(check, folder < 0 ? errno : 0);
 
     if (folder < 0 ||
@@ -110,7 +111,7 @@ static bool check_quality(int video_dir, enum quality quality, struct check *che
         check->home = video_dir;
         check->prefix = "";
         if (folder < 0 && !is_there(check, video_dir, flat))
-            report(check, quality_name(quality));
+            report(check, tailslate_quality_name(quality));
         else
             check_playlist(check, flat);
         return false;
@@ -127,15 +128,15 @@ static bool check_quality(int video_dir, enum quality quality, struct check *che
     return true;
 }
 
-int files_check_quality(int video_dir, enum quality quality, files_absent *absent, void *ctx,
-                        bool *cmaf, struct error *err)
+int files_check_quality(int video_dir, enum tailslate_quality quality, files_absent *absent,
+                        void *ctx, bool *cmaf, struct error *err)
 {
     char prefix[16];
-    snprintf(prefix, sizeof prefix, "%s/", quality_name(quality));
+    snprintf(prefix, sizeof prefix, "%s/", tailslate_quality_name(quality));
     struct check check = {.home = video_dir, .prefix = prefix, .absent = absent, .ctx = ctx};
     *cmaf = check_quality(video_dir, quality, &check);
     errno = check.trouble;
-    return errno ? error_errno(err, "cannot look at %s", quality_name(quality)) : 0;
+    return errno ? error_errno(err, "cannot look at %s", tailslate_quality_name(quality)) : 0;
 }
 
 static void count_absent(const char *path, void *ctx)
@@ -144,14 +145,14 @@ static void count_absent(const char *path, void *ctx)
     ++*(int *)ctx;
 }
 
-int files_missing(const struct files *files, const char *slug, quality_set named,
-                  quality_set *missing, struct error *err)
+int files_missing(const struct files *files, const char *slug, tailslate_quality_set named,
+                  tailslate_quality_set *missing, struct error *err)
 {
     FD(video) = files_open_video(files, slug, false, err);
     *missing = named;
     if (video < 0)
         return err->code == ENOENT ? 0 : -1;
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
         int absent = 0;
         bool cmaf;
         if (!(named & 1u << quality))

@@ -15,7 +15,7 @@
 int files_bin_put(struct files_bin *bin, int dir, const char *name, struct error *err)
 {
     if (bin->trash < 0) {
-        char folder[SLUG_BYTES + UUID_BYTES + 1], uuid[UUID_BYTES];
+        char folder[SLUG_BYTES + TAILSLATE_UUID_BYTES + 1], uuid[TAILSLATE_UUID_BYTES];
         uuid_make_v4(uuid);
         snprintf(folder, sizeof folder, "%.*s.%s", SLUG_BYTES - 1, bin->label, uuid);
         FD(trash) = files_open_folder(bin->root, FILES_TRASH, true, err);
@@ -43,20 +43,20 @@ void files_bin_close(struct files_bin *bin)
 }
 
 struct discard {
-    quality_set discarded;
+    tailslate_quality_set discarded;
     struct files_bin bin;
 };
 
 static int discard_one(void *ctx, int dir, const char *name, struct error *err)
 {
     struct discard *discard = ctx;
-    enum quality quality;
+    enum tailslate_quality quality;
     if (!segment_quality_of(name, &quality) || !(discard->discarded & 1u << quality))
         return 0;
     return files_bin_put(&discard->bin, dir, name, err);
 }
 
-int files_discard(const struct files *files, const char *slug, quality_set discarded,
+int files_discard(const struct files *files, const char *slug, tailslate_quality_set discarded,
                   struct error *err)
 {
     FD(video) = files_open_video(files, slug, false, err);

@@ -17,8 +17,9 @@ static const int64_t TAR_UNPACKED_MAX_BYTES = (int64_t)64 << 30;
 enum { TAR_RATIO_MAX = 20 };
 static const int64_t TAR_FREE_BYTES = (int64_t)64 << 20; /* whatever its ratio */
 
-int segment_upload_begin(const struct files *files, const char *slug, enum quality quality,
-                         const char *filename, struct segment_upload *upload, struct error *err)
+int segment_upload_begin(const struct files *files, const char *slug,
+                         enum tailslate_quality quality, const char *filename,
+                         struct segment_upload *upload, struct error *err)
 {
     *upload = (struct segment_upload){.dir = -1, .fd = -1};
     upload->kind = segment_kind_of(filename);
@@ -118,7 +119,7 @@ static int refuse_path(const char *path, struct error *err)
 
 static int open_inner(struct tar_upload *upload, struct error *err)
 {
-    const char *name = quality_name(upload->quality);
+    const char *name = tailslate_quality_name(upload->quality);
     if (upload->inner >= 0)
         return 0;
     if (durable_mkdir(upload->staging, name, 0755, err) != 0)
@@ -141,7 +142,7 @@ static int home_of(struct tar_upload *upload, const char *path, const char **nam
                         segment_kind_of(path) != SEGMENT_REFUSED)
                    ? upload->staging
                    : refuse_path(path, err);
-    const char *quality = quality_name(upload->quality);
+    const char *quality = tailslate_quality_name(upload->quality);
     *name = slash + 1;
     if (strncmp(path, quality, strlen(quality)) != 0 || path + strlen(quality) != slash ||
         segment_kind_of(*name) == SEGMENT_REFUSED)
@@ -254,7 +255,7 @@ static int move_flat(struct tar_upload *upload, int video, struct error *err)
 
 int tar_upload_publish(struct tar_upload *upload, struct error *err)
 {
-    const char *quality = quality_name(upload->quality);
+    const char *quality = tailslate_quality_name(upload->quality);
     FD(video) = files_open_video(upload->files, upload->slug, true, err);
     if (video < 0)
         return -1;

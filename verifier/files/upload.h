@@ -19,8 +19,9 @@ struct segment_upload {
     enum segment_kind kind;
 };
 /* fd is then open for writing. */
-int segment_upload_begin(const struct files *files, const char *slug, enum quality quality,
-                         const char *filename, struct segment_upload *upload, struct error *err);
+int segment_upload_begin(const struct files *files, const char *slug,
+                         enum tailslate_quality quality, const char *filename,
+                         struct segment_upload *upload, struct error *err);
 /* Do the bytes fit the name? */
 bool segment_upload_fits(const struct segment_upload *upload, int64_t size);
 /* Is a file with this name and this content there already? */
@@ -35,11 +36,11 @@ struct tar_upload {
     const struct files *files;
     char slug[SLUG_BYTES];
     bool is_final; /* what is of no rendition but of all (segment.h); else a rendition: */
-    enum quality quality;
+    enum tailslate_quality quality;
     int fd;                           /* the archive */
     int staging_root, staging, inner; /* descriptors; inner: <staging>/<quality>, or -1 */
     int video;                        /* borrowed, while it is published */
-    char staging_name[UUID_BYTES];
+    char staging_name[TAILSLATE_UUID_BYTES];
     int64_t count; /* of files */
 };
 int tar_upload_begin(const struct files *files, const char *slug, struct tar_upload *upload,

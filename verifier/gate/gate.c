@@ -118,9 +118,9 @@ static enum taken judge(const struct gate_reply *reply)
         return TAKEN_NOT_OURS;
     if (strcmp(reply->text, COMPLETED) == 0)
         return TAKEN_COMPLETED;
-    bool is_nonce = reply->size == strlen(OURS) + UUID_BYTES - 1 &&
+    bool is_nonce = reply->size == strlen(OURS) + TAILSLATE_UUID_BYTES - 1 &&
                     strncmp(reply->text, OURS, strlen(OURS)) == 0 &&
-                    token_uuid_is_v4(reply->text + strlen(OURS));
+                    tailslate_token_uuid_is_v4(reply->text + strlen(OURS));
     return is_nonce ? TAKEN_BY_OTHER : TAKEN_NOT_OURS;
 }
 
@@ -147,7 +147,7 @@ static void sleep_before(unsigned poll, int64_t until_ms)
 {
     int64_t delay_ms = poll < 4 ? POLL_FIRST_MS << poll : POLL_MS;
     int64_t left_ms = until_ms - mono_ms();
-    delay_ms = backoff_jitter_ms(delay_ms, 0.25, random_u64());
+    delay_ms = tailslate_backoff_jitter_ms(delay_ms, 0.25, random_u64());
     delay_ms = delay_ms < left_ms ? delay_ms : left_ms;
     const struct timespec delay = {.tv_nsec = (delay_ms > 0 ? delay_ms : 0) * 1000000};
     nanosleep(&delay, NULL);
@@ -170,7 +170,7 @@ static enum taken take_within(struct gate *gate, const struct gate_pass *pass)
 
 void gate_enter(struct gate *gate, int64_t job_id, const char *token, struct gate_pass *pass)
 {
-    char nonce[UUID_BYTES];
+    char nonce[TAILSLATE_UUID_BYTES];
     *pass = (struct gate_pass){0};
     if (!gate || !token[0])
         return;

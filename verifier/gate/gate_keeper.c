@@ -93,7 +93,7 @@ enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_
 static int probe(struct gate_keeper *keeper, struct gate_link *link, struct gate_digests *digests,
                  struct error *err)
 {
-    char nonce[UUID_BYTES];
+    char nonce[TAILSLATE_UUID_BYTES];
     uuid_make_v4(nonce);
     TEXT(key) = must_printf("%scompletion_token:0:probe-%s", keeper->prefix, nonce);
     const struct gate_question questions[] = {
@@ -179,13 +179,13 @@ static bool pause_ms(struct gate_keeper *keeper, int64_t ms)
 
 static void *keep(void *ctx)
 {
-    const struct backoff_policy policy = {GATE_PAUSE_MIN_MS, GATE_PAUSE_MAX_MS};
+    const struct tailslate_backoff policy = {GATE_PAUSE_MIN_MS, GATE_PAUSE_MAX_MS};
     struct gate_keeper *keeper = ctx;
     unsigned failures = 0;
     do {
         if (attempt(keeper) && watch(keeper) >= GATE_LASTING_MS)
             failures = 0;
-    } while (pause_ms(keeper, backoff_delay_ms(policy, failures++, -1, random_u64())));
+    } while (pause_ms(keeper, tailslate_backoff_delay_ms(policy, failures++, -1, random_u64())));
     return NULL;
 }
 

@@ -34,29 +34,29 @@ void answer_text(struct answer *answer, const char *content_type, char *owned_bo
     answer->body = owned_body;
 }
 
-static void problem_with(struct answer *answer, enum problem problem, const char *detail,
-                         quality_set missing)
+static void problem_with(struct answer *answer, enum tailslate_problem problem, const char *detail,
+                         tailslate_quality_set missing)
 {
-    answer->status = problem_status(problem);
+    answer->status = tailslate_problem_status(problem);
     answer->problem = problem;
     answer->content_type = "application/problem+json";
     free(answer->body);
-    answer->body = message_problem_format(problem, detail ? detail : verify_detail(problem),
-                                          missing);
-    if (problem == PROBLEM_STORE_UNAVAILABLE)
+    answer->body = message_problem_format(
+        problem, detail ? detail : tailslate_verify_detail(problem), missing);
+    if (problem == TAILSLATE_PROBLEM_STORE_UNAVAILABLE)
         answer_add_header(answer, "Retry-After", "%d", RETRY_AFTER_S);
-    else if (problem == PROBLEM_COMPLETION_IN_PROGRESS)
+    else if (problem == TAILSLATE_PROBLEM_COMPLETION_IN_PROGRESS)
         answer_add_header(answer, "Retry-After", "%d", RETRY_BUSY_AFTER_S);
 }
 
-void answer_problem(struct answer *answer, enum problem problem, const char *detail)
+void answer_problem(struct answer *answer, enum tailslate_problem problem, const char *detail)
 {
     problem_with(answer, problem, detail, 0);
 }
 
-void answer_missing(struct answer *answer, quality_set missing)
+void answer_missing(struct answer *answer, tailslate_quality_set missing)
 {
-    problem_with(answer, PROBLEM_OUTPUT_MISSING, NULL, missing);
+    problem_with(answer, TAILSLATE_PROBLEM_OUTPUT_MISSING, NULL, missing);
 }
 
 void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length)
@@ -80,10 +80,12 @@ void answer_error(struct answer *answer, const struct request *request, const st
 {
     note_failure(request, err);
     if (err->code == DB_VALUE)
-        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "A value is larger than the database can hold.");
     /* What is wrong inside is for our log, not for the wire. */
-    answer_problem(answer, err->class == ERROR_BUG ? PROBLEM_INTERNAL : PROBLEM_STORE_UNAVAILABLE,
+    answer_problem(answer,
+                   err->class == ERROR_BUG ? TAILSLATE_PROBLEM_INTERNAL
+                                           : TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
                    NULL);
 }
 
@@ -93,7 +95,7 @@ void answer_completion_error(struct answer *answer, const struct request *reques
     if (err->code != DB_BUSY)
         return answer_error(answer, request, err);
     note_failure(request, err);
-    answer_problem(answer, PROBLEM_COMPLETION_IN_PROGRESS, NULL);
+    answer_problem(answer, TAILSLATE_PROBLEM_COMPLETION_IN_PROGRESS, NULL);
 }
 
 void answer_log_refusal(const struct answer *answer, const struct request *request)
@@ -103,13 +105,14 @@ void answer_log_refusal(const struct answer *answer, const struct request *reque
         return;
     /* A stranger must not be able to fill the disk by way of the log. */
     bool is_stranger = request->worker.worker_id[0] == '\0' ||
-                       answer->problem == PROBLEM_UNAUTHORIZED ||
-                       answer->problem == PROBLEM_FORBIDDEN;
+                       answer->problem == TAILSLATE_PROBLEM_UNAUTHORIZED ||
+                       answer->problem == TAILSLATE_PROBLEM_FORBIDDEN;
     if (is_stranger && !auth_may_log(request->app->auth, mono_ms()))
         return;
     log_info("request.refused", LOG_TEXT("request_id", request->id),
              LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
-             LOG_INT("status", answer->status), LOG_TEXT("code", problem_code(answer->problem)),
+             LOG_INT("status", answer->status),
+             LOG_TEXT("code", tailslate_problem_code(answer->problem)),
              LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("peer", request->peer));
 }
 

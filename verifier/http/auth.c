@@ -65,7 +65,7 @@ void auth_tick(struct auth *auth)
 }
 
 static bool refuse(struct auth *auth, struct request *request, struct answer *answer,
-                   enum problem problem, const char *detail)
+                   enum tailslate_problem problem, const char *detail)
 {
     struct address address = address_of_text(request->peer);
     enum limit limit = limiter_count(auth->limiter, &address, mono_ms());
@@ -79,7 +79,7 @@ static bool refuse(struct auth *auth, struct request *request, struct answer *an
         log_warning("auth.limited", LOG_TEXT("peer", request->peer),
                     LOG_INT("failures", LIMITER_FAILURES_MAX),
                     LOG_INT("window_s", LIMITER_WINDOW_MS / 1000));
-    answer_problem(answer, PROBLEM_RATE_LIMITED, "Too many calls with bad credentials.");
+    answer_problem(answer, TAILSLATE_PROBLEM_RATE_LIMITED, "Too many calls with bad credentials.");
     answer_add_header(answer, "Retry-After", "%d", LIMITER_WINDOW_MS / 1000);
     return false;
 }
@@ -93,7 +93,7 @@ static bool look_up(struct auth *auth, const char *key, enum store_key *found,
     bool is_narrow = limiter_is_over(auth->limiter, &address, mono_ms());
     if (is_narrow && !deadline_lock(&auth->lane, mono_ms() + AUTH_LANE_WAIT_MS)) {
         count(COUNT_RATE_LIMITED, 1);
-        answer_problem(answer, PROBLEM_STORE_UNAVAILABLE,
+        answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
                        "Too many calls with bad credentials come from this address.");
         return false;
     }
@@ -113,7 +113,7 @@ bool auth_worker(struct auth *auth, struct request *request, struct answer *answ
     const char *key = request_header(request, "X-Worker-API-Key");
     enum store_key found;
     if (!key || !key[0])
-        return refuse(auth, request, answer, PROBLEM_UNAUTHORIZED,
+        return refuse(auth, request, answer, TAILSLATE_PROBLEM_UNAUTHORIZED,
                       "The header X-Worker-API-Key is missing.");
     if (!look_up(auth, key, &found, request, answer))
         return false;
@@ -122,25 +122,28 @@ bool auth_worker(struct auth *auth, struct request *request, struct answer *answ
         return true;
     case STORE_KEY_DISABLED: /* a key that was right is no guess */
         count(COUNT_AUTH_FAILURES, 1);
-        answer_problem(answer, PROBLEM_FORBIDDEN, "This worker is disabled.");
+        answer_problem(answer, TAILSLATE_PROBLEM_FORBIDDEN, "This worker is disabled.");
         return false;
     case STORE_KEY_OVER: /* nor is this one: a node that has not got its new key yet */
         count(COUNT_AUTH_FAILURES, 1);
-        answer_problem(answer, PROBLEM_UNAUTHORIZED, "The API key was revoked, or has expired.");
+        answer_problem(answer, TAILSLATE_PROBLEM_UNAUTHORIZED,
+                       "The API key was revoked, or has expired.");
         return false;
     case STORE_KEY_UNKNOWN:
         break;
     }
-    return refuse(auth, request, answer, PROBLEM_UNAUTHORIZED, "The API key is not valid.");
+    return refuse(auth, request, answer, TAILSLATE_PROBLEM_UNAUTHORIZED,
+                  "The API key is not valid.");
 }
 
 bool auth_admin(struct auth *auth, struct request *request, struct answer *answer)
 {
     const char *secret = request_header(request, "X-Admin-Secret");
     if (!secret || !secret[0])
-        return refuse(auth, request, answer, PROBLEM_UNAUTHORIZED,
+        return refuse(auth, request, answer, TAILSLATE_PROBLEM_UNAUTHORIZED,
                       "The header X-Admin-Secret is missing.");
     if (!auth->admin_secret || !hash_equal(auth->admin_secret, secret))
-        return refuse(auth, request, answer, PROBLEM_FORBIDDEN, "The admin secret is wrong.");
+        return refuse(auth, request, answer, TAILSLATE_PROBLEM_FORBIDDEN,
+                      "The admin secret is wrong.");
     return true;
 }

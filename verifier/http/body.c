@@ -35,7 +35,8 @@ bool body_take(struct body *body, struct request *request, struct answer *answer
                size_t size)
 {
     if ((int64_t)size > body->max_bytes - body->taken_bytes) {
-        answer_problem(answer, PROBLEM_PAYLOAD_TOO_LARGE, "The body is larger than this call may.");
+        answer_problem(answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
+                       "The body is larger than this call may.");
         return false;
     }
     switch (body->sink) {

@@ -11,7 +11,7 @@
 
 /* As store_complete. gate NULL: none. */
 int complete_job(struct store *store, struct gate *gate, const struct store_caller *caller,
-                 int64_t job_id, const struct message_completion *completion,
-                 struct ledger_result *result, struct error *err);
+                 int64_t job_id, const struct tailslate_completion *completion,
+                 struct tailslate_result *result, struct error *err);
 
 #endif

@@ -19,7 +19,7 @@ void exchange_init(struct exchange *exchange, struct app *app, const char *uri, 
     exchange->answer.fd = -1;
     exchange->request.app = app;
     exchange->request.body_fd = -1;
-    exchange->request.claim_epoch = ABSENT_INT;
+    exchange->request.claim_epoch = TAILSLATE_ABSENT_INT;
     exchange->request.transport = transport;
 }
 
@@ -144,7 +144,7 @@ static bool take_framing(struct exchange *exchange)
                                (length && !route_parse_number(length, &exchange->content_length));
     if (!exchange->framing_is_bad)
         return true;
-    answer_problem(&exchange->answer, PROBLEM_BAD_JSON, framing_trouble(exchange));
+    answer_problem(&exchange->answer, TAILSLATE_PROBLEM_BAD_JSON, framing_trouble(exchange));
     return false;
 }
 
@@ -165,7 +165,8 @@ static bool take_epoch(struct exchange *exchange)
     const char *given = request_header(&exchange->request, "X-Claim-Epoch");
     if (!given || route_parse_number(given, &exchange->request.claim_epoch))
         return true;
-    answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD, "X-Claim-Epoch: a number from 0");
+    answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
+                   "X-Claim-Epoch: a number from 0");
     return false;
 }
 
@@ -178,7 +179,7 @@ static bool trust_client(struct exchange *exchange)
     if (auth_may_log(request->app->auth, mono_ms()))
         log_warning("tls.client_refused", LOG_TEXT("request_id", request->id),
                     LOG_TEXT("peer", request->peer), LOG_TEXT("reason", exchange->client_trouble));
-    answer_problem(&exchange->answer, PROBLEM_FORBIDDEN,
+    answer_problem(&exchange->answer, TAILSLATE_PROBLEM_FORBIDDEN,
                    "A client certificate of an authority that this server trusts is required.");
     return false;
 }
@@ -204,7 +205,7 @@ static void open_body(struct exchange *exchange)
     const struct route *route = exchange->route;
     exchange->body.max_bytes = route->body_max_bytes;
     if (exchange->content_length > route->body_max_bytes) {
-        answer_problem(&exchange->answer, PROBLEM_PAYLOAD_TOO_LARGE,
+        answer_problem(&exchange->answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
                        "The body is larger than this call may.");
         return;
     }
@@ -236,7 +237,7 @@ void exchange_begin(struct exchange *exchange, const char *method, const char *p
     if (!take_framing(exchange) || !trust_client(exchange))
         return;
     if (exchange->path_is_hidden) {
-        answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD,
+        answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                        "The path holds an encoded character that no name may hold.");
         return;
     }
@@ -267,7 +268,7 @@ bool exchange_count_form(struct exchange *exchange, size_t size)
     exchange->form_bytes += (int64_t)size;
     if (exchange->form_bytes <= exchange->body.max_bytes)
         return true;
-    answer_problem(&exchange->answer, PROBLEM_PAYLOAD_TOO_LARGE,
+    answer_problem(&exchange->answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
                    "The body is larger than this call may.");
     return false;
 }
@@ -278,7 +279,7 @@ bool exchange_take_field(struct exchange *exchange, const char *key, const char 
     if (!key || strcmp(key, "file") != 0 || exchange->answer.status)
         return true;
     if (offset == 0 && exchange->body.taken_bytes > 0) {
-        answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD,
+        answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                        "The form has the field `file` twice.");
         return false;
     }

@@ -42,10 +42,10 @@ struct request {
     const char *method, *path;
     char id[REQUEST_ID_BYTES], peer[REQUEST_PEER_BYTES];
     struct store_worker worker; /* who calls, where the route asks for a worker */
-    int64_t claim_epoch;        /* X-Claim-Epoch; ABSENT_INT */
+    int64_t claim_epoch;        /* X-Claim-Epoch; TAILSLATE_ABSENT_INT */
     /* Of the path: {id}, {quality}, {name}. */
     int64_t number;
-    enum quality quality;
+    enum tailslate_quality quality;
     char name[REQUEST_NAME_BYTES];
     /* The body: whole in memory, or streamed into body_fd (opened by the route's open handler) and
      * hashed on its way. */
@@ -71,7 +71,7 @@ struct answer_header {
 };
 struct answer {
     int status; /* 0: none yet */
-    enum problem problem;
+    enum tailslate_problem problem;
     const char *content_type;
     char *body; /* owned; "" where a file is sent */
     struct answer_header headers[ANSWER_HEADERS_MAX];
@@ -83,8 +83,8 @@ struct answer {
 void answer_json(struct answer *answer, int status, char *owned_body);
 void answer_object(struct answer *answer, struct json *object); /* 200; frees object */
 void answer_text(struct answer *answer, const char *content_type, char *owned_body);
-void answer_problem(struct answer *answer, enum problem problem, const char *detail);
-void answer_missing(struct answer *answer, quality_set missing);
+void answer_problem(struct answer *answer, enum tailslate_problem problem, const char *detail);
+void answer_missing(struct answer *answer, tailslate_quality_set missing);
 /* 200 or 206 of an open file; takes fd. */
 void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length);
 /* The store or the disk could not: 503 with Retry-After, or 500 for a bug; logged here, once. */

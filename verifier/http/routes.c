@@ -128,7 +128,7 @@ static enum fit fit_part(struct part pattern, struct part part, struct request *
     if (is(pattern, "{id}"))
         return route_parse_number(text, &request->number) && request->number > 0 ? FIT : BAD_NUMBER;
     if (is(pattern, "{quality}"))
-        return quality_parse(text, &request->quality) ? FIT : BAD_QUALITY;
+        return tailslate_quality_parse(text, &request->quality) ? FIT : BAD_QUALITY;
     memcpy(request->name, text, part.length + 1);
     return FIT;
 }
@@ -169,7 +169,7 @@ static bool method_fits(const char *wanted, const char *method)
 static void answer_no_route(struct answer *answer, enum fit nearest, const char *allowed)
 {
     if (allowed) {
-        answer_problem(answer, PROBLEM_METHOD, NULL);
+        answer_problem(answer, TAILSLATE_PROBLEM_METHOD, NULL);
         /* A path has one row; HEAD goes with GET. */
         answer_add_header(answer, "Allow", strncmp(allowed, "GET", 3) == 0 ? "%s, HEAD" : "%s",
                           allowed);
@@ -177,14 +177,16 @@ static void answer_no_route(struct answer *answer, enum fit nearest, const char 
     }
     switch (nearest) {
     case BAD_QUALITY:
-        answer_problem(answer, PROBLEM_INVALID_FIELD, "The path names no quality that there is.");
+        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
+                       "The path names no quality that there is.");
         break;
     case BAD_NUMBER:
-        answer_problem(answer, PROBLEM_INVALID_FIELD, "The path's id is no positive number.");
+        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
+                       "The path's id is no positive number.");
         break;
     case FIT:
     case MISFIT:
-        answer_problem(answer, PROBLEM_NOT_FOUND, "There is no such call.");
+        answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "There is no such call.");
         break;
     }
 }
@@ -227,7 +229,7 @@ struct store_caller route_caller(const struct request *request)
     return (struct store_caller){&request->worker, request->claim_epoch};
 }
 
-bool route_look(struct request *request, struct answer *answer, enum verify_standing *standing,
+bool route_look(struct request *request, struct answer *answer, enum tailslate_standing *standing,
                 struct store_job *job)
 {
     struct store_caller caller = route_caller(request);
@@ -238,8 +240,8 @@ bool route_look(struct request *request, struct answer *answer, enum verify_stan
         answer_error(answer, request, &err);
         return false;
     }
-    enum problem problem = verify_standing_problem(*standing);
-    if (problem == PROBLEM_NONE || *standing == STANDING_COMPLETED)
+    enum tailslate_problem problem = tailslate_verify_standing_problem(*standing);
+    if (problem == TAILSLATE_PROBLEM_NONE || *standing == TAILSLATE_STANDING_COMPLETED)
         return true;
     answer_problem(answer, problem, NULL);
     return false;

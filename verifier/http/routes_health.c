@@ -125,11 +125,11 @@ static void note_missing(const char *path, void *ctx)
 }
 
 /* What of the video's files is there: fills both lists. */
-static int look_at_files(int video, quality_set recorded, struct json *present,
+static int look_at_files(int video, tailslate_quality_set recorded, struct json *present,
                          struct json *missing, struct error *err)
 {
     bool any_cmaf = false, cmaf;
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
         if (!(recorded & 1u << quality))
             continue;
         int before = json_count(missing);
@@ -137,7 +137,7 @@ static int look_at_files(int video, quality_set recorded, struct json *present,
             return -1;
         any_cmaf |= cmaf;
         if (json_count(missing) == before)
-            json_append_text(present, quality_name(quality));
+            json_append_text(present, tailslate_quality_name(quality));
     }
     static const char *const common[] = {"master.m3u8", "thumbnail.jpg", "manifest.mpd"};
     for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
@@ -148,7 +148,8 @@ static int look_at_files(int video, quality_set recorded, struct json *present,
 }
 
 static void answer_verification(struct request *request, struct answer *answer,
-                                const struct store_job *job, bool completed, quality_set recorded)
+                                const struct store_job *job, bool completed,
+                                tailslate_quality_set recorded)
 {
     struct error err;
     struct json *root = json_new_object();
@@ -175,19 +176,19 @@ static void answer_verification(struct request *request, struct answer *answer,
 void route_verify_complete(struct request *request, struct answer *answer)
 {
     struct store_caller caller = route_caller(request);
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct store_job job;
-    quality_set recorded;
+    tailslate_quality_set recorded;
     struct error err;
     if (store_look(request->app->store, &caller, request->number, &standing, &job, &err) != 0)
         return answer_error(answer, request, &err);
-    enum problem problem = verify_standing_problem(standing);
+    enum tailslate_problem problem = tailslate_verify_standing_problem(standing);
     /* The question is about the job, not about the claim: who held it last may ask. */
-    bool may_ask = problem == PROBLEM_NONE || standing == STANDING_COMPLETED ||
-                   standing == STANDING_FAILED;
+    bool may_ask = problem == TAILSLATE_PROBLEM_NONE || standing == TAILSLATE_STANDING_COMPLETED ||
+                   standing == TAILSLATE_STANDING_FAILED;
     if (!may_ask)
         return answer_problem(answer, problem, NULL);
     if (store_recorded_qualities(request->app->store, job.video_id, &recorded, &err) != 0)
         return answer_error(answer, request, &err);
-    answer_verification(request, answer, &job, standing == STANDING_COMPLETED, recorded);
+    answer_verification(request, answer, &job, standing == TAILSLATE_STANDING_COMPLETED, recorded);
 }

@@ -38,11 +38,11 @@ static bool parse_claim(const struct request *request, int64_t *job_id, int64_t 
     const char *job = request_query(request, "job_id"), *wait = request_query(request, "wait");
     *job_id = *wait_s = 0;
     if (job && (!route_parse_number(job, job_id) || *job_id == 0)) {
-        answer_problem(answer, PROBLEM_INVALID_FIELD, "job_id: a positive number");
+        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "job_id: a positive number");
         return false;
     }
     if (wait && (!route_parse_number(wait, wait_s) || *wait_s > WAIT_MAX_S)) {
-        answer_problem(answer, PROBLEM_INVALID_FIELD, "wait: 0 to 60 seconds");
+        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "wait: 0 to 60 seconds");
         return false;
     }
     return true;
@@ -61,7 +61,8 @@ void route_claim(struct request *request, struct answer *answer)
         uint64_t seen = bell_count(bell);
         /* A claim that nobody reads keeps its job from everybody until it expires. */
         if (request_client_is_gone(request))
-            return answer_problem(answer, PROBLEM_STORE_UNAVAILABLE, "The client is gone.");
+            return answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
+                                  "The client is gone.");
         if (store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
             return answer_error(answer, request, &err);
         int64_t left_ms = until_ms - mono_ms();
@@ -87,18 +88,18 @@ void route_progress(struct request *request, struct answer *answer)
 {
     struct message_progress progress;
     struct store_caller caller = route_caller(request);
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     char expires[WALL_TEXT_BYTES];
     struct error err;
-    enum problem problem = message_progress_parse(request->body, request->body_size, &progress,
-                                                  &err);
-    if (problem != PROBLEM_NONE)
+    enum tailslate_problem problem = message_progress_parse(request->body, request->body_size,
+                                                            &progress, &err);
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return answer_problem(answer, problem, err.message);
     if (store_progress(request->app->store, &caller, request->number, &progress, &standing, expires,
                        &err) != 0)
         return answer_error(answer, request, &err);
-    problem = verify_standing_problem(standing);
-    if (problem != PROBLEM_NONE && standing != STANDING_COMPLETED)
+    problem = tailslate_verify_standing_problem(standing);
+    if (problem != TAILSLATE_PROBLEM_NONE && standing != TAILSLATE_STANDING_COMPLETED)
         return answer_problem(answer, problem, NULL);
     struct json *root = json_new_object();
     json_set_text(root, "status", "ok");
@@ -107,7 +108,8 @@ void route_progress(struct request *request, struct answer *answer)
 }
 
 /* Idempotency-Key is a structured string ("..."); a bare token is taken, too. */
-static enum problem key_of_header(const char *header, int64_t job_id, char token[TOKEN_BYTES])
+static enum tailslate_problem key_of_header(const char *header, int64_t job_id,
+                                            char token[TAILSLATE_TOKEN_BYTES])
 {
     size_t size = strlen(header);
     int64_t token_job;
@@ -115,29 +117,30 @@ static enum problem key_of_header(const char *header, int64_t job_id, char token
         header++;
         size -= 2;
     }
-    if (!token_parse(header, size, &token_job, token))
-        return PROBLEM_TOKEN_MALFORMED;
-    return token_job == job_id ? PROBLEM_NONE : PROBLEM_TOKEN_MISMATCH;
+    if (!tailslate_token_parse(header, size, &token_job, token))
+        return TAILSLATE_PROBLEM_TOKEN_MALFORMED;
+    return token_job == job_id ? TAILSLATE_PROBLEM_NONE : TAILSLATE_PROBLEM_TOKEN_MISMATCH;
 }
 
-static bool parse_completion(const struct request *request, struct message_completion *completion,
+static bool parse_completion(const struct request *request, struct tailslate_completion *completion,
                              struct answer *answer)
 {
     struct error err;
-    enum problem problem = message_completion_parse(request->body, request->body_size,
-                                                    request->number, completion, err.message);
-    if (problem != PROBLEM_NONE) {
+    enum tailslate_problem problem = tailslate_completion_parse(
+        request->body, request->body_size, request->number, completion, err.message);
+    if (problem != TAILSLATE_PROBLEM_NONE) {
         answer_problem(answer, problem, err.message);
         return false;
     }
     const char *header = request_header(request, "Idempotency-Key");
     if (!header)
         return true;
-    char token[TOKEN_BYTES];
+    char token[TAILSLATE_TOKEN_BYTES];
     problem = key_of_header(header, request->number, token);
-    if (problem == PROBLEM_NONE && completion->token[0] && strcmp(completion->token, token) != 0)
-        problem = PROBLEM_TOKEN_MISMATCH;
-    if (problem != PROBLEM_NONE) {
+    if (problem == TAILSLATE_PROBLEM_NONE && completion->token[0] &&
+        strcmp(completion->token, token) != 0)
+        problem = TAILSLATE_PROBLEM_TOKEN_MISMATCH;
+    if (problem != TAILSLATE_PROBLEM_NONE) {
         answer_problem(answer, problem,
                        "Idempotency-Key: must be the completion_token, if it is given");
         return false;
@@ -147,8 +150,8 @@ static bool parse_completion(const struct request *request, struct message_compl
 }
 
 static void log_completion(const struct request *request, const char *event,
-                           const struct message_completion *completion,
-                           const struct ledger_result *result)
+                           const struct tailslate_completion *completion,
+                           const struct tailslate_result *result)
 {
     log_info(event, LOG_INT("job", request->number), LOG_TEXT("token", completion->token),
              LOG_INT("epoch", result->claim_epoch), LOG_INT("late", result->late),
@@ -156,17 +159,17 @@ static void log_completion(const struct request *request, const char *event,
 }
 
 static void answer_acknowledgement(const struct request *request, struct answer *answer,
-                                   const struct message_completion *completion,
-                                   const struct ledger_result *result)
+                                   const struct tailslate_completion *completion,
+                                   const struct tailslate_result *result)
 {
-    bool replayed = result->verdict == VERIFY_REPLAY;
-    struct message_acknowledgement acknowledgement = {
+    bool replayed = result->verdict == TAILSLATE_VERDICT_REPLAY;
+    struct tailslate_acknowledgment acknowledgement = {
         .status_ok = true, .job_id = request->number, .replayed = replayed, .late = result->late};
     snprintf(acknowledgement.message, sizeof acknowledgement.message, "%s",
              replayed ? "Job already completed" : "Job completed successfully");
     memcpy(acknowledgement.token, completion->token, sizeof acknowledgement.token);
     memcpy(acknowledgement.completed_at, result->completed_at, sizeof acknowledgement.completed_at);
-    answer_json(answer, 200, message_acknowledgement_format(&acknowledgement));
+    answer_json(answer, 200, tailslate_acknowledgment_format(&acknowledgement));
     answer_add_header(answer, "Idempotent-Replayed", "%s", replayed ? "true" : "false");
     if (replayed)
         replays_note(request->app->replays, request->number, result->claim_epoch);
@@ -177,47 +180,47 @@ static void answer_acknowledgement(const struct request *request, struct answer 
 
 void route_complete(struct request *request, struct answer *answer)
 {
-    struct message_completion completion;
+    struct tailslate_completion completion;
     struct store_caller caller = route_caller(request);
-    struct ledger_result result;
+    struct tailslate_result result;
     struct error err;
     if (!parse_completion(request, &completion, answer))
         return;
     if (complete_job(request->app->store, request->app->gate, &caller, request->number, &completion,
                      &result, &err) != 0)
         return answer_completion_error(answer, request, &err);
-    enum problem problem = verify_problem(result.verdict);
-    if (problem == PROBLEM_NONE)
+    enum tailslate_problem problem = tailslate_verify_problem(result.verdict);
+    if (problem == TAILSLATE_PROBLEM_NONE)
         return answer_acknowledgement(request, answer, &completion, &result);
 
     count(COUNT_COMPLETION_REFUSED, 1);
     log_warning("completion.refused", LOG_INT("job", request->number),
-                LOG_TEXT("code", problem_code(problem)), LOG_TEXT("token", completion.token),
-                LOG_INT("epoch", caller.claim_epoch), LOG_TEXT("worker", request->worker.worker_id),
-                LOG_TEXT("request_id", request->id));
-    if (problem == PROBLEM_OUTPUT_MISSING)
+                LOG_TEXT("code", tailslate_problem_code(problem)),
+                LOG_TEXT("token", completion.token), LOG_INT("epoch", caller.claim_epoch),
+                LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("request_id", request->id));
+    if (problem == TAILSLATE_PROBLEM_OUTPUT_MISSING)
         return answer_missing(answer, result.missing);
     answer_problem(answer, problem, NULL);
 }
 
 /* On a completed job a failure changes nothing and says so with 200; so does its own replay. */
-static enum problem problem_of_failure(const struct store_failed *result)
+static enum tailslate_problem problem_of_failure(const struct store_failed *result)
 {
     switch (result->standing) {
-    case STANDING_HELD:
-    case STANDING_LATE:
-    case STANDING_FAILED:
-    case STANDING_COMPLETED:
-        return PROBLEM_NONE;
-    case STANDING_GONE:
-        return result->replayed ? PROBLEM_NONE : PROBLEM_JOB_GONE;
-    case STANDING_SUPERSEDED:
-    case STANDING_NO_JOB:
-    case STANDING_NOT_YOURS:
-    case STANDING_COUNT:
+    case TAILSLATE_STANDING_HELD:
+    case TAILSLATE_STANDING_LATE:
+    case TAILSLATE_STANDING_FAILED:
+    case TAILSLATE_STANDING_COMPLETED:
+        return TAILSLATE_PROBLEM_NONE;
+    case TAILSLATE_STANDING_GONE:
+        return result->replayed ? TAILSLATE_PROBLEM_NONE : TAILSLATE_PROBLEM_JOB_GONE;
+    case TAILSLATE_STANDING_SUPERSEDED:
+    case TAILSLATE_STANDING_NO_JOB:
+    case TAILSLATE_STANDING_NOT_YOURS:
+    case TAILSLATE_STANDING_COUNT:
         break;
     }
-    return verify_standing_problem(result->standing);
+    return tailslate_verify_standing_problem(result->standing);
 }
 
 void route_fail(struct request *request, struct answer *answer)
@@ -226,19 +229,20 @@ void route_fail(struct request *request, struct answer *answer)
     struct store_caller caller = route_caller(request);
     struct store_failed result;
     struct error err;
-    enum problem problem = message_failure_parse(request->body, request->body_size, &failure, &err);
-    if (problem != PROBLEM_NONE)
+    enum tailslate_problem problem = message_failure_parse(request->body, request->body_size,
+                                                           &failure, &err);
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return answer_problem(answer, problem, err.message);
     if (store_fail(request->app->store, &caller, request->number, &failure, &result, &err) != 0)
         return answer_error(answer, request, &err);
     problem = problem_of_failure(&result);
-    if (problem != PROBLEM_NONE)
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return answer_problem(answer, problem, NULL);
     if (result.replayed)
         answer_add_header(answer, "Idempotent-Replayed", "true");
     answer_json(answer, 200,
                 message_failure_answer_format(result.will_retry, result.attempt_number));
-    if (result.replayed || result.standing == STANDING_COMPLETED)
+    if (result.replayed || result.standing == TAILSLATE_STANDING_COMPLETED)
         return;
     count(result.will_retry ? COUNT_FAILURE_RETRIED : COUNT_FAILURE_FINAL, 1);
     log_info("failure.recorded", LOG_INT("job", request->number),

@@ -14,7 +14,7 @@
 enum { SEGMENTS_MAX = 100 * 1000 };
 
 struct received {
-    enum quality quality;
+    enum tailslate_quality quality;
     char **names;
     size_t count;
     int64_t bytes;
@@ -51,14 +51,14 @@ static int by_name(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-static void list_received(int video, enum quality quality, struct received *received)
+static void list_received(int video, enum tailslate_quality quality, struct received *received)
 {
     struct error ignored;
     *received = (struct received){.quality = quality,
                                   .names = must_calloc(SEGMENTS_MAX, sizeof(char *))};
     if (video < 0)
         return;
-    FD(folder) = files_open_beneath(video, quality_name(quality), O_RDONLY | O_DIRECTORY);
+    FD(folder) = files_open_beneath(video, tailslate_quality_name(quality), O_RDONLY | O_DIRECTORY);
     if (folder >= 0)
         files_for_each(folder, note_received, received, &ignored);
     files_for_each(video, note_flat, received, &ignored);
@@ -67,14 +67,15 @@ static void list_received(int video, enum quality quality, struct received *rece
 
 void route_segments_status(struct request *request, struct answer *answer)
 {
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct store_job job;
     struct received received;
     struct error ignored;
     const char *name = request_query(request, "quality");
-    enum quality quality;
-    if (!name || !quality_parse(name, &quality))
-        return answer_problem(answer, PROBLEM_INVALID_FIELD, "quality: one of the seven names");
+    enum tailslate_quality quality;
+    if (!name || !tailslate_quality_parse(name, &quality))
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
+                              "quality: one of the seven names");
     if (!route_look(request, answer, &standing, &job))
         return;
     FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);
@@ -82,7 +83,7 @@ void route_segments_status(struct request *request, struct answer *answer)
     struct json *root = json_new_object(), *list = json_new_array();
     for (size_t i = 0; i < received.count; i++)
         json_append_text(list, received.names[i]);
-    json_set_text(root, "quality", quality_name(quality));
+    json_set_text(root, "quality", tailslate_quality_name(quality));
     json_set(root, "received_segments", list);
     json_set_int(root, "total_size_bytes", received.bytes);
     free_received(&received);
@@ -90,7 +91,7 @@ void route_segments_status(struct request *request, struct answer *answer)
 }
 
 struct finalize {
-    enum quality quality;
+    enum tailslate_quality quality;
     int64_t segment_count;
     char checksum[HASH_HEX_BYTES]; /* "" = not given */
 };
@@ -103,12 +104,12 @@ static bool parse_finalize(const struct request *request, struct finalize *final
     JSON(body) = json_parse(request->body, request->body_size, &err);
     *finalize = (struct finalize){0};
     if (!body) {
-        answer_problem(answer, PROBLEM_BAD_JSON, err.message);
+        answer_problem(answer, TAILSLATE_PROBLEM_BAD_JSON, err.message);
         return false;
     }
     const char *detail = NULL;
     if (json_get_text(body, "quality", 16, &quality) != JSON_FOUND ||
-        !quality_parse(quality, &finalize->quality))
+        !tailslate_quality_parse(quality, &finalize->quality))
         detail = "quality: one of the seven names";
     else if (json_get_int(body, "segment_count", 0, SEGMENTS_MAX, &finalize->segment_count) !=
              JSON_FOUND)
@@ -118,7 +119,7 @@ static bool parse_finalize(const struct request *request, struct finalize *final
     else if (checksum && !route_parse_checksum(checksum, finalize->checksum))
         detail = "manifest_checksum: sha256:<64 digits>";
     if (detail)
-        answer_problem(answer, PROBLEM_INVALID_FIELD, detail);
+        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, detail);
     return !detail;
 }
 
@@ -128,9 +129,9 @@ static void note_missing(const char *path, void *ctx)
     json_append_text(ctx, slash ? slash + 1 : path);
 }
 
-static void name_playlist(enum quality quality, bool cmaf, char name[32])
+static void name_playlist(enum tailslate_quality quality, bool cmaf, char name[32])
 {
-    snprintf(name, 32, "%s.m3u8", cmaf ? "stream" : quality_name(quality));
+    snprintf(name, 32, "%s.m3u8", cmaf ? "stream" : tailslate_quality_name(quality));
 }
 
 static bool checksum_fits(int dir, const char *name, const char *checksum)
@@ -141,7 +142,7 @@ static bool checksum_fits(int dir, const char *name, const char *checksum)
     return fd >= 0 && hash_file(fd, hex, NULL, &ignored) == 0 && strcmp(hex, checksum) == 0;
 }
 
-static int64_t count_media(int video, enum quality quality)
+static int64_t count_media(int video, enum tailslate_quality quality)
 {
     struct received received;
     int64_t count = 0;
@@ -158,13 +159,14 @@ static int64_t count_media(int video, enum quality quality)
 static bool playlist_fits(int video, const struct finalize *finalize, bool cmaf)
 {
     char name[32];
-    enum quality quality = finalize->quality;
+    enum tailslate_quality quality = finalize->quality;
     name_playlist(quality, cmaf, name);
     if (count_media(video, quality) < finalize->segment_count)
         return false;
     if (!finalize->checksum[0])
         return true;
-    FD(folder) = cmaf ? files_open_beneath(video, quality_name(quality), O_RDONLY | O_DIRECTORY)
+    FD(folder) = cmaf ? files_open_beneath(video, tailslate_quality_name(quality),
+                                           O_RDONLY | O_DIRECTORY)
                       : -1;
     return checksum_fits(cmaf ? folder : video, name, finalize->checksum);
 }
@@ -172,7 +174,7 @@ static bool playlist_fits(int video, const struct finalize *finalize, bool cmaf)
 void route_segment_finalize(struct request *request, struct answer *answer)
 {
     struct finalize finalize;
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct store_job job;
     bool cmaf;
     struct error err;

@@ -40,13 +40,13 @@ static void send_source(struct request *request, struct answer *answer, int fd,
     case RANGE_UNSATISFIABLE:
         answer_add_header(answer, "Content-Range", "bytes */%lld", (long long)status->st_size);
         close(fd);
-        return answer_problem(answer, PROBLEM_RANGE, NULL);
+        return answer_problem(answer, TAILSLATE_PROBLEM_RANGE, NULL);
     }
 }
 
 void route_source(struct request *request, struct answer *answer)
 {
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct store_job job;
     struct error err;
     if (!route_look(request, answer, &standing, &job))
@@ -54,10 +54,10 @@ void route_source(struct request *request, struct answer *answer)
     struct stat status;
     FD(fd) = files_open_source(request->app->files, request->number, &err);
     if (fd < 0 && err.code == ENOENT)
-        return answer_problem(answer, PROBLEM_NOT_FOUND, "The source is not here.");
+        return answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "The source is not here.");
     if (fd < 0)
         return answer_error(answer, request, &err);
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        return answer_problem(answer, PROBLEM_NOT_FOUND, "The source is no file.");
+        return answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "The source is no file.");
     send_source(request, answer, steal_fd(&fd), &status);
 }

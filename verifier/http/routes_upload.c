@@ -24,15 +24,15 @@ static void free_segment(void *scratch)
 void route_segment_open(struct request *request, struct answer *answer)
 {
     char expected[HASH_HEX_BYTES];
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct store_job job;
     struct error err;
     if (segment_kind_of(request->name) == SEGMENT_REFUSED)
         return answer_problem(
-            answer, PROBLEM_INVALID_FIELD,
+            answer, TAILSLATE_PROBLEM_INVALID_FIELD,
             "The file name is none that is taken (.ts .m4s .mp4 .m3u8 .mpd, captions.vtt).");
     if (!route_parse_checksum(request_header(request, "X-Content-SHA256"), expected))
-        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "X-Content-SHA256: the SHA-256 of the body is required.");
     if (!route_look(request, answer, &standing, &job))
         return;
@@ -73,15 +73,15 @@ void route_segment(struct request *request, struct answer *answer)
 {
     struct segment_request *segment = request->scratch;
     struct store_caller caller = route_caller(request);
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct error err;
     char hex[HASH_HEX_BYTES];
     hash_hex(request->body_hash, hex);
     if (strcmp(hex, segment->expected) != 0)
-        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "X-Content-SHA256: the body that arrived has another checksum.");
     if (!segment_upload_fits(&segment->upload, request->streamed_bytes))
-        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "The content does not fit the file's name.");
     bool there = segment_upload_is_there(&segment->upload, hex, request->streamed_bytes);
     /* The slow part of being durable, before the lock is taken. */
@@ -91,8 +91,8 @@ void route_segment(struct request *request, struct answer *answer)
                      there ? confirm_segment : publish_segment, &segment->upload, &standing,
                      &err) != 0)
         return answer_error(answer, request, &err);
-    enum problem problem = verify_standing_problem(standing);
-    if (problem != PROBLEM_NONE && !(there && standing == STANDING_COMPLETED))
+    enum tailslate_problem problem = tailslate_verify_standing_problem(standing);
+    if (problem != TAILSLATE_PROBLEM_NONE && !(there && standing == TAILSLATE_STANDING_COMPLETED))
         return answer_problem(answer, problem, NULL);
     answer_segment(request, answer, !there);
 }
@@ -111,13 +111,13 @@ static void free_tar(void *scratch)
 
 void route_tar_open(struct request *request, struct answer *answer)
 {
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct store_job job;
     struct error err;
     if (!route_look(request, answer, &standing, &job))
         return;
-    if (standing == STANDING_COMPLETED)
-        return answer_problem(answer, PROBLEM_CLAIM_LOST, NULL);
+    if (standing == TAILSLATE_STANDING_COMPLETED)
+        return answer_problem(answer, TAILSLATE_PROBLEM_CLAIM_LOST, NULL);
     struct tar_request *tar = must_calloc(1, sizeof *tar);
     request->scratch = tar;
     request->free_scratch = free_tar;
@@ -137,24 +137,24 @@ static void take_tar(struct request *request, struct answer *answer, bool is_fin
 {
     struct tar_request *tar = request->scratch;
     struct store_caller caller = route_caller(request);
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     struct error err;
     tar->upload.is_final = is_final;
     if (request->streamed_bytes == 0)
-        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "The form has no field `file`, or it is empty.");
     if (tar_upload_unpack(&tar->upload, &err) != 0) {
         if (err.code == EINVAL)
-            return answer_problem(answer, PROBLEM_INVALID_FIELD, err.message);
+            return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, err.message);
         if (err.code == EFBIG)
-            return answer_problem(answer, PROBLEM_PAYLOAD_TOO_LARGE, err.message);
+            return answer_problem(answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE, err.message);
         return answer_error(answer, request, &err);
     }
     if (store_upload(request->app->store, &caller, tar->job.id, publish_tar, &tar->upload,
                      &standing, &err) != 0)
         return answer_error(answer, request, &err);
-    enum problem problem = verify_standing_problem(standing);
-    if (problem != PROBLEM_NONE)
+    enum tailslate_problem problem = tailslate_verify_standing_problem(standing);
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return answer_problem(answer, problem, NULL);
     struct json *root = json_new_object();
     json_set_text(root, "status", "ok");

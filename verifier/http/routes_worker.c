@@ -37,7 +37,8 @@ static struct json *body_object(const struct request *request, struct answer *an
                             : json_parse(request->body, request->body_size, &err);
     if (body && json_is_object(body))
         return body;
-    answer_problem(answer, PROBLEM_BAD_JSON, body ? "JSON: an object expected" : err.message);
+    answer_problem(answer, TAILSLATE_PROBLEM_BAD_JSON,
+                   body ? "JSON: an object expected" : err.message);
     json_free(body);
     return NULL;
 }
@@ -62,18 +63,19 @@ void route_register(struct request *request, struct answer *answer)
     struct store_registration registration = {0};
     struct error err;
     if (!take_text(body, "worker_name", NAME_MAX_BYTES, "worker", &registration.name))
-        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "worker_name: a text of at most 100 bytes");
     if (!take_text(body, "worker_type", TYPE_MAX_BYTES, "remote", &registration.type) ||
         (strcmp(registration.type, "remote") != 0 && strcmp(registration.type, "local") != 0))
-        return answer_problem(answer, PROBLEM_INVALID_FIELD, "worker_type: local or remote");
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
+                              "worker_type: local or remote");
     if (!take_object(body, "capabilities", &capabilities) ||
         !take_object(body, "metadata", &metadata))
-        return answer_problem(answer, PROBLEM_INVALID_FIELD,
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "capabilities and metadata: objects of at most 10000 bytes");
     const struct json *listed = json_get(body, "capabilities");
     if (listed && !message_capabilities_check(listed, &err))
-        return answer_problem(answer, PROBLEM_INVALID_FIELD, err.message);
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, err.message);
     registration.capabilities = capabilities;
     registration.metadata = metadata;
     if (store_worker_register(request->app->store, &registration, &err) != 0)
@@ -88,9 +90,9 @@ void route_heartbeat(struct request *request, struct answer *answer)
     struct message_heartbeat heartbeat;
     struct error err;
     struct store_worker *worker = &request->worker;
-    enum problem problem = message_heartbeat_parse(request->body, request->body_size, &heartbeat,
-                                                   &err);
-    if (problem != PROBLEM_NONE)
+    enum tailslate_problem problem = message_heartbeat_parse(request->body, request->body_size,
+                                                             &heartbeat, &err);
+    if (problem != TAILSLATE_PROBLEM_NONE)
         return answer_problem(answer, problem, err.message);
     bool version_ok = store_version_fits(request->app->store, heartbeat.code_version);
     const char *required = store_required_version(request->app->store);
@@ -167,7 +169,7 @@ void route_revoke(struct request *request, struct answer *answer)
     if (store_worker_revoke(request->app->store, request->name, &found, &err) != 0)
         return answer_error(answer, request, &err);
     if (!found)
-        return answer_problem(answer, PROBLEM_NOT_FOUND, "There is no such worker.");
+        return answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "There is no such worker.");
     log_info("worker.revoked", LOG_TEXT("worker", request->name),
              LOG_TEXT("request_id", request->id));
     struct json *root = json_new_object();

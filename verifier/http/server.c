@@ -255,7 +255,7 @@ static void begin(struct carrier *carrier, const char *method, const char *path,
     carrier->form = MHD_create_post_processor(carrier->connection, FORM_BUFFER_BYTES, on_form_data,
                                               exchange);
     if (!carrier->form)
-        answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD,
+        answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                        "The body must be multipart/form-data with the field `file`.");
 }
 
@@ -303,7 +303,8 @@ static enum MHD_Result take_data(struct carrier *carrier, const char *data, size
         return exchange_take(exchange, data, got) ? MHD_YES : MHD_NO;
     if (exchange_count_form(exchange, got) &&
         MHD_post_process(carrier->form, data, got) != MHD_YES && !exchange->answer.status)
-        answer_problem(&exchange->answer, PROBLEM_INVALID_FIELD, "The form cannot be read.");
+        answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
+                       "The form cannot be read.");
     return MHD_YES;
 }
 

@@ -30,10 +30,10 @@ enum {
 struct store_files {
     void *ctx;
     /* Which of the named renditions are not there, whole. */
-    int (*missing)(void *ctx, const char *slug, quality_set named, quality_set *missing,
-                   struct error *err);
+    int (*missing)(void *ctx, const char *slug, tailslate_quality_set named,
+                   tailslate_quality_set *missing, struct error *err);
     /* Move these renditions' files to the trash; not there: nothing. */
-    int (*discard)(void *ctx, const char *slug, quality_set discarded, struct error *err);
+    int (*discard)(void *ctx, const char *slug, tailslate_quality_set discarded, struct error *err);
     /* The source's file name of this video; "" where there is none. */
     void (*source_name)(void *ctx, int64_t video_id, char name[FILENAME_BYTES]);
 };
@@ -142,7 +142,7 @@ int store_heartbeat(struct store *store, struct store_worker *worker,
 /* ---- calls about a job ---- */
 struct store_caller {
     const struct store_worker *worker;
-    int64_t claim_epoch; /* ABSENT_INT: not given */
+    int64_t claim_epoch; /* TAILSLATE_ABSENT_INT: not given */
 };
 
 /* job_id 0: any. claim->job_id is 0 afterwards where there is none. */
@@ -153,14 +153,14 @@ int store_claim(struct store *store, const struct store_worker *worker, int64_t 
  * that does (COMMIT, COMMIT_LATE) is worth a transaction: store_complete judges again in it. The
  * look does not see the files. complete.c puts the two together. */
 int store_complete_look(struct store *store, const struct store_caller *caller, int64_t job_id,
-                        const struct message_completion *completion, struct ledger_result *result,
-                        struct error *err);
+                        const struct tailslate_completion *completion,
+                        struct tailslate_result *result, struct error *err);
 int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
-                   const struct message_completion *completion, struct ledger_result *result,
+                   const struct tailslate_completion *completion, struct tailslate_result *result,
                    struct error *err);
 
 struct store_failed {
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     bool will_retry, replayed;
     int64_t attempt_number;
 };
@@ -170,7 +170,7 @@ int store_fail(struct store *store, const struct store_caller *caller, int64_t j
 
 /* expires: the extended claim's end; "" where the job is completed (nothing is changed then). */
 int store_progress(struct store *store, const struct store_caller *caller, int64_t job_id,
-                   const struct message_progress *progress, enum verify_standing *standing,
+                   const struct message_progress *progress, enum tailslate_standing *standing,
                    char expires[WALL_TEXT_BYTES], struct error *err);
 
 /* Where the caller stands, and what the job is; changes nothing. */
@@ -194,16 +194,16 @@ struct store_job {
     bool requeued; /* closed, but by no completion: a failed video that is to be tried again */
 };
 int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
-               enum verify_standing *standing, struct store_job *job, struct error *err);
+               enum tailslate_standing *standing, struct store_job *job, struct error *err);
 int store_job_of_video(struct store *store, int64_t video_id, int64_t *job_id, struct error *err);
-int store_recorded_qualities(struct store *store, int64_t video_id, quality_set *recorded,
+int store_recorded_qualities(struct store *store, int64_t video_id, tailslate_quality_set *recorded,
                              struct error *err);
 
 /* An upload: classify, extend the claim, then publish(ctx) inside the transaction (it renames),
  * then commit; so that no file of a superseded holder appears after the claim went. */
 typedef int store_publish(void *ctx, struct error *err);
 int store_upload(struct store *store, const struct store_caller *caller, int64_t job_id,
-                 store_publish *publish, void *ctx, enum verify_standing *standing,
+                 store_publish *publish, void *ctx, enum tailslate_standing *standing,
                  struct error *err);
 
 /* ---- for operators ---- */
@@ -232,21 +232,21 @@ int store_job_release(struct store *store, int64_t job_id, enum store_release *r
                       struct error *err);
 
 struct store_rendition {
-    enum quality quality;
+    enum tailslate_quality quality;
     int64_t width, height, bitrate;
 };
 struct store_details {
     bool found;
     struct store_job job;
-    struct store_rendition renditions[QUALITY_COUNT];
+    struct store_rendition renditions[TAILSLATE_QUALITY_COUNT];
     size_t rendition_count;
-    struct message_quality_progress progress[QUALITY_COUNT];
+    struct message_quality_progress progress[TAILSLATE_QUALITY_COUNT];
     size_t progress_count;
     bool completed; /* a completions row: */
-    char token[TOKEN_BYTES], worker_id[WORKER_ID_BYTES], committed_at[WALL_TEXT_BYTES];
+    char token[TAILSLATE_TOKEN_BYTES], worker_id[WORKER_ID_BYTES], committed_at[WALL_TEXT_BYTES];
     int64_t claim_epoch, replays;
     bool late;
-    struct warnings warnings;
+    struct tailslate_warnings warnings;
 };
 int store_job_details(struct store *store, int64_t job_id, struct store_details *details,
                       struct error *err);

@@ -149,10 +149,10 @@ static int read_renditions(struct db *db, struct store_details *details, struct 
     if (!rows)
         return -1;
     int got;
-    while ((got = db_next(rows, err)) == 1 && details->rendition_count < QUALITY_COUNT) {
+    while ((got = db_next(rows, err)) == 1 && details->rendition_count < TAILSLATE_QUALITY_COUNT) {
         struct store_rendition *rendition = &details->renditions[details->rendition_count];
         const char *name = db_get_text(rows, 0);
-        if (!name || !quality_parse(name, &rendition->quality))
+        if (!name || !tailslate_quality_parse(name, &rendition->quality))
             continue;
         rendition->width = db_get_int(rows, 1);
         rendition->height = db_get_int(rows, 2);
@@ -183,21 +183,22 @@ static int read_progress(struct db *db, struct store_details *details, struct er
     if (!rows)
         return -1;
     int got;
-    while ((got = db_next(rows, err)) == 1 && details->progress_count < QUALITY_COUNT) {
+    while ((got = db_next(rows, err)) == 1 && details->progress_count < TAILSLATE_QUALITY_COUNT) {
         struct message_quality_progress *progress = &details->progress[details->progress_count];
         const char *name = db_get_text(rows, 0), *status = db_get_text(rows, 1);
-        if (!name || !status || !quality_parse(name, &progress->quality) ||
+        if (!name || !status || !tailslate_quality_parse(name, &progress->quality) ||
             !status_from_name(status, &progress->status))
             continue;
         progress->percent = db_get_int(rows, 2);
-        progress->segments_total = db_is_null(rows, 3) ? ABSENT_INT : db_get_int(rows, 3);
-        progress->segments_completed = db_is_null(rows, 4) ? ABSENT_INT : db_get_int(rows, 4);
+        progress->segments_total = db_is_null(rows, 3) ? TAILSLATE_ABSENT_INT : db_get_int(rows, 3);
+        progress->segments_completed = db_is_null(rows, 4) ? TAILSLATE_ABSENT_INT
+                                                           : db_get_int(rows, 4);
         details->progress_count++;
     }
     return got < 0 ? -1 : 0;
 }
 
-static void take_warnings(const char *text, struct warnings *warnings)
+static void take_warnings(const char *text, struct tailslate_warnings *warnings)
 {
     struct error ignored;
     JSON(list) = text ? json_parse(text, strlen(text), &ignored) : NULL;

@@ -127,33 +127,33 @@ static int choose(struct db *db, const struct claiming *claiming, int64_t *job_i
                       DB_ARGS(db_int(claiming->job_id), db_text(claiming->worker->worker_id)));
 }
 
-static quality_set qualities_in(const struct json *list)
+static tailslate_quality_set qualities_in(const struct json *list)
 {
-    quality_set set = 0;
+    tailslate_quality_set set = 0;
     for (int i = 0; i < json_count(list); i++) {
-        enum quality quality;
+        enum tailslate_quality quality;
         const char *name = json_text(json_at(list, i));
-        if (name && quality_parse(name, &quality))
+        if (name && tailslate_quality_parse(name, &quality))
             set |= 1u << quality;
     }
     return set;
 }
 
 /* Which renditions a re-transcode replaces. Never a path: the slug says where the files are. */
-static quality_set replaced_by(const char *metadata)
+static tailslate_quality_set replaced_by(const char *metadata)
 {
     struct error ignored;
     JSON(root) = json_parse(metadata, strlen(metadata), &ignored);
     bool all = false;
     json_get_bool(root, "retranscode_all", &all);
     if (all)
-        return (1u << QUALITY_COUNT) - 1;
+        return (1u << TAILSLATE_QUALITY_COUNT) - 1;
     const struct json *list = json_get(root, "qualities_to_delete");
     return list && json_is_array(list) ? qualities_in(list) : 0;
 }
 
-static int read_replaced(struct db *db, int64_t job_id, bool *replaces, quality_set *replaced,
-                         struct error *err)
+static int read_replaced(struct db *db, int64_t job_id, bool *replaces,
+                         tailslate_quality_set *replaced, struct error *err)
 {
     DB_ROWS(rows) = db_query(db, "SELECT retranscode_metadata FROM transcoding_jobs WHERE id = $1",
                              DB_ARGS(db_int(job_id)), err);
@@ -165,15 +165,15 @@ static int read_replaced(struct db *db, int64_t job_id, bool *replaces, quality_
     return 0;
 }
 
-static int delete_renditions(struct db *db, int64_t video_id, quality_set replaced,
+static int delete_renditions(struct db *db, int64_t video_id, tailslate_quality_set replaced,
                              struct error *err)
 {
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
         if (!(replaced & 1u << quality))
             continue;
         if (db_run(db, NULL, err,
                    "DELETE FROM video_qualities WHERE video_id = $1 AND quality = $2",
-                   DB_ARGS(db_int(video_id), db_text(quality_name(quality)))) != 0)
+                   DB_ARGS(db_int(video_id), db_text(tailslate_quality_name(quality)))) != 0)
             return -1;
     }
     return 0;
@@ -183,10 +183,11 @@ static int delete_renditions(struct db *db, int64_t video_id, quality_set replac
  * replaces. Files go inside the transaction: if it fails afterwards, the former holder is told
  * output_missing and uploads again. */
 static int make_room(struct store *store, struct db *db, const struct claiming *claiming,
-                     const struct store_job *job, quality_set *recorded, struct error *err)
+                     const struct store_job *job, tailslate_quality_set *recorded,
+                     struct error *err)
 {
     bool replaces;
-    quality_set discarded;
+    tailslate_quality_set discarded;
     bool new_holder = job->last_holder[0] &&
                       strcmp(job->last_holder, claiming->worker->worker_id) != 0;
     if (read_replaced(db, job->id, &replaces, &discarded, err) != 0 ||
@@ -194,7 +195,7 @@ static int make_room(struct store *store, struct db *db, const struct claiming *
         store_read_recorded(db, job->video_id, recorded, err) != 0)
         return -1;
     if (new_holder) {
-        discarded |= ((1u << QUALITY_COUNT) - 1) & ~*recorded;
+        discarded |= ((1u << TAILSLATE_QUALITY_COUNT) - 1) & ~*recorded;
         if (db_run(db, NULL, err, "DELETE FROM quality_progress WHERE job_id = $1",
                    DB_ARGS(db_int(job->id))) != 0)
             return -1;
@@ -249,8 +250,8 @@ static int next_epoch(struct db *db, int64_t job_id, int64_t *epoch, struct erro
                : -1;
 }
 
-static void describe(struct store *store, const struct store_job *job, quality_set recorded,
-                     struct message_claim *claim)
+static void describe(struct store *store, const struct store_job *job,
+                     tailslate_quality_set recorded, struct message_claim *claim)
 {
     claim->job_id = job->id;
     claim->video_id = job->video_id;
@@ -271,7 +272,7 @@ static int grant(struct store *store, struct db *db, void *ctx, struct error *er
     struct store_job job;
     int64_t job_id;
     bool found = false;
-    quality_set recorded;
+    tailslate_quality_set recorded;
     char *expires = claiming->claim->claim_expires_at;
 
     claiming->claim->job_id = 0;
@@ -296,8 +297,9 @@ static int grant(struct store *store, struct db *db, void *ctx, struct error *er
 int store_claim(struct store *store, const struct store_worker *worker, int64_t job_id,
                 struct message_claim *claim, struct error *err)
 {
-    *claim = (struct message_claim){
-        .duration = ABSENT_NUMBER, .claim_epoch = ABSENT_INT, .attempt_number = ABSENT_INT};
+    *claim = (struct message_claim){.duration = TAILSLATE_ABSENT_NUMBER,
+                                    .claim_epoch = TAILSLATE_ABSENT_INT,
+                                    .attempt_number = TAILSLATE_ABSENT_INT};
     struct claiming claiming = {.worker = worker, .job_id = job_id, .claim = claim};
     if (store_reading(store, anything, &claiming, err) != 0)
         return -1;

@@ -24,18 +24,18 @@ struct sql_ledger {
 
 bool store_response_late(const char *response)
 {
-    struct message_acknowledgement answer;
+    struct tailslate_acknowledgment answer;
     return response &&
-           message_acknowledgement_parse(response, strlen(response), &answer, NULL) ==
-               PROBLEM_NONE &&
+           tailslate_acknowledgment_parse(response, strlen(response), &answer, NULL) ==
+               TAILSLATE_PROBLEM_NONE &&
            answer.late;
 }
 
-static int sql_begin(void *ctx, enum ledger_access access)
+static int sql_begin(void *ctx, enum tailslate_access access)
 {
     struct sql_ledger *ledger = ctx;
     ledger->err.code = 0;
-    ledger->db = store_begin(ledger->store, access == LEDGER_WRITE ? db_begin : db_begin_reading,
+    ledger->db = store_begin(ledger->store, access == TAILSLATE_WRITE ? db_begin : db_begin_reading,
                              &ledger->err);
     return ledger->db ? 0 : -1;
 }
@@ -47,21 +47,21 @@ static void sql_rollback(void *ctx)
     store_give(ledger->store, ledger->db, &ledger->err);
 }
 
-static enum ledger_outcome sql_commit(void *ctx)
+static enum tailslate_outcome sql_commit(void *ctx)
 {
     struct sql_ledger *ledger = ctx;
     crash_point(CRASH_VERIFIER_IN_TRANSACTION);
     int done = db_commit(ledger->db, &ledger->err);
     sql_rollback(ledger);
     if (done == 0)
-        return LEDGER_COMMITTED;
+        return TAILSLATE_COMMITTED;
     if (ledger->err.code != DB_UNKNOWN)
-        return LEDGER_FAILED;
+        return TAILSLATE_FAILED;
     ledger->unknown = ledger->err;
-    return LEDGER_UNKNOWN;
+    return TAILSLATE_UNKNOWN;
 }
 
-static int sql_lock(void *ctx, const struct ledger_request *request)
+static int sql_lock(void *ctx, const struct tailslate_request *request)
 {
     struct sql_ledger *ledger = ctx;
     return store_lock_job(ledger->db, request->job_id, &ledger->err);
@@ -77,7 +77,8 @@ static int read_replaces(struct sql_ledger *ledger, int64_t job_id, bool *replac
     return got < 0 ? -1 : 0;
 }
 
-static int sql_facts(void *ctx, const struct ledger_request *request, struct ledger_facts *facts)
+static int sql_facts(void *ctx, const struct tailslate_request *request,
+                     struct tailslate_facts *facts)
 {
     struct sql_ledger *ledger = ctx;
     if (store_now(ledger->store, ledger->db, ledger->now, &ledger->err) != 0 ||
@@ -93,8 +94,8 @@ static int sql_facts(void *ctx, const struct ledger_request *request, struct led
     return store_read_recorded(ledger->db, ledger->job.video_id, &facts->renditions, &ledger->err);
 }
 
-static int sql_recorded(void *ctx, const struct ledger_request *request,
-                        struct ledger_completion *recorded)
+static int sql_recorded(void *ctx, const struct tailslate_request *request,
+                        struct tailslate_recorded *recorded)
 {
     struct sql_ledger *ledger = ctx;
     DB_ROWS(rows) = db_query(ledger->db,
@@ -114,16 +115,18 @@ static int sql_recorded(void *ctx, const struct ledger_request *request,
     return 1;
 }
 
-static int sql_missing(void *ctx, const struct ledger_request *request, quality_set *missing)
+static int sql_missing(void *ctx, const struct tailslate_request *request,
+                       tailslate_quality_set *missing)
 {
     struct sql_ledger *ledger = ctx;
     const struct store_files *files = &ledger->store->settings.files;
     return files->missing(files->ctx, ledger->job.slug,
-                          message_completion_qualities(request->completion), missing, &ledger->err);
+                          tailslate_completion_qualities(request->completion), missing,
+                          &ledger->err);
 }
 
 /* 1, or 0: the guards say no. */
-static int close_job(struct sql_ledger *ledger, const struct ledger_effect *effect)
+static int close_job(struct sql_ledger *ledger, const struct tailslate_effect *effect)
 {
     int64_t rows = 0;
     if (db_run(ledger->db, &rows, &ledger->err,
@@ -136,20 +139,20 @@ static int close_job(struct sql_ledger *ledger, const struct ledger_effect *effe
     return rows == 1;
 }
 
-static char *format_response(const struct ledger_effect *effect)
+static char *format_response(const struct tailslate_effect *effect)
 {
-    struct message_acknowledgement answer = {.status_ok = true,
-                                             .message = "Job completed successfully",
-                                             .job_id = effect->request->job_id,
-                                             .late = effect->result->late};
+    struct tailslate_acknowledgment answer = {.status_ok = true,
+                                              .message = "Job completed successfully",
+                                              .job_id = effect->request->job_id,
+                                              .late = effect->result->late};
     memcpy(answer.token, effect->request->completion->token, sizeof answer.token);
     memcpy(answer.completed_at, effect->result->completed_at, sizeof answer.completed_at);
-    return message_acknowledgement_format(&answer);
+    return tailslate_acknowledgment_format(&answer);
 }
 
-static int write_completion(struct sql_ledger *ledger, const struct ledger_effect *effect)
+static int write_completion(struct sql_ledger *ledger, const struct tailslate_effect *effect)
 {
-    const struct message_completion *completion = effect->request->completion;
+    const struct tailslate_completion *completion = effect->request->completion;
     TEXT(response) = format_response(effect);
     JSON(list) = warnings_new_array(&completion->warnings);
     TEXT(warnings) = list ? json_print(list) : NULL;
@@ -167,17 +170,18 @@ static int write_completion(struct sql_ledger *ledger, const struct ledger_effec
                           db_text(ledger->now), db_text(warnings)));
 }
 
-static int write_renditions(struct sql_ledger *ledger, const struct ledger_effect *effect)
+static int write_renditions(struct sql_ledger *ledger, const struct tailslate_effect *effect)
 {
-    const struct message_completion *completion = effect->request->completion;
+    const struct tailslate_completion *completion = effect->request->completion;
     for (size_t i = 0; i < completion->rendition_count; i++) {
-        const struct message_rendition *rendition = &completion->renditions[i];
+        const struct tailslate_rendition *rendition = &completion->renditions[i];
         if (!(effect->written & 1u << rendition->quality))
             continue;
         if (db_run(ledger->db, NULL, &ledger->err,
                    "INSERT INTO video_qualities (video_id, quality, width, height, bitrate)"
                    " VALUES ($1, $2, $3, $4, $5)",
-                   DB_ARGS(db_int(ledger->job.video_id), db_text(quality_name(rendition->quality)),
+                   DB_ARGS(db_int(ledger->job.video_id),
+                           db_text(tailslate_quality_name(rendition->quality)),
                            db_int(rendition->width), db_int(rendition->height),
                            db_int(rendition->bitrate_kbit))) != 0)
             return -1;
@@ -191,9 +195,9 @@ static struct db_value measured(int64_t value)
 }
 
 /* $7: a re-transcode replaces what is there, a first completion fills what is null or 0. */
-static int write_video(struct sql_ledger *ledger, const struct ledger_effect *effect)
+static int write_video(struct sql_ledger *ledger, const struct tailslate_effect *effect)
 {
-    const struct message_completion *completion = effect->request->completion;
+    const struct tailslate_completion *completion = effect->request->completion;
     return db_run(
         ledger->db, NULL, &ledger->err,
         "UPDATE videos SET status = 'ready', error_message = NULL,"
@@ -213,8 +217,8 @@ static int write_video(struct sql_ledger *ledger, const struct ledger_effect *ef
         DB_ARGS(db_int(ledger->job.video_id),
                 completion->duration > 0 ? db_real(completion->duration) : db_null(),
                 measured(completion->source_width), measured(completion->source_height),
-                db_text(streaming_format_name(completion->format)),
-                db_text(streaming_codec_name(completion->codec)), db_int(effect->replaces),
+                db_text(tailslate_format_name(completion->format)),
+                db_text(tailslate_codec_name(completion->codec)), db_int(effect->replaces),
                 db_int(effect->format_is_default), db_text(ledger->now)));
 }
 
@@ -227,7 +231,7 @@ static int write_rest(struct sql_ledger *ledger, int64_t job_id)
     return store_leave(ledger->db, ledger->caller->worker->worker_id, job_id, &ledger->err);
 }
 
-static int sql_write(void *ctx, const struct ledger_effect *effect)
+static int sql_write(void *ctx, const struct tailslate_effect *effect)
 {
     struct sql_ledger *ledger = ctx;
     int closed = close_job(ledger, effect);
@@ -245,9 +249,9 @@ static int sql_write(void *ctx, const struct ledger_effect *effect)
     return 1;
 }
 
-static struct ledger of(struct sql_ledger *ledger)
+static struct tailslate_ledger of(struct sql_ledger *ledger)
 {
-    return (struct ledger){
+    return (struct tailslate_ledger){
         .ctx = ledger,
         .begin = sql_begin,
         .lock = sql_lock,
@@ -260,16 +264,16 @@ static struct ledger of(struct sql_ledger *ledger)
     };
 }
 
-typedef int ledger_call(const struct ledger *ledger, struct ledger_request *request,
-                        struct ledger_result *result);
+typedef int ledger_call(const struct tailslate_ledger *ledger, struct tailslate_request *request,
+                        struct tailslate_result *result);
 
 static int call(struct store *store, ledger_call *function, const struct store_caller *caller,
-                int64_t job_id, const struct message_completion *completion,
-                struct ledger_result *result, struct error *err)
+                int64_t job_id, const struct tailslate_completion *completion,
+                struct tailslate_result *result, struct error *err)
 {
     struct sql_ledger sql = {.store = store, .caller = caller};
-    struct ledger ledger = of(&sql);
-    struct ledger_request request = {
+    struct tailslate_ledger ledger = of(&sql);
+    struct tailslate_request request = {
         .job_id = job_id, .claim_epoch = caller->claim_epoch, .completion = completion};
     if (function(&ledger, &request, result) == 0)
         return 0;
@@ -278,15 +282,15 @@ static int call(struct store *store, ledger_call *function, const struct store_c
 }
 
 int store_complete_look(struct store *store, const struct store_caller *caller, int64_t job_id,
-                        const struct message_completion *completion, struct ledger_result *result,
-                        struct error *err)
+                        const struct tailslate_completion *completion,
+                        struct tailslate_result *result, struct error *err)
 {
-    return call(store, ledger_look, caller, job_id, completion, result, err);
+    return call(store, tailslate_look, caller, job_id, completion, result, err);
 }
 
 int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
-                   const struct message_completion *completion, struct ledger_result *result,
+                   const struct tailslate_completion *completion, struct tailslate_result *result,
                    struct error *err)
 {
-    return call(store, ledger_complete, caller, job_id, completion, result, err);
+    return call(store, tailslate_complete, caller, job_id, completion, result, err);
 }

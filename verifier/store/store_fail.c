@@ -105,19 +105,19 @@ static int fail(struct store *store, struct db *db, void *ctx, struct error *err
                             &failing->result->standing, &failing->job, err) != 0)
         return -1;
     switch (failing->result->standing) {
-    case STANDING_HELD:
-    case STANDING_LATE:
+    case TAILSLATE_STANDING_HELD:
+    case TAILSLATE_STANDING_LATE:
         return write_failure(db, failing, err);
-    case STANDING_FAILED:
-    case STANDING_GONE: /* perhaps by this very failure */
+    case TAILSLATE_STANDING_FAILED:
+    case TAILSLATE_STANDING_GONE: /* perhaps by this very failure */
         return read_recorded_failure(db, failing, err) < 0 ? -1 : STORE_ROLL_BACK;
-    case STANDING_COMPLETED: /* absorbing */
+    case TAILSLATE_STANDING_COMPLETED: /* absorbing */
         failing->result->attempt_number = failing->job.attempt_number;
         return STORE_ROLL_BACK;
-    case STANDING_SUPERSEDED:
-    case STANDING_NO_JOB:
-    case STANDING_NOT_YOURS:
-    case STANDING_COUNT:
+    case TAILSLATE_STANDING_SUPERSEDED:
+    case TAILSLATE_STANDING_NO_JOB:
+    case TAILSLATE_STANDING_NOT_YOURS:
+    case TAILSLATE_STANDING_COUNT:
         break;
     }
     return STORE_ROLL_BACK;

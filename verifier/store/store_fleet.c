@@ -305,7 +305,7 @@ static int resign(struct store *store, struct db *db, void *ctx, struct error *e
 
 int store_resign(struct store *store, const char *instance, struct error *err)
 {
-    char copy[UUID_BYTES];
+    char copy[TAILSLATE_UUID_BYTES];
     snprintf(copy, sizeof copy, "%s", instance);
     return store_transaction(store, resign, copy, err);
 }

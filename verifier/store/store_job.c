@@ -73,7 +73,8 @@ int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job 
     return 0;
 }
 
-int store_read_recorded(struct db *db, int64_t video_id, quality_set *recorded, struct error *err)
+int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *recorded,
+                        struct error *err)
 {
     DB_ROWS(rows) = db_query(db, "SELECT quality FROM video_qualities WHERE video_id = $1",
                              DB_ARGS(db_int(video_id)), err);
@@ -82,26 +83,27 @@ int store_read_recorded(struct db *db, int64_t video_id, quality_set *recorded, 
     *recorded = 0;
     int got;
     while ((got = db_next(rows, err)) == 1) {
-        enum quality quality;
+        enum tailslate_quality quality;
         const char *name = db_get_text(rows, 0);
-        if (name && quality_parse(name, &quality))
+        if (name && tailslate_quality_parse(name, &quality))
             *recorded |= 1u << quality;
     }
     return got;
 }
 
-static enum verify_holder who(const char *worker_id, const struct store_caller *caller)
+static enum tailslate_holder who(const char *worker_id, const struct store_caller *caller)
 {
     if (!worker_id[0])
-        return HOLDER_NOBODY;
-    return strcmp(worker_id, caller->worker->worker_id) == 0 ? HOLDER_CALLER : HOLDER_OTHER;
+        return TAILSLATE_HOLDER_NOBODY;
+    return strcmp(worker_id, caller->worker->worker_id) == 0 ? TAILSLATE_HOLDER_CALLER
+                                                             : TAILSLATE_HOLDER_OTHER;
 }
 
 int store_read_facts(struct store *store, struct db *db, const char *now,
-                     const struct store_caller *caller, int64_t job_id, struct verify_facts *facts,
-                     struct store_job *job, struct error *err)
+                     const struct store_caller *caller, int64_t job_id,
+                     struct tailslate_verify_facts *facts, struct store_job *job, struct error *err)
 {
-    *facts = (struct verify_facts){0};
+    *facts = (struct tailslate_verify_facts){0};
     if (store_read_job(db, job_id, &facts->job_found, job, err) != 0)
         return -1;
     if (!facts->job_found)
@@ -127,14 +129,14 @@ int store_read_facts(struct store *store, struct db *db, const char *now,
 
 int store_read_standing(struct store *store, struct db *db, const char *now,
                         const struct store_caller *caller, int64_t job_id,
-                        enum verify_standing *standing, struct store_job *job, struct error *err)
+                        enum tailslate_standing *standing, struct store_job *job, struct error *err)
 {
-    struct verify_facts facts;
-    struct verify_request request = {.epoch_given = caller->claim_epoch != ABSENT_INT,
-                                     .epoch = caller->claim_epoch};
+    struct tailslate_verify_facts facts;
+    struct tailslate_verify_request request = {
+        .epoch_given = caller->claim_epoch != TAILSLATE_ABSENT_INT, .epoch = caller->claim_epoch};
     if (store_read_facts(store, db, now, caller, job_id, &facts, job, err) != 0)
         return -1;
-    *standing = verify_standing(&request, &facts);
+    *standing = tailslate_verify_standing(&request, &facts);
     return 0;
 }
 
@@ -156,7 +158,7 @@ int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct err
 struct look {
     const struct store_caller *caller;
     int64_t job_id;
-    enum verify_standing *standing;
+    enum tailslate_standing *standing;
     struct store_job *job;
 };
 
@@ -171,7 +173,7 @@ static int look(struct store *store, struct db *db, void *ctx, struct error *err
 }
 
 int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
-               enum verify_standing *standing, struct store_job *job, struct error *err)
+               enum tailslate_standing *standing, struct store_job *job, struct error *err)
 {
     struct look ctx = {caller, job_id, standing, job};
     return store_reading(store, look, &ctx, err);
@@ -200,7 +202,7 @@ int store_job_of_video(struct store *store, int64_t video_id, int64_t *job_id, s
 
 struct recorded_for {
     int64_t video_id;
-    quality_set *recorded;
+    tailslate_quality_set *recorded;
 };
 
 static int recorded_of_video(struct store *store, struct db *db, void *ctx, struct error *err)
@@ -210,7 +212,7 @@ static int recorded_of_video(struct store *store, struct db *db, void *ctx, stru
     return store_read_recorded(db, wanted->video_id, wanted->recorded, err);
 }
 
-int store_recorded_qualities(struct store *store, int64_t video_id, quality_set *recorded,
+int store_recorded_qualities(struct store *store, int64_t video_id, tailslate_quality_set *recorded,
                              struct error *err)
 {
     struct recorded_for ctx = {video_id, recorded};
@@ -254,7 +256,7 @@ int store_extend(struct store *store, struct db *db, const char *now,
 struct keep {
     const struct store_caller *caller;
     int64_t job_id;
-    enum verify_standing *standing;
+    enum tailslate_standing *standing;
     char *expires;
     const struct message_progress *progress; /* or */
     store_publish *publish;
@@ -264,18 +266,19 @@ struct keep {
 static int write_progress(struct db *db, const char *now, const struct store_job *job,
                           const struct message_progress *progress, struct error *err)
 {
-    return db_run(db, NULL, err,
-                  "UPDATE transcoding_jobs SET current_step = COALESCE($2, current_step),"
-                  " progress_percent = COALESCE($3, progress_percent), last_checkpoint = $4"
-                  " WHERE id = $1",
-                  DB_ARGS(db_int(job->id), db_text(work_step_name(progress->step)),
-                          progress->percent == ABSENT_INT ? db_null() : db_int(progress->percent),
-                          db_text(now)));
+    return db_run(
+        db, NULL, err,
+        "UPDATE transcoding_jobs SET current_step = COALESCE($2, current_step),"
+        " progress_percent = COALESCE($3, progress_percent), last_checkpoint = $4"
+        " WHERE id = $1",
+        DB_ARGS(db_int(job->id), db_text(work_step_name(progress->step)),
+                progress->percent == TAILSLATE_ABSENT_INT ? db_null() : db_int(progress->percent),
+                db_text(now)));
 }
 
 static struct db_value known(int64_t value)
 {
-    return value == ABSENT_INT ? db_null() : db_int(value);
+    return value == TAILSLATE_ABSENT_INT ? db_null() : db_int(value);
 }
 
 static int write_quality(struct db *db, const char *now, const struct store_job *job,
@@ -294,11 +297,11 @@ static int write_quality(struct db *db, const char *now, const struct store_job 
         " quality_progress.segments_completed),"
         " progress_percent = excluded.progress_percent,"
         " completed_at = COALESCE(quality_progress.completed_at, excluded.completed_at)",
-        DB_ARGS(db_int(job->id), db_text(quality_name(quality->quality)),
+        DB_ARGS(db_int(job->id), db_text(tailslate_quality_name(quality->quality)),
                 db_text(quality_status_name(quality->status)), known(quality->segments_total),
                 known(quality->segments_completed),
-                db_int(quality->percent == ABSENT_INT ? 0 : quality->percent), db_text(now),
-                done ? db_text(now) : db_null()));
+                db_int(quality->percent == TAILSLATE_ABSENT_INT ? 0 : quality->percent),
+                db_text(now), done ? db_text(now) : db_null()));
 }
 
 /* What the worker has measured, only where nobody has written it before. */
@@ -339,7 +342,7 @@ static int keep_claim(struct store *store, struct db *db, void *ctx, struct erro
                             err) != 0)
         return -1;
     keep->expires[0] = '\0';
-    if (verify_standing_problem(*keep->standing) != PROBLEM_NONE)
+    if (tailslate_verify_standing_problem(*keep->standing) != TAILSLATE_PROBLEM_NONE)
         return STORE_ROLL_BACK;
 
     if (store_extend(store, db, now, keep->caller, &job, &touched, keep->expires, err) != 0)
@@ -352,7 +355,7 @@ static int keep_claim(struct store *store, struct db *db, void *ctx, struct erro
 }
 
 int store_progress(struct store *store, const struct store_caller *caller, int64_t job_id,
-                   const struct message_progress *progress, enum verify_standing *standing,
+                   const struct message_progress *progress, enum tailslate_standing *standing,
                    char expires[WALL_TEXT_BYTES], struct error *err)
 {
     struct keep ctx = {.caller = caller,
@@ -364,7 +367,7 @@ int store_progress(struct store *store, const struct store_caller *caller, int64
 }
 
 int store_upload(struct store *store, const struct store_caller *caller, int64_t job_id,
-                 store_publish *publish, void *publish_ctx, enum verify_standing *standing,
+                 store_publish *publish, void *publish_ctx, enum tailslate_standing *standing,
                  struct error *err)
 {
     char expires[WALL_TEXT_BYTES];

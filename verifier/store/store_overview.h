@@ -15,7 +15,7 @@ enum {
 
 struct store_recent { /* a completion */
     int64_t job_id, claim_epoch, replays;
-    char slug[SLUG_BYTES], token[TOKEN_BYTES], worker_name[STORE_NAME_BYTES];
+    char slug[SLUG_BYTES], token[TAILSLATE_TOKEN_BYTES], worker_name[STORE_NAME_BYTES];
     char committed_at[WALL_TEXT_BYTES];
     bool late;
 };

@@ -52,7 +52,8 @@ int store_lock_job(struct db *db, int64_t job_id, struct error *err);
 
 int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job *job,
                    struct error *err);
-int store_read_recorded(struct db *db, int64_t video_id, quality_set *recorded, struct error *err);
+int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *recorded,
+                        struct error *err);
 
 int store_read_counts(struct db *db, struct store_counts *counts, struct error *err);
 /* The recorded answer of a completion says that it was late. NULL: not. */
@@ -75,13 +76,15 @@ int store_read_held(struct store *store, struct db *db, const struct store_worke
 
 /* The facts that every call about a job is judged by. */
 int store_read_facts(struct store *store, struct db *db, const char *now,
-                     const struct store_caller *caller, int64_t job_id, struct verify_facts *facts,
-                     struct store_job *job, struct error *err);
+                     const struct store_caller *caller, int64_t job_id,
+                     struct tailslate_verify_facts *facts, struct store_job *job,
+                     struct error *err);
 
 /* Where the caller stands by them. */
 int store_read_standing(struct store *store, struct db *db, const char *now,
                         const struct store_caller *caller, int64_t job_id,
-                        enum verify_standing *standing, struct store_job *job, struct error *err);
+                        enum tailslate_standing *standing, struct store_job *job,
+                        struct error *err);
 
 /* The video waits for a worker again, unless it is something else than processing by now. */
 int store_wait_again(struct db *db, int64_t video_id, struct error *err);

@@ -11,7 +11,7 @@
 
 struct fleet {
     char now[WALL_TEXT_BYTES], alive_at[WALL_TEXT_BYTES];
-    char leader[UUID_BYTES];
+    char leader[TAILSLATE_UUID_BYTES];
     /* 0: never */
     int64_t now_ms, alive_at_ms, up_since_ms, leader_until_ms;
     int64_t last_sweep_ms, suspicious_since_ms, last_cleanup_ms;

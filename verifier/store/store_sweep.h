@@ -111,7 +111,7 @@ int store_sweep_release(struct store *store, const struct store_candidates *cand
 struct store_folder {
     bool known;   /* a video has this slug */
     bool settled; /* its job is completed, and nothing re-opens it */
-    quality_set recorded;
+    tailslate_quality_set recorded;
     int64_t since_ms; /* not known: when the oldest video was made that is; 0: there is none */
 };
 /* Looks at the video of this slug under the lock of its job's row, and calls act(ctx) while that

@@ -17,7 +17,7 @@ struct video_work {
     bool move;
     int64_t found;
     /* While its entries are looked at. */
-    quality_set kept;
+    tailslate_quality_set kept;
     struct orphans_move entries;
     bool is_foreign;
     int64_t ours;
@@ -32,9 +32,9 @@ static bool is_folder(int dir, const char *name)
 /* ---- a completed video: renditions that nothing needs ---- */
 
 /* "480p/", "480p.m3u8", "480p_0001.ts"; too many rather than too few. */
-static bool names_quality(const char *text, enum quality quality)
+static bool names_quality(const char *text, enum tailslate_quality quality)
 {
-    const char *name = quality_name(quality), *at = text;
+    const char *name = tailslate_quality_name(quality), *at = text;
     size_t length = strlen(name);
     while ((at = strstr(at, name))) {
         at += length;
@@ -45,15 +45,15 @@ static bool names_quality(const char *text, enum quality quality)
 }
 
 /* All of them, where a playlist is there and cannot be read. */
-static quality_set named_by(int video, const char *playlist)
+static tailslate_quality_set named_by(int video, const char *playlist)
 {
     TEXT(text) = NULL;
     size_t size;
     struct error err;
-    quality_set named = 0;
+    tailslate_quality_set named = 0;
     if (durable_read(video, playlist, PLAYLIST_MAX_BYTES, &text, &size, &err) != 0)
-        return err.code == ENOENT ? 0 : (1u << QUALITY_COUNT) - 1;
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++)
+        return err.code == ENOENT ? 0 : (1u << TAILSLATE_QUALITY_COUNT) - 1;
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (names_quality(text, quality))
             named |= 1u << quality;
     return named;
@@ -71,7 +71,7 @@ static int consider_temp(void *ctx, int dir, const char *name, struct error *err
 static int consider_entry(void *ctx, int dir, const char *name, struct error *err)
 {
     struct video_work *work = ctx;
-    enum quality quality;
+    enum tailslate_quality quality;
     if (!segment_quality_of(name, &quality))
         return consider_temp(work, dir, name, err);
     if (!(work->kept & 1u << quality)) {
@@ -122,7 +122,7 @@ static int check_segment(void *ctx, int dir, const char *name, struct error *err
 static int check_entry(void *ctx, int dir, const char *name, struct error *err)
 {
     struct video_work *work = ctx;
-    enum quality quality;
+    enum tailslate_quality quality;
     if (!orphans_is_temp(name) && !segment_quality_of(name, &quality) && !segment_is_of_all(name))
         work->is_foreign = true;
     else if (!is_folder(dir, name))

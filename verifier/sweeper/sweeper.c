@@ -12,7 +12,7 @@
 
 struct sweeper {
     struct sweeper_settings settings;
-    char instance[UUID_BYTES];
+    char instance[TAILSLATE_UUID_BYTES];
     struct orphans *orphans;
     int64_t interval_ms;
     /* By boot_ms, which goes on while the machine sleeps; 0: no tick has been. alive: when the

@@ -33,9 +33,11 @@ Test(outage, a_server_that_restarted_or_crashed_costs_no_call)
     int64_t job = bench.job_id;
     rig_claim(bench.rig, &bench.rig->anna, 0);
     restart(&bench, SIGINT);
-    cr_expect_eq(rig_progress(bench.rig, rig_caller(&bench.rig->anna, 1), job), STANDING_HELD);
+    cr_expect_eq(rig_progress(bench.rig, rig_caller(&bench.rig->anna, 1), job),
+                 TAILSLATE_STANDING_HELD);
     restart(&bench, SIGQUIT);
-    cr_expect_eq(rig_present(bench.rig, rig_caller(&bench.rig->anna, 1), job, 1), VERIFY_COMMIT);
+    cr_expect_eq(rig_present(bench.rig, rig_caller(&bench.rig->anna, 1), job, 1),
+                 TAILSLATE_VERDICT_COMMIT);
     bench_free(&bench);
 }
 
@@ -196,10 +198,10 @@ Test(outage, a_server_that_only_reads_is_of_no_use)
     bench_free(&bench);
 }
 
-static int complete(struct bench *bench, struct ledger_result *result, struct error *err)
+static int complete(struct bench *bench, struct tailslate_result *result, struct error *err)
 {
     struct store_caller anna = rig_caller(&bench->rig->anna, 1);
-    struct message_completion completion = rig_completion(bench->job_id, 1);
+    struct tailslate_completion completion = rig_completion(bench->job_id, 1);
     return store_complete(bench->rig->store, &anna, bench->job_id, &completion, result, err);
 }
 
@@ -208,7 +210,7 @@ Test(outage, a_commit_that_waits_for_a_standby_is_not_acknowledged)
 {
     static const char *const options[] = {"synchronous_commit=local", NULL};
     struct bench bench = bench_new_server(options);
-    struct ledger_result result;
+    struct tailslate_result result;
     struct error err;
     TEXT(name) = database_of(bench.rig);
     TEXT(sql) = must_printf("ALTER DATABASE %s SET synchronous_commit = on", name);
@@ -225,7 +227,7 @@ Test(outage, a_commit_that_waits_for_a_standby_is_not_acknowledged)
     int64_t start_ms = mono_ms();
     while (complete(&bench, &result, &err) != 0)
         cr_assert(mono_ms() - start_ms < 2 * DB_WAIT_MS + MARGIN_MS, "%s", err.message);
-    cr_expect_eq(result.verdict, VERIFY_REPLAY, "it was only slow: %d", result.verdict);
+    cr_expect_eq(result.verdict, TAILSLATE_VERDICT_REPLAY, "it was only slow: %d", result.verdict);
     cr_expect_eq(rig_number(bench.rig, "SELECT COUNT(*) FROM completions"), 1);
     bench_free(&bench);
 }

@@ -16,10 +16,10 @@ static struct bench claimed_and_cut(enum fault fault)
     return bench;
 }
 
-static int complete(struct bench *bench, struct ledger_result *result, struct error *err)
+static int complete(struct bench *bench, struct tailslate_result *result, struct error *err)
 {
     struct store_caller anna = rig_caller(&bench->rig->anna, 1);
-    struct message_completion completion = rig_completion(bench->job_id, 1);
+    struct tailslate_completion completion = rig_completion(bench->job_id, 1);
     return complete_job(bench->rig->store, NULL, &anna, bench->job_id, &completion, result, err);
 }
 
@@ -31,10 +31,10 @@ static int64_t completions(struct bench *bench)
 Test(unknown_completion, that_was_committed_is_acknowledged_after_a_second_look)
 {
     struct bench bench = claimed_and_cut(FAULT_ANSWER_LOST);
-    struct ledger_result result;
+    struct tailslate_result result;
     struct error err;
     cr_expect_eq(complete(&bench, &result, &err), 0, "%s", err.message);
-    cr_expect_eq(result.verdict, VERIFY_COMMIT);
+    cr_expect_eq(result.verdict, TAILSLATE_VERDICT_COMMIT);
     cr_expect_eq(fault_proxy_cuts(bench.proxy), 1);
     cr_expect_eq(completions(&bench), 1);
     bench_free(&bench);
@@ -43,7 +43,7 @@ Test(unknown_completion, that_was_committed_is_acknowledged_after_a_second_look)
 Test(unknown_completion, that_cannot_be_looked_at_is_no_answer_and_its_replay_is_true)
 {
     struct bench bench = claimed_and_cut(FAULT_ANSWER_LOST);
-    struct ledger_result result;
+    struct tailslate_result result;
     struct error err;
     fault_proxy_refuse_after_cut(bench.proxy);
     cr_expect_eq(complete(&bench, &result, &err), -1);
@@ -54,7 +54,7 @@ Test(unknown_completion, that_cannot_be_looked_at_is_no_answer_and_its_replay_is
     fault_proxy_refuse(bench.proxy, false);
     while (complete(&bench, &result, &err) != 0) /* until the pool tries again */
         cr_assert_eq(err.class, ERROR_TEMPORARY);
-    cr_expect_eq(result.verdict, VERIFY_REPLAY);
+    cr_expect_eq(result.verdict, TAILSLATE_VERDICT_REPLAY);
     cr_expect_eq(completions(&bench), 1);
     bench_free(&bench);
 }
@@ -62,13 +62,13 @@ Test(unknown_completion, that_cannot_be_looked_at_is_no_answer_and_its_replay_is
 Test(unknown_completion, that_was_not_committed_is_no_answer_and_is_committed_when_it_comes_again)
 {
     struct bench bench = claimed_and_cut(FAULT_NOT_PASSED);
-    struct ledger_result result;
+    struct tailslate_result result;
     struct error err;
     cr_expect_eq(complete(&bench, &result, &err), -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
     cr_expect_eq(completions(&bench), 0);
     cr_expect_eq(complete(&bench, &result, &err), 0, "%s", err.message);
-    cr_expect_eq(result.verdict, VERIFY_COMMIT);
+    cr_expect_eq(result.verdict, TAILSLATE_VERDICT_COMMIT);
     cr_expect_eq(completions(&bench), 1);
     bench_free(&bench);
 }
@@ -139,7 +139,7 @@ static void keep_twice(enum fault fault)
 {
     struct bench bench = claimed_and_cut(fault);
     struct message_progress progress = rig_half_way();
-    enum verify_standing standing;
+    enum tailslate_standing standing;
     char expires[WALL_TEXT_BYTES];
     struct error err;
     int published = 0;
@@ -148,7 +148,7 @@ static void keep_twice(enum fault fault)
         store_progress(bench.rig->store, &anna, bench.job_id, &progress, &standing, expires, &err),
         -1);
     cr_expect_eq(err.code, DB_UNKNOWN, "%s", err.message);
-    cr_expect_eq(rig_progress(bench.rig, anna, bench.job_id), STANDING_HELD);
+    cr_expect_eq(rig_progress(bench.rig, anna, bench.job_id), TAILSLATE_STANDING_HELD);
 
     fault_proxy_cut(bench.proxy, "COMMIT", fault);
     cr_expect_eq(store_upload(bench.rig->store, &anna, bench.job_id, rig_publish, &published,
@@ -158,7 +158,7 @@ static void keep_twice(enum fault fault)
     cr_expect_eq(store_upload(bench.rig->store, &anna, bench.job_id, rig_publish, &published,
                               &standing, &err),
                  0);
-    cr_expect_eq(standing, STANDING_HELD);
+    cr_expect_eq(standing, TAILSLATE_STANDING_HELD);
     cr_expect_eq(published, 2, "put in its place again, which changes nothing");
     bench_free(&bench);
 }

@@ -70,8 +70,8 @@ Test(schema, of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it)
     cr_expect_eq(rig_number(rig, "SELECT version FROM schema_version"), STORE_SCHEMA_VERSION);
     cr_expect_eq(rig_number(rig, "SELECT replays FROM completions"), 0);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM fleet"), 1);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), job, 1), VERIFY_REPLAY);
-    cr_expect_eq(rig_present(rig, rig_caller(&rig->bert, 1), job, 2), VERIFY_NOT_YOURS);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), job, 1), TAILSLATE_VERDICT_REPLAY);
+    cr_expect_eq(rig_present(rig, rig_caller(&rig->bert, 1), job, 2), TAILSLATE_VERDICT_NOT_YOURS);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, open);
     rig_free(rig);
 }

@@ -54,8 +54,8 @@ Test(beside_fail, leaves_the_rows_as_the_stock_servers_own_does)
         TEXT(wanted) = rows_of(rig, theirs);
 
         int64_t ours = half_done(rig, "ours", cases[i].attempt);
-        struct store_failed failed = rig_fail(rig, rig_caller(&rig->anna, ABSENT_INT), ours,
-                                              cases[i].retry);
+        struct store_failed failed = rig_fail(rig, rig_caller(&rig->anna, TAILSLATE_ABSENT_INT),
+                                              ours, cases[i].retry);
         cr_expect_eq(failed.will_retry, cases[i].will_retry);
         TEXT(found) = rows_of(rig, ours);
         cr_expect_str_eq(found, wanted, "case %zu: %s, and theirs %s", i, found, wanted);
@@ -73,7 +73,7 @@ static void stock_gives(struct rig *rig, int64_t job)
 Test(beside_fail, of_one_claim_is_not_taken_for_that_of_the_next)
 {
     struct rig *rig = rig_new();
-    struct store_caller anna = rig_caller(&rig->anna, ABSENT_INT);
+    struct store_caller anna = rig_caller(&rig->anna, TAILSLATE_ABSENT_INT);
     int64_t job = half_done(rig, "film", 1);
     cr_expect_not(rig_fail(rig, anna, job, true).replayed);
     cr_expect(rig_fail(rig, anna, job, true).replayed);
@@ -82,7 +82,7 @@ Test(beside_fail, of_one_claim_is_not_taken_for_that_of_the_next)
     rig_sql(rig, "UPDATE transcoding_jobs SET worker_id = NULL, claimed_at = NULL,"
                  " claim_expires_at = NULL");
     struct store_failed second = rig_fail(rig, anna, job, true);
-    cr_expect_eq(second.standing, STANDING_LATE);
+    cr_expect_eq(second.standing, TAILSLATE_STANDING_LATE);
     cr_expect_not(second.replayed);
     cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 3);
     cr_expect(rig_fail(rig, anna, job, true).replayed);
@@ -93,12 +93,12 @@ Test(beside_fail, of_one_claim_is_not_taken_for_that_of_the_next)
 Test(beside_fail, changes_no_completed_job_although_the_stock_servers_would)
 {
     struct rig *rig = rig_new();
-    struct store_caller anna = rig_caller(&rig->anna, ABSENT_INT);
+    struct store_caller anna = rig_caller(&rig->anna, TAILSLATE_ABSENT_INT);
     int64_t job = half_done(rig, "film", 1);
-    cr_assert_eq(rig_present(rig, anna, job, 1), VERIFY_COMMIT);
+    cr_assert_eq(rig_present(rig, anna, job, 1), TAILSLATE_VERDICT_COMMIT);
     TEXT(before) = rows_of(rig, job);
-    cr_expect_eq(rig_fail(rig, anna, job, true).standing, STANDING_COMPLETED);
-    cr_expect_eq(rig_fail(rig, anna, job, false).standing, STANDING_COMPLETED);
+    cr_expect_eq(rig_fail(rig, anna, job, true).standing, TAILSLATE_STANDING_COMPLETED);
+    cr_expect_eq(rig_fail(rig, anna, job, false).standing, TAILSLATE_STANDING_COMPLETED);
     TEXT(after) = rows_of(rig, job);
     cr_expect_str_eq(after, before);
     rig_free(rig);
@@ -107,11 +107,11 @@ Test(beside_fail, changes_no_completed_job_although_the_stock_servers_would)
 Test(beside_fail, a_failed_video_that_an_operator_queues_again_is_not_completed)
 {
     struct rig *rig = rig_new();
-    struct store_caller anna = rig_caller(&rig->anna, ABSENT_INT);
+    struct store_caller anna = rig_caller(&rig->anna, TAILSLATE_ABSENT_INT);
     int64_t job = half_done(rig, "film", 3);
     cr_expect_not(rig_fail(rig, anna, job, true).will_retry);
     TEXT(retry) = must_printf("SELECT stock_retry(%lld)", (long long)job);
     rig_sql(rig, retry);
-    cr_expect_eq(rig_present(rig, anna, job, 1), VERIFY_GONE);
+    cr_expect_eq(rig_present(rig, anna, job, 1), TAILSLATE_VERDICT_GONE);
     rig_free(rig);
 }

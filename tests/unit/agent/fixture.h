@@ -25,20 +25,20 @@ static inline struct record_claim fixture_claim(int64_t job_id, const char *uuid
                   .attempt_number = 1},
         .claimed_at_us = INT64_C(1767457680000000),
     };
-    token_make(job_id, uuid, claim.token);
+    tailslate_token_make(job_id, uuid, claim.token);
     return claim;
 }
 
 static inline struct record_outcome fixture_outcome(void)
 {
     return (struct record_outcome){
-        .completion = {.renditions = {{QUALITY_720P, 1280, 720, 2500}},
+        .completion = {.renditions = {{TAILSLATE_QUALITY_720P, 1280, 720, 2500}},
                        .rendition_count = 1,
                        .duration = 12.5,
                        .source_width = 1280,
                        .source_height = 720,
-                       .format = FORMAT_CMAF,
-                       .codec = CODEC_H264},
+                       .format = TAILSLATE_FORMAT_CMAF,
+                       .codec = TAILSLATE_CODEC_H264},
         .transcode_ms = 4321,
     };
 }

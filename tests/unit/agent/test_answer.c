@@ -29,7 +29,7 @@ static void write_delivery(FILE *out, const struct http_answer *answer, bool is_
     struct delivery_judgement judgement;
     delivery_judge(&report, answer, &judgement);
     fprintf(out, "%s%s%s ", delivery_name(judgement.delivery), judgement.is_about_job ? "*" : "",
-            judgement.problem != PROBLEM_NONE ? "!" : "");
+            judgement.problem != TAILSLATE_PROBLEM_NONE ? "!" : "");
 }
 
 static void write_reclaim(FILE *out, const struct http_answer *answer)
@@ -52,9 +52,10 @@ static void write_step(FILE *out, const struct http_answer *answer)
         session.transcoded = stage == 2;
         fprintf(out, "%s ", names[session_verdict_of(&session, answer, EXPECT_JSON)]);
     }
-    enum answer_class class = http_answer_class(answer);
+    enum tailslate_answer_class class = http_answer_class(answer);
     fprintf(out, "bytes %s%s%s%s", names[session_verdict_of(&session, answer, EXPECT_BYTES)],
-            session_is_outage(class) ? " outage" : "", class == ANSWER_KEY_REFUSED ? " key" : "",
+            session_is_outage(class) ? " outage" : "",
+            class == TAILSLATE_ANSWER_KEY_REFUSED ? " key" : "",
             delivery_refuses_job(answer) ? " refusal" : "");
 }
 
@@ -62,7 +63,7 @@ static void write_node(FILE *out, const struct http_answer *answer)
 {
     char reason[NODE_REASON_BYTES];
     fprintf(out, "%s%s", server_state_name(node_server_state_of(answer, reason, sizeof reason)),
-            answer_concerns_key(http_answer_class(answer)) ? " renew" : "");
+            tailslate_answer_concerns_key(http_answer_class(answer)) ? " renew" : "");
 }
 
 /* Only the mark and the subject. */
@@ -100,7 +101,7 @@ static void write_verdicts(char line[LINE_BYTES], const struct http_answer *answ
 }
 
 static void write_statuses(FILE *out, const char *name, bool is_json, char *body,
-                           enum problem problem)
+                           enum tailslate_problem problem)
 {
     char last[LINE_BYTES] = "", now[LINE_BYTES];
     long first = STATUS_MIN;
@@ -140,11 +141,12 @@ static void write_all(FILE *out)
     write_unanswered(out, "unreached", HTTP_UNREACHED);
     write_unanswered(out, "untrusted", HTTP_NOT_TRUSTED);
     write_unanswered(out, "local", HTTP_LOCAL);
-    write_statuses(out, "html", false, object, PROBLEM_NONE);
-    write_statuses(out, "object", true, object, PROBLEM_NONE);
-    write_statuses(out, "array", true, array, PROBLEM_NONE);
-    for (enum problem problem = PROBLEM_NONE + 1; problem < PROBLEM_COUNT; problem++)
-        write_statuses(out, problem_code(problem), true, object, problem);
+    write_statuses(out, "html", false, object, TAILSLATE_PROBLEM_NONE);
+    write_statuses(out, "object", true, object, TAILSLATE_PROBLEM_NONE);
+    write_statuses(out, "array", true, array, TAILSLATE_PROBLEM_NONE);
+    for (enum tailslate_problem problem = TAILSLATE_PROBLEM_NONE + 1;
+         problem < TAILSLATE_PROBLEM_COUNT; problem++)
+        write_statuses(out, tailslate_problem_code(problem), true, object, problem);
 }
 
 static void write_file(const char *path, const char *text)

@@ -27,7 +27,7 @@ static void put_rendition(const struct scratch *scratch, const char *playlist)
 
 static int check(const struct scratch *scratch, struct error *err)
 {
-    struct check_rendition rendition = {.plan = {.quality = QUALITY_720P}};
+    struct check_rendition rendition = {.plan = {.quality = TAILSLATE_QUALITY_720P}};
     int result = check_files(scratch->fd, &rendition, err);
     if (result == 0)
         check_rendition_fini(&rendition);
@@ -46,7 +46,7 @@ Test(check, durations_may_differ_by_one_percent_or_half_a_second)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err;
-        cr_expect_eq(check_duration(QUALITY_720P, cases[i].got, cases[i].source, &err),
+        cr_expect_eq(check_duration(TAILSLATE_QUALITY_720P, cases[i].got, cases[i].source, &err),
                      cases[i].result, "case %zu", i);
     }
 }
@@ -54,7 +54,7 @@ Test(check, durations_may_differ_by_one_percent_or_half_a_second)
 Test(check, the_reason_says_both_durations)
 {
     struct error err;
-    cr_assert_eq(check_duration(QUALITY_720P, 20.1, 60, &err), -1);
+    cr_assert_eq(check_duration(TAILSLATE_QUALITY_720P, 20.1, 60, &err), -1);
     cr_expect_str_eq(err.message, "720p is 20.1 s long, the source 60.0 s");
     cr_expect_eq(err.class, ERROR_TEMPORARY);
 }
@@ -62,7 +62,7 @@ Test(check, the_reason_says_both_durations)
 Test(check, a_whole_rendition_passes_and_is_measured)
 {
     SCRATCH(scratch);
-    struct check_rendition rendition = {.plan = {.quality = QUALITY_720P}};
+    struct check_rendition rendition = {.plan = {.quality = TAILSLATE_QUALITY_720P}};
     struct error err;
     put_rendition(&scratch, WHOLE);
     cr_assert_eq(check_files(scratch.fd, &rendition, &err), 0, "%s", err.message);
@@ -130,9 +130,9 @@ Test(check, a_further_audio_track_that_is_not_whole_is_left_out_with_a_warning)
 {
     SCRATCH(scratch);
     struct probe source = {.audio = {.count = 3, .tracks = {{0}, {.index = 4}, {.index = 5}}}};
-    struct ladder ladder = {.count = 1, .audio_files = 3, .audio_home = QUALITY_360P};
+    struct ladder ladder = {.count = 1, .audio_files = 3, .audio_home = TAILSLATE_QUALITY_360P};
     struct check check = {.count = 0};
-    struct warnings warnings = {.count = 0};
+    struct tailslate_warnings warnings = {.count = 0};
     cr_assert_eq(mkdirat(scratch.fd, "360p", 0700), 0);
     put_audio(&scratch, "360p/audio_0.m3u8", AUDIO("0"), "360p/audio_0_init.mp4",
               "360p/audio_0_0000.m4s");
@@ -154,9 +154,9 @@ Test(check, one_sound_is_no_choice)
 {
     SCRATCH(scratch);
     struct probe source = {.audio = {.count = 2}};
-    struct ladder ladder = {.count = 1, .audio_files = 2, .audio_home = QUALITY_360P};
+    struct ladder ladder = {.count = 1, .audio_files = 2, .audio_home = TAILSLATE_QUALITY_360P};
     struct check check = {.count = 0};
-    struct warnings warnings = {.count = 0};
+    struct tailslate_warnings warnings = {.count = 0};
     cr_assert_eq(mkdirat(scratch.fd, "360p", 0700), 0);
     put_audio(&scratch, "360p/audio_0.m3u8", AUDIO("0"), "360p/audio_0_init.mp4",
               "360p/audio_0_0000.m4s");

@@ -82,8 +82,8 @@ Test(heartbeat, names_every_job_once_and_those_that_wait_for_delivery_too)
     struct heartbeat sender = {.node = &nodes->node, .ffmpeg_version = "5.1.9"};
     TEXT(body) = heartbeat_format(&sender);
     struct message_heartbeat heartbeat;
-    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE, "%s",
-                 err.message);
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err),
+                 TAILSLATE_PROBLEM_NONE, "%s", err.message);
     cr_expect_eq(heartbeat.status, WORKER_BUSY);
     cr_expect(heartbeat.jobs_known);
     cr_assert_eq(heartbeat.job_count, 2);
@@ -124,7 +124,8 @@ Test(heartbeat, an_idle_node_says_that_it_holds_nothing)
     struct heartbeat sender = {.node = &nodes->node};
     TEXT(body) = heartbeat_format(&sender);
     struct message_heartbeat heartbeat;
-    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE);
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err),
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(heartbeat.status, WORKER_IDLE);
     cr_expect(heartbeat.jobs_known, "an empty list is not the same as none");
     cr_expect_eq(heartbeat.job_count, 0);
@@ -144,7 +145,8 @@ Test(heartbeat, a_node_whose_spool_cannot_be_read_does_not_say_that_it_is_idle)
     nodes->node.has_unread = true;
     TEXT(body) = heartbeat_format(&sender);
     struct message_heartbeat heartbeat;
-    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE);
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err),
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(heartbeat.status, WORKER_BUSY);
     cr_expect_not(heartbeat.jobs_known);
     message_heartbeat_fini(&heartbeat);
@@ -170,8 +172,8 @@ Test(heartbeat, tells_which_encoders_work_in_words_that_a_stock_server_takes)
                                .encoder_failure = "the GPU has hung"};
     TEXT(body) = heartbeat_format(&sender);
     struct message_heartbeat heartbeat;
-    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err), PROBLEM_NONE, "%s",
-                 err.message);
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err),
+                 TAILSLATE_PROBLEM_NONE, "%s", err.message);
     cr_expect_str_eq(
         heartbeat.capabilities,
         "{\"ffmpeg_version\":\"7.1\",\"hwaccel_enabled\":true,\"hwaccel_type\":\"amd\","
@@ -202,8 +204,8 @@ static void hear(struct nodes *nodes, struct message_heartbeat *heartbeat)
     struct error err;
     struct heartbeat sender = {.node = &nodes->node};
     TEXT(body) = heartbeat_format(&sender);
-    cr_assert_eq(message_heartbeat_parse(body, strlen(body), heartbeat, &err), PROBLEM_NONE, "%s",
-                 err.message);
+    cr_assert_eq(message_heartbeat_parse(body, strlen(body), heartbeat, &err),
+                 TAILSLATE_PROBLEM_NONE, "%s", err.message);
     message_heartbeat_fini(heartbeat);
 }
 

@@ -33,7 +33,7 @@ Test(connect, retries_are_in_milliseconds)
     struct error err;
     cr_assert_eq(
         load(&scratch, "retry: { base_seconds = 0.25; cap_seconds = 2.5; };", &config, &err), 0);
-    struct backoff_policy policy = connect_backoff(&config);
+    struct tailslate_backoff policy = connect_backoff(&config);
     cr_expect_eq(policy.base_ms, 250);
     cr_expect_eq(policy.cap_ms, 2500);
 }
@@ -61,10 +61,10 @@ Test(connect, a_rotated_key_is_told_from_the_same_and_a_bad_file_changes_nothing
 /* The server takes who is silent for dead, and gives its jobs away. */
 Test(connect, no_patience_asked_for_silences_the_signs_of_life)
 {
-    struct backoff_policy slow = {.base_ms = 300 * 1000, .cap_ms = 300 * 1000};
+    struct tailslate_backoff slow = {.base_ms = 300 * 1000, .cap_ms = 300 * 1000};
     int64_t longest_ms = connect_life_delay_ms(slow, 20, 3600 * 1000, UINT64_MAX);
     cr_expect_leq(longest_ms, 2 * CONNECT_LIFE_CAP_MS);
     cr_expect_geq(connect_life_delay_ms(slow, 0, 3600 * 1000, 0), CONNECT_LIFE_CAP_MS);
-    struct backoff_policy quick = {.base_ms = 100, .cap_ms = 1000};
+    struct tailslate_backoff quick = {.base_ms = 100, .cap_ms = 1000};
     cr_expect_geq(connect_life_delay_ms(quick, 0, 30 * 1000, 0), 30 * 1000);
 }

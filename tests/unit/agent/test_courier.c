@@ -216,8 +216,9 @@ Test(courier, output_missing_names_what_is_to_be_uploaded)
     struct delivery_judgement judgement = judge(
         COMPLETION, 422, JSON_TYPE,
         "{\"detail\":\"x\",\"code\":\"output_missing\",\"qualities\":[\"720p\",\"360p\"]}");
-    cr_expect_eq(judgement.missing, (1u << QUALITY_720P) | (1u << QUALITY_360P));
-    cr_expect_eq(judgement.problem, PROBLEM_OUTPUT_MISSING);
+    cr_expect_eq(judgement.missing,
+                 (1u << TAILSLATE_QUALITY_720P) | (1u << TAILSLATE_QUALITY_360P));
+    cr_expect_eq(judgement.problem, TAILSLATE_PROBLEM_OUTPUT_MISSING);
 }
 
 Test(courier, without_an_answer_it_tries_again_and_never_trusts_a_wrong_certificate)
@@ -316,7 +317,7 @@ Test(courier, a_claim_that_went_is_ours_again_only_by_an_answer_that_names_the_j
 
 Test(courier, the_pause_is_full_jitter_up_to_the_cap_for_ever)
 {
-    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};
+    struct tailslate_backoff policy = {.base_ms = 1000, .cap_ms = 300000};
     int64_t longest = 0;
     for (uint64_t random = 0; random < 2000; random++) {
         int64_t delay_ms = delivery_delay_ms(DELIVERY_AGAIN, policy, 1000, -1,
@@ -330,7 +331,7 @@ Test(courier, the_pause_is_full_jitter_up_to_the_cap_for_ever)
 
 Test(courier, the_server_s_retry_after_is_a_floor_for_every_pause)
 {
-    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};
+    struct tailslate_backoff policy = {.base_ms = 1000, .cap_ms = 300000};
     for (uint64_t random = 0; random < 1000; random++) {
         cr_assert_geq(delivery_delay_ms(DELIVERY_AGAIN, policy, 1, 7000, random), 7000);
         cr_assert_geq(delivery_delay_ms(DELIVERY_HOLD, policy, 1, 900000, random), 900000);
@@ -339,7 +340,7 @@ Test(courier, the_server_s_retry_after_is_a_floor_for_every_pause)
 
 Test(courier, what_is_held_is_tried_slowly_from_the_first_time_and_not_in_step)
 {
-    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};
+    struct tailslate_backoff policy = {.base_ms = 1000, .cap_ms = 300000};
     int64_t first = delivery_delay_ms(DELIVERY_HOLD, policy, 1, -1, 12345);
     int64_t second = delivery_delay_ms(DELIVERY_HOLD, policy, 1, -1, 67890);
     cr_expect_geq(first, 150000);
@@ -350,7 +351,7 @@ Test(courier, what_is_held_is_tried_slowly_from_the_first_time_and_not_in_step)
 /* Asked by `refused_ms` alone, so that no restart begins it anew. */
 Test(courier, what_is_refused_for_days_is_asked_about_ever_more_seldom)
 {
-    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 15000};
+    struct tailslate_backoff policy = {.base_ms = 1000, .cap_ms = 15000};
     int64_t week_ms = 7 * 24 * 3600 * INT64_C(1000), hour_ms = 3600 * 1000;
     int tries = 0, in_the_first_hour = 0;
     for (int64_t at_ms = 0; at_ms < week_ms; tries++) {
@@ -369,7 +370,7 @@ Test(courier, what_is_refused_for_days_is_asked_about_ever_more_seldom)
 
 Test(courier, a_silence_is_counted_from_the_time_that_was_written_down)
 {
-    struct backoff_policy policy = {.base_ms = 1000, .cap_ms = 300000};
+    struct tailslate_backoff policy = {.base_ms = 1000, .cap_ms = 300000};
     int64_t now_us = INT64_C(1767457680000000), second_us = 1000000;
     cr_expect_eq(delivery_delay_ms(DELIVERY_SILENT, policy, 1, -1, 0), DELIVERY_SILENCE_MS);
     cr_expect_eq(delivery_silence_left_ms(now_us, now_us), DELIVERY_SILENCE_MS);

@@ -30,31 +30,33 @@ Test(encoder, a_name_leads_back_to_its_encoder)
 
 Test(encoder, auto_is_what_every_player_takes)
 {
-    cr_expect_eq(encoder_wanted_codec("auto"), CODEC_H264);
-    cr_expect_eq(encoder_wanted_codec("h264"), CODEC_H264);
-    cr_expect_eq(encoder_wanted_codec("hevc"), CODEC_HEVC);
-    cr_expect_eq(encoder_wanted_codec("av1"), CODEC_AV1);
+    cr_expect_eq(encoder_wanted_codec("auto"), TAILSLATE_CODEC_H264);
+    cr_expect_eq(encoder_wanted_codec("h264"), TAILSLATE_CODEC_H264);
+    cr_expect_eq(encoder_wanted_codec("hevc"), TAILSLATE_CODEC_HEVC);
+    cr_expect_eq(encoder_wanted_codec("av1"), TAILSLATE_CODEC_AV1);
 }
 
 Test(encoder, hardware_that_works_comes_first_and_the_cpu_last)
 {
     static const struct {
-        enum streaming_codec codec;
+        enum tailslate_codec codec;
         const char *preference;
         encoder_set working;
         enum encoder_id picked;
     } cases[] = {
-        {CODEC_H264, "auto", E(LIBX264), ENCODER_LIBX264},
-        {CODEC_H264, "auto", E(LIBX264) | E(H264_VAAPI), ENCODER_H264_VAAPI},
-        {CODEC_H264, "auto", E(LIBX264) | E(H264_VAAPI) | E(H264_QSV), ENCODER_H264_QSV},
-        {CODEC_H264, "auto", E(LIBX264) | E(H264_QSV) | E(H264_NVENC), ENCODER_H264_NVENC},
-        {CODEC_H264, "cpu", E(LIBX264) | E(H264_NVENC), ENCODER_LIBX264},
-        {CODEC_H264, "vaapi", E(LIBX264) | E(H264_NVENC) | E(H264_VAAPI), ENCODER_H264_VAAPI},
-        {CODEC_H264, "vaapi", E(LIBX264) | E(H264_NVENC), ENCODER_LIBX264},
-        {CODEC_HEVC, "auto", E(LIBX264) | E(H264_NVENC) | E(LIBX265), ENCODER_LIBX265},
-        {CODEC_AV1, "auto", E(LIBSVTAV1) | E(AV1_NVENC), ENCODER_AV1_NVENC},
-        {CODEC_AV1, "auto", E(LIBX264) | E(LIBX265) | E(HEVC_NVENC), ENCODER_COUNT},
-        {CODEC_H264, "auto", 0, ENCODER_COUNT},
+        {TAILSLATE_CODEC_H264, "auto", E(LIBX264), ENCODER_LIBX264},
+        {TAILSLATE_CODEC_H264, "auto", E(LIBX264) | E(H264_VAAPI), ENCODER_H264_VAAPI},
+        {TAILSLATE_CODEC_H264, "auto", E(LIBX264) | E(H264_VAAPI) | E(H264_QSV), ENCODER_H264_QSV},
+        {TAILSLATE_CODEC_H264, "auto", E(LIBX264) | E(H264_QSV) | E(H264_NVENC),
+         ENCODER_H264_NVENC},
+        {TAILSLATE_CODEC_H264, "cpu", E(LIBX264) | E(H264_NVENC), ENCODER_LIBX264},
+        {TAILSLATE_CODEC_H264, "vaapi", E(LIBX264) | E(H264_NVENC) | E(H264_VAAPI),
+         ENCODER_H264_VAAPI},
+        {TAILSLATE_CODEC_H264, "vaapi", E(LIBX264) | E(H264_NVENC), ENCODER_LIBX264},
+        {TAILSLATE_CODEC_HEVC, "auto", E(LIBX264) | E(H264_NVENC) | E(LIBX265), ENCODER_LIBX265},
+        {TAILSLATE_CODEC_AV1, "auto", E(LIBSVTAV1) | E(AV1_NVENC), ENCODER_AV1_NVENC},
+        {TAILSLATE_CODEC_AV1, "auto", E(LIBX264) | E(LIBX265) | E(HEVC_NVENC), ENCODER_COUNT},
+        {TAILSLATE_CODEC_H264, "auto", 0, ENCODER_COUNT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         cr_expect_eq(encoder_pick(cases[i].codec, cases[i].preference, cases[i].working),
@@ -85,8 +87,8 @@ Test(encoder, each_keeps_the_rate_and_the_keyframes)
         cr_expect_eq(strstr(text, "[-g][60]") != NULL, counts, "%s", text);
         cr_expect_eq(strstr(text, "[-force_key_frames]") != NULL, !counts, "%s", text);
         cr_expect_eq(strstr(text, "[-maxrate:v][3750k]") != NULL, !counts, "%s", text);
-        cr_expect_eq(strstr(text, "[-tag:v][hvc1]") != NULL, encoder_codec(id) == CODEC_HEVC, "%s",
-                     text);
+        cr_expect_eq(strstr(text, "[-tag:v][hvc1]") != NULL,
+                     encoder_codec(id) == TAILSLATE_CODEC_HEVC, "%s", text);
         free(text);
     }
 }

@@ -106,14 +106,14 @@ Test(http_answer, our_words_count_only_in_json)
     static const char body[] = "{\"detail\":\"went\",\"code\":\"claim_lost\"}";
     static const struct {
         const char *type;
-        enum problem expected;
+        enum tailslate_problem expected;
     } cases[] = {
-        {"application/json", PROBLEM_CLAIM_LOST},
-        {"application/problem+json; charset=utf-8", PROBLEM_CLAIM_LOST},
-        {"Application/JSON", PROBLEM_CLAIM_LOST},
-        {"text/html", PROBLEM_NONE},
-        {"application/jsonx", PROBLEM_NONE},
-        {"", PROBLEM_NONE},
+        {"application/json", TAILSLATE_PROBLEM_CLAIM_LOST},
+        {"application/problem+json; charset=utf-8", TAILSLATE_PROBLEM_CLAIM_LOST},
+        {"Application/JSON", TAILSLATE_PROBLEM_CLAIM_LOST},
+        {"text/html", TAILSLATE_PROBLEM_NONE},
+        {"application/jsonx", TAILSLATE_PROBLEM_NONE},
+        {"", TAILSLATE_PROBLEM_NONE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         TEXT(reply) = must_printf(

@@ -34,7 +34,7 @@ static struct probe film(int64_t width, int64_t height)
     return probe;
 }
 
-static struct ladder plan(struct probe probe, quality_set existing)
+static struct ladder plan(struct probe probe, tailslate_quality_set existing)
 {
     struct config settings = config();
     struct ladder ladder;
@@ -42,13 +42,13 @@ static struct ladder plan(struct probe probe, quality_set existing)
     return ladder;
 }
 
-#define Q(name) (1u << QUALITY_##name)
+#define Q(name) (1u << TAILSLATE_QUALITY_##name)
 
 Test(ladder, a_rung_applies_where_the_short_side_reaches_it_and_nothing_is_upscaled)
 {
     static const struct {
         int64_t width, height;
-        quality_set made;
+        tailslate_quality_set made;
     } cases[] = {
         {3840, 2160, Q(2160P) | Q(1440P) | Q(1080P) | Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)},
         {1920, 1080, Q(1080P) | Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)},
@@ -68,19 +68,19 @@ Test(ladder, sizes_are_even_and_keep_the_shape)
 {
     static const struct {
         int64_t width, height;
-        enum quality quality;
+        enum tailslate_quality quality;
         int64_t out_width, out_height;
     } cases[] = {
-        {1920, 1080, QUALITY_1080P, 1920, 1080},
-        {1920, 1080, QUALITY_480P, 854, 480},
-        {1080, 1920, QUALITY_720P, 720, 1280},
-        {853, 481, QUALITY_480P, 852, 480},
-        {853, 481, QUALITY_360P, 638, 360},
-        {321, 181, QUALITY_360P, 320, 180},
-        {1, 1, QUALITY_360P, 2, 2},
-        {1920, 800, QUALITY_720P, 1728, 720},
-        {853, 481, QUALITY_ORIGINAL, 853, 481},
-        {853, 480, QUALITY_480P, 852, 480},
+        {1920, 1080, TAILSLATE_QUALITY_1080P, 1920, 1080},
+        {1920, 1080, TAILSLATE_QUALITY_480P, 854, 480},
+        {1080, 1920, TAILSLATE_QUALITY_720P, 720, 1280},
+        {853, 481, TAILSLATE_QUALITY_480P, 852, 480},
+        {853, 481, TAILSLATE_QUALITY_360P, 638, 360},
+        {321, 181, TAILSLATE_QUALITY_360P, 320, 180},
+        {1, 1, TAILSLATE_QUALITY_360P, 2, 2},
+        {1920, 800, TAILSLATE_QUALITY_720P, 1728, 720},
+        {853, 481, TAILSLATE_QUALITY_ORIGINAL, 853, 481},
+        {853, 480, TAILSLATE_QUALITY_480P, 852, 480},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct probe probe = film(cases[i].width, cases[i].height);
@@ -135,7 +135,7 @@ Test(ladder, no_original_is_wanted_and_none_is_missed)
 }
 
 /* The arguments as one line, each in brackets. */
-static char *line_with(struct probe probe, quality_set existing, struct encoder_use use)
+static char *line_with(struct probe probe, tailslate_quality_set existing, struct encoder_use use)
 {
     struct config settings = config();
     struct ladder ladder = plan(probe, existing);
@@ -151,7 +151,7 @@ static char *line_with(struct probe probe, quality_set existing, struct encoder_
     return text;
 }
 
-static char *line(struct probe probe, quality_set existing)
+static char *line(struct probe probe, tailslate_quality_set existing)
 {
     return line_with(probe, existing, (struct encoder_use){.id = ENCODER_LIBX264});
 }

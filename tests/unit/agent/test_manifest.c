@@ -21,7 +21,8 @@ static struct playlist list_of(const char *text)
     return list;
 }
 
-static struct manifest_rendition rendition(enum quality quality, const struct playlist *list)
+static struct manifest_rendition rendition(enum tailslate_quality quality,
+                                           const struct playlist *list)
 {
     return (struct manifest_rendition){
         .quality = quality,
@@ -38,8 +39,8 @@ static struct manifest_rendition rendition(enum quality quality, const struct pl
 
 Test(manifest, the_master_tells_players_what_each_rendition_needs)
 {
-    struct manifest_rendition all[] = {rendition(QUALITY_720P, NULL),
-                                       rendition(QUALITY_ORIGINAL, NULL)};
+    struct manifest_rendition all[] = {rendition(TAILSLATE_QUALITY_720P, NULL),
+                                       rendition(TAILSLATE_QUALITY_ORIGINAL, NULL)};
     all[1].codecs[0] = '\0';
     all[1].frame_rate = 0;
     char *text = manifest_master(all, 2, NULL, 0);
@@ -54,8 +55,8 @@ Test(manifest, the_master_tells_players_what_each_rendition_needs)
 
 Test(manifest, the_master_names_an_older_layout_and_a_range_of_brightness)
 {
-    struct manifest_rendition all[] = {rendition(QUALITY_720P, NULL),
-                                       rendition(QUALITY_360P, NULL)};
+    struct manifest_rendition all[] = {rendition(TAILSLATE_QUALITY_720P, NULL),
+                                       rendition(TAILSLATE_QUALITY_360P, NULL)};
     all[0].video_range = "PQ";
     all[1].is_flat = true;
     char *text = manifest_master(all, 2, NULL, 0);
@@ -66,7 +67,7 @@ Test(manifest, the_master_names_an_older_layout_and_a_range_of_brightness)
 
 Test(manifest, a_choice_of_sound_is_a_group_beside_pictures_by_themselves)
 {
-    struct manifest_rendition one = rendition(QUALITY_360P, NULL);
+    struct manifest_rendition one = rendition(TAILSLATE_QUALITY_360P, NULL);
     const struct audio_track tracks[] = {
         {.language = "ger"},
         {.language = "eng"},
@@ -76,7 +77,7 @@ Test(manifest, a_choice_of_sound_is_a_group_beside_pictures_by_themselves)
     struct manifest_audio audio[4];
     for (size_t i = 0; i < 4; i++)
         audio[i] = (struct manifest_audio){.track = &tracks[i],
-                                           .home = QUALITY_360P,
+                                           .home = TAILSLATE_QUALITY_360P,
                                            .number = i,
                                            .peak_bps = i == 2 ? 140000 : 0,
                                            .average_bps = i == 1 ? 130000 : 0};
@@ -104,10 +105,10 @@ Test(manifest, a_choice_of_sound_is_a_group_beside_pictures_by_themselves)
 
 Test(manifest, choices_of_one_name_are_told_apart)
 {
-    struct manifest_rendition one = rendition(QUALITY_360P, NULL);
+    struct manifest_rendition one = rendition(TAILSLATE_QUALITY_360P, NULL);
     const struct audio_track track = {.language = "eng"};
-    const struct manifest_audio audio[] = {{.track = &track},
-                                           {.track = &track, .home = QUALITY_360P, .number = 1}};
+    const struct manifest_audio audio[] = {
+        {.track = &track}, {.track = &track, .home = TAILSLATE_QUALITY_360P, .number = 1}};
     one.video.peak_bps = 2000000;
     char *text = manifest_master(&one, 1, audio, 2);
     cr_expect_not_null(strstr(text, "NAME=\"en\","));
@@ -134,7 +135,7 @@ Test(manifest, the_mpd_holds_the_playlists_own_durations)
 {
     struct playlist list = list_of(HEAD MAP "#EXTINF:6,\nseg_0000.m4s\n#EXTINF:6,\nseg_0001.m4s\n"
                                             "#EXTINF:2.5,\nseg_0002.m4s\n" END);
-    struct manifest_rendition one = rendition(QUALITY_720P, &list);
+    struct manifest_rendition one = rendition(TAILSLATE_QUALITY_720P, &list);
     char *text = manifest_mpd(&one, 1);
     cr_expect_eq(count(text, "type=\"static\""), 1);
     cr_expect_eq(count(text, "mediaPresentationDuration=\"PT14.500S\""), 1);
@@ -154,8 +155,8 @@ Test(manifest, renditions_that_cannot_be_switched_between_are_kept_apart)
     struct playlist other = list_of(HEAD MAP
                                     "#EXTINF:4,\nseg_0000.m4s\n#EXTINF:4.5,\nseg_0001.m4s\n" END);
     struct manifest_rendition all[] = {
-        rendition(QUALITY_720P, &aligned), rendition(QUALITY_480P, &same),
-        rendition(QUALITY_360P, NULL), rendition(QUALITY_ORIGINAL, &other)};
+        rendition(TAILSLATE_QUALITY_720P, &aligned), rendition(TAILSLATE_QUALITY_480P, &same),
+        rendition(TAILSLATE_QUALITY_360P, NULL), rendition(TAILSLATE_QUALITY_ORIGINAL, &other)};
     char *text = manifest_mpd(all, 4);
     cr_expect_eq(count(text, "<AdaptationSet"), 2);
     cr_expect_eq(count(text, "<Representation"), 3, "what is only on the server has no timeline");
@@ -177,7 +178,7 @@ Test(manifest, renditions_that_cannot_be_switched_between_are_kept_apart)
 Test(manifest, text_in_the_mpd_is_escaped)
 {
     struct playlist list = list_of(HEAD "#EXT-X-MAP:URI=\"a&<b>.mp4\"\n" TWO END);
-    struct manifest_rendition one = rendition(QUALITY_360P, &list);
+    struct manifest_rendition one = rendition(TAILSLATE_QUALITY_360P, &list);
     memcpy(one.codecs, "x\"y", 4);
     char *text = manifest_mpd(&one, 1);
     cr_expect_eq(count(text, "360p/a&amp;&lt;b&gt;.mp4"), 1);
@@ -188,7 +189,7 @@ Test(manifest, text_in_the_mpd_is_escaped)
 
 Test(manifest, nothing_new_makes_no_mpd)
 {
-    struct manifest_rendition one = rendition(QUALITY_360P, NULL);
+    struct manifest_rendition one = rendition(TAILSLATE_QUALITY_360P, NULL);
     cr_expect_null(manifest_mpd(&one, 1));
     cr_expect_null(manifest_mpd(NULL, 0));
 }
@@ -263,14 +264,14 @@ Test(codecs, the_word_comes_from_the_decoder_configuration)
         const unsigned char *data;
         size_t size;
         const char *expected;
-        enum streaming_codec codec;
+        enum tailslate_codec codec;
     } cases[] = {
-        {"avc1", "avcC", avc, sizeof avc, "avc1.64001f", CODEC_H264},
-        {"hvc1", "hvcC", hevc, sizeof hevc, "hvc1.2.4.L63.90", CODEC_HEVC},
-        {"av01", "av1C", av1, sizeof av1, "av01.0.08M.10", CODEC_AV1},
-        {"avc1", "junk", avc, sizeof avc, "", CODEC_ABSENT},
-        {"avc1", "avcC", avc, 3, "", CODEC_ABSENT},
-        {"vp09", "vpcC", avc, sizeof avc, "", CODEC_ABSENT},
+        {"avc1", "avcC", avc, sizeof avc, "avc1.64001f", TAILSLATE_CODEC_H264},
+        {"hvc1", "hvcC", hevc, sizeof hevc, "hvc1.2.4.L63.90", TAILSLATE_CODEC_HEVC},
+        {"av01", "av1C", av1, sizeof av1, "av01.0.08M.10", TAILSLATE_CODEC_AV1},
+        {"avc1", "junk", avc, sizeof avc, "", TAILSLATE_CODEC_ABSENT},
+        {"avc1", "avcC", avc, 3, "", TAILSLATE_CODEC_ABSENT},
+        {"vp09", "vpcC", avc, sizeof avc, "", TAILSLATE_CODEC_ABSENT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct boxes boxes = {.size = 0};
@@ -299,7 +300,7 @@ Test(codecs, sound_alone_is_no_video)
     put_track(&boxes, "mp4a", 28, "esds", aac, sizeof aac);
     struct codecs codecs = read_boxes(&boxes);
     cr_expect_str_eq(codecs.text, "");
-    cr_expect_eq(codecs.video, CODEC_ABSENT);
+    cr_expect_eq(codecs.video, TAILSLATE_CODEC_ABSENT);
 }
 
 /* Every cut and every changed byte: nothing is read outside (the sanitizer would say so). */

@@ -12,8 +12,8 @@
 
 enum { AGENTS = 200, RECORDS = 3, HOUR_MS = 3600 * 1000, RETURN_S = 360 };
 static const int64_t week_ms = INT64_C(7) * 24 * HOUR_MS;
-static const struct backoff_policy house = {.base_ms = 1000, .cap_ms = 300 * 1000};
-static const struct backoff_policy heart = {.base_ms = 1000, .cap_ms = 60 * 1000};
+static const struct tailslate_backoff house = {.base_ms = 1000, .cap_ms = 300 * 1000};
+static const struct tailslate_backoff heart = {.base_ms = 1000, .cap_ms = 60 * 1000};
 static const double rate_per_second = 5;
 
 /* splitmix64: the same numbers on every machine. */
@@ -61,9 +61,9 @@ static void come_back(struct fleet *fleet, struct agent *agent, int64_t now_ms)
     for (int i = 0; i < RECORDS; i++)
         left += !agent->records[i].is_delivered;
     for (int i = 0; i < RECORDS; i++)
-        agent->records[i].due_ms = backoff_wake_ms(agent->records[i].due_ms, 0, now_ms,
-                                                   (int64_t)((double)left * 1000 / rate_per_second),
-                                                   next_random(&agent->random));
+        agent->records[i].due_ms = tailslate_backoff_wake_ms(
+            agent->records[i].due_ms, 0, now_ms, (int64_t)((double)left * 1000 / rate_per_second),
+            next_random(&agent->random));
 }
 
 static void attempt(struct fleet *fleet, struct agent *agent, struct waiting *record,
@@ -94,8 +94,8 @@ static void beat(struct fleet *fleet, struct agent *agent, int64_t now_ms)
         heartbeat->due_ms = now_ms + 30 * 1000;
         return;
     }
-    heartbeat->due_ms = now_ms + backoff_delay_ms(heart, heartbeat->failures++, -1,
-                                                  next_random(&agent->random));
+    heartbeat->due_ms = now_ms + tailslate_backoff_delay_ms(heart, heartbeat->failures++, -1,
+                                                            next_random(&agent->random));
 }
 
 static struct waiting *soonest(struct agent *agent)

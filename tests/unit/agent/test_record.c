@@ -81,14 +81,14 @@ Test(record, without_its_token_the_body_is_the_same)
     TEXT(tokenless) = NULL;
     OK(record_read_tokenless(scratch.fd, &tokenless, &err), err);
     cr_expect(strstr(sealed, "completion_token") && !strstr(tokenless, "completion_token"));
-    struct message_completion with, without;
-    cr_assert_eq(message_completion_parse(sealed, strlen(sealed), 7, &with, err.message),
-                 PROBLEM_NONE);
-    cr_assert_eq(message_completion_parse(tokenless, strlen(tokenless), 7, &without, err.message),
-                 PROBLEM_NONE);
+    struct tailslate_completion with, without;
+    cr_assert_eq(tailslate_completion_parse(sealed, strlen(sealed), 7, &with, err.message),
+                 TAILSLATE_PROBLEM_NONE);
+    cr_assert_eq(tailslate_completion_parse(tokenless, strlen(tokenless), 7, &without, err.message),
+                 TAILSLATE_PROBLEM_NONE);
     with.token[0] = '\0';
-    TEXT(expected) = message_completion_format(&with);
-    TEXT(found) = message_completion_format(&without);
+    TEXT(expected) = tailslate_completion_format(&with);
+    TEXT(found) = tailslate_completion_format(&without);
     cr_expect_str_eq(found, expected);
 }
 
@@ -199,13 +199,13 @@ Test(record, what_the_server_misses_opens_the_record_and_closes_again)
 {
     SCRATCH(scratch);
     struct error err;
-    quality_set missing = 0;
+    tailslate_quality_set missing = 0;
     put_sealed(scratch.fd);
     TEXT(before) = read_body(scratch.fd);
-    OK(record_mark_missing(scratch.fd, 1u << QUALITY_720P, &err), err);
+    OK(record_mark_missing(scratch.fd, 1u << TAILSLATE_QUALITY_720P, &err), err);
     expect_state(scratch.fd, JOB_REOPENED);
     OK(record_read_missing(scratch.fd, &missing, &err), err);
-    cr_expect_eq(missing, 1u << QUALITY_720P);
+    cr_expect_eq(missing, 1u << TAILSLATE_QUALITY_720P);
     OK(record_clear_missing(scratch.fd, &err), err);
     expect_state(scratch.fd, JOB_SEALED);
     TEXT(after) = read_body(scratch.fd);
@@ -229,14 +229,14 @@ Test(record, a_lost_claim_says_why_in_whole_characters)
 {
     SCRATCH(scratch);
     struct error err;
-    enum problem why;
+    enum tailslate_problem why;
     char detail[256], longer[400];
     put_claim(scratch.fd, FIXTURE_UUID);
     for (size_t i = 0; i + 2 < sizeof longer; i += 2)
         memcpy(longer + i, "\xC3\xBC", 3);
-    OK(record_mark_lost(scratch.fd, PROBLEM_CLAIM_LOST, longer, &err), err);
+    OK(record_mark_lost(scratch.fd, TAILSLATE_PROBLEM_CLAIM_LOST, longer, &err), err);
     OK(record_read_lost(scratch.fd, &why, detail, &err), err);
-    cr_expect_eq(why, PROBLEM_CLAIM_LOST);
+    cr_expect_eq(why, TAILSLATE_PROBLEM_CLAIM_LOST);
     cr_expect_eq(strlen(detail) % 2, 0, "%zu", strlen(detail));
     cr_expect_geq(strlen(detail), 252);
 }
@@ -355,9 +355,9 @@ Test(record, progress_is_for_a_glance)
     struct error err;
     struct record_progress written = {.progress = {.step = WORK_TRANSCODE,
                                                    .percent = 51,
-                                                   .duration = ABSENT_NUMBER,
-                                                   .source_width = ABSENT_INT,
-                                                   .source_height = ABSENT_INT},
+                                                   .duration = TAILSLATE_ABSENT_NUMBER,
+                                                   .source_width = TAILSLATE_ABSENT_INT,
+                                                   .source_height = TAILSLATE_ABSENT_INT},
                                       .speed = 2.5,
                                       .eta_seconds = 31,
                                       .updated_at_us = INT64_C(1767457680000000)};

@@ -13,7 +13,7 @@
 
 static struct upload_rendition rendition(void)
 {
-    return (struct upload_rendition){.quality = QUALITY_720P, .watch = -1};
+    return (struct upload_rendition){.quality = TAILSLATE_QUALITY_720P, .watch = -1};
 }
 
 static void add(struct upload_rendition *list, const char *name, const char *hex)

@@ -10,27 +10,32 @@
 
 #define UUID "6f1c0c5e-5a7e-4f0e-9b1a-0123456789ab"
 
-static enum problem parse_claim(const char *body, struct message_claim *claim)
+static enum tailslate_problem parse_claim(const char *body, struct message_claim *claim)
 {
     struct error err = {.message = ""};
-    enum problem problem = message_claim_parse(body, strlen(body), claim, &err);
-    cr_expect_eq(problem == PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body, err.message);
+    enum tailslate_problem problem = message_claim_parse(body, strlen(body), claim, &err);
+    cr_expect_eq(problem == TAILSLATE_PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body,
+                 err.message);
     return problem;
 }
 
-static enum problem parse_failure(const char *body, struct message_failure *failure)
+static enum tailslate_problem parse_failure(const char *body, struct message_failure *failure)
 {
     struct error err = {.message = ""};
-    enum problem problem = message_failure_parse(body, strlen(body), failure, &err);
-    cr_expect_eq(problem == PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body, err.message);
+    enum tailslate_problem problem = message_failure_parse(body, strlen(body), failure, &err);
+    cr_expect_eq(problem == TAILSLATE_PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body,
+                 err.message);
     return problem;
 }
 
-static enum problem parse_answer(const char *body, struct message_acknowledgement *answer)
+static enum tailslate_problem parse_answer(const char *body,
+                                           struct tailslate_acknowledgment *answer)
 {
     struct error err = {.message = ""};
-    enum problem problem = message_acknowledgement_parse(body, strlen(body), answer, err.message);
-    cr_expect_eq(problem == PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body, err.message);
+    enum tailslate_problem problem = tailslate_acknowledgment_parse(body, strlen(body), answer,
+                                                                    err.message);
+    cr_expect_eq(problem == TAILSLATE_PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body,
+                 err.message);
     return problem;
 }
 
@@ -44,7 +49,7 @@ Test(message_claim, a_stock_server_s_claim_is_understood)
                     "\"claim_expires_at\":\"2026-01-03T16:28:00.123456+00:00\","
                     "\"existing_qualities\":null,\"message\":\"Job claimed\",\"more\":[{}]}",
                     &claim),
-        PROBLEM_NONE);
+        TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(claim.job_id, 12);
     cr_expect_eq(claim.video_id, 7);
     cr_expect_str_eq(claim.video_slug, "my-film");
@@ -53,8 +58,8 @@ Test(message_claim, a_stock_server_s_claim_is_understood)
     cr_expect_eq(claim.duration, 0);
     cr_expect_eq(claim.source_width, 0);
     cr_expect_not(claim.existing_known);
-    cr_expect_eq(claim.claim_epoch, ABSENT_INT);
-    cr_expect_eq(claim.attempt_number, ABSENT_INT);
+    cr_expect_eq(claim.claim_epoch, TAILSLATE_ABSENT_INT);
+    cr_expect_eq(claim.attempt_number, TAILSLATE_ABSENT_INT);
 }
 
 Test(message_claim, nothing_to_do_is_a_claim_of_no_job)
@@ -64,7 +69,7 @@ Test(message_claim, nothing_to_do_is_a_claim_of_no_job)
         "{\"job_id\":null,\"video_id\":\"x\"}"};
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         struct message_claim claim;
-        cr_expect_eq(parse_claim(bodies[i], &claim), PROBLEM_NONE);
+        cr_expect_eq(parse_claim(bodies[i], &claim), TAILSLATE_PROBLEM_NONE);
         cr_expect_eq(claim.job_id, 0);
     }
 }
@@ -75,13 +80,14 @@ Test(message_claim, existing_qualities_are_a_set_and_unknown_ones_do_not_matter)
     cr_assert_eq(parse_claim("{\"job_id\":1,\"video_id\":1,\"video_slug\":\"s\","
                              "\"existing_qualities\":[\"720p\",\"8k\",\"720p\",\"original\",3]}",
                              &claim),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect(claim.existing_known);
-    cr_expect_eq(claim.existing, (1u << QUALITY_720P) | (1u << QUALITY_ORIGINAL));
+    cr_expect_eq(claim.existing,
+                 (1u << TAILSLATE_QUALITY_720P) | (1u << TAILSLATE_QUALITY_ORIGINAL));
     cr_assert_eq(parse_claim("{\"job_id\":1,\"video_id\":1,\"video_slug\":\"s\","
                              "\"existing_qualities\":[]}",
                              &claim),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect(claim.existing_known);
     cr_expect_eq(claim.existing, 0);
 }
@@ -102,7 +108,7 @@ Test(message_claim, ids_outside_their_range_are_refused)
     for (size_t i = 0; i < COUNT_OF(members); i++) {
         struct message_claim claim;
         TEXT(body) = must_printf("{%s,\"video_slug\":\"s\"}", members[i]);
-        cr_expect_eq(parse_claim(body, &claim), PROBLEM_INVALID_FIELD, "%s", body);
+        cr_expect_eq(parse_claim(body, &claim), TAILSLATE_PROBLEM_INVALID_FIELD, "%s", body);
     }
 }
 
@@ -117,7 +123,7 @@ Test(message_claim, the_other_numbers_have_ranges_too)
         struct message_claim claim;
         TEXT(body) = must_printf("{\"job_id\":1,\"video_id\":1,\"video_slug\":\"s\",%s}",
                                  members[i]);
-        cr_expect_eq(parse_claim(body, &claim), PROBLEM_INVALID_FIELD, "%s", body);
+        cr_expect_eq(parse_claim(body, &claim), TAILSLATE_PROBLEM_INVALID_FIELD, "%s", body);
     }
 }
 
@@ -133,15 +139,15 @@ Test(message_claim, names_that_are_no_single_component_are_refused)
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         struct message_claim claim;
         TEXT(slug) = must_printf("{\"job_id\":1,\"video_id\":1,\"video_slug\":\"%s\"}", names[i]);
-        cr_expect_eq(parse_claim(slug, &claim), PROBLEM_INVALID_FIELD, "%s", slug);
+        cr_expect_eq(parse_claim(slug, &claim), TAILSLATE_PROBLEM_INVALID_FIELD, "%s", slug);
         TEXT(file) = must_printf("{\"job_id\":1,\"video_id\":1,\"video_slug\":\"s\","
                                  "\"source_filename\":\"%s\"}",
                                  names[i]);
-        cr_expect_eq(parse_claim(file, &claim), PROBLEM_INVALID_FIELD, "%s", file);
+        cr_expect_eq(parse_claim(file, &claim), TAILSLATE_PROBLEM_INVALID_FIELD, "%s", file);
     }
     struct message_claim claim;
     static const char nul[] = "{\"job_id\":1,\"video_id\":1,\"video_slug\":\"s\\u0000/../x\"}";
-    cr_expect_eq(parse_claim(nul, &claim), PROBLEM_BAD_JSON);
+    cr_expect_eq(parse_claim(nul, &claim), TAILSLATE_PROBLEM_BAD_JSON);
 }
 
 Test(message_claim, odd_but_harmless_names_are_taken)
@@ -153,16 +159,17 @@ Test(message_claim, odd_but_harmless_names_are_taken)
         TEXT(body) = must_printf("{\"job_id\":1,\"video_id\":1,\"video_slug\":\"s\","
                                  "\"source_filename\":\"%s\"}",
                                  names[i]);
-        cr_expect_eq(parse_claim(body, &claim), PROBLEM_NONE, "%s", body);
+        cr_expect_eq(parse_claim(body, &claim), TAILSLATE_PROBLEM_NONE, "%s", body);
     }
 }
 
 Test(message_claim, a_claim_without_a_slug_is_refused)
 {
     struct message_claim claim;
-    cr_expect_eq(parse_claim("{\"job_id\":1,\"video_id\":1}", &claim), PROBLEM_INVALID_FIELD);
+    cr_expect_eq(parse_claim("{\"job_id\":1,\"video_id\":1}", &claim),
+                 TAILSLATE_PROBLEM_INVALID_FIELD);
     cr_expect_eq(parse_claim("{\"job_id\":1,\"video_id\":1,\"video_slug\":\"\"}", &claim),
-                 PROBLEM_INVALID_FIELD);
+                 TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 /* A stock worker reads every member; none may be left out. */
@@ -191,22 +198,23 @@ Test(message, what_is_no_json_object_is_bad_json_everywhere)
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         struct message_claim claim;
         struct message_failure failure;
-        struct message_acknowledgement answer;
-        cr_expect_eq(parse_claim(bodies[i], &claim), PROBLEM_BAD_JSON, "%s", bodies[i]);
-        cr_expect_eq(parse_failure(bodies[i], &failure), PROBLEM_BAD_JSON, "%s", bodies[i]);
-        cr_expect_eq(parse_answer(bodies[i], &answer), PROBLEM_BAD_JSON, "%s", bodies[i]);
+        struct tailslate_acknowledgment answer;
+        cr_expect_eq(parse_claim(bodies[i], &claim), TAILSLATE_PROBLEM_BAD_JSON, "%s", bodies[i]);
+        cr_expect_eq(parse_failure(bodies[i], &failure), TAILSLATE_PROBLEM_BAD_JSON, "%s",
+                     bodies[i]);
+        cr_expect_eq(parse_answer(bodies[i], &answer), TAILSLATE_PROBLEM_BAD_JSON, "%s", bodies[i]);
         cr_expect_not(answer.status_ok);
     }
 }
 
-Test(message_acknowledgement, our_server_s_echo_is_read)
+Test(tailslate_acknowledgment, our_server_s_echo_is_read)
 {
-    struct message_acknowledgement answer;
+    struct tailslate_acknowledgment answer;
     cr_assert_eq(parse_answer("{\"status\":\"ok\",\"message\":\"Job completed successfully\","
                               "\"token\":\"12-" UUID "\",\"job_id\":12,\"replayed\":true,"
                               "\"late\":true,\"completed_at\":\"2026-01-03T16:28:00+00:00\"}",
                               &answer),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect(answer.status_ok && answer.replayed && answer.late);
     cr_expect_str_eq(answer.token, "12-" UUID);
     cr_expect_str_eq(answer.message, "Job completed successfully");
@@ -214,18 +222,18 @@ Test(message_acknowledgement, our_server_s_echo_is_read)
     cr_expect_eq(answer.job_id, 12);
 }
 
-Test(message_acknowledgement, a_stock_server_echoes_nothing)
+Test(tailslate_acknowledgment, a_stock_server_echoes_nothing)
 {
-    struct message_acknowledgement answer;
+    struct tailslate_acknowledgment answer;
     cr_assert_eq(parse_answer("{\"status\":\"ok\",\"message\":\"Job already completed\"}", &answer),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect(answer.status_ok);
     cr_expect_str_eq(answer.token, "");
-    cr_expect_eq(answer.job_id, ABSENT_INT);
+    cr_expect_eq(answer.job_id, TAILSLATE_ABSENT_INT);
     cr_expect_not(answer.replayed || answer.late);
 }
 
-Test(message_acknowledgement, another_status_is_not_ok)
+Test(tailslate_acknowledgment, another_status_is_not_ok)
 {
     static const char *const bodies[] = {"{}",
                                          "{\"status\":null}",
@@ -235,54 +243,57 @@ Test(message_acknowledgement, another_status_is_not_ok)
                                          "{\"status\":\"processing\"}",
                                          "{\"Status\":\"ok\"}"};
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
-        struct message_acknowledgement answer;
-        cr_expect_eq(parse_answer(bodies[i], &answer), PROBLEM_NONE);
+        struct tailslate_acknowledgment answer;
+        cr_expect_eq(parse_answer(bodies[i], &answer), TAILSLATE_PROBLEM_NONE);
         cr_expect_not(answer.status_ok, "%s", bodies[i]);
     }
 }
 
-Test(message_acknowledgement, an_echo_that_is_no_token_acknowledges_nothing)
+Test(tailslate_acknowledgment, an_echo_that_is_no_token_acknowledges_nothing)
 {
     static const char *const members[] = {
         "\"token\":\"\"",  "\"token\":5",       "\"token\":\"12\"",  "\"token\":\"12-" UUID " \"",
         "\"token\":{}",    "\"job_id\":0",      "\"job_id\":\"12\"", "\"replayed\":1",
         "\"late\":\"no\"", "\"completed_at\":7"};
     for (size_t i = 0; i < COUNT_OF(members); i++) {
-        struct message_acknowledgement answer;
+        struct tailslate_acknowledgment answer;
         TEXT(body) = must_printf("{\"status\":\"ok\",%s}", members[i]);
-        cr_expect_eq(parse_answer(body, &answer), PROBLEM_INVALID_FIELD, "%s", body);
+        cr_expect_eq(parse_answer(body, &answer), TAILSLATE_PROBLEM_INVALID_FIELD, "%s", body);
     }
 }
 
-Test(message_acknowledgement, a_token_in_upper_case_is_the_same_token)
+Test(tailslate_acknowledgment, a_token_in_upper_case_is_the_same_token)
 {
-    struct message_acknowledgement answer;
+    struct tailslate_acknowledgment answer;
     cr_assert_eq(parse_answer("{\"token\":\"12-6F1C0C5E-5A7E-4F0E-9B1A-0123456789AB\"}", &answer),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect_str_eq(answer.token, "12-" UUID);
 }
 
-Test(message_acknowledgement, a_long_message_is_cut_between_characters)
+Test(tailslate_acknowledgment, a_long_message_is_cut_between_characters)
 {
     char text[300] = "";
     for (size_t i = 0; i < 126; i++)
         text[i] = 'a';
     strncat(text, "\xc3\xbc\n!", 10);
     TEXT(body) = must_printf("{\"message\":\"%.128s\"}", text);
-    struct message_acknowledgement answer;
-    cr_assert_eq(parse_answer(body, &answer), PROBLEM_NONE);
+    struct tailslate_acknowledgment answer;
+    cr_assert_eq(parse_answer(body, &answer), TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(strlen(answer.message), 126);
 }
 
 Test(message_failure, retry_is_the_default)
 {
     struct message_failure failure;
-    cr_assert_eq(parse_failure("{\"error_message\":\"no space\"}", &failure), PROBLEM_NONE);
+    cr_assert_eq(parse_failure("{\"error_message\":\"no space\"}", &failure),
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect(failure.retry);
     cr_expect_str_eq(failure.reason, "no space");
-    cr_assert_eq(parse_failure("{\"error_message\":\"\",\"retry\":false}", &failure), PROBLEM_NONE);
+    cr_assert_eq(parse_failure("{\"error_message\":\"\",\"retry\":false}", &failure),
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect_not(failure.retry);
-    cr_assert_eq(parse_failure("{\"error_message\":\"x\",\"retry\":null}", &failure), PROBLEM_NONE);
+    cr_assert_eq(parse_failure("{\"error_message\":\"x\",\"retry\":null}", &failure),
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect(failure.retry);
 }
 
@@ -293,7 +304,8 @@ Test(message_failure, a_reason_must_be_a_text)
                                          "{\"error_message\":\"x\",\"retry\":1}"};
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         struct message_failure failure;
-        cr_expect_eq(parse_failure(bodies[i], &failure), PROBLEM_INVALID_FIELD, "%s", bodies[i]);
+        cr_expect_eq(parse_failure(bodies[i], &failure), TAILSLATE_PROBLEM_INVALID_FIELD, "%s",
+                     bodies[i]);
     }
 }
 
@@ -310,10 +322,10 @@ Test(message_failure, a_reason_has_five_hundred_characters_at_most)
     struct message_failure failure;
     TEXT(most) = repeated("a", 500);
     TEXT(body) = must_printf("{\"error_message\":\"%s\"}", most);
-    cr_expect_eq(parse_failure(body, &failure), PROBLEM_NONE);
+    cr_expect_eq(parse_failure(body, &failure), TAILSLATE_PROBLEM_NONE);
     cr_expect_str_eq(failure.reason, most);
     TEXT(over) = must_printf("{\"error_message\":\"%sa\"}", most);
-    cr_expect_eq(parse_failure(over, &failure), PROBLEM_INVALID_FIELD);
+    cr_expect_eq(parse_failure(over, &failure), TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 /* A stock worker cuts at 500 characters, not bytes. */
@@ -322,11 +334,11 @@ Test(message_failure, a_reason_of_wide_characters_is_cut_and_not_refused)
     struct message_failure failure;
     TEXT(wide) = repeated("\xe2\x82\xac", 500);
     TEXT(body) = must_printf("{\"error_message\":\"%s\"}", wide);
-    cr_assert_eq(parse_failure(body, &failure), PROBLEM_NONE);
+    cr_assert_eq(parse_failure(body, &failure), TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(strlen(failure.reason), 498);
     cr_expect_eq(strncmp(failure.reason, wide, 498), 0);
     TEXT(over) = must_printf("{\"error_message\":\"%s\xe2\x82\xac\"}", wide);
-    cr_expect_eq(parse_failure(over, &failure), PROBLEM_INVALID_FIELD);
+    cr_expect_eq(parse_failure(over, &failure), TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(message_failure, whatever_a_transcoder_says_becomes_a_report_that_can_be_read)
@@ -335,7 +347,7 @@ Test(message_failure, whatever_a_transcoder_says_becomes_a_report_that_can_be_re
     memset(failure.reason, 0xff, sizeof failure.reason - 1);
     failure.reason[0] = '\n';
     TEXT(body) = message_failure_format(&failure);
-    cr_assert_eq(parse_failure(body, &again), PROBLEM_NONE);
+    cr_assert_eq(parse_failure(body, &again), TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(again.reason[0], ' ');
     cr_expect_eq(again.reason[1], '?');
     cr_expect_not(again.retry);

@@ -12,24 +12,25 @@
 
 enum { JOB = 12 };
 
-static enum problem parse(const char *body, struct message_completion *completion)
+static enum tailslate_problem parse(const char *body, struct tailslate_completion *completion)
 {
     struct error err = {.message = ""};
-    enum problem problem = message_completion_parse(body, strlen(body), JOB, completion,
-                                                    err.message);
-    cr_expect_eq(problem == PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body, err.message);
+    enum tailslate_problem problem = tailslate_completion_parse(body, strlen(body), JOB, completion,
+                                                                err.message);
+    cr_expect_eq(problem == TAILSLATE_PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body,
+                 err.message);
     return problem;
 }
 
-static void expect_problem(const char *body, enum problem expected)
+static void expect_problem(const char *body, enum tailslate_problem expected)
 {
-    struct message_completion completion;
-    enum problem problem = parse(body, &completion);
-    cr_expect_eq(problem, expected, "'%s' instead of '%s': %s", problem_code(problem),
-                 problem_code(expected), body);
+    struct tailslate_completion completion;
+    enum tailslate_problem problem = parse(body, &completion);
+    cr_expect_eq(problem, expected, "'%s' instead of '%s': %s", tailslate_problem_code(problem),
+                 tailslate_problem_code(expected), body);
 }
 
-static void expect_rendition(const char *members, enum problem expected)
+static void expect_rendition(const char *members, enum tailslate_problem expected)
 {
     TEXT(body) = must_printf("{\"qualities\":[{%s}]}", members);
     expect_problem(body, expected);
@@ -37,45 +38,45 @@ static void expect_rendition(const char *members, enum problem expected)
 
 static void fingerprint(const char *body, char hex[HASH_HEX_BYTES])
 {
-    struct message_completion completion;
-    cr_assert_eq(parse(body, &completion), PROBLEM_NONE, "%s", body);
-    message_completion_fingerprint(&completion, hex);
+    struct tailslate_completion completion;
+    cr_assert_eq(parse(body, &completion), TAILSLATE_PROBLEM_NONE, "%s", body);
+    tailslate_completion_fingerprint(&completion, hex);
 }
 
 Test(completion, the_wire_s_example_is_understood)
 {
-    struct message_completion completion;
+    struct tailslate_completion completion;
     cr_assert_eq(parse("{ \"qualities\": [ {\"name\":\"720p\",\"width\":1280,\"height\":720,"
                        "\"bitrate\":2500} ],\n \"duration\": 12.5, \"source_width\": 1280, "
                        "\"source_height\": 720, \"streaming_format\": \"cmaf\", "
                        "\"streaming_codec\": \"h264\", \"completion_token\": \"12-" UUID "\" }",
                        &completion),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(completion.rendition_count, 1);
-    cr_expect_eq(completion.renditions[0].quality, QUALITY_720P);
+    cr_expect_eq(completion.renditions[0].quality, TAILSLATE_QUALITY_720P);
     cr_expect_eq(completion.renditions[0].width, 1280);
     cr_expect_eq(completion.renditions[0].height, 720);
     cr_expect_eq(completion.renditions[0].bitrate_kbit, 2500);
     cr_expect_eq(completion.duration, 12.5);
     cr_expect_eq(completion.source_width, 1280);
     cr_expect_eq(completion.source_height, 720);
-    cr_expect_eq(completion.format, FORMAT_CMAF);
-    cr_expect_eq(completion.codec, CODEC_H264);
+    cr_expect_eq(completion.format, TAILSLATE_FORMAT_CMAF);
+    cr_expect_eq(completion.codec, TAILSLATE_CODEC_H264);
     cr_expect_str_eq(completion.token, "12-" UUID);
-    cr_expect_eq(message_completion_qualities(&completion), 1u << QUALITY_720P);
+    cr_expect_eq(tailslate_completion_qualities(&completion), 1u << TAILSLATE_QUALITY_720P);
 }
 
 Test(completion, an_old_worker_s_body_is_enough)
 {
-    struct message_completion completion;
+    struct tailslate_completion completion;
     cr_assert_eq(
         parse("{\"qualities\":[],\"duration\":null,\"completion_token\":null}", &completion),
-        PROBLEM_NONE);
+        TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(completion.rendition_count, 0);
-    cr_expect_eq(completion.duration, ABSENT_NUMBER);
-    cr_expect_eq(completion.source_width, ABSENT_INT);
-    cr_expect_eq(completion.format, FORMAT_ABSENT);
-    cr_expect_eq(completion.codec, CODEC_ABSENT);
+    cr_expect_eq(completion.duration, TAILSLATE_ABSENT_NUMBER);
+    cr_expect_eq(completion.source_width, TAILSLATE_ABSENT_INT);
+    cr_expect_eq(completion.format, TAILSLATE_FORMAT_ABSENT);
+    cr_expect_eq(completion.codec, TAILSLATE_CODEC_ABSENT);
     cr_expect_str_eq(completion.token, "");
 }
 
@@ -94,7 +95,7 @@ Test(completion, qualities_must_be_a_list_of_known_names_each_once)
         "{\"name\":\"720p\",\"width\":2,\"height\":2,\"bitrate\":2}]}",
     };
     for (size_t i = 0; i < COUNT_OF(bodies); i++)
-        expect_problem(bodies[i], PROBLEM_INVALID_FIELD);
+        expect_problem(bodies[i], TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(completion, more_qualities_than_there_are_is_refused_before_they_are_read)
@@ -102,7 +103,7 @@ Test(completion, more_qualities_than_there_are_is_refused_before_they_are_read)
     TEXT(one) = must_printf("{\"name\":\"720p\",\"width\":1,\"height\":1,\"bitrate\":1}");
     TEXT(eight) = must_printf("{\"qualities\":[%s,%s,%s,%s,%s,%s,%s,%s]}", one, one, one, one, one,
                               one, one, one);
-    expect_problem(eight, PROBLEM_INVALID_FIELD);
+    expect_problem(eight, TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(completion, a_rendition_is_whole_and_in_range)
@@ -134,9 +135,9 @@ Test(completion, a_rendition_is_whole_and_in_range)
         "\"name\":\"720p\",\"width\":1,\"height\":1,\"bitrate\":2147483648",
     };
     for (size_t i = 0; i < COUNT_OF(taken); i++)
-        expect_rendition(taken[i], PROBLEM_NONE);
+        expect_rendition(taken[i], TAILSLATE_PROBLEM_NONE);
     for (size_t i = 0; i < COUNT_OF(refused); i++)
-        expect_rendition(refused[i], PROBLEM_INVALID_FIELD);
+        expect_rendition(refused[i], TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(completion, the_other_fields_have_their_ranges)
@@ -156,11 +157,11 @@ Test(completion, the_other_fields_have_their_ranges)
         "\"streaming_codec\":\"H264\""};
     for (size_t i = 0; i < COUNT_OF(taken); i++) {
         TEXT(body) = must_printf("{\"qualities\":[],%s}", taken[i]);
-        expect_problem(body, PROBLEM_NONE);
+        expect_problem(body, TAILSLATE_PROBLEM_NONE);
     }
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         TEXT(body) = must_printf("{\"qualities\":[],%s}", refused[i]);
-        expect_problem(body, PROBLEM_INVALID_FIELD);
+        expect_problem(body, TAILSLATE_PROBLEM_INVALID_FIELD);
     }
 }
 
@@ -186,41 +187,41 @@ Test(completion, a_token_of_another_form_is_malformed)
     };
     for (size_t i = 0; i < COUNT_OF(tokens); i++) {
         TEXT(body) = must_printf("{\"qualities\":[],\"completion_token\":%s}", tokens[i]);
-        expect_problem(body, PROBLEM_TOKEN_MALFORMED);
+        expect_problem(body, TAILSLATE_PROBLEM_TOKEN_MALFORMED);
     }
     char zeros[201];
     memset(zeros, '1', sizeof zeros - 1);
     zeros[sizeof zeros - 1] = '\0';
     TEXT(body) = must_printf("{\"qualities\":[],\"completion_token\":\"%s-" UUID "\"}", zeros);
-    expect_problem(body, PROBLEM_TOKEN_MALFORMED);
+    expect_problem(body, TAILSLATE_PROBLEM_TOKEN_MALFORMED);
 }
 
 /* cJSON would cut it there and let the first part pass as a good token. */
 Test(completion, a_poisoned_token_is_no_token)
 {
     expect_problem("{\"qualities\":[],\"completion_token\":\"12-" UUID "\\u0000x\"}",
-                   PROBLEM_BAD_JSON);
+                   TAILSLATE_PROBLEM_BAD_JSON);
     expect_problem("{\"qualities\":[],\"completion_token\":\"12-" UUID "\\\\u0000\"}",
-                   PROBLEM_TOKEN_MALFORMED);
+                   TAILSLATE_PROBLEM_TOKEN_MALFORMED);
 }
 
 Test(completion, a_token_of_another_job_is_a_mismatch)
 {
     expect_problem("{\"qualities\":[],\"completion_token\":\"13-" UUID "\"}",
-                   PROBLEM_TOKEN_MISMATCH);
+                   TAILSLATE_PROBLEM_TOKEN_MISMATCH);
     expect_problem("{\"qualities\":[],\"completion_token\":\"1-" UUID "\"}",
-                   PROBLEM_TOKEN_MISMATCH);
+                   TAILSLATE_PROBLEM_TOKEN_MISMATCH);
     expect_problem("{\"qualities\":[],\"completion_token\":\"120-" UUID "\"}",
-                   PROBLEM_TOKEN_MISMATCH);
+                   TAILSLATE_PROBLEM_TOKEN_MISMATCH);
 }
 
 Test(completion, a_token_is_kept_in_lower_case)
 {
-    struct message_completion completion;
+    struct tailslate_completion completion;
     cr_assert_eq(parse("{\"qualities\":[],\"completion_token\":"
                        "\"12-6F1C0C5E-5A7E-4F0E-9B1A-0123456789AB\"}",
                        &completion),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect_str_eq(completion.token, "12-" UUID);
 }
 
@@ -335,11 +336,11 @@ Test(fingerprint, a_duration_of_any_size_has_one)
 
 Test(completion, names_of_formats_and_codecs_are_the_wire_s)
 {
-    cr_expect_null(streaming_format_name(FORMAT_ABSENT));
-    cr_expect_str_eq(streaming_format_name(FORMAT_CMAF), "cmaf");
-    cr_expect_str_eq(streaming_format_name(FORMAT_HLS_TS), "hls_ts");
-    cr_expect_null(streaming_codec_name(CODEC_ABSENT));
-    cr_expect_str_eq(streaming_codec_name(CODEC_H264), "h264");
-    cr_expect_str_eq(streaming_codec_name(CODEC_HEVC), "hevc");
-    cr_expect_str_eq(streaming_codec_name(CODEC_AV1), "av1");
+    cr_expect_null(tailslate_format_name(TAILSLATE_FORMAT_ABSENT));
+    cr_expect_str_eq(tailslate_format_name(TAILSLATE_FORMAT_CMAF), "cmaf");
+    cr_expect_str_eq(tailslate_format_name(TAILSLATE_FORMAT_HLS_TS), "hls_ts");
+    cr_expect_null(tailslate_codec_name(TAILSLATE_CODEC_ABSENT));
+    cr_expect_str_eq(tailslate_codec_name(TAILSLATE_CODEC_H264), "h264");
+    cr_expect_str_eq(tailslate_codec_name(TAILSLATE_CODEC_HEVC), "hevc");
+    cr_expect_str_eq(tailslate_codec_name(TAILSLATE_CODEC_AV1), "av1");
 }

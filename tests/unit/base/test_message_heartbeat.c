@@ -8,27 +8,28 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-static enum problem parse(const char *body, struct message_heartbeat *heartbeat)
+static enum tailslate_problem parse(const char *body, struct message_heartbeat *heartbeat)
 {
     struct error err = {.message = ""};
-    enum problem problem = message_heartbeat_parse(body, strlen(body), heartbeat, &err);
-    cr_expect_eq(problem == PROBLEM_NONE, err.message[0] == '\0', "%.200s: %s", body, err.message);
+    enum tailslate_problem problem = message_heartbeat_parse(body, strlen(body), heartbeat, &err);
+    cr_expect_eq(problem == TAILSLATE_PROBLEM_NONE, err.message[0] == '\0', "%.200s: %s", body,
+                 err.message);
     return problem;
 }
 
 /* A refused one owns nothing: the leak checker sees it if it does. */
-static void expect_problem(const char *body, enum problem expected)
+static void expect_problem(const char *body, enum tailslate_problem expected)
 {
     struct message_heartbeat heartbeat;
-    enum problem problem = parse(body, &heartbeat);
-    cr_expect_eq(problem, expected, "'%s': %.200s", problem_code(problem), body);
-    if (problem == PROBLEM_NONE)
+    enum tailslate_problem problem = parse(body, &heartbeat);
+    cr_expect_eq(problem, expected, "'%s': %.200s", tailslate_problem_code(problem), body);
+    if (problem == TAILSLATE_PROBLEM_NONE)
         message_heartbeat_fini(&heartbeat);
     cr_expect_null(heartbeat.metadata);
     cr_expect_null(heartbeat.capabilities);
 }
 
-static void expect_metadata(const char *members, enum problem expected)
+static void expect_metadata(const char *members, enum tailslate_problem expected)
 {
     TEXT(body) = must_printf("{\"status\":\"idle\",\"metadata\":{%s}}", members);
     expect_problem(body, expected);
@@ -42,7 +43,7 @@ Test(heartbeat, a_stock_worker_s_sign_of_life_is_understood)
               "\"capabilities\":{\"hwaccel_enabled\":false,\"supported_codecs\":[\"h264\"]},"
               "\"deployment_type\":\"systemd\"}}",
               &heartbeat),
-        PROBLEM_NONE);
+        TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(heartbeat.status, WORKER_BUSY);
     cr_expect_str_eq(heartbeat.code_version, "abc123");
     cr_expect_not(heartbeat.jobs_known);
@@ -58,7 +59,7 @@ Test(heartbeat, a_stock_worker_s_sign_of_life_is_understood)
 Test(heartbeat, nothing_said_is_active)
 {
     struct message_heartbeat heartbeat;
-    cr_assert_eq(parse("{\"metadata\":null}", &heartbeat), PROBLEM_NONE);
+    cr_assert_eq(parse("{\"metadata\":null}", &heartbeat), TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(heartbeat.status, WORKER_ACTIVE);
     cr_expect_str_eq(heartbeat.code_version, "");
     cr_expect_null(heartbeat.metadata);
@@ -69,7 +70,7 @@ Test(heartbeat, held_jobs_are_read)
 {
     struct message_heartbeat heartbeat;
     cr_assert_eq(parse("{\"metadata\":{\"jobs\":[12,7,9007199254740992]}}", &heartbeat),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect(heartbeat.jobs_known);
     cr_assert_eq(heartbeat.job_count, 3);
     cr_expect_eq(heartbeat.jobs[0], 12);
@@ -82,7 +83,7 @@ Test(heartbeat, held_jobs_are_read)
 Test(heartbeat, an_empty_list_of_jobs_is_known)
 {
     struct message_heartbeat heartbeat;
-    cr_assert_eq(parse("{\"metadata\":{\"jobs\":[]}}", &heartbeat), PROBLEM_NONE);
+    cr_assert_eq(parse("{\"metadata\":{\"jobs\":[]}}", &heartbeat), TAILSLATE_PROBLEM_NONE);
     cr_expect(heartbeat.jobs_known);
     cr_expect_eq(heartbeat.job_count, 0);
     message_heartbeat_fini(&heartbeat);
@@ -94,16 +95,16 @@ Test(heartbeat, held_jobs_are_ids_and_bounded)
                                           "[1.5]", "[\"1\"]", "[null]", "[1e40]", "[[1]]"};
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         TEXT(members) = must_printf("\"jobs\":%s", refused[i]);
-        expect_metadata(members, PROBLEM_INVALID_FIELD);
+        expect_metadata(members, TAILSLATE_PROBLEM_INVALID_FIELD);
     }
     char list[2 * HELD_JOBS_MAX + 2] = "";
     for (size_t i = 0; i < HELD_JOBS_MAX; i++)
         memcpy(list + 2 * i, "1,", 2);
     list[2 * HELD_JOBS_MAX - 1] = '\0';
     TEXT(most) = must_printf("\"jobs\":[%s]", list);
-    expect_metadata(most, PROBLEM_NONE);
+    expect_metadata(most, TAILSLATE_PROBLEM_NONE);
     TEXT(over) = must_printf("\"jobs\":[%s,1]", list);
-    expect_metadata(over, PROBLEM_INVALID_FIELD);
+    expect_metadata(over, TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(heartbeat, only_the_capabilities_a_stock_server_knows_are_taken)
@@ -121,24 +122,24 @@ Test(heartbeat, only_the_capabilities_a_stock_server_knows_are_taken)
                                         "vaapi_device"};
     for (size_t i = 0; i < COUNT_OF(known); i++) {
         TEXT(members) = must_printf("\"capabilities\":{\"%s\":null}", known[i]);
-        expect_metadata(members, PROBLEM_NONE);
+        expect_metadata(members, TAILSLATE_PROBLEM_NONE);
         TEXT(longer) = must_printf("\"capabilities\":{\"%s_\":null}", known[i]);
-        expect_metadata(longer, PROBLEM_INVALID_FIELD);
+        expect_metadata(longer, TAILSLATE_PROBLEM_INVALID_FIELD);
     }
-    expect_metadata("\"capabilities\":{}", PROBLEM_NONE);
-    expect_metadata("\"capabilities\":null", PROBLEM_NONE);
-    expect_metadata("\"capabilities\":[]", PROBLEM_INVALID_FIELD);
-    expect_metadata("\"capabilities\":\"all\"", PROBLEM_INVALID_FIELD);
-    expect_metadata("\"capabilities\":{\"jobs\":[1]}", PROBLEM_INVALID_FIELD);
-    expect_metadata("\"capabilities\":{},\"jobs\":[0]", PROBLEM_INVALID_FIELD);
+    expect_metadata("\"capabilities\":{}", TAILSLATE_PROBLEM_NONE);
+    expect_metadata("\"capabilities\":null", TAILSLATE_PROBLEM_NONE);
+    expect_metadata("\"capabilities\":[]", TAILSLATE_PROBLEM_INVALID_FIELD);
+    expect_metadata("\"capabilities\":\"all\"", TAILSLATE_PROBLEM_INVALID_FIELD);
+    expect_metadata("\"capabilities\":{\"jobs\":[1]}", TAILSLATE_PROBLEM_INVALID_FIELD);
+    expect_metadata("\"capabilities\":{},\"jobs\":[0]", TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(heartbeat, a_deployment_type_is_one_of_four)
 {
-    expect_metadata("\"deployment_type\":\"kubernetes\"", PROBLEM_NONE);
-    expect_metadata("\"deployment_type\":\"manual\"", PROBLEM_NONE);
-    expect_metadata("\"deployment_type\":\"cloud\"", PROBLEM_INVALID_FIELD);
-    expect_metadata("\"deployment_type\":1", PROBLEM_INVALID_FIELD);
+    expect_metadata("\"deployment_type\":\"kubernetes\"", TAILSLATE_PROBLEM_NONE);
+    expect_metadata("\"deployment_type\":\"manual\"", TAILSLATE_PROBLEM_NONE);
+    expect_metadata("\"deployment_type\":\"cloud\"", TAILSLATE_PROBLEM_INVALID_FIELD);
+    expect_metadata("\"deployment_type\":1", TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(heartbeat, metadata_has_twenty_members_at_most)
@@ -147,9 +148,9 @@ Test(heartbeat, metadata_has_twenty_members_at_most)
     for (int i = 0; i < 20; i++)
         snprintf(members + strlen(members), sizeof members - strlen(members), "%s\"k%d\":%d",
                  i ? "," : "", i, i);
-    expect_metadata(members, PROBLEM_NONE);
+    expect_metadata(members, TAILSLATE_PROBLEM_NONE);
     TEXT(over) = must_printf("%s,\"k20\":20", members);
-    expect_metadata(over, PROBLEM_INVALID_FIELD);
+    expect_metadata(over, TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(heartbeat, metadata_has_ten_thousand_bytes_at_most)
@@ -159,11 +160,11 @@ Test(heartbeat, metadata_has_ten_thousand_bytes_at_most)
     memset(filler, 'x', 10000);
     filler[10000 - WRAP] = '\0';
     TEXT(most) = must_printf("\"a\":\"%s\"", filler);
-    expect_metadata(most, PROBLEM_NONE);
+    expect_metadata(most, TAILSLATE_PROBLEM_NONE);
     TEXT(over) = must_printf("\"a\":\"x%s\"", filler);
-    expect_metadata(over, PROBLEM_INVALID_FIELD);
+    expect_metadata(over, TAILSLATE_PROBLEM_INVALID_FIELD);
     TEXT(spaced) = must_printf("   %s   \n\n", most);
-    expect_metadata(spaced, PROBLEM_NONE);
+    expect_metadata(spaced, TAILSLATE_PROBLEM_NONE);
 }
 
 Test(heartbeat, other_fields_are_checked_too)
@@ -178,10 +179,11 @@ Test(heartbeat, other_fields_are_checked_too)
         "{\"code_version\":\"a\\nb\"}",
         "{\"code_version\":\"12345678901234567890123456789012345678901\"}"};
     for (size_t i = 0; i < COUNT_OF(refused); i++)
-        expect_problem(refused[i], PROBLEM_INVALID_FIELD);
-    expect_problem("{\"code_version\":\"1234567890123456789012345678901234567890\"}", PROBLEM_NONE);
-    expect_problem("{\"metadata\":{\"a\":1,\"a\":2}}", PROBLEM_BAD_JSON);
-    expect_problem("[]", PROBLEM_BAD_JSON);
+        expect_problem(refused[i], TAILSLATE_PROBLEM_INVALID_FIELD);
+    expect_problem("{\"code_version\":\"1234567890123456789012345678901234567890\"}",
+                   TAILSLATE_PROBLEM_NONE);
+    expect_problem("{\"metadata\":{\"a\":1,\"a\":2}}", TAILSLATE_PROBLEM_BAD_JSON);
+    expect_problem("[]", TAILSLATE_PROBLEM_BAD_JSON);
 }
 
 Test(heartbeat, jobs_and_capabilities_go_into_the_metadata_beside_the_rest)
@@ -214,7 +216,7 @@ Test(heartbeat, the_fullest_list_of_jobs_still_fits_the_metadata)
         }
         cr_expect_geq(heartbeat.job_count, 400);
         TEXT(body) = message_heartbeat_format(&heartbeat);
-        cr_assert_eq(parse(body, &again), PROBLEM_NONE, "%zu ids", heartbeat.job_count);
+        cr_assert_eq(parse(body, &again), TAILSLATE_PROBLEM_NONE, "%zu ids", heartbeat.job_count);
         cr_expect_eq(again.job_count, heartbeat.job_count);
         message_heartbeat_fini(&again);
         message_heartbeat_fini(&heartbeat);

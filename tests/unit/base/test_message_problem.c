@@ -20,9 +20,10 @@ Test(problem_body, ours_is_understood)
     struct message_problem problem = parsed(
         "{\"type\":\"x\",\"title\":\"y\",\"status\":422,\"detail\":\"720p is not there\","
         "\"code\":\"output_missing\",\"qualities\":[\"720p\",\"original\",\"9p\",7]}");
-    cr_expect_eq(problem.problem, PROBLEM_OUTPUT_MISSING);
+    cr_expect_eq(problem.problem, TAILSLATE_PROBLEM_OUTPUT_MISSING);
     cr_expect_str_eq(problem.detail, "720p is not there");
-    cr_expect_eq(problem.missing, (1u << QUALITY_720P) | (1u << QUALITY_ORIGINAL));
+    cr_expect_eq(problem.missing,
+                 (1u << TAILSLATE_QUALITY_720P) | (1u << TAILSLATE_QUALITY_ORIGINAL));
 }
 
 /* Final is only an answer with one of our codes: nothing else may pass for one. */
@@ -52,20 +53,20 @@ Test(problem_body, anybody_else_s_is_no_problem_of_ours)
         "\xff\xfe{",
     };
     for (size_t i = 0; i < COUNT_OF(bodies); i++)
-        cr_expect_eq(parsed(bodies[i]).problem, PROBLEM_NONE, "%s", bodies[i]);
+        cr_expect_eq(parsed(bodies[i]).problem, TAILSLATE_PROBLEM_NONE, "%s", bodies[i]);
 }
 
 Test(problem_body, every_cut_of_ours_is_none)
 {
-    TEXT(body) = message_problem_format(PROBLEM_CLAIM_LOST, "gone", 0);
+    TEXT(body) = message_problem_format(TAILSLATE_PROBLEM_CLAIM_LOST, "gone", 0);
     struct message_problem problem;
     for (size_t size = 0; size < strlen(body); size++) {
         message_problem_parse(body, size, &problem);
-        cr_expect_eq(problem.problem, PROBLEM_NONE, "cut at %zu", size);
+        cr_expect_eq(problem.problem, TAILSLATE_PROBLEM_NONE, "cut at %zu", size);
         cr_expect_str_eq(problem.detail, "");
     }
     message_problem_parse(body, strlen(body), &problem);
-    cr_expect_eq(problem.problem, PROBLEM_CLAIM_LOST);
+    cr_expect_eq(problem.problem, TAILSLATE_PROBLEM_CLAIM_LOST);
 }
 
 Test(problem_body, a_stock_server_s_array_of_details_is_survived)
@@ -86,7 +87,7 @@ Test(problem_body, a_stock_server_s_array_of_details_is_survived)
     for (size_t i = 0; i < COUNT_OF(pairs); i++) {
         struct message_problem problem = parsed(pairs[i][0]);
         cr_expect_str_eq(problem.detail, pairs[i][1], "%s", pairs[i][0]);
-        cr_expect_eq(problem.problem, PROBLEM_NONE);
+        cr_expect_eq(problem.problem, TAILSLATE_PROBLEM_NONE);
     }
 }
 
@@ -105,8 +106,8 @@ Test(problem_body, a_detail_is_one_short_line)
 
 Test(problem_body, ours_is_rfc_9457)
 {
-    TEXT(body) = message_problem_format(PROBLEM_OUTPUT_MISSING, "720p: stream.m3u8",
-                                        1u << QUALITY_720P);
+    TEXT(body) = message_problem_format(TAILSLATE_PROBLEM_OUTPUT_MISSING, "720p: stream.m3u8",
+                                        1u << TAILSLATE_QUALITY_720P);
     cr_expect_str_eq(body, "{\"type\":\"urn:tailslate:problem:output_missing\","
                            "\"title\":\"Files of a named rendition are not on the server.\","
                            "\"status\":422,\"detail\":\"720p: stream.m3u8\","
@@ -116,17 +117,18 @@ Test(problem_body, ours_is_rfc_9457)
 /* A stock peer reads `detail` and nothing else. */
 Test(problem_body, there_is_always_a_detail)
 {
-    for (enum problem problem = PROBLEM_NONE + 1; problem < PROBLEM_COUNT; problem++) {
+    for (enum tailslate_problem problem = TAILSLATE_PROBLEM_NONE + 1;
+         problem < TAILSLATE_PROBLEM_COUNT; problem++) {
         TEXT(body) = message_problem_format(problem, NULL, 0);
         struct message_problem again = parsed(body);
         cr_expect_eq(again.problem, problem);
-        cr_expect_str_eq(again.detail, problem_title(problem));
+        cr_expect_str_eq(again.detail, tailslate_problem_title(problem));
         cr_expect_eq(again.missing, 0);
     }
 }
 
 Test(problem_body, a_detail_that_is_no_utf8_does_not_spoil_the_answer)
 {
-    TEXT(body) = message_problem_format(PROBLEM_INVALID_FIELD, "\xff\xfe", 0);
-    cr_expect_eq(parsed(body).problem, PROBLEM_INVALID_FIELD);
+    TEXT(body) = message_problem_format(TAILSLATE_PROBLEM_INVALID_FIELD, "\xff\xfe", 0);
+    cr_expect_eq(parsed(body).problem, TAILSLATE_PROBLEM_INVALID_FIELD);
 }

@@ -7,15 +7,16 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-static enum problem parse(const char *body, struct message_progress *progress)
+static enum tailslate_problem parse(const char *body, struct message_progress *progress)
 {
     struct error err = {.message = ""};
-    enum problem problem = message_progress_parse(body, strlen(body), progress, &err);
-    cr_expect_eq(problem == PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body, err.message);
+    enum tailslate_problem problem = message_progress_parse(body, strlen(body), progress, &err);
+    cr_expect_eq(problem == TAILSLATE_PROBLEM_NONE, err.message[0] == '\0', "%s: %s", body,
+                 err.message);
     return problem;
 }
 
-static void expect_problem(const char *members, enum problem expected)
+static void expect_problem(const char *members, enum tailslate_problem expected)
 {
     struct message_progress progress;
     TEXT(body) = must_printf("{%s}", members);
@@ -31,14 +32,14 @@ Test(progress, a_stock_worker_s_report_is_understood)
                        "\"segments_total\":9,\"segments_completed\":0}],\"duration\":12.5,"
                        "\"source_width\":1280,\"source_height\":720}",
                        &progress),
-                 PROBLEM_NONE);
+                 TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(progress.step, WORK_TRANSCODE);
     cr_expect_eq(progress.percent, 42);
     cr_assert_eq(progress.quality_count, 2);
-    cr_expect_eq(progress.qualities[0].quality, QUALITY_720P);
+    cr_expect_eq(progress.qualities[0].quality, TAILSLATE_QUALITY_720P);
     cr_expect_eq(progress.qualities[0].status, QUALITY_STATUS_IN_PROGRESS);
     cr_expect_eq(progress.qualities[0].percent, 80);
-    cr_expect_eq(progress.qualities[0].segments_total, ABSENT_INT);
+    cr_expect_eq(progress.qualities[0].segments_total, TAILSLATE_ABSENT_INT);
     cr_expect_eq(progress.qualities[1].segments_total, 9);
     cr_expect_eq(progress.qualities[1].segments_completed, 0);
     cr_expect_eq(progress.duration, 12.5);
@@ -49,13 +50,13 @@ Test(progress, a_stock_worker_s_report_is_understood)
 Test(progress, an_empty_report_keeps_a_claim)
 {
     struct message_progress progress;
-    cr_assert_eq(parse("{}", &progress), PROBLEM_NONE);
+    cr_assert_eq(parse("{}", &progress), TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(progress.step, WORK_ABSENT);
-    cr_expect_eq(progress.percent, ABSENT_INT);
+    cr_expect_eq(progress.percent, TAILSLATE_ABSENT_INT);
     cr_expect_eq(progress.quality_count, 0);
-    cr_expect_eq(progress.duration, ABSENT_NUMBER);
-    cr_expect_eq(progress.source_width, ABSENT_INT);
-    cr_expect_eq(progress.source_height, ABSENT_INT);
+    cr_expect_eq(progress.duration, TAILSLATE_ABSENT_NUMBER);
+    cr_expect_eq(progress.source_width, TAILSLATE_ABSENT_INT);
+    cr_expect_eq(progress.source_height, TAILSLATE_ABSENT_INT);
 }
 
 Test(progress, fields_have_their_ranges)
@@ -70,9 +71,9 @@ Test(progress, fields_have_their_ranges)
         "\"current_step\":1",           "\"current_step\":\"\"",     "\"quality_progress\":{}",
         "\"quality_progress\":[\"a\"]", "\"quality_progress\":\"a\""};
     for (size_t i = 0; i < COUNT_OF(taken); i++)
-        expect_problem(taken[i], PROBLEM_NONE);
+        expect_problem(taken[i], TAILSLATE_PROBLEM_NONE);
     for (size_t i = 0; i < COUNT_OF(refused); i++)
-        expect_problem(refused[i], PROBLEM_INVALID_FIELD);
+        expect_problem(refused[i], TAILSLATE_PROBLEM_INVALID_FIELD);
 }
 
 Test(progress, a_quality_s_progress_has_them_too)
@@ -92,10 +93,10 @@ Test(progress, a_quality_s_progress_has_them_too)
     };
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         TEXT(members) = must_printf("\"quality_progress\":[{%s}]", refused[i]);
-        expect_problem(members, PROBLEM_INVALID_FIELD);
+        expect_problem(members, TAILSLATE_PROBLEM_INVALID_FIELD);
     }
     expect_problem("\"quality_progress\":[{\"name\":\"720p\",\"status\":\"pending\"}]",
-                   PROBLEM_NONE);
+                   TAILSLATE_PROBLEM_NONE);
 }
 
 Test(progress, every_step_and_status_of_the_wire_is_a_word)
@@ -107,7 +108,7 @@ Test(progress, every_step_and_status_of_the_wire_is_a_word)
     for (unsigned i = 0; i < COUNT_OF(steps); i++) {
         struct message_progress progress;
         TEXT(body) = must_printf("{\"current_step\":\"%s\"}", steps[i]);
-        cr_expect_eq(parse(body, &progress), PROBLEM_NONE);
+        cr_expect_eq(parse(body, &progress), TAILSLATE_PROBLEM_NONE);
         cr_expect_eq(progress.step, WORK_DOWNLOAD + i);
         cr_expect_str_eq(work_step_name(progress.step), steps[i]);
     }
@@ -119,6 +120,6 @@ Test(progress, every_step_and_status_of_the_wire_is_a_word)
 Test(progress, bad_json_is_said_to_be_that)
 {
     struct message_progress progress;
-    cr_expect_eq(parse("{\"progress_percent\":NaN}", &progress), PROBLEM_BAD_JSON);
-    cr_expect_eq(parse("[]", &progress), PROBLEM_BAD_JSON);
+    cr_expect_eq(parse("{\"progress_percent\":NaN}", &progress), TAILSLATE_PROBLEM_BAD_JSON);
+    cr_expect_eq(parse("[]", &progress), TAILSLATE_PROBLEM_BAD_JSON);
 }

@@ -23,7 +23,7 @@ static const struct message_claim claims[] = {
      .source_height = 1080,
      .claim_expires_at = WHEN,
      .existing_known = true,
-     .existing = (1u << QUALITY_COUNT) - 1,
+     .existing = (1u << TAILSLATE_QUALITY_COUNT) - 1,
      .claim_epoch = 3,
      .attempt_number = 1},
     {.job_id = 1,
@@ -38,16 +38,16 @@ static const struct message_claim claims[] = {
     {.job_id = 9007199254740992,
      .video_id = 1,
      .video_slug = "...",
-     .duration = ABSENT_NUMBER,
-     .source_width = ABSENT_INT,
-     .source_height = ABSENT_INT,
-     .claim_epoch = ABSENT_INT,
-     .attempt_number = ABSENT_INT},
-    {.duration = ABSENT_NUMBER,
-     .source_width = ABSENT_INT,
-     .source_height = ABSENT_INT,
-     .claim_epoch = ABSENT_INT,
-     .attempt_number = ABSENT_INT},
+     .duration = TAILSLATE_ABSENT_NUMBER,
+     .source_width = TAILSLATE_ABSENT_INT,
+     .source_height = TAILSLATE_ABSENT_INT,
+     .claim_epoch = TAILSLATE_ABSENT_INT,
+     .attempt_number = TAILSLATE_ABSENT_INT},
+    {.duration = TAILSLATE_ABSENT_NUMBER,
+     .source_width = TAILSLATE_ABSENT_INT,
+     .source_height = TAILSLATE_ABSENT_INT,
+     .claim_epoch = TAILSLATE_ABSENT_INT,
+     .attempt_number = TAILSLATE_ABSENT_INT},
 };
 
 Test(roundtrip, a_claim_is_heard_as_it_was_said)
@@ -57,8 +57,8 @@ Test(roundtrip, a_claim_is_heard_as_it_was_said)
         struct message_claim heard;
         struct error err = {.message = ""};
         TEXT(body) = message_claim_format(said, "m");
-        cr_assert_eq(message_claim_parse(body, strlen(body), &heard, &err), PROBLEM_NONE, "%s: %s",
-                     body, err.message);
+        cr_assert_eq(message_claim_parse(body, strlen(body), &heard, &err), TAILSLATE_PROBLEM_NONE,
+                     "%s: %s", body, err.message);
         cr_expect_eq(heard.job_id, said->job_id);
         cr_expect_eq(heard.video_id, said->video_id);
         cr_expect_str_eq(heard.video_slug, said->video_slug);
@@ -74,31 +74,33 @@ Test(roundtrip, a_claim_is_heard_as_it_was_said)
     }
 }
 
-static const struct message_completion completions[] = {
-    {.renditions = {{QUALITY_360P, 640, 360, 600},
-                    {QUALITY_ORIGINAL, 65535, 1, 0},
-                    {QUALITY_2160P, 3840, 2160, 2147483647},
-                    {QUALITY_1440P, 1, 65535, 1},
-                    {QUALITY_1080P, 1920, 1080, 5000},
-                    {QUALITY_720P, 1280, 720, 2500},
-                    {QUALITY_480P, 854, 480, 1000}},
+static const struct tailslate_completion completions[] = {
+    {.renditions = {{TAILSLATE_QUALITY_360P, 640, 360, 600},
+                    {TAILSLATE_QUALITY_ORIGINAL, 65535, 1, 0},
+                    {TAILSLATE_QUALITY_2160P, 3840, 2160, 2147483647},
+                    {TAILSLATE_QUALITY_1440P, 1, 65535, 1},
+                    {TAILSLATE_QUALITY_1080P, 1920, 1080, 5000},
+                    {TAILSLATE_QUALITY_720P, 1280, 720, 2500},
+                    {TAILSLATE_QUALITY_480P, 854, 480, 1000}},
      .rendition_count = 7,
      .duration = 12.345678901234567,
      .source_width = 3840,
      .source_height = 2160,
-     .format = FORMAT_HLS_TS,
-     .codec = CODEC_AV1,
+     .format = TAILSLATE_FORMAT_HLS_TS,
+     .codec = TAILSLATE_CODEC_AV1,
      .token = TOKEN},
     {.duration = 0,
      .source_width = 1,
      .source_height = 1,
-     .format = FORMAT_CMAF,
-     .codec = CODEC_HEVC},
-    {.duration = ABSENT_NUMBER, .source_width = ABSENT_INT, .source_height = ABSENT_INT},
+     .format = TAILSLATE_FORMAT_CMAF,
+     .codec = TAILSLATE_CODEC_HEVC},
+    {.duration = TAILSLATE_ABSENT_NUMBER,
+     .source_width = TAILSLATE_ABSENT_INT,
+     .source_height = TAILSLATE_ABSENT_INT},
 };
 
-static void expect_same_completion(const struct message_completion *heard,
-                                   const struct message_completion *said)
+static void expect_same_completion(const struct tailslate_completion *heard,
+                                   const struct tailslate_completion *said)
 {
     cr_assert_eq(heard->rendition_count, said->rendition_count);
     for (size_t i = 0; i < said->rendition_count; i++) {
@@ -118,22 +120,22 @@ static void expect_same_completion(const struct message_completion *heard,
 Test(roundtrip, a_completion_is_heard_as_it_was_said)
 {
     for (size_t i = 0; i < COUNT_OF(completions); i++) {
-        struct message_completion heard;
+        struct tailslate_completion heard;
         struct error err = {.message = ""};
-        TEXT(body) = message_completion_format(&completions[i]);
-        cr_assert_eq(message_completion_parse(body, strlen(body), 12, &heard, err.message),
-                     PROBLEM_NONE, "%s: %s", body, err.message);
+        TEXT(body) = tailslate_completion_format(&completions[i]);
+        cr_assert_eq(tailslate_completion_parse(body, strlen(body), 12, &heard, err.message),
+                     TAILSLATE_PROBLEM_NONE, "%s: %s", body, err.message);
         expect_same_completion(&heard, &completions[i]);
         char said_hex[HASH_HEX_BYTES], heard_hex[HASH_HEX_BYTES];
-        message_completion_fingerprint(&completions[i], said_hex);
-        message_completion_fingerprint(&heard, heard_hex);
+        tailslate_completion_fingerprint(&completions[i], said_hex);
+        tailslate_completion_fingerprint(&heard, heard_hex);
         cr_expect_str_eq(heard_hex, said_hex);
     }
 }
 
 Test(roundtrip, an_acknowledgement_is_heard_as_it_was_said)
 {
-    static const struct message_acknowledgement answers[] = {
+    static const struct tailslate_acknowledgment answers[] = {
         {.status_ok = true,
          .message = "Job already completed",
          .token = TOKEN,
@@ -141,16 +143,16 @@ Test(roundtrip, an_acknowledgement_is_heard_as_it_was_said)
          .replayed = true,
          .late = true,
          .completed_at = WHEN},
-        {.status_ok = true, .message = "", .job_id = ABSENT_INT},
+        {.status_ok = true, .message = "", .job_id = TAILSLATE_ABSENT_INT},
         {.status_ok = false, .message = "\"quoted\" \xe2\x82\xac", .job_id = 1, .late = true},
     };
     for (size_t i = 0; i < COUNT_OF(answers); i++) {
-        const struct message_acknowledgement *said = &answers[i];
-        struct message_acknowledgement heard;
+        const struct tailslate_acknowledgment *said = &answers[i];
+        struct tailslate_acknowledgment heard;
         struct error err = {.message = ""};
-        TEXT(body) = message_acknowledgement_format(said);
-        cr_assert_eq(message_acknowledgement_parse(body, strlen(body), &heard, err.message),
-                     PROBLEM_NONE, "%s: %s", body, err.message);
+        TEXT(body) = tailslate_acknowledgment_format(said);
+        cr_assert_eq(tailslate_acknowledgment_parse(body, strlen(body), &heard, err.message),
+                     TAILSLATE_PROBLEM_NONE, "%s: %s", body, err.message);
         cr_expect_eq(heard.status_ok, said->status_ok);
         cr_expect_str_eq(heard.message, said->message);
         cr_expect_str_eq(heard.token, said->token);
@@ -172,8 +174,8 @@ Test(roundtrip, a_failure_is_heard_as_it_was_said)
         struct message_failure heard;
         struct error err = {.message = ""};
         TEXT(body) = message_failure_format(&failures[i]);
-        cr_assert_eq(message_failure_parse(body, strlen(body), &heard, &err), PROBLEM_NONE,
-                     "%s: %s", body, err.message);
+        cr_assert_eq(message_failure_parse(body, strlen(body), &heard, &err),
+                     TAILSLATE_PROBLEM_NONE, "%s: %s", body, err.message);
         cr_expect_str_eq(heard.reason, failures[i].reason);
         cr_expect_eq(heard.retry, failures[i].retry);
     }
@@ -182,23 +184,27 @@ Test(roundtrip, a_failure_is_heard_as_it_was_said)
 static const struct message_progress reports[] = {
     {.step = WORK_UPLOAD,
      .percent = 100,
-     .qualities = {{QUALITY_2160P, QUALITY_STATUS_PENDING, 0, ABSENT_INT, ABSENT_INT},
-                   {QUALITY_1440P, QUALITY_STATUS_IN_PROGRESS, 1, 0, 0},
-                   {QUALITY_1080P, QUALITY_STATUS_UPLOADING, 50, 2147483647, 3},
-                   {QUALITY_720P, QUALITY_STATUS_COMPLETED, 99, 5, ABSENT_INT},
-                   {QUALITY_480P, QUALITY_STATUS_UPLOADED, 100, ABSENT_INT, 5},
-                   {QUALITY_360P, QUALITY_STATUS_FAILED, 7, 5, 5},
-                   {QUALITY_ORIGINAL, QUALITY_STATUS_SKIPPED, 0, 1, 1}},
+     .qualities = {{TAILSLATE_QUALITY_2160P, QUALITY_STATUS_PENDING, 0, TAILSLATE_ABSENT_INT,
+                    TAILSLATE_ABSENT_INT},
+                   {TAILSLATE_QUALITY_1440P, QUALITY_STATUS_IN_PROGRESS, 1, 0, 0},
+                   {TAILSLATE_QUALITY_1080P, QUALITY_STATUS_UPLOADING, 50, 2147483647, 3},
+                   {TAILSLATE_QUALITY_720P, QUALITY_STATUS_COMPLETED, 99, 5, TAILSLATE_ABSENT_INT},
+                   {TAILSLATE_QUALITY_480P, QUALITY_STATUS_UPLOADED, 100, TAILSLATE_ABSENT_INT, 5},
+                   {TAILSLATE_QUALITY_360P, QUALITY_STATUS_FAILED, 7, 5, 5},
+                   {TAILSLATE_QUALITY_ORIGINAL, QUALITY_STATUS_SKIPPED, 0, 1, 1}},
      .quality_count = 7,
      .duration = 0.1,
      .source_width = 1,
      .source_height = 65535},
-    {.percent = 0, .duration = 0, .source_width = ABSENT_INT, .source_height = ABSENT_INT},
+    {.percent = 0,
+     .duration = 0,
+     .source_width = TAILSLATE_ABSENT_INT,
+     .source_height = TAILSLATE_ABSENT_INT},
     {.step = WORK_DOWNLOAD,
-     .percent = ABSENT_INT,
-     .duration = ABSENT_NUMBER,
-     .source_width = ABSENT_INT,
-     .source_height = ABSENT_INT},
+     .percent = TAILSLATE_ABSENT_INT,
+     .duration = TAILSLATE_ABSENT_NUMBER,
+     .source_width = TAILSLATE_ABSENT_INT,
+     .source_height = TAILSLATE_ABSENT_INT},
 };
 
 static void expect_same_progress(const struct message_progress *heard,
@@ -227,8 +233,8 @@ Test(roundtrip, progress_is_heard_as_it_was_said)
         struct message_progress heard;
         struct error err = {.message = ""};
         TEXT(body) = message_progress_format(&reports[i]);
-        cr_assert_eq(message_progress_parse(body, strlen(body), &heard, &err), PROBLEM_NONE,
-                     "%s: %s", body, err.message);
+        cr_assert_eq(message_progress_parse(body, strlen(body), &heard, &err),
+                     TAILSLATE_PROBLEM_NONE, "%s: %s", body, err.message);
         expect_same_progress(&heard, &reports[i]);
     }
 }
@@ -266,8 +272,8 @@ Test(roundtrip, a_heartbeat_is_heard_as_it_was_said)
         struct message_heartbeat heard;
         struct error err = {.message = ""};
         TEXT(body) = message_heartbeat_format(&beats[i]);
-        cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heard, &err), PROBLEM_NONE,
-                     "%s: %s", body, err.message);
+        cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heard, &err),
+                     TAILSLATE_PROBLEM_NONE, "%s: %s", body, err.message);
         expect_same_heartbeat(&heard, &beats[i]);
         /* The metadata heard holds jobs and capabilities too, and says the same once more. */
         TEXT(again) = message_heartbeat_format(&heard);
@@ -278,8 +284,11 @@ Test(roundtrip, a_heartbeat_is_heard_as_it_was_said)
 
 Test(roundtrip, a_problem_is_heard_as_it_was_said)
 {
-    for (enum problem problem = PROBLEM_NONE + 1; problem < PROBLEM_COUNT; problem++) {
-        quality_set missing = problem == PROBLEM_OUTPUT_MISSING ? (1u << QUALITY_COUNT) - 1 : 0;
+    for (enum tailslate_problem problem = TAILSLATE_PROBLEM_NONE + 1;
+         problem < TAILSLATE_PROBLEM_COUNT; problem++) {
+        tailslate_quality_set missing = problem == TAILSLATE_PROBLEM_OUTPUT_MISSING
+                                            ? (1u << TAILSLATE_QUALITY_COUNT) - 1
+                                            : 0;
         struct message_problem heard;
         TEXT(body) = message_problem_format(problem, "why \"it\" is so", missing);
         message_problem_parse(body, strlen(body), &heard);

@@ -11,19 +11,19 @@ static const struct {
 
 Test(quality, the_ladder_is_the_seven_rungs_of_the_wire)
 {
-    cr_assert_eq(sizeof ladder / sizeof ladder[0], QUALITY_COUNT);
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
-        cr_expect_str_eq(quality_name(quality), ladder[quality].name);
-        cr_expect_eq(quality_short_side(quality), ladder[quality].short_side);
-        cr_expect_eq(quality_bitrate_kbit(quality), ladder[quality].bitrate_kbit);
+    cr_assert_eq(sizeof ladder / sizeof ladder[0], TAILSLATE_QUALITY_COUNT);
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
+        cr_expect_str_eq(tailslate_quality_name(quality), ladder[quality].name);
+        cr_expect_eq(tailslate_quality_short_side(quality), ladder[quality].short_side);
+        cr_expect_eq(tailslate_quality_bitrate_kbit(quality), ladder[quality].bitrate_kbit);
     }
 }
 
 Test(quality, every_name_is_read_back)
 {
-    for (enum quality quality = 0; quality < QUALITY_COUNT; quality++) {
-        enum quality read = QUALITY_COUNT;
-        cr_assert(quality_parse(quality_name(quality), &read));
+    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
+        enum tailslate_quality read = TAILSLATE_QUALITY_COUNT;
+        cr_assert(tailslate_quality_parse(tailslate_quality_name(quality), &read));
         cr_expect_eq(read, quality);
     }
 }
@@ -33,8 +33,8 @@ Test(quality, only_exact_names_are_names)
     static const char *const others[] = {"",      "720",       "720P",   "0720p", "720p ",
                                          " 720p", "720p/../x", "240p",   "4k",    "Original",
                                          "orig",  "2160",      "1080px", "."};
-    enum quality quality = QUALITY_COUNT;
+    enum tailslate_quality quality = TAILSLATE_QUALITY_COUNT;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        cr_expect_not(quality_parse(others[i], &quality), "'%s' was taken", others[i]);
-    cr_expect_eq(quality, QUALITY_COUNT, "a refused name wrote its output");
+        cr_expect_not(tailslate_quality_parse(others[i], &quality), "'%s' was taken", others[i]);
+    cr_expect_eq(quality, TAILSLATE_QUALITY_COUNT, "a refused name wrote its output");
 }

@@ -5,10 +5,10 @@
 
 Test(uuid, is_version_4_in_lower_case_and_never_twice)
 {
-    char seen[64][UUID_BYTES];
+    char seen[64][TAILSLATE_UUID_BYTES];
     for (size_t i = 0; i < 64; i++) {
         uuid_make_v4(seen[i]);
-        cr_expect(token_uuid_is_v4(seen[i]), "%s", seen[i]);
+        cr_expect(tailslate_token_uuid_is_v4(seen[i]), "%s", seen[i]);
         cr_expect_null(strpbrk(seen[i], "ABCDEF"), "%s", seen[i]);
         for (size_t earlier = 0; earlier < i; earlier++)
             cr_expect_str_neq(seen[earlier], seen[i]);

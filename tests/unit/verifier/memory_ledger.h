@@ -7,17 +7,17 @@
 enum { MEMORY_COMPLETIONS_MAX = 8, MEMORY_CALLS_BYTES = 512 };
 
 struct memory_state {
-    struct ledger_facts facts;
-    struct ledger_completion completions[MEMORY_COMPLETIONS_MAX];
+    struct tailslate_facts facts;
+    struct tailslate_recorded completions[MEMORY_COMPLETIONS_MAX];
     size_t completion_count;
     double duration;
     int64_t source_width;
-    enum streaming_codec codec;
+    enum tailslate_codec codec;
 };
 
 struct memory_ledger {
     struct memory_state committed, working;
-    quality_set files; /* the renditions whose files are there */
+    tailslate_quality_set files; /* the renditions whose files are there */
     /* What goes wrong: the name of the call that fails ("facts"); a commit that breaks before or
      * after it took effect; a job that changes between the facts and the write. */
     const char *failing;
@@ -27,6 +27,6 @@ struct memory_ledger {
 
 /* A job that worker `caller` holds under epoch 3; its files are there. */
 void memory_ledger_init(struct memory_ledger *memory);
-struct ledger memory_ledger_of(struct memory_ledger *memory);
+struct tailslate_ledger memory_ledger_of(struct memory_ledger *memory);
 
 #endif

@@ -55,16 +55,16 @@ static void put(const struct site *site, const char *path, const char *data, siz
 static void put_rendition(const struct site *site)
 {
     struct error err;
-    FD(dir) = files_open_quality(&site->files, "film", QUALITY_720P, true, &err);
+    FD(dir) = files_open_quality(&site->files, "film", TAILSLATE_QUALITY_720P, true, &err);
     cr_assert_geq(dir, 0, "%s", err.message);
     put(site, "film/720p/init.mp4", INIT, 12);
     put(site, "film/720p/seg_0001.m4s", MEDIA, 12);
     put(site, "film/720p/stream.m3u8", PLAYLIST, strlen(PLAYLIST));
 }
 
-static bool is_missing(const struct site *site, enum quality quality)
+static bool is_missing(const struct site *site, enum tailslate_quality quality)
 {
-    quality_set missing;
+    tailslate_quality_set missing;
     struct error err;
     cr_assert_eq(files_missing(&site->files, "film", 1u << quality, &missing, &err), 0);
     return missing != 0;
@@ -96,14 +96,15 @@ Test(files, what_cannot_be_looked_at_is_not_said_to_be_missing)
          more++) { /* the video's folder, the rendition's, its playlist */
         struct rlimit before;
         struct error err;
-        quality_set missing;
+        tailslate_quality_set missing;
         limit_files(more, &before);
-        int looked = files_missing(&site.files, "film", 1u << QUALITY_720P, &missing, &err);
+        int looked = files_missing(&site.files, "film", 1u << TAILSLATE_QUALITY_720P, &missing,
+                                   &err);
         cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
         cr_expect_eq(looked, -1, "with %d", (int)more);
         cr_expect(looked == 0 || err.class == ERROR_TEMPORARY, "%s", err.message);
     }
-    cr_expect_not(is_missing(&site, QUALITY_720P));
+    cr_expect_not(is_missing(&site, TAILSLATE_QUALITY_720P));
 }
 
 /* The master playlist offers them as other languages: a choice that cannot be played is none. */
@@ -112,12 +113,12 @@ Test(files, a_rendition_is_there_only_with_the_further_audio_in_its_directory)
     SITE(site);
     put_rendition(&site);
     put(&site, "film/720p/audio_1.m3u8", AUDIO_LIST, strlen(AUDIO_LIST));
-    cr_expect(is_missing(&site, QUALITY_720P));
+    cr_expect(is_missing(&site, TAILSLATE_QUALITY_720P));
     put(&site, "film/720p/audio_1_init.mp4", INIT, 12);
     put(&site, "film/720p/audio_1_0000.m4s", MEDIA, 12);
-    cr_expect_not(is_missing(&site, QUALITY_720P));
+    cr_expect_not(is_missing(&site, TAILSLATE_QUALITY_720P));
     drop(&site, "film/720p/audio_1_0000.m4s");
-    cr_expect(is_missing(&site, QUALITY_720P));
+    cr_expect(is_missing(&site, TAILSLATE_QUALITY_720P));
 }
 
 Test(files, a_rendition_is_there_only_with_every_segment_of_its_playlist)
@@ -125,17 +126,17 @@ Test(files, a_rendition_is_there_only_with_every_segment_of_its_playlist)
     static const char *const needed[] = {"film/720p/init.mp4", "film/720p/seg_0001.m4s",
                                          "film/720p/stream.m3u8"};
     SITE(site);
-    cr_expect(is_missing(&site, QUALITY_720P));
+    cr_expect(is_missing(&site, TAILSLATE_QUALITY_720P));
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         put_rendition(&site);
-        cr_expect_not(is_missing(&site, QUALITY_720P));
+        cr_expect_not(is_missing(&site, TAILSLATE_QUALITY_720P));
         drop(&site, needed[i]);
-        cr_expect(is_missing(&site, QUALITY_720P), "without %s", needed[i]);
+        cr_expect(is_missing(&site, TAILSLATE_QUALITY_720P), "without %s", needed[i]);
     }
     put_rendition(&site);
     put(&site, "film/720p/seg_0001.m4s", "", 0);
-    cr_expect(is_missing(&site, QUALITY_720P), "an empty segment");
-    cr_expect(is_missing(&site, QUALITY_480P));
+    cr_expect(is_missing(&site, TAILSLATE_QUALITY_720P), "an empty segment");
+    cr_expect(is_missing(&site, TAILSLATE_QUALITY_480P));
 }
 
 Test(files, the_flat_form_counts_as_well)
@@ -145,9 +146,9 @@ Test(files, the_flat_form_counts_as_well)
     FD(video) = files_open_video(&site.files, "film", true, &err);
     cr_assert_geq(video, 0, "%s", err.message);
     put(&site, "film/480p.m3u8", "#EXTM3U\n480p_0000.ts\n", 21);
-    cr_expect(is_missing(&site, QUALITY_480P));
+    cr_expect(is_missing(&site, TAILSLATE_QUALITY_480P));
     put(&site, "film/480p_0000.ts", "\x47", 1);
-    cr_expect_not(is_missing(&site, QUALITY_480P));
+    cr_expect_not(is_missing(&site, TAILSLATE_QUALITY_480P));
 }
 
 Test(files, a_link_is_never_followed)
@@ -172,7 +173,7 @@ Test(files, what_is_discarded_is_in_the_trash_and_the_rest_stays)
     put(&site, "film/720p.m3u8", "x", 1);
     put(&site, "film/480p.m3u8", "x", 1);
     put(&site, "film/master.m3u8", "x", 1);
-    cr_assert_eq(files_discard(&site.files, "film", 1u << QUALITY_720P, &err), 0, "%s",
+    cr_assert_eq(files_discard(&site.files, "film", 1u << TAILSLATE_QUALITY_720P, &err), 0, "%s",
                  err.message);
     FD(video) = files_open_video(&site.files, "film", false, &err);
     cr_expect_not(durable_exists(video, "720p"));
@@ -180,7 +181,7 @@ Test(files, what_is_discarded_is_in_the_trash_and_the_rest_stays)
     cr_expect(durable_exists(video, "480p.m3u8"));
     cr_expect(durable_exists(video, "master.m3u8"));
     cr_expect(durable_exists(site.files.videos, ".trash"));
-    cr_assert_eq(files_discard(&site.files, "never", 1u << QUALITY_720P, &err), 0);
+    cr_assert_eq(files_discard(&site.files, "never", 1u << TAILSLATE_QUALITY_720P, &err), 0);
 }
 
 static int count_sources(void *count, int dir, const char *name, struct error *err)
@@ -197,15 +198,17 @@ Test(files, a_rendition_that_needs_a_key_or_another_server_is_not_there)
                                        "#EXT-X-GAP\n"};
     SITE(site);
     struct error err;
-    quality_set missing;
+    tailslate_quality_set missing;
     put_rendition(&site);
-    cr_assert_eq(files_missing(&site.files, "film", 1u << QUALITY_720P, &missing, &err), 0);
+    cr_assert_eq(files_missing(&site.files, "film", 1u << TAILSLATE_QUALITY_720P, &missing, &err),
+                 0);
     cr_expect_eq(missing, 0);
     for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
         TEXT(playlist) = must_printf("%s%s%s", "#EXTM3U\n", tags[i], strchr(PLAYLIST, '\n') + 1);
         put(&site, "film/720p/stream.m3u8", playlist, strlen(playlist));
-        cr_assert_eq(files_missing(&site.files, "film", 1u << QUALITY_720P, &missing, &err), 0);
-        cr_expect_eq(missing, 1u << QUALITY_720P, "%s", tags[i]);
+        cr_assert_eq(
+            files_missing(&site.files, "film", 1u << TAILSLATE_QUALITY_720P, &missing, &err), 0);
+        cr_expect_eq(missing, 1u << TAILSLATE_QUALITY_720P, "%s", tags[i]);
     }
 }
 
@@ -265,7 +268,7 @@ static void unpack(const struct site *site, const char *const names[], size_t co
                    struct tar_upload *upload, int *result, struct error *err)
 {
     cr_assert_eq(tar_upload_begin(&site->files, "film", upload, err), 0, "%s", err->message);
-    upload->quality = QUALITY_720P;
+    upload->quality = TAILSLATE_QUALITY_720P;
     FD(source) = openat(site->scratch.fd, "videos/source", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cr_assert_eq(archive_pack(source, names, count, upload->fd, err), 0, "%s", err->message);
     *result = tar_upload_unpack(upload, err);
@@ -274,7 +277,7 @@ static void unpack(const struct site *site, const char *const names[], size_t co
 static void put_source(const struct site *site)
 {
     struct error err;
-    FD(dir) = files_open_quality(&site->files, "source", QUALITY_720P, true, &err);
+    FD(dir) = files_open_quality(&site->files, "source", TAILSLATE_QUALITY_720P, true, &err);
     cr_assert_geq(dir, 0, "%s", err.message);
     put(site, "source/720p/init.mp4", INIT, 12);
     put(site, "source/720p/seg_0001.m4s", MEDIA, 12);
@@ -298,8 +301,8 @@ Test(upload, an_archive_is_seen_only_once_it_is_published)
     cr_expect(durable_exists(site.files.videos, "film"));
     cr_assert_eq(tar_upload_publish(&upload, &err), 0, "%s", err.message);
     tar_upload_end(&upload);
-    cr_expect_not(is_missing(&site, QUALITY_720P));
-    FD(folder) = files_open_quality(&site.files, "film", QUALITY_720P, false, &err);
+    cr_expect_not(is_missing(&site, TAILSLATE_QUALITY_720P));
+    FD(folder) = files_open_quality(&site.files, "film", TAILSLATE_QUALITY_720P, false, &err);
     cr_expect_not(durable_exists(folder, "seg_0009.m4s"), "the archive replaces the rendition");
 }
 
@@ -317,7 +320,7 @@ Test(upload, an_archive_with_a_foreign_file_or_foreign_content_is_refused_and_le
         cr_expect_eq(err.code, EINVAL, "%s: %s", wrong[i], err.message);
         cr_expect_not(durable_exists(upload.staging_root, "film"));
         FD(root) = dup(upload.staging_root);
-        char staging[UUID_BYTES];
+        char staging[TAILSLATE_UUID_BYTES];
         memcpy(staging, upload.staging_name, sizeof staging);
         tar_upload_end(&upload);
         cr_expect_not(durable_exists(root, staging));
@@ -330,7 +333,8 @@ Test(upload, a_segment_that_was_not_published_is_gone)
     SITE(site);
     struct segment_upload upload;
     struct error err;
-    cr_assert_eq(segment_upload_begin(&site.files, "film", QUALITY_720P, "init.mp4", &upload, &err),
+    cr_assert_eq(segment_upload_begin(&site.files, "film", TAILSLATE_QUALITY_720P, "init.mp4",
+                                      &upload, &err),
                  0, "%s", err.message);
     FD(folder) = dup(upload.dir);
     char temp[DURABLE_TEMP_BYTES];

@@ -19,7 +19,8 @@ Test(gate, what_was_taken_is_completed_after_a_commit)
     struct gate_pass pass;
     bench_enter(bench.gate, &pass);
     cr_assert_str_eq(pass.key, BENCH_KEY);
-    cr_assert(strncmp(pass.held, "processing:", 11) == 0 && token_uuid_is_v4(pass.held + 11));
+    cr_assert(strncmp(pass.held, "processing:", 11) == 0 &&
+              tailslate_token_uuid_is_v4(pass.held + 11));
     redis_expect(bench.redis, pass.held, "GET", BENCH_KEY, NULL);
     cr_expect(ttl(bench.redis) > 0 && ttl(bench.redis) <= GATE_HOLD_S);
     gate_leave(bench.gate, &pass, true);
@@ -218,7 +219,7 @@ static void *come_and_go(void *ctx)
     struct gate *gate = ctx;
     for (int64_t round = 0; round < ROUNDS; round++) {
         struct gate_pass pass;
-        char token[TOKEN_BYTES];
+        char token[TAILSLATE_TOKEN_BYTES];
         snprintf(token, sizeof token, "%p-%d", (void *)&pass, (int)round);
         gate_enter(gate, round, token, &pass);
         gate_leave(gate, &pass, false);

@@ -161,9 +161,9 @@ Test(segment, text_is_utf8_without_control_bytes)
 
 Test(segment, what_lies_flat_is_known_by_its_quality)
 {
-    cr_expect(segment_is_flat(QUALITY_720P, "720p.m3u8"));
-    cr_expect(segment_is_flat(QUALITY_720P, "720p_0001.ts"));
-    cr_expect_not(segment_is_flat(QUALITY_720P, "1080p_0001.ts"));
-    cr_expect_not(segment_is_flat(QUALITY_720P, "720p_0001.m4s"));
-    cr_expect_not(segment_is_flat(QUALITY_720P, "stream.m3u8"));
+    cr_expect(segment_is_flat(TAILSLATE_QUALITY_720P, "720p.m3u8"));
+    cr_expect(segment_is_flat(TAILSLATE_QUALITY_720P, "720p_0001.ts"));
+    cr_expect_not(segment_is_flat(TAILSLATE_QUALITY_720P, "1080p_0001.ts"));
+    cr_expect_not(segment_is_flat(TAILSLATE_QUALITY_720P, "720p_0001.m4s"));
+    cr_expect_not(segment_is_flat(TAILSLATE_QUALITY_720P, "stream.m3u8"));
 }
