@@ -8,8 +8,8 @@
  * Knows no HTTP and no SQL. A ledger belongs to one request at a time: its ctx holds the
  * connection, the transaction, and the words of the last error, which a caller reads there after a
  * -1. */
-#ifndef VERIFIER_LEDGER_H
-#define VERIFIER_LEDGER_H
+#ifndef TAILSLATE_LEDGER_H
+#define TAILSLATE_LEDGER_H
 
 #include "tailslate/completion.h"
 #include "tailslate/verify.h"

@@ -9,8 +9,8 @@
  * which of its claims it speaks for. A higher epoch than the database's is a claim that the
  * database has forgotten (a restored backup): not yours, so that the caller holds on to its result.
  */
-#ifndef VERIFIER_VERIFY_H
-#define VERIFIER_VERIFY_H
+#ifndef TAILSLATE_VERIFY_H
+#define TAILSLATE_VERIFY_H
 
 #include "tailslate/problem.h"
 
