@@ -1,7 +1,7 @@
 #include "base/archive.h"
 
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -1,7 +1,7 @@
 #include "agent/api/http_stream.h"
 
 #include "base/clock.h"
-#include "base/durable.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "agent/base/tree.h"
 
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 #include "agent/daemon/node.h"
 #include "agent/spool/spool.h"
 #include "agent/step/disk.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

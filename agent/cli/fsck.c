@@ -5,9 +5,9 @@
 #include "agent/spool/order.h"
 #include "agent/spool/spool.h"
 #include "agent/step/upload_record.h"
-#include "base/durable.h"
 #include "base/playlist.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/hash.h"
 
 #include <errno.h>

@@ -3,8 +3,8 @@
 #include "agent/daemon/status.h"
 #include "agent/spool/spool.h"
 #include "base/clock.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/json.h"
 
 #include <errno.h>

@@ -5,8 +5,8 @@
 #include "agent/spool/order.h"
 #include "agent/step/disk.h"
 #include "base/clock.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/warnings_json.h"
 
 #include <errno.h>

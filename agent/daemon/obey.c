@@ -2,9 +2,9 @@
 
 #include "agent/daemon/retire.h"
 #include "agent/spool/order.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <signal.h>
 #include <stdio.h>

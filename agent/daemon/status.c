@@ -1,10 +1,10 @@
 #include "agent/daemon/status.h"
 
 #include "base/clock.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/json.h"
 
 #include <stdio.h>

@@ -3,8 +3,8 @@
 #include "agent/api/session.h"
 #include "agent/media/probe.h"
 #include "agent/media/truth.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

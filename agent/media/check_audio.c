@@ -1,9 +1,9 @@
 /* The audio tracks with files of their own: each is published if its files are whole, and otherwise
  * left out. */
 #include "agent/media/check.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 #include "agent/media/encoders.h"
 #include "agent/media/gpu.h"
 #include "base/clock.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/json.h"
 
 #include <errno.h>

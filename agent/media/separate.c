@@ -2,8 +2,8 @@
 
 #include "agent/media/codecs.h"
 #include "agent/media/fragment.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

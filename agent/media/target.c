@@ -1,7 +1,7 @@
 #include "agent/media/target.h"
 
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <fcntl.h>
 #include <stdio.h>

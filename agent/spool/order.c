@@ -1,8 +1,8 @@
 #include "agent/spool/order.h"
 
 #include "base/clock.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "agent/spool/record.h"
 
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/json.h"
 #include "lib/uuid.h"
 

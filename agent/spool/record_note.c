@@ -1,8 +1,8 @@
 /* What stands beside the state of a record (record.h). */
 #include "agent/spool/record.h"
 #include "base/clock.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/json.h"
 
 #include <stdio.h>

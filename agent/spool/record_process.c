@@ -1,7 +1,7 @@
 /* Who works on a record: identities and the lock (record.h). */
 #include "agent/spool/record.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/json.h"
 
 #include <errno.h>

@@ -3,9 +3,9 @@
 #include "agent/base/tree.h"
 #include "agent/spool/order.h"
 #include "base/clock.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/json.h"
 
 #include <errno.h>

@@ -13,7 +13,7 @@
 #define AGENT_SPOOL_H
 
 #include "agent/spool/record.h"
-#include "base/durable.h"
+#include "lib/durable.h"
 
 enum { SPOOL_ID_BYTES = 48, SPOOL_RECORDS_MAX = 4096 };
 

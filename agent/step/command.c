@@ -1,8 +1,8 @@
 #include "agent/step/command.h"
 
 #include "agent/step/fetch.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -4,9 +4,9 @@
 #include "agent/step/disk.h"
 #include "agent/step/space.h"
 #include "base/crash.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/json.h"
 
 #include <errno.h>

@@ -16,9 +16,9 @@
 #include "agent/step/upload.h"
 #include "base/clock.h"
 #include "base/crash.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

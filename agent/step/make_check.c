@@ -6,7 +6,7 @@
 #include "agent/media/target.h"
 #include "agent/step/fetch.h"
 #include "agent/step/transcode.h"
-#include "base/durable.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 #include "agent/media/ladder.h"
 #include "agent/step/fetch.h"
 #include "agent/step/transcode.h"
-#include "base/durable.h"
 #include "base/log.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,9 +4,9 @@
 #include "agent/step/upload_record.h"
 #include "base/clock.h"
 #include "base/crash.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/hash.h"
 
 #include <errno.h>

@@ -5,10 +5,10 @@
 #include "agent/step/upload.h"
 #include "agent/step/upload_file.h"
 #include "base/archive.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "base/playlist.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

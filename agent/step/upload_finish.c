@@ -5,10 +5,10 @@
 #include "base/archive.h"
 #include "base/clock.h"
 #include "base/crash.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "base/playlist.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/hash.h"
 #include "lib/json.h"
 

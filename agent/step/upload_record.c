@@ -1,8 +1,8 @@
 #include "agent/step/upload_record.h"
 
 #include "base/clock.h"
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/hash.h"
 
 #include <errno.h>

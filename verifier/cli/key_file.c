@@ -1,7 +1,7 @@
 #include "verifier/cli/key_file.h"
 
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <errno.h>
 #include <fcntl.h>

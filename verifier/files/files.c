@@ -1,7 +1,7 @@
 #include "verifier/files/files.h"
 
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "verifier/base/segment.h"
 #include "verifier/base/slug.h"
 #include "verifier/files/files_trash.h"

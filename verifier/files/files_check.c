@@ -1,7 +1,7 @@
 /* Is a rendition there, whole? */
-#include "base/durable.h"
 #include "base/playlist.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "verifier/base/segment.h"
 #include "verifier/files/files.h"
 

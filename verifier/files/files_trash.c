@@ -1,7 +1,7 @@
 #include "verifier/files/files_trash.h"
 
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/uuid.h"
 #include "verifier/base/segment.h"
 

@@ -7,7 +7,7 @@
 #ifndef VERIFIER_UPLOAD_H
 #define VERIFIER_UPLOAD_H
 
-#include "base/durable.h"
+#include "lib/durable.h"
 #include "lib/hash.h"
 #include "verifier/base/segment.h"
 #include "verifier/files/files.h"

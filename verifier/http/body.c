@@ -1,6 +1,6 @@
 #include "verifier/http/body.h"
 
-#include "base/durable.h"
+#include "lib/durable.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 #include "verifier/sweeper/orphans.h"
 
 #include "base/clock.h"
-#include "base/durable.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "verifier/base/slug.h"
 #include "verifier/store/store_metrics.h"
 #include "verifier/store/store_sweep.h"

@@ -1,7 +1,7 @@
 /* What is orphaned in the folder of a video, or that folder itself. */
-#include "base/durable.h"
 #include "base/playlist.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "verifier/base/segment.h"
 #include "verifier/store/store_sweep.h"
 #include "verifier/sweeper/orphans_private.h"

@@ -2,8 +2,8 @@
 #ifndef UNIT_SCRATCH_H
 #define UNIT_SCRATCH_H
 
-#include "base/durable.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "base/durable.h"
+#include "lib/durable.h"
 #include "scratch.h"
 
 #include <criterion/criterion.h>

@@ -87,8 +87,8 @@ static const struct {
 /* What makes a module depend on more than its parameters. The length of a time's text is no clock.
  */
 static const char *const impure_includes[] = {
-    "base/log.h", "base/durable.h", "base/metrics.h", "lib/uuid.h", "unistd.h",   "fcntl.h",
-    "time.h",     "dirent.h",       "pthread.h",      "sys/stat.h", "sys/time.h",
+    "base/log.h", "lib/durable.h", "base/metrics.h", "lib/uuid.h", "unistd.h",   "fcntl.h",
+    "time.h",     "dirent.h",      "pthread.h",      "sys/stat.h", "sys/time.h",
 };
 
 static const char *const banned[] = {

@@ -1,7 +1,7 @@
-#include "base/durable.h"
+#include "lib/durable.h"
 
-#include "base/fault.h"
 #include "lib/cleanup.h"
+#include "lib/fault.h"
 #include "lib/uuid.h"
 
 #include <errno.h>

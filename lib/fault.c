@@ -1,4 +1,4 @@
-#include "base/fault.h"
+#include "lib/fault.h"
 
 #ifdef TAILSLATE_CRASH_POINTS
 
