@@ -29,7 +29,9 @@ cppcheck -q -j2 --std=c11 --enable=warning,portability,performance --inline-supp
     -D_GNU_SOURCE '-DcJSON_ArrayForEach(a,b)=while((a=(b)->next))' --suppress=missingIncludeSystem \
     --suppress=normalCheckLevelMaxBranches -I. -Iinclude lib base agent verifier
 
-echo "== build ($1)"
+mkdir -p build
+build() { # build PRESET [CMAKE OPTION...]
+    echo "== build ($1)"
     if ! { cmake --preset "$@" && cmake --build --preset "$1"; } >"build/check-$1.log" 2>&1; then
         tail -n 60 "build/check-$1.log"
         echo "check.sh: the build failed; the whole log: build/check-$1.log" >&2
