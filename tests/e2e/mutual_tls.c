@@ -186,10 +186,10 @@ Test(mutual_tls, files_that_do_not_fit_stop_the_start_with_a_sentence, .timeout 
     static const struct {
         const char *certificate, *key, *authority, *word;
     } wrong[] = {
-        {"server.pem", "client-key.pem", "", "is not the key of"},
+        {"server.pem", "client-key.pem", "", "is not the private key of"},
         {"server-key.pem", "server-key.pem", "", "server-key.pem"},
         {"nowhere.pem", "server-key.pem", "", "nowhere.pem"},
-        {"server.pem", "server-key.pem", "client-key.pem", "holds no certificate"},
+        {"server.pem", "server-key.pem", "client-key.pem", "contains no certificate"},
         {"server.pem", "server-key.pem", "nowhere.pem", "nowhere.pem"},
     };
     struct rig *rig = rig_new();

@@ -179,6 +179,6 @@ Test(wire, job_add_of_a_pipe_is_refused_and_does_not_wait)
     cr_assert_eq(mkfifo(pipe, 0600), 0);
     RUN(run) = rig_verifier(rig, (const char *[]){"job", "add", pipe, NULL});
     cr_assert(run.status > 0 && run.status < 128, "%d", run.status);
-    cr_assert(strstr(run.err, "no regular file"), "%s", run.err);
+    cr_assert(strstr(run.err, "not a regular file"), "%s", run.err);
     rig_end(rig);
 }

@@ -37,7 +37,7 @@ Test(sweep, a_dead_workers_job_is_released_and_nothing_is_held_against_it)
     cr_expect_eq(sweep.released[0].epoch, 1);
     cr_expect_eq(sweep.released[0].reason, REASON_SILENT);
     cr_expect_str_eq(sweep.released[0].worker_name, "anna");
-    cr_expect(strstr(sweep.released[0].why, "worker anna was last heard "));
+    cr_expect(strstr(sweep.released[0].detail, "worker anna has sent no heartbeat since "));
     store_sweep_fini(&sweep);
     rig_expect(rig, "pending 1 1 free",
                "SELECT v.status || ' ' || j.attempt_number || ' ' ||"
@@ -49,7 +49,8 @@ Test(sweep, a_dead_workers_job_is_released_and_nothing_is_held_against_it)
     TEXT(record) = rig_text(rig, "SELECT outcome || released_count || released FROM sweeps"
                                  " ORDER BY id DESC LIMIT 1");
     cr_expect(strstr(record, "released1[{\"job\":1,\"epoch\":1,\"worker\":\"anna\""), "%s", record);
-    cr_expect(strstr(record, "\"why\":\"worker anna was last heard "), "%s", record);
+    cr_expect(strstr(record, "\"detail\":\"worker anna has sent no heartbeat since "), "%s",
+              record);
     cr_expect_eq(rig_claim(rig, &rig->bert, 0).claim_epoch, 2);
     rig_free(rig);
 }

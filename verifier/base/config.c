@@ -12,63 +12,64 @@
 
 const struct config_key verifier_config_keys[] = {
     {"listen", "address", CONFIG_TEXT, AT(listen_address), "\"127.0.0.1\"", 0, 0, NULL,
-     "IP address to listen on; 0.0.0.0 or :: for all"},
+     "IP address to listen on; 0.0.0.0 or :: for all addresses"},
     {"listen", "port", CONFIG_INTEGER, AT(listen_port), "9002", 0, 65535, NULL,
-     "TCP port; 0: any free one, the log says which"},
+     "TCP port; 0: any free port, which the log then names"},
     {"listen", "tls_cert_file", CONFIG_TEXT, AT(tls_cert_file), "\"\"", 0, 0, NULL,
-     "PEM certificate chain; with tls_key_file: HTTPS instead of HTTP"},
+     "PEM certificate chain; set with tls_key_file to serve HTTPS instead of HTTP"},
     {"listen", "tls_key_file", CONFIG_TEXT, AT(tls_key_file), "\"\"", 0, 0, NULL,
      "PEM private key of the certificate, mode 0600"},
     {"listen", "client_ca_file", CONFIG_TEXT, AT(client_ca_file), "\"\"", 0, 0, NULL,
-     "PEM certificates of authorities; with TLS: only clients with a certificate of theirs"},
+     "PEM certificates of authorities; if set, clients need a certificate from one of them"},
     {"listen", "connections_per_address", CONFIG_INTEGER, AT(address_connections), "128", 1, 512,
      NULL,
-     "most connections of one client address (IPv6: /64) of the 512 there are; a node holds about "
-     "three; listen.trusted_proxy may have all"},
+     "connections that one client address (IPv6: /64) may have, of 512 in all; a node needs about "
+     "three; listen.trusted_proxy has no limit of its own"},
     {"listen", "trusted_proxy", CONFIG_TEXT, AT(trusted_proxy), "\"\"", 0, 0, NULL,
-     "IP address of a proxy in front of us, whose X-Real-IP is believed; empty: there is none"},
+     "IP address of a reverse proxy whose X-Real-IP is trusted; empty: none"},
     {"store", "url", CONFIG_TEXT, AT(store_url), "\"sqlite:/var/lib/tailslate/verifier.db\"", 0, 0,
      NULL,
-     "the database: sqlite:/path/to/file.db, or postgresql://user@host:5432/name; our tables are "
-     "made at the first start"},
+     "the database: sqlite:/path/to/file.db, or postgresql://user@host:5432/name; its tables are "
+     "created at the first start"},
     {"store", "password_file", CONFIG_TEXT, AT(store_password_file), "\"\"", 0, 0, NULL,
-     "file (0600) with PostgreSQL's password; empty: none is needed"},
+     "file (mode 0600) with PostgreSQL's password; empty: no password"},
     {"store", "schema", CONFIG_TEXT, AT(store_schema), "\"own\"", 0, 0, "own|vlog",
-     "whose tables: ours, or those of a stock vlog server (PostgreSQL), beside which we then work"},
+     "own: Tailslate's own tables; vlog: those of a stock vlog server (PostgreSQL), to work beside "
+     "it"},
     {"redis", "url", CONFIG_TEXT, AT(redis_url), "\"\"", 0, 0, NULL,
      "optional gate for a fleet: redis://user@host:6379/0 (rediss:// for TLS); empty: none"},
     {"redis", "password_file", CONFIG_TEXT, AT(redis_password_file), "\"\"", 0, 0, NULL,
-     "file (0600) with Redis's password; empty: none is needed"},
+     "file (mode 0600) with Redis's password; empty: no password"},
     {"redis", "prefix", CONFIG_TEXT, AT(redis_prefix), "\"vlog:\"", 0, 0, NULL,
      "prefix of all keys; the default shares them with stock servers"},
     {"files", "uploads_dir", CONFIG_TEXT, AT(uploads_dir), "\"/var/lib/tailslate/uploads\"", 0, 0,
-     NULL, "folder of the sources, <video_id>.<ext>"},
+     NULL, "directory of the sources, <video_id>.<ext>"},
     {"files", "videos_dir", CONFIG_TEXT, AT(videos_dir), "\"/var/lib/tailslate/videos\"", 0, 0,
-     NULL, "folder of the renditions, <slug>/; what a web server serves"},
+     NULL, "directory of the renditions, <slug>/; a web server serves it"},
     {"auth", "admin_secret_file", CONFIG_TEXT, AT(admin_secret_file), "\"\"", 0, 0, NULL,
-     "file (0600) with the secret of the admin calls; empty: no admin calls over HTTP"},
+     "file (mode 0600) with the secret for the admin routes; empty: they are off"},
     {"claims", "duration_minutes", CONFIG_NUMBER, AT(claim_minutes), "30", 0.02, 1440, NULL,
-     "minutes a claim lasts after the last call about its job"},
+     "minutes that a claim lasts after its last progress report or upload"},
     {"workers", "offline_minutes", CONFIG_NUMBER, AT(offline_minutes), "5", 0.02, 1440, NULL,
-     "minutes of silence after which a worker counts as offline"},
+     "minutes without a heartbeat after which a worker counts as offline"},
     {"workers", "required_version", CONFIG_TEXT, AT(required_version), "\"\"", 0, 0, NULL,
-     "the code_version that workers must have: one that says another is told so (version_ok) and "
-     "gets no job; empty: any"},
+     "the code_version that workers must report; a worker with another one gets no job and is told "
+     "so (version_ok); empty: any"},
     {"sweeper", "mode", CONFIG_TEXT, AT(sweeper_mode), "\"auto\"", 0, 0, "auto|on|off",
-     "release dead workers' claims, credit outages, clean up orphaned output; auto: on, but off "
-     "beside a stock server"},
+     "whether to release dead workers' claims, credit outages and clean up orphaned output; auto: "
+     "on, but off beside a stock server"},
     {"sweeper", "interval_seconds", CONFIG_NUMBER, AT(sweep_interval_s), "60", 0.2, 3600, NULL,
      "seconds between two sweeps of the fleet"},
     {"sweeper", "grace_seconds", CONFIG_NUMBER, AT(sweep_grace_s), "120", 0, 3600, NULL,
-     "seconds after an outage of the server side before anything is released"},
+     "seconds after an outage of the server before any claim is released"},
     {"sweeper", "cleanup_minutes", CONFIG_NUMBER, AT(cleanup_interval_minutes), "60", 0.02, 1440,
-     NULL, "minutes between two clean-ups of orphaned output"},
+     NULL, "minutes between two cleanups of orphaned output"},
     {"sweeper", "trash_hours", CONFIG_NUMBER, AT(trash_hours), "24", 0.0005, 8760, NULL,
-     "hours that removed files stay in the trash folder; also the least age of an orphan"},
+     "hours that removed files stay in the trash; also the least age of an orphan"},
     {"log", "level", CONFIG_TEXT, AT(log_level), "\"info\"", 0, 0, "debug|info|warning|error",
-     "the least that is logged, to stderr"},
+     "least severe level that is logged, to stderr"},
     {"log", "format", CONFIG_TEXT, AT(log_format), "\"text\"", 0, 0, "text|json",
-     "logfmt or JSON, one line an event"},
+     "logfmt or JSON, one line per event"},
 };
 const size_t verifier_config_key_count = sizeof verifier_config_keys /
                                          sizeof verifier_config_keys[0];
@@ -97,8 +98,8 @@ static int refuse_password(const char *url, const char *group, struct error *err
     if (!has_password(url))
         return 0;
     return error_set(err, ERROR_PERMANENT, 0,
-                     "%s.url: a password does not stand here; put it into a file (mode 0600) and "
-                     "name that in %s.password_file",
+                     "%s.url: the URL may not contain a password; put it in a file (mode 0600) and "
+                     "set %s.password_file to its path",
                      group, group);
 }
 
@@ -113,28 +114,29 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
         !starts_with(config->store_url, "postgresql://") &&
         !starts_with(config->store_url, "postgres://"))
         return error_set(err, ERROR_PERMANENT, 0,
-                         "store.url \"%.*s\": no such kind of database; it should be like "
+                         "store.url \"%.*s\": unsupported kind of database; expected a URL like "
                          "sqlite:/path/to/file.db or postgresql://user@host:5432/name",
                          (int)strcspn(config->store_url, ":"), config->store_url);
     if (strcmp(config->store_schema, "vlog") == 0 && starts_with(config->store_url, "sqlite:"))
         return error_set(err, ERROR_PERMANENT, 0,
                          "store.schema \"vlog\" works beside a stock server, on its database: "
-                         "store.url should be like postgresql://user@host:5432/vlog");
+                         "store.url must be like postgresql://user@host:5432/vlog");
     if (config->trusted_proxy[0] && !address_is_text(config->trusted_proxy))
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "listen.trusted_proxy: %s is no IP address; it should be like 127.0.0.1",
-                         config->trusted_proxy);
+        return error_set(
+            err, ERROR_PERMANENT, 0,
+            "listen.trusted_proxy: %s is not an IP address; expected an address like 127.0.0.1",
+            config->trusted_proxy);
     if (strlen(config->required_version) >= CODE_VERSION_BYTES)
         return error_set(err, ERROR_PERMANENT, 0,
-                         "workers.required_version: a code_version has at most %d bytes",
+                         "workers.required_version: must be at most %d bytes",
                          CODE_VERSION_BYTES - 1);
     if (config->client_ca_file[0] && !config->tls_cert_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
-                         "listen.client_ca_file needs listen.tls_cert_file: there are no client "
-                         "certificates without TLS");
+                         "listen.client_ca_file needs listen.tls_cert_file: client certificates "
+                         "need TLS");
     if (!config->tls_cert_file[0] != !config->tls_key_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
-                         "listen.tls_cert_file and listen.tls_key_file go together");
+                         "listen.tls_cert_file and listen.tls_key_file must be set together");
     return 0;
 }
 
@@ -160,12 +162,14 @@ static int refuse_short_times(const struct verifier_config *config, const char *
 {
     if (!verifier_config_sweeps(config) || longest_s(config) >= config->sweep_grace_s)
         return 0;
-    error_set(err, ERROR_PERMANENT, 0,
-              "workers.offline_minutes (%g s) and claims.duration_minutes (%g s) are both shorter "
-              "than sweeper.grace_seconds (%g s), which a live worker may need to be heard after "
-              "an outage: its job would be given to another; make one of them at least %g minutes",
-              config->offline_minutes * 60, config->claim_minutes * 60, config->sweep_grace_s,
-              config->sweep_grace_s / 60);
+    error_set(
+        err, ERROR_PERMANENT, 0,
+        "workers.offline_minutes (%g s) and claims.duration_minutes (%g s) are both shorter "
+        "than sweeper.grace_seconds (%g s), the time that a live worker may need to send a "
+        "heartbeat after an outage: its job would go to another worker; set one of them to at "
+        "least %g minutes",
+        config->offline_minutes * 60, config->claim_minutes * 60, config->sweep_grace_s,
+        config->sweep_grace_s / 60);
     return config_blame(path, "workers", "offline_minutes", err);
 }
 
@@ -174,7 +178,7 @@ const char *verifier_config_warning(const struct verifier_config *config)
     if (!verifier_config_sweeps(config) || longest_s(config) * 1000 >= GRACE_RESTART_MS)
         return NULL;
     return "workers.offline_minutes and claims.duration_minutes are both under a minute: a worker "
-           "that retries its heartbeat for so long loses its job";
+           "whose heartbeat fails for that long loses its job";
 }
 
 int verifier_config_load(const char *path, struct verifier_config *config, struct error *err)

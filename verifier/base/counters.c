@@ -5,15 +5,15 @@
 #include <errno.h>
 
 #define COMPLETED    "Completions by outcome."
-#define FAILED       "Failures that workers reported."
+#define FAILED       "Failures reported by workers."
 #define GATE         "tailslate_gate_total"
-#define GATE_IS      "Questions to the gate in Redis, by what came of them."
+#define GATE_IS      "Requests to the gate in Redis by outcome."
 #define FAILURES     "tailslate_request_failures_total"
-#define FAILURES_ARE "Requests that were answered 503 or 500, by what failed."
+#define FAILURES_ARE "Requests answered with 500 or 503, by what failed."
 
 /* Static, because a registered metric lives as long as the process. */
 static struct metric metrics[COUNT_COUNT] = {
-    [COUNT_CLAIMS] = METRIC_COUNTER("tailslate_claims_total", 0, "Jobs handed out."),
+    [COUNT_CLAIMS] = METRIC_COUNTER("tailslate_claims_total", 0, "Claims granted."),
     [COUNT_COMMITTED] = METRIC_COUNTER("tailslate_completions_total", "outcome=\"committed\"",
                                        COMPLETED),
     [COUNT_COMMITTED_LATE] = METRIC_COUNTER("tailslate_completions_total",
@@ -26,21 +26,22 @@ static struct metric metrics[COUNT_COUNT] = {
                                              FAILED),
     [COUNT_FAILURE_FINAL] = METRIC_COUNTER("tailslate_failures_total", "will_retry=\"false\"",
                                            FAILED),
-    [COUNT_UPLOADS] = METRIC_COUNTER("tailslate_uploads_total", 0, "Uploads taken."),
-    [COUNT_UPLOAD_BYTES] = METRIC_COUNTER("tailslate_upload_bytes_total", 0, "Bytes taken."),
+    [COUNT_UPLOADS] = METRIC_COUNTER("tailslate_uploads_total", 0, "Uploads accepted."),
+    [COUNT_UPLOAD_BYTES] = METRIC_COUNTER("tailslate_upload_bytes_total", 0, "Bytes uploaded."),
     [COUNT_AUTH_FAILURES] = METRIC_COUNTER("tailslate_auth_failures_total", 0,
-                                           "Calls with a bad or no credential."),
+                                           "Requests with a bad or missing credential."),
     [COUNT_KEY_VERIFICATIONS] = METRIC_COUNTER("tailslate_key_verifications_total", 0,
-                                               "API keys looked at by argon2id."),
+                                               "API keys verified with argon2id."),
     [COUNT_RATE_LIMITED] = METRIC_COUNTER("tailslate_rate_limited_total", 0,
-                                          "Calls from addresses with too many bad credentials."),
+                                          "Requests from addresses with too many bad credentials."),
     [COUNT_CONNECTIONS_OPEN] = METRIC_GAUGE("tailslate_connections", 0, "Open connections."),
-    [COUNT_CONNECTIONS_REFUSED] = METRIC_COUNTER("tailslate_connections_refused_total", 0,
-                                                 "Connections over the limit of one address."),
+    [COUNT_CONNECTIONS_REFUSED] = METRIC_COUNTER(
+        "tailslate_connections_refused_total", 0,
+        "Connections refused because their address was at its limit."),
     [COUNT_CONNECTIONS_CUT] = METRIC_COUNTER("tailslate_connections_cut_total", 0,
-                                             "Connections ended because their time was over."),
+                                             "Connections closed because they took too long."),
     [COUNT_CLIENTS_UNTRUSTED] = METRIC_COUNTER("tailslate_clients_untrusted_total", 0,
-                                               "Requests without a client certificate of ours."),
+                                               "Requests without a trusted client certificate."),
     [COUNT_FAILED_BUSY] = METRIC_COUNTER(FAILURES, "kind=\"busy\"", FAILURES_ARE),
     [COUNT_FAILED_BROKEN] = METRIC_COUNTER(FAILURES, "kind=\"broken\"", FAILURES_ARE),
     [COUNT_FAILED_UNKNOWN] = METRIC_COUNTER(FAILURES, "kind=\"commit_unknown\"", FAILURES_ARE),
@@ -53,7 +54,7 @@ static struct metric metrics[COUNT_COUNT] = {
     [COUNT_GATE_SKIPPED_SLOW] = METRIC_COUNTER(GATE, "outcome=\"skipped_slow\"", GATE_IS),
     [COUNT_GATE_FAILED] = METRIC_COUNTER(GATE, "outcome=\"failed\"", GATE_IS),
     [COUNT_GATE_STATE] = METRIC_GAUGE("tailslate_gate_state", 0,
-                                      "The gate's breaker: 0 no Redis is configured, 1 closed "
+                                      "The gate's circuit breaker: 0 no Redis configured, 1 closed "
                                       "(Redis is used), 2 half-open, 3 open."),
 };
 

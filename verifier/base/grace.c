@@ -76,17 +76,18 @@ enum grace_verdict grace_decide(const struct grace_facts *facts, const struct gr
                                                                      : GRACE_RELEASE;
 }
 
-const char *grace_why(enum grace_verdict verdict)
+const char *grace_reason(enum grace_verdict verdict)
 {
     switch (verdict) {
     case GRACE_RELEASE:
         return "claims may be released";
     case GRACE_UNWATCHED:
-        return "no server with a sweeper is up: how long workers could not be heard is not known";
+        return "no server with a sweeper is up, so it is unknown how long workers were cut off";
     case GRACE_WAIT:
-        return "the server side has not been up for long: workers are given time to be heard";
+        return "the server has not been up for long; workers get time to send a heartbeat";
     case GRACE_SUSPICIOUS:
-        return "more than half of the workers look dead at once: it may be the server's network";
+        return "more than half of the workers fell silent at once; the server's network may be at "
+               "fault";
     }
     return NULL;
 }

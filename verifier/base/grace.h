@@ -62,7 +62,7 @@ enum grace_verdict {
 enum grace_verdict grace_decide(const struct grace_facts *facts, const struct grace_limits *limits,
                                 int64_t *suspicious_since_ms);
 /* A sentence for an operator. */
-const char *grace_why(enum grace_verdict verdict);
+const char *grace_reason(enum grace_verdict verdict);
 
 /* How long after its end a claim is nobody's, whatever its worker says. A short claim ends between
  * two calls of a live worker, which are as far apart as the grace allows for. */

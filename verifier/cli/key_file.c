@@ -35,7 +35,7 @@ int key_file_probe(const char *path, struct error *err)
         return errno == ENOENT ? 0 : error_errno(err, "--key-file %s", path);
     if (!S_ISREG(status.st_mode) || status.st_size > 0)
         return error_set(err, ERROR_PERMANENT, EEXIST,
-                         "--key-file %s exists: remove it first, or name another file", path);
+                         "--key-file %s already exists: remove it or name another file", path);
     return 0;
 }
 

@@ -58,21 +58,21 @@ static void print_heads(const struct status_view *view, FILE *out)
     fprintf(out, "jobs      %lld waiting, %lld running, %lld completed, %lld failed\n",
             (long long)counts->pending, (long long)counts->processing, (long long)counts->completed,
             (long long)counts->failed);
-    fprintf(out, "workers   %zu heard, %zu offline, %zu disabled\n",
+    fprintf(out, "workers   %zu online, %zu offline, %zu disabled\n",
             view->worker_count - offline - disabled, offline, disabled);
     if (!fleet->alive_at[0]) {
-        fputs("sweeper   has never run: no server with a sweeper was started yet\n", out);
+        fputs("sweeper   has never run: no server with a sweeper has been started yet\n", out);
         return;
     }
     char alive[STATUS_SPAN_BYTES], swept[STATUS_SPAN_BYTES];
     status_span(fleet->now, fleet->alive_at, alive);
     status_span(fleet->now, fleet->last_sweep_at, swept);
-    fprintf(out, "sweeper   last sweep %s; server side up since %.19s, last sign of life %s\n",
-            swept, fleet->up_since, alive);
+    fprintf(out, "sweeper   last sweep %s; server up since %.19s, last sign of life %s\n", swept,
+            fleet->up_since, alive);
     if (fleet->suspicious_since[0])
         fprintf(out,
-                "ALARM     since %s more than half of the workers look dead at once: nothing is "
-                "released for a while. Look at the network between them and the server.\n",
+                "ALARM     more than half of the workers fell silent at %s: no claims are released "
+                "for now. Check the network between the workers and the server.\n",
                 fleet->suspicious_since);
 }
 
@@ -131,13 +131,13 @@ static void add_released(struct table *table, const char *when, const struct sto
         json_get_int(item, "job", 0, INT64_MAX, &job);
         number(job, id);
         table_row(table, (const char *const[]){i ? "" : when, i ? "" : sweep->outcome, id,
-                                               json_text(json_get(item, "why"))});
+                                               json_text(json_get(item, "detail"))});
     }
 }
 
 static void print_sweeps(const struct store_overview *overview, FILE *out)
 {
-    static const char *const titles[] = {"WHEN", "OUTCOME", "RELEASED JOB", "WHY"};
+    static const char *const titles[] = {"WHEN", "OUTCOME", "RELEASED JOB", "REASON"};
     if (overview->sweep_count == 0)
         return;
     struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);

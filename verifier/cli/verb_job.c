@@ -37,7 +37,7 @@ static int open_source(const char *path, struct error *err)
         return -1;
     }
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no regular file", path);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is not a regular file", path);
     return steal_fd(&fd);
 }
 
@@ -52,15 +52,15 @@ static char *base_of(const char *path)
 static int check_new(const struct command *command, const char *extension, struct error *err)
 {
     if (!extension)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: a source must end in one of%s",
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: the file name must end in one of%s",
                          command->line.argument, FILES_SOURCE_EXTENSIONS);
     if (command->slug && (!slug_is_valid(command->slug) || strlen(command->slug) > SLUG_MAX_LENGTH))
         return error_set(err, ERROR_PERMANENT, EINVAL,
-                         "--slug %s: letters, digits, dash, underscore and dot, at most %d, and "
-                         "no dash or dot first",
+                         "--slug %s: must be letters, digits, dashes, underscores and dots, at "
+                         "most %d of them, and not begin with a dash or dot",
                          command->slug, SLUG_MAX_LENGTH);
     if (command->title && strlen(command->title) >= STORE_TITLE_BYTES)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "--title: at most %d bytes",
+        return error_set(err, ERROR_PERMANENT, EINVAL, "--title: must be at most %d bytes",
                          STORE_TITLE_BYTES - 1);
     return 0;
 }
@@ -110,7 +110,7 @@ static int parse_id(const struct command *command, int64_t *id, struct error *er
 {
     if (route_parse_number(command->line.argument, id) && *id > 0)
         return 0;
-    return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no job's id", command->line.argument);
+    return error_set(err, ERROR_PERMANENT, EINVAL, "'%s' is not a job ID", command->line.argument);
 }
 
 static int no_such_job(int64_t id, struct error *err)
@@ -141,13 +141,13 @@ int verb_job_release(struct context *context, const struct command *command, str
         return -1;
     switch (result) {
     case STORE_RELEASED:
-        fprintf(stderr, "job %lld is released and will be handed out again\n", (long long)id);
+        fprintf(stderr, "job %lld was released and can be claimed again\n", (long long)id);
         return 0;
     case STORE_RELEASE_UNCLAIMED:
         fprintf(stderr, "job %lld is not claimed\n", (long long)id);
         return 0;
     case STORE_RELEASE_COMPLETED:
-        return error_set(err, ERROR_PERMANENT, EINVAL, "job %lld is over; nothing changes it",
+        return error_set(err, ERROR_PERMANENT, EINVAL, "job %lld has ended and cannot be released",
                          (long long)id);
     case STORE_RELEASE_NO_JOB:
         break;

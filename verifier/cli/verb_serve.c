@@ -73,7 +73,7 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     }
     const char *warning = verifier_config_warning(config);
     if (warning)
-        log_warning("config.short_times", LOG_TEXT("why", warning));
+        log_warning("config.short_times", LOG_TEXT("reason", warning));
     log_info("verifier.ready", LOG_INT("port", server_port(server)),
              LOG_TEXT("address", config->listen_address), LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_INT("pid", getpid()));
@@ -170,8 +170,7 @@ static void check_gate(struct gate *gate)
 {
     struct error err;
     if (gate && gate_ping(gate, &err) != 0)
-        fprintf(stderr,
-                "warning: redis.url: %s; completions go on without the gate until it answers\n",
+        fprintf(stderr, "warning: redis.url: %s; completions work without the gate until then\n",
                 err.message);
 }
 
@@ -209,9 +208,8 @@ int verb_check(const struct verifier_config *config, const struct command *comma
     close_all(&opened);
     if (result != 0)
         return verb_failed(&err);
-    fprintf(stderr, "configuration, store and folders are in order%s\n",
-            opened.has_secret
-                ? ""
-                : "; without auth.admin_secret_file there are no admin calls over HTTP");
+    fprintf(stderr, "configuration, store and directories are OK%s\n",
+            opened.has_secret ? ""
+                              : "; admin routes are off because auth.admin_secret_file is not set");
     return STATUS_OK;
 }

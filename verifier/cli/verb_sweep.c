@@ -45,7 +45,7 @@ static void note_orphan(void *ctx, const struct orphan *orphan)
     json_set_text(item, "path", orphan->path);
     json_set_text(item, "kind", orphan_kind_name(orphan->kind));
     json_set_int(item, "entries", orphan->entries);
-    json_set_text(item, "why", orphan_why(orphan->kind));
+    json_set_text(item, "reason", orphan_reason(orphan->kind));
     json_append(ctx, item);
 }
 
@@ -78,7 +78,7 @@ static void print_json(const struct sweeping *sweeping)
         json_append(released, store_released_json(&sweep->released[i]));
     json_set_bool(root, "dry_run", sweeping->command->dry_run);
     json_set_text(root, "outcome", store_outcome_name(sweep->outcome));
-    json_set_text(root, "why", store_outcome_why(sweep->outcome));
+    json_set_text(root, "reason", store_outcome_reason(sweep->outcome));
     json_set(root, "released", released);
     json_set(root, "orphans", sweeping->orphans);
     json_show(root, stdout);
@@ -86,13 +86,13 @@ static void print_json(const struct sweeping *sweeping)
 
 static void print_orphan(const struct json *orphan, bool dry_run)
 {
-    const char *path = "", *kind = "", *why = "";
+    const char *path = "", *kind = "", *reason = "";
     json_get_text(orphan, "path", ORPHANS_PATH_BYTES, &path);
     json_get_text(orphan, "kind", 16, &kind);
-    json_get_text(orphan, "why", SWEEP_REASON_BYTES, &why);
+    json_get_text(orphan, "reason", SWEEP_REASON_BYTES, &reason);
     bool deleted = kind[0] == 'e'; /* expired */
     printf("%s%s: %s: %s\n", dry_run ? "would be " : "", deleted ? "deleted" : "moved to the trash",
-           path, why);
+           path, reason);
 }
 
 static void print_text(struct sweeping *sweeping)
@@ -100,12 +100,12 @@ static void print_text(struct sweeping *sweeping)
     const struct store_sweep *sweep = &sweeping->sweep;
     bool dry_run = sweeping->command->dry_run;
     if (sweep->count == 0)
-        printf("nothing %s released: %s\n", dry_run ? "would be" : "is",
-               store_outcome_why(sweep->outcome));
+        printf("nothing %s released: %s\n", dry_run ? "would be" : "was",
+               store_outcome_reason(sweep->outcome));
     for (size_t i = 0; i < sweep->count; i++)
         printf("%sreleased: job %lld (claim %lld): %s\n", dry_run ? "would be " : "",
                (long long)sweep->released[i].job_id, (long long)sweep->released[i].epoch,
-               sweep->released[i].why);
+               sweep->released[i].detail);
     for (const struct json *item = json_first(sweeping->orphans); item; item = json_next(item))
         print_orphan(item, dry_run);
     json_free(sweeping->orphans);

@@ -34,7 +34,7 @@ int verb_worker_add(struct context *context, const struct command *command, stru
     enum { NAME_MAX_BYTES = 100 };
     struct store_registration registration = {.name = command->line.argument, .type = "remote"};
     if (registration.name[0] == '\0' || strlen(registration.name) > NAME_MAX_BYTES)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "a worker's name has 1 to %d bytes",
+        return error_set(err, ERROR_PERMANENT, EINVAL, "NAME: must be 1 to %d bytes",
                          NAME_MAX_BYTES);
     if (command->key_file && key_file_probe(command->key_file, err) != 0)
         return -1;
@@ -120,7 +120,7 @@ static int parse_overlap(const char *text, int64_t *overlap_ms, struct error *er
     if (*overlap_ms >= 0 && *overlap_ms <= max_ms)
         return 0;
     return error_set(err, ERROR_PERMANENT, EINVAL,
-                     "--overlap %s: a time like 90s, 30m, 24h or 7d, at most %d days", text,
+                     "--overlap %s: must be a time like 90s, 30m, 24h or 7d, at most %d days", text,
                      DAYS_MAX);
 }
 
@@ -133,7 +133,7 @@ static int refuse_rotation(const struct store_rotation *rotation, struct error *
         return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", rotation->worker);
     case STORE_ROTATE_SEVERAL:
         return error_set(err, ERROR_PERMANENT, EINVAL,
-                         "%s means several workers: say which by its WORKER ID of `worker list`",
+                         "%s matches several workers: give the WORKER ID from `worker list`",
                          rotation->worker);
     case STORE_ROTATE_DISABLED:
         return error_set(err, ERROR_PERMANENT, EINVAL,
@@ -156,12 +156,12 @@ int verb_worker_rotate(struct context *context, const struct command *command, s
     int result = file ? key_file_write(file, rotation.api_key, err) : 0;
     if (result == 0) {
         key_file_say(rotation.id, rotation.api_key, file);
-        fprintf(stderr, "worker %s has a new key%s%s; its old keys are good until %s\n",
+        fprintf(stderr, "worker %s has a new key%s%s; its old keys are valid until %s\n",
                 rotation.name, file ? " in " : ", the second line of the output", file ? file : "",
                 rotation.old_until);
     }
     explicit_bzero(rotation.api_key, sizeof rotation.api_key);
     return result == 0 ? 0
-                       : error_wrap(err, "the new key of worker %s is lost, rotate it again",
+                       : error_wrap(err, "the new key of worker %s is lost; rotate it again",
                                     rotation.name);
 }

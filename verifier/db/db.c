@@ -16,7 +16,7 @@ struct db *db_open(const char *url, const char *password_file, struct error *err
     if (starts_with(url, "postgresql://") || starts_with(url, "postgres://"))
         return db_postgres_open(url, password_file, err);
     error_set(err, ERROR_PERMANENT, DB_UNSUPPORTED,
-              "no such kind of database; it should be like sqlite:/path/to/file.db or "
+              "unsupported kind of database; expected a URL like sqlite:/path/to/file.db or "
               "postgresql://user@host:5432/name");
     return NULL;
 }

@@ -167,7 +167,7 @@ static PGresult *read_answer(struct postgres_db *db, struct error *err)
 static int still_usable(const struct postgres_db *db, struct error *err)
 {
     return db->is_broken ? error_set(err, ERROR_TEMPORARY, DB_BROKEN,
-                                     "the connection to PostgreSQL is of no use any more")
+                                     "the connection to PostgreSQL is no longer usable")
                          : 0;
 }
 
@@ -218,7 +218,7 @@ static int set_up_session(struct postgres_db *db, struct error *err)
     bool is_standby = PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
     return is_standby ? error_set(err, ERROR_TEMPORARY, DB_BROKEN,
-                                  "this PostgreSQL is a standby, and read-only")
+                                  "this PostgreSQL server is a read-only standby")
                       : 0;
 }
 

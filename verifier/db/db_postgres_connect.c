@@ -81,7 +81,8 @@ static int refuse_url(char *complaint, struct error *err)
     size_t length = strcspn(text, ":");
     PQfreemem(complaint);
     return error_set(err, ERROR_PERMANENT, EINVAL,
-                     "%.*s; it should be like postgresql://user@host:5432/name", (int)length, text);
+                     "%.*s; expected a URL like postgresql://user@host:5432/name", (int)length,
+                     text);
 }
 
 static int read_target(const char *url, struct target *target, struct error *err)
@@ -96,8 +97,8 @@ static int read_target(const char *url, struct target *target, struct error *err
     PQconninfoFree(options);
     if (has_password)
         return error_set(err, ERROR_PERMANENT, EINVAL,
-                         "a password does not stand in the URL; it belongs into a file of its own "
-                         "(store.password_file)");
+                         "the URL may not contain a password; put it in a file (mode 0600) and set "
+                         "store.password_file to its path");
     return 0;
 }
 
@@ -139,7 +140,7 @@ static int unreachable(PGconn *conn, struct error *err)
     char text[POSTGRES_REASON_BYTES];
     if (PQconnectionNeedsPassword(conn))
         return error_set(err, ERROR_TEMPORARY, DB_BROKEN,
-                         "PostgreSQL asks for a password: store.password_file names none");
+                         "PostgreSQL requires a password: set store.password_file");
     postgres_one_line(PQerrorMessage(conn), text);
     return error_set(err, ERROR_TEMPORARY, DB_BROKEN, "PostgreSQL: %s", text);
 }
@@ -154,7 +155,7 @@ static int finish_connecting(PGconn *conn, int64_t deadline_ms, struct error *er
         if (!postgres_wait(conn, events, deadline_ms)) {
             const char *host = PQhost(conn);
             return error_set(err, ERROR_TEMPORARY, DB_BROKEN,
-                             "PostgreSQL at %s does not answer in time",
+                             "PostgreSQL at %s did not answer in time",
                              host && *host ? host : "its host");
         }
         status = PQconnectPoll(conn);

@@ -102,7 +102,7 @@ static int begin(struct db *base, const char *sql, struct error *err)
     sqlite3_file_control(sqlite_of(base)->handle, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
     if (has_moved)
         return error_set(err, ERROR_TEMPORARY, DB_BROKEN,
-                         "sqlite: the database's file was moved or replaced");
+                         "sqlite: the database file was moved or replaced");
     return sqlite_script(base, sql, err);
 }
 

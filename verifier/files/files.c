@@ -41,9 +41,9 @@ int files_open(const char *uploads_dir, const char *videos_dir, struct files *fi
     if (videos < 0)
         return error_errno(err, "files.videos_dir %s", videos_dir);
     if (faccessat(uploads, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        return error_errno(err, "files.uploads_dir %s cannot be written", uploads_dir);
+        return error_errno(err, "cannot write to files.uploads_dir %s", uploads_dir);
     if (faccessat(videos, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        return error_errno(err, "files.videos_dir %s cannot be written", videos_dir);
+        return error_errno(err, "cannot write to files.videos_dir %s", videos_dir);
     files->uploads = steal_fd(&uploads);
     files->videos = steal_fd(&videos);
     return 0;
@@ -123,7 +123,8 @@ static int give_to_server(const struct files *files, int fd, struct error *err)
         return error_errno(err, "uploads_dir");
     if (fchown(fd, folder.st_uid, folder.st_gid) != 0 && geteuid() != folder.st_uid &&
         fchown(fd, (uid_t)-1, folder.st_gid) != 0)
-        return error_errno(err, "cannot give the source to the owner or group of uploads_dir");
+        return error_errno(err,
+                           "cannot set the owner or group of the source to that of uploads_dir");
     return fchmod(fd, SOURCE_MODE) == 0 ? 0 : error_errno(err, "cannot set the mode of the source");
 }
 
@@ -180,13 +181,14 @@ int files_open_folder(int dir, const char *name, bool make, struct error *err)
             return -1;
         fd = files_open_beneath(dir, name, O_RDONLY | O_DIRECTORY);
     }
-    return fd < 0 ? error_errno(err, "folder %s", name) : fd;
+    return fd < 0 ? error_errno(err, "directory %s", name) : fd;
 }
 
 int files_open_video(const struct files *files, const char *slug, bool make, struct error *err)
 {
     if (!slug_is_valid(slug))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "the slug %s names no folder", slug);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "the slug %s is not a valid directory name",
+                         slug);
     return files_open_folder(files->videos, slug, make, err);
 }
 
@@ -209,7 +211,7 @@ int files_for_each(int dir, files_entry *each, void *ctx, struct error *err)
     FD(copy) = files_open_beneath(dir, ".", O_RDONLY | O_DIRECTORY);
     DIRECTORY(list) = copy < 0 ? NULL : fdopendir(copy);
     if (!list)
-        return error_errno(err, "cannot list a folder");
+        return error_errno(err, "cannot list a directory");
     steal_fd(&copy); /* it is the list's now */
     struct dirent *entry;
     while (errno = 0, (entry = readdir(list))) {
@@ -219,5 +221,5 @@ int files_for_each(int dir, files_entry *each, void *ctx, struct error *err)
             return -1;
     }
     /* An end that is an error is no end: what was not seen may be what matters. */
-    return errno == 0 ? 0 : error_errno(err, "cannot list a folder");
+    return errno == 0 ? 0 : error_errno(err, "cannot list a directory");
 }

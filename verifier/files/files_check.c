@@ -136,7 +136,7 @@ int files_check_quality(int video_dir, enum tailslate_quality quality, files_abs
     struct check check = {.home = video_dir, .prefix = prefix, .absent = absent, .ctx = ctx};
     *cmaf = check_quality(video_dir, quality, &check);
     errno = check.trouble;
-    return errno ? error_errno(err, "cannot look at %s", tailslate_quality_name(quality)) : 0;
+    return errno ? error_errno(err, "cannot inspect %s", tailslate_quality_name(quality)) : 0;
 }
 
 static void count_absent(const char *path, void *ctx)

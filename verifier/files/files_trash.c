@@ -122,7 +122,7 @@ static int look_at_one(void *ctx, int dir, const char *name, struct error *err)
     if (walk->tree->is_strange)
         return 0;
     if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? 0 : error_errno(err, "cannot look at %s", name);
+        return errno == ENOENT ? 0 : error_errno(err, "cannot inspect %s", name);
     int64_t time_ms = newer_time(&status), modified_ms = ms_of(&status.st_mtim);
     if (time_ms > walk->tree->newest_ms)
         walk->tree->newest_ms = time_ms;
@@ -141,7 +141,7 @@ int files_look(int dir, const char *name, struct files_tree *tree, struct error 
     struct stat status;
     *tree = (struct files_tree){0};
     if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return error_errno(err, "cannot look at %s", name);
+        return error_errno(err, "cannot inspect %s", name);
     return look_at_one(&walk, dir, name, err);
 }
 

@@ -114,7 +114,8 @@ int tar_upload_begin(const struct files *files, const char *slug, struct tar_upl
 
 static int refuse_path(const char *path, struct error *err)
 {
-    return error_set(err, ERROR_PERMANENT, EINVAL, "the archive may not hold %s", path);
+    return error_set(err, ERROR_PERMANENT, EINVAL, "the archive contains %s, which is not allowed",
+                     path);
 }
 
 static int open_inner(struct tar_upload *upload, struct error *err)
@@ -159,7 +160,7 @@ static int place(const char *path, void *ctx, struct error *err)
         return -1;
     int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "the archive holds %s twice", path);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "the archive contains %s twice", path);
     if (fd < 0)
         return error_errno(err, "%s", path);
     if (fchmod(fd, FILE_MODE) != 0) {
@@ -186,8 +187,8 @@ static int check_file(int dir, const char *name, struct error *err)
     enum segment_kind kind = segment_kind_of(name);
     bool fits = kind == SEGMENT_REFUSED ? is_jpeg(fd) : file_fits(fd, kind, status.st_size);
     if (!fits)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: its content does not fit its name",
-                         name);
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "%s: the content does not match the extension", name);
     return 0;
 }
 
@@ -230,7 +231,7 @@ int tar_upload_unpack(struct tar_upload *upload, struct error *err)
     if (archive_unpack(upload->fd, limits, place, upload, err) != 0)
         return -1;
     if (upload->count == 0)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "the archive holds no file");
+        return error_set(err, ERROR_PERMANENT, EINVAL, "the archive contains no files");
     if (files_for_each(upload->staging, check_one, upload, err) != 0 ||
         (upload->inner >= 0 && files_for_each(upload->inner, check_one, upload, err) != 0))
         return -1;

@@ -34,11 +34,11 @@ struct gate {
 static int check_prefix(const char *prefix, struct error *err)
 {
     if (strlen(prefix) > GATE_PREFIX_MAX_BYTES)
-        return error_set(err, ERROR_PERMANENT, 0, "redis.prefix: over %d bytes",
+        return error_set(err, ERROR_PERMANENT, 0, "redis.prefix: longer than %d bytes",
                          GATE_PREFIX_MAX_BYTES);
     for (const char *at = prefix; *at; at++)
         if ((unsigned char)*at < ' ' || *at == 0x7f)
-            return error_set(err, ERROR_PERMANENT, 0, "redis.prefix: a control character");
+            return error_set(err, ERROR_PERMANENT, 0, "redis.prefix: contains a control character");
     return 0;
 }
 
@@ -248,7 +248,7 @@ int gate_ping(struct gate *gate, struct error *err)
     if (gate_keeper_state(gate->keeper, reason) == GATE_CLOSED)
         return 0;
     return error_set(err, ERROR_TEMPORARY, 0, "%s",
-                     reason[0] ? reason : "no connection was had within 3 s");
+                     reason[0] ? reason : "could not connect within 3 s");
 }
 
 void gate_counts(struct gate *gate, struct gate_counts *counts)

@@ -107,7 +107,8 @@ static int probe(struct gate_keeper *keeper, struct gate_link *link, struct gate
         if (gate_ask(link, digests, &questions[i], mono_ms() + GATE_CALL_MS, &reply, err) != 0)
             return -1;
         if (reply.type != GATE_REPLY_INTEGER || reply.integer != 1)
-            return error_set(err, ERROR_TEMPORARY, 0, "Redis does not keep what it is given");
+            return error_set(err, ERROR_TEMPORARY, 0,
+                             "Redis does not keep the values that are stored in it");
     }
     return 0;
 }

@@ -92,7 +92,8 @@ static int connect_any(const struct gate_address *address, struct error *err)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list;
     int failed = getaddrinfo(address->host, address->port, &hints, &list);
     if (failed)
-        return error_set(err, ERROR_TEMPORARY, 0, "the host's name: %s", gai_strerror(failed));
+        return error_set(err, ERROR_TEMPORARY, 0, "cannot resolve the host name: %s",
+                         gai_strerror(failed));
     int fd = -1, tried = 0;
     for (struct addrinfo *at = list; at && fd < 0 && tried < GATE_ADDRESSES_MAX; at = at->ai_next) {
         fd = connect_one(at, mono_ms() + GATE_CONNECT_MS / GATE_ADDRESSES_MAX, err);
@@ -105,8 +106,8 @@ static int connect_any(const struct gate_address *address, struct error *err)
 static int of_hiredis(const struct gate_link *link, struct error *err)
 {
     return error_set(err, ERROR_TEMPORARY, 0, "%s",
-                     link->redis->err == REDIS_ERR_EOF        ? "Redis has closed the connection"
-                     : link->redis->err == REDIS_ERR_PROTOCOL ? "what answers is no Redis"
+                     link->redis->err == REDIS_ERR_EOF        ? "Redis closed the connection"
+                     : link->redis->err == REDIS_ERR_PROTOCOL ? "the server does not speak Redis"
                                                               : link->redis->errstr);
 }
 
@@ -147,7 +148,7 @@ static int must_go_well(struct gate_link *link, const char *const words[], size_
     if (gate_link_call(link, words, count, deadline_ms, &reply, err) != 0)
         return error_wrap(err, "%s", words[0]);
     if (reply.type == GATE_REPLY_REFUSAL)
-        return error_set(err, ERROR_TEMPORARY, 0, "%s: Redis says %s", words[0], reply.text);
+        return error_set(err, ERROR_TEMPORARY, 0, "%s: Redis answered %s", words[0], reply.text);
     return 0;
 }
 
@@ -241,10 +242,10 @@ static int receive(struct gate_link *link, int64_t deadline_ms, struct gate_repl
         if (redisBufferRead(link->redis) != REDIS_OK)
             return of_hiredis(link, err);
         if (link->redis->reader->len > GATE_REPLY_MAX_BYTES)
-            return error_set(err, ERROR_TEMPORARY, 0, "a reply of more than %d bytes",
+            return error_set(err, ERROR_TEMPORARY, 0, "the reply is longer than %d bytes",
                              GATE_REPLY_MAX_BYTES);
         if (redisReaderGetReply(link->redis->reader, &got) != REDIS_OK)
-            return error_set(err, ERROR_TEMPORARY, 0, "what answers is no Redis");
+            return error_set(err, ERROR_TEMPORARY, 0, "the server does not speak Redis");
         if (!got)
             continue;
         keep(got, reply);

@@ -30,8 +30,8 @@ static bool is_refusal(const struct gate_reply *reply, const char *word)
 static int refused(const struct gate_reply *reply, struct error *err)
 {
     if (reply->type != GATE_REPLY_REFUSAL)
-        return error_set(err, ERROR_TEMPORARY, 0, "what answers is no Redis");
-    return error_set(err, ERROR_TEMPORARY, 0, "Redis says %s", reply->text);
+        return error_set(err, ERROR_TEMPORARY, 0, "the server does not speak Redis");
+    return error_set(err, ERROR_TEMPORARY, 0, "Redis answered %s", reply->text);
 }
 
 int gate_scripts_load(struct gate_link *link, struct gate_digests *digests, struct error *err)

@@ -34,7 +34,7 @@ struct ssl_st *gate_tls_new(const char *host, struct error *err)
     if (is_good && expect_host(ssl, host))
         return ssl;
     SSL_free(ssl);
-    error_set(err, ERROR_TEMPORARY, 0, "TLS cannot be set up");
+    error_set(err, ERROR_TEMPORARY, 0, "cannot set up TLS");
     return NULL;
 }
 

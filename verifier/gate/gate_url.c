@@ -13,7 +13,8 @@ struct part {
 static int wrong(struct error *err, const char *what)
 {
     return error_set(err, ERROR_PERMANENT, 0,
-                     "%s; it should be like redis://user@host:6379/0, rediss:// for TLS", what);
+                     "%s; expected a URL like redis://user@host:6379/0, or rediss:// for TLS",
+                     what);
 }
 
 static bool consists_of(struct part part, const char *more)
@@ -55,7 +56,7 @@ static int parse_scheme(const char **at, bool *tls, struct error *err)
 {
     *tls = strncmp(*at, "rediss://", strlen("rediss://")) == 0;
     if (!*tls && strncmp(*at, "redis://", strlen("redis://")) != 0)
-        return wrong(err, "no such scheme");
+        return wrong(err, "unknown scheme");
     *at += *tls ? strlen("rediss://") : strlen("redis://");
     return 0;
 }
@@ -71,10 +72,10 @@ static int parse_user(const char **at, struct gate_address *address, struct erro
     *at = end + 1;
     if (memchr(user.at, ':', user.size))
         return error_set(err, ERROR_PERMANENT, 0,
-                         "a password does not stand here; put it into a file (mode 0600) and "
-                         "name that in redis.password_file");
+                         "the URL may not contain a password; put it in a file (mode 0600) and "
+                         "set redis.password_file to its path");
     if (!consists_of(user, "-._~+") || !copy(user, address->user, sizeof address->user))
-        return wrong(err, "the user is not of letters, digits, - . _ ~ +");
+        return wrong(err, "the user may contain only letters, digits, - . _ ~ +");
     return 0;
 }
 
@@ -86,12 +87,12 @@ static int parse_host(const char **at, struct gate_address *address, struct erro
     struct part host = {*at, strcspn(*at, is_bracketed ? "]/" : ":/?#")};
     *at += host.size;
     if (is_bracketed && *(*at)++ != ']')
-        return wrong(err, "the bracket behind the address is missing");
+        return wrong(err, "the closing bracket after the address is missing");
     struct in6_addr ignored;
     bool is_good = copy(host, address->host, sizeof address->host) &&
                    (is_bracketed ? inet_pton(AF_INET6, address->host, &ignored) == 1
                                  : consists_of(host, "-._"));
-    return is_good ? 0 : wrong(err, "the host is no name and no address");
+    return is_good ? 0 : wrong(err, "the host is neither a name nor an IP address");
 }
 
 static int parse_rest(const char *at, struct gate_address *address, struct error *err)
@@ -102,7 +103,7 @@ static int parse_rest(const char *at, struct gate_address *address, struct error
         at = port.at + port.size;
     }
     if (!is_number(port, 1, 65535) || !copy(port, address->port, sizeof address->port))
-        return wrong(err, "the port is no number from 1 to 65535");
+        return wrong(err, "the port is not a number from 1 to 65535");
     if (at[0] == '/' && at[1] != '\0') {
         db = (struct part){at + 1, strcspn(at + 1, "/?#")};
         at = db.at + db.size;
@@ -110,8 +111,8 @@ static int parse_rest(const char *at, struct gate_address *address, struct error
         at++;
     }
     if (!is_number(db, 0, 999999999) || !copy(db, address->db, sizeof address->db))
-        return wrong(err, "the database is no number");
-    return *at == '\0' ? 0 : wrong(err, "something stands behind the database's number");
+        return wrong(err, "the database is not a number");
+    return *at == '\0' ? 0 : wrong(err, "unexpected characters after the database number");
 }
 
 int gate_url_parse(const char *url, struct gate_address *address, struct error *err)

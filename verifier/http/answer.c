@@ -81,7 +81,7 @@ void answer_error(struct answer *answer, const struct request *request, const st
     note_failure(request, err);
     if (err->code == DB_VALUE)
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                              "A value is larger than the database can hold.");
+                              "A value is larger than the database can store.");
     /* What is wrong inside is for our log, not for the wire. */
     answer_problem(answer,
                    err->class == ERROR_BUG ? TAILSLATE_PROBLEM_INTERNAL

@@ -79,7 +79,8 @@ static bool refuse(struct auth *auth, struct request *request, struct answer *an
         log_warning("auth.limited", LOG_TEXT("peer", request->peer),
                     LOG_INT("failures", LIMITER_FAILURES_MAX),
                     LOG_INT("window_s", LIMITER_WINDOW_MS / 1000));
-    answer_problem(answer, TAILSLATE_PROBLEM_RATE_LIMITED, "Too many calls with bad credentials.");
+    answer_problem(answer, TAILSLATE_PROBLEM_RATE_LIMITED,
+                   "Too many requests with bad credentials.");
     answer_add_header(answer, "Retry-After", "%d", LIMITER_WINDOW_MS / 1000);
     return false;
 }
@@ -94,7 +95,7 @@ static bool look_up(struct auth *auth, const char *key, enum store_key *found,
     if (is_narrow && !deadline_lock(&auth->lane, mono_ms() + AUTH_LANE_WAIT_MS)) {
         count(COUNT_RATE_LIMITED, 1);
         answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
-                       "Too many calls with bad credentials come from this address.");
+                       "Too many requests with bad credentials from this address.");
         return false;
     }
     /* A guesser gets none of argon2id's work; a key that was right a moment ago needs none. */
@@ -127,7 +128,7 @@ bool auth_worker(struct auth *auth, struct request *request, struct answer *answ
     case STORE_KEY_OVER: /* nor is this one: a node that has not got its new key yet */
         count(COUNT_AUTH_FAILURES, 1);
         answer_problem(answer, TAILSLATE_PROBLEM_UNAUTHORIZED,
-                       "The API key was revoked, or has expired.");
+                       "The API key was revoked or has expired.");
         return false;
     case STORE_KEY_UNKNOWN:
         break;

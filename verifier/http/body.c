@@ -36,7 +36,7 @@ bool body_take(struct body *body, struct request *request, struct answer *answer
 {
     if ((int64_t)size > body->max_bytes - body->taken_bytes) {
         answer_problem(answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
-                       "The body is larger than this call may.");
+                       "The body is larger than this route allows.");
         return false;
     }
     switch (body->sink) {

@@ -126,9 +126,9 @@ static bool ends_elsewhere(const struct exchange *exchange)
 static const char *framing_trouble(const struct exchange *exchange)
 {
     if (exchange->header_is_bad)
-        return "A header holds what none may hold.";
-    return exchange->twice ? "A header that may be given once is given twice."
-                           : "The length of the body is given twice, or in no form that is taken.";
+        return "A header contains a character that is not allowed.";
+    return exchange->twice ? "A header that may appear only once was sent twice."
+                           : "The body's length is given twice or in an unsupported form.";
 }
 
 /* How long the body is must be said once, and in one way. */
@@ -166,7 +166,7 @@ static bool take_epoch(struct exchange *exchange)
     if (!given || route_parse_number(given, &exchange->request.claim_epoch))
         return true;
     answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                   "X-Claim-Epoch: a number from 0");
+                   "X-Claim-Epoch: must be an integer from 0");
     return false;
 }
 
@@ -180,7 +180,7 @@ static bool trust_client(struct exchange *exchange)
         log_warning("tls.client_refused", LOG_TEXT("request_id", request->id),
                     LOG_TEXT("peer", request->peer), LOG_TEXT("reason", exchange->client_trouble));
     answer_problem(&exchange->answer, TAILSLATE_PROBLEM_FORBIDDEN,
-                   "A client certificate of an authority that this server trusts is required.");
+                   "A client certificate from an authority that this server trusts is required.");
     return false;
 }
 
@@ -206,7 +206,7 @@ static void open_body(struct exchange *exchange)
     exchange->body.max_bytes = route->body_max_bytes;
     if (exchange->content_length > route->body_max_bytes) {
         answer_problem(&exchange->answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
-                       "The body is larger than this call may.");
+                       "The body is larger than this route allows.");
         return;
     }
     if (route->open)
@@ -238,7 +238,7 @@ void exchange_begin(struct exchange *exchange, const char *method, const char *p
         return;
     if (exchange->path_is_hidden) {
         answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                       "The path holds an encoded character that no name may hold.");
+                       "The path contains an encoded character that is not allowed.");
         return;
     }
     exchange->route = route_find(request, &exchange->answer);
@@ -269,7 +269,7 @@ bool exchange_count_form(struct exchange *exchange, size_t size)
     if (exchange->form_bytes <= exchange->body.max_bytes)
         return true;
     answer_problem(&exchange->answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
-                   "The body is larger than this call may.");
+                   "The body is larger than this route allows.");
     return false;
 }
 

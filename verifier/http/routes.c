@@ -178,15 +178,15 @@ static void answer_no_route(struct answer *answer, enum fit nearest, const char 
     switch (nearest) {
     case BAD_QUALITY:
         answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                       "The path names no quality that there is.");
+                       "The path names an unknown quality.");
         break;
     case BAD_NUMBER:
         answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                       "The path's id is no positive number.");
+                       "The ID in the path is not a positive integer.");
         break;
     case FIT:
     case MISFIT:
-        answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "There is no such call.");
+        answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "There is no such route.");
         break;
     }
 }

@@ -26,9 +26,9 @@ static void add_check(struct json *checks, const char *name, bool is_up, const c
 static const char *trouble_of(const struct pulse_report *report, bool is_stopping)
 {
     return is_stopping             ? "The server is stopping."
-           : report->is_late       ? "The database has not answered in time."
+           : report->is_late       ? "The database did not answer in time."
            : !report->store_is_up  ? "The database cannot be used."
-           : !report->files_are_up ? "A folder of uploads or videos cannot be used."
+           : !report->files_are_up ? "The uploads or videos directory cannot be used."
                                    : NULL;
 }
 
@@ -53,9 +53,9 @@ void route_health(struct request *request, struct answer *answer)
     if (trouble)
         json_set_text(root, "detail", trouble);
     add_check(checks, "database", report.store_is_up,
-              report.is_late ? "no answer in time" : "no use of it");
+              report.is_late ? "no answer in time" : "cannot be used");
     add_check(checks, "files", report.files_are_up,
-              report.is_late ? "not known" : "a folder cannot be used");
+              report.is_late ? "unknown" : "a directory cannot be used");
     add_gate(request->app->gate, checks);
     json_set(root, "checks", checks);
     answer_object(answer, root);
@@ -111,7 +111,7 @@ void route_metrics(struct request *request, struct answer *answer)
     if (report.store_is_up)
         print_jobs(&report.counts, out);
     fprintf(out,
-            "# HELP tailslate_store_up Does the database answer?\n"
+            "# HELP tailslate_store_up 1 if the database answers.\n"
             "# TYPE tailslate_store_up gauge\n"
             "tailslate_store_up %d\n",
             report.store_is_up);

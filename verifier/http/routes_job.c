@@ -38,11 +38,12 @@ static bool parse_claim(const struct request *request, int64_t *job_id, int64_t 
     const char *job = request_query(request, "job_id"), *wait = request_query(request, "wait");
     *job_id = *wait_s = 0;
     if (job && (!route_parse_number(job, job_id) || *job_id == 0)) {
-        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "job_id: a positive number");
+        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
+                       "job_id: must be a positive integer");
         return false;
     }
     if (wait && (!route_parse_number(wait, wait_s) || *wait_s > WAIT_MAX_S)) {
-        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "wait: 0 to 60 seconds");
+        answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "wait: must be 0 to 60 seconds");
         return false;
     }
     return true;
@@ -62,7 +63,7 @@ void route_claim(struct request *request, struct answer *answer)
         /* A claim that nobody reads keeps its job from everybody until it expires. */
         if (request_client_is_gone(request))
             return answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
-                                  "The client is gone.");
+                                  "The client disconnected.");
         if (store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
             return answer_error(answer, request, &err);
         int64_t left_ms = until_ms - mono_ms();
@@ -142,7 +143,7 @@ static bool parse_completion(const struct request *request, struct tailslate_com
         problem = TAILSLATE_PROBLEM_TOKEN_MISMATCH;
     if (problem != TAILSLATE_PROBLEM_NONE) {
         answer_problem(answer, problem,
-                       "Idempotency-Key: must be the completion_token, if it is given");
+                       "Idempotency-Key: must equal completion_token if both are given");
         return false;
     }
     memcpy(completion->token, token, sizeof token);

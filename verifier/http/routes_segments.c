@@ -75,7 +75,7 @@ void route_segments_status(struct request *request, struct answer *answer)
     enum tailslate_quality quality;
     if (!name || !tailslate_quality_parse(name, &quality))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                              "quality: one of the seven names");
+                              "quality: must be 360p to 2160p or original");
     if (!route_look(request, answer, &standing, &job))
         return;
     FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);
@@ -110,12 +110,12 @@ static bool parse_finalize(const struct request *request, struct finalize *final
     const char *detail = NULL;
     if (json_get_text(body, "quality", 16, &quality) != JSON_FOUND ||
         !tailslate_quality_parse(quality, &finalize->quality))
-        detail = "quality: one of the seven names";
+        detail = "quality: must be 360p to 2160p or original";
     else if (json_get_int(body, "segment_count", 0, SEGMENTS_MAX, &finalize->segment_count) !=
              JSON_FOUND)
-        detail = "segment_count: 0 to 100000";
+        detail = "segment_count: must be an integer from 0 to 100000";
     else if (json_get_text(body, "manifest_checksum", 80, &checksum) == JSON_WRONG)
-        detail = "manifest_checksum: a text";
+        detail = "manifest_checksum: must be a string";
     else if (checksum && !route_parse_checksum(checksum, finalize->checksum))
         detail = "manifest_checksum: sha256:<64 digits>";
     if (detail)

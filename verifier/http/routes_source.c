@@ -54,10 +54,12 @@ void route_source(struct request *request, struct answer *answer)
     struct stat status;
     FD(fd) = files_open_source(request->app->files, request->number, &err);
     if (fd < 0 && err.code == ENOENT)
-        return answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "The source is not here.");
+        return answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND,
+                              "There is no source file for this video.");
     if (fd < 0)
         return answer_error(answer, request, &err);
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-        return answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "The source is no file.");
+        return answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND,
+                              "The source is not a regular file.");
     send_source(request, answer, steal_fd(&fd), &status);
 }

@@ -30,7 +30,7 @@ void route_segment_open(struct request *request, struct answer *answer)
     if (segment_kind_of(request->name) == SEGMENT_REFUSED)
         return answer_problem(
             answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-            "The file name is none that is taken (.ts .m4s .mp4 .m3u8 .mpd, captions.vtt).");
+            "The file name is not accepted (.ts .m4s .mp4 .m3u8 .mpd, captions.vtt are).");
     if (!route_parse_checksum(request_header(request, "X-Content-SHA256"), expected))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "X-Content-SHA256: the SHA-256 of the body is required.");
@@ -79,10 +79,10 @@ void route_segment(struct request *request, struct answer *answer)
     hash_hex(request->body_hash, hex);
     if (strcmp(hex, segment->expected) != 0)
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                              "X-Content-SHA256: the body that arrived has another checksum.");
+                              "X-Content-SHA256: the received body has a different checksum.");
     if (!segment_upload_fits(&segment->upload, request->streamed_bytes))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                              "The content does not fit the file's name.");
+                              "The content does not match the file's extension.");
     bool there = segment_upload_is_there(&segment->upload, hex, request->streamed_bytes);
     /* The slow part of being durable, before the lock is taken. */
     if (!there && segment_upload_sync(&segment->upload, &err) != 0)

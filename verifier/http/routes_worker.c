@@ -38,7 +38,7 @@ static struct json *body_object(const struct request *request, struct answer *an
     if (body && json_is_object(body))
         return body;
     answer_problem(answer, TAILSLATE_PROBLEM_BAD_JSON,
-                   body ? "JSON: an object expected" : err.message);
+                   body ? "JSON: expected an object" : err.message);
     json_free(body);
     return NULL;
 }
@@ -48,7 +48,7 @@ static void answer_registration(struct answer *answer, struct store_registration
     struct json *root = json_new_object();
     json_set_text(root, "worker_id", registration->worker_id);
     json_set_text(root, "api_key", registration->api_key);
-    json_set_text(root, "message", "Registered. The key is shown only here: keep it.");
+    json_set_text(root, "message", "Registered. Save the key: it is not shown again.");
     answer_object(answer, root);
     explicit_bzero(registration->api_key, sizeof registration->api_key);
 }
@@ -64,15 +64,15 @@ void route_register(struct request *request, struct answer *answer)
     struct error err;
     if (!take_text(body, "worker_name", NAME_MAX_BYTES, "worker", &registration.name))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                              "worker_name: a text of at most 100 bytes");
+                              "worker_name: must be a string of at most 100 bytes");
     if (!take_text(body, "worker_type", TYPE_MAX_BYTES, "remote", &registration.type) ||
         (strcmp(registration.type, "remote") != 0 && strcmp(registration.type, "local") != 0))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                              "worker_type: local or remote");
+                              "worker_type: must be local or remote");
     if (!take_object(body, "capabilities", &capabilities) ||
         !take_object(body, "metadata", &metadata))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
-                              "capabilities and metadata: objects of at most 10000 bytes");
+                              "capabilities and metadata: must be objects of at most 10000 bytes");
     const struct json *listed = json_get(body, "capabilities");
     if (listed && !message_capabilities_check(listed, &err))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, err.message);

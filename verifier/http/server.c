@@ -400,7 +400,7 @@ int server_start(struct server *server, struct app *app, struct error *err)
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     if (!server->daemon)
         return error_set(err, ERROR_PERMANENT, 0,
-                         "the HTTP server does not start (certificate and key in order?)");
+                         "the HTTP server does not start; check the certificate and its key");
     return 0;
 }
 

@@ -30,7 +30,7 @@ int socket_listen(const char *address, int64_t port, struct error *err)
     char service[8];
     snprintf(service, sizeof service, "%d", (int)port);
     if (getaddrinfo(address, service, &hints, &found) != 0)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "listen.address \"%s\" is no IP address",
+        return error_set(err, ERROR_PERMANENT, EINVAL, "listen.address \"%s\" is not an IP address",
                          address);
     int fd = listen_on(found, err);
     freeaddrinfo(found);

@@ -28,7 +28,7 @@ static int read_pem(const char *path, char **text, struct error *err)
         if ((got = read(fd, buffer + used, PEM_MAX_BYTES - used)) < 0)
             return error_errno(err, "%s", path);
     if (!strstr(buffer, "-----BEGIN"))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no PEM file", path);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is not a PEM file", path);
     *text = steal_text(&buffer);
     return 0;
 }
@@ -52,8 +52,8 @@ static int check_pair(const struct tls_files *files, const struct tls *tls, stru
                                                    GNUTLS_X509_FMT_PEM);
     gnutls_certificate_free_credentials(credentials);
     if (code == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is not the key of %s", files->key,
-                         files->certificate);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is not the private key of %s",
+                         files->key, files->certificate);
     return code < 0 ? refuse(err, files->certificate, code) : 0;
 }
 
@@ -78,7 +78,8 @@ static int check_authorities(const char *path, const char *pem, struct error *er
     gnutls_certificate_free_credentials(credentials);
     if (count < 0)
         return refuse(err, path, count);
-    return count > 0 ? 0 : error_set(err, ERROR_PERMANENT, EINVAL, "%s holds no certificate", path);
+    return count > 0 ? 0
+                     : error_set(err, ERROR_PERMANENT, EINVAL, "%s contains no certificate", path);
 }
 
 int tls_read(const struct tls_files *files, struct tls *tls, struct error *err)

@@ -55,7 +55,7 @@ static int64_t get(const _Atomic int64_t *value)
 
 static void print_requests(FILE *out)
 {
-    fputs("# HELP tailslate_http_requests_total Requests by route and class of status.\n"
+    fputs("# HELP tailslate_http_requests_total Requests by route and status class.\n"
           "# TYPE tailslate_http_requests_total counter\n",
           out);
     for (size_t route = 0; route < traffic.count; route++)
@@ -86,7 +86,8 @@ static void print_durations(size_t route, FILE *out)
 void traffic_print(FILE *out)
 {
     print_requests(out);
-    fputs("# HELP " SECONDS " From the request line to the queued answer, long polls included.\n"
+    fputs("# HELP " SECONDS
+          " Time from the request line to the queued answer, including long polls.\n"
           "# TYPE " SECONDS " histogram\n",
           out);
     for (size_t route = 0; route < traffic.count; route++)

@@ -53,7 +53,7 @@ static int insert_with_a_slug(struct db *db, const char *now, struct store_new_j
         got = insert_video(db, now, job, err);
     }
     if (got == 0)
-        return error_set(err, ERROR_PERMANENT, DB_CONFLICT, "the slug %s is taken",
+        return error_set(err, ERROR_PERMANENT, DB_CONFLICT, "the slug %s is already in use",
                          job->chosen_slug);
     return got == 1 ? 0 : -1;
 }
@@ -83,8 +83,8 @@ int store_job_may_be_added(const struct store *store, struct error *err)
         break;
     }
     return error_set(err, ERROR_PERMANENT, EPERM,
-                     "store.schema is \"vlog\": videos and their jobs are the stock vlog "
-                     "server's, so upload the film there");
+                     "store.schema is \"vlog\": the stock vlog server manages videos "
+                     "and their jobs, so upload the video there");
 }
 
 int store_job_add(struct store *store, struct store_new_job *job, struct error *err)
@@ -124,7 +124,7 @@ static int release_job(struct store *store, struct db *db, void *ctx, struct err
                DB_ARGS(db_int(job.id), db_int(job.claim_epoch))) != 0)
         return -1;
     if (rows != 1)
-        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was looked at",
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
                          (long long)job.id);
     if (store_wait_again(db, job.video_id, err) != 0)
         return -1;

@@ -239,7 +239,8 @@ static int sql_write(void *ctx, const struct tailslate_effect *effect)
         return -1;
     if (closed == 0) {
         /* What is said if the ledger finds no reason for it. */
-        error_set(&ledger->err, ERROR_BUG, 0, "job %lld: its guards refuse what its facts allow",
+        error_set(&ledger->err, ERROR_BUG, 0,
+                  "job %lld: the update was refused although the verdict allows it",
                   (long long)effect->request->job_id);
         return 0;
     }

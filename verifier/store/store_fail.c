@@ -90,7 +90,7 @@ static int write_failure(struct db *db, struct failing *failing, struct error *e
                             : close_job_failed(db, failing, &rows, err)) != 0)
         return -1;
     if (rows != 1)
-        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was looked at",
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
                          (long long)failing->job_id);
     return record_failure(db, failing, err);
 }

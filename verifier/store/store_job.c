@@ -348,7 +348,7 @@ static int keep_claim(struct store *store, struct db *db, void *ctx, struct erro
     if (store_extend(store, db, now, keep->caller, &job, &touched, keep->expires, err) != 0)
         return -1;
     if (!touched)
-        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was looked at",
+        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
                          (long long)job.id);
     return keep->progress ? record_progress(db, now, &job, keep->progress, err)
                           : keep->publish(keep->publish_ctx, err);

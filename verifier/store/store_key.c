@@ -149,7 +149,7 @@ static int work_for_key(struct store *store, struct key_look *look, struct judge
     }
     if (judgement->match == KEYS_BUSY || judgement->match == KEYS_NOT_TRIED)
         return error_set(err, ERROR_TEMPORARY, DB_BUSY,
-                         "too many API keys are being looked at at once");
+                         "too many API keys are being verified at once");
     return 0;
 }
 

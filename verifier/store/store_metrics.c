@@ -4,7 +4,7 @@
 
 #define RELEASES(reason)                                                                           \
     METRIC_COUNTER("tailslate_claims_released_total", "reason=\"" reason "\"",                     \
-                   "Expired claims that nobody held.")
+                   "Expired claims that were released.")
 #define SWEEPS(outcome)                                                                            \
     METRIC_COUNTER("tailslate_sweeps_total", "outcome=\"" outcome "\"", "Sweeps by outcome.")
 
@@ -27,17 +27,18 @@ static struct metric sweeps[SWEEP_OUTAGE] = {
 
 enum gauge { LEADS, LAST_SWEEP, OUTAGES, CREDIT, CREDITED, ORPHANS, GAUGE_COUNT };
 static struct metric others[GAUGE_COUNT] = {
-    [LEADS] = METRIC_GAUGE("tailslate_sweeper_leads", 0, "1: this instance sweeps."),
-    [LAST_SWEEP] = METRIC_GAUGE("tailslate_last_sweep_timestamp_seconds", 0,
-                                "The fleet's last whole sweep, by the database's clock."),
+    [LEADS] = METRIC_GAUGE("tailslate_sweeper_leads", 0, "1 if this instance is the leader."),
+    [LAST_SWEEP] = METRIC_GAUGE(
+        "tailslate_last_sweep_timestamp_seconds", 0,
+        "Time of the fleet's last complete sweep, by the database's clock."),
     [OUTAGES] = METRIC_COUNTER("tailslate_outages_total", 0,
-                               "Gaps of the server side that this instance found."),
+                               "Outages of the server that this instance detected."),
     [CREDIT] = METRIC_COUNTER("tailslate_outage_seconds_total", 0,
-                              "Seconds of them that were credited to open claims."),
+                              "Seconds of outage credited to open claims."),
     [CREDITED] = METRIC_COUNTER("tailslate_claims_credited_total", 0,
-                                "Claims that were given the time of an outage back."),
+                                "Claims extended by the length of an outage."),
     [ORPHANS] = METRIC_COUNTER("tailslate_orphans_total", 0,
-                               "Orphaned files and folders that were moved to the trash."),
+                               "Orphaned files and directories moved to the trash."),
 };
 
 void store_metrics_register(void)

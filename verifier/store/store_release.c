@@ -89,30 +89,33 @@ const char *store_reason_name(enum store_reason reason)
 static void explain(struct store_released *released, const char *expired, const char *heard)
 {
     const char *name = released->worker_name[0] ? released->worker_name : released->worker_id;
-    char *why = released->why;
+    char *detail = released->detail;
     switch (released->reason) {
     case REASON_UNKNOWN_WORKER:
-        snprintf(why, SWEEP_REASON_BYTES, "its worker is not known (any more)");
+        snprintf(detail, SWEEP_REASON_BYTES, "its worker is not registered");
         break;
     case REASON_DISABLED_WORKER:
-        snprintf(why, SWEEP_REASON_BYTES, "worker %s is disabled", name);
+        snprintf(detail, SWEEP_REASON_BYTES, "worker %s is disabled", name);
         break;
     case REASON_SILENT:
-        snprintf(why, SWEEP_REASON_BYTES, "worker %s was last heard %s", name, heard);
+        snprintf(detail, SWEEP_REASON_BYTES, "worker %s has sent no heartbeat since %s", name,
+                 heard);
         break;
     case REASON_IDLE:
-        snprintf(why, SWEEP_REASON_BYTES, "worker %s lives and says that it is idle", name);
+        snprintf(detail, SWEEP_REASON_BYTES, "worker %s is alive and reports that it is idle",
+                 name);
         break;
     case REASON_NOT_NAMED:
-        snprintf(why, SWEEP_REASON_BYTES, "worker %s lives and does not name it as its own", name);
+        snprintf(detail, SWEEP_REASON_BYTES, "worker %s is alive and does not list this job", name);
         break;
     case REASON_LONG_EXPIRED:
-        snprintf(why, SWEEP_REASON_BYTES, "the claim expired %s, over %d claim durations ago",
-                 expired, GRACE_LONG_EXPIRED_DURATIONS);
+        snprintf(detail, SWEEP_REASON_BYTES,
+                 "the claim expired %s, more than %d claim durations ago", expired,
+                 GRACE_LONG_EXPIRED_DURATIONS);
         break;
     case REASON_NONE:
     case REASON_COUNT:
-        why[0] = '\0';
+        detail[0] = '\0';
     }
 }
 

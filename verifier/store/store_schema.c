@@ -220,8 +220,8 @@ static int check_schema(struct db *db, enum store_schema schema, struct error *e
     if (store_schema_is_stock(db, &is_stock, err) != 0)
         return -1;
     return is_stock ? error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                                "this is a stock vlog server's database: store.schema \"vlog\" "
-                                "works beside it, \"own\" needs a database of its own")
+                                "this is a stock vlog server's database: set store.schema to "
+                                "\"vlog\" to work beside it; \"own\" needs its own database")
                     : 0;
 }
 
@@ -232,8 +232,8 @@ int store_schema_prepare(struct db *db, enum store_schema schema, struct error *
         return -1;
     if (version > STORE_SCHEMA_VERSION)
         return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                         "the database has schema %lld, this program knows %d: it is older than "
-                         "the one that made it",
+                         "the database has schema version %lld, but this program supports up "
+                         "to %d: upgrade this program",
                          (long long)version, STORE_SCHEMA_VERSION);
     return version < STORE_SCHEMA_VERSION ? make_tables(db, schema, err) : 0;
 }

@@ -169,11 +169,11 @@ static int refuse_column(struct db *db, const struct column *column, const char 
         return -1;
     if (!there)
         return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                         "store.schema is \"vlog\", but this database has no table %s: it is no "
-                         "stock vlog server's, or its migrations have not run",
+                         "store.schema is \"vlog\", but this database has no table %s: it is not "
+                         "a stock vlog server's, or vlog's migrations have not run",
                          column->table);
     remedy(column, type, statement);
-    const char *way = statement[0] ? "; as the owner of vlog's tables: "
+    const char *way = statement[0] ? "; run as the owner of vlog's tables: "
                                    : ": run vlog's migrations (alembic upgrade head)";
     if (!type[0])
         return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
@@ -196,7 +196,7 @@ static int check_column(struct db *db, const struct column *column, struct error
 int store_schema_print_remedies(struct db *db, FILE *out, struct error *err)
 {
     char type[TYPE_BYTES], statement[STATEMENT_BYTES];
-    const char *heading = "All of it, as the owner of vlog's tables:\n";
+    const char *heading = "Run all of this as the owner of vlog's tables:\n";
     for (size_t i = 0; i < COLUMN_COUNT; i++) {
         int64_t there = 0;
         if (has_table(db, columns[i].table, &there, err) < 0 ||
@@ -234,8 +234,8 @@ static int check_filled(struct db *db, const char *table, struct error *err)
     while (got == 1 && (got = db_next(rows, err)) == 1)
         if (!is_known(table, db_get_text(rows, 0)))
             return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                             "store.schema is \"vlog\", but column %s.%s must be filled and "
-                             "Tailslate does not know it: this vlog is newer than Tailslate",
+                             "store.schema is \"vlog\", but column %s.%s is required and "
+                             "unknown to Tailslate: this vlog is newer than Tailslate",
                              table, db_get_text(rows, 0));
     return got;
 }
@@ -250,7 +250,7 @@ static int check_grant(struct db *db, const char *sql, const struct db_value *va
     if (db_get_int(rows, 0))
         return 0;
     return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                     "the database's user of store.url has no right to %s; as the owner of vlog's "
+                     "the user in store.url lacks the privilege %s; run as the owner of vlog's "
                      "tables: %s;",
                      what, db_get_text(rows, 1));
 }
@@ -293,7 +293,7 @@ int store_schema_check_stock(struct db *db, struct error *err)
     bool is_stock;
     if (db_kind(db) != DB_POSTGRESQL)
         return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                         "store.schema \"vlog\" is a stock vlog server's PostgreSQL database");
+                         "store.schema \"vlog\" needs a stock vlog server's PostgreSQL database");
     for (size_t i = 0; i < COLUMN_COUNT; i++)
         if (check_column(db, &columns[i], err) != 0)
             return -1;

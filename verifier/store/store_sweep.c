@@ -18,25 +18,25 @@ const char *store_outcome_name(enum store_outcome outcome)
     return names[outcome];
 }
 
-const char *store_outcome_why(enum store_outcome outcome)
+const char *store_outcome_reason(enum store_outcome outcome)
 {
     switch (outcome) {
     case SWEEP_NOTHING:
-        return "every claim is within its time, or somebody holds it";
+        return "every claim is unexpired or still held by its worker";
     case SWEEP_RELEASED:
-        return "these claims had expired, and nobody holds them";
+        return "these claims had expired and their workers no longer hold them";
     case SWEEP_GRACE:
-        return grace_why(GRACE_WAIT);
+        return grace_reason(GRACE_WAIT);
     case SWEEP_SUSPICIOUS:
-        return grace_why(GRACE_SUSPICIOUS);
+        return grace_reason(GRACE_SUSPICIOUS);
     case SWEEP_UNWATCHED:
-        return grace_why(GRACE_UNWATCHED);
+        return grace_reason(GRACE_UNWATCHED);
     case SWEEP_DEPOSED:
-        return "another instance leads by now";
+        return "another instance is the leader now";
     case SWEEP_FORFEITED:
-        return "this process was held up: what it knew is too old";
+        return "this process was stalled, and what it knew is out of date";
     case SWEEP_OUTAGE:
-        return "the server side was away; open claims were given the time back";
+        return "the server was down; open claims were extended by that time";
     case SWEEP_OUTCOME_COUNT:
         break;
     }
@@ -71,7 +71,7 @@ void sweep_announce(const struct store_sweep *sweep, size_t from)
         log_info("claim.released", LOG_INT("job", released->job_id),
                  LOG_INT("epoch", released->epoch), LOG_TEXT("worker", released->worker_id),
                  LOG_TEXT("reason", store_reason_name(released->reason)),
-                 LOG_TEXT("why", released->why));
+                 LOG_TEXT("detail", released->detail));
     }
 }
 
@@ -119,7 +119,7 @@ struct json *store_released_json(const struct store_released *released)
     json_set_text(item, "worker", released->worker_name);
     json_set_text(item, "worker_id", released->worker_id);
     json_set_text(item, "reason", store_reason_name(released->reason));
-    json_set_text(item, "why", released->why);
+    json_set_text(item, "detail", released->detail);
     return item;
 }
 

@@ -58,7 +58,7 @@ struct store_released {
     int64_t job_id, epoch;
     char worker_id[WORKER_ID_BYTES], worker_name[STORE_NAME_BYTES];
     enum store_reason reason;
-    char why[SWEEP_REASON_BYTES]; /* a sentence for an operator */
+    char detail[SWEEP_REASON_BYTES]; /* a sentence for an operator */
 };
 
 enum store_outcome {
@@ -73,7 +73,7 @@ enum store_outcome {
     SWEEP_OUTCOME_COUNT,
 };
 const char *store_outcome_name(enum store_outcome outcome);
-const char *store_outcome_why(enum store_outcome outcome);
+const char *store_outcome_reason(enum store_outcome outcome);
 bool store_sweep_succeeded(enum store_outcome outcome); /* NOTHING, RELEASED */
 
 struct store_sweep {

@@ -31,19 +31,19 @@ const char *orphan_kind_name(enum orphan_kind kind)
     return NULL;
 }
 
-const char *orphan_why(enum orphan_kind kind)
+const char *orphan_reason(enum orphan_kind kind)
 {
     switch (kind) {
     case ORPHAN_TEMP:
-        return "a temp file that nobody finished";
+        return "an unfinished temporary file";
     case ORPHAN_STAGING:
-        return "an archive that nobody finished";
+        return "an unfinished archive";
     case ORPHAN_RENDITION:
-        return "the completed video does not record this rendition, and no playlist names it";
+        return "the completed video has no such rendition on record, and no playlist names it";
     case ORPHAN_FOLDER:
         return "no video has this slug";
     case ORPHAN_EXPIRED:
-        return "its time in the trash is over";
+        return "it was in the trash for sweeper.trash_hours";
     }
     return NULL;
 }
@@ -70,7 +70,7 @@ void orphans_tell(struct orphans *orphans, enum orphan_kind kind, const char *pr
     store_metrics_orphans(kind != ORPHAN_EXPIRED);
     log_info(kind == ORPHAN_EXPIRED ? "orphan.deleted" : "orphan.trashed", LOG_TEXT("path", path),
              LOG_TEXT("kind", orphan_kind_name(kind)), LOG_INT("entries", entries),
-             LOG_TEXT("why", orphan_why(kind)));
+             LOG_TEXT("reason", orphan_reason(kind)));
 }
 
 void orphans_tell_failure(const char *prefix, const char *name, const struct error *err)
@@ -79,7 +79,7 @@ void orphans_tell_failure(const char *prefix, const char *name, const struct err
         return; /* somebody else was faster */
     char path[ORPHANS_PATH_BYTES];
     snprintf(path, sizeof path, "%s/%s", prefix, name);
-    log_warning("orphan.left", LOG_TEXT("path", path), LOG_TEXT("error", err->message));
+    log_warning("orphan.not_removed", LOG_TEXT("path", path), LOG_TEXT("error", err->message));
 }
 
 static int put(struct orphans_move *move, int dir, const char *name, struct error *err)

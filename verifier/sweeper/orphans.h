@@ -32,7 +32,7 @@ enum orphan_kind {
     ORPHAN_EXPIRED, /* in the trash, to be deleted */
 };
 const char *orphan_kind_name(enum orphan_kind kind);
-const char *orphan_why(enum orphan_kind kind);
+const char *orphan_reason(enum orphan_kind kind);
 
 struct orphan {
     enum orphan_kind kind;

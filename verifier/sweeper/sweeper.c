@@ -69,12 +69,13 @@ static void tell_tick(struct sweeper *sweeper, const struct store_tick *tick)
     store_metrics_tick(tick);
     if (tick->jump_ms != 0)
         log_warning("sweeper.clock_jumped", LOG_INT("jump_ms", tick->jump_ms),
-                    LOG_TEXT("why", "the database's clock was set: that is no outage, and workers "
-                                    "are given time to be heard"));
+                    LOG_TEXT("reason",
+                             "the database's clock was changed; this is not an outage, and workers "
+                             "get time to send a heartbeat"));
     if (tick->credit_ms > 0)
         log_warning("sweeper.outage", LOG_INT("gap_ms", tick->gap_ms),
                     LOG_INT("credit_ms", tick->credit_ms), LOG_INT("claims", tick->credited),
-                    LOG_TEXT("why", store_outcome_why(SWEEP_OUTAGE)));
+                    LOG_TEXT("reason", store_outcome_reason(SWEEP_OUTAGE)));
     if (tick->leads != sweeper->leads)
         log_info(tick->leads ? "sweeper.leads" : "sweeper.follows",
                  LOG_TEXT("instance", sweeper->instance));
@@ -88,9 +89,9 @@ static void tell_outcome(struct sweeper *sweeper, enum store_outcome outcome)
     if (changed && !store_sweep_succeeded(outcome))
         log_at(outcome == SWEEP_SUSPICIOUS ? LOG_ERROR : LOG_INFO, "sweeper.waits",
                LOG_TEXT("outcome", store_outcome_name(outcome)),
-               LOG_TEXT("why", store_outcome_why(outcome)));
+               LOG_TEXT("reason", store_outcome_reason(outcome)));
     else if (changed && !store_sweep_succeeded(sweeper->last))
-        log_info("sweeper.sweeps");
+        log_info("sweeper.resumed");
     sweeper->last = outcome;
     sweeper->is_calm = store_sweep_succeeded(outcome);
 }
@@ -150,8 +151,8 @@ static int lead(struct sweeper *sweeper, const struct store_tick *tick, struct e
 
 static int forfeit(struct sweeper *sweeper, int64_t late_ms, struct error *err)
 {
-    log_warning("sweeper.forfeited", LOG_INT("late_ms", late_ms),
-                LOG_TEXT("why", store_outcome_why(SWEEP_FORFEITED)));
+    log_warning("sweeper.tick_overdue", LOG_INT("late_ms", late_ms),
+                LOG_TEXT("reason", store_outcome_reason(SWEEP_FORFEITED)));
     store_metrics_sweep(SWEEP_FORFEITED);
     return store_note_outcome(sweeper->settings.store, sweeper->instance, SWEEP_FORFEITED, err);
 }

@@ -39,14 +39,14 @@ Test(verifier_config, what_this_build_has_not_is_refused_by_name)
     static const char *const cases[][3] = {
         {"TAILSLATE_STORE_URL", "postgresql://u:secret@host/db", "store.password_file"},
         {"TAILSLATE_STORE_URL", "postgresql://host/db?password=secret", "store.password_file"},
-        {"TAILSLATE_STORE_URL", "postgresql:u@host/db", "it should be like"},
+        {"TAILSLATE_STORE_URL", "postgresql:u@host/db", "expected a URL like"},
         {"TAILSLATE_REDIS_URL", "redis://:secret@host", "redis.password_file"},
         {"TAILSLATE_LISTEN_CLIENT_CA_FILE", "/x", "needs listen.tls_cert_file"},
-        {"TAILSLATE_STORE_URL", "mysql://x", "no such kind of database"},
+        {"TAILSLATE_STORE_URL", "mysql://x", "unsupported kind of database"},
         {"TAILSLATE_STORE_URL", "sqlite:", "path is missing"},
-        {"TAILSLATE_LISTEN_TRUSTED_PROXY", "localhost", "no IP address"},
-        {"TAILSLATE_STORE_SCHEMA", "vlog", "should be like postgresql:"},
-        {"TAILSLATE_LISTEN_TLS_CERT_FILE", "/x", "go together"},
+        {"TAILSLATE_LISTEN_TRUSTED_PROXY", "localhost", "not an IP address"},
+        {"TAILSLATE_STORE_SCHEMA", "vlog", "must be like postgresql:"},
+        {"TAILSLATE_LISTEN_TLS_CERT_FILE", "/x", "must be set together"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct verifier_config config;

@@ -264,7 +264,7 @@ static void *speak(void *ctx)
     return NULL;
 }
 
-#define NO_REDIS "what answers is no Redis"
+#define NO_REDIS "the server does not speak Redis"
 #define X64      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static const struct {
@@ -275,8 +275,8 @@ static const struct {
     {{.says = "*1000000000\r\n", .times = 1}, NO_REDIS},
     {{.says = "*2\r\n$1\r\na\r\n$1\r\nb\r\n", .times = 1}, NO_REDIS},
     {{.says = "$104857600\r\n" X64, .times = 1}, "no answer in time"},
-    {{.says = "$104857600\r\n" X64, .times = 4000}, "more than"},
-    {{.says = "+" X64, .times = 4000}, "more than"},
+    {{.says = "$104857600\r\n" X64, .times = 4000}, "longer than"},
+    {{.says = "+" X64, .times = 4000}, "longer than"},
     {{.says = X64, .times = 4000}, ""}, /* by its first bytes or by how many there are */
     {{.says = "$-7\r\n", .times = 1}, NO_REDIS},
     {{.says = "$-1\r\n", .times = 1}, NO_REDIS},

@@ -52,7 +52,8 @@ static char *printed(const struct status_view *view)
 
 Test(status_print, names_a_replayed_late_completion_and_why_a_job_was_released)
 {
-    char released[] = "[{\"job\":7,\"epoch\":2,\"why\":\"worker anna was last heard 10:00\"}]";
+    char released[] =
+        "[{\"job\":7,\"epoch\":2,\"detail\":\"worker anna has sent no heartbeat since 10:00\"}]";
     struct status_view view = {
         .overview = {.fleet = {.now = NOW, .alive_at = NOW, .up_since = NOW},
                      .recent = {{.job_id = 5,
@@ -69,12 +70,12 @@ Test(status_print, names_a_replayed_late_completion_and_why_a_job_was_released)
     };
     TEXT(text) = printed(&view);
     cr_expect(strstr(text, "5    0 s ago  3        late"), "%s", text);
-    cr_expect(strstr(text, "worker anna was last heard 10:00"), "%s", text);
+    cr_expect(strstr(text, "worker anna has sent no heartbeat since 10:00"), "%s", text);
 }
 
 Test(status_print, shows_the_last_release_however_long_ago)
 {
-    char none[] = "[]", released[] = "[{\"job\":9,\"why\":\"it is idle\"}]";
+    char none[] = "[]", released[] = "[{\"job\":9,\"detail\":\"it is idle\"}]";
     struct status_view view = {
         .overview = {.fleet = {.now = NOW, .alive_at = NOW},
                      .sweeps = {{.swept_at = NOW, .outcome = "nothing", .released = none}},
