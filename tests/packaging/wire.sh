@@ -32,7 +32,8 @@ sed -nE 's/^ *\{"([A-Z, ]+)", "(\/[^"]*)", AUTH_.*/\1 \2/p' "${routes[@]}" >"$sc
 sed -nE 's/^### ([A-Z, ]+ \/.*)/\1/p' "$document" >"$scratch/documented"
 compare route "$scratch/routes" "$scratch/documented"
 
-grep -ohE '\[PROBLEM_[A-Z_]+\] = \{"[a-z_]+", [0-9]+' "${problems[@]}" | sed -E 's/.*"([a-z_]+)", ([0-9]+)/\1 \2/' >"$scratch/codes"
+cat "${problems[@]}" | tr -s '\n ' ' ' | grep -oE '\[TAILSLATE_PROBLEM_[A-Z_]+\] = \{ ?"[a-z_]+", [0-9]+' |
+    sed -E 's/.*"([a-z_]+)", ([0-9]+)/\1 \2/' >"$scratch/codes"
 # shellcheck disable=SC2016
 section Errors | sed -nE 's/^\| `([a-z_]+)` \| ([0-9]+) \|.*/\1 \2/p' >"$scratch/documented"
 compare "code" "$scratch/codes" "$scratch/documented"
@@ -64,7 +65,7 @@ mapfile -t agents < <(module '*.[ch]' | grep '/agent/')
 limit() { # limit CONSTANT DIVISOR PHRASE: with the number in the place of %d
     local expression phrase
     # The agent has a small server of its own, with limits of the same names: the verifier's first.
-    expression=$(grep -hoE "\\b$1 = [0-9][0-9 *<]*" "${ours[@]}" "${agents[@]}" | head -n 1 | cut -d= -f2)
+    expression=$(grep -hoE "\\b(TAILSLATE_)?$1 = [0-9][0-9 *<]*" "${ours[@]}" "${agents[@]}" | head -n 1 | cut -d= -f2) || true
     # shellcheck disable=SC2059 # the phrase is a format
     phrase=$(printf "$3" $(((${expression:-0}) / $2)))
     grep -qF -- "$phrase" "$document" || complain "WIRE.md does not say '$phrase' ($1 =$expression)"
