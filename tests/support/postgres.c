@@ -258,7 +258,7 @@ char *postgres_new_database(const char *place)
     char name[64];
     make_name(name);
     TEXT(postgres) = url_of(place, "postgres", "");
-    TEXT(sql) = must_printf("CREATE DATABASE %s TEMPLATE template0", name);
+    TEXT(sql) = must_printf("CREATE DATABASE %s TEMPLATE template0 STRATEGY FILE_COPY", name);
     free(postgres_ask(postgres, sql));
     TEXT(extra) = must_printf("application_name=%s&", name);
     return url_of(place, name, extra);
