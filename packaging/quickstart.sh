@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# From a fresh Debian to a film that plays: install, build, start both halves, do one job, show it.
+# From a fresh Debian to a video that plays: install, build, start both programs, run one job, show it.
 #
 #   packaging/quickstart.sh [--keep] [FILE]
 #
-# FILE is the film to transcode; without one, a 20 s clip with sound is made. Everything runs on
-# loopback, on free ports, in a scratch folder that is named at the end; nothing is installed but
-# Debian packages. --keep leaves the verifier and the agent running.
-# Exit status 0 only if the job was completed once and everything that is shown was checked.
+# FILE is the video to transcode; without one, a 20 s clip with sound is generated. Everything runs on
+# loopback, on free ports, in a scratch directory that is printed at the end; only Debian packages are
+# installed. --keep leaves the verifier and the agent running.
+# The exit status is 0 only if the job was completed once and everything shown was checked.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -15,16 +15,16 @@ die() {
     exit 1
 }
 
-keep=no film=
+keep=no video=
 for argument in "$@"; do
     case $argument in
     -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --keep) keep=yes ;;
-    -*) echo "quickstart: no such option: $argument (see --help)" >&2; exit 64 ;;
-    *) [ -z "$film" ] || { echo "quickstart: one FILE only (see --help)" >&2; exit 64; }; film=$argument ;;
+    -*) echo "quickstart: unknown option '$argument' (see --help)" >&2; exit 64 ;;
+    *) [ -z "$video" ] || { echo "quickstart: only one FILE is allowed (see --help)" >&2; exit 64; }; video=$argument ;;
     esac
 done
-[ -z "$film" ] || [ -r "$film" ] || die "cannot read the film: $film"
+[ -z "$video" ] || [ -r "$video" ] || die "cannot read the video: $video"
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -36,7 +36,7 @@ mkdir -p "$here/build"
 ( cd "$here" && cmake --preset release && cmake --build --preset release ) \
     >"$here/build/quickstart-build.log" 2>&1 || {
     tail -n 40 "$here/build/quickstart-build.log" >&2
-    die "the build failed; the whole log: $here/build/quickstart-build.log"
+    die "the build failed; full log: $here/build/quickstart-build.log"
 }
 agent=$here/build/release/agent/tailslate-agent
 verifier=$here/build/release/verifier/tailslate-verifier
@@ -45,7 +45,7 @@ verifier=$here/build/release/verifier/tailslate-verifier
 
 scratch=$(mktemp -d -t tailslate-XXXXXX)
 agent_pid='' verifier_pid=''
-# The agent first: it leaves nothing half said behind.
+# The agent first, so that it can still finish its requests.
 stop() {
     local pid
     for pid in $agent_pid $verifier_pid; do
@@ -65,7 +65,7 @@ CFG
 "$verifier" -c "$scratch/verifier.cfg" serve >"$scratch/verifier.log" 2>&1 &
 verifier_pid=$!
 
-# The port is what the kernel gave; the verifier logs it when it is ready.
+# The kernel chooses the port; the verifier logs it when it is ready.
 port=
 for _ in $(seq 100); do
     port=$(sed -n 's/.*event=verifier.ready.* port=\([0-9]*\).*/\1/p' "$scratch/verifier.log")
@@ -85,16 +85,16 @@ CFG
 agent_pid=$!
 echo "verifier: http://127.0.0.1:$port (pid $verifier_pid), agent: pid $agent_pid"
 
-if [ -z "$film" ]; then
-    say "Make a film: 20 s, 1280x720, with sound"
-    film=$scratch/clip.mp4
+if [ -z "$video" ]; then
+    say "Generate a video: 20 s, 1280x720, with sound"
+    video=$scratch/clip.mp4
     ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440 \
         -t 20 -c:v libx264 -preset veryfast -pix_fmt yuv420p -g 60 -keyint_min 60 -sc_threshold 0 \
-        -c:a aac "$film" || die "ffmpeg could not make the clip"
+        -c:a aac "$video" || die "ffmpeg could not make the clip"
 fi
 
-say "Add the film and watch the job"
-job=$("$verifier" -c "$scratch/verifier.cfg" job add "$film" 2>>"$scratch/verifier.log" |
+say "Add the video and watch the job"
+job=$("$verifier" -c "$scratch/verifier.cfg" job add "$video" 2>>"$scratch/verifier.log" |
     grep -oE '[0-9]+' | head -n 1) || true
 [ -n "$job" ] || { tail -n 3 "$scratch/verifier.log" >&2; die "job add failed"; }
 
@@ -124,16 +124,16 @@ while :; do
     fi
     case $status in
     ready | failed) break ;;
-    '') die "job show says nothing of job $job; see $scratch/verifier.log" ;;
+    '') die "job show printed nothing about job $job; see $scratch/verifier.log" ;;
     esac
-    kill -0 "$agent_pid" 2>/dev/null || { tail -n 20 "$scratch/agent.log" >&2; die "the agent ended"; }
-    kill -0 "$verifier_pid" 2>/dev/null || { tail -n 20 "$scratch/verifier.log" >&2; die "the verifier ended"; }
+    kill -0 "$agent_pid" 2>/dev/null || { tail -n 20 "$scratch/agent.log" >&2; die "the agent exited"; }
+    kill -0 "$verifier_pid" 2>/dev/null || { tail -n 20 "$scratch/verifier.log" >&2; die "the verifier exited"; }
     sleep 0.5
 done
 [ ! -t 1 ] || echo
 [ "$status" = ready ] || die "the job failed: $(member last_error <<<"$record")"
 
-say "What was made"
+say "Renditions"
 slug=$(member slug <<<"$record")
 result=$scratch/videos/$slug
 probe() { ffprobe -v error -show_entries "format=$1" -of default=nk=1:nw=1 "$2"; }
@@ -141,10 +141,10 @@ printf '%-10s %12s %12s %14s\n' rendition 'size' duration 'bit rate'
 made=0
 for playlist in "$result"/*/stream.m3u8; do
     [ -e "$playlist" ] || continue
-    folder=${playlist%/*}
-    bytes=$(cat "$folder"/* | wc -c)
+    directory=${playlist%/*}
+    bytes=$(cat "$directory"/* | wc -c)
     seconds=$(probe duration "$playlist") || die "ffprobe cannot read $playlist"
-    awk -v name="${folder##*/}" -v bytes="$bytes" -v seconds="$seconds" 'BEGIN {
+    awk -v name="${directory##*/}" -v bytes="$bytes" -v seconds="$seconds" 'BEGIN {
         if (seconds <= 0) exit 1
         printf "%-10s %9.1f kB %10.2f s %9d kbit/s\n", name, bytes / 1000, seconds, bytes * 8 / seconds / 1000
     }' || die "$playlist has no duration"
@@ -152,8 +152,8 @@ for playlist in "$result"/*/stream.m3u8; do
 done
 [ "$made" -gt 0 ] || die "there is no rendition in $result"
 probe format_name "$result/master.m3u8" >/dev/null || die "ffprobe cannot read $result/master.m3u8"
-# FFmpeg's DASH reader takes sound and picture of one segment for one stream and grumbles about the
-# content (docs/decisions/0003-renditions.md): only its verdict counts here.
+# FFmpeg's DASH reader expects one stream in a segment and warns about audio and video in one
+# (docs/decisions/0003-renditions.md): only its exit status counts here.
 probe format_name "$result/manifest.mpd" >/dev/null 2>&1 || die "ffprobe cannot read $result/manifest.mpd"
 [ -s "$result/thumbnail.jpg" ] || die "there is no thumbnail in $result"
 echo "in $result"
@@ -169,9 +169,9 @@ if [ "$keep" = yes ]; then
     trap - EXIT
     disown "$agent_pid" "$verifier_pid"
     echo
-    echo "Still running, as --keep asked:"
-    echo "  add a film   $verifier -c $scratch/verifier.cfg job add FILE"
-    echo "  look         $agent -c $scratch/agent.cfg status"
+    echo "Still running because of --keep:"
+    echo "  add a video  $verifier -c $scratch/verifier.cfg job add FILE"
+    echo "  status       $agent -c $scratch/agent.cfg status"
     echo "  stop         kill $agent_pid $verifier_pid"
 fi
 echo

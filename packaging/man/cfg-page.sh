@@ -1,8 +1,8 @@
 #!/bin/sh
 # Make the man page of a configuration file out of its sample: cfg-page.sh SAMPLE [OUTPUT]
 #
-# The sample is printed by the program from the table that it reads files by, so that no key stands
-# here twice.
+# The program prints the sample from the same table by which it reads files, so each key is
+# documented once.
 set -eu
 sample=$1
 [ $# -lt 2 ] || exec >"$2"
@@ -19,7 +19,7 @@ cat <<PAGE
 .Xr tailslate-$side 8
 reads
 .Pa /etc/tailslate/$side.cfg ,
-or the file that is named with
+or the file that is given with
 .Fl c .
 It consists of groups of settings:
 .Bd -literal -offset indent
@@ -28,7 +28,7 @@ $(sed -n '/^[a-z_]*:$/ { s/:$//p; q }' "$sample"): {
 };
 .Ed
 .Pp
-Text stands in double quotes; truth values are
+Strings are written in double quotes; booleans are
 .Cm true
 and
 .Cm false .
@@ -36,18 +36,18 @@ Comments begin with
 .Li //
 or
 .Li # .
-Every key may be left out.
-An unknown key, a value of the wrong type or out of range is an error that
-names file and line; the exit status is then 78, and nothing was touched.
+Every key is optional.
+An unknown key, or a value of the wrong type or out of range, is an error; the
+message names the file and line, and the exit status is 78.
 .Pp
-Every key can be overridden by the environment, by
-.Ev TAILSLATE_GROUP_KEY
-in capitals, for example
+Every key can be overridden by an environment variable named
+.Ev TAILSLATE_GROUP_KEY ,
+for example
 .Ev $(awk '/^[a-z_]+:$/ { group = substr($0, 1, length - 1) }
     /^    [a-z_]+ = / { print "TAILSLATE_" toupper(group) "_" toupper($1); exit }' "$sample") .
 .Pp
-Secrets stand in files of their own, mode 0600 or stricter.
-A name without a slash is that of a systemd credential
+Secrets are kept in separate files, mode 0600 or stricter.
+A name without a slash names a systemd credential
 .Pq see Cm LoadCredential No in Xr systemd.exec 5 .
 PAGE
 
@@ -89,7 +89,7 @@ cat <<PAGE
 .Sh FILES
 .Bl -tag -width Ds -compact
 .It Pa /etc/tailslate/$side.cfg
-what is described here
+the file described here
 .El
 .Sh SEE ALSO
 .Xr tailslate-agent 8 ,

@@ -158,7 +158,7 @@ rm -r "$record"
 dpkg_says -P tailslate-agent
 [ ! -e "$room/var/lib/tailslate-agent" ] || fail "purge leaves an empty spool"
 dpkg_says -P tailslate-verifier
-grep -q 'is kept' "$room/tmp/said" && [ -f "$room/var/lib/tailslate/verifier.db" ] ||
+grep -q 'keeping' "$room/tmp/said" && [ -f "$room/var/lib/tailslate/verifier.db" ] ||
     fail "purge of the verifier: $(cat "$room/tmp/said")"
 echo "ok: purge keeps undelivered work, and removes what is empty"
 kill "$notify_pid"
