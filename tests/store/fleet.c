@@ -18,7 +18,7 @@ struct store *fleet_open(struct rig *rig)
 struct rig *fleet_new_with(int64_t claim_ms, int64_t offline_ms, int64_t grace_ms)
 {
     struct rig *rig = rig_new_with(claim_ms, offline_ms);
-    rig->watched = true;
+    rig->monitored = true;
     rig->grace_ms = grace_ms;
     store_close(rig->store);
     rig->store = fleet_open(rig);

@@ -321,10 +321,10 @@ Test(outage, a_row_that_nobody_keeps_stops_every_sweep)
     struct error err;
     fleet_stay_up(rig, 31 * MINUTE_MS);
     fleet_pass(rig, 20 * SECOND_MS);
-    fleet_sweeps(rig, SWEEP_UNWATCHED, 0);
+    fleet_sweeps(rig, SWEEP_UNMONITORED, 0);
     struct store_sweep order = {.instance = OTHER, .by_order = true};
     cr_assert_eq(store_sweep(rig->store, &order, &err), 0, "%s", err.message);
-    cr_expect_eq(order.outcome, SWEEP_UNWATCHED, "an order makes no server's row new");
+    cr_expect_eq(order.outcome, SWEEP_UNMONITORED, "an order makes no server's row new");
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM fleet WHERE leader = '" OTHER "'"), 0);
     rig_free(rig);
 }

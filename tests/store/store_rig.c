@@ -73,7 +73,7 @@ struct store *rig_open(struct rig *rig, const char *url, struct error *err)
                                       .claim_ms = rig->claim_ms,
                                       .offline_ms = rig->offline_ms,
                                       .grace_ms = rig->grace_ms,
-                                      .watched = rig->watched,
+                                      .monitored = rig->monitored,
                                       .ahead_ms = &rig->ahead_ms,
                                       .files = {rig, missing, discard, source_name}};
     return store_open(&settings, err);

@@ -25,7 +25,7 @@ struct rig {
     int discards;
     /* Of every store that is opened from now on. */
     int64_t claim_ms, offline_ms, grace_ms;
-    bool watched;
+    bool monitored;
     _Atomic int64_t ahead_ms; /* added to the clock of all of them */
 };
 

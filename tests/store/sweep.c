@@ -272,13 +272,13 @@ Test(sweep, one_leads_at_a_time_and_another_takes_over_within_the_lease)
     fleet_pass(rig, 14 * SECOND_MS);
     cr_expect_not(fleet_tick(rig, OTHER).leads);
     cr_assert_eq(store_sweep(rig->store, &sweep, &err), 0, "%s", err.message);
-    cr_expect_eq(sweep.outcome, SWEEP_DEPOSED, "who does not lead does not sweep");
+    cr_expect_eq(sweep.outcome, SWEEP_LOST_LEASE, "who does not lead does not sweep");
     fleet_pass(rig, 14 * SECOND_MS);
     cr_expect_not(fleet_tick(rig, OTHER).leads);
     fleet_pass(rig, 3 * SECOND_MS);
     cr_expect(fleet_tick(rig, OTHER).leads, "the lease of the dead one is over");
     cr_expect_not(fleet_tick(rig, INSTANCE).leads, "and it finds that out when it comes back");
-    fleet_sweeps(rig, SWEEP_DEPOSED, 0);
+    fleet_sweeps(rig, SWEEP_LOST_LEASE, 0);
     cr_assert_eq(store_resign(rig->store, INSTANCE, &err), 0);
     cr_expect_not(fleet_tick(rig, INSTANCE).leads, "nobody gives away what is not his");
     cr_assert_eq(store_resign(rig->store, OTHER, &err), 0);
@@ -296,7 +296,7 @@ Test(sweep, a_lease_from_a_future_that_was_set_back_is_none)
     rig_free(rig);
 }
 
-Test(sweep, suspicion_keeps_everything_for_one_threshold_and_then_ends)
+Test(sweep, mass_silence_releases_nothing_for_one_threshold)
 {
     struct rig *rig = fleet_new();
     struct store_worker workers[] = {rig->anna, rig->bert, rig_add_worker(rig, "carl"),
@@ -309,10 +309,10 @@ Test(sweep, suspicion_keeps_everything_for_one_threshold_and_then_ends)
     fleet_stay_up(rig, 6 * MINUTE_MS);
     fleet_beat_stock(rig, &workers[3]);
     fleet_beat_stock(rig, &workers[4]);
-    fleet_sweeps(rig, SWEEP_SUSPICIOUS, 0);
-    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0, "/claim is as suspicious");
+    fleet_sweeps(rig, SWEEP_MASS_SILENCE, 0);
+    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0, "/claim recognizes the mass silence too");
     fleet_stay_up(rig, 4 * MINUTE_MS);
-    fleet_sweeps(rig, SWEEP_SUSPICIOUS, 0);
+    fleet_sweeps(rig, SWEEP_MASS_SILENCE, 0);
     cr_expect(fleet_is_claimed(rig, job));
     fleet_stay_up(rig, 2 * MINUTE_MS);
     fleet_sweeps(rig, SWEEP_RELEASED, 1);
@@ -325,7 +325,7 @@ Test(sweep, suspicion_keeps_everything_for_one_threshold_and_then_ends)
     rig_free(rig);
 }
 
-Test(sweep, half_of_the_workers_dead_or_a_fleet_of_three_is_no_suspicion)
+Test(sweep, half_of_the_workers_or_a_fleet_of_three_is_no_mass_silence)
 {
     struct rig *rig = fleet_new_claimed();
     struct store_worker carl = rig_add_worker(rig, "carl");
@@ -348,7 +348,7 @@ Test(sweep, what_only_goes_on_is_one_row_and_a_thousand_rows_are_kept)
     for (int i = 0; i < 10; i++) /* 1024 */
         rig_sql(rig, "INSERT INTO sweeps (swept_at, instance, outcome, released_count, released)"
                      " SELECT swept_at, instance, outcome, released_count, released FROM sweeps");
-    cr_assert_eq(store_note_outcome(rig->store, INSTANCE, SWEEP_FORFEITED, &err), 0);
+    cr_assert_eq(store_note_outcome(rig->store, INSTANCE, SWEEP_TICK_OVERDUE, &err), 0);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM sweeps"), SWEEP_ROWS_MAX);
     rig_free(rig);
 }

@@ -45,7 +45,7 @@ Test(sweeper, a_tick_that_comes_too_late_only_says_that_it_is_up)
     }
     cr_assert_eq(store_resign(site->rig->store, OTHER, &err), 0);
     sweeper_tick(sweeper, 1000 + 190 * 10 * SECOND_MS);
-    cr_expect_eq(sweeps_of(site, "forfeited"), 1);
+    cr_expect_eq(sweeps_of(site, "tick_overdue"), 1);
     cr_expect(fleet_is_claimed(site->rig, job));
     sweeper_tick(sweeper, 1000 + 190 * 10 * SECOND_MS + 5 * SECOND_MS);
     cr_expect_not(fleet_is_claimed(site->rig, job), "the next one sweeps");

@@ -51,7 +51,7 @@ static bool is_in_grace(const struct grace_facts *facts, const struct grace_limi
     return facts->now_ms < facts->up_since_ms + grace_ms;
 }
 
-static bool looks_suspicious(const struct grace_facts *facts)
+static bool is_mass_silence(const struct grace_facts *facts)
 {
     return facts->heard >= GRACE_SUSPECTS_MIN && facts->silent * 2 > facts->heard;
 }
@@ -59,20 +59,20 @@ static bool looks_suspicious(const struct grace_facts *facts)
 enum grace_verdict grace_decide(const struct grace_facts *facts, const struct grace_limits *limits,
                                 int64_t *suspicious_since_ms)
 {
-    bool suspicious = looks_suspicious(facts);
+    bool is_silent = is_mass_silence(facts);
     bool known = facts->suspicious_since_ms != 0 && facts->suspicious_since_ms <= facts->now_ms;
-    *suspicious_since_ms = suspicious && known ? facts->suspicious_since_ms : 0;
+    *suspicious_since_ms = is_silent && known ? facts->suspicious_since_ms : 0;
     if (facts->now_ms - facts->alive_at_ms > GRACE_STALE_MS)
-        return GRACE_UNWATCHED;
+        return GRACE_UNMONITORED;
     if (is_in_grace(facts, limits))
         return GRACE_WAIT;
-    if (!suspicious)
+    if (!is_silent)
         return GRACE_RELEASE;
     /* It begins where it first keeps back a sweep, and ends after one threshold: those who are
      * still silent then are dead. */
     if (!known)
         *suspicious_since_ms = facts->now_ms;
-    return facts->now_ms < *suspicious_since_ms + limits->offline_ms ? GRACE_SUSPICIOUS
+    return facts->now_ms < *suspicious_since_ms + limits->offline_ms ? GRACE_MASS_SILENCE
                                                                      : GRACE_RELEASE;
 }
 
@@ -81,11 +81,11 @@ const char *grace_reason(enum grace_verdict verdict)
     switch (verdict) {
     case GRACE_RELEASE:
         return "claims may be released";
-    case GRACE_UNWATCHED:
+    case GRACE_UNMONITORED:
         return "no server with a sweeper is up, so it is unknown how long workers were cut off";
     case GRACE_WAIT:
         return "the server has not been up for long; workers get time to send a heartbeat";
-    case GRACE_SUSPICIOUS:
+    case GRACE_MASS_SILENCE:
         return "more than half of the workers fell silent at once; the server's network may be at "
                "fault";
     }
@@ -118,7 +118,7 @@ bool grace_lease_holds(int64_t now_ms, int64_t until_ms)
     return until_ms > now_ms && until_ms <= now_ms + GRACE_LEASE_MS;
 }
 
-bool grace_is_forfeited(int64_t now_ms, int64_t due_ms, int64_t interval_ms)
+bool grace_tick_is_overdue(int64_t now_ms, int64_t due_ms, int64_t interval_ms)
 {
     return now_ms - due_ms > interval_ms * GRACE_LATE_FACTOR;
 }

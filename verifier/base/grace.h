@@ -54,9 +54,9 @@ struct grace_facts {
 };
 enum grace_verdict {
     GRACE_RELEASE,
-    GRACE_UNWATCHED,  /* no server keeps the fleet's row: an outage that nobody has credited */
-    GRACE_WAIT,       /* the server side was away and has not been back for long */
-    GRACE_SUSPICIOUS, /* too many look dead at once: it may be us */
+    GRACE_UNMONITORED,  /* no server keeps the fleet's row: an outage that nobody has credited */
+    GRACE_WAIT,         /* the server side was away and has not been back for long */
+    GRACE_MASS_SILENCE, /* too many look dead at once: it may be us */
 };
 /* *suspicious_since_ms: what is to stand in the fleet's row from now on; 0: nothing. */
 enum grace_verdict grace_decide(const struct grace_facts *facts, const struct grace_limits *limits,
@@ -78,6 +78,6 @@ bool grace_is_due(int64_t now_ms, int64_t last_ms, int64_t interval_ms);
 /* A lease that ends later than a lease can is none. */
 bool grace_lease_holds(int64_t now_ms, int64_t until_ms);
 /* By the monotonic clock: due at due_ms, came at now_ms. */
-bool grace_is_forfeited(int64_t now_ms, int64_t due_ms, int64_t interval_ms);
+bool grace_tick_is_overdue(int64_t now_ms, int64_t due_ms, int64_t interval_ms);
 
 #endif

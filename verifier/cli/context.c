@@ -29,7 +29,7 @@ static struct store_settings settings_of(const struct verifier_config *config)
         .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),
         .required_version = config->required_version,
         .grace_ms = (int64_t)(config->sweep_grace_s * 1000),
-        .watched = verifier_config_sweeps(config),
+        .monitored = verifier_config_sweeps(config),
     };
 }
 

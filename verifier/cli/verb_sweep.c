@@ -26,7 +26,7 @@ static int sweep_claims(struct sweeping *sweeping, struct error *err)
     struct store *store = sweeping->context->store;
     /* Without a sweeper nobody knows for how long workers could not be heard. */
     if (!verifier_config_sweeps(sweeping->context->config)) {
-        sweep->outcome = SWEEP_UNWATCHED;
+        sweep->outcome = SWEEP_UNMONITORED;
         return 0;
     }
     sweep->last_run_ms = gate_last_sweep_ms(sweeping->gate, GATE_SWEEP_STALE_JOBS);

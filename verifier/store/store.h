@@ -51,7 +51,7 @@ struct store_settings {
     /* A worker whose heartbeat said another code_version gets no job; "" or NULL: any will do. */
     const char *required_version;
     int64_t grace_ms; /* after an outage nothing is released for so long */
-    bool watched;     /* a sweeper keeps the fleet's row (store_sweep.h) */
+    bool monitored;   /* a sweeper keeps the fleet's row (store_sweep.h) */
     struct store_files files;
     /* A test's way through hours: added to the database's clock. NULL = nothing. */
     const _Atomic int64_t *ahead_ms;

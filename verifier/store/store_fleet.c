@@ -54,7 +54,7 @@ int fleet_read(struct store *store, struct db *db, bool hold, struct fleet *flee
     if (read_row(db, hold, fleet, err) != 0 || store_now(store, db, fleet->now, err) != 0)
         return -1;
     fleet->now_ms = ms_of(fleet->now);
-    if (store->settings.watched)
+    if (store->settings.monitored)
         return 0;
     fleet->alive_at_ms = fleet->now_ms;
     fleet->up_since_ms = store->up_since_us / 1000;
@@ -290,7 +290,7 @@ int store_alive(struct store *store, const char *instance, int64_t own_ms, struc
                 struct error *err)
 {
     struct ticking ctx = {instance, own_ms, tick};
-    must(store->settings.watched);
+    must(store->settings.monitored);
     return store_transaction(store, alive, &ctx, err);
 }
 

@@ -19,10 +19,13 @@ static struct metric releases[REASON_COUNT] = {
 
 /* An outage is no sweep. */
 static struct metric sweeps[SWEEP_OUTAGE] = {
-    [SWEEP_NOTHING] = SWEEPS("nothing"),     [SWEEP_RELEASED] = SWEEPS("released"),
-    [SWEEP_GRACE] = SWEEPS("grace"),         [SWEEP_SUSPICIOUS] = SWEEPS("suspicious"),
-    [SWEEP_UNWATCHED] = SWEEPS("unwatched"), [SWEEP_DEPOSED] = SWEEPS("deposed"),
-    [SWEEP_FORFEITED] = SWEEPS("forfeited"),
+    [SWEEP_NOTHING] = SWEEPS("nothing"),
+    [SWEEP_RELEASED] = SWEEPS("released"),
+    [SWEEP_GRACE] = SWEEPS("grace"),
+    [SWEEP_MASS_SILENCE] = SWEEPS("mass_silence"),
+    [SWEEP_UNMONITORED] = SWEEPS("unmonitored"),
+    [SWEEP_LOST_LEASE] = SWEEPS("lost_lease"),
+    [SWEEP_TICK_OVERDUE] = SWEEPS("tick_overdue"),
 };
 
 enum gauge { LEADS, LAST_SWEEP, OUTAGES, CREDIT, CREDITED, ORPHANS, GAUGE_COUNT };

@@ -16,7 +16,7 @@ struct fleet {
     int64_t now_ms, alive_at_ms, up_since_ms, leader_until_ms;
     int64_t last_sweep_ms, suspicious_since_ms, last_cleanup_ms;
 };
-/* hold: until the (writing) transaction ends. Without settings.watched
+/* hold: until the (writing) transaction ends. Without settings.monitored
  * nobody keeps the row: the server side is then this process, up since its store was opened. */
 int fleet_read(struct store *store, struct db *db, bool hold, struct fleet *fleet,
                struct error *err);

@@ -10,10 +10,14 @@
 const char *store_outcome_name(enum store_outcome outcome)
 {
     static const char *const names[SWEEP_OUTCOME_COUNT] = {
-        [SWEEP_NOTHING] = "nothing",     [SWEEP_RELEASED] = "released",
-        [SWEEP_GRACE] = "grace",         [SWEEP_SUSPICIOUS] = "suspicious",
-        [SWEEP_UNWATCHED] = "unwatched", [SWEEP_DEPOSED] = "deposed",
-        [SWEEP_FORFEITED] = "forfeited", [SWEEP_OUTAGE] = "outage",
+        [SWEEP_NOTHING] = "nothing",
+        [SWEEP_RELEASED] = "released",
+        [SWEEP_GRACE] = "grace",
+        [SWEEP_MASS_SILENCE] = "mass_silence",
+        [SWEEP_UNMONITORED] = "unmonitored",
+        [SWEEP_LOST_LEASE] = "lost_lease",
+        [SWEEP_TICK_OVERDUE] = "tick_overdue",
+        [SWEEP_OUTAGE] = "outage",
     };
     return names[outcome];
 }
@@ -27,13 +31,13 @@ const char *store_outcome_reason(enum store_outcome outcome)
         return "these claims had expired and their workers no longer hold them";
     case SWEEP_GRACE:
         return grace_reason(GRACE_WAIT);
-    case SWEEP_SUSPICIOUS:
-        return grace_reason(GRACE_SUSPICIOUS);
-    case SWEEP_UNWATCHED:
-        return grace_reason(GRACE_UNWATCHED);
-    case SWEEP_DEPOSED:
+    case SWEEP_MASS_SILENCE:
+        return grace_reason(GRACE_MASS_SILENCE);
+    case SWEEP_UNMONITORED:
+        return grace_reason(GRACE_UNMONITORED);
+    case SWEEP_LOST_LEASE:
         return "another instance is the leader now";
-    case SWEEP_FORFEITED:
+    case SWEEP_TICK_OVERDUE:
         return "this process was stalled, and what it knew is out of date";
     case SWEEP_OUTAGE:
         return "the server was down; open claims were extended by that time";
@@ -53,10 +57,10 @@ static enum store_outcome outcome_of(enum grace_verdict verdict)
     switch (verdict) {
     case GRACE_WAIT:
         return SWEEP_GRACE;
-    case GRACE_SUSPICIOUS:
-        return SWEEP_SUSPICIOUS;
-    case GRACE_UNWATCHED:
-        return SWEEP_UNWATCHED;
+    case GRACE_MASS_SILENCE:
+        return SWEEP_MASS_SILENCE;
+    case GRACE_UNMONITORED:
+        return SWEEP_UNMONITORED;
     case GRACE_RELEASE:
         break;
     }
@@ -159,7 +163,7 @@ static int release_batch(struct store *store, struct db *db, void *ctx, struct e
     if (fleet_read(store, db, true, &fleet, err) != 0)
         return -1;
     memcpy(sweep->swept_at, fleet.now, sizeof sweep->swept_at);
-    sweep->outcome = SWEEP_DEPOSED;
+    sweep->outcome = SWEEP_LOST_LEASE;
     if (!leads(&fleet, sweep))
         return STORE_ROLL_BACK;
     if (fleet_judge(store, db, &fleet, sweep->last_run_ms, true, &verdict, err) != 0)

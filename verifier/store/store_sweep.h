@@ -4,7 +4,7 @@
  * (store_release.c, grace.c). A release charges no attempt, forgets no last holder and raises no
  * epoch: a late completion is still good until somebody else has the job.
  *
- * Refuses to release anything while the fleet's row is not kept (settings.watched), in grace, and
+ * Refuses to release anything while the fleet's row is not kept (settings.monitored), in grace, and
  * in suspicion; and to write from a stale look: what was chosen is read again under its lock. */
 #ifndef VERIFIER_STORE_SWEEP_H
 #define VERIFIER_STORE_SWEEP_H
@@ -65,11 +65,11 @@ enum store_outcome {
     SWEEP_NOTHING,
     SWEEP_RELEASED,
     SWEEP_GRACE,
-    SWEEP_SUSPICIOUS,
-    SWEEP_UNWATCHED,
-    SWEEP_DEPOSED,   /* somebody else leads by now */
-    SWEEP_FORFEITED, /* the tick came too late to trust what it knew */
-    SWEEP_OUTAGE,    /* no sweep: a gap was credited */
+    SWEEP_MASS_SILENCE,
+    SWEEP_UNMONITORED,
+    SWEEP_LOST_LEASE,   /* somebody else leads by now */
+    SWEEP_TICK_OVERDUE, /* the tick came too late to trust what it knew */
+    SWEEP_OUTAGE,       /* no sweep: a gap was credited */
     SWEEP_OUTCOME_COUNT,
 };
 const char *store_outcome_name(enum store_outcome outcome);

@@ -87,7 +87,7 @@ static void tell_outcome(struct sweeper *sweeper, enum store_outcome outcome)
 {
     bool changed = outcome != sweeper->last;
     if (changed && !store_sweep_succeeded(outcome))
-        log_at(outcome == SWEEP_SUSPICIOUS ? LOG_ERROR : LOG_INFO, "sweeper.waits",
+        log_at(outcome == SWEEP_MASS_SILENCE ? LOG_ERROR : LOG_INFO, "sweeper.waits",
                LOG_TEXT("outcome", store_outcome_name(outcome)),
                LOG_TEXT("reason", store_outcome_reason(outcome)));
     else if (changed && !store_sweep_succeeded(sweeper->last))
@@ -149,26 +149,26 @@ static int lead(struct sweeper *sweeper, const struct store_tick *tick, struct e
     return 0;
 }
 
-static int forfeit(struct sweeper *sweeper, int64_t late_ms, struct error *err)
+static int skip_overdue(struct sweeper *sweeper, int64_t late_ms, struct error *err)
 {
     log_warning("sweeper.tick_overdue", LOG_INT("late_ms", late_ms),
-                LOG_TEXT("reason", store_outcome_reason(SWEEP_FORFEITED)));
-    store_metrics_sweep(SWEEP_FORFEITED);
-    return store_note_outcome(sweeper->settings.store, sweeper->instance, SWEEP_FORFEITED, err);
+                LOG_TEXT("reason", store_outcome_reason(SWEEP_TICK_OVERDUE)));
+    store_metrics_sweep(SWEEP_TICK_OVERDUE);
+    return store_note_outcome(sweeper->settings.store, sweeper->instance, SWEEP_TICK_OVERDUE, err);
 }
 
 static int tick_once(struct sweeper *sweeper, int64_t now_ms, struct error *err)
 {
     struct store_tick tick = {0};
     bool late = sweeper->due_ms != 0 &&
-                grace_is_forfeited(now_ms, sweeper->due_ms, sweeper->interval_ms);
+                grace_tick_is_overdue(now_ms, sweeper->due_ms, sweeper->interval_ms);
     int64_t own_ms = sweeper->alive_ms ? now_ms - sweeper->alive_ms : -1;
     if (store_alive(sweeper->settings.store, sweeper->instance, own_ms, &tick, err) != 0)
         return -1;
     sweeper->alive_ms = now_ms;
     tell_tick(sweeper, &tick);
     if (late)
-        return forfeit(sweeper, now_ms - sweeper->due_ms, err);
+        return skip_overdue(sweeper, now_ms - sweeper->due_ms, err);
     return tick.leads ? lead(sweeper, &tick, err) : 0;
 }
 

@@ -129,20 +129,20 @@ Test(grace, a_row_that_nobody_keeps_releases_nothing)
     facts.alive_at_ms = NOW - 15 * SECOND;
     cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_RELEASE);
     facts.alive_at_ms -= 1;
-    cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_UNWATCHED);
+    cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_UNMONITORED);
     facts.alive_at_ms = 0;
-    cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_UNWATCHED);
+    cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_UNMONITORED);
 }
 
-Test(grace, more_than_half_of_four_is_suspicious)
+Test(grace, more_than_half_of_four_is_mass_silence)
 {
     static const struct {
         int64_t heard, silent;
         enum grace_verdict verdict;
     } rows[] = {
-        {3, 3, GRACE_RELEASE},    {4, 2, GRACE_RELEASE},    {4, 3, GRACE_SUSPICIOUS},
-        {5, 3, GRACE_SUSPICIOUS}, {100, 50, GRACE_RELEASE}, {100, 51, GRACE_SUSPICIOUS},
-        {0, 0, GRACE_RELEASE},    {4, 4, GRACE_SUSPICIOUS},
+        {3, 3, GRACE_RELEASE},      {4, 2, GRACE_RELEASE},      {4, 3, GRACE_MASS_SILENCE},
+        {5, 3, GRACE_MASS_SILENCE}, {100, 50, GRACE_RELEASE},   {100, 51, GRACE_MASS_SILENCE},
+        {0, 0, GRACE_RELEASE},      {4, 4, GRACE_MASS_SILENCE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct grace_facts facts = facts_of_a_calm_fleet();
@@ -150,17 +150,17 @@ Test(grace, more_than_half_of_four_is_suspicious)
         facts.heard = rows[i].heard;
         facts.silent = rows[i].silent;
         cr_expect_eq(grace_decide(&facts, &limits, &since), rows[i].verdict, "row %zu", i);
-        cr_expect_eq(since, rows[i].verdict == GRACE_SUSPICIOUS ? NOW : 0, "row %zu", i);
+        cr_expect_eq(since, rows[i].verdict == GRACE_MASS_SILENCE ? NOW : 0, "row %zu", i);
     }
 }
 
-Test(grace, a_suspicion_lasts_one_offline_threshold_and_then_ends)
+Test(grace, mass_silence_lasts_one_offline_threshold)
 {
     struct grace_facts facts = facts_of_a_calm_fleet();
     int64_t since;
     facts.heard = facts.silent = 4;
     facts.suspicious_since_ms = NOW - 5 * MINUTE + 1;
-    cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_SUSPICIOUS);
+    cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_MASS_SILENCE);
     cr_expect_eq(since, facts.suspicious_since_ms);
     facts.suspicious_since_ms = NOW - 5 * MINUTE;
     cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_RELEASE);
@@ -170,11 +170,11 @@ Test(grace, a_suspicion_lasts_one_offline_threshold_and_then_ends)
     cr_expect_eq(since, 0, "and is over when it no longer looks so");
     facts.silent = 4;
     facts.suspicious_since_ms = NOW + HOUR;
-    cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_SUSPICIOUS);
+    cr_expect_eq(grace_decide(&facts, &limits, &since), GRACE_MASS_SILENCE);
     cr_expect_eq(since, NOW, "from the future: it begins now");
 }
 
-Test(grace, no_suspicion_begins_before_the_grace_is_over)
+Test(grace, mass_silence_begins_only_after_the_grace)
 {
     struct grace_facts facts = facts_of_a_calm_fleet();
     int64_t since;
@@ -192,7 +192,7 @@ Test(grace, nothing_counts_for_the_time_nobody_could_be_heard)
     cr_expect_eq(grace_before(NOW, NOW - 5 * MINUTE + 1, 5 * MINUTE), 0);
 }
 
-Test(grace, a_threshold_beyond_an_hour_widens_the_window_of_the_suspicion)
+Test(grace, a_threshold_over_an_hour_widens_the_window_of_mass_silence)
 {
     struct grace_limits patient = {0, 2 * HOUR};
     cr_expect_eq(grace_heard_since(NOW, &limits), NOW - HOUR);
@@ -216,9 +216,9 @@ Test(grace, a_lease_holds_for_its_time_and_no_longer)
     cr_expect_not(grace_lease_holds(NOW, NOW + GRACE_LEASE_MS + 1), "the clock was set back");
 }
 
-Test(grace, a_tick_over_two_intervals_late_is_forfeited)
+Test(grace, a_tick_over_two_intervals_late_is_overdue)
 {
-    cr_expect_not(grace_is_forfeited(5000, 5000, 5000));
-    cr_expect_not(grace_is_forfeited(15000, 5000, 5000));
-    cr_expect(grace_is_forfeited(15001, 5000, 5000));
+    cr_expect_not(grace_tick_is_overdue(5000, 5000, 5000));
+    cr_expect_not(grace_tick_is_overdue(15000, 5000, 5000));
+    cr_expect(grace_tick_is_overdue(15001, 5000, 5000));
 }
