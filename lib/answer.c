@@ -2,6 +2,9 @@
 
 #include "lib/error.h"
 
+#include <string.h>
+#include <strings.h>
+
 /* By codes under their own status. The others say no more than their status does. */
 static const enum tailslate_answer_class by_problem[TAILSLATE_PROBLEM_COUNT] = {
     [TAILSLATE_PROBLEM_UNAUTHORIZED] = TAILSLATE_ANSWER_KEY_REFUSED,
@@ -118,4 +121,11 @@ enum tailslate_answer_class tailslate_answer_classify(const struct tailslate_ans
         break;
     }
     return TAILSLATE_ANSWER_LOCAL_FAILURE;
+}
+
+bool tailslate_answer_is_json(const char *content_type)
+{
+    size_t length = strcspn(content_type, "; \t");
+    return (length == 16 && strncasecmp(content_type, "application/json", 16) == 0) ||
+           (length > 5 && strncasecmp(content_type + length - 5, "+json", 5) == 0);
 }

@@ -5,7 +5,6 @@
 #include "lib/cleanup.h"
 
 #include <string.h>
-#include <strings.h>
 
 enum { PERFORM_LOOK_MS = 1000 };
 
@@ -31,16 +30,9 @@ struct http_request http_post(const char *path, const char *body)
     return request;
 }
 
-static bool is_json_type(const char *type)
-{
-    size_t length = strcspn(type, "; \t");
-    return (length == 16 && strncasecmp(type, "application/json", 16) == 0) ||
-           (length > 5 && strncasecmp(type + length - 5, "+json", 5) == 0);
-}
-
 void http_answer_read(struct http_answer *answer, const char *content_type)
 {
-    answer->is_json = is_json_type(content_type);
+    answer->is_json = tailslate_answer_is_json(content_type);
     /* A proxy's page is nobody's verdict, even if it should happen to hold our words. */
     if (answer->is_json && answer->status / 100 != 2)
         message_problem_parse(answer->body, answer->body_size, &answer->problem);

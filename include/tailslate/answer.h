@@ -68,6 +68,9 @@ enum tailslate_answer_class {
 
 enum tailslate_answer_class tailslate_answer_classify(const struct tailslate_answer *facts);
 
+/* For is_json, by the value of a Content-Type: application/json, or a type that ends in +json. */
+bool tailslate_answer_is_json(const char *content_type);
+
 /* The code where it counts, else TAILSLATE_PROBLEM_NONE. */
 enum tailslate_problem tailslate_answer_known_problem(const struct tailslate_answer *facts);
 

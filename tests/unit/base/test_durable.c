@@ -1,3 +1,4 @@
+#include "disk_watch.h"
 #include "lib/durable.h"
 #include "scratch.h"
 
@@ -13,12 +14,15 @@
  * replace libc's in the whole executable and are transparent until a test asks. */
 static char order[64];     /* F: fsync of a file, D: of a directory, R: rename */
 static int failing_at = 0; /* that many-th call fails with EIO; 0: none */
+static int killing_at = 0; /* that many-th call is not made: the process dies */
 
 static int is_refused(char call)
 {
     size_t calls = strlen(order);
     if (calls < sizeof order - 1)
         order[calls] = call;
+    if ((int)calls + 1 == killing_at)
+        raise(SIGKILL);
     if (failing_at == 0 || (int)calls + 1 != failing_at)
         return 0;
     errno = EIO;
@@ -37,10 +41,16 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
     return is_refused('R') ? -1 : (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
 }
 
-static void watch(int fail_at)
+void disk_watch(int fail_at, int kill_at)
 {
     memset(order, 0, sizeof order);
     failing_at = fail_at;
+    killing_at = kill_at;
+}
+
+static void watch(int fail_at)
+{
+    disk_watch(fail_at, 0);
 }
 
 Test(durable, a_write_is_on_the_disk_before_its_name_is)
