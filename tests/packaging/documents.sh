@@ -24,7 +24,7 @@ CFG
 ours() { # ours agent WORD...
     local side=$1 status=0
     shift
-    timeout 15 "${program[$side]}" -c "$scratch/$side.cfg" "$@" >"$scratch/said" 2>&1 </dev/null || status=$?
+    timeout 60 "${program[$side]}" -c "$scratch/$side.cfg" "$@" >"$scratch/said" 2>&1 </dev/null || status=$?
     case $status in
     64 | 7[01] | 12[67]) complain "tailslate-$side $*: $status: $(head -n 3 "$scratch/said")" ;;
     124) [[ $* == *--watch* ]] || complain "tailslate-$side $*: does not end" ;;

@@ -55,7 +55,7 @@ find_package(tailslate 0.1 REQUIRED)
 add_executable(found ../version.c)
 target_link_libraries(found PRIVATE tailslate::tailslate)
 CMAKE
-{ cmake -S "$scratch/found" -B "$scratch/found" -DCMAKE_PREFIX_PATH="$prefix" && cmake --build "$scratch/found"; } \
+{ cmake -G Ninja -S "$scratch/found" -B "$scratch/found" -DCMAKE_PREFIX_PATH="$prefix" && cmake --build "$scratch/found"; } \
     >"$scratch/found.log" 2>&1 || complain "find_package: $(tail -n 5 "$scratch/found.log")"
 says_version found/found
 
