@@ -114,6 +114,8 @@ static void answer_completion(struct memory *memory, const char *body)
     struct tailslate_acknowledgment said = {.status_ok = true, .job_id = request.job_id};
     said.replayed = result.verdict == TAILSLATE_VERDICT_REPLAY;
     said.late = result.late;
+    snprintf(said.message, sizeof said.message, "%s",
+             said.replayed ? "Job already completed" : "Job completed successfully");
     memcpy(said.token, completion.token, sizeof said.token);
     memcpy(said.completed_at, result.completed_at, sizeof said.completed_at);
     char *text = tailslate_acknowledgment_format(&said);

@@ -4,19 +4,39 @@
 #
 #   library.sh AGENT VERIFIER      the programs
 #
-# What it exports, a program built against it in each of three ways, and the examples: a server that
-# lives in memory, and a worker that delivers to a real verifier which is down, and dies in between.
+# The commands of docs/LIBRARY.md as printed, its code, what the library exports, and the examples: a
+# server that lives in memory, and a worker that delivers to a real verifier which is down, and dies in
+# between.
 # shellcheck source=tests/packaging/checks.sh
 . "$(dirname "$0")/checks.sh"
 
-# Our own flags and sanitizers are not those of the library that is released.
-unset CFLAGS LDFLAGS
-prefix=$scratch/prefix
-{ cmake -S "$top" --preset library -B "$scratch/build" -DTAILSLATE_WERROR=ON &&
-    cmake --build "$scratch/build" -j2 && cmake --install "$scratch/build" --prefix "$prefix"; } >"$scratch/build.log" 2>&1 ||
-    { tail -n 40 "$scratch/build.log" >&2; complain "the library does not build"; exit 1; }
+# One file a block of the document, numbered: 01.sh, 02.sh, ...
+mkdir "$scratch/blocks"
+awk -v dir="$scratch/blocks" '
+    /^```$/ { close(file); file = ""; next }
+    /^```/ { file = sprintf("%s/%02d.%s", dir, ++n, substr($0, 4)); next }
+    file { print > file }' "$top/docs/LIBRARY.md"
+cd "$top"
+run() { # run BLOCK: in this shell, because what it exports is used by the next
+    # shellcheck disable=SC1090
+    . "$scratch/blocks/$1" >"$scratch/said" 2>"$scratch/run.log" ||
+        { tail -n 40 "$scratch/said" "$scratch/run.log" >&2; complain "LIBRARY.md: this fails: $(cat "$scratch/blocks/$1")"; exit 1; }
+}
+
+# ---- the document
+# Not the flags of who calls us, and no sanitizers: it is the library that is released.
+export CFLAGS=-Werror LDFLAGS=
+# shellcheck disable=SC2034 # the document uses it
+build=$scratch/build prefix=$scratch/prefix
+run 01.sh
+run 02.sh
+run 04.sh
+diff "$scratch/blocks/05.text" "$scratch/said" >&2 || complain "LIBRARY.md: embed_verifier says something else"
+for block in "$scratch"/blocks/*.c; do
+    # shellcheck disable=SC2046
+    cc -std=c17 -Wall -Wextra -Werror -c -o "$block.o" "$block" $(pkg-config --cflags tailslate) || complain "LIBRARY.md: this does not compile: $block"
+done
 libdir=$(dirname "$(find "$prefix" -name libtailslate.a)")
-export PKG_CONFIG_PATH=$libdir/pkgconfig LD_LIBRARY_PATH=$libdir
 
 # ---- what it exports: the functions of its headers, and nothing else
 sed -nE 's/^[a-z].*[ *](tailslate_[a-z0-9_]+)\(.*/\1/p; s/^(tailslate_[a-z0-9_]+)\(.*/\1/p' "$prefix"/include/tailslate/*.h |
@@ -37,37 +57,30 @@ int main(void)
     return puts(tailslate_version()) < 0;
 }
 C
-compile() { # compile PROGRAM SOURCE...
-    # shellcheck disable=SC2046 # several words
-    cc -std=gnu17 -Wall -Wextra -Werror -o "$scratch/$1" "$2" $(pkg-config --cflags --libs tailslate "${@:3}")
-}
 says_version() { [ "$("$scratch/$1")" = "$(pkg-config --modversion tailslate)" ] || complain "$1 says another version"; }
-compile shared "$scratch/version.c" && says_version shared
+# shellcheck disable=SC2046 # several words
+cc -o "$scratch/shared" "$scratch/version.c" $(pkg-config --cflags --libs tailslate) && says_version shared
 # shellcheck disable=SC2046
 cc -o "$scratch/static" "$scratch/version.c" $(pkg-config --cflags tailslate) "$libdir/libtailslate.a" \
     $(pkg-config --static --libs tailslate | sed 's/-ltailslate//') && says_version static
 ! ldd "$scratch/static" | grep -q libtailslate || complain "the archive was not linked"
 mkdir "$scratch/found"
-cat >"$scratch/found/CMakeLists.txt" <<'CMAKE'
-cmake_minimum_required(VERSION 3.25)
-project(found C)
-find_package(tailslate 0.1 REQUIRED)
-add_executable(found ../version.c)
-target_link_libraries(found PRIVATE tailslate::tailslate)
-CMAKE
+{
+    printf 'cmake_minimum_required(VERSION 3.25)\nproject(found C)\nadd_executable(server ../version.c)\n'
+    cat "$scratch/blocks/03.cmake"
+} >"$scratch/found/CMakeLists.txt"
 { cmake -G Ninja -S "$scratch/found" -B "$scratch/found" -DCMAKE_PREFIX_PATH="$prefix" && cmake --build "$scratch/found"; } \
     >"$scratch/found.log" 2>&1 || complain "find_package: $(tail -n 5 "$scratch/found.log")"
-says_version found/found
+says_version found/server
 
 # ---- embed_verifier: one line for each completion
-compile embed_verifier "$top/examples/embed_verifier.c"
 body() { # body TOKEN DURATION
     printf '{"qualities":[{"name":"360p","width":640,"height":360,"bitrate":600}],"duration":%s,"source_width":640,' "$2"
     printf '"source_height":360,"completion_token":"1-%s"}\n' "$1"
 }
 first=0f8fad5b-d9cb-469f-a165-70867728950e second=1f8fad5b-d9cb-469f-a165-70867728950e
 { body $first 1 && body $first 1 && body $first 2 && body $second 1 && echo '{"qualities":3}'; } >"$scratch/completions"
-"$scratch/embed_verifier" <"$scratch/completions" >"$scratch/answers" || complain "embed_verifier fails"
+"$prefix/embed_verifier" <"$scratch/completions" >"$scratch/answers" || complain "embed_verifier fails"
 sed -E 's/^([0-9]+) .*"(replayed|code)":("[a-z_]*"|[a-z]*).*/\1 \2 \3/' "$scratch/answers" >"$scratch/short"
 cat >"$scratch/wanted" <<'TEXT'
 200 replayed false
@@ -77,10 +90,9 @@ cat >"$scratch/wanted" <<'TEXT'
 422 code "invalid_field"
 TEXT
 diff "$scratch/wanted" "$scratch/short" >&2 || complain "embed_verifier answers otherwise"
-[ "$("$scratch/embed_verifier" lost <"$scratch/completions" | grep -c '^409 .*"claim_lost"')" -eq 4 ] || complain "a lost claim is not 409"
+[ "$("$prefix/embed_verifier" lost <"$scratch/completions" | grep -c '^409 .*"claim_lost"')" -eq 4 ] || complain "a lost claim is not 409"
 
 # ---- minimal_worker: the verifier is down at first, and dies once more before the completion; so does the worker
-compile minimal_worker "$top/examples/minimal_worker.c" libcurl
 # shellcheck source=tests/support/within.sh
 . "$top/tests/support/within.sh"
 started=()
@@ -100,7 +112,7 @@ serve() {
     within 20 curl -fsS "http://127.0.0.1:$port/readyz" || complain "the verifier does not start: $(cat "$scratch/serve.log")"
 }
 worker() { # in the background; what it says is in worker.log
-    "$scratch/minimal_worker" "http://127.0.0.1:$port" "$scratch/key" "$scratch/outbox" "$scratch/work.sh" >>"$scratch/worker.log" 2>&1 &
+    "$prefix/minimal_worker" "http://127.0.0.1:$port" "$scratch/key" "$scratch/outbox" "$scratch/work.sh" >>"$scratch/worker.log" 2>&1 &
     worker_pid=$!
     started+=("$worker_pid")
 }
