@@ -53,7 +53,7 @@ static int pack_content(struct archive *archive, int fd, int64_t size, struct er
         if (got < 0)
             return error_errno(err, "cannot read");
         if (got == 0)
-            return error_set(err, ERROR_PERMANENT, EINVAL, "became shorter while it was read");
+            return error_set(err, ERROR_PERMANENT, EINVAL, "it shrank while it was read");
         if (archive_write_data(archive, buffer, (size_t)got) != got)
             return libarchive_failed(archive, "cannot write", err);
         size -= got;
@@ -68,7 +68,7 @@ static int pack_file(struct archive *archive, int dir, const char *name, struct 
     if (fd < 0 || fstat(fd, &status) < 0)
         return error_errno(err, "cannot open");
     if (!S_ISREG(status.st_mode))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "no regular file");
+        return error_set(err, ERROR_PERMANENT, EINVAL, "not a regular file");
 
     /* Nothing of the node gets into the archive, and the same files make the same bytes. Their time
      * is theirs: a stock server unpacks them with it and makes Last-Modified and ETag of it. */
@@ -128,7 +128,7 @@ static int malformed(struct archive *archive, struct error *err)
 static int over_limit(const struct unpacking *unpacking, struct error *err)
 {
     return error_set(err, ERROR_PERMANENT, EFBIG,
-                     "the archive holds more than %lld bytes or %d entries",
+                     "the archive contains more than %lld bytes or %d entries",
                      (long long)unpacking->limits.max_bytes, unpacking->limits.max_files);
 }
 
@@ -196,12 +196,13 @@ static int unpack_entry(struct unpacking *unpacking, struct archive_entry *entry
     bool is_link = archive_entry_hardlink(entry) || archive_entry_symlink(entry);
     if (!path || is_link || (type != AE_IFREG && type != AE_IFDIR))
         return error_set(err, ERROR_PERMANENT, EINVAL,
-                         "the archive holds something else than files in directories: %.200s",
-                         raw ? raw : "(a name that is no text)");
+                         "the archive may contain only files and directories: %.200s",
+                         raw ? raw : "(invalid name)");
     if (type == AE_IFDIR)
         return 0;
     if (path[0] == '\0' || path[strlen(path) - 1] == '/')
-        return error_set(err, ERROR_PERMANENT, EINVAL, "the archive holds a file without a name");
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "the archive contains a file without a name");
     if (archive_entry_size(entry) > unpacking->limits.max_bytes - unpacking->bytes)
         return over_limit(unpacking, err);
     return unpack_file(unpacking, path, err);
@@ -213,7 +214,8 @@ static int unpack_entries(struct unpacking *unpacking, struct error *err)
     /* One gzip around one tar (and libarchive counts the file itself): a pile of filters is how
      * small bombs are made. */
     if (archive_filter_count(archive) != 2)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "not a tar.gz: not gzip, or more than that");
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "not a tar.gz archive: not compressed with gzip, or compressed twice");
     struct archive_entry *entry;
     int result;
     /* A warning is about an owner's name or the like, which is not looked at. */

@@ -46,7 +46,7 @@ void cli_print_summary(const struct cli *cli, const char *group)
     }
     putchar('\n');
     print_config_option(cli, width);
-    printf("  %-*s  print this; '%s COMMAND --help': the options of a command\n", width,
+    printf("  %-*s  print this help; '%s COMMAND --help' shows a command's options\n", width,
            "-h, --help", cli->name);
     if (!group[0] && cli->closing)
         printf("\n%s\n", cli->closing);

@@ -215,7 +215,7 @@ static int read_group(const struct table *table, const config_setting_t *setting
         struct suggestion best = {.unknown = name};
         for (size_t i = 0; i < table->count; i++)
             consider(&best, table->keys[i].group, edit_distance(name, table->keys[i].group));
-        return unknown(&best, where, has_members ? "group" : "key outside of a group", err);
+        return unknown(&best, where, has_members ? "group" : "key outside a group", err);
     }
     for (int i = 0; i < config_setting_length(setting); i++) {
         const config_setting_t *member = config_setting_get_elem(setting, (unsigned)i);
@@ -255,7 +255,7 @@ static int read_file(const struct table *table, const char *path, struct error *
         return error_set(err, ERROR_PERMANENT, EFBIG, "%s: larger than %d bytes", path,
                          CONFIG_FILE_MAX_BYTES);
     if (memchr(content, '\0', (size_t)size))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: holds a NUL byte", path);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: contains a NUL byte", path);
     content[size] = '\0';
     if (config_scan(path, content, err) < 0)
         return -1;

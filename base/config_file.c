@@ -45,7 +45,7 @@ static int open_credential(const char *name, struct stat *status, struct error *
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     if (!directory || strchr(name, '/'))
-        return error_set(err, ERROR_PERMANENT, ENOENT, "no credential %s", name);
+        return error_set(err, ERROR_PERMANENT, ENOENT, "no systemd credential %s", name);
     TEXT(path) = must_printf("%s/%s", directory, name);
     return config_file_open(path, status, err);
 }
@@ -56,7 +56,7 @@ static int check_mode(const char *path, const struct stat *status, mode_t forbid
     if (!(status->st_mode & forbidden))
         return 0;
     return error_set(err, ERROR_PERMANENT, EACCES,
-                     "%s: mode %04o lets others than its owner use it; want 0600 or stricter "
+                     "%s: mode %04o gives others access; use 0600 or stricter "
                      "(chmod 600)",
                      path, (unsigned)(status->st_mode & 07777));
 }
@@ -70,15 +70,15 @@ static int take_secret(const char *path, char *content, size_t size, char *secre
     if (length > 0 && content[length] == '\n' && content[length - 1] == '\r')
         length--;
     if (length >= CONFIG_SECRET_BYTES)
-        return error_set(err, ERROR_PERMANENT, EFBIG, "%s: first line is longer than %d bytes",
+        return error_set(err, ERROR_PERMANENT, EFBIG, "%s: the first line is longer than %d bytes",
                          path, CONFIG_SECRET_BYTES - 1);
     bool is_cut = strlen(content) < size && !memchr(content, '\n', strlen(content));
     content[length] = '\0';
     if (is_cut || config_has_control_bytes(content))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: first line holds control characters",
-                         path);
+        return error_set(err, ERROR_PERMANENT, EINVAL,
+                         "%s: the first line contains control characters", path);
     if (length == 0)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: first line is empty", path);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: the first line is empty", path);
     memcpy(secret, content, length + 1);
     return 0;
 }
@@ -88,7 +88,7 @@ int config_read_secret(const char *path, char secret[CONFIG_SECRET_BYTES], struc
     struct stat status;
     struct error ignored;
     if (path[0] == '\0')
-        return error_set(err, ERROR_PERMANENT, EINVAL, "no file is named for the secret");
+        return error_set(err, ERROR_PERMANENT, EINVAL, "no file is configured for the secret");
     FD(fd) = open_credential(path, &status, &ignored);
     bool is_credential = fd >= 0;
     if (!is_credential && ignored.code != ENOENT)

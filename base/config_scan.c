@@ -41,7 +41,7 @@ static int scan_text(struct scan *scan, struct error *err)
     skip(scan, 1);
     while (*scan->at && *scan->at != '"') {
         if (strncmp(scan->at, "\\x00", 4) == 0)
-            return error_set(err, ERROR_PERMANENT, EINVAL, "%s:%d: \\x00 in a text", scan->path,
+            return error_set(err, ERROR_PERMANENT, EINVAL, "%s:%d: \\x00 in a string", scan->path,
                              scan->line);
         skip(scan, *scan->at == '\\' ? 2 : 1);
     }
@@ -66,7 +66,7 @@ static int scan_word(struct scan *scan, struct error *err)
     bool is_long = suffix > 0 && strspn(digits + count, "L") == suffix;
     const char *advice = NULL;
     if (suffix == 0 && is_above(digits, count, "2147483647"))
-        advice = " for an integer without an L behind it";
+        advice = " for an integer without a trailing L";
     if ((suffix == 0 || is_long) && is_above(digits, count, "9223372036854775807"))
         advice = "";
     if (advice)

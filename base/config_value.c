@@ -13,7 +13,7 @@ void config_value_want(const struct config_key *key, char want[CONFIG_WANT_BYTES
             snprintf(want, CONFIG_WANT_BYTES, "one of %s", key->choices);
         else
             snprintf(want, CONFIG_WANT_BYTES,
-                     "a text of at most %d bytes without control characters",
+                     "a string of at most %d bytes without control characters",
                      CONFIG_TEXT_BYTES - 1);
         return;
     case CONFIG_INTEGER:

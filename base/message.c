@@ -54,7 +54,7 @@ static bool read_claim(const struct json *root, struct message_claim *claim, str
     if (!field_int(root, "video_id", 1, ID_MAX, &claim->video_id, err))
         return false;
     if (claim->video_id == 0) {
-        error_set(err, ERROR_PERMANENT, 0, "video_id: missing beside a job_id");
+        error_set(err, ERROR_PERMANENT, 0, "video_id: missing (there is a job_id)");
         return false;
     }
     return read_names(root, claim, err) && read_existing(root, claim, err) &&
@@ -134,7 +134,7 @@ enum tailslate_problem message_failure_parse(const char *body, size_t size,
     const char *reason = json_text(json_get(root, "error_message"));
     if (!reason || count_characters(reason) >= REASON_BYTES) {
         error_set(err, ERROR_PERMANENT, 0,
-                  "error_message: a text of at most %d characters expected", REASON_BYTES - 1);
+                  "error_message: a string of at most %d characters expected", REASON_BYTES - 1);
         return TAILSLATE_PROBLEM_INVALID_FIELD;
     }
     text_cut(failure->reason, sizeof failure->reason, reason);

@@ -46,7 +46,7 @@ bool message_capabilities_check(const struct json *capabilities, struct error *e
     /* All keys known and none twice: it cannot be long. */
     for (int i = 0; i < json_count(capabilities); i++) {
         if (!is_capability(json_key_at(capabilities, i))) {
-            error_set(err, ERROR_PERMANENT, 0, "capabilities: %.64s is none of them",
+            error_set(err, ERROR_PERMANENT, 0, "capabilities: %.64s is not a capability",
                       json_key_at(capabilities, i));
             return false;
         }
@@ -64,7 +64,7 @@ static bool read_jobs(const struct json *metadata, struct message_heartbeat *hea
     for (const struct json *at = json_first(list); at; at = json_next(at)) {
         int64_t *id = &heartbeat->jobs[heartbeat->job_count];
         if (json_int(at, 1, ID_MAX, id) != JSON_FOUND) {
-            error_set(err, ERROR_PERMANENT, 0, "jobs: job ids expected");
+            error_set(err, ERROR_PERMANENT, 0, "jobs: job IDs expected");
             return false;
         }
         heartbeat->job_count++;

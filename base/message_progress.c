@@ -66,7 +66,7 @@ static bool read_qualities(const struct json *root, struct message_progress *pro
             return false;
         }
         if (seen & (1u << quality->quality)) {
-            error_set(err, ERROR_PERMANENT, 0, "quality_progress: %s is there twice",
+            error_set(err, ERROR_PERMANENT, 0, "quality_progress: %s appears twice",
                       tailslate_quality_name(quality->quality));
             return false;
         }

@@ -34,7 +34,7 @@ static int take_segment(struct playlist *playlist, const char *name, size_t size
                         int64_t duration_us, struct error *err)
 {
     if (!is_plain_name(name, size))
-        return refuse(err, "names something else than a file beside it");
+        return refuse(err, "names something other than a file in its own directory");
     if (playlist->count == PLAYLIST_SEGMENTS_MAX)
         return refuse(err, "has too many segments");
     /* Grown by doubling: at every power of two. */
@@ -102,10 +102,10 @@ static int take_map(struct playlist *playlist, const char *line, size_t size, st
     size_t name_size = 0;
     while (at < end) {
         if (!next_attribute(&at, end, &attribute))
-            return refuse(err, "has an EXT-X-MAP that is no list of attributes");
+            return refuse(err, "has an EXT-X-MAP without a valid attribute list");
         if (is_text(attribute.name, attribute.name_size, "URI")) {
             if (name || !attribute.quoted)
-                return refuse(err, "has an EXT-X-MAP without one URI");
+                return refuse(err, "has an EXT-X-MAP without exactly one URI");
             name = attribute.value;
             name_size = attribute.value_size;
         } else if (is_text(attribute.name, attribute.name_size, "BYTERANGE")) {
@@ -114,9 +114,9 @@ static int take_map(struct playlist *playlist, const char *line, size_t size, st
         }
     }
     if (!name || !is_plain_name(name, name_size))
-        return refuse(err, "has an EXT-X-MAP that is no file beside it");
+        return refuse(err, "has an EXT-X-MAP that does not name a file in its own directory");
     if (playlist->init)
-        return refuse(err, "has two EXT-X-MAP");
+        return refuse(err, "has two EXT-X-MAP tags");
     playlist->init = copy_name(name, name_size);
     return 0;
 }
@@ -182,7 +182,7 @@ static int take_line(struct playlist *playlist, const char *line, size_t size, i
     if (starts(line, size, "#EXTINF:")) {
         if (sscanf(line, "#EXTINF:%lf", &seconds) != 1 || !isfinite(seconds) || seconds < 0 ||
             seconds > DURATION_MAX_S)
-            return refuse(err, "has an EXTINF that is no duration");
+            return refuse(err, "has an EXTINF without a valid duration");
         *duration_us = llround(seconds * 1e6);
     } else if (starts(line, size, "#EXT-X-MAP:")) {
         return take_map(playlist, line, size, err);
@@ -198,7 +198,7 @@ static int take_lines(struct playlist *playlist, const char *text, struct error 
 {
     int64_t duration_us = -1;
     if (!starts(text, strlen(text), "#EXTM3U"))
-        return refuse(err, "is none (no #EXTM3U)");
+        return refuse(err, "is not a playlist (no #EXTM3U)");
     while (*text) {
         size_t size = strcspn(text, "\n");
         size_t length = size > 0 && text[size - 1] == '\r' ? size - 1 : size;
@@ -212,7 +212,7 @@ static int take_lines(struct playlist *playlist, const char *text, struct error 
 static int take_all(struct playlist *playlist, const char *text, size_t size, struct error *err)
 {
     if (memchr(text, '\0', size))
-        return refuse(err, "has a NUL");
+        return refuse(err, "contains a NUL byte");
     return take_lines(playlist, text, err);
 }
 

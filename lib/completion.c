@@ -68,7 +68,7 @@ static bool read_renditions(const struct json *root, struct tailslate_completion
             return false;
         }
         if (seen & (1u << rendition->quality)) {
-            error_set(err, ERROR_PERMANENT, 0, "qualities: %s is there twice",
+            error_set(err, ERROR_PERMANENT, 0, "qualities: %s appears twice",
                       tailslate_quality_name(rendition->quality));
             return false;
         }
@@ -109,7 +109,8 @@ static enum tailslate_problem read_token(const struct json *root, int64_t path_j
     }
     if (job_id != path_job_id) {
         error_set(err, ERROR_PERMANENT, 0,
-                  "completion_token: it is of job %" PRId64 ", the call is about job %" PRId64,
+                  "completion_token: it belongs to job %" PRId64
+                  ", but the request is about job %" PRId64,
                   job_id, path_job_id);
         return TAILSLATE_PROBLEM_TOKEN_MISMATCH;
     }

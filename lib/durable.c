@@ -155,9 +155,9 @@ int durable_mkdir(int dir, const char *name, mode_t mode, struct error *err)
         return -1;
     if (mkdirat(dir, name, mode) < 0) {
         if (errno != EEXIST)
-            return error_errno(err, "cannot make the directory %s", name);
+            return error_errno(err, "cannot create the directory %s", name);
         if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(status.st_mode))
-            return error_set(err, ERROR_PERMANENT, ENOTDIR, "%s is there and is no directory",
+            return error_set(err, ERROR_PERMANENT, ENOTDIR, "%s exists and is not a directory",
                              name);
     }
     /* Also where it was there: the life that made it may have died before this line. */
@@ -215,7 +215,7 @@ static int remove_entries(int dir, int depth, struct error *err)
 static int remove_directory(int dir, const char *name, int depth, struct error *err)
 {
     if (depth >= TREE_DEPTH_MAX)
-        return error_set(err, ERROR_PERMANENT, ELOOP, "%s: over %d directories deep", name,
+        return error_set(err, ERROR_PERMANENT, ELOOP, "%s: more than %d directories deep", name,
                          TREE_DEPTH_MAX);
     FD(inner) = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (inner < 0)
@@ -293,7 +293,7 @@ int durable_read(int dir, const char *name, size_t max_bytes, char **data, size_
         return error_errno(err, "cannot open %s", name);
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is no regular file", name);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s is not a regular file", name);
     if (status.st_size > (off_t)max_bytes)
         return too_large(name, max_bytes, err);
     return read_to_end(fd, name, (size_t)status.st_size, max_bytes, data, size, err);

@@ -68,7 +68,7 @@ struct json *json_parse(const char *text, size_t size, struct error *err)
     const char *why;
     size_t where;
     if (size > JSON_MAX_BYTES) {
-        error_set(err, ERROR_PERMANENT, 0, "JSON: over %d bytes", JSON_MAX_BYTES);
+        error_set(err, ERROR_PERMANENT, 0, "JSON: longer than %d bytes", JSON_MAX_BYTES);
         return NULL;
     }
     if (!json_scan(text, size, &why, &where)) {
@@ -84,7 +84,7 @@ struct json *json_parse(const char *text, size_t size, struct error *err)
     }
     if (has_key_twice_anywhere(root)) {
         cJSON_Delete(root);
-        error_set(err, ERROR_PERMANENT, 0, "JSON: a member twice in one object");
+        error_set(err, ERROR_PERMANENT, 0, "JSON: an object has the same member twice");
         return NULL;
     }
     return made(root);

@@ -126,7 +126,7 @@ static bool scan_string(struct scan *scan)
     while (!take(scan, '"')) {
         int byte = peek(scan);
         if (byte < 0)
-            return refuse(scan, "a string without its end");
+            return refuse(scan, "an unterminated string");
         if (byte < ' ')
             return refuse(scan, "a control byte in a string");
         size_t length = json_utf8_length(scan->text + scan->at, scan->size - scan->at);
@@ -163,7 +163,7 @@ static bool scan_number(struct scan *scan)
     }
     size_t length = scan->at - start;
     if (length > JSON_NUMBER_MAX_BYTES)
-        return refuse(scan, "a number of too many digits");
+        return refuse(scan, "a number with too many digits");
     if (!is_finite_number(scan->text + start, length))
         return refuse(scan, "a number out of range");
     return true;
@@ -198,7 +198,7 @@ static bool scan_container(struct scan *scan, bool named, char end)
 {
     scan->at++;
     if (++scan->depth > JSON_MAX_DEPTH)
-        return refuse(scan, "nested too deep");
+        return refuse(scan, "nested too deeply");
     skip_blanks(scan);
     if (!take(scan, end)) {
         do {
@@ -242,7 +242,7 @@ bool json_scan(const char *text, size_t size, const char **why, size_t *where)
     bool good = scan_value(&scan);
     if (good) {
         skip_blanks(&scan);
-        good = scan.at == size || refuse(&scan, "something after the value");
+        good = scan.at == size || refuse(&scan, "unexpected data after the value");
     }
     *why = scan.why;
     *where = scan.at;

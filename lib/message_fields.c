@@ -72,7 +72,8 @@ bool field_text(const struct json *object, const char *key, char *out, size_t si
         return true;
     if (found == JSON_WRONG || has_control(text)) {
         error_set(err, ERROR_PERMANENT, 0,
-                  "%s: a text of at most %zu bytes without control bytes expected", key, size - 1);
+                  "%s: a string of at most %zu bytes without control bytes expected", key,
+                  size - 1);
         return false;
     }
     memcpy(out, text, strlen(text) + 1);

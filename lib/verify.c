@@ -129,17 +129,16 @@ enum tailslate_problem tailslate_verify_standing_problem(enum tailslate_standing
 
 static const char *const details[TAILSLATE_PROBLEM_COUNT] = {
     [TAILSLATE_PROBLEM_CLAIM_LOST] =
-        "This claim is over: the job was handed out again, or is done.",
+        "This claim is superseded: the job was claimed again, or is done.",
     [TAILSLATE_PROBLEM_JOB_GONE] = "The job has failed for good, or its video was deleted.",
     [TAILSLATE_PROBLEM_JOB_NOT_FOUND] = "There is no such job.",
-    [TAILSLATE_PROBLEM_NOT_YOUR_JOB] = "This worker has no such claim on this job.",
-    [TAILSLATE_PROBLEM_TOKEN_REUSED] =
-        "This completion token is on record with another completion.",
+    [TAILSLATE_PROBLEM_NOT_YOUR_JOB] = "This worker never had this claim on this job.",
+    [TAILSLATE_PROBLEM_TOKEN_REUSED] = "This completion token was used for a different completion.",
     [TAILSLATE_PROBLEM_OUTPUT_MISSING] =
-        "Files of a rendition that the completion names are not here.",
+        "Files of a rendition that the completion names are not on this server.",
     [TAILSLATE_PROBLEM_INVALID_FIELD] =
-        "qualities: may be empty only where the video has some on record",
-    [TAILSLATE_PROBLEM_STORE_UNAVAILABLE] = "The database cannot be used right now; try again.",
+        "qualities: can only be empty if the video already has renditions",
+    [TAILSLATE_PROBLEM_STORE_UNAVAILABLE] = "The database is unavailable; try again later.",
 };
 
 const char *tailslate_verify_detail(enum tailslate_problem problem)

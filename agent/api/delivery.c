@@ -116,11 +116,11 @@ static void explain_status(const struct http_answer *answer, enum delivery deliv
 {
     const char *detail = answer->problem.detail;
     if (delivery == DELIVERY_KEEP)
-        conclude(judgement, delivery, "HTTP %ld: %.180s; the claim of this failure is over",
+        conclude(judgement, delivery, "HTTP %ld: %.180s; this failure's claim is superseded",
                  answer->status, detail);
     else
         conclude(judgement, delivery, "HTTP %ld%s%.200s", answer->status,
-                 detail[0] ? ": " : ", not from the verifier", detail);
+                 detail[0] ? ": " : ", and not from a verifier", detail);
 }
 
 static void judge_refusal(const struct http_answer *answer, enum delivery delivery,
@@ -147,11 +147,12 @@ static void judge_stock(const struct delivery_report *report,
     if (strcmp(said->message, "Job completed successfully") == 0)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else if (strcmp(said->message, "Job already completed") != 0)
-        conclude(judgement, DELIVERY_AGAIN, "the 2xx answer acknowledges no token");
+        conclude(judgement, DELIVERY_AGAIN, "the 2xx answer does not acknowledge a token");
     else if (report->past_cache)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
-        conclude(judgement, DELIVERY_ASK, "already completed, but without our token");
+        conclude(judgement, DELIVERY_ASK,
+                 "the job is already completed, but the answer does not name our token");
 }
 
 static void judge_success(const struct delivery_report *report, const struct http_answer *answer,
@@ -163,7 +164,7 @@ static void judge_success(const struct delivery_report *report, const struct htt
         tailslate_acknowledgment_parse(answer->body, answer->body_size, &said, err.message) !=
             TAILSLATE_PROBLEM_NONE ||
         !said.status_ok)
-        conclude(judgement, DELIVERY_AGAIN, "HTTP %ld, but no acknowledgement", answer->status);
+        conclude(judgement, DELIVERY_AGAIN, "HTTP %ld without an acknowledgment", answer->status);
     else if (report->is_failure)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else if (!said.token[0])
@@ -171,7 +172,8 @@ static void judge_success(const struct delivery_report *report, const struct htt
     else if (strcmp(said.token, report->token) == 0)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
-        conclude(judgement, DELIVERY_AGAIN, "another token was acknowledged: %s", said.token);
+        conclude(judgement, DELIVERY_AGAIN, "the answer acknowledges another token: %s",
+                 said.token);
 }
 
 void delivery_judge(const struct delivery_report *report, const struct http_answer *answer,
@@ -199,14 +201,14 @@ void delivery_judge_verification(const struct http_answer *answer,
     bool completed = false;
     if (!root || !status || json_get_bool(root, "job_completed", &completed) != JSON_FOUND)
         conclude(judgement, DELIVERY_SILENT,
-                 "already completed, says its cache, and verify-complete cannot tell");
+                 "the server's token cache says completed, but verify-complete gives no answer");
     else if (!completed)
         conclude(judgement, DELIVERY_SILENT,
-                 "already completed, says its cache, but the job is not");
+                 "the server's token cache says completed, but the job is not");
     else if (strcmp(status, "ready") == 0)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
-        conclude(judgement, DELIVERY_HOLD, "the server has closed the job, and its video is %.40s",
+        conclude(judgement, DELIVERY_HOLD, "the server closed the job, and its video is %.40s",
                  status);
     judgement->is_about_job = judgement->delivery == DELIVERY_HOLD;
 }
@@ -221,16 +223,17 @@ bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
         conclude(judgement, delivery_of(class, RECLAIM), "%.200s", answer->error.message);
     else if (class != TAILSLATE_ANSWER_OK)
         conclude(judgement, delivery_of(class, RECLAIM),
-                 "the claim went, asking for it again: HTTP %ld%s%.150s", answer->status,
+                 "the claim is lost; reclaiming it failed: HTTP %ld%s%.150s", answer->status,
                  answer->problem.detail[0] ? ": " : "", answer->problem.detail);
     else if (message_claim_parse(answer->body, answer->body_size, given, &err) !=
              TAILSLATE_PROBLEM_NONE)
-        conclude(judgement, DELIVERY_HOLD, "the claim went, asking for it again: %.200s",
+        conclude(judgement, DELIVERY_HOLD, "the claim is lost; reclaiming it failed: %.200s",
                  err.message);
     else if (given->job_id == job_id)
         return true;
     else { /* another job's claim expires, which charges no attempt */
-        conclude(judgement, DELIVERY_HOLD, "the claim went, and the job is not to be had");
+        conclude(judgement, DELIVERY_HOLD,
+                 "the claim is lost, and the job cannot be claimed again");
         judgement->is_about_job = true;
     }
     return false;

@@ -1,11 +1,11 @@
-/* delivery: what an answer to a sealed report means. Pure; the table of
- * docs/PROMISES.md#the-verdicts from the agent's side, for our verifier and for a stock server.
+/* delivery: what an answer to a sealed report means. Pure. The agent's side of the table
+ * docs/PROMISES.md#the-verdicts, for our verifier and for a stock server.
  *
- * Final is only an answer with a JSON body and one of our codes under its own status, or an
- * acknowledgement that is about this very token. Everything else (a proxy's page, a stock 409, a
- * redirect, a cut body, silence) means: keep the record and try again. No verdict here depends on
- * how often or how long a completion was refused. A failure report has no work behind it: refused
- * when its claim is over for certain, it is set aside. */
+ * An answer is final only if it has a JSON body and one of our codes under its own status, or if it
+ * acknowledges this very token. Everything else (a proxy's page, a stock 409, a redirect, a
+ * truncated body, silence) means: keep the record and try again. No verdict depends on how often or
+ * for how long a completion was refused. A failure report carries no work, so it is discarded once
+ * its claim is certainly over. */
 #ifndef AGENT_DELIVERY_H
 #define AGENT_DELIVERY_H
 
@@ -15,44 +15,46 @@
 
 enum delivery {
     DELIVERY_ACKNOWLEDGED, /* rows 1-5 */
-    DELIVERY_AGAIN,        /* rows 8, 9, and whatever is no verdict */
-    DELIVERY_HOLD,         /* rows 10-12: a person must act; slow retry, alarm */
-    DELIVERY_KEEP,         /* rows 6, 7, and a refused failure report whose claim is over: drop the
-                            * record, keep what it holds */
-    DELIVERY_QUARANTINE,   /* rows 3, 13 */
-    DELIVERY_REUPLOAD,     /* row 14 */
-    DELIVERY_ASK,          /* a stock "already completed": may be a lie, ask verify-complete */
-    DELIVERY_RECLAIM,      /* a stock 409 or 403: the claim went, ask for this job again */
-    DELIVERY_SILENT,       /* that could not tell: a pause, then past the stock server's cache */
+    DELIVERY_AGAIN,        /* rows 8, 9, and anything that is not a verdict */
+    DELIVERY_HOLD,         /* rows 10-12: a person must act; retry slowly, raise an alarm */
+    DELIVERY_KEEP, /* rows 6, 7, and a refused failure report whose claim is over: drop the record,
+                      retain its output */
+    DELIVERY_QUARANTINE, /* rows 3, 13 */
+    DELIVERY_REUPLOAD,   /* row 14 */
+    DELIVERY_ASK,        /* a stock "already completed", which may be untrue: ask verify-complete */
+    DELIVERY_RECLAIM,    /* a stock 409 or 403: the claim is lost; reclaim the job */
+    DELIVERY_SILENT, /* verify-complete could not tell: wait, then bypass the stock server's cache
+                      */
     DELIVERY_COUNT,
 };
 const char *delivery_name(enum delivery delivery); /* "acknowledged" */
 
-/* A stock server answers a completion whose token it has seen within 900 s out of Redis, and does
- * not look whether it was committed. The same completion without the token in its body is answered
- * from its database. It must not meet the first one on its way, or both are carried out: hence the
- * pause. How much of it is left, by the wall clock, since it is kept over restarts; never more than
- * all. */
+/* A stock server answers a completion whose token it has seen within the last 900 s from Redis,
+ * without checking that it was committed. Without the token in its body, the same completion is
+ * answered from the database. If both were in flight at once, both would be carried out; hence the
+ * pause. Returns how much of the pause is left, by the wall clock because it must survive a
+ * restart, and never more than the whole pause. */
 enum { DELIVERY_SILENCE_MS = 60 * 1000 };
 int64_t delivery_silence_left_ms(int64_t since_us, int64_t now_us);
 
 struct delivery_report {
     bool is_failure;
     const char *token;  /* the claim's */
-    bool is_claim_over; /* delivery_is_claim_over; of a failure report */
-    bool past_cache;    /* sent without its token: what a stock server says is from its database */
+    bool is_claim_over; /* delivery_is_claim_over; for a failure report */
+    bool past_cache;    /* sent without its token: a stock server answers from its database */
 };
 
 struct delivery_judgement {
     enum delivery delivery;
     enum tailslate_problem problem;
     tailslate_quality_set missing; /* REUPLOAD: 0 = all */
-    bool is_about_job; /* HOLD: of this job alone, and not of the key, the URL or the server */
+    bool is_about_job; /* HOLD: because of this job alone, not because of the key, the URL or the
+                          server */
     char why[256];     /* one line, for log and status; "" when acknowledged */
 };
 
-/* The claim of a failure report that was sealed at sealed_us: nobody has extended it since.
- * lease_ms: how long claims last here; one that makes no sense counts as the longest. */
+/* Is the claim of a failure report that was sealed at sealed_us over? Nobody has extended it since.
+ * lease_ms: how long claims last here; an implausible value counts as the maximum. */
 enum { DELIVERY_LEASE_MIN_MS = 10 * 60 * 1000 };
 bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us);
 
@@ -62,16 +64,17 @@ void delivery_judge(const struct delivery_report *report, const struct http_answ
 void delivery_judge_verification(const struct http_answer *answer,
                                  struct delivery_judgement *judgement);
 
-/* The answer to `claim?job_id=`, after RECLAIM. True: the job is ours again, by `given`. Else the
- * judgement says how to go on: AGAIN where nobody has answered, HOLD where it is refused. */
+/* The answer to `claim?job_id=`, after RECLAIM. True: the job is ours again, under `given`. False:
+ * the judgement says how to go on: AGAIN if there was no usable answer, HOLD if it was refused. */
 bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
                             struct message_claim *given, struct delivery_judgement *judgement);
 
-/* A refusal of this one job, as a server says it that is otherwise fine with us. A 403 or 409
- * without a code is one only when the job cannot be claimed again either. */
+/* The server refuses this one job and is otherwise fine with us. A 403 or 409 without a code counts
+ * only if the job cannot be reclaimed either. */
 bool delivery_refuses_job(const struct http_answer *answer);
-/* How long to wait with what has been refused for so long: half of the cap to the cap, in the first
- * minutes; then half to all of half its age, at most an hour. Asked for days it costs little. */
+/* How long to wait before presenting a report that has been refused for this long. In the first
+ * minutes: half the cap to the cap. After that: half to all of its age divided by two, at most an
+ * hour. So a refusal that lasts for days causes few requests. */
 enum { DELIVERY_HOLD_MAX_MS = 3600 * 1000 };
 int64_t delivery_hold_ms(struct tailslate_backoff policy, int64_t refused_ms,
                          int64_t retry_after_ms, uint64_t random);

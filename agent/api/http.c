@@ -48,7 +48,7 @@ int http_global_init(struct error *err)
 {
     CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
     return code == CURLE_OK ? 0
-                            : error_set(err, ERROR_PERMANENT, 0, "libcurl does not start: %s",
+                            : error_set(err, ERROR_PERMANENT, 0, "cannot initialize libcurl: %s",
                                         curl_easy_strerror(code));
 }
 
@@ -71,15 +71,16 @@ static void free_key(char *header)
 struct http_client *http_client_new(const struct http_settings *settings, struct error *err)
 {
     if (strncmp(settings->url, "http://", 7) != 0 && strncmp(settings->url, "https://", 8) != 0) {
-        error_set(err, ERROR_PERMANENT, 0, "\"%s\" is no http:// or https:// URL", settings->url);
+        error_set(err, ERROR_PERMANENT, 0, "\"%s\" is not an http:// or https:// URL",
+                  settings->url);
         return NULL;
     }
     /* It is shown in logs and status; what it holds is not repeated here either. */
     const char *host = strstr(settings->url, "//") + 2;
     if (memchr(host, '@', strcspn(host, "/?#"))) {
-        error_set(
-            err, ERROR_PERMANENT, 0,
-            "the URL holds a name or a password: take it out, the key is all the server asks for");
+        error_set(err, ERROR_PERMANENT, 0,
+                  "the URL contains a user name or password; remove it, the server only needs the "
+                  "API key");
         return NULL;
     }
     struct http_client *client = must_calloc(1, sizeof *client);
@@ -358,7 +359,7 @@ static void read_failure(struct http_call *call, CURLcode code, struct http_answ
         error_set(&answer->error, ERROR_TEMPORARY, EFBIG, "the answer is longer than %d bytes",
                   HTTP_ANSWER_MAX_BYTES);
     } else if (code == CURLE_OK) {
-        error_set(&answer->error, ERROR_TEMPORARY, 0, "the answer ends in its headers");
+        error_set(&answer->error, ERROR_TEMPORARY, 0, "the answer ends within its headers");
     } else {
         error_set(&answer->error, ERROR_TEMPORARY, 0, "%s",
                   call->reason[0] ? call->reason : curl_easy_strerror(code));
@@ -418,7 +419,7 @@ static void finish_expired(struct http_client *client)
             snprintf(call->reason, sizeof call->reason, "no answer within %lld ms",
                      (long long)call->limit_ms);
         else
-            snprintf(call->reason, sizeof call->reason, "no byte moved for %lld ms",
+            snprintf(call->reason, sizeof call->reason, "no data transferred for %lld ms",
                      (long long)call->stall_ms);
         finish(call, CURLE_OPERATION_TIMEDOUT);
     }

@@ -92,8 +92,8 @@ ssize_t http_stream_give(struct http_stream *stream, char *buffer, size_t room)
     }
     stream->has_failed_here = true;
     if (got < 0)
-        return error_errno(&stream->here, "reading what is to be sent");
-    return error_set(&stream->here, ERROR_TEMPORARY, EIO, "the file to be sent has become shorter");
+        return error_errno(&stream->here, "cannot read the file to send");
+    return error_set(&stream->here, ERROR_TEMPORARY, EIO, "the file shrank while it was sent");
 }
 
 bool http_stream_rewind(struct http_stream *stream, int64_t offset)

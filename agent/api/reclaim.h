@@ -1,6 +1,7 @@
-/* reclaim: a stock server says that the claim went, so this very job is asked for again. The call
- * and its answer, once for courier and step. What a refusal means for the work at hand, and how the
- * record is bound to the new claim, is theirs (courier.c, session_reclaim.c). */
+/* reclaim: when a stock server says that the claim is lost, claim the same job again.
+ *
+ * The request and its answer, shared by courier and step. What a refusal means for the work, and
+ * how the record is bound to the new claim, is up to them (courier.c, session_reclaim.c). */
 #ifndef AGENT_RECLAIM_H
 #define AGENT_RECLAIM_H
 
@@ -9,8 +10,8 @@
 
 struct http_call *reclaim_start(struct http_client *client, int64_t job_id, http_done *done,
                                 void *ctx);
-/* True: the job is ours again, by *claim, which has a token of its own and is not on disk yet. Else
- * see delivery_judge_reclaim. */
+/* True: the job is ours again, under *claim, which has its own new token and is not on disk yet.
+ * False: see delivery_judge_reclaim. */
 bool reclaim_read(int64_t job_id, const struct http_answer *answer, struct record_claim *claim,
                   struct delivery_judgement *judgement);
 

@@ -244,9 +244,10 @@ int session_run_child(struct session *session, const struct child_options *optio
         session_pause_child(session, &child, &is_stopped);
         if (is_late || session->lost != TAILSLATE_PROBLEM_NONE) {
             child_stop(&child);
-            return is_late ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT, "%s took over %lld s",
-                                       options->argv[0], (long long)(limit_ms / 1000))
-                           : error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+            return is_late
+                       ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT, "%s took longer than %lld s",
+                                   options->argv[0], (long long)(limit_ms / 1000))
+                       : error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         }
         struct http_wait_fd watch = {.fd = child.pidfd, .events = POLLIN};
         session_wait(session, &watch, 1, WAIT_SLICE_MS);

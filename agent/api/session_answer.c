@@ -92,7 +92,7 @@ static const char *trouble_detail(const struct http_answer *answer)
     if (class == TAILSLATE_ANSWER_SERVER_FULL)
         return "the server has no space left";
     if (is_success(class))
-        return "an answer that is not our server's";
+        return "the answer is not from our server";
     return answer->problem.detail[0] ? answer->problem.detail : "no reason given";
 }
 
@@ -134,12 +134,12 @@ static void note_trouble(struct session *session, enum verdict verdict,
     if (!is_new && (verdict == VERDICT_HOLD || trouble->calls != 2))
         return;
     /* While the job is being asked for again it is not known what this means: step.not_reclaimed
-     * says so, or job.rebound. */
+     * says so, or job.reclaimed. */
     if (!session->reclaim.call)
         log_at(trouble_level(session, verdict), "step.server_trouble",
                LOG_INT("status", answer->status),
                LOG_TEXT("code", tailslate_problem_code(answer->problem.problem)),
-               LOG_TEXT("detail", trouble_detail(answer)),
+               LOG_TEXT("reason", trouble_detail(answer)),
                LOG_TEXT("outcome", verdict == VERDICT_HOLD ? "held" : "retried"));
 }
 
@@ -158,7 +158,8 @@ static void note_end(struct session *session)
 {
     note_return(session);
     if (session->trouble.since_ms)
-        log_info("step.server_back", LOG_INT("after_ms", mono_ms() - session->trouble.since_ms));
+        log_info("step.server_recovered",
+                 LOG_INT("after_ms", mono_ms() - session->trouble.since_ms));
     session->trouble = (struct trouble){.since_ms = 0};
 }
 

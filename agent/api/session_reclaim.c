@@ -40,7 +40,7 @@ static void refused(struct session *session, const struct delivery_judgement *ju
 {
     bool is_held = judgement->delivery == DELIVERY_HOLD && session->transcoded;
     bool is_final = judgement->delivery == DELIVERY_HOLD && !session->transcoded;
-    log_refused(session, judgement->why, is_held ? "held" : is_final ? "let go" : "asked again");
+    log_refused(session, judgement->why, is_held ? "held" : is_final ? "abandoned" : "retried");
     if (judgement->is_about_job)
         session_note_refusal(session, judgement->why);
     if (is_final)
@@ -61,12 +61,12 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         return;
     }
     if (record_rebind(session->dir, &claim, &err) != 0) {
-        log_warning("step.not_rebound", LOG_TEXT("detail", err.message));
+        log_warning("job.reclaim_not_recorded", LOG_TEXT("reason", err.message));
         if (err.code == ENOTUNIQ)
             let_go(session, err.message);
         return; /* the claim that is on the disk is shown to the server again */
     }
-    log_info("job.rebound", LOG_TEXT("former", session->claim.token),
+    log_info("job.reclaimed", LOG_TEXT("former_token", session->claim.token),
              LOG_TEXT("token", claim.token), LOG_INT("epoch", claim.claim.claim_epoch));
     session->claim = claim;
     session->reclaim.count++;
@@ -82,10 +82,10 @@ void session_reclaim(struct session *session, const struct http_answer *refusal)
         mono_ms() < reclaim->not_before_ms)
         return;
     if (!session->transcoded && reclaim->count >= SESSION_RECLAIMS_MAX) {
-        let_go(session, "the claim goes again and again");
+        let_go(session, "the claim is lost again each time it is reclaimed");
         return;
     }
     log_info("step.reclaiming", LOG_INT("status", refusal->status),
-             LOG_TEXT("detail", refusal->problem.detail));
+             LOG_TEXT("reason", refusal->problem.detail));
     reclaim->call = reclaim_start(session->client, session->claim.claim.job_id, on_answer, session);
 }

@@ -44,7 +44,8 @@ struct word {
 static int word_add(struct word *word, const char *text, size_t size, struct error *err)
 {
     if (size >= WORD_BYTES - word->size)
-        return error_set(err, ERROR_PERMANENT, 0, "an argument is over %d bytes", WORD_BYTES - 1);
+        return error_set(err, ERROR_PERMANENT, 0, "an argument is longer than %d bytes",
+                         WORD_BYTES - 1);
     memcpy(word->text + word->size, text, size);
     word->size += size;
     word->is_there = true;
@@ -62,8 +63,7 @@ static int word_add_value(struct word *word, const char *at, const struct argv_v
                 return word_add(word, values[i].text, strlen(values[i].text), err) < 0
                            ? -1
                            : (int)length + 1;
-    return error_set(err, ERROR_PERMANENT, 0, "{%.*s} is not a value that a command gets",
-                     (int)length, at);
+    return error_set(err, ERROR_PERMANENT, 0, "unknown placeholder {%.*s}", (int)length, at);
 }
 
 /* One character of the pattern (or a brace with its name); returns how many bytes it took, or -1.
@@ -92,7 +92,7 @@ static int word_end(struct word *word, struct argv *argv, struct error *err)
     if (!word->is_there)
         return 0;
     if (argv->count == ARGV_MAX)
-        return error_set(err, ERROR_PERMANENT, 0, "over %d arguments", ARGV_MAX);
+        return error_set(err, ERROR_PERMANENT, 0, "more than %d arguments", ARGV_MAX);
     argv_push(argv, "%.*s", (int)word->size, word->text);
     word->size = 0;
     word->is_there = false;
@@ -117,10 +117,10 @@ int argv_fill(struct argv *argv, const char *pattern, const struct argv_value *v
         pattern += taken;
     }
     if (quote)
-        return error_set(err, ERROR_PERMANENT, 0, "the quote %c is not closed", quote);
+        return error_set(err, ERROR_PERMANENT, 0, "unclosed quote %c", quote);
     if (word_end(&word, argv, err) < 0)
         return -1;
     if (argv->count == 0)
-        return error_set(err, ERROR_PERMANENT, 0, "there is no command");
+        return error_set(err, ERROR_PERMANENT, 0, "the command is empty");
     return 0;
 }

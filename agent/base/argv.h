@@ -1,8 +1,8 @@
 /* argv: the arguments of a program that we run, built one by one. No shell ever sees them.
  *
- * Pure. A template is split at blanks; '…' and "…" group, a backslash outside of '…' takes the next
- * character as it is; {names} are filled in after the splitting, so that a value with blanks or
- * quotes stays one argument. */
+ * Pure. A template is split at whitespace. '…' and "…" group; outside '…' a backslash quotes the
+ * next character. {names} are replaced after splitting, so that a value with whitespace or quotes
+ * stays one argument. */
 #ifndef AGENT_ARGV_H
 #define AGENT_ARGV_H
 
@@ -25,8 +25,8 @@ struct argv_value {
     const char *name, *text; /* borrowed */
 };
 
-/* Refused: an open quote, a {name} that is not among the values, more than ARGV_MAX arguments,
- * nothing at all. `{{` is one brace. */
+/* Refuses an unclosed quote, a {name} that is not among the values, more than ARGV_MAX arguments,
+ * and an empty command. `{{` is one brace. */
 int argv_fill(struct argv *argv, const char *pattern, const struct argv_value *values, size_t count,
               struct error *err);
 

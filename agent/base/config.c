@@ -26,97 +26,105 @@
 
 static const struct config_key keys[] = {
     TEXT_KEY(server, url, "http://127.0.0.1:9002", NULL,
-             "where the verifier (or a stock server's worker API) listens: http:// or https://"),
+             "URL of the verifier, or of a stock server's worker API: http:// or https://"),
     TEXT_KEY(server, api_key_file, "/etc/tailslate/agent.key", NULL,
-             "file with the worker's API key, mode 0600; without a slash: a systemd credential"),
-    TEXT_KEY(server, ca_file, "", NULL,
-             "certificates to trust instead of the system's; empty: "
-             "the system's"),
+             "file that holds the worker's API key, mode 0600; a name without a slash is a systemd "
+             "credential"),
+    TEXT_KEY(server, ca_file, "", NULL, "CA certificates to trust (PEM); empty: the system's"),
     TEXT_KEY(server, cert_file, "", NULL, "client certificate (PEM); empty: none"),
     TEXT_KEY(server, key_file, "", NULL, "the client certificate's key (PEM); empty: none"),
 
     TEXT_KEY(node, name, "", NULL, "this node's name in logs and status; empty: the host's name"),
     TEXT_KEY(node, state_dir, "/var/lib/tailslate-agent", NULL,
-             "the spool and all work in progress; on a disk that survives a reboot"),
-    INTEGER_KEY(node, slots, 1, 1, 64, "transcodes at a time"),
+             "directory for the spool and work in progress; must survive a reboot"),
+    INTEGER_KEY(node, slots, 1, 1, 64, "number of transcodes that run at the same time"),
     NUMBER_KEY(node, min_free_disk_gb, 5.0, 0, 1e6,
-               "below this much free space in state_dir nothing is claimed (GB)"),
+               "claim nothing while state_dir has less free space than this (GB)"),
 
     NUMBER_KEY(claim, poll_seconds, 10.0, 0.01, 3600,
-               "pause between claims where the server has no long poll (seconds, +-25 %)"),
-    NUMBER_KEY(claim, wait_seconds, 30.0, 0, 60, "how long the server may hold a claim (seconds)"),
+               "pause between claims if the server has no long polling (seconds, +-25 %)"),
+    NUMBER_KEY(claim, wait_seconds, 30.0, 0, 60,
+               "how long the server may wait for a job before it answers a claim (seconds)"),
 
     NUMBER_KEY(heartbeat, interval_seconds, 30.0, 0.05, 300, "pause between heartbeats (seconds)"),
     TEXT_KEY(
         heartbeat, code_version, "", NULL,
-        "the version that a stock server is told (40 bytes at most); where it asks for another "
-        "one, nothing is claimed; empty: none is told"),
+        "code version to report to a stock server (at most 40 bytes); if the server requires a "
+        "different one, nothing is claimed; empty: report none"),
 
-    NUMBER_KEY(retry, base_seconds, 1.0, 0.01, 60, "first step of the backoff (seconds)"),
-    NUMBER_KEY(retry, cap_seconds, 300.0, 0.01, 3600, "longest step of the backoff (seconds)"),
+    NUMBER_KEY(retry, base_seconds, 1.0, 0.01, 60, "shortest backoff (seconds)"),
+    NUMBER_KEY(retry, cap_seconds, 300.0, 0.01, 3600, "longest backoff (seconds)"),
     NUMBER_KEY(retry, rate_per_second, 5.0, 0.1, 1000,
-               "deliveries a second over all records, so that a backlog is a trickle"),
-    NUMBER_KEY(retry, hold_days, 7.0, 0, 3650,
-               "finished work that the server has refused for so long (403, 404, 409) is set aside "
-               "with its output, into quarantine; 0: never (days)"),
+               "reports presented per second at most, over all records"),
+    NUMBER_KEY(
+        retry, hold_days, 7.0, 0, 3650,
+        "move finished work and its output to quarantine when the server has refused it (403, "
+        "404, 409) for this long (days); 0: never"),
 
-    TEXT_KEY(transcode, recipe, "ladder", "ladder|command",
-             "ladder: built in, by ffmpeg; command: the program below"),
-    TEXT_KEY(transcode, command, "", NULL,
-             "recipe command: program and arguments, split at blanks, quotes group, no shell; "
-             "{source} {output} {job_id} are replaced"),
+    TEXT_KEY(
+        transcode, recipe, "ladder", "ladder|command",
+        "ladder: the built-in ladder, made by ffmpeg; command: the program in transcode.command"),
+    TEXT_KEY(
+        transcode, command, "", NULL,
+        "for recipe \"command\": the program and its arguments, split at whitespace; quotes group, "
+        "no shell runs; {source} {output} {job_id} are replaced"),
     TEXT_KEY(transcode, codec, "auto", "auto|h264|hevc|av1",
-             "what the ladder is made in; auto: h264, which every player takes"),
-    TEXT_KEY(transcode, encoder, "auto", "auto|cpu|nvenc|qsv|vaapi",
-             "auto: the first hardware that works (nvenc, qsv, vaapi), else the CPU; one by name: "
-             "that one, else the CPU; `check` shows what works here"),
-    TEXT_KEY(transcode, device, "", NULL,
-             "render node for qsv and vaapi (/dev/dri/renderD128); empty: the first that may be "
-             "opened"),
+             "video codec of the ladder; auto: h264, which every player supports"),
+    TEXT_KEY(
+        transcode, encoder, "auto", "auto|cpu|nvenc|qsv|vaapi",
+        "auto: the first hardware encoder that works (nvenc, qsv, vaapi), otherwise the CPU; a "
+        "name: that encoder, otherwise the CPU; `check` shows what works on this node"),
+    TEXT_KEY(
+        transcode, device, "", NULL,
+        "render node for qsv and vaapi (/dev/dri/renderD128); empty: the first one that can be "
+        "opened"),
     TEXT_KEY(transcode, preset, "veryfast", PRESETS,
-             "speed against quality, in x264's words; the other encoders get what is nearest"),
+             "speed or quality, as an x264 preset; other encoders use their closest preset"),
     NUMBER_KEY(transcode, segment_seconds, 6.0, 1, 60, "length of a segment (seconds)"),
     NUMBER_KEY(transcode, max_fps, 60.0, 1, 1000,
-               "frames a second of an encoded rendition: a faster source is divided evenly"),
-    BOOL_KEY(transcode, original, true, "keep the source as the rendition `original`, remuxed"),
+               "highest frame rate of an encoded rendition; a faster source is divided evenly"),
+    BOOL_KEY(transcode, original, true, "publish the source, remuxed, as the rendition `original`"),
     BOOL_KEY(transcode, accept_truncated, false,
-             "publish what there is of a source that is cut off, with a warning"),
+             "publish a truncated source as far as it goes, with a warning"),
     NUMBER_KEY(transcode, stall_seconds, 120.0, 0.1, 86400,
-               "a transcoder without progress for so long is stopped (seconds)"),
-    TEXT_KEY(transcode, ffmpeg, "ffmpeg", NULL, "the program, by path or looked up in PATH"),
-    TEXT_KEY(transcode, ffprobe, "ffprobe", NULL, "the program, by path or looked up in PATH"),
-    INTEGER_KEY(transcode, threads, 0, 0, 512, "of the transcoder; 0: it decides"),
-    INTEGER_KEY(transcode, nice, 10, 0, 19, "of the transcoder; 0: as the agent"),
-    BOOL_KEY(transcode, network, false,
-             "recipe command: may it use the network and gain privileges? ffmpeg of the ladder "
-             "never may"),
+               "stop a transcoder that makes no progress for this long (seconds)"),
+    TEXT_KEY(transcode, ffmpeg, "ffmpeg", NULL, "path of ffmpeg, or a name to find in PATH"),
+    TEXT_KEY(transcode, ffprobe, "ffprobe", NULL, "path of ffprobe, or a name to find in PATH"),
+    INTEGER_KEY(transcode, threads, 0, 0, 512, "threads per transcoder; 0: the transcoder decides"),
+    INTEGER_KEY(transcode, nice, 10, 0, 19,
+                "niceness of the transcoder; 0: the same as the agent's"),
+    BOOL_KEY(
+        transcode, network, false,
+        "for recipe \"command\": allow it to use the network and gain privileges; the built-in "
+        "ladder never can"),
 
     NUMBER_KEY(limits, wall_factor, 30.0, 0, 100000,
-               "a transcode may take so many times the film's duration; 0: no limit"),
+               "longest transcode, as a multiple of the video's duration; 0: no limit"),
     NUMBER_KEY(limits, wall_floor_minutes, 30.0, 0, 100000,
-               "and so long besides, for short films (minutes)"),
-    NUMBER_KEY(limits, memory_gb, 0.0, 0, 100000,
-               "memory of a transcoder with all that it starts (GB); 0: three quarters of the "
-               "machine's, divided by node.slots"),
+               "time added to that limit, for short videos (minutes)"),
+    NUMBER_KEY(
+        limits, memory_gb, 0.0, 0, 100000,
+        "memory limit of a transcoder and its child processes (GB); 0: three quarters of the "
+        "machine's memory, divided by node.slots"),
     NUMBER_KEY(limits, output_factor, 4.0, 0, 1000,
-               "the output may be so many times what its bit rates give; 0: no limit"),
+               "largest output, as a multiple of what its bit rates predict; 0: no limit"),
     NUMBER_KEY(
         limits, unsized_source_gb, 64.0, 0, 1e6,
-        "a source of which the server does not say how large it is may be so large (GB); 0: no "
-        "limit"),
+        "largest source to download if the server does not state its size (GB); 0: no limit"),
     TEXT_KEY(limits, io, "low", "low|normal", "the transcoder's disk priority"),
-    INTEGER_KEY(limits, open_files, 1024, 64, 1048576, "that a transcoder may have at a time"),
+    INTEGER_KEY(limits, open_files, 1024, 64, 1048576,
+                "files that a transcoder may have open at the same time"),
 
-    TEXT_KEY(health, address, "127.0.0.1", NULL, "where /healthz /readyz /metrics listen"),
-    INTEGER_KEY(health, port, 0, 0, 65535, "of the same; 0: off"),
+    TEXT_KEY(health, address, "127.0.0.1", NULL, "address for /healthz, /readyz and /metrics"),
+    INTEGER_KEY(health, port, 0, 0, 65535, "port for the same; 0: off"),
 
-    TEXT_KEY(log, level, "info", "debug|info|warning|error", "lines below it are not written"),
+    TEXT_KEY(log, level, "info", "debug|info|warning|error", "lowest level that is logged"),
     TEXT_KEY(log, format, "text", "text|json", "text is logfmt"),
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 
 static const char sample_header[] =
-    "Tailslate agent: every key with its default. Keep what you change, leave out the rest.\n"
+    "Tailslate agent: every key with its default. Keep only the keys that you change.\n"
     "Regenerate with: tailslate-agent check --sample > agent.cfg.sample\n"
     "Any key can be overridden by the environment: TAILSLATE_<GROUP>_<KEY>,\n"
     "for example TAILSLATE_NODE_SLOTS=2.";
@@ -132,11 +140,11 @@ static int check_together(const struct config *config, struct error *err)
 {
     if (!is_http_url(config->server.url))
         return error_set(err, ERROR_PERMANENT, 0,
-                         "server.url is \"%s\"; it begins with http:// or https://",
+                         "server.url is \"%s\"; it must begin with http:// or https://",
                          config->server.url);
     if (config->node.state_dir[0] != '/')
         return error_set(err, ERROR_PERMANENT, 0,
-                         "node.state_dir is \"%s\"; it is an absolute path",
+                         "node.state_dir is \"%s\"; it must be an absolute path",
                          config->node.state_dir);
     if (config->retry.cap_seconds < config->retry.base_seconds)
         return error_set(err, ERROR_PERMANENT, 0,
@@ -144,7 +152,7 @@ static int check_together(const struct config *config, struct error *err)
                          config->retry.cap_seconds, config->retry.base_seconds);
     if (!config->server.cert_file[0] != !config->server.key_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
-                         "server.cert_file and server.key_file go together: set both or neither");
+                         "set both server.cert_file and server.key_file, or neither");
     if (strlen(config->heartbeat.code_version) > CODE_VERSION_MAX_BYTES)
         return error_set(err, ERROR_PERMANENT, 0, "heartbeat.code_version is longer than %d bytes",
                          CODE_VERSION_MAX_BYTES);
@@ -163,7 +171,7 @@ int agent_config_load(const char *path, struct config *config, struct error *err
     if (check_together(&read, err) != 0)
         return error_wrap(err, "%s", path ? path : "environment");
     if (!read.node.name[0] && gethostname(read.node.name, sizeof read.node.name - 1) != 0)
-        return error_errno(err, "the host's name");
+        return error_errno(err, "cannot read the host name");
     *config = read;
     return 0;
 }

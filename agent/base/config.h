@@ -1,9 +1,9 @@
 /* config: the agent's configuration, as a table that is also its documentation.
  *
- * The defaults, ranges and help stand in config.c's table; agent.cfg.sample is printed from it and
- * a test proves them equal. Every key can be overridden by TAILSLATE_<GROUP>_<KEY>. A value that is
- * wrong by itself is refused with file:line (tailslate/config.h); agent_config_load refuses besides
- * what only goes wrong together (a command recipe without a command, a cap below its base). */
+ * Defaults, ranges and help texts are in config.c's table; agent.cfg.sample is printed from it, and
+ * a test proves that they are equal. Every key can be overridden by TAILSLATE_<GROUP>_<KEY>. An
+ * invalid value is refused with file:line (base/config.h); agent_config_load also refuses invalid
+ * combinations (a command recipe without a command, a cap below its base). */
 #ifndef AGENT_CONFIG_H
 #define AGENT_CONFIG_H
 
@@ -20,7 +20,8 @@ struct config {
         char ca_file[CONFIG_TEXT_BYTES], cert_file[CONFIG_TEXT_BYTES], key_file[CONFIG_TEXT_BYTES];
     } server;
     struct {
-        char name[CONFIG_TEXT_BYTES]; /* never empty after agent_config_load: the host's name */
+        char name[CONFIG_TEXT_BYTES]; /* never empty after agent_config_load: defaults to the host
+                                         name */
         char state_dir[CONFIG_TEXT_BYTES];
         int64_t slots;
         double min_free_disk_gb;
@@ -30,15 +31,16 @@ struct config {
     } claim;
     struct {
         double interval_seconds;
-        char code_version[CONFIG_TEXT_BYTES]; /* "" = none is told */
+        char code_version[CONFIG_TEXT_BYTES]; /* "" = report none */
     } heartbeat;
     struct {
         double base_seconds, cap_seconds, rate_per_second;
-        double hold_days; /* 0 = for ever */
+        double hold_days; /* 0 = no limit */
     } retry;
     struct {
         char recipe[CONFIG_TEXT_BYTES];  /* "ladder" | "command" */
-        char command[CONFIG_TEXT_BYTES]; /* argv template: blanks split, quotes group, no shell */
+        char command[CONFIG_TEXT_BYTES]; /* argv template: split at whitespace, quotes group, no
+                                            shell */
         char preset[CONFIG_TEXT_BYTES];
         double segment_seconds, max_fps;
         bool original, accept_truncated;
@@ -47,7 +49,7 @@ struct config {
         int64_t threads, nice;
         char codec[CONFIG_TEXT_BYTES];   /* "auto" | "h264" | "hevc" | "av1" */
         char encoder[CONFIG_TEXT_BYTES]; /* "auto" | "cpu" | "nvenc" | "qsv" | "vaapi" */
-        char device[CONFIG_TEXT_BYTES];  /* the render node; "" = the first that may be used */
+        char device[CONFIG_TEXT_BYTES]; /* the render node; "" = the first one that can be opened */
         bool network;
     } transcode;
     struct {
@@ -68,7 +70,7 @@ struct config {
 
 /* path NULL: defaults and environment only. All or nothing. */
 int agent_config_load(const char *path, struct config *config, struct error *err);
-void agent_config_print(const struct config *config, FILE *out); /* what is in force */
-void agent_config_print_sample(FILE *out);                       /* is agent.cfg.sample */
+void agent_config_print(const struct config *config, FILE *out); /* the effective configuration */
+void agent_config_print_sample(FILE *out);                       /* prints agent.cfg.sample */
 
 #endif

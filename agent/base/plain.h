@@ -1,17 +1,17 @@
-/* plain: text that may go to a terminal.
+/* plain: makes text safe for a terminal.
  *
- * What a server, a film or a transcoder said must not move the cursor, colour or break the line:
- * control bytes (DEL and the C1 controls too, which a terminal obeys in UTF-8) and what is no UTF-8
- * become a blank, each. Pure but for the stream that it writes to. */
+ * Text from a server, a video or a transcoder must not move the cursor, change colors or break the
+ * line. Each control byte (including DEL and the C1 controls, which a terminal obeys in UTF-8) and
+ * each byte of invalid UTF-8 becomes a space. Pure, except for the stream that it writes to. */
 #ifndef AGENT_PLAIN_H
 #define AGENT_PLAIN_H
 
 #include <stddef.h>
 #include <stdio.h>
 
-/* At most `columns` characters (SIZE_MAX: all); a line break is a blank too. Returns how many were
- * written. */
+/* At most `columns` characters (SIZE_MAX: all); a newline also becomes a space. Returns how many
+ * were written. */
 size_t plain_print(FILE *out, const char *text, size_t columns);
-void plain_print_lines(FILE *out, const char *text); /* line breaks stay */
+void plain_print_lines(FILE *out, const char *text); /* newlines are kept */
 
 #endif

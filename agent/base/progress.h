@@ -1,7 +1,7 @@
-/* progress: how far ffmpeg says it is (its -progress file). progress_parse is pure.
+/* progress: reads ffmpeg's -progress file. progress_parse is pure.
  *
- * The file grows by a block of key=value lines a second; only its tail is read. A block that is
- * still being written is completed from the one before. */
+ * The file grows by a block of key=value lines every second; only its end is read. A block that is
+ * still being written is completed from the previous one. */
 #ifndef AGENT_PROGRESS_H
 #define AGENT_PROGRESS_H
 
@@ -14,11 +14,11 @@ enum { PROGRESS_TAIL_BYTES = 4096 };
 struct progress {
     double out_time_s;
     int64_t frame;
-    double speed; /* seconds of film per second; 0 unknown */
+    double speed; /* seconds of video per second; 0 = unknown */
     bool ended;   /* ffmpeg has written its last block */
 };
 
-/* False: no block is there yet; *progress is untouched. */
+/* False: no block yet; *progress is unchanged. */
 bool progress_parse(const char *text, size_t size, struct progress *progress);
 bool progress_read(int fd, struct progress *progress);
 

@@ -85,7 +85,7 @@ int tool_ask_start(const char *program, const char *option, struct tool_question
         return error_errno(err, "cannot run %s", program);
     question->pidfd = pidfd_open(question->pid, 0);
     if (question->pidfd < 0) {
-        error_errno(err, "cannot watch %s", program);
+        error_errno(err, "cannot monitor %s", program);
         kill(question->pid, SIGKILL);
         waitpid(question->pid, NULL, 0);
         return -1;
@@ -109,9 +109,9 @@ int tool_ask_end(struct tool_question *question, char **text, struct error *err)
     ssize_t size = pread(question->output, read, TOOL_OUTPUT_MAX_BYTES, 0);
     forget(question);
     if (waited != 0 || size < 0)
-        return error_errno(err, "its output");
+        return error_errno(err, "cannot read its output");
     if (info.si_code != CLD_EXITED || info.si_status != 0)
-        return error_set(err, ERROR_PERMANENT, 0, "it failed (%s %d)",
+        return error_set(err, ERROR_PERMANENT, 0, "failed with %s %d",
                          info.si_code == CLD_EXITED ? "exit status" : "signal", info.si_status);
     read[size] = '\0';
     *text = steal_text(&read);
@@ -137,8 +137,8 @@ int tool_ask(const char *program, const char *option, char **text, struct error 
     struct pollfd ended = {.fd = question.pidfd, .events = POLLIN};
     if (poll(&ended, 1, TOOL_WAIT_MS) != 1) {
         tool_ask_cancel(&question);
-        return error_set(err, ERROR_PERMANENT, ETIMEDOUT, "%s %s: no end within %d s", program,
-                         option, TOOL_WAIT_MS / 1000);
+        return error_set(err, ERROR_PERMANENT, ETIMEDOUT, "%s %s: still running after %d s",
+                         program, option, TOOL_WAIT_MS / 1000);
     }
     return tool_ask_end(&question, text, err) == 0 ? 0 : error_wrap(err, "%s %s", program, option);
 }

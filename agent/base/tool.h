@@ -1,9 +1,9 @@
-/* tool: are ffmpeg and ffprobe there, and what do they say about themselves?
+/* tool: finds ffmpeg and ffprobe and asks them about themselves.
  *
- * tool_find is a look along PATH and runs nothing, so that it costs a start nothing. tool_ask_start
- * runs `program <options>` with its output into memory and is to be waited for by its pidfd (the
- * agent's loop) or blocking (check), and is given up with all that it has started. Used for
- * -version, -encoders and -filters; never on the way of a job. */
+ * tool_find only searches PATH and runs nothing, so that it does not slow the start. tool_ask_start
+ * runs `program <options>`, collects its output in memory, and is waited for by its pidfd (in the
+ * agent's loop) or synchronously (in `check`); on a timeout it is killed with everything it
+ * started. Used for -version, -encoders and -filters, never while a job waits. */
 #ifndef AGENT_TOOL_H
 #define AGENT_TOOL_H
 
@@ -20,14 +20,14 @@ struct tool_question {
     int pidfd, output; /* -1 = none */
 };
 
-/* Is it there and may we run it? err says where it was looked for. */
+/* Does it exist, and can we run it? err says where it was searched for. */
 int tool_find(const char *program, struct error *err);
-/* The same; the file that would be run, owned. NULL: not found. */
+/* The same; returns the path that would be run, owned by the caller. NULL: not found. */
 char *tool_locate(const char *program, struct error *err);
 
 int tool_ask_start(const char *program, const char *option, struct tool_question *question,
                    struct error *err);
-/* After the pidfd has become readable: *text is what it printed, owned. -1: it failed. */
+/* Call when the pidfd is readable: *text is the output, owned by the caller. -1: it failed. */
 int tool_ask_end(struct tool_question *question, char **text, struct error *err);
 /* Both, waiting at most TOOL_WAIT_MS. */
 int tool_ask(const char *program, const char *option, char **text, struct error *err);
@@ -35,7 +35,7 @@ void tool_ask_cancel(struct tool_question *question);
 
 /* "ffmpeg version 5.1.9-0+deb12u1 Copyright ..." -> "5.1.9-0+deb12u1"; false: something else. */
 bool tool_parse_version(const char *text, char version[TOOL_VERSION_BYTES]);
-/* Does the output of -encoders name this encoder? */
+/* Does the output of -encoders list this encoder? */
 bool tool_has_encoder(const char *text, const char *encoder);
 
 #endif

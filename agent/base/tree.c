@@ -50,16 +50,16 @@ static int walk(int directory, int depth, tree_visit *visit, void *ctx, struct e
 {
     struct stat status;
     if (depth > TREE_DEPTH_MAX)
-        return error_set(err, ERROR_PERMANENT, 0, "over %d directories deep", TREE_DEPTH_MAX);
+        return error_set(err, ERROR_PERMANENT, 0, "more than %d directories deep", TREE_DEPTH_MAX);
     DIRECTORY(list) = tree_list(directory);
     if (!list)
-        return error_errno(err, "a directory");
+        return error_errno(err, "cannot read a directory");
     struct dirent *entry;
     while ((entry = tree_next(list)))
         if (walk_entry(directory, entry->d_name, depth, visit, ctx, err) < 0)
             return -1;
     if (fstat(directory, &status) < 0)
-        return error_errno(err, "a directory");
+        return error_errno(err, "cannot read a directory");
     return visit(directory, &status, ctx, err);
 }
 
@@ -105,7 +105,7 @@ static int empty_some(int dir, int depth, unsigned *budget, struct error *err)
 {
     DIRECTORY(list) = tree_list(dir);
     if (!list)
-        return error_errno(err, "a directory");
+        return error_errno(err, "cannot read a directory");
     struct dirent *entry;
     while (*budget > 0 && (entry = tree_next(list)))
         if (remove_some(dir, entry->d_name, depth, budget, err) < 0)
@@ -116,7 +116,7 @@ static int empty_some(int dir, int depth, unsigned *budget, struct error *err)
 static int remove_some(int dir, const char *name, int depth, unsigned *budget, struct error *err)
 {
     if (depth > TREE_DEPTH_MAX)
-        return error_set(err, ERROR_PERMANENT, 0, "over %d directories deep", TREE_DEPTH_MAX);
+        return error_set(err, ERROR_PERMANENT, 0, "more than %d directories deep", TREE_DEPTH_MAX);
     FD(fd) = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0 && empty_some(fd, depth + 1, budget, err) < 0)
         return -1;

@@ -1,5 +1,5 @@
-/* tree: looks at, and makes durable, the directory tree that a transcoder leaves: `output` with a
- * directory a rendition. Symbolic links are never followed. */
+/* tree: measures, removes and syncs the directory tree that a transcoder writes: `output`, with one
+ * directory per rendition. Symbolic links are never followed. */
 #ifndef AGENT_TREE_H
 #define AGENT_TREE_H
 
@@ -15,20 +15,21 @@ struct tree_size {
     int64_t newest_ns; /* the latest modification */
 };
 
-/* The names in it, in an order of its own; the descriptor stays the caller's. NULL: errno. */
+/* Opens the directory for tree_next, in arbitrary order; the descriptor stays the caller's. NULL:
+ * errno. */
 DIR *tree_list(int directory);
-/* NULL: that was the last (errno 0), or errno. Without "." and "..". */
+/* NULL: end of the directory (errno 0), or an error (errno). Without "." and "..". */
 struct dirent *tree_next(DIR *list);
 
-/* What cannot be read does not count. */
+/* Skips what cannot be read. */
 void tree_measure(int directory, struct tree_size *size);
 
-/* Takes at most *budget names out of dir/name, depth first, and counts them off; dir/name itself is
- * the last. -1: something cannot be removed. */
+/* Removes at most *budget names of dir/name, depth first, and subtracts them from *budget; dir/name
+ * itself is last. -1: something cannot be removed. */
 int tree_remove_some(int dir, const char *name, unsigned *budget, struct error *err);
 
-/* fsync of every file and directory: before the outcome says that they are there. Refuses what is
- * neither a file nor a directory. */
+/* fsync of every file and directory, before the outcome states that they exist. Refuses anything
+ * that is neither a file nor a directory. */
 int tree_sync(int directory, struct error *err);
 
 #endif

@@ -45,7 +45,8 @@ static void check_key(struct doctor *doctor)
         doctor_report(doctor, FINDING_GOOD, "key file", NULL, "%s", path);
     else
         doctor_report(doctor, FINDING_BAD, "key file",
-                      "put the worker's API key there (worker add NAME --key-file FILE), chmod 600",
+                      "write the worker's API key to it (tailslate-verifier worker add NAME "
+                      "--key-file FILE), mode 0600",
                       "%s", err.message);
     explicit_bzero(secret, sizeof secret);
 }
@@ -58,11 +59,12 @@ static void check_disk(struct doctor *doctor, int dir)
     if (disk_free_bytes(dir, &free_bytes, &err) != 0)
         doctor_report(doctor, FINDING_BAD, "disk", NULL, "%s", err.message);
     else if ((double)free_bytes < limit * 1e9)
-        doctor_report(doctor, FINDING_BAD, "disk",
-                      "make room or lower node.min_free_disk_gb; until then nothing is claimed",
-                      "%.1f GB free, node.min_free_disk_gb is %g", (double)free_bytes / 1e9, limit);
+        doctor_report(
+            doctor, FINDING_BAD, "disk",
+            "free disk space or lower node.min_free_disk_gb; nothing is claimed until then",
+            "%.1f GB free, node.min_free_disk_gb is %g", (double)free_bytes / 1e9, limit);
     else
-        doctor_report(doctor, FINDING_GOOD, "disk", NULL, "%.1f GB free (at least %g wanted)",
+        doctor_report(doctor, FINDING_GOOD, "disk", NULL, "%.1f GB free (at least %g required)",
                       (double)free_bytes / 1e9, limit);
 }
 
@@ -78,7 +80,7 @@ static bool is_writable(int dir, struct error *err)
 /* Where it is not there yet, `run` makes it: then its parent decides. */
 static void check_state_dir(struct doctor *doctor)
 {
-    const char *advice = "create it, owned by the agent's user, mode 0700, on a lasting disk";
+    const char *advice = "create it on persistent storage, owned by the agent's user, mode 0700";
     struct error err;
     TEXT(path) = must_strdup(doctor->config->node.state_dir);
     FD(dir) = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -96,7 +98,7 @@ static void check_state_dir(struct doctor *doctor)
         doctor_report(doctor, FINDING_BAD, "state_dir", advice, "%s: %s", path, err.message);
     else
         doctor_report(doctor, FINDING_GOOD, "state_dir", NULL, "%s%s",
-                      doctor->config->node.state_dir, is_there ? "" : " (run will create it)");
+                      doctor->config->node.state_dir, is_there ? "" : " (`run` creates it)");
     check_disk(doctor, dir);
 }
 
@@ -108,10 +110,11 @@ static bool check_tool(struct doctor *doctor, const char *key, const char *progr
     bool is_fine = false;
     if (tool_find(program, &err) != 0 || tool_ask(program, "-version", &text, &err) != 0)
         doctor_report(doctor, FINDING_BAD, key,
-                      "install it (apt-get install ffmpeg) or name its path", "%s", err.message);
+                      "install it (apt-get install ffmpeg) or configure its path", "%s",
+                      err.message);
     else if (!tool_parse_version(text, version))
-        doctor_report(doctor, FINDING_BAD, key, "name the right program",
-                      "%s -version is not understood", program);
+        doctor_report(doctor, FINDING_BAD, key, "configure the right program",
+                      "cannot parse the output of '%s -version'", program);
     else
         is_fine = true;
     if (is_fine)
@@ -144,10 +147,10 @@ static void report_failing(struct doctor *doctor, const struct http_answer *answ
 {
     const char *url = doctor->config->server.url;
     if (is_passing(http_answer_class(answer)))
-        doctor_report(doctor, FINDING_PASSING, "server", "look at the server's log",
+        doctor_report(doctor, FINDING_PASSING, "server", "check the server's log",
                       "%s: HTTP %ld %s", url, answer->status, answer->problem.detail);
     else
-        doctor_report(doctor, FINDING_BAD, "server", "put server.url right: this is no worker API",
+        doctor_report(doctor, FINDING_BAD, "server", "fix server.url: this is not a worker API",
                       "%s: HTTP %ld, %s", url, answer->status,
                       answer->is_json ? "JSON" : "not JSON");
 }
@@ -160,20 +163,21 @@ void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer
         doctor_report(doctor, FINDING_GOOD, "key accepted", NULL, "by %s", url);
         break;
     case SERVER_NOT_TRUSTED:
-        doctor_report(doctor, FINDING_BAD, "server", "set server.ca_file, or renew its certificate",
-                      "%s: %s", url, answer->error.message);
+        doctor_report(doctor, FINDING_BAD, "server",
+                      "set server.ca_file, or renew the server's certificate", "%s: %s", url,
+                      answer->error.message);
         break;
     case SERVER_UNREACHED:
         doctor_report(doctor, FINDING_PASSING, "server",
-                      "start it, or put server.url right; finished work waits meanwhile", "%s: %s",
-                      url, answer->error.message);
+                      "start the server or fix server.url; finished work is kept until then",
+                      "%s: %s", url, answer->error.message);
         break;
     case SERVER_KEY_REFUSED:
         doctor_report(
             doctor, FINDING_BAD, "key accepted",
-            "put a valid key into the file; the agent takes it up by itself and drops nothing "
+            "put a valid key into the file; the agent reads it without a restart and loses nothing "
             "meanwhile",
-            "no: HTTP %ld %s", answer->status, answer->problem.detail);
+            "the server refused the key: HTTP %ld %s", answer->status, answer->problem.detail);
         break;
     case SERVER_FAILING:
         report_failing(doctor, answer);
@@ -213,7 +217,7 @@ static void check_server(struct doctor *doctor)
     struct error err;
     struct http_client *client = connect_client(doctor->config, &err);
     if (!client) {
-        doctor_report(doctor, FINDING_NOTE, "server", NULL, "not asked: there is no usable key");
+        doctor_report(doctor, FINDING_NOTE, "server", NULL, "not checked: no usable key");
         return;
     }
     TEXT(body) = format_heartbeat(doctor->config);

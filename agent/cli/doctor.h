@@ -1,8 +1,8 @@
-/* doctor: the verb `check`: is this node fit for work? Each finding says what to do about it.
+/* doctor: the command `check`: is this node ready for work? Each finding says what to do about it.
  *
- * Looks at the effective configuration (and prints it), key file, state_dir, disk, tools, server
- * and key. Changes nothing on the node; the server is sent one heartbeat. Exit 0: fit; 78: a person
- * must put something right; 75: only something passing was found (the server is down). */
+ * Checks the effective configuration (and prints it), key file, state_dir, disk, tools, server and
+ * key. Changes nothing on the node; sends the server one heartbeat. Exit status 0: ready; 78: a
+ * person must fix something; 75: only temporary problems (the server is down). */
 #ifndef AGENT_DOCTOR_H
 #define AGENT_DOCTOR_H
 

@@ -25,8 +25,8 @@ static void check_device(struct doctor *doctor, const struct gpu *gpu)
     snprintf(advice, sizeof advice,
              "add the agent's user to the group %s (usermod -aG %s USER), then restart it",
              gpu->group[0] ? gpu->group : "render", gpu->group[0] ? gpu->group : "render");
-    doctor_report(doctor, FINDING_NOTE, "device", advice, "%s, %s: this user may not open it",
-                  gpu->path, gpu->name);
+    doctor_report(doctor, FINDING_NOTE, "device", advice,
+                  "%s, %s: this user has no permission to open it", gpu->path, gpu->name);
 }
 
 static void check_devices(struct doctor *doctor)
@@ -37,7 +37,7 @@ static void check_devices(struct doctor *doctor)
         check_device(doctor, &gpus[i]);
     if (count == 0)
         doctor_report(doctor, FINDING_NOTE, "device", NULL,
-                      "no /dev/dri/renderD* and no /dev/nvidia*: the CPU encodes");
+                      "no /dev/dri/renderD* and no /dev/nvidia*: encoding on the CPU");
 }
 
 /* ---- encoders -------------------------------------------------------------------------------- */
@@ -48,7 +48,7 @@ static void check_encoder(struct doctor *doctor, const struct encoders *found, e
     bool is_hardware = encoder_kind(id) != ENCODER_CPU;
     if (found->working & 1u << id)
         doctor_report(doctor, FINDING_GOOD, "encoder", NULL, "%-11s %s%s", encoder_name(id), codec,
-                      is_hardware ? " by hardware" : "");
+                      is_hardware ? " in hardware" : "");
     else
         doctor_report(doctor, FINDING_NOTE, "encoder", NULL, "%-11s not usable: %s",
                       encoder_name(id), found->reasons[id]);
@@ -66,9 +66,9 @@ static void say_failure(struct doctor *doctor, enum encoder_id failed, const cha
     char advice[ADVICE_BYTES];
     if (failed == ENCODER_COUNT)
         return;
-    snprintf(advice, sizeof advice, "it is tried again %d minutes after that",
+    snprintf(advice, sizeof advice, "it is used again %d minutes after that failure",
              ENCODERS_PAUSE_MS / 60 / 1000);
-    doctor_report(doctor, FINDING_NOTE, "encoder", advice, "%s let a job down lately: %s",
+    doctor_report(doctor, FINDING_NOTE, "encoder", advice, "%s failed a recent job: %s",
                   encoder_name(failed), reason);
 }
 
@@ -82,8 +82,8 @@ static void judge_choice(struct doctor *doctor, const struct encoders *found,
     const char *codec = tailslate_codec_name(encoder_wanted_codec(config->transcode.codec));
     if (use.id == ENCODER_COUNT) {
         doctor_report(doctor, FINDING_BAD, "ladder",
-                      "use an ffmpeg that is built with one, or set transcode.codec to another; "
-                      "until then nothing is claimed",
+                      "use an ffmpeg build that has one, or change transcode.codec; "
+                      "nothing is claimed until then",
                       "no encoder for %s works (transcode.codec = \"%s\")", codec,
                       config->transcode.codec);
         return;
@@ -91,8 +91,8 @@ static void judge_choice(struct doctor *doctor, const struct encoders *found,
     bool is_second = strcmp(wanted, "auto") != 0 &&
                      strcmp(wanted, encoder_kind_name(encoder_kind(use.id))) != 0;
     doctor_report(doctor, is_second ? FINDING_NOTE : FINDING_GOOD, "ladder",
-                  is_second ? "see above why not, or set transcode.encoder to \"auto\"" : NULL,
-                  "%s by %s%s%s", codec, encoder_name(use.id), is_second ? ", for want of " : "",
+                  is_second ? "see the reason above, or set transcode.encoder to \"auto\"" : NULL,
+                  "%s by %s%s%s", codec, encoder_name(use.id), is_second ? "; unavailable: " : "",
                   is_second ? wanted : "");
 }
 
@@ -121,8 +121,8 @@ static void check_aac(struct doctor *doctor)
     TEXT(list) = NULL;
     if (tool_ask(doctor->config->transcode.ffmpeg, "-encoders", &list, &err) == 0 &&
         !tool_has_encoder(list, "aac"))
-        doctor_report(doctor, FINDING_BAD, "encoder", "use an ffmpeg that is built with it",
-                      "aac is missing");
+        doctor_report(doctor, FINDING_BAD, "encoder", "use an ffmpeg build that has it",
+                      "aac is not available");
 }
 
 void doctor_check_encoders(struct doctor *doctor)
@@ -132,7 +132,7 @@ void doctor_check_encoders(struct doctor *doctor)
     char reason[ENCODERS_REASON_BYTES];
     check_devices(doctor);
     if (encoders_try(doctor->config, ENCODERS_SOON, &found, &err) < 0) {
-        doctor_report(doctor, FINDING_BAD, "encoders", "put transcode.ffmpeg right first", "%s",
+        doctor_report(doctor, FINDING_BAD, "encoders", "fix transcode.ffmpeg first", "%s",
                       err.message);
         return;
     }
@@ -145,8 +145,8 @@ void doctor_check_encoders(struct doctor *doctor)
     say_others(doctor, &found, failed);
     if (!found.can_tone_map)
         doctor_report(doctor, FINDING_NOTE, "tone mapping",
-                      "use an ffmpeg with the filters zscale and tonemap",
-                      "not possible: films of high dynamic range look pale in h264");
+                      "use an ffmpeg build with the filters zscale and tonemap",
+                      "not available: HDR videos will have washed-out colors in h264");
 }
 
 /* ---- bounds ---------------------------------------------------------------------------------- */
@@ -156,24 +156,25 @@ static const char *network_word(const struct config *config)
     if (!sandbox_can_filter())
         return NULL;
     if (strcmp(config->transcode.recipe, "command") == 0)
-        return config->transcode.network ? "open to the command, closed to ffprobe"
-                                         : "local sockets for the command, closed to ffprobe";
-    return "closed to ffmpeg and ffprobe";
+        return config->transcode.network
+                   ? "allowed for the command, blocked for ffprobe"
+                   : "local sockets only for the command, blocked for ffprobe";
+    return "blocked for ffmpeg and ffprobe";
 }
 
 void doctor_check_limits(struct doctor *doctor)
 {
     const struct config *config = doctor->config;
     double memory_gb = (double)bounds_memory_bytes(config, resources_machine_bytes()) / 1e9;
-    doctor_report(doctor, FINDING_GOOD, "limits", NULL,
-                  "a transcode: %.1f GB of memory, %g x the film + %g min, %g s without progress, "
-                  "nice %lld, disk %s",
-                  memory_gb, config->limits.wall_factor, config->limits.wall_floor_minutes,
-                  config->transcode.stall_seconds, (long long)config->transcode.nice,
-                  config->limits.io);
+    doctor_report(
+        doctor, FINDING_GOOD, "limits", NULL,
+        "per transcode: %.1f GB of memory, %g x the duration + %g min, %g s without progress, "
+        "nice %lld, disk %s",
+        memory_gb, config->limits.wall_factor, config->limits.wall_floor_minutes,
+        config->transcode.stall_seconds, (long long)config->transcode.nice, config->limits.io);
     if (network_word(config))
         doctor_report(doctor, FINDING_GOOD, "network", NULL, "%s", network_word(config));
     else
         doctor_report(doctor, FINDING_NOTE, "network", "use a kernel with CONFIG_SECCOMP_FILTER",
-                      "this kernel has no seccomp: ffmpeg is not kept from the network");
+                      "this kernel has no seccomp: ffmpeg can reach the network");
 }

@@ -1,4 +1,4 @@
-/* doctor_report: how the parts of doctor say what they have found (doctor.h). */
+/* doctor_report: how the parts of doctor report their findings (doctor.h). */
 #ifndef AGENT_DOCTOR_REPORT_H
 #define AGENT_DOCTOR_REPORT_H
 
@@ -12,14 +12,14 @@ struct doctor {
     enum finding worst;
 };
 
-/* advice: what to do about it; NULL: nothing. */
+/* advice: what to do about it; may be NULL. */
 void doctor_report(struct doctor *doctor, enum finding finding, const char *subject,
                    const char *advice, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* What a heartbeat's answer says about URL, key and server. */
+/* What the answer to a heartbeat says about URL, key and server. */
 void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer);
-/* Devices, encoders and what will be used. ffmpeg has said its version before. */
+/* Devices, encoders and which of them will be used. Call after `ffmpeg -version` has succeeded. */
 void doctor_check_encoders(struct doctor *doctor);
 /* Limits and sandbox. */
 void doctor_check_limits(struct doctor *doctor);

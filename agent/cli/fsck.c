@@ -42,7 +42,7 @@ find(struct patient *patient, const char *cure, const char *format, ...)
     va_end(args);
     printf("%-10s %s: ", patient->room, patient->id);
     plain_print(stdout, text, SIZE_MAX);
-    printf("; %s %s\n", patient->fsck->repairs ? "repair:" : "would be repaired:", cure);
+    printf("; %s %s\n", patient->fsck->repairs ? "repair:" : "--repair would:", cure);
     patient->fsck->findings++;
 }
 
@@ -79,7 +79,7 @@ static int check_reports(struct patient *patient, struct error *err)
     case JOB_STATE_COUNT:
         break;
     }
-    return error_set(err, ERROR_BUG, 0, "no such state");
+    return error_set(err, ERROR_BUG, 0, "unknown state");
 }
 
 static int check_form(struct patient *patient, struct error *err)
@@ -90,7 +90,7 @@ static int check_form(struct patient *patient, struct error *err)
         record_read_claim(patient->dir, &claim, err) != 0)
         return -1;
     if (!spool_is_id(patient->id, &job_id) || claim.claim.job_id != job_id)
-        return error_set(err, ERROR_PERMANENT, EBADMSG, "its claim is of another job");
+        return error_set(err, ERROR_PERMANENT, EBADMSG, "its claim is for another job");
     return check_reports(patient, err);
 }
 
@@ -103,10 +103,10 @@ static void look_at_form(struct patient *patient)
     patient->is_corrupt = true;
     if (!is_live) { /* what is in quarantine may be broken: that is why it is there */
         if (patient->room_fd == patient->fsck->spool.kept)
-            find(patient, "nothing, it is only kept", "%s", err.message);
+            find(patient, "leave it as it is", "%s", err.message);
         return;
     }
-    find(patient, "into quarantine", "%s", err.message);
+    find(patient, "move it to quarantine", "%s", err.message);
     if (!patient->fsck->repairs)
         return;
     struct error ignored;
@@ -126,7 +126,7 @@ static int check_file(int directory, const char *name, const struct upload_file 
     if (fd < 0 || hash_file(fd, hex, NULL, err) != 0)
         return fd < 0 ? error_errno(err, "%s", name) : -1;
     if (known && known->uploaded && !upload_file_has(known, hex))
-        return error_set(err, ERROR_PERMANENT, EBADMSG, "%s is not what was uploaded", name);
+        return error_set(err, ERROR_PERMANENT, EBADMSG, "%s differs from what was uploaded", name);
     return 0;
 }
 
@@ -167,11 +167,12 @@ static void look_at_rendition(struct patient *patient, int output, enum tailslat
     struct error err, ignored;
     struct fsck *fsck = patient->fsck;
     if (upload_record_read(patient->dir, &rendition, &err) != 0) {
-        find(patient, "its upload record is forgotten, the files go again", "%s", err.message);
+        find(patient, "delete its upload record, so that the files are uploaded again", "%s",
+             err.message);
         if (fsck->repairs && upload_record_forget(patient->dir, &rendition, &ignored) == 0)
             fsck->repaired++;
     } else if (check_rendition(output, &rendition, &err) != 0) {
-        find(patient, "nothing, the server may have it whole", "%s", err.message);
+        find(patient, "leave it as it is, the server may have all of it", "%s", err.message);
     }
     upload_record_fini(&rendition);
 }
@@ -186,7 +187,7 @@ static void look_at_work(struct patient *patient)
                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     tailslate_quality_set made = tailslate_completion_qualities(&outcome.completion);
     if (output < 0) {
-        find(patient, "nothing, the server may have it whole", "its outputs are gone");
+        find(patient, "leave it as it is, the server may have all of it", "its output is missing");
         return;
     }
     for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)

@@ -1,11 +1,12 @@
-/* fsck: `spool fsck [--repair]`: is the spool what its records say?
+/* fsck: `spool fsck [--repair]`: checks that the spool is what its records say.
  *
- * Every file of every record is parsed, its set must make a state, its reports must fit its claim,
- * and where the work is finished each file that was uploaded must still be what was uploaded and
- * each rendition whole. Read-only, beside a running agent too: a record that a step works on is
- * looked at for its form alone, and what changes under the look is looked at again. --repair orders
- * into quarantine what cannot be read, forgets upload records that are wrong (those files go
- * again), and, where no agent runs, sweeps leftovers. Never deletes what may be finished work.
+ * Parses every file of every record. The files must match a state, and the reports must match the
+ * claim. For finished work each uploaded file must be unchanged and each rendition complete.
+ * Read-only, also while an agent is running: of a record that a step is working on only the format
+ * is checked, and a record that changes meanwhile is checked again. --repair requests quarantine
+ * for records that cannot be read, deletes incorrect upload records (their files are uploaded
+ * again) and, if no agent is running, removes temporary files. Never deletes what may be finished
+ * work.
  *
  * Exit status: 0 clean (or all repaired), 65 findings. */
 #ifndef AGENT_FSCK_H

@@ -113,7 +113,7 @@ static const struct cli_option json_only[] = {JSON_FLAG, {.name = NULL}};
 static const struct cli_option of_check[] = {
     {.name = "sample",
      .offset = AT(is_sample),
-     .help = "print a configuration file with every key, its help and its default"},
+     .help = "print a configuration file with every key, its description and its default"},
     {.name = NULL}};
 static const struct cli_option of_status[] = {
     JSON_FLAG,
@@ -124,7 +124,7 @@ static const struct cli_option of_retry[] = {
 static const struct cli_option of_fsck[] = {
     {.name = "repair",
      .offset = AT(is_repair),
-     .help = "quarantine unreadable records, repeat wrong uploads, delete leftovers"},
+     .help = "quarantine unreadable records, repeat incorrect uploads, delete stray files"},
     {.name = NULL}};
 
 static const struct {
@@ -133,48 +133,52 @@ static const struct {
 } commands[] = {
     {{.words = "run",
       .summary = "claim, transcode, deliver (the default)",
-      .details = "SIGTERM and SIGINT stop it; running steps go on. SIGUSR1 drains it. SIGHUP makes "
-                 "it\nread its configuration file again."},
+      .details =
+          "SIGTERM and SIGINT stop it; running steps continue. SIGUSR1 drains it. SIGHUP makes "
+          "it\nreload its configuration file."},
      do_run},
     {{.words = "check",
       .options = of_check,
       .summary = "check configuration, disk, tools, server and key",
-      .details = "The exit status is 0, 75 if the problem may pass, or 78 if the configuration is "
+      .details = "The exit status is 0, 75 for a temporary problem, or 78 if the configuration is "
                  "wrong."},
      do_check},
-    {{.words = "status", .options = of_status, .summary = "what the agent is doing"}, do_status},
+    {{.words = "status", .options = of_status, .summary = "show what the agent is doing"},
+     do_status},
     {{.words = "drain",
-      .summary = "claim nothing more; finish and deliver what there is",
-      .details = "It holds until undrain, also across restarts and reboots."},
+      .summary = "claim nothing more; finish and deliver current work",
+      .details = "Stays in effect until undrain, even across restarts and reboots."},
      do_drain},
     {{.words = "undrain", .summary = "claim again"}, do_undrain},
     {{.words = "pause",
-      .summary = "claim nothing more, and stop the transcoders where they are",
+      .summary = "claim nothing more and suspend the transcoders",
       .details =
-          "It holds until unpause, also across restarts and reboots. Claims are kept alive."},
+          "Stays in effect until unpause, even across restarts and reboots. Claims are extended."},
      do_pause},
-    {{.words = "unpause", .summary = "let the transcoders go on, and claim again"}, do_unpause},
+    {{.words = "unpause", .summary = "resume the transcoders and claim again"}, do_unpause},
     {{.words = "spool ls", .options = json_only, .summary = "list the records in the spool"},
      do_list},
-    {{.words = "spool show", .argument = "ID", .summary = "one record, and its files"}, do_show},
+    {{.words = "spool show", .argument = "ID", .summary = "show one record and its files"},
+     do_show},
     {{.words = "spool retry",
       .argument = "ID",
       .instead = "all",
       .options = of_retry,
-      .summary = "retry now, whatever the record waits for",
-      .details = "It ends a hold, and takes a record out of quarantine."},
+      .summary = "retry now and release any hold",
+      .details = "Moves a quarantined record back to the spool."},
      do_retry},
     {{.words = "spool hold",
       .argument = "ID",
-      .summary = "put a record on hold: present nothing until retry"},
+      .summary = "put a record on hold: do not present it until retry"},
      do_hold},
     {{.words = "spool quarantine", .argument = "ID", .summary = "move a record to quarantine"},
      do_quarantine},
     {{.words = "spool fsck",
       .options = of_fsck,
       .summary = "check that every record is complete and consistent",
-      .details = "The exit status is 0, or 65 with findings. What may be finished work is never "
-                 "deleted."},
+      .details =
+          "The exit status is 0, or 65 if there are findings. Work that may be finished is never "
+          "deleted."},
      do_fsck},
     {{.words = "step", .argument = "RECORD"}, do_step},
     {{.words = "trial"}, do_trial},

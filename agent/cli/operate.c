@@ -84,7 +84,7 @@ static bool is_published(const struct operation *operation, const void *ctx)
 static int not_yet(const struct operation *operation)
 {
     fprintf(stderr,
-            "tailslate-agent: the agent (pid %d) has not taken it up within %d s; the order "
+            "tailslate-agent: the agent (pid %d) has not reacted within %d s; the request "
             "stands\n",
             (int)operation->agent, OPERATE_WAIT_MS / 1000);
     return EX_TEMPFAIL;
@@ -135,14 +135,14 @@ static void say_room(const struct operation *operation, enum order order, bool i
 {
     struct tally tally = count(operation);
     if (order == ORDER_DRAIN)
-        printf("%s: %u at work, %u to be delivered%s\n", is_given ? "drained" : "undrained",
+        printf("%s: %u in progress, %u to be delivered%s\n", is_given ? "drained" : "undrained",
                tally.at_work, tally.waiting, is_given ? "; nothing is claimed until undrain" : "");
     else
-        printf("%s: %u at work, %u to be delivered%s\n", is_given ? "paused" : "unpaused",
+        printf("%s: %u in progress, %u to be delivered%s\n", is_given ? "paused" : "unpaused",
                tally.at_work, tally.waiting,
-               is_given ? "; nothing is claimed and transcoders stand still until unpause" : "");
+               is_given ? "; nothing is claimed and transcoders are suspended until unpause" : "");
     if (!operation->is_running)
-        printf("no agent runs; the next one will find it so\n");
+        printf("no agent is running; it takes effect when one starts\n");
 }
 
 static int order_room(struct operation *operation, enum order order, bool is_given)
@@ -160,7 +160,8 @@ static int order_room(struct operation *operation, enum order order, bool is_giv
         return not_yet(operation);
     /* Steps obey by themselves, with or without an agent. */
     if (order == ORDER_PAUSE && is_given && !await(operation, are_all_stopped, NULL)) {
-        fputs("tailslate-agent: a transcoder has not stopped yet; the order stands\n", stderr);
+        fputs("tailslate-agent: a transcoder has not stopped yet; the request stays in effect\n",
+              stderr);
         return EX_TEMPFAIL;
     }
     say_room(operation, order, is_given);
@@ -207,7 +208,7 @@ static int retry_live(const struct operation *operation, const char *id, int dir
     if (operation->is_running && !await(operation, is_taken_up, id))
         return not_yet(operation);
     printf("%s: %s\n", id,
-           operation->is_running ? "taken up" : "no agent runs; the next one will take it up");
+           operation->is_running ? "done" : "no agent is running; it takes effect when one starts");
     return EX_OK;
 }
 
@@ -228,15 +229,15 @@ static int retry_aside(const struct operation *operation, const char *id, int ro
     if (record_state(dir, &state, &err) != 0)
         return complain(&err, EX_DATAERR);
     if (job_next(state, JOB_REBOUND) == JOB_WRONG) {
-        fprintf(stderr, "tailslate-agent: %s is %s: there is nothing in it to be presented\n", id,
+        fprintf(stderr, "tailslate-agent: %s is %s: it has no report to present\n", id,
                 job_state_name(state));
         return EX_DATAERR;
     }
     withdraw_all(dir);
     if (durable_rename(room, id, operation->spool.live, id, &err) != 0)
         return complain_all(&err);
-    printf("%s: in the spool again%s\n", id,
-           operation->is_running ? "" : "; no agent runs, the next one will take it up");
+    printf("%s: back in the spool%s\n", id,
+           operation->is_running ? "" : "; no agent is running, it is presented when one starts");
     return EX_OK;
 }
 
@@ -312,7 +313,7 @@ int operate_hold(const struct config *config, const char *id)
     if (status == 0)
         status = give(&operation, id, ORDER_HOLD);
     if (status == 0)
-        printf("%s: on hold until `spool retry %s`; a step that runs goes on to its end\n", id, id);
+        printf("%s: on hold until `spool retry %s`; a running step finishes first\n", id, id);
     end(&operation);
     return status;
 }
@@ -329,9 +330,9 @@ static int quarantine_alone(const struct operation *operation, const char *id)
     if (dir < 0) {
         status = no_record(&err);
     } else if (record_is_locked(dir)) {
-        fprintf(stderr, "tailslate-agent: a step works on %s; start an agent, or wait\n", id);
+        fprintf(stderr, "tailslate-agent: a step is working on %s; start an agent, or wait\n", id);
         status = EX_TEMPFAIL;
-    } else if (spool_quarantine(&spool, id, "by an operator's order", &err) != 0) {
+    } else if (spool_quarantine(&spool, id, "requested by an operator", &err) != 0) {
         status = complain_all(&err);
     }
     spool_close(&spool);

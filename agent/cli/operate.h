@@ -1,11 +1,12 @@
-/* operate: the commands by which an operator gives orders: drain, undrain, pause, unpause, and
- * spool retry|hold|quarantine.
+/* operate: the operator's control commands: drain, undrain, pause, unpause, and spool
+ * retry|hold|quarantine.
  *
- * Orders are files (order.h), so they work with the agent stopped too, and then say what will
- * happen. Beside a running agent a live record is never touched but for its order file: the agent
- * acts, and the verb waits at most OPERATE_WAIT_MS until it has. Without an agent the verb holds
- * the agent's lock while it moves a record. Exit status: 0 done, 65 no such record (or nothing in
- * it to be done), 69 no agent has ever worked here, 75 not yet (the order stands). */
+ * Requests are control files (order.h), so they also work while the agent is stopped; the command
+ * then says what will happen. While an agent is running, a command only creates the control file of
+ * a live record; the agent acts, and the command waits up to OPERATE_WAIT_MS for it. Without an
+ * agent, the command holds the agent's lock while it moves a record. Exit status: 0 done, 65 no
+ * such record (or nothing to do in it), 69 no agent has ever run here, 75 not yet (the request
+ * stays in effect). */
 #ifndef AGENT_OPERATE_H
 #define AGENT_OPERATE_H
 

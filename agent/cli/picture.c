@@ -53,13 +53,13 @@ static void print_agent(const struct picture *picture, const struct view *view)
     line(picture, "node    %s, %s", view_text(view->root, "node", "?"),
          view->config->node.state_dir);
     if (!view_bool(view->root, "running")) {
-        line(picture, "agent   not running; what follows is what the spool holds");
+        line(picture, "agent   not running; showing the contents of the spool");
         return;
     }
     view_age(agent, "started_at", &age);
     line(picture, "agent   running for %s, pid %" PRId64 ", version %s%s%s", view_span(age, span),
          view_int(agent, "pid", 0), view_text(agent, "version", "?"),
-         view_bool(agent, "draining") ? ", ending when empty" : "",
+         view_bool(agent, "draining") ? ", exiting when empty" : "",
          view_bool(agent, "stopping") ? ", stopping" : "");
 }
 
@@ -72,7 +72,7 @@ static void print_server(const struct picture *picture, const struct json *serve
     if (!server)
         return;
     if (!is_fine && view_age(server, "next_attempt_at", &age))
-        snprintf(next, sizeof next, ", asked again in %s", view_span(-age, span));
+        snprintf(next, sizeof next, ", next request in %s", view_span(-age, span));
     line(picture, "server  %s: %s since %s UTC%s%s%s", view_text(server, "url", "?"),
          view_text(server, "state", "?"), clock_of(server, "since", since), next,
          reason[0] ? ": " : "", reason);
@@ -81,9 +81,10 @@ static void print_server(const struct picture *picture, const struct json *serve
 static void print_orders(const struct picture *picture, const struct view *view)
 {
     if (view_bool(view->root, "drained"))
-        line(picture, "order   drained: nothing is claimed until undrain");
+        line(picture, "control drained: nothing is claimed until undrain");
     if (view_bool(view->root, "paused"))
-        line(picture, "order   paused: nothing is claimed, transcoders stand still until unpause");
+        line(picture,
+             "control paused: nothing is claimed, transcoders are suspended until unpause");
 }
 
 static void print_claims(const struct picture *picture, const struct json *agent)
@@ -93,7 +94,7 @@ static void print_claims(const struct picture *picture, const struct json *agent
         return;
     line(picture, "slots   %" PRId64 " of %" PRId64 " in use; %s%s",
          view_int(agent, "slots_held", 0), view_int(agent, "slots", 0),
-         view_bool(claims, "asking") ? "asking for work" : "NOT ASKING FOR WORK: ",
+         view_bool(claims, "asking") ? "asking for jobs" : "NOT ASKING FOR JOBS: ",
          view_text(claims, "obstacle", ""));
 }
 
@@ -104,10 +105,10 @@ static void print_encoder(const struct picture *picture, const struct json *enco
     if (!encoder)
         return;
     if (!name)
-        line(picture, "encoder NONE WORKS for %s; tailslate-agent check says why", codec);
+        line(picture, "encoder NONE WORKS for %s; run tailslate-agent check for the reason", codec);
     else
         line(picture, "encoder %s by %s (%s)%s%s%s%s", codec, name, view_text(encoder, "kind", "?"),
-             avoided ? "; avoided is " : "", avoided ? avoided : "", avoided ? ": " : "",
+             avoided ? "; avoiding " : "", avoided ? avoided : "", avoided ? ": " : "",
              avoided ? view_text(encoder, "avoided_reason", "") : "");
 }
 
@@ -130,11 +131,11 @@ static void print_node(const struct picture *picture, const struct view *view)
 static const char *step_of(const struct json *row, const struct view *view)
 {
     if (!view_bool(row, "step_running"))
-        return view_bool(row, "on_hold") ? "on hold" : "(no step runs)";
+        return view_bool(row, "on_hold") ? "on hold" : "(no step running)";
     if (view_bool(row, "step_unseen"))
-        return "NOT SEEN BY THE AGENT";
+        return "NOT VISIBLE TO AGENT";
     if (view_text(row, "waits_for", NULL))
-        return "WAITS FOR DISK SPACE";
+        return "WAITING FOR DISK SPACE";
     if (view_text(row, "refused_since", NULL))
         return "REFUSED";
     if (view_bool(view->root, "paused") && strcmp(view_text(row, "step", ""), "transcode") == 0)
@@ -175,7 +176,7 @@ static void print_work(const struct picture *picture, const struct json *row,
 
 static void print_delivery(const struct picture *picture, const struct json *row)
 {
-    char span[VIEW_SPAN_BYTES], when[48] = "when an agent runs";
+    char span[VIEW_SPAN_BYTES], when[48] = "when an agent is running";
     int64_t age;
     const char *reason = view_text(row, "reason", "");
     if (view_bool(row, "on_hold"))
@@ -195,7 +196,7 @@ static void print_delivery(const struct picture *picture, const struct json *row
 /* Why, until when, and what ends it. */
 static void print_refusal(const struct picture *picture, const struct json *row)
 {
-    char span[VIEW_SPAN_BYTES], until[VIEW_SPAN_BYTES + 16] = "not set aside by itself";
+    char span[VIEW_SPAN_BYTES], until[VIEW_SPAN_BYTES + 16] = "never set aside automatically";
     const char *id = view_text(row, "record", "?");
     int64_t refused, left;
     if (!view_age(row, "refused_since", &refused))
@@ -204,7 +205,8 @@ static void print_refusal(const struct picture *picture, const struct json *row)
          view_text(row, "refused_reason", "?"));
     if (view_age(row, "set_aside_at", &left))
         snprintf(until, sizeof until, "set aside in %s", view_span(-left, span));
-    line(picture, "         %s; now: `spool quarantine %s`, or `spool retry %s`", until, id, id);
+    line(picture, "         %s; to decide now: `spool quarantine %s` or `spool retry %s`", until,
+         id, id);
 }
 
 static void print_warnings(const struct picture *picture, const struct json *row)

@@ -1,8 +1,7 @@
-/* picture: a node on one screen, for people: what it does, what waits and why.
+/* picture: a node's status on one screen: what it does, what is waiting, and why.
  *
- * Made of lines that are cut at `columns` characters, never wrapped, so that a terminal of 80 shows
- * it as it is; SIZE_MAX cuts nothing. Prints what view has collected and looks at nothing itself.
- */
+ * Lines are truncated at `columns` characters and never wrapped, so that they fit an 80-column
+ * terminal; SIZE_MAX truncates nothing. Prints what view has collected and reads nothing itself. */
 #ifndef AGENT_PICTURE_H
 #define AGENT_PICTURE_H
 

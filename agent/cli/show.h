@@ -1,7 +1,7 @@
-/* show: the verbs `status`, `spool ls` and `spool show`: a node as people, and scripts, read it.
+/* show: the commands `status`, `spool ls` and `spool show`, for people and scripts.
  *
- * Prints what view has collected, as JSON or for people; nothing that a server said can drive the
- * terminal (plain.h). Exit status: 65 where there is no such record. */
+ * Prints what view has collected, as text or as JSON. Nothing that a server said can control the
+ * terminal (plain.h). Exit status 65: no such record. */
 #ifndef AGENT_SHOW_H
 #define AGENT_SHOW_H
 

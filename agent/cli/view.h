@@ -1,8 +1,8 @@
-/* view: what there is to see of a node, as one JSON object: made once, shown by many.
+/* view: everything that is known about a node, as one JSON object that all commands print.
  *
- * Reads the spool itself (SPOOL_READ: nothing is changed, no lock is taken) and adds what the
- * running agent has published in status.json. Works when no agent runs, and says so. The keys are
- * documented in docs/STATUS.md and do not change their meaning. */
+ * Reads the spool itself (SPOOL_READ: changes nothing, takes no lock) and adds what the running
+ * agent has published in status.json. Works without an agent, and says so. The keys are documented
+ * in docs/STATUS.md and keep their meaning. */
 #ifndef AGENT_VIEW_H
 #define AGENT_VIEW_H
 
@@ -21,15 +21,15 @@ struct view {
 int view_open(struct view *view, const struct config *config, struct error *err);
 void view_close(struct view *view);
 
-/* One record of whichever room, with its files and the end of its transcoder's log; owned. NULL:
- * there is none (err->code ENOENT, EINVAL) or it cannot be opened. */
+/* One record from any of the three directories, with its files and the end of its transcoder's log;
+ * owned by the caller. NULL: it does not exist (err->code ENOENT, EINVAL) or cannot be opened. */
 struct json *view_record(const struct view *view, const char *id, struct error *err);
 
-/* Members as they are shown. */
+/* Members, formatted for display. */
 const char *view_text(const struct json *object, const char *key, const char *otherwise);
 int64_t view_int(const struct json *object, const char *key, int64_t otherwise);
 bool view_bool(const struct json *object, const char *key);
-/* Seconds from a time that a member holds until now (negative: it is to come). False: no time. */
+/* Seconds since the time in a member (negative: in the future). False: it is not a time. */
 bool view_age(const struct json *object, const char *key, int64_t *seconds);
 /* "42 s", "3:07 min", "2:03:04", "5 days" */
 enum { VIEW_SPAN_BYTES = 24 };

@@ -1,8 +1,8 @@
-/* watch: `status --watch`: the picture of the node, anew each second, until it is interrupted.
+/* watch: `status --watch`: prints the node's status every second until it is interrupted.
  *
- * On a terminal it has a screen of its own, which is given back however the verb ends by itself or
- * by SIGINT, SIGTERM or SIGHUP. Into a file or a pipe it prints one plain picture after the other
- * (as JSON: one object after the other), and ends when nobody reads any more. */
+ * On a terminal it uses the alternate screen and restores it on every exit, including SIGINT,
+ * SIGTERM and SIGHUP. To a file or pipe it prints one status after the other (as JSON: one object
+ * after the other), and ends when nobody reads any more. */
 #ifndef AGENT_WATCH_H
 #define AGENT_WATCH_H
 

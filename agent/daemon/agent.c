@@ -114,12 +114,12 @@ static bool set_aside(struct node *node, const char *id, const struct error *why
 {
     struct error err;
     if (why->class == ERROR_TEMPORARY) {
-        log_error("record.unreadable", LOG_TEXT("record", id), LOG_TEXT("error", why->message));
+        log_error("record.unreadable", LOG_TEXT("record", id), LOG_TEXT("reason", why->message));
         return false;
     }
     int moved = spool_quarantine(&node->spool, id, why->message, &err);
     log_error("record.quarantined", LOG_TEXT("record", id), LOG_TEXT("reason", why->message),
-              LOG_TEXT("error", moved == 0 ? "" : err.message));
+              LOG_TEXT("move_error", moved == 0 ? "" : err.message));
     return true;
 }
 
@@ -149,7 +149,7 @@ static int replay(struct agent *agent, struct error *err)
     free(entries);
     if (foreign > 0)
         log_warning("spool.foreign_names", LOG_INT("count", foreign),
-                    LOG_TEXT("meaning", "left alone"));
+                    LOG_TEXT("hint", "they are left alone"));
     return 0;
 }
 
@@ -165,7 +165,7 @@ static int64_t replay_tick(struct agent *agent, int64_t now_ms)
     agent->node.has_arrived = false;
     if (agent->replay_due_ms <= now_ms && replay(agent, &err) != 0) {
         agent->replay_due_ms = now_ms + AGENT_LOOK_MS;
-        log_error("spool.unreadable", LOG_TEXT("error", err.message));
+        log_error("spool.unreadable", LOG_TEXT("reason", err.message));
     }
     return agent->node.has_unread ? agent->replay_due_ms : NODE_NEVER;
 }
@@ -199,7 +199,8 @@ static int load_fresh(const struct agent *agent, struct config *fresh, struct er
     if (strcmp(fresh->node.state_dir, config->node.state_dir) != 0 ||
         strcmp(fresh->health.address, config->health.address) != 0 ||
         fresh->health.port != config->health.port)
-        return error_set(err, ERROR_PERMANENT, 0, "node.state_dir and health.* need a restart");
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "changes to node.state_dir and health.* need a restart");
     return 0;
 }
 
@@ -245,7 +246,7 @@ static void on_hangup(struct agent *agent)
         log_info("agent.reloaded");
         trial_renew(&agent->trial);
     } else {
-        log_error("agent.not_reloaded", LOG_TEXT("error", err.message));
+        log_error("agent.not_reloaded", LOG_TEXT("reason", err.message));
     }
     notify_ready();
 }
@@ -324,7 +325,7 @@ static void look_at_running(struct node *node)
         /* What is wrong with a record is dealt with when its step has ended. */
         if ((live->step.pidfd >= 0 || live->step.is_unseen) && node_look(live, &err) != 0)
             log_debug("record.unreadable", LOG_TEXT("record", live->id),
-                      LOG_TEXT("error", err.message));
+                      LOG_TEXT("reason", err.message));
     }
 }
 
@@ -454,7 +455,7 @@ int agent_run(struct config *config, const char *config_path)
     mallopt(M_ARENA_MAX, 1);
     init(&agent, config, config_path);
     if (start(&agent, &err) != 0) {
-        log_error("agent.not_started", LOG_TEXT("error", err.message));
+        log_error("agent.not_started", LOG_TEXT("reason", err.message));
         end(&agent);
         return error_exit_status(&err);
     }

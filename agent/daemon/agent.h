@@ -1,22 +1,23 @@
-/* agent: the resident process: one event loop over everything, no job logic.
+/* agent: the resident process: one event loop, no job logic.
  *
- * Start: key -> spool (taken as its owner) -> replay: running steps are adopted, records that need
- * one get a step, sealed ones go to the courier, ended ones are removed, corrupt ones quarantined,
- * foreign names reported -> first heartbeat -> claims. Nothing is claimed before the replay.
+ * Start: key -> spool (as its owner) -> replay: running steps are adopted, records that need a step
+ * get one, sealed records go to the courier, finished ones are removed, corrupt ones are
+ * quarantined, foreign names are reported -> first heartbeat -> claims. Nothing is claimed before
+ * the replay.
  *
- * Orders of an operator (drain, pause, ...) are files (order.h), seen at once.
+ * An operator's requests (drain, pause, ...) are control files (order.h) and take effect at once.
  *
- * A service manager is told when it is ready, reloading or stopping, that the loop turns, and one
- * line of status (tailslate/notify.h).
+ * Tells the service manager when it is ready, reloading or stopping, that the loop is running, and
+ * a status line (base/notify.h).
  *
- * As pid 1 of a container it reaps whatever is left to it.
+ * As PID 1 of a container it reaps orphaned processes.
  *
- * SIGTERM, SIGINT: no more claims, steps are left running, the courier has AGENT_STOP_MS for what
- * is due or in flight, exit 0. SIGUSR1: drain: no more claims, exit 0 when the spool is empty.
- * SIGHUP: the configuration is read anew, all or nothing.
+ * SIGTERM, SIGINT: claims nothing more, leaves steps running, gives the courier AGENT_STOP_MS for
+ * what is due or in flight, exits with 0. SIGUSR1: drains: claims nothing more, exits with 0 when
+ * the spool is empty. SIGHUP: reloads the configuration, all or nothing.
  *
- * Fatal at start: a bad configuration or key file, no ffmpeg, a spool that cannot be written or
- * that another agent owns. Nothing that a server says or does is fatal, ever. */
+ * Fatal at start: an invalid configuration or key file, no ffmpeg, a spool that cannot be written
+ * or that another agent uses. Nothing that a server says or does is ever fatal. */
 #ifndef AGENT_AGENT_H
 #define AGENT_AGENT_H
 
@@ -24,7 +25,7 @@
 
 enum { AGENT_STOP_MS = 10 * 1000, AGENT_LOOK_MS = 5 * 1000 };
 
-/* Returns the exit status. config is changed by SIGHUP. */
+/* Returns the exit status. SIGHUP changes config. */
 int agent_run(struct config *config, const char *config_path);
 
 #endif

@@ -26,7 +26,7 @@ static const struct tailslate_backoff pauses = {.base_ms = 1000, .cap_ms = 60 * 
 
 #define CLAIMS_METRIC(outcome)                                                                     \
     METRIC_COUNTER("tailslate_agent_claims_total", "outcome=\"" outcome "\"",                      \
-                   "Calls that asked for work, by what came of them.")
+                   "Claim requests, by outcome.")
 static struct metric claims_given = CLAIMS_METRIC("given");
 static struct metric claims_empty = CLAIMS_METRIC("none");
 static struct metric claims_failed = CLAIMS_METRIC("failed");
@@ -101,10 +101,9 @@ static int hold_back(struct live *live, int dir, const struct error *why, struct
     call_off(&live->delivery);
     live->is_on_hold = live->node->is_status_due = true;
     snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why->message);
-    log_error("job.of_another_film", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+    log_error("job.other_video", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
               LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
-              LOG_TEXT("meaning", "it is on hold and not presented"),
-              LOG_TEXT("advice", "spool retry or spool quarantine"));
+              LOG_TEXT("hint", "on hold until spool retry or spool quarantine"));
     return 0;
 }
 
@@ -120,8 +119,8 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
         return -1;
     }
     crash_point(CRASH_AGENT_CLAIM_RECORDED);
-    log_info("job.rebound", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-             LOG_TEXT("former", live->token), LOG_TEXT("token", claim->token),
+    log_info("job.reclaimed", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("former_token", live->token), LOG_TEXT("token", claim->token),
              LOG_INT("epoch", claim->claim.claim_epoch));
     memcpy(live->token, claim->token, sizeof live->token);
     live->claim_epoch = claim->claim.claim_epoch;
@@ -143,8 +142,8 @@ static bool stands(const struct node *node, const char *id, const struct record_
     if (dir < 0 || record_read_claim(dir, &found, &ignored) != 0 ||
         strcmp(found.token, claim->token) != 0)
         return false;
-    log_warning("claim.stands", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
-                LOG_TEXT("error", why->message));
+    log_warning("claim.already_recorded", LOG_INT("job", claim->claim.job_id),
+                LOG_TEXT("record", id), LOG_TEXT("reason", why->message));
     return true;
 }
 
@@ -175,7 +174,7 @@ static int take_back(struct node *node, const char *id, const struct record_clai
         return -1;
     }
     crash_point(CRASH_AGENT_CLAIM_RECORDED);
-    log_info("job.taken_back", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
+    log_info("job.reclaimed", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
              LOG_TEXT("token", claim->token), LOG_INT("epoch", claim->claim.claim_epoch));
     must(node_take(node, id, err));
     return 0;
@@ -242,16 +241,16 @@ static void record_claimed(struct claim *claim)
     }
     log_warning("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
                 LOG_TEXT("token", answered->token), LOG_INT("attempt", claim->failures),
-                LOG_TEXT("error", err.message));
+                LOG_TEXT("reason", err.message));
 }
 
 static void drop_expired(struct claim *claim)
 {
     if (mono_ms() < claim->expires_ms)
         return;
-    log_error("claim.given_up", LOG_INT("job", claim->unrecorded->claim.job_id),
+    log_error("claim.abandoned", LOG_INT("job", claim->unrecorded->claim.job_id),
               LOG_TEXT("token", claim->unrecorded->token),
-              LOG_TEXT("reason", "it could not be written before it expired"));
+              LOG_TEXT("reason", "it expired before it could be written to disk"));
     forget_unrecorded(claim);
 }
 

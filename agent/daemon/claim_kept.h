@@ -1,8 +1,8 @@
-/* claim_kept: finished work in kept/ that a new claim of its job is for.
+/* claim_kept: finds finished work in kept/ that matches a new claim of its job.
  *
- * Refused: work that the server had no use for (job_gone), work of another video, file or set of
- * renditions, and what was claimed over CLAIM_TAKE_BACK_HOURS ago. A job that was completed by
- * somebody else and is to be made anew is transcoded anew. */
+ * Refuses work that the server no longer wanted (job_gone), work for another video, file or set of
+ * renditions, and work that was claimed more than CLAIM_TAKE_BACK_HOURS ago. A job that another
+ * worker completed and that must be transcoded again is transcoded again. */
 #ifndef AGENT_CLAIM_KEPT_H
 #define AGENT_CLAIM_KEPT_H
 

@@ -25,7 +25,7 @@ static const struct tailslate_backoff reupload_pauses = {.base_ms = 1000, .cap_m
 
 #define DELIVERY_METRIC(verdict)                                                                   \
     METRIC_COUNTER("tailslate_agent_deliveries_total", "verdict=\"" verdict "\"",                  \
-                   "Answers to presented reports, by what they meant.")
+                   "Answers to presented reports, by verdict.")
 static struct metric answers[DELIVERY_COUNT] = {
     [DELIVERY_ACKNOWLEDGED] = DELIVERY_METRIC("acknowledged"),
     [DELIVERY_AGAIN] = DELIVERY_METRIC("again"),
@@ -39,7 +39,7 @@ static struct metric answers[DELIVERY_COUNT] = {
 };
 
 static struct metric attempts = METRIC_COUNTER("tailslate_agent_delivery_attempts_total", NULL,
-                                               "Reports presented, each time they were.");
+                                               "Attempts to present a report.");
 
 void courier_register_metrics(void)
 {

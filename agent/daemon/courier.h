@@ -1,13 +1,13 @@
 /* courier: presents sealed reports until they are acknowledged.
  *
- * Sends exactly the bytes that are on the disk, decides by delivery.h, and writes the
- * acknowledgement durably before anything is cleaned up. All records of the server share one pace
- * (retry.rate_per_second) and COURIER_IN_FLIGHT_MAX calls; each has its own backoff. The first
- * success, and the server's return, wake the others, spread over time.
+ * Sends exactly the bytes that are on disk, decides by delivery.h, and writes the acknowledgment
+ * durably before any clean-up. All records share one rate limit (retry.rate_per_second) and
+ * COURIER_IN_FLIGHT_MAX requests; each has its own backoff. The first success, and the server's
+ * return, wake the others, spread over time.
  *
- * Gives up no completion: no attempt limit, and no age limit on silence or trouble. Refused reports
- * leave the spool only into quarantine or kept; what is only held does so after retry.hold_days of
- * refusals (obey.c), whole, and comes back on `spool retry`. */
+ * Never gives up a completion: there is no attempt limit, and no age limit for silence or temporary
+ * errors. Refused reports leave the spool only for quarantine/ or kept/. A report on hold does so
+ * after retry.hold_days of refusals (obey.c), complete, and `spool retry` brings it back. */
 #ifndef AGENT_COURIER_H
 #define AGENT_COURIER_H
 
@@ -17,15 +17,15 @@ enum { COURIER_IN_FLIGHT_MAX = 4 };
 
 struct courier {
     struct node *node;
-    int64_t not_before_ms; /* the pace */
+    int64_t not_before_ms; /* the rate limit */
 };
 
 void courier_register_metrics(void);
 
-/* Presents what is due. Returns when it wants to be called again. */
+/* Presents what is due. Returns when to call it again. */
 int64_t courier_tick(struct courier *courier, int64_t now_ms);
 
-/* Something is in flight, or would be sent at once. */
+/* Something is in flight or due now. */
 bool courier_is_busy(const struct courier *courier, int64_t now_ms);
 
 #endif

@@ -17,7 +17,7 @@ static void set_low(struct node *node, bool is_low)
         return;
     node->is_disk_low = is_low;
     node->is_status_due = true;
-    log_at(is_low ? LOG_WARNING : LOG_INFO, is_low ? "disk.low" : "disk.fine",
+    log_at(is_low ? LOG_WARNING : LOG_INFO, is_low ? "disk.low" : "disk.ok",
            LOG_INT("free_bytes", node->disk_free_bytes), LOG_INT("limit_bytes", limit_bytes(node)));
 }
 
@@ -26,7 +26,7 @@ static int look(struct node *node)
     struct error err;
     if (disk_free_bytes(node->spool.state_dir, &node->disk_free_bytes, &err) == 0)
         return 0;
-    log_error("disk.unknown", LOG_TEXT("error", err.message));
+    log_error("disk.unreadable", LOG_TEXT("reason", err.message));
     return -1;
 }
 

@@ -1,8 +1,8 @@
-/* disk_guard: the guard of the free space in state_dir.
+/* disk_guard: monitors the free space in state_dir.
  *
  * Below node.min_free_disk_gb nothing is claimed, and the oldest finished work in kept/ (kept.h) is
- * deleted; what is not delivered is never touched. Ends by itself when there is space again (a
- * little more than the limit, so that it does not flap). */
+ * deleted; undelivered work is never touched. Ends when there is enough space again (slightly more
+ * than the limit, so that it does not flap). */
 #ifndef AGENT_DISK_GUARD_H
 #define AGENT_DISK_GUARD_H
 

@@ -24,20 +24,21 @@ struct health {
 
 #define GAUGE(variable, name, labels, help)                                                        \
     static struct metric variable = METRIC_GAUGE("tailslate_agent_" name, labels, help)
-GAUGE(gauge_slots, "slots", "state=\"total\"", "Transcodes at a time.");
-GAUGE(gauge_held, "slots", "state=\"held\"", "Transcodes at a time.");
+GAUGE(gauge_slots, "slots", "state=\"total\"", "Slots for transcodes.");
+GAUGE(gauge_held, "slots", "state=\"held\"", "Slots for transcodes.");
 GAUGE(gauge_disk, "disk_free_bytes", NULL, "Free space in state_dir.");
-GAUGE(gauge_disk_limit, "disk_limit_bytes", NULL, "Below it nothing is claimed.");
-GAUGE(gauge_disk_low, "disk_low", NULL, "1: it is below it.");
-GAUGE(gauge_server, "server_up", NULL, "1: the last heartbeat was answered well.");
-GAUGE(gauge_asking, "asking", NULL, "1: work is asked for when a slot is free.");
-GAUGE(gauge_drained, "drained", NULL, "1: by an operator's order.");
-GAUGE(gauge_paused, "paused", NULL, "1: by an operator's order.");
+GAUGE(gauge_disk_limit, "disk_limit_bytes", NULL, "Free space below which nothing is claimed.");
+GAUGE(gauge_disk_low, "disk_low", NULL, "1: free space is below the limit.");
+GAUGE(gauge_server, "server_up", NULL, "1: the last heartbeat succeeded.");
+GAUGE(gauge_asking, "asking", NULL, "1: the agent claims a job when a slot is free.");
+GAUGE(gauge_drained, "drained", NULL, "1: drained by an operator.");
+GAUGE(gauge_paused, "paused", NULL, "1: paused by an operator.");
 GAUGE(gauge_faults, "node_failures_in_a_row", NULL,
-      "Jobs that failed for reasons of this node, since one did not.");
-GAUGE(gauge_undelivered, "undelivered", NULL, "Sealed reports that are not acknowledged.");
-GAUGE(gauge_held_back, "undelivered_held", NULL, "Of these: those that a person must look after.");
-GAUGE(gauge_oldest, "oldest_undelivered_seconds", NULL, "Age of the oldest of them; 0: none.");
+      "Consecutive jobs that failed because of this node.");
+GAUGE(gauge_undelivered, "undelivered", NULL, "Sealed reports that are not acknowledged yet.");
+GAUGE(gauge_held_back, "undelivered_held", NULL, "Undelivered reports that need an operator.");
+GAUGE(gauge_oldest, "oldest_undelivered_seconds", NULL,
+      "Age of the oldest undelivered report; 0: none.");
 #define RECORDS_METRIC(state)                                                                      \
     METRIC_GAUGE("tailslate_agent_records", "state=\"" state "\"", "Live records in the spool.")
 static struct metric gauge_records[JOB_STATE_COUNT] = {
@@ -103,7 +104,7 @@ static char *print_readiness(const struct node *node, unsigned *status)
 {
     const char *obstacle = node_obstacle(node, mono_ms());
     if (!obstacle && node->server != SERVER_FINE)
-        obstacle = "the server is not reachable, or does not accept us";
+        obstacle = "the server is unreachable or refuses this agent";
     *status = obstacle ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
     return obstacle ? must_printf("not ready: %s\n", obstacle) : must_strdup("ready\n");
 }
@@ -118,7 +119,7 @@ static char *print_page(const struct node *node, const char *url, unsigned *stat
     if (strcmp(url, "/healthz") == 0)
         return must_strdup("ok\n");
     *status = MHD_HTTP_NOT_FOUND;
-    return must_strdup("there are /healthz, /readyz and /metrics\n");
+    return must_strdup("available: /healthz, /readyz, /metrics\n");
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
@@ -132,7 +133,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     (void)state;
     unsigned status = MHD_HTTP_METHOD_NOT_ALLOWED;
     bool is_read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    char *page = is_read ? print_page(health->node, url, &status) : must_strdup("GET only\n");
+    char *page = is_read ? print_page(health->node, url, &status)
+                         : must_strdup("only GET is allowed\n");
     struct MHD_Response *response = MHD_create_response_from_buffer(strlen(page), page,
                                                                     MHD_RESPMEM_MUST_FREE);
     must(response);
@@ -158,7 +160,8 @@ static int parse_address(const char *text, uint16_t port, struct sockaddr_storag
         v6->sin6_port = htons(port);
         return MHD_USE_IPv6;
     }
-    return error_set(err, ERROR_PERMANENT, EINVAL, "health.address \"%s\" is no IP address", text);
+    return error_set(err, ERROR_PERMANENT, EINVAL, "health.address \"%s\" is not an IP address",
+                     text);
 }
 
 static struct MHD_Daemon *start_daemon(struct health *health, struct error *err)

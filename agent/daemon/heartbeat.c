@@ -136,10 +136,12 @@ void heartbeat_note_version(struct node *node, const char *body, size_t size)
     if (is_ok)
         log_info("server.version_accepted");
     else
-        log_warning("server.version_refused",
-                    LOG_TEXT("code_version", node->config->heartbeat.code_version),
-                    LOG_TEXT("required_version", required ? required : "?"),
-                    LOG_TEXT("effect", "nothing is claimed; what is held is finished"));
+        log_warning(
+            "server.version_refused",
+            LOG_TEXT("code_version", node->config->heartbeat.code_version),
+            LOG_TEXT("required_version", required ? required : "?"),
+            LOG_TEXT("hint",
+                     "nothing is claimed until the versions match; current jobs are finished"));
 }
 
 static void on_answer(void *ctx, const struct http_answer *answer)

@@ -1,11 +1,11 @@
-/* heartbeat: tells the server that the node lives and which jobs it holds.
+/* heartbeat: tells the server that the node is alive and which jobs it holds.
  *
- * `jobs` names every job in the spool, those that only wait for delivery too: a sweep leaves them
- * alone. Where there are more than a heartbeat can hold it names none: a job that a list leaves out
- * looks given up, while without a list only silence counts. Goes on while draining and while
- * nothing can be delivered. Its answers are what decides whether the server counts as reachable
- * (one log line per change), and the server's return wakes the courier. Never gives up: after an
- * error it backs off to 60 s. */
+ * `jobs` names every job in the spool, including those that only wait for delivery, so that a sweep
+ * leaves them alone. If there are more than a heartbeat can list, it lists none: a job missing from
+ * a list looks abandoned, while without a list only silence counts. Continues while draining and
+ * while nothing can be delivered. Its answers decide whether the server counts as reachable (one
+ * log line per change), and the server's return wakes the courier. Never gives up: after an error
+ * it backs off to 60 s. */
 #ifndef AGENT_HEARTBEAT_H
 #define AGENT_HEARTBEAT_H
 
@@ -19,17 +19,18 @@ struct heartbeat {
     unsigned failures;
     char ffmpeg_version[TOOL_VERSION_BYTES]; /* "" = not known (yet) */
     const struct encoders *encoders;         /* borrowed; NULL = not known (yet) */
-    enum encoder_id encoder, failed_encoder; /* in use; that let a job down; ENCODER_COUNT: none */
+    enum encoder_id encoder,
+        failed_encoder; /* the encoder in use; the one that failed a job; ENCODER_COUNT: none */
     char encoder_failure[ENCODERS_REASON_BYTES];
 };
 
 int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms);
 
-/* What the answer says of our version: while the server refuses it (version_ok false, a stock
- * server's way to drain workers), nothing is claimed; what is held is finished and delivered. */
+/* What the answer says about our version. While the server refuses it (version_ok false, a stock
+ * server's way to drain workers), nothing is claimed; current jobs are finished and delivered. */
 void heartbeat_note_version(struct node *node, const char *body, size_t size);
 
-/* The body of one heartbeat, owned. */
+/* The body of one heartbeat, owned by the caller. */
 char *heartbeat_format(const struct heartbeat *heartbeat);
 
 #endif

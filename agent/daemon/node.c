@@ -55,7 +55,7 @@ static int read_claim(struct live *live, struct error *err)
     if (dir < 0 || record_read_claim(dir, &claim, err) != 0)
         return -1;
     if (claim.claim.job_id != live->job_id)
-        return error_set(err, ERROR_PERMANENT, 0, "its claim is of another job");
+        return error_set(err, ERROR_PERMANENT, 0, "its claim is for another job");
     memcpy(live->token, claim.token, sizeof live->token);
     live->claim_epoch = claim.claim.claim_epoch;
     return 0;
@@ -116,7 +116,7 @@ static void note_fault(struct live *live, int dir)
     int64_t delay_ms = most_ms / 2 +
                        tailslate_backoff_delay_ms(rests, exponent, -1, random_u64()) / 2;
     node->rest_until_ms = mono_ms() + delay_ms;
-    log_error("claims.resting", LOG_INT("failures", node->faults), LOG_INT("delay_ms", delay_ms),
+    log_error("claims.suspended", LOG_INT("failures", node->faults), LOG_INT("delay_ms", delay_ms),
               LOG_TEXT("reason", node->fault));
 }
 
@@ -198,25 +198,25 @@ static bool waits_for_disk(const struct node *node)
 const char *node_obstacle(const struct node *node, int64_t now_ms)
 {
     if (node->is_stopping || node->is_draining)
-        return "it is stopping";
+        return "the agent is stopping";
     if (node->is_drained)
         return "drained by an operator";
     if (node->is_paused)
         return "paused by an operator";
     if (node->is_version_refused)
-        return "the server wants another version of its workers";
+        return "the server requires another worker version";
     if (node->is_disk_low)
         return "the disk is nearly full";
     if (waits_for_disk(node))
-        return "a job waits for space on the disk";
+        return "a job is waiting for disk space";
     if (node->is_tool_broken)
-        return "ffmpeg does not run";
+        return "ffmpeg does not work";
     if (node->is_config_broken)
         return "the configuration cannot be read";
     if (node->has_unread)
         return "a record in the spool cannot be read";
     if (node->rest_until_ms > now_ms)
-        return "jobs failed here for reasons of this node";
+        return "recent jobs failed because of this node";
     return NULL;
 }
 
@@ -263,7 +263,7 @@ void node_server_is(struct node *node, enum server_state state, const char *reas
     snprintf(node->server_reason, sizeof node->server_reason, "%s", reason);
     node->is_status_due = true;
     if (state == SERVER_FINE) {
-        log_info("server.fine", LOG_TEXT("url", node->config->server.url));
+        log_info("server.ok", LOG_TEXT("url", node->config->server.url));
         node->wakes_deliveries = was_known;
         node->is_order_due =
             true; /* a refusal that was heard before this may be the last (obey.c) */
@@ -291,10 +291,10 @@ void node_renew_key(struct node *node)
     node->is_key_refused = false;
     int renewed = connect_renew_key(node->config, node->http, &err);
     if (renewed < 0)
-        log_warning("key.unreadable", LOG_TEXT("error", err.message));
+        log_warning("key.unreadable", LOG_TEXT("reason", err.message));
     if (renewed <= 0)
         return;
-    log_info("key.renewed", LOG_TEXT("file", node->config->server.api_key_file));
+    log_info("key.reloaded", LOG_TEXT("file", node->config->server.api_key_file));
     release_held(node);
 }
 

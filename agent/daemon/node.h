@@ -1,8 +1,8 @@
-/* node: what the resident agent holds in memory, shared by claim, heartbeat, courier and steps.
+/* node: the resident agent's state in memory, shared by claim, heartbeat, courier and steps.
  *
  * The truth is in the spool; this is the list of live records with what is known about each, and
  * what the modules tell each other. Nothing here needs to survive. node_look reads a record's state
- * anew from its files: it is the only writer of live.state. */
+ * from its files: it is the only writer of live.state. */
 #ifndef AGENT_NODE_H
 #define AGENT_NODE_H
 
@@ -16,35 +16,35 @@ enum {
     NODE_REASON_BYTES = 256,
     NODE_NEVER = -1,
     NODE_FINALS_MAX = 8,
-    NODE_FAULTS_MAX = 2, /* failures of this node's own in a row, then claims rest */
+    NODE_FAULTS_MAX = 2, /* consecutive failures caused by this node that suspend claims */
 };
 
 struct node;
 
 struct live_step {
-    int pidfd; /* -1: no step runs */
+    int pidfd; /* -1: no step is running */
     pid_t pid;
-    bool is_child; /* else adopted: nobody can tell how it ended */
+    bool is_child; /* otherwise adopted: its exit status is unknown */
     enum job_state started_in;
-    unsigned futile; /* ends in a row that moved nothing */
-    unsigned unseen; /* looks in a row that did not find the process which holds the record */
-    bool is_unseen;  /* so often that it was said */
+    unsigned futile; /* consecutive runs without progress */
+    unsigned unseen; /* consecutive checks that did not find the process holding the record */
+    bool is_unseen;  /* the number of checks after which it was reported */
     bool is_told_to_end;
-    int64_t due_ms; /* not started before */
+    int64_t due_ms; /* earliest start */
 };
 
 struct live_delivery {
     struct http_call *call;
-    unsigned attempts; /* reports posted, in this life */
+    unsigned attempts; /* reports presented by this process */
     unsigned failures; /* in a row */
     unsigned reuploads;
     int64_t due_ms;
-    int64_t floor_ms; /* the server has asked for patience until then */
+    int64_t floor_ms; /* the server's Retry-After ends then */
     bool is_failure, is_held, is_silent;
-    bool past_cache;                /* presented without its token, since a cache may lie */
-    bool is_reclaiming;             /* `call` asks for the job again */
-    bool is_reclaimed;              /* and got it, since it was last held */
-    char reason[NODE_REASON_BYTES]; /* of the last answer; "" none */
+    bool past_cache;    /* presented without its token, because a cache may answer wrongly */
+    bool is_reclaiming; /* `call` reclaims the job */
+    bool is_reclaimed;  /* the job was reclaimed since the report was last on hold */
+    char reason[NODE_REASON_BYTES]; /* of the last answer; "" = none */
 };
 
 struct live {
@@ -56,11 +56,11 @@ struct live {
     enum job_state state;
     int watch;         /* inotify; -1 none */
     bool is_on_hold;   /* by an operator: no step, no report */
-    bool is_waiting;   /* its step waits for space on this disk */
-    int64_t sealed_us; /* wall clock: when its report was sealed; 0: it is not */
+    bool is_waiting;   /* its step is waiting for disk space */
+    int64_t sealed_us; /* wall clock: when its report was sealed; 0: not sealed */
     struct live_step step;
     struct live_delivery delivery;
-    bool is_final_said; /* its job.final is in the log */
+    bool is_final_said; /* its job.final has been logged */
     unsigned retire_failures;
     int64_t retire_due_ms;
 };
@@ -71,7 +71,7 @@ enum server_state {
     SERVER_UNREACHED,
     SERVER_NOT_TRUSTED,
     SERVER_KEY_REFUSED,
-    SERVER_FAILING, /* it answers, but not what it should */
+    SERVER_FAILING, /* it answers, but not as it should */
     SERVER_STATE_COUNT,
 };
 const char *server_state_name(enum server_state state);
@@ -79,7 +79,7 @@ const char *server_state_name(enum server_state state);
 /* How a job ended, for status. */
 struct node_final {
     int64_t at_us, job_id;
-    const char *outcome; /* a name that lives as long as the program */
+    const char *outcome; /* a string with static lifetime */
     char reason[NODE_REASON_BYTES];
 };
 
@@ -88,62 +88,65 @@ struct node {
     const char *config_path; /* for steps; NULL = none */
     struct http_client *http;
     struct spool spool;
-    struct live *lives; /* in the order of their arrival */
+    struct live *lives; /* in order of arrival */
     int epoll, inotify;
     int order_watch, live_watch;   /* inotify, of state_dir/orders and of the spool; -1 none */
-    bool is_stopping, is_draining; /* by a signal: it will end */
-    bool is_drained, is_paused;    /* by an operator's order: nothing is claimed */
-    bool is_order_due;             /* something may have been ordered: look */
-    bool is_order_stuck;           /* an order could not be taken away: look again later */
+    bool is_stopping, is_draining; /* by a signal: it exits when empty */
+    bool is_drained, is_paused;    /* by an operator: nothing is claimed */
+    bool is_order_due;             /* control files may have changed: read them */
+    bool is_order_stuck;           /* a control file could not be removed: try again later */
     int64_t order_due_ms;
-    bool is_disk_low, is_tool_broken; /* while so, nothing is claimed */
-    bool is_version_refused;          /* by the server (version_ok): the same */
-    bool has_arrived;                 /* a record that we do not know: look */
-    bool has_unread;       /* records that cannot be read just now; their jobs are not known */
-    bool is_config_broken; /* the file that a step would read; nothing is claimed */
+    bool is_disk_low, is_tool_broken; /* nothing is claimed while set */
+    bool is_version_refused;          /* set by the server (version_ok): nothing is claimed */
+    bool has_arrived;                 /* an unknown record has appeared: read the spool */
+    bool has_unread;       /* some records cannot be read now, so their jobs are not known */
+    bool is_config_broken; /* the configuration file that a step would read is invalid; nothing is
+                              claimed */
     int64_t disk_free_bytes;
-    bool is_status_due;    /* something that status shows has changed */
-    bool is_key_refused;   /* since the key was read: it is read again before the next attempt */
-    bool wakes_deliveries; /* the server is back: deliveries need not sit out their backoff */
+    bool is_status_due;  /* something that status shows has changed */
+    bool is_key_refused; /* refused since the key was read: read it again before the next attempt */
+    bool wakes_deliveries; /* the server is back: deliveries can skip their backoff */
     enum server_state server;
     int64_t server_since_us; /* wall clock */
-    int64_t fine_since_us;   /* wall clock: no trouble with it is known since, or since our start */
-    int64_t server_due_ms;   /* the next heartbeat */
-    unsigned faults;         /* failures in a row that were this node's */
-    int64_t rest_until_ms;   /* and for how long nothing is claimed then */
+    int64_t
+        fine_since_us; /* wall clock: no trouble with the server since then, or since our start */
+    int64_t server_due_ms; /* the next heartbeat */
+    unsigned faults;       /* consecutive failures caused by this node */
+    int64_t rest_until_ms; /* until when nothing is claimed because of them */
     char fault[NODE_REASON_BYTES];
-    struct node_final finals[NODE_FINALS_MAX]; /* a ring */
+    struct node_final finals[NODE_FINALS_MAX]; /* a ring buffer */
     unsigned final_count;
     char server_reason[NODE_REASON_BYTES];
 };
 
-/* Take a record of spool->live up into the list. NULL (err filled): it cannot be read. */
+/* Add a record of spool->live to the list. NULL (err filled): it cannot be read. */
 struct live *node_take(struct node *node, const char *id, struct error *err);
-void node_forget(struct live *live); /* frees it; its calls are cancelled, its step is let go */
-/* -1: the record has become unreadable or makes no state. */
+void node_forget(
+    struct live *live); /* frees it; its requests are cancelled, its step keeps running */
+/* -1: the record has become unreadable or matches no state. */
 int node_look(struct live *live, struct error *err);
 
 unsigned node_slots_held(const struct node *node);
 unsigned node_count_state(const struct node *node, enum job_state state);
-/* Each once. False, and none: there are more than max. */
+/* Each job once. False, and none: there are more than max. */
 bool node_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *count);
 
-/* Logs when the state changes, and only then. */
+/* Logs only when the state changes. */
 void node_server_is(struct node *node, enum server_state state, const char *reason);
-/* By the answer to a call that is about no job. */
+/* From the answer to a request that is not about a job. */
 enum server_state node_server_state(enum tailslate_answer_class class);
 enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room);
 
-/* Before an attempt: takes up a key that was rotated in its file. What was held may be due to the
- * key and is presented again then. */
+/* Call before an attempt: uses a key that was rotated in its file. Reports on hold may be on hold
+ * because of the key and are presented again. */
 void node_renew_key(struct node *node);
 
-/* Why nothing is claimed; NULL: work is asked for. */
+/* Why nothing is claimed; NULL: jobs are claimed. */
 const char *node_obstacle(const struct node *node, int64_t now_ms);
-void node_forgive(struct node *node); /* its failures */
+void node_forgive(struct node *node); /* resets the count of failures */
 
 int node_open(const struct live *live, struct error *err); /* the record's directory */
 
-int64_t soonest_ms(int64_t a, int64_t b); /* NODE_NEVER is later than everything */
+int64_t soonest_ms(int64_t a, int64_t b); /* NODE_NEVER is later than any other time */
 
 #endif

@@ -61,7 +61,8 @@ static void retry(struct live *live, int dir)
     struct live_delivery *delivery = &live->delivery;
     bool is_refused = durable_exists(dir, RECORD_REFUSED);
     if (order_withdraw(dir, ORDER_HOLD, &err) != 0 || order_withdraw(dir, ORDER_RETRY, &err) != 0) {
-        log_warning("order.stuck", LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
+        log_warning("control.not_removed", LOG_TEXT("record", live->id),
+                    LOG_TEXT("reason", err.message));
         live->node->is_order_stuck = true;
         return;
     }
@@ -133,7 +134,7 @@ static void look_at_record(struct live *live)
     if (dir < 0)
         return;
     if (order_is_given(dir, ORDER_QUARANTINE) &&
-        set_aside(live, dir, retire_into_quarantine, "by an operator's order"))
+        set_aside(live, dir, retire_into_quarantine, "requested by an operator"))
         return;
     if (order_is_given(dir, ORDER_RETRY))
         retry(live, dir);
@@ -144,7 +145,7 @@ static void look_at_record(struct live *live)
         return;
     live->is_on_hold = is_on_hold;
     live->node->is_status_due = true;
-    log_info(is_on_hold ? "job.on_hold" : "job.off_hold", LOG_INT("job", live->job_id),
+    log_info(is_on_hold ? "job.on_hold" : "job.hold_released", LOG_INT("job", live->job_id),
              LOG_TEXT("record", live->id), LOG_TEXT("token", live->token));
 }
 

@@ -1,13 +1,13 @@
-/* obey: the running agent carries out what an operator has ordered (order.h).
+/* obey: the running agent carries out an operator's requests (order.h).
  *
- * Also what the configuration orders for all: what the server has refused for retry.hold_days is
- * set aside, finished work into quarantine, which nothing empties, and whoever noted the refusal
- * (courier or step) is not asked (refused.json).
+ * It also applies retry.hold_days: a report that the server has refused for that long is moved
+ * away, finished work to quarantine/, which nothing empties, no matter whether courier or step
+ * noted the refusal (refused.json).
  *
- * drain and pause stop claims at once. Of a record: retry ends every wait that it is in and is
- * taken away when that is done; hold keeps steps and reports from being started; quarantine ends
- * its step and sets it aside. Levels, not edges: the files are looked at when something has
- * changed, and whatever was ordered while no agent ran is found when the record is taken up. */
+ * drain and pause stop claims at once. Per record: retry ends every wait and is then removed; hold
+ * keeps steps and reports from being started; quarantine ends its step and moves it. State, not
+ * edges: control files are read when something has changed, and requests made while no agent was
+ * running are found when the record is loaded. */
 #ifndef AGENT_OBEY_H
 #define AGENT_OBEY_H
 
@@ -15,8 +15,9 @@
 
 #include <sys/inotify.h>
 
-void obey_watch(struct node *node); /* the orders' room; after the spool has been opened */
-/* Does this event say that something was ordered? */
+void obey_watch(
+    struct node *node); /* the directory of control files; call after the spool has been opened */
+/* Does this event mean that control files have changed? */
 void obey_event(struct node *node, const struct inotify_event *event);
 int64_t obey_tick(struct node *node, int64_t now_ms);
 

@@ -66,8 +66,8 @@ static void set_aside(struct live *live, enum job_outcome outcome, const char *r
     int moved = outcome == OUTCOME_QUARANTINED ? spool_quarantine(spool, live->id, reason, &err)
                                                : spool_keep(spool, live->id, reason, &err);
     if (moved != 0)
-        log_error("record.stuck", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-                  LOG_TEXT("error", err.message));
+        log_error("record.not_moved", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+                  LOG_TEXT("reason", err.message));
     node_forget(live);
 }
 
@@ -184,7 +184,7 @@ static void retire_or_postpone(struct live *live, int64_t now_ms)
     live->retire_due_ms = now_ms + tailslate_backoff_delay_ms(retries, live->retire_failures++, -1,
                                                               random_u64());
     log_warning("record.not_removed", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-                LOG_TEXT("error", err.message));
+                LOG_TEXT("reason", err.message));
 }
 
 int64_t retire_tick(struct node *node, int64_t now_ms)

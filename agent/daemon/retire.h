@@ -1,8 +1,8 @@
-/* retire: the end of a record: clean-up, keeping, quarantine, and the one job.final event.
+/* retire: the end of a record: clean-up, retention, quarantine, and the one job.final event.
  *
- * Order: outputs removed -> job.final logged -> the record removed in one rename. Logged before the
- * removal, a crash in between can make a second line, never none. While a step still holds the
- * record nothing is touched. Trouble (a disk that fails) is retried with backoff for ever. */
+ * Order: outputs removed -> job.final logged -> the record removed in one rename. Because it is
+ * logged before the removal, a crash in between can repeat the line but never lose it. While a step
+ * holds the record nothing is touched. Errors (a failing disk) are retried with backoff forever. */
 #ifndef AGENT_RETIRE_H
 #define AGENT_RETIRE_H
 
@@ -11,20 +11,20 @@
 enum job_outcome {
     OUTCOME_COMPLETED,
     OUTCOME_FAILED,
-    OUTCOME_LOST,       /* the claim went before the work was done */
-    OUTCOME_SUPERSEDED, /* the work was done; the server had given the job to somebody else */
-    OUTCOME_GONE,       /* the server has no use for it any more */
+    OUTCOME_LOST,       /* the claim was lost before the work was done */
+    OUTCOME_SUPERSEDED, /* the work was done, but another worker has claimed the job */
+    OUTCOME_GONE,       /* the server no longer wants it */
     OUTCOME_QUARANTINED,
     OUTCOME_COUNT,
 };
 
 void retire_register_metrics(void);
 
-/* Retires what is acknowledged or lost. Returns when it wants to be called again. */
+/* Retires what is acknowledged or lost. Returns when to call it again. */
 int64_t retire_tick(struct node *node, int64_t now_ms);
 
-/* Out of the spool at once; the live record is gone afterwards, also where the move failed (the
- * next start meets it again). */
+/* Moves it out of the spool at once. The live record is freed afterwards even if the move failed
+ * (the next start finds it again). */
 void retire_into_quarantine(struct live *live, const char *reason);
 void retire_into_kept(struct live *live, enum job_outcome outcome, const char *reason);
 

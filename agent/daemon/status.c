@@ -142,14 +142,14 @@ void status_publish(struct status *status)
     TEXT(text) = format_status(status);
     if (durable_write_volatile(status->node->spool.state_dir, STATUS_NAME, text, strlen(text),
                                &err) != 0)
-        log_debug("status.not_published", LOG_TEXT("error", err.message));
+        log_debug("status.not_published", LOG_TEXT("reason", err.message));
 }
 
 static void tell_manager(const struct node *node)
 {
     char line[NOTIFY_STATUS_BYTES];
     unsigned waiting = node_count_state(node, JOB_SEALED) + node_count_state(node, JOB_FAILED);
-    snprintf(line, sizeof line, "%s%s%s%u of %d slots at work, %u to be delivered, server %s",
+    snprintf(line, sizeof line, "%s%s%s%u of %d slots in use, %u to be delivered, server %s",
              node->is_stopping ? "stopping: " : "", node->is_drained ? "drained: " : "",
              node->is_paused ? "paused: " : "", node_slots_held(node),
              (int)node->config->node.slots, waiting, server_state_name(node->server));

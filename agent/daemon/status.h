@@ -1,7 +1,7 @@
-/* status: what only the running agent knows, published for `status` as state_dir/status.json.
+/* status: publishes what only the running agent knows as state_dir/status.json, for `status`.
  *
- * By rename, so that a reader sees a whole file; volatile, because after a crash it is worth
- * nothing; on change, at most once a second. The truth about the jobs is in the spool. */
+ * By rename, so that a reader sees a complete file; not durable, because it is worthless after a
+ * crash; on change, at most once a second. The truth about the jobs is in the spool. */
 #ifndef AGENT_STATUS_H
 #define AGENT_STATUS_H
 
@@ -12,7 +12,7 @@ enum { STATUS_MIN_MS = 1000, STATUS_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct status {
     struct node *node;
-    const struct heartbeat *heartbeat; /* what it says of the encoders is shown here too */
+    const struct heartbeat *heartbeat; /* its encoders are shown here too */
     int64_t started_us, due_ms;
 };
 

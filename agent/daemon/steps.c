@@ -30,7 +30,7 @@ static int watch_pidfd(struct live *live, int pidfd, struct error *err)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = pidfd};
     if (epoll_ctl(live->node->epoll, EPOLL_CTL_ADD, pidfd, &event) != 0)
-        return error_errno(err, "cannot watch the step");
+        return error_errno(err, "cannot monitor the step");
     live->step.pidfd = pidfd;
     live->step.started_in = live->state;
     live->node->is_status_due = true;
@@ -88,7 +88,7 @@ static int start(struct live *live, struct error *err)
     /* Our child, not yet waited for: its pid cannot have become another's. */
     FD(pidfd) = pidfd_open(live->step.pid, 0);
     if (pidfd < 0)
-        return error_errno(err, "cannot open the step");
+        return error_errno(err, "cannot open the step's process");
     if (watch_pidfd(live, pidfd, err) != 0)
         return -1;
     steal_fd(&pidfd);
@@ -122,10 +122,10 @@ static void not_seen(struct live *live, int64_t now_ms, const struct error *why)
         return;
     step->is_unseen = live->node->is_status_due = true;
     log_warning("step.not_adoptable", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-                LOG_TEXT("token", live->token), LOG_TEXT("error", why->message),
-                LOG_TEXT("meaning", "it is left to run and keeps its slot until it ends"),
-                LOG_TEXT("advice", "run the agent in the step's pid namespace, /proc without "
-                                   "hidepid; or end that process where it can be seen"));
+                LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
+                LOG_TEXT("hint",
+                         "it keeps running and keeps its slot; run the agent in the step's PID "
+                         "namespace and mount /proc without hidepid, or end the process"));
 }
 
 static int adopt(struct live *live, int dir, struct error *err)
@@ -136,8 +136,8 @@ static int adopt(struct live *live, int dir, struct error *err)
     FD(pidfd) = process_identity_open(&identity);
     if (pidfd < 0)
         return error_set(err, ERROR_TEMPORARY, ESRCH,
-                         "a process holds the record, and pid %d, which it names, is not to be "
-                         "seen from here",
+                         "a process holds the record, but its PID %d is not visible "
+                         "to this agent",
                          (int)identity.pid);
     if (watch_pidfd(live, pidfd, err) != 0)
         return -1;
@@ -168,8 +168,9 @@ static bool is_configured(struct node *node)
     bool was_broken = node->is_config_broken;
     node->is_config_broken = try_config(node, &err) != 0;
     if (node->is_config_broken && !was_broken)
-        log_error("step.not_configured", LOG_TEXT("error", err.message),
-                  LOG_TEXT("meaning", "no step is started and nothing is claimed"));
+        log_error(
+            "step.not_configured", LOG_TEXT("reason", err.message),
+            LOG_TEXT("hint", "no step is started and nothing is claimed until this is fixed"));
     if (was_broken && !node->is_config_broken)
         log_info("step.configured");
     return !node->is_config_broken;
@@ -194,7 +195,7 @@ static void start_or_adopt(struct live *live, int64_t now_ms)
     live->step.due_ms = now_ms +
                         tailslate_backoff_delay_ms(pauses, live->step.futile++, -1, random_u64());
     log_warning("step.not_started", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-                LOG_TEXT("error", err.message));
+                LOG_TEXT("reason", err.message));
 }
 
 static bool wants_step(const struct live *live)
@@ -219,7 +220,7 @@ int64_t steps_tick(struct node *node, int64_t now_ms)
 static void describe_end(const struct live *live, char text[END_BYTES])
 {
     siginfo_t info = {0};
-    snprintf(text, END_BYTES, "unknown, it was adopted");
+    snprintf(text, END_BYTES, "unknown (adopted step)");
     if (!live->step.is_child ||
         waitid(P_PIDFD, (id_t)live->step.pidfd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
         return;
@@ -239,7 +240,7 @@ static int seal_failure(struct live *live, const char *end, struct error *err)
         return -1;
     if (record_read_identity(dir, "transcoder", &transcoder, &ignored) == 0)
         process_identity_kill_group(&transcoder);
-    snprintf(failure.reason, sizeof failure.reason, "the step ended %u times without result: %s",
+    snprintf(failure.reason, sizeof failure.reason, "the step ended %u times without a result: %s",
              live->step.futile, end);
     record_note_fault(dir, failure.reason);
     return record_seal_failure(dir, &failure, err);
@@ -251,7 +252,7 @@ static void after_futile_end(struct live *live, const char *end)
     live->step.futile++;
     int64_t delay_ms = tailslate_backoff_delay_ms(pauses, live->step.futile - 1, -1, random_u64());
     live->step.due_ms = mono_ms() + delay_ms;
-    log_warning("step.futile", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+    log_warning("step.no_result", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("token", live->token), LOG_TEXT("end", end),
                 LOG_INT("attempt", live->step.futile), LOG_INT("delay_ms", delay_ms));
     if (live->state != JOB_CLAIMED || live->step.futile < STEPS_FUTILE_MAX)
@@ -260,7 +261,7 @@ static void after_futile_end(struct live *live, const char *end)
     struct error why;
     if (node_look(live, sealed == 0 ? &err : &why) != 0 || live->state == JOB_CLAIMED)
         log_warning("step.failure_not_sealed", LOG_INT("job", live->job_id),
-                    LOG_TEXT("record", live->id), LOG_TEXT("error", err.message));
+                    LOG_TEXT("record", live->id), LOG_TEXT("reason", err.message));
 }
 
 static void after_end(struct live *live, const char *end)

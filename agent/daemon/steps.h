@@ -1,13 +1,14 @@
-/* steps: one process per job. Starts, adopts and watches them; knows nothing of what they do.
+/* steps: one process per job. Starts, adopts and monitors them; knows nothing about what they do.
  *
- * A step is this very binary (/proc/self/exe) in a session of its own, so that it outlives the
- * agent; the next agent finds it by the record's lock and its identity, and watches it through a
- * pidfd. Only our own children are reaped. A step that ended without moving its record is started
- * again with backoff; STEPS_FUTILE_MAX such ends in a row before anything was transcoded become a
- * failure report. After that point there is no limit: finished work is never given up.
+ * A step is this binary (/proc/self/exe) in its own session, so that it outlives the agent. The
+ * next agent finds it by the record's lock and its identity, and monitors it through a pidfd. Only
+ * our own children are reaped. A step that ended without progress is started again with backoff;
+ * STEPS_FUTILE_MAX such runs in a row before anything was transcoded become a failure report. After
+ * that point there is no limit: finished work is never given up.
  *
- * A step that runs but cannot be seen (hidepid, another pid namespace) is never started a second
- * time: it is said once, and looked for ever more slowly until it has let go of its record. */
+ * A step that is running but not visible (hidepid, another PID namespace) is never started a second
+ * time: this is reported once, and checked at growing intervals until it has released its record.
+ */
 #ifndef AGENT_STEPS_H
 #define AGENT_STEPS_H
 
@@ -15,23 +16,23 @@
 
 enum {
     STEPS_FUTILE_MAX = 5,
-    STEPS_UNSEEN_MAX = 5, /* looks, 3 s: a step has the lock before it has written who it is */
+    STEPS_UNSEEN_MAX = 5, /* checks, 3 s: a step locks its record before it writes its identity */
     STEPS_UNSEEN_MS = 200,
     STEPS_UNSEEN_CAP_MS = 10 * 1000,
 };
 
-/* Starts or adopts what needs a step. Returns when it wants to be called again. */
+/* Starts or adopts what needs a step. Returns when to call it again. */
 int64_t steps_tick(struct node *node, int64_t now_ms);
 
-/* The pidfd of a step has become readable. False: it belongs to none. */
+/* The pidfd of a step is readable. False: it belongs to no step. */
 bool steps_handle(struct node *node, int pidfd);
 
-/* A child of ours has ended, by its pid: nobody else's as long as it is not reaped. */
+/* A child of ours has ended. Its PID cannot be reused before it is reaped. */
 bool steps_handle_pid(struct node *node, pid_t pid);
 
 unsigned steps_running(const struct node *node);
 
-/* How long until a step that was not seen so often in a row is looked for again. */
+/* When to check again for a step that was not visible in so many consecutive checks. */
 int64_t steps_unseen_pause_ms(unsigned looks);
 
 #endif

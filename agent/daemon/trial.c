@@ -46,8 +46,7 @@ static void set_useless(struct trial *trial, bool is_useless)
     struct node *node = trial->node;
     if (is_useless && !node->is_tool_broken)
         log_error("encoders.none", LOG_TEXT("codec", node->config->transcode.codec),
-                  LOG_TEXT("meaning", "nothing is claimed"),
-                  LOG_TEXT("advice", "tailslate-agent check says why"));
+                  LOG_TEXT("hint", "nothing is claimed; run tailslate-agent check for the reason"));
     if (node->is_tool_broken != is_useless)
         node->is_status_due = true;
     node->is_tool_broken = is_useless;
@@ -133,7 +132,7 @@ static int start(struct trial *trial, struct error *err)
 {
     errno = spawn(trial->node, &trial->pid);
     if (errno != 0)
-        return error_errno(err, "cannot start the trial of the encoders");
+        return error_errno(err, "cannot start the encoder probe");
     trial->pidfd = pidfd_open(trial->pid, 0);
     must(trial->pidfd >= 0); /* our child, not yet waited for */
     struct epoll_event event = {.events = EPOLLIN, .data.fd = trial->pidfd};
@@ -155,7 +154,7 @@ void trial_cancel(struct trial *trial)
 /* Without findings nothing is known to be wrong: steps try for themselves. */
 static void not_found(struct trial *trial, const char *why)
 {
-    log_warning("encoders.unknown", LOG_TEXT("detail", why));
+    log_warning("encoders.unknown", LOG_TEXT("reason", why));
     trial->due_ms = mono_ms() + TRIAL_AGAIN_MS;
 }
 
@@ -166,7 +165,7 @@ bool trial_handle(struct trial *trial, int fd)
     int status = reap(trial);
     if (load(trial))
         return true;
-    not_found(trial, "the trial left no findings");
+    not_found(trial, "the encoder probe left no result");
     /* An upgrade may have broken it: found out before it costs jobs their attempts. */
     if (status == EX_UNAVAILABLE)
         set_useless(trial, true);
@@ -203,7 +202,7 @@ int64_t trial_tick(struct trial *trial, int64_t now_ms)
         return NODE_NEVER;
     if (trial->pidfd >= 0 && trial->limit_ms <= now_ms) {
         trial_cancel(trial);
-        not_found(trial, "the trial did not end");
+        not_found(trial, "the encoder probe did not finish");
     }
     if (trial->pidfd >= 0)
         return trial->limit_ms;
@@ -231,6 +230,6 @@ int trial_main(const struct config *config)
         if (state < 0)
             error_errno(&err, "%s", config->node.state_dir);
     }
-    log_warning("trial.failed", LOG_TEXT("detail", err.message));
+    log_warning("encoder_probe.failed", LOG_TEXT("reason", err.message));
     return status;
 }

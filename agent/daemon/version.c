@@ -20,7 +20,8 @@ static void set_broken(struct version *version, const struct error *err)
     version->due_ms = mono_ms() + VERSION_AGAIN_MS;
     if (!node->is_tool_broken)
         log_error("ffmpeg.broken", LOG_TEXT("program", node->config->transcode.ffmpeg),
-                  LOG_TEXT("error", err->message), LOG_TEXT("meaning", "nothing is claimed"));
+                  LOG_TEXT("reason", err->message),
+                  LOG_TEXT("hint", "nothing is claimed until this is fixed"));
     node->is_tool_broken = true;
     node->is_status_due = true;
 }
@@ -54,13 +55,13 @@ bool version_handle(struct version *version, int fd)
         return false;
     int ended = tool_ask_end(&version->question, &text, &err);
     if (ended == 0 && !tool_parse_version(text, version->text))
-        ended = error_set(&err, ERROR_PERMANENT, 0, "-version: its output is not understood");
+        ended = error_set(&err, ERROR_PERMANENT, 0, "cannot parse the output of -version");
     if (ended != 0) {
         set_broken(version, &err);
         return true;
     }
     if (version->node->is_tool_broken)
-        log_info("ffmpeg.fine", LOG_TEXT("version", version->text));
+        log_info("ffmpeg.ok", LOG_TEXT("version", version->text));
     version->node->is_tool_broken = false;
     version->node->is_status_due = true;
     return true;
@@ -76,7 +77,7 @@ static void stop_waiting(struct version *version)
 {
     struct error err;
     tool_ask_cancel(&version->question);
-    error_set(&err, ERROR_PERMANENT, ETIMEDOUT, "-version: no end within %d s",
+    error_set(&err, ERROR_PERMANENT, ETIMEDOUT, "-version: still running after %d s",
               TOOL_WAIT_MS / 1000);
     set_broken(version, &err);
 }

@@ -44,7 +44,7 @@ static int try_track(struct session *session, const char *source, struct audio_t
     if (result == 0)
         log_info("step.audio_track_dropped", LOG_INT("stream", track->index),
                  LOG_TEXT("codec", track->codec), LOG_INT("channels", track->channels),
-                 LOG_TEXT("reason", "it does not decode"));
+                 LOG_TEXT("reason", "cannot be decoded"));
     return result;
 }
 
@@ -78,7 +78,8 @@ int audio_choose(struct session *session, const char *path, struct probe *source
     const struct audio_track *main = &source->audio.tracks[0];
     if (source->audio.count == 0)
         tailslate_warnings_add(
-            warnings, "the video is silent: no audio track of the source decodes (%s)", codec);
+            warnings, "the video has no sound: no audio track of the source can be decoded (%s)",
+            codec);
     else
         log_info("step.audio", LOG_INT("stream", main->index), LOG_TEXT("codec", main->codec),
                  LOG_TEXT("language", main->language), LOG_INT("tracks", source->audio.count));

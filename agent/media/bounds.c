@@ -64,22 +64,23 @@ int bounds_error(enum bound bound, const struct bounds *bounds, struct error *er
                          "the transcoder made no progress for %g s (transcode.stall_seconds)",
                          (double)bounds->stall_ms / 1000);
     case BOUND_WALL:
-        return error_set(err, ERROR_TEMPORARY, ETIME,
-                         "the transcoder worked for %.0f s on a film of %.0f s: over the limit "
-                         "(limits.wall_factor, limits.wall_floor_minutes)",
-                         (double)bounds->wall_ms / 1000, bounds->duration_s);
+        return error_set(
+            err, ERROR_TEMPORARY, ETIME,
+            "the transcoder ran for %.0f s on a video of %.0f s, which is over the limit "
+            "(limits.wall_factor, limits.wall_floor_minutes)",
+            (double)bounds->wall_ms / 1000, bounds->duration_s);
     case BOUND_MEMORY:
         return error_set(err, ERROR_TEMPORARY, ENOMEM,
-                         "the transcoder took over %.1f GB of memory (limits.memory_gb)",
+                         "the transcoder used more than %.1f GB of memory (limits.memory_gb)",
                          (double)bounds->memory_bytes / 1e9);
     case BOUND_OUTPUT:
         return error_set(err, ERROR_PERMANENT, EFBIG,
-                         "the output grew over %.1f GB, far more than its bit rates give "
+                         "the output exceeded %.1f GB, far more than its bit rates predict "
                          "(limits.output_factor)",
                          (double)bounds->output_bytes / 1e9);
     case BOUND_DISK:
         return error_set(err, ERROR_TEMPORARY, ENOSPC,
-                         "no space left on this node's disk: under %lld MB are kept free",
+                         "no space left on this node's disk: %lld MB must stay free",
                          (long long)bounds->reserve_bytes / 1000000);
     }
     must(false);

@@ -26,7 +26,7 @@ int check_duration(enum tailslate_quality quality, double got_s, double source_s
 {
     if (is_long_enough(got_s, source_s))
         return 0;
-    return error_set(err, ERROR_TEMPORARY, 0, "%s is %.1f s long, the source %.1f s",
+    return error_set(err, ERROR_TEMPORARY, 0, "%s is %.1f s long, but the source is %.1f s long",
                      tailslate_quality_name(quality), got_s, source_s);
 }
 
@@ -36,7 +36,7 @@ static int64_t file_size(int directory, const char *name, struct error *err)
 {
     struct stat status;
     if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-        return error_set(err, ERROR_TEMPORARY, errno, "%s is not there", name);
+        return error_set(err, ERROR_TEMPORARY, errno, "%s is missing", name);
     if (!S_ISREG(status.st_mode) || status.st_size == 0)
         return error_set(err, ERROR_TEMPORARY, 0, "%s is empty", name);
     return status.st_size;
@@ -70,12 +70,13 @@ static int read_codecs(int directory, struct check_rendition *rendition, struct 
 static int check_list(const struct playlist *list, struct error *err)
 {
     if (!list->ended)
-        return error_set(err, ERROR_TEMPORARY, 0, "the playlist has no end");
+        return error_set(err, ERROR_TEMPORARY, 0, "the playlist has no EXT-X-ENDLIST");
     if (list->count == 0)
         return error_set(err, ERROR_TEMPORARY, 0, "the playlist is empty");
     if (list->foreign)
-        return error_set(err, ERROR_TEMPORARY, 0,
-                         "the playlist has byte ranges, keys, breaks or untimed segments");
+        return error_set(
+            err, ERROR_TEMPORARY, 0,
+            "the playlist has byte ranges, keys, discontinuities or segments without a duration");
     if (!list->init || strcmp(list->init, LADDER_INIT) != 0 || !list->numbered)
         return error_set(err, ERROR_TEMPORARY, 0,
                          "the files are not named init.mp4 and seg_0000.m4s, seg_0001.m4s, ...");
@@ -88,7 +89,7 @@ int check_files(int directory, struct check_rendition *rendition, struct error *
     size_t size;
     if (durable_read(directory, LADDER_PLAYLIST, PLAYLIST_MAX_BYTES, &text, &size, err) < 0) {
         if (err->code == ENOENT)
-            error_set(err, ERROR_TEMPORARY, ENOENT, "there is no playlist");
+            error_set(err, ERROR_TEMPORARY, ENOENT, "the playlist is missing");
         return -1;
     }
     if (playlist_parse(text, size, &rendition->playlist, err) < 0)
@@ -114,7 +115,7 @@ static int check_size(const struct check_rendition *rendition, const struct prob
     }
     if (probe->coded_width == width && probe->coded_height == height)
         return 0;
-    return error_set(err, ERROR_TEMPORARY, 0, "it has %lldx%lld pixels, %lldx%lld were planned",
+    return error_set(err, ERROR_TEMPORARY, 0, "it has %lldx%lld pixels, but %lldx%lld were planned",
                      (long long)probe->coded_width, (long long)probe->coded_height,
                      (long long)width, (long long)height);
 }
@@ -141,7 +142,7 @@ static int check_rendition(struct session *session, int output, const struct pro
     const char *name = tailslate_quality_name(rendition->plan.quality);
     FD(directory) = openat(output, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)
-        return error_set(err, ERROR_TEMPORARY, errno, "there is no %s", name);
+        return error_set(err, ERROR_TEMPORARY, errno, "%s is missing", name);
     if (check_files(directory, rendition, err) < 0)
         return error_wrap(err, "%s", name);
     TEXT(path) = must_printf("%s/%s/%s", RECORD_OUTPUT, name, LADDER_PLAYLIST);
@@ -178,7 +179,8 @@ static int check_truth(int output, const struct check *check,
         said.sibling_playlist = &sibling->playlist;
     }
     if (original->codecs.video == TAILSLATE_CODEC_ABSENT)
-        return error_set(err, ERROR_TEMPORARY, 0, "its init.mp4 names no codec that players know");
+        return error_set(err, ERROR_TEMPORARY, 0,
+                         "its init.mp4 names no codec that players support");
     return truth_check(&said, err);
 }
 

@@ -79,7 +79,7 @@ static void leave_out(int directory, const char *name, const struct audio_track 
     tailslate_warnings_add(warnings, "audio stream %d (%s) is left out: %s", track->index,
                            track->codec, why->message);
     if (durable_unlink(directory, name, &err) < 0)
-        log_warning("step.audio_track_left", LOG_TEXT("detail", err.message));
+        log_warning("step.audio_track_left_out", LOG_TEXT("reason", err.message));
 }
 
 void check_audio(int output, const struct probe *source, const struct ladder *ladder,

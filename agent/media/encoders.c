@@ -65,10 +65,10 @@ static bool judge_output(enum encoder_id id, int output, char reason[ENCODERS_RE
     size_t keyframes = codecs_count_boxes((const unsigned char *)data, size, "moof");
     reason[0] = '\0';
     if (codecs.video != encoder_codec(id))
-        snprintf(reason, ENCODERS_REASON_BYTES, "what it makes is not %s",
+        snprintf(reason, ENCODERS_REASON_BYTES, "its output is not %s",
                  tailslate_codec_name(encoder_codec(id)));
     else if (keyframes != LADDER_TRIAL_KEYFRAMES)
-        snprintf(reason, ENCODERS_REASON_BYTES, "it made %zu keyframes where %d were asked for",
+        snprintf(reason, ENCODERS_REASON_BYTES, "it made %zu keyframes instead of the requested %d",
                  keyframes, LADDER_TRIAL_KEYFRAMES);
     return reason[0] == '\0';
 }
@@ -132,9 +132,9 @@ static enum trial try_one(const struct config *config, const struct encoder_use 
         return TRIAL_FAILS;
     }
     if (!wait_or_kill(&child, limit_ms, &how)) {
-        snprintf(reason, ENCODERS_REASON_BYTES, "it did not end within %g s%s",
+        snprintf(reason, ENCODERS_REASON_BYTES, "it did not finish within %g s%s",
                  (double)limit_ms / 1000,
-                 encoder_kind(use->id) == ENCODER_CPU ? " (or this node is very busy)" : "");
+                 encoder_kind(use->id) == ENCODER_CPU ? " (this node may be overloaded)" : "");
         return TRIAL_HANGS;
     }
     return judge(use->id, how, output, log, reason) ? TRIAL_WORKS : TRIAL_FAILS;
@@ -194,15 +194,15 @@ static const char *why_not_tried(struct trials *trials, enum encoder_id id)
 {
     enum encoder_kind kind = encoder_kind(id);
     if (!tool_has_encoder(trials->list, encoder_name(id)))
-        return "this ffmpeg is built without it";
+        return "this ffmpeg build does not have it";
     if ((kind == ENCODER_QSV || kind == ENCODER_VAAPI) && !trials->found->device[0])
-        return "there is no /dev/dri/renderD* that this user may open";
+        return "no /dev/dri/renderD* that this user can open";
     if (trials->hung[kind] != ENCODER_COUNT)
-        return "not tried: one of its kind did not end";
+        return "not probed: another encoder of its kind did not finish";
     if (mono_ms() < trials->deadline_ms)
         return NULL;
     trials->found->is_incomplete = true;
-    return "not tried: the time for all trials was over";
+    return "not probed: out of time";
 }
 
 static void try_if_worth(struct trials *trials, enum encoder_id id)
@@ -239,7 +239,8 @@ static int ask_ffmpeg(const struct config *config, struct encoders *found, char 
     if (tool_ask(program, "-version", &version, err) < 0)
         return -1;
     if (!tool_parse_version(version, found->version))
-        return error_set(err, ERROR_PERMANENT, 0, "%s -version is not understood", program);
+        return error_set(err, ERROR_PERMANENT, 0, "cannot parse the output of '%s -version'",
+                         program);
     if (tool_ask(program, "-encoders", list, err) < 0)
         return -1;
     if (tool_ask(program, "-filters", &filters, err) < 0)

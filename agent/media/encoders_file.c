@@ -106,7 +106,8 @@ int encoders_load(int state_dir, const struct config *config, struct encoders *f
     take(root, found);
     encoders_key(config, key);
     if (strcmp(key, found->key) != 0)
-        return error_set(err, ERROR_TEMPORARY, ENOENT, "%s is of another ffmpeg", ENCODERS_FILE);
+        return error_set(err, ERROR_TEMPORARY, ENOENT, "%s was made with another ffmpeg",
+                         ENCODERS_FILE);
     return 0;
 }
 

@@ -64,13 +64,13 @@ static const char *why_no_original(const struct probe *probe)
     if (!AMONG(probe->video_codec, "h264", "hevc", "av1"))
         return "its video codec is not h264, hevc or av1";
     if (!AMONG(probe->pixel_format, "yuv420p", "yuvj420p", "yuv420p10le"))
-        return "its pictures are not 4:2:0 with 8 or 10 bits";
+        return "its video is not 4:2:0 with 8 or 10 bits";
     if (probe->uncopyable)
         return "ffmpeg cannot copy it into MP4";
     if (probe->turned)
-        return "it is rotated by a flag that segments do not carry";
+        return "it is rotated by a flag that segments cannot carry";
     if (filter_held_s(probe) > 0)
-        return "its sound goes on after its pictures";
+        return "its audio is longer than its video";
     return NULL;
 }
 

@@ -29,16 +29,16 @@ static int read_answer(int fd, char **text, size_t *size, struct error *err)
 {
     struct stat status;
     if (fstat(fd, &status) < 0)
-        return error_errno(err, "ffprobe's answer");
+        return error_errno(err, "cannot read ffprobe's output");
     if (status.st_size >= PROBE_ANSWER_MAX_BYTES)
-        return error_set(err, ERROR_PERMANENT, 0, "ffprobe's answer is too large");
+        return error_set(err, ERROR_PERMANENT, 0, "ffprobe's output is too large");
     *size = (size_t)status.st_size;
     *text = must_calloc(1, *size + 1);
     ssize_t got = pread(fd, *text, *size, 0);
     if (got == (ssize_t)*size)
         return 0;
     free(steal_text(text));
-    return error_set(err, ERROR_TEMPORARY, 0, "ffprobe's answer cannot be read");
+    return error_set(err, ERROR_TEMPORARY, 0, "cannot read ffprobe's output");
 }
 
 /* Why ffprobe refused. */

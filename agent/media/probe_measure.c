@@ -44,7 +44,7 @@ int probe_run_measure(struct session *session, struct argv *argv, int64_t limit_
         return -1;
     struct progress progress = {0};
     if (!progress_read(answer_fd, &progress) || progress.out_time_s <= 0)
-        return error_set(err, ERROR_PERMANENT, 0, "the duration cannot be found out");
+        return error_set(err, ERROR_PERMANENT, 0, "the duration cannot be determined");
     *reached_s = progress.out_time_s;
     return 0;
 }

@@ -253,8 +253,7 @@ static enum probe_verdict no_video(const struct json *audio, bool has_cover, str
     for (char *at = codec; *at; at++)
         *at = (char)toupper((unsigned char)*at);
     error_set(err, ERROR_PERMANENT, 0, "the source has no video stream%s%s%s",
-              audio ? ": it is sound only, " : "", codec,
-              has_cover ? ", with a cover picture" : "");
+              audio ? ": it is audio only, " : "", codec, has_cover ? ", with cover art" : "");
     return PROBE_NO_VIDEO;
 }
 
@@ -294,7 +293,7 @@ enum probe_verdict probe_parse(const char *json, size_t size, int video, struct 
     /* Of a file without streams the list is empty: without a list, or cut, it is no answer, and
      * says nothing about the film. */
     if (!root || !json_is_array(json_get(root, "streams"))) {
-        error_set(err, ERROR_TEMPORARY, 0, "ffprobe's answer is no answer: %s",
+        error_set(err, ERROR_TEMPORARY, 0, "ffprobe's output is invalid: %s",
                   root ? "it has no streams" : why.message);
         return PROBE_UNREADABLE;
     }

@@ -86,9 +86,9 @@ static const struct {
     const char *words; /* NULL: the line itself */
 } meanings[] = {
     {"moov atom not found", FAULT_OF_FILE, 0,
-     "the file is cut off or damaged: its index is missing"},
+     "the file is truncated or damaged: its index is missing"},
     {"not on whitelist", FAULT_OF_FILE, 0,
-     "the file cannot be read as a video: it is of a kind that is not taken"},
+     "the file cannot be read as a video: its format is not supported"},
     {"DRM protected", FAULT_OF_FILE, 0, "the file is encrypted"},
     {"Invalid data found when processing input", FAULT_OF_FILE, 0,
      "the file cannot be read as a video (Invalid data found when processing input)"},
@@ -148,8 +148,8 @@ int reason_of_line(const char *line, const char *otherwise, struct error *err)
         const char *words = meanings[i].words ? meanings[i].words : line;
         if (meanings[i].fault == FAULT_OF_FILE)
             return error_set(err, ERROR_PERMANENT, 0, "%s", words);
-        return error_set(err, ERROR_TEMPORARY, meanings[i].code, "this node cannot do it: %s",
-                         words);
+        return error_set(err, ERROR_TEMPORARY, meanings[i].code,
+                         "this node is not capable of it: %s", words);
     }
     return error_set(err, ERROR_TEMPORARY, 0, "%s%s%s", otherwise, line[0] ? ": " : "", line);
 }

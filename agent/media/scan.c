@@ -127,9 +127,10 @@ static int supervise(struct session *session, struct child *child, struct pipe_r
         session_pause_child(session, child, &is_stopped);
         if (is_late || session->lost != TAILSLATE_PROBLEM_NONE) {
             child_stop(child);
-            return is_late ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT,
-                                       "reading the source took over %d s", SCAN_LIMIT_MS / 1000)
-                           : error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+            return is_late
+                       ? error_set(err, ERROR_TEMPORARY, ETIMEDOUT,
+                                   "reading the source took longer than %d s", SCAN_LIMIT_MS / 1000)
+                       : error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         }
         struct http_wait_fd watch[] = {{.fd = child->pidfd, .events = POLLIN},
                                        {.fd = readers[0].fd, .events = POLLIN},

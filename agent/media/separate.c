@@ -74,7 +74,7 @@ size_t separate_init(struct span init, uint32_t track, unsigned char *out)
 
 static int no_part(struct error *err, const char *name)
 {
-    return error_set(err, ERROR_TEMPORARY, 0, "%s does not begin with pictures alone", name);
+    return error_set(err, ERROR_TEMPORARY, 0, "%s does not begin with a video-only part", name);
 }
 
 /* Has this moof one track, the pictures'? */
@@ -158,7 +158,7 @@ static int write_init(int directory, const struct playlist *list, struct fragmen
         return -1;
     struct span whole = {(const unsigned char *)init, size};
     if (!fragment_read_movie(whole, FRAGMENT_PICTURES, movie))
-        return error_set(err, ERROR_TEMPORARY, 0, "%s names no pictures", list->init);
+        return error_set(err, ERROR_TEMPORARY, 0, "%s has no video track", list->init);
     TEXT(alone) = must_malloc(size);
     size_t written = separate_init(whole, movie->track, (unsigned char *)alone);
     return durable_write(directory, LADDER_VIDEO_INIT, alone, written, err);

@@ -143,12 +143,12 @@ static int check_kind(const struct probe *probe, const struct scan *scan, struct
         return error_set(err, ERROR_PERMANENT, 0, "the video is encrypted");
     if (!probe->video_codec[0])
         return error_set(err, ERROR_PERMANENT, 0,
-                         "the video's codec is unknown to ffmpeg (%s in the file)",
-                         probe->video_tag[0] ? probe->video_tag : "without a name");
+                         "ffmpeg does not know the video's codec (%s in the file)",
+                         probe->video_tag[0] ? probe->video_tag : "unnamed");
     if (is_still_image(probe, scan))
-        return error_set(err, ERROR_PERMANENT, 0, "it is no video but a picture (%s image)", codec);
+        return error_set(err, ERROR_PERMANENT, 0, "it is a still image, not a video (%s)", codec);
     if (packets_of(scan, probe->video_index) == 0)
-        return error_set(err, ERROR_PERMANENT, 0, "the video stream has no pictures in it%s%s",
+        return error_set(err, ERROR_PERMANENT, 0, "the video stream has no frames%s%s",
                          scan->complaint[0] ? ": " : "", scan->complaint);
     return 0;
 }
@@ -173,7 +173,7 @@ static int probe_and_scan(struct session *session, const char *path, struct prob
     int video = source_pick_video(probe, scan);
     if (video == probe->video_index)
         return 0;
-    log_info("step.other_picture", LOG_INT("stream", video),
+    log_info("step.video_stream_changed", LOG_INT("stream", video),
              LOG_INT("instead_of", probe->video_index));
     return probe_source(session, path, video, probe, err);
 }
@@ -182,10 +182,10 @@ static int accept_cut(const struct session *session, double there_s, double clai
                       struct tailslate_warnings *warnings, struct error *err)
 {
     if (!session->config->transcode.accept_truncated || there_s <= 0)
-        return error_set(err, ERROR_PERMANENT, 0, "the file is cut off at about %.0f s of %.0f s",
+        return error_set(err, ERROR_PERMANENT, 0, "the file is truncated at about %.0f s of %.0f s",
                          there_s, claimed_s);
     tailslate_warnings_add(warnings,
-                           "the file is cut off at about %.0f s of %.0f s; published because "
+                           "the file is truncated at about %.0f s of %.0f s; published because "
                            "transcode.accept_truncated is set",
                            there_s, claimed_s);
     return 0;
@@ -202,7 +202,7 @@ static int check_length(struct session *session, const char *path, const struct 
     case SOURCE_WHOLE:
         break;
     case SOURCE_CLAIMED:
-        tailslate_warnings_add(warnings, "the file says that it is %.0f s long; %.1f s are in it",
+        tailslate_warnings_add(warnings, "the file claims a duration of %.0f s but contains %.1f s",
                                claimed_s, there_s);
         break;
     case SOURCE_CUT_OFF:
@@ -214,7 +214,7 @@ static int check_length(struct session *session, const char *path, const struct 
     }
     if (there_s > 0 || claimed_s > 0)
         return 0;
-    return error_set(err, ERROR_PERMANENT, 0, "the duration cannot be found out");
+    return error_set(err, ERROR_PERMANENT, 0, "the duration cannot be determined");
 }
 
 int source_examine(struct session *session, const char *path, struct probe *probe,

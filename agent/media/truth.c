@@ -41,13 +41,13 @@ static int add_moof(int fd, off_t at, size_t size, const struct fragment_movie *
                     struct fragment *fragment, struct error *err)
 {
     if (size > MOOF_MAX_BYTES)
-        return refuse(err, "a segment has a header of over %d bytes", MOOF_MAX_BYTES);
+        return refuse(err, "a segment has a header longer than %d bytes", MOOF_MAX_BYTES);
     unsigned char *body = must_malloc(size);
     bool is_whole = pread(fd, body, size, at) == (ssize_t)size;
     if (is_whole)
         fragment_add(movie, (struct span){body, size}, fragment);
     free(body);
-    return is_whole ? 0 : refuse(err, "a segment is cut off");
+    return is_whole ? 0 : refuse(err, "a segment is truncated");
 }
 
 static int read_boxes(int fd, off_t end, const struct fragment_movie *movie,
@@ -57,11 +57,11 @@ static int read_boxes(int fd, off_t end, const struct fragment_movie *movie,
     for (int boxes = 0; at < end; boxes++) {
         unsigned char header[BOX_HEADER_BYTES];
         if (boxes == BOXES_MAX || pread(fd, header, sizeof header, at) != sizeof header)
-            return refuse(err, "a segment is cut off");
+            return refuse(err, "a segment is truncated");
         struct span rest = {header, sizeof header};
         off_t size = span_take32(&rest);
         if (size < BOX_HEADER_BYTES || size > end - at)
-            return refuse(err, "a segment is cut off");
+            return refuse(err, "a segment is truncated");
         if (memcmp(rest.data, "moof", 4) == 0 &&
             add_moof(fd, at + BOX_HEADER_BYTES, (size_t)size - BOX_HEADER_BYTES, movie, fragment,
                      err) < 0)
@@ -78,7 +78,7 @@ static int read_segment(int directory, const char *name, const struct fragment_m
     *fragment = (struct fragment){.pictures = 0};
     FD(fd) = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) < 0)
-        return error_set(err, ERROR_TEMPORARY, errno, "%s cannot be read", name);
+        return error_set(err, ERROR_TEMPORARY, errno, "cannot read %s", name);
     if (read_boxes(fd, status.st_size, movie, fragment, err) < 0)
         return error_wrap(err, "%s", name);
     return 0;
@@ -140,15 +140,15 @@ static int check_start(const struct truth *truth, const char *kind, const char *
     if (own.pictures == 0 || other.pictures == 0 ||
         is_near(own.start_us, other.start_us, START_LIMIT_US))
         return 0;
-    return refuse(err, "its %s at %.2f s, in %s at %.2f s", what, seconds(own.start_us),
+    return refuse(err, "its %s at %.2f s, but in %s at %.2f s", what, seconds(own.start_us),
                   truth->sibling, seconds(other.start_us));
 }
 
 static int check_starts(const struct truth *truth, struct error *err)
 {
-    if (check_start(truth, FRAGMENT_PICTURES, "pictures begin", err) < 0)
+    if (check_start(truth, FRAGMENT_PICTURES, "video begins", err) < 0)
         return -1;
-    return check_start(truth, FRAGMENT_SOUND, "sound begins", err);
+    return check_start(truth, FRAGMENT_SOUND, "audio begins", err);
 }
 
 static int check_length(const struct truth *truth, const struct fragment *last, int64_t start_us,
@@ -163,8 +163,8 @@ static int check_length(const struct truth *truth, const struct fragment *last, 
                       seconds(wanted_us));
     /* How long the last picture is shown is a guess of the muxer's. */
     if (!is_near(listed_us, shown_us, SEEK_LIMIT_US + last->longest_us))
-        return refuse(err, "its playlist is %.1f s long, its pictures %.1f s", seconds(listed_us),
-                      seconds(shown_us));
+        return refuse(err, "its playlist is %.1f s long, but its video is %.1f s long",
+                      seconds(listed_us), seconds(shown_us));
     return 0;
 }
 
@@ -173,16 +173,16 @@ static int check_segment(const struct truth *truth, size_t i, const struct fragm
 {
     const struct playlist_segment *segment = &truth->playlist->segments[i];
     if (fragment->pictures == 0)
-        return refuse(err, "%s has no picture", segment->name);
+        return refuse(err, "%s has no video frame", segment->name);
     if (!fragment->starts_with_key)
         return refuse(err, "%s does not begin with a keyframe", segment->name);
     if (segment->duration_us <= 0)
-        return refuse(err, "%s is listed without a length", segment->name);
+        return refuse(err, "%s is listed without a duration", segment->name);
     if (segment->duration_us > SEGMENT_LIMIT_US)
-        return refuse(err, "%s is %.1f s long, over %.0f s: the keyframes are too far apart",
+        return refuse(err, "%s is %.1f s long, more than %.0f s: the keyframes are too far apart",
                       segment->name, seconds(segment->duration_us), seconds(SEGMENT_LIMIT_US));
     if (!is_near(shown_us, listed_us, SEEK_LIMIT_US))
-        return refuse(err, "%s begins at %.2f s, its playlist says %.2f s", segment->name,
+        return refuse(err, "%s begins at %.2f s, but its playlist says %.2f s", segment->name,
                       seconds(shown_us), seconds(listed_us));
     return 0;
 }
@@ -216,6 +216,6 @@ int truth_check(const struct truth *truth, struct error *err)
     if (directory < 0)
         return -1;
     if (movie.timescale == 0)
-        return refuse(err, "%s names no pictures", truth->playlist->init);
+        return refuse(err, "%s has no video track", truth->playlist->init);
     return check_all(truth, directory, &movie, err);
 }

@@ -60,10 +60,10 @@ static bool take_away_oldest(const struct spool *spool)
     if (!find_oldest(spool, id))
         return false;
     if (spool_take_away_kept(spool, id, &err) != 0) {
-        log_error("kept.not_removed", LOG_TEXT("record", id), LOG_TEXT("error", err.message));
+        log_error("retained.not_removed", LOG_TEXT("record", id), LOG_TEXT("reason", err.message));
         return false;
     }
-    log_warning("kept.removed", LOG_TEXT("record", id),
+    log_warning("retained.removed", LOG_TEXT("record", id),
                 LOG_TEXT("reason", "the disk is nearly full"));
     return true;
 }
@@ -77,6 +77,6 @@ bool kept_make_room(const struct spool *spool)
         return take_away_oldest(spool);
     if (tree_remove_some(spool->kept, name, &budget, &err) == 0)
         return true;
-    log_error("kept.not_removed", LOG_TEXT("record", name), LOG_TEXT("error", err.message));
+    log_error("retained.not_removed", LOG_TEXT("record", name), LOG_TEXT("reason", err.message));
     return false;
 }

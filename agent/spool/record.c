@@ -36,7 +36,7 @@ int record_state(int dir, enum job_state *state, struct error *err)
     *state = job_state_of(files);
     if (*state == JOB_WRONG)
         return error_set(err, ERROR_PERMANENT, EBADMSG,
-                         "its files (set 0x%02x) make no state of a job", files);
+                         "its files (set 0x%02x) do not match any job state", files);
     return 0;
 }
 
@@ -71,7 +71,7 @@ static struct json *read_object(int dir, const char *name, struct error *err)
     if (root && json_is_object(root))
         return root;
     if (root)
-        error_set(err, ERROR_PERMANENT, EBADMSG, "is no object");
+        error_set(err, ERROR_PERMANENT, EBADMSG, "is not an object");
     json_free(root);
     error_wrap(err, "%s", name);
     err->class = ERROR_PERMANENT;
@@ -131,7 +131,7 @@ static int parse_claim(const struct json *root, struct record_claim *claim, stru
     if (message_claim_parse(message, strlen(message), &claim->claim, err) !=
             TAILSLATE_PROBLEM_NONE ||
         claim->claim.job_id <= 0) {
-        malformed(name, "member `claim` is no claim of a job", err);
+        malformed(name, "member `claim` is not a job's claim", err);
         return -1;
     }
     const char *token, *claimed_at;
@@ -139,10 +139,10 @@ static int parse_claim(const struct json *root, struct record_claim *claim, stru
     if (json_get_text(root, "token", TAILSLATE_TOKEN_BYTES - 1, &token) != JSON_FOUND ||
         !tailslate_token_parse(token, strlen(token), &token_job, claim->token) ||
         token_job != claim->claim.job_id)
-        return malformed(name, "member `token` is no token of this job", err);
+        return malformed(name, "member `token` is not a token of this job", err);
     if (json_get_text(root, "claimed_at", WALL_TEXT_BYTES - 1, &claimed_at) != JSON_FOUND ||
         !wall_parse(claimed_at, &claim->claimed_at_us))
-        return malformed(name, "member `claimed_at` is no time", err);
+        return malformed(name, "member `claimed_at` is not a time", err);
     return 0;
 }
 
@@ -181,9 +181,9 @@ int record_read_outcome(int dir, struct record_outcome *outcome, struct error *e
     if (tailslate_completion_parse(message, strlen(message), 1, &read.completion, why.message) !=
             TAILSLATE_PROBLEM_NONE ||
         read.completion.token[0])
-        return malformed(name, "member `completion` is no completion without a token", err);
+        return malformed(name, "member `completion` is not a completion without a token", err);
     if (json_get_int(root, "transcode_ms", 0, INT64_MAX, &read.transcode_ms) != JSON_FOUND)
-        return malformed(name, "member `transcode_ms` is no duration", err);
+        return malformed(name, "member `transcode_ms` is not a duration", err);
     *outcome = read;
     return 0;
 }
@@ -249,13 +249,13 @@ int record_read_missing(int dir, tailslate_quality_set *missing, struct error *e
         return -1;
     const struct json *names = json_get(root, "qualities");
     if (!json_is_array(names))
-        return malformed(name, "member `qualities` is no list", err);
+        return malformed(name, "member `qualities` is not a list", err);
     tailslate_quality_set read = 0;
     for (int i = 0; i < json_count(names); i++) {
         const char *text = json_text(json_at(names, i));
         enum tailslate_quality quality;
         if (!text || !tailslate_quality_parse(text, &quality))
-            return malformed(name, "member `qualities` names what is no quality", err);
+            return malformed(name, "member `qualities` has an unknown quality", err);
         read |= 1u << quality;
     }
     *missing = read;
@@ -297,7 +297,7 @@ int record_read_lost(int dir, enum tailslate_problem *why, char detail[LOST_DETA
     const char *code, *text;
     if (json_get_text(root, "code", 64, &code) != JSON_FOUND ||
         json_get_text(root, "detail", LOST_DETAIL_BYTES - 1, &text) != JSON_FOUND)
-        return malformed(name, "members `code` and `detail` are no texts", err);
+        return malformed(name, "members `code` and `detail` must be strings", err);
     *why = tailslate_problem_from_code(code);
     memcpy(detail, text, strlen(text) + 1);
     return 0;
@@ -326,11 +326,12 @@ static int check_film(const struct message_claim *former, const struct message_c
 {
     if (record_is_same_film(former, given))
         return 0;
-    return error_set(err, ERROR_TEMPORARY, ENOTUNIQ,
-                     "the server uses its job's number for another film: video %lld, %.64s; here "
-                     "is video %lld, %.64s",
-                     (long long)given->video_id, given->video_slug, (long long)former->video_id,
-                     former->video_slug);
+    return error_set(
+        err, ERROR_TEMPORARY, ENOTUNIQ,
+        "the server uses this job ID for another video: video %lld, %.64s; this record "
+        "is for video %lld, %.64s",
+        (long long)given->video_id, given->video_slug, (long long)former->video_id,
+        former->video_slug);
 }
 
 int record_rebind(int dir, const struct record_claim *claim, struct error *err)
@@ -340,8 +341,8 @@ int record_rebind(int dir, const struct record_claim *claim, struct error *err)
         return -1;
     /* The one event that comes from outside: the step may have ended the job a moment ago. */
     if (job_next(state, JOB_REBOUND) == JOB_WRONG)
-        return error_set(err, ERROR_TEMPORARY, EBUSY, "a record that is %s takes no new claim",
-                         job_state_name(state));
+        return error_set(err, ERROR_TEMPORARY, EBUSY,
+                         "a record in state %s cannot take a new claim", job_state_name(state));
     struct record_claim former;
     if (record_read_claim(dir, &former, err) != 0 ||
         check_film(&former.claim, &claim->claim, err) != 0)
@@ -363,7 +364,7 @@ int record_take_back(int dir, const struct record_claim *claim, struct error *er
     if (state != JOB_LOST)
         return record_rebind(dir, claim, err);
     if (!durable_exists(dir, file_names[JOB_FILE_OUTCOME]))
-        return error_set(err, ERROR_TEMPORARY, EBUSY, "there is no finished work in it");
+        return error_set(err, ERROR_TEMPORARY, EBUSY, "it contains no finished work");
     /* Cut between the two, it is lost as before, and can be taken back again. */
     if (record_write_claim(dir, claim, err) != 0)
         return -1;
@@ -378,7 +379,7 @@ static int read_failure_bytes(int dir, char **body, size_t *size, struct error *
     if (message_failure_parse(*body, *size, &failure, err) == TAILSLATE_PROBLEM_NONE)
         return 0;
     free(steal_text(body));
-    return malformed(file_names[JOB_FILE_FAILURE], "is no failure report", err);
+    return malformed(file_names[JOB_FILE_FAILURE], "is not a failure report", err);
 }
 
 /* 1: they are there but carry another token than the claim. */
@@ -450,7 +451,7 @@ int record_read_progress(int dir, struct record_progress *progress, struct error
         json_get_int(root, "eta_seconds", 0, INT64_MAX, &read.eta_seconds) == JSON_WRONG ||
         json_get_text(root, "updated_at", WALL_TEXT_BYTES - 1, &updated_at) != JSON_FOUND ||
         !wall_parse(updated_at, &read.updated_at_us))
-        return malformed(PROGRESS_NAME, "speed, eta_seconds or updated_at is wrong", err);
+        return malformed(PROGRESS_NAME, "speed, eta_seconds or updated_at is invalid", err);
     *progress = read;
     return 0;
 }

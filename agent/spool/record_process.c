@@ -58,7 +58,7 @@ static int read_identity_of(pid_t pid, struct process_identity *identity, char *
     memcpy(identity->boot_id, boot_id, sizeof boot_id);
     identity->pid = pid;
     if (!parse_stat(stat, state, &identity->start_ticks))
-        return error_set(err, ERROR_BUG, 0, "%s is not understood", path);
+        return error_set(err, ERROR_BUG, 0, "cannot parse %s", path);
     return 0;
 }
 
@@ -99,7 +99,7 @@ int record_read_identity(int dir, const char *name, struct process_identity *ide
         json_get_text(root, "boot_id", sizeof identity->boot_id - 1, &boot_id) != JSON_FOUND ||
         json_get_int(root, "pid", 1, INT32_MAX, &pid) != JSON_FOUND ||
         json_get_int(root, "start_ticks", 0, INT64_MAX, &start_ticks) != JSON_FOUND)
-        return error_set(err, ERROR_PERMANENT, EBADMSG, "%s: is no identity of a process", file);
+        return error_set(err, ERROR_PERMANENT, EBADMSG, "%s: not a process identity", file);
     *identity = (struct process_identity){.pid = (pid_t)pid, .start_ticks = (uint64_t)start_ticks};
     memcpy(identity->boot_id, boot_id, strlen(boot_id) + 1);
     return 0;

@@ -84,7 +84,7 @@ static int take_lock(struct spool *spool, struct error *err)
         char holder[LOCK_TEXT_BYTES];
         read_holder(fd, holder);
         return error_set(err, ERROR_TEMPORARY, EWOULDBLOCK,
-                         "another agent (pid %s) works on this spool", holder);
+                         "another agent (PID %s) is using this spool", holder);
     }
     /* The pid is for people; on a full disk the lock holds without it. */
     char text[LOCK_TEXT_BYTES];
@@ -133,7 +133,7 @@ static int sweep_name(void *ctx, const char *name, struct error *err)
     (void)err;
     if (strncmp(name, DURABLE_TEMP_PREFIX, strlen(DURABLE_TEMP_PREFIX)) == 0 &&
         durable_remove_tree(*dir, name, &why) != 0)
-        log_warning("spool.leftover", LOG_TEXT("name", name), LOG_TEXT("error", why.message));
+        log_warning("spool.not_cleaned", LOG_TEXT("name", name), LOG_TEXT("reason", why.message));
     return 0;
 }
 
@@ -151,7 +151,7 @@ static int own(struct spool *spool, struct error *err)
 static int open_all(const char *path, enum spool_mode mode, struct spool *spool, struct error *err)
 {
     if (mode == SPOOL_OWN && mkdir(path, 0700) != 0 && errno != EEXIST)
-        return error_errno(err, "cannot make it");
+        return error_errno(err, "cannot create it");
     spool->state_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (spool->state_dir < 0)
         return error_errno(err, "cannot open it");
@@ -233,7 +233,7 @@ static int next_id(const struct spool *spool, int64_t job_id, char id[SPOOL_ID_B
         if (visit_names(rooms[i], note_number, &search, err) != 0)
             return -1;
     if (search.highest >= NUMBER_MAX)
-        return error_set(err, ERROR_PERMANENT, ERANGE, "no number is left for job %" PRId64,
+        return error_set(err, ERROR_PERMANENT, ERANGE, "no record number left for job %" PRId64,
                          job_id);
     snprintf(id, SPOOL_ID_BYTES, "%" PRId64 ".%" PRId64, job_id, search.highest + 1);
     return 0;
@@ -333,7 +333,8 @@ int spool_open_record(int room, const char *id, struct error *err)
 {
     int64_t job_id;
     if (!spool_is_id(id, &job_id))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "'%s' is no record: <job>.<number>", id);
+        return error_set(err, ERROR_PERMANENT, EINVAL, "'%s' is not a record ID (<job>.<number>)",
+                         id);
     int dir = open_directory(room, id);
     return dir >= 0 ? dir : error_errno(err, "cannot open record %s", id);
 }
@@ -432,7 +433,8 @@ int spool_remove(const struct spool *spool, const char *id, struct error *err)
     /* The record is gone from here on; what is left of it the next start sweeps. Where the rename
      * may not be on the disk it is not taken apart: after a power cut the name could be back. */
     if (taken != 0 || durable_remove_tree(spool->live, removed, &why) != 0)
-        log_warning("spool.leftover", LOG_TEXT("name", removed), LOG_TEXT("error", why.message));
+        log_warning("spool.not_cleaned", LOG_TEXT("name", removed),
+                    LOG_TEXT("reason", why.message));
     return 0;
 }
 

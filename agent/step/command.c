@@ -29,7 +29,7 @@ static int absolute_path(int dir, char path[PATH_MAX], struct error *err)
     snprintf(link, sizeof link, "/proc/self/fd/%d", dir);
     ssize_t size = readlink(link, path, PATH_MAX - 1);
     if (size < 0)
-        return error_errno(err, "the record's path");
+        return error_errno(err, "cannot read the record's path");
     path[size] = '\0';
     return 0;
 }
@@ -136,12 +136,13 @@ int command_discover(struct session *session, int output, struct ladder *ladder,
     for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
         bool is_there = durable_exists(output, tailslate_quality_name(quality));
         if (!is_there && (promised & 1u << quality))
-            return error_set(err, ERROR_TEMPORARY, 0, "the command promised %s and left none",
+            return error_set(err, ERROR_TEMPORARY, 0,
+                             "the command announced %s but did not make it",
                              tailslate_quality_name(quality));
         if (is_there && add_rendition(session, quality, result, ladder, err) < 0)
             return -1;
     }
     if (ladder->count == 0)
-        return error_set(err, ERROR_TEMPORARY, 0, "the command left no rendition");
+        return error_set(err, ERROR_TEMPORARY, 0, "the command made no rendition");
     return 0;
 }

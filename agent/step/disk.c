@@ -31,7 +31,7 @@ int disk_space(int dir, int64_t *free_bytes, int64_t *capacity_bytes, struct err
     if (read_pretended(free_bytes, capacity_bytes))
         return 0;
     if (fstatvfs(dir, &status) != 0)
-        return error_errno(err, "the free space of state_dir");
+        return error_errno(err, "cannot read the free space of state_dir");
     *free_bytes = (int64_t)status.f_bavail * (int64_t)status.f_frsize;
     *capacity_bytes = (int64_t)status.f_blocks * (int64_t)status.f_frsize;
     return 0;

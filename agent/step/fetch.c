@@ -305,7 +305,7 @@ static int local_failure(const struct fetch *fetch, const struct http_answer *an
 static int too_large(const struct fetch *fetch, struct error *err)
 {
     return error_set(err, ERROR_TEMPORARY, 0,
-                     "the source is larger than %g GB, and the server does not say how large it is "
+                     "the source is larger than %g GB, and the server does not state its size "
                      "(limits.unsized_source_gb)",
                      fetch->session->config->limits.unsized_source_gb);
 }
@@ -342,7 +342,7 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
     }
     enum verdict verdict = session_judge(fetch->session, answer, EXPECT_BYTES);
     if (is_missing(fetch, verdict, answer))
-        return error_set(err, ERROR_TEMPORARY, 0, "the server has no source file: %s",
+        return error_set(err, ERROR_TEMPORARY, 0, "the source file is not on the server: %s",
                          answer->problem.detail);
     if (verdict == VERDICT_LOST)
         return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");

@@ -291,7 +291,7 @@ static int write_manifests(struct make *make, struct error *err)
     if (make->check.audio_count > 0 && !manifest_has_choice(all, count, make->check.audio_count))
         tailslate_warnings_add(
             &make->warnings,
-            "other audio tracks cannot be chosen: a rendition is from an earlier job");
+            "alternate audio tracks are left out: a rendition is from an earlier job");
     TEXT(master) = manifest_master(all, count, make->check.audio, make->check.audio_count);
     TEXT(mpd) = manifest_mpd(all, count);
     if (write_unless_there(make->upload.output, "master.m3u8", master, err) < 0)
@@ -337,7 +337,7 @@ static void describe_outcome(const struct make *make, struct record_outcome *out
 static void log_warnings(const struct tailslate_warnings *warnings)
 {
     for (size_t i = 0; i < warnings->count; i++)
-        log_warning("step.warning", LOG_TEXT("detail", warnings->texts[i]));
+        log_warning("step.warning", LOG_TEXT("reason", warnings->texts[i]));
 }
 
 static int commit(struct make *make, struct error *err)
@@ -354,7 +354,7 @@ static int commit(struct make *make, struct error *err)
     log_warnings(&outcome.completion.warnings);
     struct error ignored;
     if (fetch_forget(make->session->dir, &ignored) < 0)
-        log_warning("step.source_left", LOG_TEXT("detail", ignored.message));
+        log_warning("step.source_not_removed", LOG_TEXT("reason", ignored.message));
     return 0;
 }
 

@@ -19,7 +19,7 @@ static int leave_original_out(int output, const struct check *check, struct ladd
 {
     tailslate_warnings_add(warnings, "the copy of the source (original) is left out: %s",
                            check->why.message);
-    ladder->without_original = "it is not fit to be published";
+    ladder->without_original = "it cannot be published";
     ladder->made &= ~(1u << TAILSLATE_QUALITY_ORIGINAL);
     return durable_remove_tree(output, tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL), err);
 }
@@ -30,7 +30,7 @@ static void separate(int output, struct check *check, struct tailslate_warnings 
     struct error why;
     if (check->audio_count == 0 || separate_write(output, check, &why) == 0)
         return;
-    tailslate_warnings_add(warnings, "other audio tracks cannot be chosen: %s", why.message);
+    tailslate_warnings_add(warnings, "alternate audio tracks are left out: %s", why.message);
     check->audio_count = 0;
 }
 
@@ -78,8 +78,8 @@ static bool is_undecodable(struct session *session, const struct probe *source, 
         probe_measure_decoded(session, FETCH_SOURCE, source, &decoded_s, &ignored) < 0 ||
         check_duration(TAILSLATE_QUALITY_ORIGINAL, decoded_s, source->pictures_s, &ignored) == 0)
         return false;
-    error_set(err, ERROR_PERMANENT, 0, "of the video, %.1f s of %.1f s can be decoded", decoded_s,
-              source->pictures_s);
+    error_set(err, ERROR_PERMANENT, 0, "only %.1f s of the video's %.1f s can be decoded",
+              decoded_s, source->pictures_s);
     return true;
 }
 

@@ -82,8 +82,8 @@ int make_encoder_fall_back(const struct session *session, const char *why, struc
     if (state < 0 || choose(&config, failed, state, use, err) < 0)
         return -1;
     if (encoders_note_failure(state, failed, why, &ignored) < 0)
-        log_warning("step.encoder_not_noted", LOG_TEXT("detail", ignored.message));
+        log_warning("step.encoder_failure_not_recorded", LOG_TEXT("reason", ignored.message));
     log_warning("step.encoder_failed", LOG_TEXT("encoder", encoder_name(failed)),
-                LOG_TEXT("fallback", encoder_name(use->id)), LOG_TEXT("detail", why));
+                LOG_TEXT("fallback", encoder_name(use->id)), LOG_TEXT("reason", why));
     return 0;
 }

@@ -26,7 +26,7 @@ static int take(const struct thumbnail *thumbnail, double at_s, struct error *er
                           FETCH_SOURCE, RECORD_OUTPUT, &argv);
     int result = run(thumbnail, &argv, err);
     if (result == 0 && !durable_exists(thumbnail->output, LADDER_THUMBNAIL))
-        return error_set(err, ERROR_TEMPORARY, 0, "there is no picture at %.1f s", at_s);
+        return error_set(err, ERROR_TEMPORARY, 0, "no video frame at %.1f s", at_s);
     return result;
 }
 
@@ -37,13 +37,13 @@ static int test_decode(const struct thumbnail *thumbnail, struct error *err)
     struct error why;
     ladder_first_picture_argv(thumbnail->source, thumbnail->session->config, FETCH_SOURCE,
                               RECORD_OUTPUT, &argv);
-    error_set(&why, ERROR_TEMPORARY, 0, "ffmpeg finds none");
+    error_set(&why, ERROR_TEMPORARY, 0, "ffmpeg found no frame");
     int result = run(thumbnail, &argv, &why);
     bool is_there = unlinkat(thumbnail->output, LADDER_FIRST_PICTURE, 0) == 0;
     /* With a code it is this node, the time or the claim, and says nothing about the pictures. */
     if ((result == 0 && is_there) || why.code != 0)
         return 0;
-    return error_set(err, ERROR_PERMANENT, 0, "no picture of the video can be decoded: %s",
+    return error_set(err, ERROR_PERMANENT, 0, "no frame of the video can be decoded: %s",
                      why.message);
 }
 
@@ -57,6 +57,6 @@ int make_thumbnail(const struct thumbnail *thumbnail, struct error *err)
         return 0;
     if (err->code == ECANCELED || err->code == ENOSPC)
         return -1;
-    log_warning("step.thumbnail_missing", LOG_TEXT("detail", err->message));
+    log_warning("step.thumbnail_missing", LOG_TEXT("reason", err->message));
     return thumbnail->must_decode ? test_decode(thumbnail, err) : 0;
 }

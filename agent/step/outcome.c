@@ -46,7 +46,7 @@ int outcome_commit(struct session *session, const struct record_outcome *outcome
             (void)fetch_forget(session->dir, &ignored);
         int64_t delay_ms = tailslate_backoff_delay_ms(pauses, attempt, -1, random_u64());
         log_at(attempt == 0 ? LOG_WARNING : LOG_DEBUG, "step.outcome_not_written",
-               LOG_TEXT("error", why.message), LOG_INT("attempt", attempt + 1),
+               LOG_TEXT("reason", why.message), LOG_INT("attempt", attempt + 1),
                LOG_INT("delay_ms", delay_ms));
         pause_until(session, mono_ms() + delay_ms);
     }

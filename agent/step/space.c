@@ -23,12 +23,12 @@ static int wait_for(struct session *session, int64_t need_bytes, struct error *e
             return 0;
         if (capacity_bytes - reserve < need_bytes)
             return error_set(err, ERROR_TEMPORARY, ENOSPC,
-                             "it needs %.1f GB, and this node's disk has %.1f GB in all",
+                             "it needs %.1f GB, but this node's disk has a capacity of %.1f GB",
                              (double)need_bytes / 1e9, (double)capacity_bytes / 1e9);
         if (session->lost != TAILSLATE_PROBLEM_NONE)
             return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         if (!is_told) {
-            log_warning("step.waits_for_disk", LOG_INT("need_bytes", need_bytes),
+            log_warning("step.waiting_for_disk", LOG_INT("need_bytes", need_bytes),
                         LOG_INT("free_bytes", free_bytes), LOG_INT("reserve_bytes", reserve));
             record_note_waiting(session->dir, need_bytes);
         }

@@ -32,9 +32,9 @@ enum {
 static int mark_lost(struct session *session, struct error *err)
 {
     if (record_mark_lost(session->dir, session->lost, session->lost_detail, err) < 0)
-        return error_wrap(err, "the loss of the claim");
+        return error_wrap(err, "cannot record that the claim is lost");
     log_warning("step.claim_lost", LOG_TEXT("code", tailslate_problem_code(session->lost)),
-                LOG_TEXT("detail", session->lost_detail));
+                LOG_TEXT("reason", session->lost_detail));
     return 0;
 }
 
@@ -101,7 +101,7 @@ static int fail(struct session *session, const struct error *why, struct error *
              REASON_BYTES - 32, why->message);
     crash_point(CRASH_STEP_FAILURE_FOUND);
     if (seal_failure(session, &failure, is_nodes_fault(why), err) < 0)
-        return error_wrap(err, "the failure \"%.200s\"", why->message);
+        return error_wrap(err, "cannot seal the failure \"%.200s\"", why->message);
     crash_point(CRASH_STEP_FAILURE_SEALED);
     log_at(failure.retry ? LOG_WARNING : LOG_ERROR, "step.failed",
            LOG_TEXT("reason", failure.reason), LOG_TEXT("retry", failure.retry ? "yes" : "no"));
@@ -150,7 +150,7 @@ static int do_claimed(struct session *session, struct error *err)
     if (record_state(session->dir, &state, err) < 0)
         return -1;
     if (state != JOB_CLAIMED) {
-        log_warning("step.outcome_stands", LOG_TEXT("error", why.message));
+        log_warning("step.outcome_already_recorded", LOG_TEXT("reason", why.message));
         return 0;
     }
     return waits_for_disk(session, &why) ? 0 : give_up(session, &why, err);
@@ -176,7 +176,7 @@ static int outputs_gone(struct session *session, const struct error *why, struct
 {
     session->lost = TAILSLATE_PROBLEM_OUTPUT_MISSING;
     snprintf(session->lost_detail, sizeof session->lost_detail, "%.250s", why->message);
-    log_error("step.output_gone", LOG_TEXT("detail", why->message));
+    log_error("step.output_missing", LOG_TEXT("reason", why->message));
     return mark_lost(session, err);
 }
 
@@ -208,7 +208,7 @@ static int do_transcoded(struct session *session, struct error *err)
         return upload_failed(session, &why, err);
     crash_point(CRASH_STEP_UPLOADED);
     if (record_seal_completion(session->dir, err) < 0)
-        return error_wrap(err, "the completion");
+        return error_wrap(err, "cannot seal the completion");
     crash_point(CRASH_STEP_SEALED);
     log_info("step.sealed", LOG_INT("renditions", outcome.completion.rendition_count));
     return 0;
@@ -283,7 +283,7 @@ static int run_locked(const struct config *config, int dir, struct error *err)
     struct session session;
     crash_point(CRASH_STEP_LOCKED);
     if (record_write_identity(dir, "step", getpid(), err) < 0)
-        return error_wrap(err, "the step's identity");
+        return error_wrap(err, "cannot record the step's identity");
     int result = session_open(&session, config, dir, err);
     if (result == 0) {
         struct log_field fields[] = {LOG_INT("job", session.claim.claim.job_id),
@@ -333,6 +333,6 @@ int step_main(const struct config *config, const char *record_path)
         return EX_OK;
     /* What may pass by itself the next step meets, or not. */
     log_at(err.class == ERROR_TEMPORARY ? LOG_WARNING : LOG_ERROR, "step.stopped",
-           LOG_TEXT("record", record_path), LOG_TEXT("detail", err.message));
+           LOG_TEXT("record", record_path), LOG_TEXT("reason", err.message));
     return error_exit_status(&err);
 }

@@ -62,7 +62,7 @@ void transcode_kill_leftovers(int dir)
     make_mark(dir, mark);
     int killed = child_kill_marked(mark);
     if (killed > 0)
-        log_warning("step.leftovers_killed", LOG_INT("processes", killed));
+        log_warning("step.stray_processes_killed", LOG_INT("processes", killed));
 }
 
 static int open_log(int dir, struct error *err)
@@ -117,7 +117,7 @@ static int start(struct run *run, struct error *err)
     }
     if (record_write_identity(session->dir, "transcoder", run->child.pid, err) < 0) {
         child_stop(&run->child);
-        return error_wrap(err, "the transcoder's identity");
+        return error_wrap(err, "cannot record the transcoder's identity");
     }
     crash_point(CRASH_STEP_TRANSCODER_STARTED);
     run->started_ms = mono_ms();
@@ -212,7 +212,7 @@ static void bound_log(const struct run *run)
     /* O_APPEND: the transcoder goes on at the new end. */
     if (fstat(run->log_fd, &status) == 0 && status.st_size > TRANSCODE_LOG_MAX_BYTES &&
         ftruncate(run->log_fd, 0) == 0)
-        log_warning("step.log_cut", LOG_INT("bytes", status.st_size));
+        log_warning("step.log_truncated", LOG_INT("bytes", status.st_size));
 }
 
 static void wait_a_moment(struct run *run)

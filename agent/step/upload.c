@@ -52,7 +52,7 @@ void upload_write_records(struct upload *upload, bool all)
             continue;
         /* A record that is behind costs bytes only; a disk that is full shows elsewhere. */
         if (upload_record_write(upload->session->dir, rendition, &err) < 0)
-            log_warning("step.upload_record", LOG_TEXT("detail", err.message));
+            log_warning("step.upload_record_not_written", LOG_TEXT("reason", err.message));
     }
 }
 

@@ -86,11 +86,11 @@ static int send_packed(struct upload *upload, enum tailslate_quality quality, in
     struct stat status;
     FD(archive) = memfd_create("playlist", MFD_CLOEXEC);
     if (archive < 0)
-        return error_errno(err, "a temporary file");
+        return error_errno(err, "cannot write a temporary file");
     if (archive_pack(directory, &name, 1, archive, err) < 0)
         return -1;
     if (fstat(archive, &status) < 0)
-        return error_errno(err, "a temporary file");
+        return error_errno(err, "cannot write a temporary file");
     for (unsigned attempt = 0; attempt < TRIES_MAX; attempt++) {
         if (post_archive(upload, quality, archive, status.st_size, attempt))
             return 0;

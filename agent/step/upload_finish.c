@@ -53,7 +53,8 @@ static int compare(struct upload *upload, struct upload_rendition *rendition, co
         return -1;
     struct upload_file *file = upload_file_get(rendition, name);
     if (!file)
-        return error_set(err, ERROR_PERMANENT, 0, "over %d files in a rendition", UPLOAD_FILES_MAX);
+        return error_set(err, ERROR_PERMANENT, 0, "more than %d files in a rendition",
+                         UPLOAD_FILES_MAX);
     if (file->uploaded && !upload_file_has(file, hex))
         upload_file_undone(rendition, file);
     return 0;
@@ -395,10 +396,10 @@ int upload_finalize(struct upload *upload, struct error *err)
     /* In memory: it is small, and not every file system has files without a name. */
     FD(archive) = memfd_create("manifests", MFD_CLOEXEC);
     if (archive < 0)
-        return error_errno(err, "a temporary file");
+        return error_errno(err, "cannot write a temporary file");
     if (archive_pack(upload->output, names, count, archive, err) < 0)
         return -1;
     if (fstat(archive, &status) < 0)
-        return error_errno(err, "a temporary file");
+        return error_errno(err, "cannot write a temporary file");
     return send_archive(upload, archive, status.st_size, err);
 }

@@ -87,12 +87,12 @@ Test(bad_source, an_empty_file_is_no_video, .timeout = 120)
 
 Test(bad_source, a_film_cut_before_its_index_is_refused, .timeout = 120)
 {
-    fails_with(MEDIA_NO_MOOV, "cut off or damaged: its index is missing");
+    fails_with(MEDIA_NO_MOOV, "truncated or damaged: its index is missing");
 }
 
 Test(bad_source, a_film_that_ends_early_is_not_taken_for_whole, .timeout = 120)
 {
-    fails_with(MEDIA_TRUNCATED, "cut off at about 5 s of 20 s");
+    fails_with(MEDIA_TRUNCATED, "truncated at about 5 s of 20 s");
 }
 
 Test(bad_source, sound_alone_is_no_film, .timeout = 120)
@@ -182,7 +182,7 @@ Test(bad_transcoder, one_that_hangs_and_ignores_sigterm_is_killed, .timeout = 12
 
 Test(bad_transcoder, a_quarter_of_the_film_with_exit_0_is_not_the_film, .timeout = 120)
 {
-    transcoder_fails("exec ffmpeg -t 0.75 \"$@\"", "0.8 s long, the source 3.0 s");
+    transcoder_fails("exec ffmpeg -t 0.75 \"$@\"", "0.8 s long, but the source is 3.0 s long");
 }
 
 Test(bad_transcoder, exit_0_without_any_output_is_not_the_film, .timeout = 120)

@@ -164,7 +164,7 @@ Test(confined, a_transcode_has_so_much_time_as_its_film_is_long, .timeout = 180)
     transcoder_takes_time(rig, "0.2");
     rig_agent_set(rig, "limits.wall_factor", "0.5");
     rig_agent_set(rig, "limits.wall_floor_minutes", "0.0");
-    ends_by(rig, "on a film of 3 s: over the limit (limits.wall_factor");
+    ends_by(rig, "on a video of 3 s, which is over the limit (limits.wall_factor");
 }
 
 Test(confined, a_transcode_has_so_much_memory, .timeout = 180)

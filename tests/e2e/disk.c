@@ -40,12 +40,12 @@ Test(disk, a_source_that_does_not_fit_is_waited_for_and_nothing_else_is_claimed,
     rig_start_verifier(rig);
     int64_t first = rig_add_job(rig, media_clip(MEDIA_TINY), "one");
     rig_start_agent(rig);
-    rig_expect(rig, "event=step.waits_for_disk need_bytes=", DONE_MS, NULL);
+    rig_expect(rig, "event=step.waiting_for_disk need_bytes=", DONE_MS, NULL);
     peer_wait_more(rig->peer, "POST *heartbeat", 4, DONE_MS);
     int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "two");
     RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
-    cr_assert(strstr(status.out, "WAITS FOR DISK SPACE") &&
-                  strstr(status.out, "NOT ASKING FOR WORK: a job waits for space"),
+    cr_assert(strstr(status.out, "WAITING FOR DISK SPACE") &&
+                  strstr(status.out, "NOT ASKING FOR JOBS: a job is waiting for disk space"),
               "%s", status.out);
     /* Longer than a claim lasts: it is kept alive. */
     peer_wait_more(rig->peer, "POST *progress", 4, DONE_MS);
@@ -78,7 +78,7 @@ Test(disk, a_source_without_a_size_waits_for_room_as_any_other, .timeout = 120)
 {
     struct rig *rig = with_a_chunked_source("1000 100000000000");
     rig_start_agent(rig);
-    rig_expect(rig, "event=step.waits_for_disk need_bytes=", DONE_MS, NULL);
+    rig_expect(rig, "event=step.waiting_for_disk need_bytes=", DONE_MS, NULL);
     TEXT(record) = look_record(rig, "spool");
     TEXT(part) = must_printf("%s/source.part", record);
     struct stat status;
@@ -149,7 +149,7 @@ Test(disk, a_source_larger_than_the_whole_disk_is_another_node_s, .timeout = 120
     disk_is(rig, "1000 2000");
     rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=job.final outcome=failed", DONE_MS, NULL);
-    rig_expect(rig, "event=claims.resting", DONE_MS, NULL);
+    rig_expect(rig, "event=claims.suspended", DONE_MS, NULL);
     rig_stop_agent(rig);
     rig_end(rig);
 }
@@ -180,11 +180,11 @@ Test(disk, after_two_failures_of_its_own_the_node_rests_and_says_why, .timeout =
         rig_add_job(rig, media_clip(MEDIA_TINY), slug);
     }
     rig_start_agent(rig);
-    rig_expect(rig, "event=claims.resting failures=2", DONE_MS, NULL);
+    rig_expect(rig, "event=claims.suspended failures=2", DONE_MS, NULL);
     peer_wait_more(rig->peer, "POST *heartbeat", 6, DONE_MS);
     cr_assert_eq(rig_count_lines(rig, "event=step.failed"), 2, "it went on burning attempts");
     RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
-    cr_assert(strstr(status.out, "jobs failed here for reasons of this node") &&
+    cr_assert(strstr(status.out, "recent jobs failed because of this node") &&
                   strstr(status.out, "signal 9"),
               "%s", status.out);
     rig_stop_agent(rig);
@@ -222,7 +222,7 @@ Test(disk, kept_work_goes_bit_by_bit_the_oldest_first_and_no_more_than_is_needed
     disk_is(rig, "1000 100000000000");
     cr_assert(look_wait_file(oldest, false, DONE_MS), "nothing was removed");
     disk_is(rig, "90000000000 100000000000");
-    rig_expect(rig, "event=disk.fine", DONE_MS, NULL);
+    rig_expect(rig, "event=disk.ok", DONE_MS, NULL);
     TEXT(next) = rig_path(rig, "agent/kept/3.1");
     struct stat status;
     cr_assert_eq(stat(next, &status), 0, "more was removed than was needed");

@@ -46,9 +46,9 @@ Test(key, a_rotated_key_is_taken_up_without_a_restart, .timeout = 120)
     int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=server.trouble state=key_refused", HEARD_MS, NULL);
     put_key(rig, good);
-    rig_expect(rig, "event=key.renewed", HEARD_MS, NULL);
+    rig_expect(rig, "event=key.reloaded", HEARD_MS, NULL);
     rig_wait_completed(rig, job);
-    cr_assert_eq(rig_count_lines(rig, "event=key.renewed"), 1);
+    cr_assert_eq(rig_count_lines(rig, "event=key.reloaded"), 1);
     rig_end(rig);
 }
 
@@ -80,7 +80,7 @@ Test(key, a_transcode_in_progress_survives_the_rotation_of_its_key, .timeout = 1
     rotate(rig, fresh);
     rig_expect(rig, "event=server.trouble state=key_refused", HEARD_MS, NULL);
     put_key(rig, fresh);
-    rig_expect(rig, "event=key.renewed", HEARD_MS, NULL);
+    rig_expect(rig, "event=key.reloaded", HEARD_MS, NULL);
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1, "it was done again");
     cr_assert_eq(look_int(rig, "SELECT count(*) FROM workers"), 1);
@@ -118,7 +118,7 @@ Test(key, a_held_completion_goes_out_with_the_new_key, .timeout = 120)
     rig_start_agent(rig);
     peer_wait(peer, "POST *complete", 1, RIG_JOB_MS);
     put_key(rig, WRONG_KEY);
-    rig_expect(rig, "event=key.renewed", HEARD_MS, NULL);
+    rig_expect(rig, "event=key.reloaded", HEARD_MS, NULL);
     peer_wait(peer, "POST *complete", 3, HEARD_MS);
     cr_assert(strstr(peer_request(peer, "POST *complete", 2)->headers, WRONG_KEY));
     put_key(rig, good);

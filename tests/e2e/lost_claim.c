@@ -62,7 +62,7 @@ Test(lost_claim, by_release, .timeout = 120)
     int64_t job;
     struct rig *rig = sealed_in_hand(NULL, &job);
     release(rig);
-    rig_expect(rig, "event=job.rebound epoch=2", RIG_JOB_MS, NULL);
+    rig_expect(rig, "event=job.reclaimed epoch=2", RIG_JOB_MS, NULL);
     lands_once(rig, job);
 }
 
@@ -95,6 +95,6 @@ Test(lost_claim, by_an_answer_of_its_own_that_got_lost, .timeout = 120)
     peer_script(rig->peer, "POST *complete", "pass");
     rig_expect(rig, "event=job.final outcome=superseded", RIG_JOB_MS, NULL);
     release(rig);
-    rig_expect(rig, "event=job.taken_back epoch=3", RIG_JOB_MS, NULL);
+    rig_expect(rig, "event=job.reclaimed epoch=3", RIG_JOB_MS, NULL);
     lands_once(rig, job);
 }

@@ -165,7 +165,7 @@ Test(main_job, a_warning_is_seen_wherever_people_look, .timeout = 180)
     rig_agent_set(rig, "transcode.recipe", "\"command\"");
     rig_agent_set(rig, "transcode.command", command);
     int64_t job = rig_begin(rig, media_clip(MEDIA_NORMAL));
-    rig_expect(rig, "event=step.warning detail=\"one channel is silent\"", RIG_JOB_MS, NULL);
+    rig_expect(rig, "event=step.warning reason=\"one channel is silent\"", RIG_JOB_MS, NULL);
     RUN(held) = rig_agent(rig, (const char *const[]){"status", NULL});
     cr_expect(strstr(held.out, "warning: one channel is silent"), "%s", held.out);
 

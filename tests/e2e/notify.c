@@ -56,7 +56,7 @@ Test(notify, ready_reload_and_stop_are_told, .timeout = 120)
     FD(fd) = manager(rig, false);
     rig_start_agent(rig);
     expect(fd, "READY=1", message);
-    expect(fd, "STATUS=0 of 1 slots at work, 0 to be delivered, server fine", message);
+    expect(fd, "STATUS=0 of 1 slots in use, 0 to be delivered, server fine", message);
     int64_t before_us = mono_ms() * 1000, at_us = 0;
     process_signal(rig->agent, SIGHUP);
     expect(fd, "RELOADING=1\nMONOTONIC_USEC=", message);
@@ -93,7 +93,7 @@ Test(notify, another_process_s_watchdog_is_not_fed, .timeout = 120)
     rig_set_env(rig, "WATCHDOG_PID", "1");
     rig_start_verifier(rig);
     rig_start_agent(rig);
-    expect(fd, "STATUS=0 of 1 slots at work, 0 to be delivered, server fine", message);
+    expect(fd, "STATUS=0 of 1 slots in use, 0 to be delivered, server fine", message);
     while (recv(fd, message, sizeof message, MSG_DONTWAIT) > 0)
         cr_assert(strncmp(message, "WATCHDOG", 8) != 0);
     rig_end(rig);

@@ -71,7 +71,7 @@ Test(operate, drain_without_an_agent_is_what_the_next_one_finds, .timeout = 120)
     rig_start_agent(rig);
     rig_stop_agent(rig);
     RUN(drained) = verb(rig, "drain", NULL, NULL);
-    cr_assert(drained.status == 0 && strstr(drained.out, "no agent runs"), "%s", drained.out);
+    cr_assert(drained.status == 0 && strstr(drained.out, "no agent is running"), "%s", drained.out);
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
     rig_start_agent(rig);
     rig_expect(rig, "event=node.drained", RIG_START_MS, NULL);

@@ -56,7 +56,7 @@ Test(players, a_picture_that_begins_late_is_not_published_as_original, .timeout 
 
 Test(players, sound_that_an_edit_list_delays_is_not_published_as_original, .timeout = 180)
 {
-    leaves_out(MEDIA_LATE_SOUND, "its sound begins at 0.38 s, in 360p at 0.00 s");
+    leaves_out(MEDIA_LATE_SOUND, "its audio begins at 0.38 s, but in 360p at 0.00 s");
 }
 
 Test(players, a_recording_that_begins_within_a_gop_is_not_published_as_original, .timeout = 180)

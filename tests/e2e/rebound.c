@@ -37,7 +37,7 @@ static void claimed_while_under_way(const char *pattern, const char *afterwards)
     rig_start_agent(rig);
     peer_wait(rig->peer, pattern, 1, RIG_JOB_MS);
     peer_script(behind, "POST *claim*", SCRIPTED_CLAIM("2") "; " SCRIPTED_NO_JOB);
-    rig_expect(rig, "event=job.rebound epoch=2", RIG_START_MS, NULL);
+    rig_expect(rig, "event=job.reclaimed epoch=2", RIG_START_MS, NULL);
     peer_release(rig->peer);
     check_delivered(rig);
     rig_end(rig);
@@ -68,7 +68,7 @@ static void answered_after_the_refusal(const char *refused, const char *refusals
     rig_start_agent(rig);
     rig_expect(rig, "event=job.final", RIG_JOB_MS, NULL);
     peer_release(rig->peer); /* the new claim's answer comes after it */
-    rig_expect(rig, "event=job.taken_back epoch=2", RIG_JOB_MS, NULL);
+    rig_expect(rig, "event=job.reclaimed epoch=2", RIG_JOB_MS, NULL);
     rig_expect(rig, "event=job.final outcome=completed", RIG_JOB_MS, NULL);
     look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     look_spool_empty(rig);
@@ -117,14 +117,15 @@ Test(rebound, a_film_is_not_presented_for_another_that_has_its_number, .timeout 
     rig_start_agent(rig);
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
     peer_script(behind, "POST *claim*", OTHER_CLAIM "; " SCRIPTED_NO_JOB);
-    rig_expect(rig, "event=job.of_another_film record=7.1 advice=", RIG_JOB_MS, NULL);
+    rig_expect(rig, "event=job.other_video record=7.1 hint=", RIG_JOB_MS, NULL);
     peer_script(behind, "POST *complete", "200 ack");
     rig_expect(rig, "event=job.final outcome=completed record=7.2", RIG_JOB_MS, NULL);
     look_wait_spool(rig, "spool", 1, RIG_JOB_MS);
     rig_stop_agent(rig);
     int presented = peer_count(behind, "POST *complete");
     rig_start_agent(rig);
-    look_wait_status(rig, NULL, "number for another film: video 4, other; here is video 3, film",
+    look_wait_status(rig, NULL,
+                     "ID for another video: video 4, other; this record is for video 3, film",
                      RIG_START_MS);
     peer_wait_more(behind, "POST *heartbeat", 3, RIG_START_MS);
     cr_assert_eq(peer_count(behind, "POST *complete"), presented, "it was presented");

@@ -62,7 +62,7 @@ Test(refused, what_another_worker_has_completed_is_set_aside_and_comes_back, .ti
 {
     struct rig *rig = with_refusals(NOT_YOURS, SECONDS_2);
     rig_start_agent(rig);
-    is_set_aside_whole(rig, "the job is not to be had");
+    is_set_aside_whole(rig, "the job cannot be claimed again");
     comes_back(rig);
 }
 
@@ -129,7 +129,7 @@ Test(refused, zero_days_are_for_ever, .timeout = 120)
     rig_start_agent(rig);
     peer_wait(rig->peer, "POST *complete", 4, RIG_JOB_MS);
     RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
-    cr_assert(strstr(status.out, "not set aside by itself"), "%s", status.out);
+    cr_assert(strstr(status.out, "never set aside automatically"), "%s", status.out);
     cr_assert_eq(look_spool_count(rig, "spool"), 1);
     rig_stop_agent(rig);
     rig_end(rig);

@@ -37,7 +37,7 @@ static void break_for_a_while(struct rig *rig, const char *path, const char *ins
     rig_expect(rig, "event=step.not_configured", RIG_JOB_MS, NULL);
     put_back(path);
     rig_wait_completed(rig, job);
-    cr_assert_eq(rig_count_lines(rig, "event=step.futile"), 0, "a step was started");
+    cr_assert_eq(rig_count_lines(rig, "event=step.no_result"), 0, "a step was started");
     cr_assert_eq(rig_count_lines(rig, "event=step.not_configured"), 1);
     cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
 }

@@ -162,7 +162,7 @@ Test(sources, a_video_is_as_long_as_what_decodes, .timeout = 120)
     publishes(rig, "lies.flv");
     lasts(rig, "lies.flv", 2);
     RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "3", NULL});
-    cr_expect(strstr(shown.out, "the file says that it is 143160 s long; 2.0 s are in it"), "%s",
+    cr_expect(strstr(shown.out, "the file claims a duration of 143160 s but contains 2.0 s"), "%s",
               shown.out);
     rig_end(rig);
 }
@@ -177,10 +177,10 @@ Test(sources, a_file_that_is_cut_off_fails_once_and_says_where, .timeout = 120)
          "ff \"$@\" whole.mkv; ff \"$@\" whole.flv; ff \"$@\" whole.avi;"
          "ff \"$@\" -movflags +faststart whole.mp4;" CUT("mkv") CUT("mp4") CUT("flv") CUT("avi"));
     rig_start_agent(rig);
-    refuses(rig, "cut.mkv", "the file is cut off at about 10 s of 20 s");
-    refuses(rig, "cut.mp4", "the file is cut off at about 10 s of 20 s");
-    refuses(rig, "cut.flv", "the file is cut off at about 10 s of 20 s");
-    refuses(rig, "cut.avi", "the file is cut off at about 10 s of 20 s");
+    refuses(rig, "cut.mkv", "the file is truncated at about 10 s of 20 s");
+    refuses(rig, "cut.mp4", "the file is truncated at about 10 s of 20 s");
+    refuses(rig, "cut.flv", "the file is truncated at about 10 s of 20 s");
+    refuses(rig, "cut.avi", "the file is truncated at about 10 s of 20 s");
     rig_end(rig);
 }
 
@@ -193,7 +193,7 @@ Test(sources, a_file_that_is_cut_off_is_published_where_that_is_wanted, .timeout
     publishes(rig, "cut.mkv");
     lasts(rig, "cut.mkv", 4);
     RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "1", NULL});
-    cr_expect(strstr(shown.out, "warnings    the file is cut off at about 4 s of 8 s; published "
+    cr_expect(strstr(shown.out, "warnings    the file is truncated at about 4 s of 8 s; published "
                                 "because transcode.accept_truncated is set"),
               "%s", shown.out);
     rig_end(rig);
@@ -233,8 +233,8 @@ Test(sources, what_can_never_be_a_video_fails_once_and_says_why, .timeout = 120)
               "substr($_, $i) = join \"\", map { chr rand 256 } 1 .. length($_) - $i' long.mp4"
               " >tail.mp4");
     rig_start_agent(rig);
-    refuses(rig, "still.gif", "probe: it is no video but a picture (GIF image)");
-    refuses(rig, "sound.mp4", "sound only, MP3");
+    refuses(rig, "still.gif", "probe: it is a still image, not a video (GIF)");
+    refuses(rig, "sound.mp4", "audio only, MP3");
     refuses(rig, "locked.mp4", "the video is encrypted");
     refuses(rig, "strange.mp4", "codec is unknown to ffmpeg (zzz1 in the file)");
     refuses(rig, "noise.mp4", "thumbnail: no picture of the video can be decoded");

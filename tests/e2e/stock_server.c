@@ -235,7 +235,7 @@ Test(stock_server, a_job_that_comes_back_as_another_film_is_held_with_its_work, 
     struct rig *rig = with_stock_server("409");
     peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_CLAIM_OF("3", "another", ""));
     rig_start_agent(rig);
-    rig_expect(rig, "event=job.of_another_film job=7", RIG_JOB_MS, NULL);
+    rig_expect(rig, "event=job.other_video job=7", RIG_JOB_MS, NULL);
     peer_wait_more(rig->peer, "POST *heartbeat", 5, RIG_START_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "it was presented for another film");
     cr_assert_eq(look_spool_count(rig, "spool"), 1);
@@ -359,7 +359,7 @@ Test(stock_server, a_failure_report_that_it_refuses_ends_with_its_claim, .timeou
         rig_start_agent(rig);
         char line[LINE_BYTES];
         rig_expect(rig, "event=job.final outcome=lost job=7", RIG_JOB_MS, line);
-        cr_assert(strstr(line, "the claim of this failure is over"), "%s", line);
+        cr_assert(strstr(line, "this failure's claim is superseded"), "%s", line);
         look_wait_spool(rig, "kept", 1, RIG_START_MS);
         cr_assert_eq(look_spool_count(rig, "spool"), 0);
         RUN(fsck) = rig_agent(rig, (const char *[]){"spool", "fsck", NULL});

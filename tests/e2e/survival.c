@@ -92,10 +92,10 @@ Test(survival, a_step_that_cannot_be_seen_is_said_once_and_left_to_end, .timeout
     file_write(identity, of_another, 0600);
     rig_start_agent(rig);
     char line[LINE_BYTES];
-    rig_expect(rig, "event=step.not_adoptable job=1 advice=", STARTED_MS, line);
+    rig_expect(rig, "event=step.not_adoptable job=1 hint=", STARTED_MS, line);
     cr_assert(strstr(line, "level=warning"), "%s", line);
     look_wait_status(rig, "--json", "\"step_unseen\": true", STARTED_MS);
-    look_wait_status(rig, NULL, "NOT SEEN BY THE AGENT", STARTED_MS);
+    look_wait_status(rig, NULL, "NOT VISIBLE TO AGENT", STARTED_MS);
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1, "it was transcoded again");
     cr_assert_eq(rig_count_lines(rig, "event=step.not_adoptable"), 1);

@@ -233,7 +233,7 @@ static void rebound_line(const struct faults *faults)
     peer_wait(rig->peer, "POST *complete", 1, DONE_MS);
     arm(rig, faults);
     release(rig);
-    rig_expect(rig, "event=job.rebound epoch=2", DONE_MS, NULL);
+    rig_expect(rig, "event=job.reclaimed epoch=2", DONE_MS, NULL);
     peer_script(rig->peer, "POST *complete", "pass");
     completed_once(rig, faults, job);
 }

@@ -55,7 +55,7 @@ Test(check, the_reason_says_both_durations)
 {
     struct error err;
     cr_assert_eq(check_duration(TAILSLATE_QUALITY_720P, 20.1, 60, &err), -1);
-    cr_expect_str_eq(err.message, "720p is 20.1 s long, the source 60.0 s");
+    cr_expect_str_eq(err.message, "720p is 20.1 s long, but the source is 60.0 s long");
     cr_expect_eq(err.class, ERROR_TEMPORARY);
 }
 
@@ -96,7 +96,7 @@ Test(check, a_playlist_that_is_cut_short_or_named_otherwise_is_refused)
     static const struct {
         const char *playlist, *why;
     } cases[] = {
-        {"#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:6,\nseg_0000.m4s\n", "no end"},
+        {"#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:6,\nseg_0000.m4s\n", "no EXT-X-ENDLIST"},
         {"#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXT-X-ENDLIST\n", "is empty"},
         {"#EXTM3U\n#EXTINF:6,\nseg_0000.m4s\n#EXT-X-ENDLIST\n", "not named"},
         {"#EXTM3U\n#EXT-X-MAP:URI=\"seg_0001.m4s\"\n#EXTINF:6,\nseg_0000.m4s\n#EXT-X-ENDLIST\n",

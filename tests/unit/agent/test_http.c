@@ -42,7 +42,7 @@ Test(http, a_transfer_that_stops_moving_is_ended_before_its_deadline)
     http_perform(client, &request, &answer);
     cr_expect_eq(answer.result, HTTP_UNREACHED);
     cr_expect_lt(mono_ms() - start_ms, 2000);
-    cr_expect(strstr(answer.error.message, "no byte"), "%s", answer.error.message);
+    cr_expect(strstr(answer.error.message, "no data"), "%s", answer.error.message);
     http_answer_fini(&answer);
     server_end(server, client);
 }

@@ -463,11 +463,11 @@ Test(argv, what_cannot_be_filled_is_refused)
     static const struct {
         const char *pattern, *why;
     } cases[] = {
-        {"prog {nothing}", "{nothing} is not a value"},
-        {"prog 'open", "the quote ' is not closed"},
-        {"", "there is no command"},
-        {"   ", "there is no command"},
-        {"prog {source", "{source is not a value"},
+        {"prog {nothing}", "unknown placeholder {nothing}"},
+        {"prog 'open", "unclosed quote '"},
+        {"", "the command is empty"},
+        {"   ", "the command is empty"},
+        {"prog {source", "unknown placeholder {source"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct argv argv;

@@ -107,16 +107,15 @@ Test(probe, what_has_no_film_in_it_is_told_apart)
         const char *json, *why;
         enum probe_verdict verdict;
     } cases[] = {
-        {"{\"streams\":[" AUDIO "]}", "sound only", PROBE_NO_VIDEO},
-        {"{\"streams\":[" AUDIO "," COVER "]}", "sound only, AAC, with a cover picture",
-         PROBE_NO_VIDEO},
+        {"{\"streams\":[" AUDIO "]}", "audio only", PROBE_NO_VIDEO},
+        {"{\"streams\":[" AUDIO "," COVER "]}", "audio only, AAC, with cover art", PROBE_NO_VIDEO},
         {"{\"streams\":[" COVER "]}", "no video stream", PROBE_NO_VIDEO},
         {"{\"streams\":[]}", "no video stream", PROBE_NO_VIDEO},
         {"{\"streams\":[{" VIDEO "}]}", "no usable size", PROBE_UNREADABLE},
         {"{\"streams\":[{" VIDEO ",\"width\":0,\"height\":720}]}", "size", PROBE_UNREADABLE},
         {"{\"streams\":[{" VIDEO ",\"width\":70000,\"height\":9}]}", "size", PROBE_UNREADABLE},
-        {"not json", "ffprobe's answer", PROBE_UNREADABLE},
-        {"", "ffprobe's answer", PROBE_UNREADABLE},
+        {"not json", "ffprobe's output", PROBE_UNREADABLE},
+        {"", "ffprobe's output", PROBE_UNREADABLE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct probe probe;
@@ -149,7 +148,7 @@ Test(probe, no_answer_is_not_final)
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         cr_expect_eq(parse(answers[i], &probe, &err), PROBE_UNREADABLE, "%s", answers[i]);
         cr_expect_eq(err.class, ERROR_TEMPORARY, "%s", answers[i]);
-        cr_expect(strstr(err.message, "ffprobe's answer"), "%s", err.message);
+        cr_expect(strstr(err.message, "ffprobe's output"), "%s", err.message);
     }
     cr_expect_eq(parse("{\"streams\":[]}", &probe, &err), PROBE_NO_VIDEO);
     cr_expect_eq(err.class, ERROR_PERMANENT);

@@ -154,7 +154,7 @@ Test(reason, a_line_says_whose_fault_it_is)
     } cases[] = {
         {"moov atom not found", "its index is missing", ERROR_PERMANENT, false},
         {"Decoder (codec vvc) not found for input stream #0:0",
-         "this node cannot do it: Decoder (codec vvc)", ERROR_TEMPORARY, true},
+         "this node is not capable of it: Decoder (codec vvc)", ERROR_TEMPORARY, true},
         {"Cannot allocate memory", "Cannot allocate memory", ERROR_TEMPORARY, true},
         {"the encoder is on strike", "it ended: the encoder is on strike", ERROR_TEMPORARY, false},
         {"", "it ended", ERROR_TEMPORARY, false},

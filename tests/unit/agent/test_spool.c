@@ -188,7 +188,7 @@ Test(spool, two_agents_are_one_too_many)
     cr_assert_eq(spool_open(scratch.path, SPOOL_OWN, &second, &err), -1);
     cr_expect_eq(err.class, ERROR_TEMPORARY);
     char pid[32];
-    snprintf(pid, sizeof pid, "pid %d", (int)getpid());
+    snprintf(pid, sizeof pid, "PID %d", (int)getpid());
     cr_expect(strstr(err.message, pid), "%s", err.message);
     cr_expect(strstr(err.message, scratch.path), "%s", err.message);
 }

@@ -198,8 +198,8 @@ Test(cli, the_help_lists_what_is_meant_for_people)
                              "  version              print the version\n"
                              "\n"
                              "  -c, --config FILE    configuration file, default /etc/deck.cfg\n"
-                             "  -h, --help           print this; 'deck COMMAND --help': the "
-                             "options of a command\n"
+                             "  -h, --help           print this help; 'deck COMMAND --help' shows "
+                             "a command's options\n"
                              "\n"
                              "The end.\n");
 }
@@ -246,8 +246,8 @@ Test(cli, the_help_of_a_first_word_lists_its_commands)
                    "  tape retry ID|--all  retry a tape\n"
                    "\n"
                    "  -c, --config FILE    configuration file, default /etc/deck.cfg\n"
-                   "  -h, --help           print this; 'deck COMMAND --help': the "
-                   "options of a command\n");
+                   "  -h, --help           print this help; 'deck COMMAND --help' shows a "
+                   "command's options\n");
 }
 
 Test(cli, version_is_the_programs)

@@ -96,7 +96,7 @@ static const struct {
     {"node: { slots = { a = 1; }; };",
      "a.cfg:1: node.slots: want an integer from 1 to 64, found a group"},
     {"node: { slots = 4294967297; };",
-     "a.cfg:1: 4294967297 is too large for an integer without an L behind it"},
+     "a.cfg:1: 4294967297 is too large for an integer without a trailing L"},
     {"node: { slots = 18446744073709551617L; };", "a.cfg:1: 18446744073709551617L is too large"},
     {"node: { seconds = 1e999; };",
      "a.cfg:1: node.seconds: want a number from 0 to 1000000, found inf"},
@@ -112,7 +112,7 @@ static const struct {
     {"log: { colour_of_the_night = 1; };", "a.cfg:1: log.colour_of_the_night: unknown key"},
     {"nod: { slots = 1; };", "a.cfg:1: nod: unknown group (did you mean node?)"},
     {"telemetry: { };", "a.cfg:1: telemetry: unknown group"},
-    {"slots = 1;", "a.cfg:1: slots: unknown key outside of a group"},
+    {"slots = 1;", "a.cfg:1: slots: unknown key outside a group"},
     {"node = 5;", "a.cfg:1: node: want a group in braces, found 5"},
     {"node = ( 5 );", "a.cfg:1: node: want a group in braces, found a list"},
     {"node: { slots = 1; slots = 2; };", "a.cfg:1: duplicate setting name"},
@@ -120,9 +120,9 @@ static const struct {
     {"node: {\n", "a.cfg:2: syntax error"},
     {"@include \"/etc/passwd\"\n", "a.cfg:1: @include is not accepted"},
     {"\n  @include \"a.cfg\"\n", "a.cfg:2: @include is not accepted"},
-    {"server: { url = \"a\\x00b\"; };", "a.cfg:1: \\x00 in a text"},
+    {"server: { url = \"a\\x00b\"; };", "a.cfg:1: \\x00 in a string"},
     {"server: { url = \"a\\nb\"; };",
-     "a.cfg:1: server.url: want a text of at most 1023 bytes without control characters, "
+     "a.cfg:1: server.url: want a string of at most 1023 bytes without control characters, "
      "found \"a b\""},
 };
 
@@ -156,7 +156,7 @@ Test(config, a_text_fills_its_room_and_no_more)
     TEXT(fits) = must_printf("server: { url = \"%s\"; };", longest);
     TEXT(over) = must_printf("server: { url = \"%sx\"; };", longest);
     cr_expect_str_eq(message_of(fits), "");
-    cr_expect(strstr(message_of(over), "a.cfg:1: server.url: want a text of at most 1023 bytes"));
+    cr_expect(strstr(message_of(over), "a.cfg:1: server.url: want a string of at most 1023 bytes"));
 }
 
 Test(config, nothing_is_written_unless_all_is_well)
@@ -242,7 +242,7 @@ Test(config, a_file_that_cannot_be_one_is_refused)
 
     scratch_put(&scratch, "a.cfg", "log: { };\0node: { x = 1; };", 27, 0600);
     cr_expect_eq(load(&scratch, &settings, &err), -1);
-    cr_expect_str_eq(err.message, "a.cfg: holds a NUL byte");
+    cr_expect_str_eq(err.message, "a.cfg: contains a NUL byte");
 
     cr_expect_eq(config_load(keys, KEYS, scratch.path, &settings, &err), -1);
     cr_assert_eq(mkfifoat(scratch.fd, "fifo", 0600), 0);
@@ -444,5 +444,5 @@ Test(config, a_secret_that_is_no_file_is_refused)
     cr_expect_eq(config_read_secret(fifo, secret, &err), -1);
     cr_expect_eq(config_read_secret(scratch.path, secret, &err), -1);
     cr_expect_eq(config_read_secret("", secret, &err), -1);
-    cr_expect_str_eq(err.message, "no file is named for the secret");
+    cr_expect_str_eq(err.message, "no file is configured for the secret");
 }
