@@ -13,7 +13,7 @@
 
 enum {
     COPY_BYTES = 64 * 1024,
-    /* What an entry may cost beside its content: header, padding, a long name. */
+    /* The overhead of an entry: header, padding, a long name. */
     ENTRY_OVERHEAD_BYTES = 4096,
 };
 
@@ -70,8 +70,9 @@ static int pack_file(struct archive *archive, int dir, const char *name, struct 
     if (!S_ISREG(status.st_mode))
         return error_set(err, ERROR_PERMANENT, EINVAL, "not a regular file");
 
-    /* Nothing of the node gets into the archive, and the same files make the same bytes. Their time
-     * is theirs: a stock server unpacks them with it and makes Last-Modified and ETag of it. */
+    /* Nothing about the node gets into the archive, and the same files give the same bytes. Files
+     * keep their times: a stock server unpacks them with it and derives Last-Modified and ETag from
+     * it. */
     CLEANUP(cleanup_entry) struct archive_entry *entry = archive_entry_new();
     must(entry);
     archive_entry_set_pathname(entry, name);
@@ -90,7 +91,7 @@ int archive_pack(int dir, const char *const names[], size_t count, int out_fd, s
 {
     CLEANUP(cleanup_writer) struct archive *archive = archive_write_new();
     must(archive);
-    /* Media do not shrink: the least effort. NULL: no time of day in the gzip header. */
+    /* Media do not compress: use the lowest level. NULL: no timestamp in the gzip header. */
     if (archive_write_add_filter_gzip(archive) != ARCHIVE_OK ||
         archive_write_set_filter_option(archive, "gzip", "compression-level", "1") != ARCHIVE_OK ||
         archive_write_set_filter_option(archive, "gzip", "timestamp", NULL) != ARCHIVE_OK ||
@@ -115,7 +116,8 @@ struct unpacking {
     void *ctx;
 };
 
-/* What the archive holds is never an error of ours: EINVAL, unless it could not even be read. */
+/* Invalid contents are never an error of ours: EINVAL, unless the archive could not be read at all.
+ */
 static int malformed(struct archive *archive, struct error *err)
 {
     const char *text = archive_error_string(archive);
@@ -132,7 +134,7 @@ static int over_limit(const struct unpacking *unpacking, struct error *err)
                      (long long)unpacking->limits.max_bytes, unpacking->limits.max_files);
 }
 
-/* A header can be a bomb too: long names and attributes are unpacked before we see them. */
+/* Headers can be a bomb, too: long names and attributes are unpacked before we see them. */
 static bool is_over_limit(const struct unpacking *unpacking)
 {
     int64_t overhead = ((int64_t)unpacking->limits.max_files + 64) * ENTRY_OVERHEAD_BYTES;
@@ -140,7 +142,7 @@ static bool is_over_limit(const struct unpacking *unpacking)
            archive_filter_bytes(unpacking->archive, 0) > unpacking->limits.max_bytes + overhead;
 }
 
-/* The path without `./` in front, "" for the top itself, NULL for what could lead elsewhere. */
+/* The path without leading `./`, "" for the root itself, NULL if it could lead outside. */
 static const char *checked_path(const char *path)
 {
     if (!path || path[0] == '/')
@@ -211,14 +213,14 @@ static int unpack_entry(struct unpacking *unpacking, struct archive_entry *entry
 static int unpack_entries(struct unpacking *unpacking, struct error *err)
 {
     struct archive *archive = unpacking->archive;
-    /* One gzip around one tar (and libarchive counts the file itself): a pile of filters is how
-     * small bombs are made. */
+    /* Exactly one gzip around one tar (libarchive also counts the file itself): nested compression
+     * is how small bombs are made. */
     if (archive_filter_count(archive) != 2)
         return error_set(err, ERROR_PERMANENT, EINVAL,
                          "not a tar.gz archive: not compressed with gzip, or compressed twice");
     struct archive_entry *entry;
     int result;
-    /* A warning is about an owner's name or the like, which is not looked at. */
+    /* A warning is about an owner's name or the like, which is not used. */
     while ((result = archive_read_next_header(archive, &entry)) == ARCHIVE_OK ||
            result == ARCHIVE_WARN)
         if (unpack_entry(unpacking, entry, err) < 0)

@@ -48,8 +48,8 @@ bool cli_is_group(const struct cli *cli, const char *words)
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-/* Every option of every command, for getopt: which of them belong here is known when the command
- * is, and an option may stand before it. */
+/* Every option of every command, for getopt: options may come before the command, so which ones are
+ * allowed is known only later. */
 struct names {
     struct option at[NAMES_MAX + 1];
     int count;
@@ -79,7 +79,7 @@ static void names_collect(const struct cli *cli, struct names *names)
             names_add(names, option->name, option->value, 0);
 }
 
-/* What getopt found wrong, and has named by argv[optind - 1] or, in a bundle, by optopt. */
+/* What getopt refused: it is argv[optind - 1] or, in a bundle, optopt. */
 static void complain(char complaint[COMPLAINT_BYTES], int found, char **argv)
 {
     const char *given = argv[optind - 1];
@@ -104,18 +104,18 @@ struct parsing {
     struct names names;
     int argc;
     char **argv;
-    char complaint[COMPLAINT_BYTES]; /* of an option that no command has */
+    char complaint[COMPLAINT_BYTES]; /* an option that no command has */
     bool wants_help;
-    char **words; /* what is left without the options, later without the command's name */
+    char **words; /* the arguments without the options, later without the command's name */
     int word_count;
     const struct cli_command *command;
-    const char *named; /* what errors are about: the command's name, where it was given */
+    const char *named; /* the subject of errors: the command's name, if it was given */
 };
 
 static bool refuse(const struct parsing *parsing, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* One line, and where to read on. */
+/* One line, and where to read more. */
 static bool refuse(const struct parsing *parsing, const char *format, ...)
 {
     const char *name = parsing->cli->name, *about = parsing->named;
@@ -128,11 +128,11 @@ static bool refuse(const struct parsing *parsing, const char *format, ...)
     return false;
 }
 
-/* getopt moves the words behind the options, where a second pass leaves them. */
+/* getopt moves the arguments after the options, and a second pass leaves them there. */
 static void find_words(struct parsing *parsing)
 {
     int found;
-    optind = 0; /* from the beginning, in glibc and in musl */
+    optind = 0; /* restart, in glibc and in musl */
     opterr = 0;
     while ((found = getopt_long(parsing->argc, parsing->argv, ":c:h", parsing->names.at, NULL)) !=
            -1) {
@@ -149,7 +149,7 @@ static void find_words(struct parsing *parsing)
     }
 }
 
-/* How many of the words name this command; 0: they name another. */
+/* How many of the arguments name this command; 0: they name another one. */
 static int matching(const struct cli_command *command, char **words, int count)
 {
     size_t first = strcspn(command->words, " ");
@@ -179,7 +179,7 @@ static bool find_command(struct parsing *parsing, size_t *index)
     return false;
 }
 
-/* No command of that name; in a group the error is about its second word. */
+/* There is no such command; within a group the error is about its second word. */
 static bool refuse_words(const struct parsing *parsing)
 {
     bool is_group = parsing->named[0];
@@ -244,7 +244,7 @@ static bool take_argument(const struct parsing *parsing, struct cli_line *line, 
     return true;
 }
 
-/* Without a command's name, or with that of a group, it is the list of them. */
+/* Without a command's name, or with a group's name, print the list of commands. */
 static bool print_help(const struct parsing *parsing)
 {
     if (parsing->command && parsing->named[0])

@@ -1,4 +1,4 @@
-/* A bash function that depends on nothing but bash: it can be sourced by hand, too. */
+/* A bash function that depends only on bash, so that it can also be sourced by hand. */
 #include "base/cli_private.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@ static void print_function_name(const struct cli *cli)
         putchar(*at == '-' ? '_' : *at);
 }
 
-/* What is expected behind an option. Where several commands have it, its first line counts. */
+/* What is expected after an option. If several commands have it, its first line counts. */
 static void print_values(const struct cli *cli)
 {
     const struct cli_command *command;
@@ -34,7 +34,8 @@ static void print_words(const struct cli *cli, const char *group)
             continue;
         const char *word = command->words + skipped;
         size_t size = strcspn(word, " ");
-        if (size != last_size || memcmp(word, last, size) != 0) /* a group stands together */
+        if (size != last_size ||
+            memcmp(word, last, size) != 0) /* the commands of a group are adjacent */
             printf("%.*s ", (int)size, word);
         last = word;
         last_size = size;

@@ -4,10 +4,10 @@
 
 #include "base/cli.h"
 
-/* The program's commands, then the built-in ones; NULL behind the last. */
+/* The program's commands, then the built-in ones; ends with NULL. */
 const struct cli_command *cli_at(const struct cli *cli, size_t index);
 
-/* Is `words` the whole name, or the first of two words ("job"), of commands that are shown? */
+/* Is `words` the full name, or the first of two words ("job"), of commands that are shown? */
 bool cli_is_group(const struct cli *cli, const char *words);
 bool cli_in_group(const struct cli_command *command, const char *group);
 

@@ -8,7 +8,7 @@
 
 enum { MICROSECONDS = 1000000 };
 
-/* The years that the text form can hold with four digits. */
+/* The range of years that the text form can hold with four digits. */
 static const int64_t wall_min_us = -62167219200 * MICROSECONDS; /* 0000-01-01 */
 static const int64_t wall_max_us = 253402300800 * MICROSECONDS - 1;
 

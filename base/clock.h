@@ -1,8 +1,8 @@
-/* clock: the clocks, and the text form of a time.
+/* clock: the clocks, and times as text.
  *
- * mono_ms is for waits and deadlines (never jumps); wall_us is for what is written down or sent;
- * boot_ms never jumps either, and goes on while the machine is suspended.
- * The wire's form is ISO 8601 UTC with an offset: 2026-01-03T16:28:00.123456+00:00 */
+ * mono_ms is for waits and deadlines (never jumps); wall_us is for times that are stored or sent;
+ * boot_ms never jumps either, and continues while the machine is suspended. The wire uses ISO 8601
+ * UTC with an offset: 2026-01-03T16:28:00.123456+00:00 */
 #ifndef TAILSLATE_CLOCK_H
 #define TAILSLATE_CLOCK_H
 
@@ -17,7 +17,7 @@ int64_t wall_us(void); /* CLOCK_REALTIME, microseconds since 1970 */
 
 void wall_format(int64_t wall_us, char text[WALL_TEXT_BYTES]);
 
-/* Accepts `Z`, `+hh:mm`, `-hh:mm`, a blank or a `T`, 0 to 6 decimals. False: not a time. */
+/* Accepts `Z`, `+hh:mm`, `-hh:mm`, a space or a `T`, 0 to 6 decimals. False: not a time. */
 bool wall_parse(const char *text, int64_t *wall_us);
 
 #endif

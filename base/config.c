@@ -13,8 +13,8 @@
 
 enum {
     NAME_BYTES = 96,  /* "group.name" and TAILSLATE_GROUP_NAME */
-    FOUND_BYTES = 96, /* what stood there, cut */
-    TYPO_MAX = 3,     /* edits between an unknown name and the one that we suggest */
+    FOUND_BYTES = 96, /* the value found, truncated */
+    TYPO_MAX = 3,     /* largest edit distance of a suggested name */
 };
 
 #define ENVIRONMENT_PREFIX "TAILSLATE_"
@@ -22,7 +22,7 @@ enum {
 struct table {
     const struct config_key *keys;
     size_t count;
-    struct config_value *values; /* one a key */
+    struct config_value *values; /* one per key */
 };
 
 static int take_fallbacks(const struct table *table, struct error *err)
@@ -111,7 +111,7 @@ static bool is_group(const struct table *table, const char *name)
     return false;
 }
 
-/* A value in a file: how to name the place in a message. */
+/* The origin of a value in a file, for messages. */
 struct place {
     const char *path;
     char where[ERROR_MESSAGE_BYTES / 2];
@@ -140,7 +140,7 @@ static const char *describe_found(const config_setting_t *setting, char found[FO
         snprintf(found, FOUND_BYTES, "\"%.80s\"", config_setting_get_string(setting));
         return found;
     case CONFIG_TYPE_FLOAT:
-        /* With its point: 1.0 is no integer, and the message has to show why. */
+        /* With its decimal point: 1.0 is not an integer, and the message must show why. */
         snprintf(found, FOUND_BYTES, "%.15g", config_setting_get_float(setting));
         if (!strpbrk(found, ".en"))
             memcpy(found + strlen(found), ".0", sizeof ".0");
@@ -191,7 +191,7 @@ static int read_setting(const struct table *table, const char *group,
             consider(&best, candidate, has_name ? 1 : edit_distance(asked, candidate));
             continue;
         }
-        /* libconfig cuts a hexadecimal number to 32 bits without a word. */
+        /* libconfig silently truncates a hexadecimal number to 32 bits. */
         if (config_setting_get_format(setting) == CONFIG_FORMAT_HEX)
             return config_value_refuse(key, where, "a hexadecimal number", err);
         if (!take_setting(key, setting, &table->values[i]))
@@ -305,7 +305,7 @@ static int check_variable(const struct table *table, const char *entry, struct e
     return unknown(&best, variable, "key", err);
 }
 
-/* A variable of a group that we do not have may be meant for another program of the house. */
+/* A variable of a group that we do not have may belong to another of our programs. */
 static int check_variables(const struct table *table, struct error *err)
 {
     for (char **entry = environ; entry && *entry; entry++)
@@ -333,7 +333,7 @@ int config_load(const struct config_key *keys, size_t count, const char *path, v
     return result;
 }
 
-/* 0: it is not in the file, or the file is another one by now. */
+/* 0: it is not in the file, or the file has changed meanwhile. */
 static unsigned line_of(const char *path, const char *group, const char *name)
 {
     char key[NAME_BYTES];

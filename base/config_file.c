@@ -34,8 +34,8 @@ int config_file_open(const char *path, struct stat *status, struct error *err)
     return steal_fd(&fd);
 }
 
-/* systemd gives a credential to an unprivileged service by an ACL, whose mask shows as the group's
- * read bit; the directory around it is closed to everybody else. */
+/* systemd grants an unprivileged service access to a credential by an ACL, whose mask appears as
+ * the group's read bit; the directory around it is closed to everybody else. */
 static mode_t forbidden_bits(bool is_credential)
 {
     return is_credential ? 0037 : 0077;
@@ -61,7 +61,7 @@ static int check_mode(const char *path, const struct stat *status, mode_t forbid
                      path, (unsigned)(status->st_mode & 07777));
 }
 
-/* Nothing of the content may get into a message. */
+/* The content must not get into a message. */
 static int take_secret(const char *path, char *content, size_t size, char *secret,
                        struct error *err)
 {

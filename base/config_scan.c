@@ -21,7 +21,7 @@ static void skip(struct scan *scan, size_t size)
         scan->line += *scan->at++ == '\n';
 }
 
-/* Past the comment that stands here; false: none does. */
+/* Skips a comment; false: there is none here. */
 static bool skip_comment(struct scan *scan)
 {
     const char *at = scan->at;

@@ -1,8 +1,8 @@
-/* config_scan: refuses, before libconfig reads a file, what libconfig 1.5 would misread in silence,
- * and @include: one file is one configuration.
+/* config_scan: refuses what libconfig 1.5 would silently misread, before it reads a file, and
+ * @include: one file is one configuration.
  *
- * A decimal integer over 32 bits without an L behind it is cut (4294967297 becomes 1), one over 64
- * bits too, and a text ends at \x00. Private to the modules config*.c. Pure. */
+ * A decimal integer over 32 bits without a trailing L is truncated (4294967297 becomes 1), one over
+ * 64 bits too, and a string ends at \x00. Private to config*.c. Pure. */
 #ifndef COMMON_CONFIG_SCAN_H
 #define COMMON_CONFIG_SCAN_H
 

@@ -58,7 +58,7 @@ bool config_has_control_bytes(const char *text)
     return false;
 }
 
-/* Written so that a NaN is outside of every range. */
+/* Written so that NaN is outside every range. */
 static bool is_within(const struct config_key *key, double number)
 {
     return number >= key->min && number <= key->max && isfinite(number);
@@ -109,11 +109,11 @@ static bool parse_integer(const char *word, int64_t *integer)
 static bool parse_number(const char *word, double *number)
 {
     char *end;
-    /* Not strtod's "inf", "nan" and hexadecimal, nor blanks. */
+    /* Excludes strtod's "inf", "nan" and hexadecimal, and whitespace. */
     if (*word == '\0' || word[strspn(word, "+-.0123456789eE")] != '\0')
         return false;
     *number = strtod(word, &end);
-    return *end == '\0'; /* 1e999 is inf: no range holds it */
+    return *end == '\0'; /* 1e999 is inf: outside every range */
 }
 
 bool config_value_take_word(const struct config_key *key, const char *word,
@@ -135,8 +135,7 @@ bool config_value_take_word(const struct config_key *key, const char *word,
     return false;
 }
 
-/* The default stands in the table as it would in a file: a text with its quotes, a long integer
- * with its L. */
+/* The table has defaults in file syntax: a string with quotes, a long integer with its L. */
 bool config_value_take_fallback(const struct config_key *key, struct config_value *value)
 {
     bool is_text = key->type == CONFIG_TEXT;

@@ -1,8 +1,8 @@
-/* config_value: what one key of a configuration accepts, apart from where the value came from.
+/* config_value: what one configuration key accepts, independent of the value's origin.
  *
- * Private to the modules config*.c. A take function says whether the key accepts the value, and
- * then *value holds it; config_value_refuse makes the one form of message for all that is not
- * accepted. Pure but for the message. */
+ * Private to config*.c. A take function says whether the key accepts the value, and then *value
+ * holds it; config_value_refuse formats the message for everything that is refused. Pure, except
+ * for the message. */
 #ifndef COMMON_CONFIG_VALUE_H
 #define COMMON_CONFIG_VALUE_H
 
@@ -33,7 +33,7 @@ bool config_value_take_integer(const struct config_key *key, int64_t integer,
                                struct config_value *value);
 bool config_value_take_number(const struct config_key *key, double number,
                               struct config_value *value);
-/* As it stands in an environment variable: a text without quotes. */
+/* As in an environment variable: a string without quotes. */
 bool config_value_take_word(const struct config_key *key, const char *word,
                             struct config_value *value);
 bool config_value_take_fallback(const struct config_key *key, struct config_value *value);

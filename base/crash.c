@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Async-signal-safe but for getenv, so that it may stand anywhere, between fork and exec too. */
+/* Async-signal-safe except for getenv, so that it can be used anywhere, also between fork and exec.
+ */
 void crash_point(enum crash_point point)
 {
     const char *wanted = getenv("TAILSLATE_CRASH");
@@ -17,7 +18,7 @@ void crash_point(enum crash_point point)
         number = number * 10 + (*wanted - '0');
     if (*wanted != ':' || number != (int)point)
         return;
-    /* unlink is what makes it happen once, among all processes that reach the point at a time. */
+    /* unlink makes it happen once, among all processes that reach the point at the same time. */
     if (unlink(wanted + 1) != 0)
         return;
     kill(getpid(), SIGKILL);

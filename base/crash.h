@@ -1,11 +1,11 @@
 /* crash: numbered points at which a test kills the process with SIGKILL.
  *
  * Compiled in only with -DTAILSLATE_CRASH_POINTS=ON (presets dev and dev-clang); in a release every
- * call is empty and the environment is not read. TAILSLATE_CRASH="<number>:<flag file>": the
+ * call is empty and the environment is not read. TAILSLATE_CRASH="<number>:<flag file>": the first
  * process that reaches that point and can unlink the flag file dies there, so that each crash
- * happens once and the test sees by the missing file that it did.
+ * happens once, and the missing file proves it to the test.
  *
- * The numbers are stable; the sweep in tests/fault walks this table. */
+ * The numbers are stable; the sweep in tests/fault uses this table. */
 #ifndef TAILSLATE_CRASH_H
 #define TAILSLATE_CRASH_H
 
@@ -31,7 +31,7 @@
     X(30, STEP_FAILURE_FOUND, "the job has failed, nothing is written")                            \
     X(31, STEP_FAILURE_SEALED, "the failure is on disk")
 
-/* The server's, walked by its own sweep. */
+/* The verifier's, tested by its own sweep. */
 #define CRASH_SERVER_POINTS(X)                                                                     \
     X(40, VERIFIER_GATE_ENTERED, "the gate is had, the transaction is not begun")                  \
     X(41, VERIFIER_IN_TRANSACTION, "everything is written, nothing is committed")                  \

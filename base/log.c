@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Room that fields never use, so that a cut line still ends as what it is. */
+/* Bytes that fields never use, so that a truncated line still ends properly. */
 enum { TAIL_BYTES = 24, BODY_BYTES = LOG_LINE_BYTES - TAIL_BYTES, UNIT_BYTES = 8 };
 
 static const char *const level_names[] = {
@@ -49,7 +49,7 @@ void log_always(const struct log_field *fields)
     atomic_store(&always, fields);
 }
 
-/* All of it or nothing; after the first thing that found no room nothing more is taken. */
+/* All of it or nothing; after the first part that does not fit nothing more is added. */
 static bool put(struct line *line, const char *text, size_t size)
 {
     if (line->is_cut || size > BODY_BYTES - line->used) {
@@ -61,8 +61,8 @@ static bool put(struct line *line, const char *text, size_t size)
     return true;
 }
 
-/* The length of the printable UTF-8 character at text, 0 if there is none: control bytes (C1
- * controls too, a terminal obeys those), overlong forms, surrogates, cut sequences. */
+/* The length of the printable UTF-8 character at text, 0 if there is none: control bytes (including
+ * C1 controls, which a terminal obeys), overlong forms, surrogates, incomplete sequences. */
 static size_t character_size(const unsigned char *text)
 {
     if (text[0] < 0x80)
@@ -80,7 +80,7 @@ static size_t character_size(const unsigned char *text)
     return is_c1 || is_overlong || is_surrogate || is_too_high ? 0 : size;
 }
 
-/* One character or one bad byte, as it is to stand between quotes. Returns the bytes taken. */
+/* One character or one invalid byte, as it appears between quotes. Returns the bytes read. */
 static size_t put_unit(struct line *line, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
@@ -133,7 +133,7 @@ static void put_field(struct line *line, const struct log_field *field)
                                           : " ",
                           field->key);
     int digits = field->text ? 2 : snprintf(number, sizeof number, "%" PRId64, field->number);
-    /* A head without its value would be no field. */
+    /* A key without its value is not a field. */
     if (length >= (int)sizeof head || (size_t)length + (size_t)digits > BODY_BYTES - line->used)
         line->is_cut = true;
     if (!put(line, head, (size_t)length))
@@ -169,13 +169,14 @@ static void write_all(const char *text, size_t size)
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
-            return; /* a log that cannot be written costs the line, never the program */
+            return; /* a log that cannot be written loses the line but never stops the program */
         text += written;
         size -= (size_t)written;
     }
 }
 
-/* A reader of stderr that is gone must not kill us with SIGPIPE, and only ours is swallowed. */
+/* If the reader of stderr is gone, SIGPIPE must not kill us; only the signal of this write is
+ * discarded. */
 static void write_without_sigpipe(const char *text, size_t size)
 {
     sigset_t pipe_set, old, pending;

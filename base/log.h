@@ -1,10 +1,8 @@
-/* log: one line an event to stderr, logfmt or JSON; safe from any thread, one write(2) a line.
- *
- *     log_info("job.sealed", LOG_INT("job", id), LOG_TEXT("token", token));
- *     time=2026-01-03T16:28:00.123Z level=info event=job.sealed job=7 token=7-…
- *
- * Event names are stable: operators grep for them. Values are quoted where needed; control bytes
- * are escaped, so that no input can forge a line. A line is cut at LOG_LINE_BYTES. */
+/* log: one line per event on stderr, logfmt or JSON; thread-safe, one write(2) per line.
+ *      log_info("job.sealed", LOG_INT("job", id), LOG_TEXT("token", token));
+ *      time=2026-01-03T16:28:00.123Z level=info event=job.sealed job=7 token=7-…
+ * Event names are stable: operators search for them. Values are quoted where needed; control bytes
+ * are escaped, so that no input can forge a line. A line is truncated at LOG_LINE_BYTES. */
 #ifndef TAILSLATE_LOG_H
 #define TAILSLATE_LOG_H
 
@@ -24,10 +22,10 @@ struct log_field {
 #define LOG_TEXT(key, value) ((struct log_field){(key), (value), 0})
 #define LOG_INT(key, value)  ((struct log_field){(key), NULL, (int64_t)(value)})
 
-/* level: "debug" "info" "warning" "error"; format: "text" "json". False: no such word. */
+/* level: "debug" "info" "warning" "error"; format: "text" "json". False: unknown. */
 bool log_configure(const char *level, const char *format);
 
-/* Fields that every later line of this process carries first (the job of a step); borrowed. */
+/* Fields that come first in every later line of this process (the job of a step); borrowed. */
 void log_always(const struct log_field *fields);
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields);

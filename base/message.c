@@ -7,14 +7,14 @@
 
 _Static_assert((int)TAILSLATE_TIME_BYTES == (int)WALL_TEXT_BYTES, "one form of a time");
 
-/* It becomes the name of a file and a part of a path: one component, and not one that goes up. */
+/* It becomes a file name and part of a path: one component, and not "..". */
 static bool is_safe_name(const char *name)
 {
     return name[0] != '\0' && !strchr(name, '/') && strcmp(name, ".") != 0 &&
            strcmp(name, "..") != 0;
 }
 
-/* What the server calls its video; an unknown quality in the list is none of our business. */
+/* What the server calls its video; an unknown quality in the list does not concern us. */
 static bool read_existing(const struct json *root, struct message_claim *claim, struct error *err)
 {
     const struct json *list;
@@ -80,7 +80,7 @@ enum tailslate_problem message_claim_parse(const char *body, size_t size,
     return read_claim(root, claim, err) ? TAILSLATE_PROBLEM_NONE : TAILSLATE_PROBLEM_INVALID_FIELD;
 }
 
-/* A stock worker wants every member to be there: null first, then what we have. */
+/* A stock worker requires every member: set them to null first. */
 static struct json *new_empty_claim(void)
 {
     static const char *const keys[] = {"job_id",          "video_id",         "video_slug",
@@ -114,7 +114,7 @@ char *message_claim_format(const struct message_claim *claim, const char *messag
     return message_close(root);
 }
 
-/* Characters, as a stock worker counts them when it cuts its message. */
+/* Characters, which is how a stock worker truncates its message. */
 static size_t count_characters(const char *text)
 {
     size_t count = 0;

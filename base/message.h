@@ -1,6 +1,6 @@
-/* message: the bodies of the Worker API (docs/WIRE.md), once for both sides. Pure.
+/* message: the bodies of the worker API (docs/WIRE.md), shared by both sides. Pure.
  *
- * A parse function takes one body and fills a struct; the verdict is TAILSLATE_PROBLEM_NONE or the
+ * A parse function reads one body and fills a struct; its verdict is TAILSLATE_PROBLEM_NONE or the
  * problem to answer with, and then *err says which field and what was expected. Unknown members are
  * ignored, JSON null is the same as absent. A format function returns text owned by the caller. */
 #ifndef TAILSLATE_MESSAGE_H
@@ -22,19 +22,19 @@ enum {
     SLUG_BYTES = 256,
     FILENAME_BYTES = 256,
     WORKER_ID_BYTES = 64,
-    REASON_BYTES = 501, /* of error_message, which is at most 500 characters */
+    REASON_BYTES = 501, /* for error_message, which has at most 500 characters */
     HELD_JOBS_MAX = 1024,
-    HELD_JOBS_BYTES_MAX = 8000, /* of the list: all of metadata is 10 000 at most */
+    HELD_JOBS_BYTES_MAX = 8000, /* for the list: all of metadata has at most 10 000 */
 };
 
 struct json;
 
-/* POST /api/worker/claim, the answer. job_id 0: there is no job. */
+/* POST /api/worker/claim, the answer. job_id 0: no job. */
 struct message_claim {
     int64_t job_id, video_id;
     char video_slug[SLUG_BYTES];
     char source_filename[FILENAME_BYTES];
-    double duration; /* TAILSLATE_ABSENT_NUMBER, or 0 where the server does not know yet */
+    double duration; /* TAILSLATE_ABSENT_NUMBER, or 0 if the server does not know yet */
     int64_t source_width, source_height;
     char claim_expires_at[WALL_TEXT_BYTES]; /* as the server wrote it, "" if absent */
     bool existing_known;                    /* existing_qualities was a list, not null */
@@ -48,8 +48,9 @@ char *message_claim_format(const struct message_claim *claim, const char *messag
 
 /* POST /api/worker/{job_id}/fail, request and answer. */
 struct message_failure {
-    /* error_message. Over 500 characters is refused; what of them is over 500 bytes is cut (a stock
-     * worker cuts by characters, and its report must not be lost for an umlaut). */
+    /* error_message. More than 500 characters are refused; more than 500 bytes are truncated (a
+     * stock worker truncates by characters, and its report must not be lost because of an umlaut).
+     */
     char reason[REASON_BYTES];
     bool retry; /* default true */
 };
@@ -106,7 +107,7 @@ const char *worker_status_name(enum worker_status status);
 struct message_heartbeat {
     enum worker_status status;
     char code_version[CODE_VERSION_BYTES]; /* "" = absent */
-    bool jobs_known;                       /* metadata.jobs was there (ours) */
+    bool jobs_known;                       /* metadata.jobs was present (our extension) */
     int64_t jobs[HELD_JOBS_MAX];
     size_t job_count;
     char *metadata;     /* the metadata object as one line of JSON, or NULL; owned */
@@ -115,22 +116,22 @@ struct message_heartbeat {
 enum tailslate_problem message_heartbeat_parse(const char *body, size_t size,
                                                struct message_heartbeat *heartbeat,
                                                struct error *err);
-/* Builds metadata from jobs and from `capabilities` and `metadata` (an object whose members go
- * beside; may be NULL). */
+/* Builds metadata from jobs, `capabilities` and `metadata` (an object with additional members; may
+ * be NULL). */
 char *message_heartbeat_format(const struct message_heartbeat *heartbeat);
-/* Do these ids fit into one heartbeat? A list that leaves some out is worse than none. */
+/* Do these IDs fit into one heartbeat? An incomplete list is worse than none. */
 bool message_heartbeat_fits(const int64_t *jobs, size_t count);
 void message_heartbeat_fini(struct message_heartbeat *heartbeat);
-/* Does it hold only what a stock server takes? (Registration asks too.) False: *err says what. */
+/* Does it contain only what a stock server accepts? (Registration uses it, too.) False: see *err.
+ */
 bool message_capabilities_check(const struct json *capabilities, struct error *err);
 
-/* An error body, ours or anybody's. */
+/* An error body, from our server or any other. */
 struct message_problem {
-    enum tailslate_problem
-        problem;      /* TAILSLATE_PROBLEM_NONE: not one of our codes, or no JSON at all */
-    char detail[256]; /* of `detail` where it is a string (or the first message of a stock
-                         server's array); "" otherwise */
-    tailslate_quality_set missing; /* output_missing: member `qualities` names them */
+    enum tailslate_problem problem; /* TAILSLATE_PROBLEM_NONE: not one of our codes, or not JSON */
+    char detail[256]; /* `detail` if it is a string (or the first message of a stock server's
+                         array); otherwise "" */
+    tailslate_quality_set missing; /* output_missing: the renditions in member `qualities` */
 };
 void message_problem_parse(const char *body, size_t size, struct message_problem *problem);
 char *message_problem_format(enum tailslate_problem problem, const char *detail,

@@ -10,7 +10,7 @@ static const char *const worker_status_names[] = {
     [WORKER_ACTIVE] = "active", [WORKER_BUSY] = "busy", [WORKER_IDLE] = "idle"};
 static const char *const deployment_types[] = {"kubernetes", "systemd", "docker", "manual"};
 
-/* A stock server refuses the whole call for any other, and with it the worker's sign of life. */
+/* For any other value a stock server refuses the whole request, and with it the sign of life. */
 static const char *const capability_keys[] = {"hwaccel_enabled",
                                               "hwaccel_type",
                                               "gpu_name",
@@ -43,7 +43,7 @@ bool message_capabilities_check(const struct json *capabilities, struct error *e
         error_set(err, ERROR_PERMANENT, 0, "capabilities: an object expected");
         return false;
     }
-    /* All keys known and none twice: it cannot be long. */
+    /* All keys are known and unique, so it cannot be long. */
     for (int i = 0; i < json_count(capabilities); i++) {
         if (!is_capability(json_key_at(capabilities, i))) {
             error_set(err, ERROR_PERMANENT, 0, "capabilities: %.64s is not a capability",
@@ -135,7 +135,7 @@ enum tailslate_problem message_heartbeat_parse(const char *body, size_t size,
     return TAILSLATE_PROBLEM_INVALID_FIELD;
 }
 
-/* Our own text, so it parses. */
+/* Our own text, so parsing succeeds. */
 static struct json *parse_own(const char *text)
 {
     struct error err;

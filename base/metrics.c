@@ -54,7 +54,7 @@ static const struct metric *first_of_name(const char *name)
     return metric;
 }
 
-/* The text form wants all lines of a name together, behind one HELP and one TYPE. */
+/* The text format requires all lines of a metric together, after one HELP and one TYPE. */
 static void print_family(const struct metric *metric, FILE *out)
 {
     fprintf(out, "# HELP %s ", metric->name);

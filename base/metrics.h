@@ -1,9 +1,7 @@
-/* metrics: counters and gauges in Prometheus text form. Safe from any thread.
- *
- *     static struct metric completions = METRIC_COUNTER("tailslate_completions_total",
- *                                                       "outcome=\"committed\"", "Completions.");
- *     metric_register(&completions);  metric_add(&completions, 1);
- */
+/* metrics: counters and gauges in Prometheus text format. Thread-safe.
+ *      static struct metric completions = METRIC_COUNTER("tailslate_completions_total",
+ *                                                        "outcome=\"committed\"", "Completions.");
+ *      metric_register(&completions);  metric_add(&completions, 1); */
 #ifndef TAILSLATE_METRICS_H
 #define TAILSLATE_METRICS_H
 
@@ -11,7 +9,7 @@
 #include <stdint.h>
 
 struct metric {
-    const char *name, *labels, *type, *help; /* labels: inside the braces, or NULL */
+    const char *name, *labels, *type, *help; /* labels: the text inside the braces, or NULL */
     _Atomic int64_t value;
     struct metric *next;
 };

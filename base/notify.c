@@ -53,7 +53,7 @@ void notify_status(const char *text)
 {
     char message[MESSAGE_BYTES];
     snprintf(message, sizeof message, "STATUS=%.*s", NOTIFY_STATUS_BYTES - 1, text);
-    /* A line break would begin another variable. */
+    /* A line break would start another variable. */
     for (char *at = message; *at; at++)
         if ((unsigned char)*at < ' ')
             *at = ' ';

@@ -37,7 +37,7 @@ static int take_segment(struct playlist *playlist, const char *name, size_t size
         return refuse(err, "names something other than a file in its own directory");
     if (playlist->count == PLAYLIST_SEGMENTS_MAX)
         return refuse(err, "has too many segments");
-    /* Grown by doubling: at every power of two. */
+    /* Doubles at every power of two. */
     if ((playlist->count & (playlist->count - 1)) == 0) {
         size_t room = playlist->count ? playlist->count * 2 : 1;
         playlist->segments = must_realloc(playlist->segments, room * sizeof *playlist->segments);
@@ -61,12 +61,13 @@ static bool starts(const char *line, size_t size, const char *with)
 }
 
 struct attribute {
-    const char *name, *value; /* value: of a quoted one, what is between the quotes */
+    const char *name, *value; /* value: without the quotes */
     size_t name_size, value_size;
     bool quoted;
 };
 
-/* The next NAME=VALUE or NAME="VALUE" of a tag's list. False: there is none, or it is malformed. */
+/* The next NAME=VALUE or NAME="VALUE" in a tag's attribute list. False: end of the list, or
+ * malformed. */
 static bool next_attribute(const char **at, const char *end, struct attribute *attribute)
 {
     const char *equals = memchr(*at, '=', (size_t)(end - *at));
@@ -121,8 +122,8 @@ static int take_map(struct playlist *playlist, const char *line, size_t size, st
     return 0;
 }
 
-/* Tags that name, or stand for, what is not a whole file beside the playlist. Whatever else has an
- * attribute that ends in URI does, too: what no player of today fetches, one of tomorrow may. */
+/* Tags that name, or replace, something other than a whole file beside the playlist. So does any
+ * attribute whose name ends in URI: players that ignore it today may fetch it tomorrow. */
 static const char *const outward[] = {
     "#EXT-X-KEY",
     "#EXT-X-SESSION-KEY",
@@ -165,14 +166,14 @@ static void take_tag(struct playlist *playlist, const char *line, size_t size)
     playlist->foreign |= !playlist->self_contained;
 }
 
-/* duration_us: of the last EXTINF that no segment has used; -1 none. */
+/* duration_us: of the last EXTINF, not used by a segment yet; -1: none. */
 static int take_line(struct playlist *playlist, const char *line, size_t size, int64_t *duration_us,
                      struct error *err)
 {
     double seconds;
     if (size == 0)
         return 0;
-    if (memchr(line, '\r', size)) /* some take it for the end of a line */
+    if (memchr(line, '\r', size)) /* some players treat it as the end of a line */
         return refuse(err, "has a carriage return within a line");
     if (line[0] != '#') {
         int result = take_segment(playlist, line, size, *duration_us, err);

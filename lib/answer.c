@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* By codes under their own status. The others say no more than their status does. */
+/* By code, under its own status. The other codes say no more than their status does. */
 static const enum tailslate_answer_class by_problem[TAILSLATE_PROBLEM_COUNT] = {
     [TAILSLATE_PROBLEM_UNAUTHORIZED] = TAILSLATE_ANSWER_KEY_REFUSED,
     [TAILSLATE_PROBLEM_FORBIDDEN] = TAILSLATE_ANSWER_KEY_REFUSED,
@@ -79,7 +79,7 @@ static enum tailslate_answer_class class_of_refusal(const struct tailslate_answe
         return is_stock ? TAILSLATE_ANSWER_STOCK_NOT_YOURS : TAILSLATE_ANSWER_PROXY_FORBIDDEN;
     case 404:
         return is_stock ? TAILSLATE_ANSWER_STOCK_JOB_UNKNOWN : TAILSLATE_ANSWER_PROXY_REFUSED;
-    case 407: /* a proxy wants credentials of its own */
+    case 407: /* a proxy requires credentials of its own */
         return TAILSLATE_ANSWER_PROXY_REFUSED;
     case 408:
     case 425:

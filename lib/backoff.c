@@ -2,7 +2,7 @@
 
 #include "lib/error.h"
 
-/* min(cap, base * 2^attempt), without ever computing a product that could overflow. */
+/* min(cap, base * 2^attempt), without computing a product that could overflow. */
 static int64_t ceiling_ms(struct tailslate_backoff policy, unsigned attempt)
 {
     int64_t ceiling = policy.base_ms;
@@ -11,7 +11,7 @@ static int64_t ceiling_ms(struct tailslate_backoff policy, unsigned attempt)
     return ceiling < policy.cap_ms ? ceiling : policy.cap_ms;
 }
 
-/* 0 to max, both included. The high bits of the product are uniform up to a bias of max / 2^64. */
+/* 0 to max, inclusive. The high bits of the product are uniform up to a bias of max / 2^64. */
 static int64_t uniform(int64_t max, uint64_t random)
 {
     return (int64_t)(((unsigned __int128)random * ((uint64_t)max + 1)) >> 64);
@@ -42,7 +42,8 @@ int64_t tailslate_backoff_wake_ms(int64_t due_ms, int64_t floor_ms, int64_t now_
 int64_t tailslate_backoff_jitter_ms(int64_t value_ms, double share, uint64_t random)
 {
     must(value_ms >= 0 && share >= 0 && share <= 1);
-    /* A double has 53 bits: the product may come out above the value, and above what fits. */
+    /* A double has 53 bits: the product may be larger than the value, and too large for the type.
+     */
     double width = (double)value_ms * share;
     int64_t width_ms = width < (double)value_ms ? (int64_t)width : value_ms;
     int64_t span_ms = width_ms > INT64_MAX / 2 ? INT64_MAX - 1 : 2 * width_ms;

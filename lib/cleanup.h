@@ -1,9 +1,7 @@
 /* cleanup: every resource is declared together with its release.
- *
- *     FD(dir) = open(path, O_DIRECTORY | O_CLOEXEC);
- *     TEXT(body) = must_printf(...);
- *     return steal_fd(&dir);
- */
+ *      FD(dir) = open(path, O_DIRECTORY | O_CLOEXEC);
+ *      TEXT(body) = must_printf(...);
+ *      return steal_fd(&dir); */
 #ifndef TAILSLATE_CLEANUP_H
 #define TAILSLATE_CLEANUP_H
 

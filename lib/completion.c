@@ -198,8 +198,9 @@ static const char *or_dash(const char *name)
     return name ? name : "-";
 }
 
-/* One line a field, each ended, so that no two completions have the same bytes. Stored for as long
- * as the job: what is changed here makes every replay of an older completion a `token_reused`. */
+/* One line per field, each terminated, so that no two completions have the same bytes. Stored as
+ * long as the job: any change here turns every replay of an older completion into `token_reused`.
+ */
 void tailslate_completion_fingerprint(const struct tailslate_completion *completion,
                                       char hex[TAILSLATE_FINGERPRINT_BYTES])
 {
@@ -229,7 +230,7 @@ tailslate_quality_set tailslate_completion_qualities(const struct tailslate_comp
     return set;
 }
 
-/* A token that is there and is none of ours makes no acknowledgement. */
+/* A token that is not ours is not an acknowledgment. */
 static bool read_echoed_token(const struct json *root, char token[TAILSLATE_TOKEN_BYTES],
                               struct error *err)
 {

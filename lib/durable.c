@@ -13,12 +13,11 @@
 enum {
     TEMP_TRIES_MAX = 16,
     TREE_DEPTH_MAX = 32,
-    /* A directory that somebody still fills (a transcoder that is just dying) is looked at again.
-     */
+    /* A directory that is still being filled (by a transcoder that is just dying) is read again. */
     TREE_PASSES_MAX = 8,
 };
 
-/* A name with a slash would leave the directory that the caller speaks of. */
+/* A name with a slash would leave the given directory. */
 static int check_name(const char *name, struct error *err)
 {
     if (name[0] != '\0' && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
@@ -56,8 +55,8 @@ int durable_append(int fd, const void *data, size_t size, struct error *err)
 
 int durable_sync_file(int fd, struct error *err)
 {
-    /* No second try, not for EINTR either: after a failure the pages may be gone, and the next
-     * fsync of this descriptor would report success for bytes that are not on the disk. */
+    /* No second attempt, not even for EINTR: after a failure the pages may be gone, and the next
+     * fsync on this descriptor would report success for bytes that are not on disk. */
     return fsync(fd) == 0 ? 0 : error_errno(err, "cannot fsync");
 }
 
@@ -66,7 +65,7 @@ int durable_sync_dir(int dir, struct error *err)
     return fsync(dir) == 0 ? 0 : error_errno(err, "cannot fsync the directory");
 }
 
-/* The same two, of the file or the name that a test can order an error for. */
+/* The same two, with the name for which a test can inject an error. */
 static int sync_file_of(int fd, const char *name, struct error *err)
 {
     if (fault_strikes(FAULT_FSYNC, name))
@@ -81,7 +80,7 @@ static int sync_dir_of(int dir, const char *name, struct error *err)
     return durable_sync_dir(dir, err) == 0 ? 0 : error_wrap(err, "%s", name);
 }
 
-/* close reports what a network file system kept back; Linux closes whatever it returns. */
+/* close reports errors that a network file system delayed; Linux always closes the descriptor. */
 static int close_checked(int *fd, struct error *err)
 {
     int result = close(steal_fd(fd));
@@ -122,7 +121,7 @@ static int write_whole(int dir, const char *name, const void *data, size_t size,
         unlinkat(dir, temp, 0);
         return error_wrap(err, "%s", name);
     }
-    /* The rename is a promise only once the directory itself is on the disk. */
+    /* The rename is durable only once the directory itself is on disk. */
     return permanence == LASTING ? sync_dir_of(dir, name, err) : 0;
 }
 
@@ -160,7 +159,7 @@ int durable_mkdir(int dir, const char *name, mode_t mode, struct error *err)
             return error_set(err, ERROR_PERMANENT, ENOTDIR, "%s exists and is not a directory",
                              name);
     }
-    /* Also where it was there: the life that made it may have died before this line. */
+    /* Also if it existed: the process that created it may have died before this line. */
     return sync_dir_of(dir, name, err);
 }
 
@@ -177,7 +176,7 @@ int durable_rename(int from_dir, const char *from, int to_dir, const char *to, s
 {
     if (durable_move(from_dir, from, to_dir, to, err) < 0)
         return -1;
-    /* The new name first: a cut in between may leave two names, but not none. */
+    /* The new name first: a power cut in between may leave two names, but not none. */
     if (sync_dir_of(to_dir, to, err) < 0)
         return -1;
     return from_dir == to_dir ? 0 : sync_dir_of(from_dir, from, err);
@@ -196,7 +195,7 @@ static int remove_entry(int dir, const char *name, int depth, struct error *err)
 
 static int remove_entries(int dir, int depth, struct error *err)
 {
-    /* A descriptor of its own: fdopendir takes it, and its offset. */
+    /* A descriptor of its own, because fdopendir takes it over with its offset. */
     FD(list_fd) = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIRECTORY(list) = list_fd < 0 ? NULL : fdopendir(list_fd);
     if (!list)
@@ -233,8 +232,8 @@ static int remove_directory(int dir, const char *name, int depth, struct error *
 
 static int remove_entry(int dir, const char *name, int depth, struct error *err)
 {
-    /* Ask the kernel what it is by removing it: a look first would be a race, and no link is
-     * followed either way. */
+    /* Let the kernel tell what it is by trying to remove it: checking first would be a race, and
+     * links are not followed either way. */
     if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR)
@@ -254,7 +253,7 @@ static int too_large(const char *name, size_t max_bytes, struct error *err)
     return error_set(err, ERROR_PERMANENT, EFBIG, "%s: larger than %zu bytes", name, max_bytes);
 }
 
-/* The size that fstat gave is a hint: what is read decides. */
+/* The size from fstat is a hint: what is read decides. */
 static int read_to_end(int fd, const char *name, size_t hint, size_t max_bytes, char **data,
                        size_t *size, struct error *err)
 {
@@ -287,7 +286,7 @@ int durable_read(int dir, const char *name, size_t max_bytes, char **data, size_
 {
     if (check_name(name, err) < 0)
         return -1;
-    /* O_NONBLOCK: a fifo in our place must not hang us. */
+    /* O_NONBLOCK: a FIFO of this name must not block us. */
     FD(fd) = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 && errno != ELOOP)
         return error_errno(err, "cannot open %s", name);

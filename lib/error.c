@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A message is one line wherever it ends up. */
+/* A message is always a single line. */
 static void make_one_line(char *text)
 {
     for (; *text; text++)
@@ -24,7 +24,7 @@ fill(char message[ERROR_MESSAGE_BYTES], const char *format, va_list args)
 
 int error_set(struct error *err, enum error_class class, int code, const char *format, ...)
 {
-    /* Through a copy: err->message may be among the arguments. */
+    /* By way of a copy: err->message may be among the arguments. */
     char message[ERROR_MESSAGE_BYTES];
     va_list args;
     va_start(args, format);
@@ -49,7 +49,7 @@ static enum error_class class_of(int code)
     case EAGAIN:
     case EBUSY:
     case EIO:
-    case EROFS: /* a disk that was away comes back */
+    case EROFS: /* a disk that was unavailable can come back */
     case ESTALE:
     case ENODEV:
     case ENXIO:

@@ -16,31 +16,31 @@ enum error_class {
 
 struct error {
     enum error_class class;
-    int code;                          /* errno, or 0; what a module's header says */
-    char message[ERROR_MESSAGE_BYTES]; /* NUL-terminated, cut at the limit, no newline */
+    int code;                          /* errno, or 0; or as a module's header says */
+    char message[ERROR_MESSAGE_BYTES]; /* NUL-terminated, truncated at the limit, no newline */
 };
 
 /* Fill *err and return -1, so that `return error_set(...)` reads well. */
 int error_set(struct error *err, enum error_class class, int code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The same from errno: appends ": <strerror>"; code is errno. TEMPORARY where the same call may
- * succeed later: something is used up (space, quota, descriptors, memory), busy or interrupted, a
- * device or a mount failed or is away, or it took too long. The rest is PERMANENT. */
+/* The same from errno: appends ": <strerror>"; code is errno. TEMPORARY if the same call may
+ * succeed later: a resource is exhausted (space, quota, descriptors, memory), busy or interrupted,
+ * a device or mount failed or is unavailable, or it took too long. PERMANENT otherwise. */
 int error_errno(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prefix "<context>: " to the message. Returns -1. */
 int error_wrap(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* sysexits: TEMPORARY 75, PERMANENT 78 (this is what start-up errors are), BUG 70. */
+/* sysexits: TEMPORARY 75, PERMANENT 78 (a configuration error at the start), BUG 70. */
 int error_exit_status(const struct error *err);
 
-/* An invariant. Stays on in release: a broken one aborts, and a crash is a tested path. */
+/* An invariant, also checked in a release: a broken one aborts, and a crash is a tested path. */
 #define must(condition)                                                                            \
     ((condition) ? (void)0 : must_failed(#condition, __FILE__, __LINE__, __func__))
 _Noreturn void must_failed(const char *condition, const char *file, int line, const char *function);
 
-/* malloc and friends that abort when memory is gone (a crash is a tested path). */
+/* malloc and friends that abort when memory is exhausted (a crash is a tested path). */
 void *must_malloc(unsigned long size);
 void *must_calloc(unsigned long count, unsigned long size);
 void *must_realloc(void *old, unsigned long size);

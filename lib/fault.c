@@ -9,14 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* unlink is what makes it happen once, among all processes that come by at a time. */
+/* unlink makes it happen once, among all processes that get here at the same time. */
 static bool take_flag(const char *path, size_t size)
 {
     char flag[PATH_MAX];
     return snprintf(flag, sizeof flag, "%.*s", (int)size, path) < PATH_MAX && unlink(flag) == 0;
 }
 
-/* The first order of this kind and name whose flag is still there. */
+/* The first entry of this kind and name whose flag file still exists. */
 static bool is_ordered(const char *kind, const char *name)
 {
     char wanted[NAME_MAX + 16];

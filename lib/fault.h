@@ -1,15 +1,14 @@
-/* fault: errors of the disk, on cue.
+/* fault: disk errors on demand, for tests.
  *
  * Compiled in like crash.h: in a release every call is empty and the environment is not read.
  * TAILSLATE_FAULT="<kind>:<name>:<flag file>", several of them separated by commas: the first
  * process that is about to do this with that name, and can unlink the flag file, gets EIO instead.
- * So each error happens once, and the missing file tells the test that it did.
- *
- *     fsync    of the file that becomes `name`: nothing has been renamed yet
- *     full     the same, and the error is ENOSPC
- *     rename   to `name`: not done
- *     unlink   of `name`: not done
- *     dirsync  of the directory after a rename to, or an unlink of, `name`: that one was done */
+ * So each error happens once, and the missing file proves it to the test.
+ *      fsync    of the file that becomes `name`: nothing has been renamed yet
+ *      full     the same with ENOSPC
+ *      rename   to `name`: not done
+ *      unlink   of `name`: not done
+ *      dirsync  of the directory after a rename to, or an unlink of, `name`, which was done */
 #ifndef TAILSLATE_FAULT_H
 #define TAILSLATE_FAULT_H
 

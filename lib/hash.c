@@ -93,7 +93,7 @@ bool hash_equal(const char *left, const char *right)
     size_t left_size = strlen(left), right_size = strlen(right);
     unsigned difference = left_size != right_size;
     for (size_t i = 0; i < left_size; i++) {
-        /* Walks on past the end of a shorter right by looking at its NUL again. */
+        /* Continues past the end of a shorter right side by comparing its NUL again. */
         size_t at = i < right_size ? i : right_size;
         difference |= (unsigned)((unsigned char)left[i] ^ (unsigned char)right[at]);
     }

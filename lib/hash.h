@@ -1,4 +1,4 @@
-/* hash: SHA-256 by libcrypto (1.9 GB/s here; textbook C 0.3), and comparison in constant time. */
+/* hash: SHA-256 by libcrypto (1.9 GB/s here; plain C 0.3), and constant-time comparison. */
 #ifndef TAILSLATE_HASH_H
 #define TAILSLATE_HASH_H
 
@@ -18,7 +18,7 @@ void hash_free(struct hash *hash);                          /* NULL is fine */
 
 void hash_bytes(const void *data, size_t size, char hex[HASH_HEX_BYTES]);
 
-/* From fd's offset 0 to its end; leaves the offset alone (pread). size may be NULL. */
+/* From offset 0 to the end; keeps the descriptor's offset (pread). size may be NULL. */
 int hash_file(int fd, char hex[HASH_HEX_BYTES], int64_t *size, struct error *err);
 
 /* Constant time in the length of the first. */

@@ -11,7 +11,7 @@
 /* The largest integer up to which a double holds every one. */
 #define EXACT_MAX 9007199254740992.0
 
-/* A struct json is a cJSON node; nobody else knows. */
+/* A struct json is a cJSON node; only this file knows. */
 static const cJSON *node_of(const struct json *node)
 {
     return (const cJSON *)node;
@@ -33,8 +33,8 @@ static int compare_keys(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-/* cJSON would give the first of two, Python's parser takes the last: a body that means two things
- * is refused. */
+/* cJSON would return the first of two, Python's parser the last: a body with two meanings is
+ * refused. */
 static bool has_key_twice(const cJSON *object)
 {
     size_t count = (size_t)cJSON_GetArraySize(object), at = 0;
@@ -49,7 +49,7 @@ static bool has_key_twice(const cJSON *object)
     return twice;
 }
 
-/* Recursion is bounded: json_scan has refused what is nested over JSON_MAX_DEPTH. */
+/* Recursion is limited: json_scan has refused anything nested deeper than JSON_MAX_DEPTH. */
 static bool has_key_twice_anywhere(const cJSON *node)
 {
     if (cJSON_IsObject(node) && has_key_twice(node))
@@ -75,8 +75,8 @@ struct json *json_parse(const char *text, size_t size, struct error *err)
         error_set(err, ERROR_PERMANENT, 0, "JSON: %s at byte %zu", why, where);
         return NULL;
     }
-    /* The scan is the stricter of the two; but should cJSON ever disagree, a peer's bytes must not
-     * abort us. */
+    /* The scan is stricter than cJSON; but if they ever disagree, a client's bytes must not abort
+     * us. */
     cJSON *root = cJSON_ParseWithLength(text, size);
     if (!root) {
         error_set(err, ERROR_PERMANENT, 0, "JSON: not readable");
@@ -219,8 +219,8 @@ struct json *json_new_array(void)
     return made(cJSON_CreateArray());
 }
 
-/* cJSON prints bytes as they are, and a peer refuses a whole body for one bad byte: a file name or
- * a transcoder's last words may be anything. */
+/* cJSON prints bytes unchanged, and a server refuses a whole body for one invalid byte: a file name
+ * or a transcoder's last message may contain anything. */
 static struct json *new_text(const char *text)
 {
     if (!text)
@@ -318,8 +318,8 @@ static void format_number(double value, char text[32])
     }
 }
 
-/* cJSON takes two doubles for the same if they are within an epsilon, and so prints 2^53 - 1 as
- * something else: numbers are given to it as raw text. */
+/* cJSON treats two doubles within an epsilon as equal, and so prints 2^53 - 1 as something else:
+ * numbers are passed to it as raw text. */
 static void make_numbers_raw(cJSON *node)
 {
     if (cJSON_IsNumber(node)) {

@@ -1,10 +1,10 @@
-/* json: bounded reading and writing of JSON (cJSON stands behind it, and nowhere else).
+/* json: reads and writes JSON within limits. The only module that uses cJSON (with json_scan.h).
  *
- * Refused before or while parsing: over JSON_MAX_BYTES, over JSON_MAX_NODES values, nesting over
- * JSON_MAX_DEPTH, `\u0000` or a NUL (cJSON would cut the string there and let a poisoned token
- * pass), a key twice in one object, invalid UTF-8, a number that no double holds, anything after
- * the value. Numbers are range-checked on the double (cJSON turns 1e40 into INT_MAX). Nodes below
- * the root are borrowed and live as long as the root. */
+ * Refused before or while parsing: more than JSON_MAX_BYTES, more than JSON_MAX_NODES values,
+ * nesting deeper than JSON_MAX_DEPTH, `\u0000` or a NUL (cJSON would truncate the string there and
+ * let a poisoned token pass), a duplicate key in an object, invalid UTF-8, a number that no double
+ * can hold, anything after the value. Numbers are range-checked as doubles (cJSON turns 1e40 into
+ * INT_MAX). Nodes below the root are borrowed and live as long as the root. */
 #ifndef TAILSLATE_JSON_H
 #define TAILSLATE_JSON_H
 
@@ -25,21 +25,22 @@ void json_free(struct json *root); /* NULL is fine */
 void json_cleanup(struct json **root);
 #define JSON(name) __attribute__((cleanup(json_cleanup))) struct json *name
 
-/* The length of the UTF-8 sequence at text, 1 to 4; 0 where it is none. A NUL is a sequence. */
+/* The length of the UTF-8 sequence at text, 1 to 4; 0 if it is invalid. A NUL is a sequence. */
 size_t json_utf8_length(const char *text, size_t size);
 
 bool json_is_object(const struct json *node);
 bool json_is_array(const struct json *node);
 int json_count(const struct json *node); /* members or elements */
 const struct json *json_at(const struct json *array, int index);
-/* To walk a long list: json_at is linear. First element or member, or NULL; the one behind. */
+/* To iterate over a long list, because json_at is linear: the first element or member, or NULL; the
+ * next one. */
 const struct json *json_first(const struct json *container);
 const struct json *json_next(const struct json *node);
 const char *json_key_at(const struct json *object, int index); /* the index-th member's name */
-/* NULL: no such member, or null (the wire treats both alike), or object is no object. */
+/* NULL: no such member, null (the wire treats both alike), or object is not an object. */
 const struct json *json_get(const struct json *object, const char *key);
 
-/* What a member holds. ABSENT leaves *out alone; WRONG: another type or out of the range. */
+/* The value of a member. ABSENT leaves *out unchanged; WRONG: another type or out of range. */
 enum json_found { JSON_ABSENT, JSON_FOUND, JSON_WRONG };
 enum json_found json_get_int(const struct json *object, const char *key, int64_t min, int64_t max,
                              int64_t *out); /* an integral number; |value| <= 2^53 */
@@ -49,13 +50,13 @@ enum json_found json_get_bool(const struct json *object, const char *key, bool *
 /* Bytes without the NUL; *out is borrowed. */
 enum json_found json_get_text(const struct json *object, const char *key, size_t max_bytes,
                               const char **out);
-/* Of a node itself, e.g. an element of a list. */
-const char *json_text(const struct json *node); /* NULL if it is no string */
+/* The value of a node itself, for example of a list's element. */
+const char *json_text(const struct json *node); /* NULL if it is not a string */
 enum json_found json_int(const struct json *node, int64_t min, int64_t max, int64_t *out);
 
 struct json *json_new_object(void);
 struct json *json_new_array(void);
-/* Setting a member that is there replaces it. Bytes that are no UTF-8 become `?`, each. */
+/* Setting an existing member replaces it. Each byte of invalid UTF-8 becomes `?`. */
 void json_set_text(struct json *object, const char *key, const char *text);   /* NULL: null */
 void json_set_filled(struct json *object, const char *key, const char *text); /* "": null, too */
 void json_set_int(struct json *object, const char *key, int64_t value);
@@ -69,7 +70,7 @@ void json_append_int(struct json *array, int64_t value);
 struct json *json_copy(const struct json *node);
 
 char *json_print(const struct json *node);          /* one line, owned by the caller */
-char *json_print_pretty(const struct json *node);   /* for people */
-void json_show(const struct json *node, FILE *out); /* the same, and a newline */
+char *json_print_pretty(const struct json *node);   /* indented, for people */
+void json_show(const struct json *node, FILE *out); /* the same, with a final newline */
 
 #endif

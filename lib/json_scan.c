@@ -19,7 +19,7 @@ static bool refuse(struct scan *scan, const char *why)
     return false;
 }
 
-/* The byte at hand, or -1 at the end. */
+/* The current byte, or -1 at the end. */
 static int peek(const struct scan *scan)
 {
     return scan->at < scan->size ? (unsigned char)scan->text[scan->at] : -1;
@@ -69,14 +69,14 @@ size_t json_utf8_length(const char *text, size_t size)
     for (size_t i = 1; i < length; i++)
         if (!is_continuation(text[i]))
             return 0;
-    /* Overlong forms, surrogates, and what lies past U+10FFFF. */
+    /* Overlong forms, surrogates, and values above U+10FFFF. */
     if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
         (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
         return 0;
     return length;
 }
 
-/* Four hexadecimal digits; -1 where they are none. */
+/* Four hexadecimal digits; otherwise -1. */
 static int scan_hex4(struct scan *scan)
 {
     int value = 0;

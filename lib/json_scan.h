@@ -1,18 +1,18 @@
-/* json_scan: is this text JSON that json.c may give to cJSON? Pure; belongs to json.c.
+/* json_scan: is this text JSON that json.c may pass to cJSON? Pure; belongs to json.c.
  *
- * cJSON is lenient where the wire must not be: it cuts a string at `\u0000`, takes raw control
- * bytes and any UTF-8, and cuts numbers at 63 bytes. So the grammar of RFC 8259 is checked here,
- * strictly and with limits, and cJSON only builds the tree. */
+ * cJSON is lenient where the wire must not be: it truncates a string at `\u0000`, accepts raw
+ * control bytes and any UTF-8, and truncates numbers at 63 bytes. So the grammar of RFC 8259 is
+ * checked here, strictly and with limits, and cJSON only builds the tree. */
 #ifndef COMMON_JSON_SCAN_H
 #define COMMON_JSON_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What cJSON's own buffer for a number holds. */
+/* The capacity of cJSON's own buffer for a number. */
 enum { JSON_NUMBER_MAX_BYTES = 63 };
 
-/* False: *why says what is wrong (a constant) and *where at which byte. */
+/* False: *why says what is wrong (a constant), *where at which byte. */
 bool json_scan(const char *text, size_t size, const char **why, size_t *where);
 
 #endif

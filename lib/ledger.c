@@ -31,12 +31,12 @@ static void compare(struct completing *completing, const struct tailslate_record
     result->late = recorded->late;
     result->claim_epoch = recorded->claim_epoch;
     memcpy(result->completed_at, recorded->completed_at, sizeof result->completed_at);
-    /* Whoever hands out the claims does not count them, and this very claim was completed before: a
-     * re-transcode that nobody announced. */
+    /* The server that assigns claims does not count them, and this very claim was completed before:
+     * a re-transcode that nobody announced. */
     facts->replaces |= recorded->claim_epoch == facts->claim.epoch;
 }
 
-/* Everything but the files, which are checked under the lock only. */
+/* Everything but the files, which are only checked under the lock. */
 static int classify(struct completing *completing)
 {
     const struct tailslate_ledger *ledger = completing->ledger;
@@ -73,7 +73,7 @@ static int check_files(struct completing *completing)
     return 0;
 }
 
-/* 1: written; 0: there is nothing to write, and the verdict says why; -1. */
+/* 1: written; 0: nothing to write, the verdict says why; -1. */
 static int write_effect(struct completing *completing)
 {
     const struct tailslate_ledger *ledger = completing->ledger;
@@ -94,7 +94,7 @@ static int write_effect(struct completing *completing)
     int written = ledger->write(ledger->ctx, &effect);
     if (written != 0)
         return written;
-    /* The guards of the write have the last word: what do they see that the facts did not say? */
+    /* The conditions of the write decide: what do they see that the facts did not say? */
     if (classify(completing) != 0)
         return -1;
     return tailslate_verify_commits(result->verdict) ? -1 : 0;
@@ -120,8 +120,8 @@ static int look(struct completing *completing)
     return done;
 }
 
-/* The commit may or may not have happened. Only a completion that is on record is acknowledged, and
- * it is this one if it carries this claim, content and token. */
+/* The commit may or may not have happened. Only a completion on record is acknowledged, and it is
+ * this one if it has this claim, content and token. */
 static int resolve(struct completing *completing)
 {
     struct tailslate_result wanted = *completing->result;

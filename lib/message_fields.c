@@ -160,7 +160,7 @@ void text_cut(char *out, size_t size, const char *text)
     size_t length = strnlen(text, size);
     if (length == size) {
         length--;
-        /* Not inside a sequence. */
+        /* Not within a sequence. */
         while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80)
             length--;
     }

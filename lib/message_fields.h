@@ -1,7 +1,7 @@
-/* message_fields: how a member of a body becomes a field of a struct. Pure; belongs to message_*.c.
+/* message_fields: from a member of a body to a field of a struct. Pure; belongs to message_*.c.
  *
- * Each reader returns false with *err naming the member and what was expected, true otherwise; an
- * absent member (or null) leaves *out alone. */
+ * Each reader returns false with *err naming the member and what was expected, otherwise true; an
+ * absent member (or null) leaves *out unchanged. */
 #ifndef COMMON_MESSAGE_FIELDS_H
 #define COMMON_MESSAGE_FIELDS_H
 
@@ -14,15 +14,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The largest id: what JSON's number holds exactly. */
+/* The largest ID: what a JSON number can hold exactly. */
 #define ID_MAX (INT64_C(1) << 53)
 
-/* What a 4-byte integer column holds. */
+/* The range of a 4-byte integer column. */
 enum { COLUMN_MAX = 2147483647 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
-/* TAILSLATE_PROBLEM_BAD_JSON where the body is no JSON object. */
+/* TAILSLATE_PROBLEM_BAD_JSON if the body is not a JSON object. */
 enum tailslate_problem message_open(const char *body, size_t size, struct json **root,
                                     struct error *err);
 
@@ -34,18 +34,17 @@ bool field_bool(const struct json *object, const char *key, bool *out, struct er
 /* At most size - 1 bytes, none of them a control byte. */
 bool field_text(const struct json *object, const char *key, char *out, size_t size,
                 struct error *err);
-/* A word of names (which may hold NULLs); *out is its index. */
+/* One of names (which may contain NULLs); *out is its index. */
 bool field_word(const struct json *object, const char *key, const char *const *names, size_t count,
                 unsigned *out, struct error *err);
-/* One of the seven qualities; must be there. */
+/* One of the seven qualities; required. */
 bool field_quality(const struct json *object, const char *key, enum tailslate_quality *out,
                    struct error *err);
-/* An array of at most max elements; *out stays NULL where it is absent. */
+/* An array of at most max elements; *out stays NULL if it is absent. */
 bool field_list(const struct json *object, const char *key, int max, const struct json **out,
                 struct error *err);
 
-/* What was absent is not written; an TAILSLATE_ABSENT_INT and an TAILSLATE_ABSENT_NUMBER are
- * negative. */
+/* Absent values are not written; TAILSLATE_ABSENT_INT and TAILSLATE_ABSENT_NUMBER are negative. */
 void put_int(struct json *object, const char *key, int64_t value);
 void put_number(struct json *object, const char *key, double value);
 void put_text(struct json *object, const char *key, const char *text); /* NULL or "" = absent */
@@ -53,7 +52,7 @@ void put_qualities(struct json *object, const char *key, tailslate_quality_set s
 
 char *message_close(struct json *owned_root); /* prints and frees it */
 
-/* Copy as many whole UTF-8 sequences as fit; control bytes become blanks. */
+/* Copies as many whole UTF-8 sequences as fit; control bytes become spaces. */
 void text_cut(char *out, size_t size, const char *text);
 
 #endif

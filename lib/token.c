@@ -8,7 +8,7 @@
 
 enum { UUID_LENGTH = TAILSLATE_UUID_BYTES - 1, JOB_ID_DIGITS_MAX = 19 };
 
-/* Not ctype.h: the wire knows no locale. */
+/* Not ctype.h: the wire does not depend on a locale. */
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

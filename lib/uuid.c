@@ -8,7 +8,7 @@
 
 void uuid_make_v4(char text[TAILSLATE_UUID_BYTES])
 {
-    /* Not uuid_generate(): that may fall back to a time-based one. */
+    /* Not uuid_generate(), which may fall back to a time-based UUID. */
     uuid_t binary;
     uuid_generate_random(binary);
     uuid_unparse_lower(binary, text);

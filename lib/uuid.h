@@ -1,4 +1,5 @@
-/* uuid: random identifiers and random numbers from the kernel (libuuid stands behind it). */
+/* uuid: random identifiers and random numbers from the kernel. The only module that uses libuuid.
+ */
 #ifndef TAILSLATE_UUID_H
 #define TAILSLATE_UUID_H
 
@@ -7,7 +8,7 @@
 #include <stdint.h>
 
 void uuid_make_v4(char text[TAILSLATE_UUID_BYTES]);
-void random_bytes(void *out, size_t size); /* getrandom(2); aborts where it fails */
+void random_bytes(void *out, size_t size); /* getrandom(2); aborts if it fails */
 uint64_t random_u64(void);
 
 #endif

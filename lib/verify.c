@@ -4,8 +4,8 @@
 
 static bool completed(const struct tailslate_verify_facts *facts)
 {
-    /* A final failure closes the row too; that is not a completion. Neither is it one when the
-     * failed video is queued again, which a stock server does without opening the row. */
+    /* A final failure closes the row too, but is not a completion. Nor is it one if the failed
+     * video is queued again, which a stock server does without reopening the row. */
     return facts->closed && !facts->video_failed && !facts->requeued;
 }
 
@@ -24,12 +24,12 @@ enum tailslate_standing tailslate_verify_standing(const struct tailslate_verify_
         return TAILSLATE_STANDING_SUPERSEDED;
     if (request->epoch_given && request->epoch > facts->epoch)
         return TAILSLATE_STANDING_NOT_YOURS;
-    /* Before row 7: a completed job whose video was deleted since is still truly completed. */
+    /* Before row 7: a completed job whose video was deleted afterwards is still completed. */
     if (completed(facts))
         return TAILSLATE_STANDING_COMPLETED;
     if (facts->closed || facts->video_failed || facts->video_deleted)
         return TAILSLATE_STANDING_GONE;
-    /* What a claim from before the re-opening has made is what is to be made anew. */
+    /* The output of a claim from before the reopening is what must be made again. */
     if (facts->reopened)
         return TAILSLATE_STANDING_SUPERSEDED;
     if (facts->holder == TAILSLATE_HOLDER_CALLER)
@@ -41,8 +41,8 @@ static enum tailslate_verdict commit_or_not(const struct tailslate_verify_reques
                                             const struct tailslate_verify_facts *facts,
                                             enum tailslate_verdict commit)
 {
-    /* The job is open although this token's completion is on record: it was re-opened since, and
-     * an old completion neither acknowledges nor completes it. */
+    /* The job is open although this token's completion is on record: it was reopened, and an old
+     * completion neither acknowledges nor completes it. */
     if (facts->token_known)
         return TAILSLATE_VERDICT_SUPERSEDED;
     if (request->qualities_empty && !facts->qualities_recorded)
@@ -57,7 +57,8 @@ enum tailslate_verdict tailslate_verify_completion(const struct tailslate_verify
     case TAILSLATE_STANDING_HELD:
         return commit_or_not(request, facts, TAILSLATE_VERDICT_COMMIT);
     case TAILSLATE_STANDING_LATE:
-    case TAILSLATE_STANDING_FAILED: /* finished work is never refused for a failure told earlier */
+    case TAILSLATE_STANDING_FAILED: /* finished work is never refused because of an earlier failure
+                                       report */
         return commit_or_not(request, facts, TAILSLATE_VERDICT_COMMIT_LATE);
     case TAILSLATE_STANDING_COMPLETED:
         if (facts->token_known && !facts->fingerprint_same)
@@ -74,7 +75,7 @@ enum tailslate_verdict tailslate_verify_completion(const struct tailslate_verify
     case TAILSLATE_STANDING_COUNT:
         break;
     }
-    must(false); /* a standing that is none */
+    must(false); /* not a valid standing */
     return TAILSLATE_VERDICT_NO_JOB;
 }
 

@@ -24,15 +24,15 @@ const char *delivery_name(enum delivery delivery)
     return names[delivery];
 }
 
-/* The calls whose refusal means something else. */
+/* The requests for which a refusal means something else. */
 enum kind { COMPLETION, FAILURE, LATE_FAILURE, RECLAIM, KIND_COUNT };
 
 #define ALWAYS(delivery)                                                                           \
     {                                                                                              \
         delivery, delivery, delivery, delivery                                                     \
     }
-/* A failure report is not worth a claim and names no output; where its claim is over, a refusal by
- * the server itself ends it, whatever its words. Reclaiming, nothing is final. */
+/* A failure report is not worth a new claim and names no output. If its claim is over, any refusal
+ * by the server itself ends it. While reclaiming, no answer is final. */
 static const enum delivery deliveries[TAILSLATE_ANSWER_CLASS_COUNT][KIND_COUNT] = {
     [TAILSLATE_ANSWER_UNREACHED] = ALWAYS(DELIVERY_AGAIN),
     [TAILSLATE_ANSWER_UNTRUSTED] = ALWAYS(DELIVERY_HOLD),
@@ -41,7 +41,7 @@ static const enum delivery deliveries[TAILSLATE_ANSWER_CLASS_COUNT][KIND_COUNT] 
     [TAILSLATE_ANSWER_KEY_REFUSED] = ALWAYS(DELIVERY_HOLD),
     [TAILSLATE_ANSWER_NOT_YOURS] = ALWAYS(DELIVERY_HOLD),
     [TAILSLATE_ANSWER_JOB_UNKNOWN] = ALWAYS(
-        DELIVERY_HOLD), /* a restored backup must not eat results */
+        DELIVERY_HOLD), /* a restored backup must not cost us results */
     [TAILSLATE_ANSWER_CLAIM_LOST] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
     [TAILSLATE_ANSWER_JOB_GONE] = {DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_KEEP, DELIVERY_HOLD},
     [TAILSLATE_ANSWER_INVALID] = {DELIVERY_QUARANTINE, DELIVERY_QUARANTINE, DELIVERY_QUARANTINE,
@@ -69,7 +69,7 @@ static const enum delivery deliveries[TAILSLATE_ANSWER_CLASS_COUNT][KIND_COUNT] 
     [TAILSLATE_ANSWER_UNEXPECTED] = ALWAYS(DELIVERY_AGAIN),
 };
 
-/* TAILSLATE_ANSWER_OK has no row: only the body of a 2xx acknowledges. */
+/* TAILSLATE_ANSWER_OK has no row: only the body of a 2xx can acknowledge. */
 static enum delivery delivery_of(enum tailslate_answer_class class, enum kind kind)
 {
     enum delivery delivery = deliveries[class][kind];
@@ -100,7 +100,7 @@ bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
         lease_ms = HTTP_LEASE_MAX_MS;
     if (lease_ms < DELIVERY_LEASE_MIN_MS)
         lease_ms = DELIVERY_LEASE_MIN_MS;
-    /* Sealed in a time to come: the clock was put right. That must not hold it for years. */
+    /* Sealed in the future: the clock was corrected. That must not hold it for years. */
     return now_us < sealed_us || now_us - sealed_us >= lease_ms * 1000;
 }
 
@@ -110,7 +110,8 @@ bool delivery_refuses_job(const struct http_answer *answer)
            tailslate_answer_concerns_job(http_answer_class_by_code(answer));
 }
 
-/* HTTP 409: why. Not one of our codes: a stock server's word, or of something in between. */
+/* The reason for an HTTP 409 without one of our codes: from a stock server or something in between.
+ */
 static void explain_status(const struct http_answer *answer, enum delivery delivery,
                            struct delivery_judgement *judgement)
 {
@@ -138,8 +139,8 @@ static void judge_refusal(const struct http_answer *answer, enum delivery delive
              answer->problem.detail);
 }
 
-/* A stock server echoes nothing: "Job completed successfully" follows its commit, "Job already
- * completed" may come from its cache while the first request is about to fail. */
+/* A stock server does not echo the token. "Job completed successfully" follows its commit; "Job
+ * already completed" may come from its cache while the first request is about to fail. */
 static void judge_stock(const struct delivery_report *report,
                         const struct tailslate_acknowledgment *said,
                         struct delivery_judgement *judgement)
@@ -231,7 +232,7 @@ bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
                  err.message);
     else if (given->job_id == job_id)
         return true;
-    else { /* another job's claim expires, which charges no attempt */
+    else { /* another job's claim expires, which does not cost it an attempt */
         conclude(judgement, DELIVERY_HOLD,
                  "the claim is lost, and the job cannot be claimed again");
         judgement->is_about_job = true;
@@ -244,7 +245,7 @@ int64_t delivery_silence_left_ms(int64_t since_us, int64_t now_us)
     int64_t left_ms = DELIVERY_SILENCE_MS - (now_us - since_us) / 1000;
     if (left_ms < 0)
         return 0;
-    /* Begun in a time to come: the clock was put right. */
+    /* Started in the future: the clock was corrected. */
     return left_ms > DELIVERY_SILENCE_MS ? DELIVERY_SILENCE_MS : left_ms;
 }
 
@@ -254,7 +255,8 @@ int64_t delivery_hold_ms(struct tailslate_backoff policy, int64_t refused_ms,
     int64_t most = refused_ms / 2 > DELIVERY_HOLD_MAX_MS ? DELIVERY_HOLD_MAX_MS : refused_ms / 2;
     if (most < policy.cap_ms)
         most = policy.cap_ms;
-    /* At least half of it: slow from the first time, and no fleet in step. */
+    /* At least half of it, so that it is slow from the start; jittered, so that a fleet is not in
+     * step. */
     int64_t half = most / 2;
     int64_t slow = half + (int64_t)(random % (uint64_t)(most - half + 1));
     return slow > retry_after_ms ? slow : retry_after_ms;

@@ -23,8 +23,8 @@ enum delivery {
     DELIVERY_REUPLOAD,   /* row 14 */
     DELIVERY_ASK,        /* a stock "already completed", which may be untrue: ask verify-complete */
     DELIVERY_RECLAIM,    /* a stock 409 or 403: the claim is lost; reclaim the job */
-    DELIVERY_SILENT, /* verify-complete could not tell: wait, then bypass the stock server's cache
-                      */
+    DELIVERY_SILENT,     /* verify-complete could not tell: wait, then bypass the cache
+                          */
     DELIVERY_COUNT,
 };
 const char *delivery_name(enum delivery delivery); /* "acknowledged" */

@@ -13,7 +13,7 @@
 #include <time.h>
 
 enum {
-    WAIT_SLICE_MS = 1000, /* libcurl's own timers oversleep: never wait longer in one go */
+    WAIT_SLICE_MS = 1000, /* libcurl's own timers fire late: never wait longer than this at once */
     CONNECTIONS_KEPT = 4,
     TRANSFER_BUFFER_BYTES = 32 * 1024,
     CONTENT_TYPE_BYTES = 128,
@@ -21,7 +21,7 @@ enum {
 
 struct http_client {
     CURLM *multi;
-    char *url; /* without a slash at its end */
+    char *url; /* without a trailing slash */
     char *key_header;
     char *ca_file, *cert_file, *key_file; /* NULL = unset */
     struct http_call *calls;
@@ -37,7 +37,7 @@ struct http_call {
     http_done *done;
     void *ctx;
 
-    int64_t deadline_ms, limit_ms; /* monotonic; the limit that it came from */
+    int64_t deadline_ms, limit_ms; /* monotonic; the limit that it was derived from */
     int64_t stall_ms;              /* 0 = none */
     struct http_stream stream;
     char request_id[TAILSLATE_UUID_BYTES];
@@ -75,7 +75,8 @@ struct http_client *http_client_new(const struct http_settings *settings, struct
                   settings->url);
         return NULL;
     }
-    /* It is shown in logs and status; what it holds is not repeated here either. */
+    /* The URL is shown in logs and status, so user and password are not allowed and not repeated
+     * here. */
     const char *host = strstr(settings->url, "//") + 2;
     if (memchr(host, '@', strcspn(host, "/?#"))) {
         error_set(err, ERROR_PERMANENT, 0,
@@ -164,7 +165,7 @@ static size_t on_body(char *buffer, size_t one, size_t room, void *ctx)
     return given < 0 ? CURL_READFUNC_ABORT : (size_t)given;
 }
 
-/* libcurl rewinds where it sends a request again on a fresh connection. */
+/* libcurl rewinds when it sends a request again on a new connection. */
 static int on_seek(void *ctx, curl_off_t offset, int origin)
 {
     struct http_call *call = ctx;
@@ -182,7 +183,8 @@ static void add_header(struct http_call *call, const char *line)
 static void set_headers(struct http_call *call, const struct http_request *request)
 {
     add_header(call, call->client->key_header);
-    add_header(call, "Expect:"); /* or a large body waits a second for a 100 that never comes */
+    add_header(call,
+               "Expect:"); /* otherwise a large body waits a second for a 100 that never comes */
     if (request->body)
         add_header(call, "Content-Type: application/json");
     else if (request->body_fd >= 0 && !request->multipart_name)
@@ -244,8 +246,8 @@ static void set_tls(CURL *easy, const struct http_client *client)
         curl_easy_setopt(easy, CURLOPT_SSLKEY, client->key_file);
 }
 
-/* libcurl's sockets are not close-on-exec: a step would hold the connections of a dead agent open,
- * and the server would go on answering its long poll. */
+/* libcurl's sockets are not close-on-exec: a step would keep a dead agent's connections open, and
+ * the server would continue to answer its long poll. */
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)ctx;
@@ -258,7 +260,7 @@ static void set_transfer(struct http_call *call, const char *path)
     CURL *easy = call->easy;
     TEXT(url) = must_printf("%s%s", call->client->url, path);
     must(curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK);
-    /* The key goes to nobody but the configured server. */
+    /* The key is sent only to the configured server. */
     must(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK);
     must(curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
@@ -366,7 +368,7 @@ static void read_failure(struct http_call *call, CURLcode code, struct http_answ
     }
 }
 
-/* Ends a call: its callback runs after it is off the list, so that it may start another. */
+/* Ends a request. Its callback runs after it is off the list, so that it can start another one. */
 static void finish(struct http_call *call, CURLcode code)
 {
     struct http_answer answer = {

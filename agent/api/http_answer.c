@@ -1,5 +1,5 @@
-/* What a request begins as, what is in an answer, and a call that is waited for: what of http.h
- * needs no library. */
+/* The part of http.h that needs no library: initializing requests, parsing answers, and synchronous
+ * requests. */
 #include "agent/api/http_stream.h"
 #include "base/clock.h"
 #include "lib/cleanup.h"
@@ -33,7 +33,7 @@ struct http_request http_post(const char *path, const char *body)
 void http_answer_read(struct http_answer *answer, const char *content_type)
 {
     answer->is_json = tailslate_answer_is_json(content_type);
-    /* A proxy's page is nobody's verdict, even if it should happen to hold our words. */
+    /* A proxy's page is not a verdict, even if it happens to contain our codes. */
     if (answer->is_json && answer->status / 100 != 2)
         message_problem_parse(answer->body, answer->body_size, &answer->problem);
 }

@@ -26,12 +26,12 @@ void http_stream_fini(struct http_stream *stream)
     stream->text = NULL;
 }
 
-/* Of a connection that ends within the head libcurl makes an answer without a body. */
+/* If a connection ends within the headers, libcurl reports an answer without a body. */
 bool http_stream_take_head(struct http_stream *stream, const char *line, size_t size)
 {
     stream->head_size += size;
     stream->is_too_long = stream->head_size > HTTP_HEAD_MAX_BYTES;
-    /* Behind a 1xx comes another head; lines behind the body are trailers. */
+    /* After a 1xx, more headers follow; lines after the body are trailers. */
     if (size >= 5 && memcmp(line, "HTTP/", 5) == 0)
         stream->has_whole_head = false;
     else if (line[0] == '\r' || line[0] == '\n')

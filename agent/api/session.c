@@ -15,7 +15,7 @@ enum {
     KEEP_MIN_MS = 500,
 };
 
-/* ---- progress: what keeps the claim ---------------------------------------------------------- */
+/* ---- progress extends the claim -------------------------------------------------------------- */
 
 static int64_t lease_of(const struct http_answer *answer)
 {
@@ -40,14 +40,14 @@ static void on_progress(void *ctx, const struct http_answer *answer)
     int64_t delay_ms = connect_life_delay_ms(connect_backoff(session->config),
                                              session->progress_failures++, answer->retry_after_ms,
                                              random_u64());
-    /* There is no claim to be kept: what asks for it again is the upload. */
+    /* There is no claim to extend: the upload reclaims the job. */
     if (verdict == VERDICT_HOLD && session->refused_since_ms != 0)
         delay_ms = session_hold_ms(session, answer->retry_after_ms);
     session->progress_not_before_ms = mono_ms() + delay_ms;
     session->progress_changed = true;
 }
 
-/* At the latest every third of the claim's time, so that two may get lost. */
+/* At least once every third of the claim's duration, so that two reports may be lost. */
 static int64_t keep_interval_ms(const struct session *session)
 {
     int64_t third = session->progress_lease_ms / 3;
@@ -69,10 +69,10 @@ static void read_claim_anew(struct session *session)
 {
     struct error ignored;
     struct record_claim claim;
-    /* Refused: the key may have been rotated in its file since. */
+    /* Refused: the key may have been rotated in its file. */
     if (tailslate_answer_concerns_key(session->trouble.class))
         (void)connect_renew_key(session->config, session->client, &ignored);
-    /* Where it cannot be read just now the one that we know is as good as before. */
+    /* If the claim cannot be read now, continue with the one that we know. */
     if (record_read_claim(session->dir, &claim, &ignored) == 0)
         session->claim = claim;
 }
@@ -87,7 +87,7 @@ static void post_progress(struct session *session)
     session->progress_changed = false;
     session->progress_sent_ms = mono_ms();
     session->progress_call = http_start(session->client, &request, on_progress, session);
-    /* http copies path, headers and a text body: nothing of ours is kept. */
+    /* http copies path, headers and a text body: nothing of ours is borrowed. */
 }
 
 static void write_status(struct session *session)
@@ -96,7 +96,7 @@ static void write_status(struct session *session)
     session->status_changed = false;
     session->status_written_ms = mono_ms();
     session->progress.updated_at_us = wall_us();
-    /* Volatile: a full disk costs a glance, not the job. */
+    /* Not durable: a full disk costs a progress figure, not the job. */
     (void)record_write_progress(session->dir, &session->progress, &ignored);
 }
 
@@ -235,7 +235,7 @@ int session_run_child(struct session *session, const struct child_options *optio
     bool is_stopped = false;
     session_await_unpause(session);
     if (child_spawn(options, &child, err) < 0) {
-        err->class = ERROR_TEMPORARY; /* this node lacks it; the film is not at fault */
+        err->class = ERROR_TEMPORARY; /* this node lacks it; the video is not at fault */
         return -1;
     }
     int64_t deadline = session_work_ms(session) + limit_ms;

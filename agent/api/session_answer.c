@@ -1,4 +1,4 @@
-/* What the answer to a call of a step means, and how long to wait after it (session.h). */
+/* What the answer to a step's request means, and how long to wait after it (session.h). */
 #include "agent/api/connect.h"
 #include "agent/api/delivery.h"
 #include "agent/api/session_part.h"
@@ -37,13 +37,13 @@ static const enum verdict verdicts[TAILSLATE_ANSWER_CLASS_COUNT][STAGE_COUNT] = 
     [TAILSLATE_ANSWER_UNREACHED] = ALWAYS(VERDICT_RETRY),
     [TAILSLATE_ANSWER_UNTRUSTED] = ALWAYS(VERDICT_HOLD),
     [TAILSLATE_ANSWER_LOCAL_FAILURE] = ALWAYS(VERDICT_RETRY),
-    [TAILSLATE_ANSWER_OK] = ALWAYS(VERDICT_RETRY), /* without what was expected */
+    [TAILSLATE_ANSWER_OK] = ALWAYS(VERDICT_RETRY), /* without the expected JSON */
     [TAILSLATE_ANSWER_OTHER_SUCCESS] = ALWAYS(VERDICT_RETRY),
     [TAILSLATE_ANSWER_KEY_REFUSED] = ALWAYS(VERDICT_HOLD),
-    /* A key that was mixed up must not eat results (docs/PROMISES.md#the-verdicts, row 11), and a
-     * transcode that runs is hours of work. */
+    /* A mixed-up key must not cost us results (docs/PROMISES.md#the-verdicts, row 11), and a
+     * running transcode is hours of work. */
     [TAILSLATE_ANSWER_NOT_YOURS] = {VERDICT_LOST, VERDICT_HOLD, VERDICT_HOLD},
-    /* Nor must a restored backup (row 10); where there are none yet, nothing is eaten. */
+    /* A restored backup must not either (row 10); without results there is nothing to lose. */
     [TAILSLATE_ANSWER_JOB_UNKNOWN] = {VERDICT_LOST, VERDICT_LOST, VERDICT_HOLD},
     [TAILSLATE_ANSWER_CLAIM_LOST] = ALWAYS(VERDICT_LOST),
     [TAILSLATE_ANSWER_JOB_GONE] = ALWAYS(VERDICT_LOST),
@@ -55,8 +55,8 @@ static const enum verdict verdicts[TAILSLATE_ANSWER_CLASS_COUNT][STAGE_COUNT] = 
     [TAILSLATE_ANSWER_WRONG_URL] = ALWAYS(VERDICT_MISSING),
     [TAILSLATE_ANSWER_STOCK_NOT_YOURS] = ALWAYS(VERDICT_RECLAIM),
     [TAILSLATE_ANSWER_STOCK_CLAIM_LOST] = ALWAYS(VERDICT_RECLAIM),
-    /* The job's row is gone. Work that is not finished is not given up for that here: its source is
-     * gone too, and fetch sees to it. */
+    /* The job's row is gone. Unfinished work is not abandoned here for that reason: its source is
+     * gone too, and fetch handles that. */
     [TAILSLATE_ANSWER_STOCK_JOB_UNKNOWN] = {VERDICT_RETRY, VERDICT_RETRY, VERDICT_HOLD},
     [TAILSLATE_ANSWER_STOCK_REFUSED] = ALWAYS(VERDICT_RETRY),
     [TAILSLATE_ANSWER_PROXY_FORBIDDEN] = ALWAYS(VERDICT_RETRY),
@@ -102,8 +102,8 @@ bool session_is_outage(enum tailslate_answer_class class)
            class == TAILSLATE_ANSWER_SERVER_FAILING || class == TAILSLATE_ANSWER_KEY_REFUSED;
 }
 
-/* One call that failed is tried again, and mostly that was it. That a person is needed is said
- * once, whichever calls are refused, and by which status each. */
+/* A request that failed once is retried, and that usually suffices. That a person is needed is
+ * logged once, whichever requests are refused, and per status. */
 static enum log_level trouble_level(struct session *session, enum verdict verdict)
 {
     if (verdict == VERDICT_HOLD)
@@ -133,8 +133,8 @@ static void note_trouble(struct session *session, enum verdict verdict,
     trouble->calls++;
     if (!is_new && (verdict == VERDICT_HOLD || trouble->calls != 2))
         return;
-    /* While the job is being asked for again it is not known what this means: step.not_reclaimed
-     * says so, or job.reclaimed. */
+    /* While the job is being reclaimed, the meaning is not known yet: step.not_reclaimed or
+     * job.reclaimed will say. */
     if (!session->reclaim.call)
         log_at(trouble_level(session, verdict), "step.server_trouble",
                LOG_INT("status", answer->status),
@@ -143,7 +143,7 @@ static void note_trouble(struct session *session, enum verdict verdict,
                LOG_TEXT("outcome", verdict == VERDICT_HOLD ? "held" : "retried"));
 }
 
-/* It is back: the calls that only sit out their backoff need not do so to the end. */
+/* The server is back: requests that are only in backoff need not wait to the end. */
 static void note_return(struct session *session)
 {
     if (!session->is_away)
@@ -195,7 +195,7 @@ static void note_lost(struct session *session, const struct http_answer *answer)
     snprintf(session->lost_detail, sizeof session->lost_detail, "%s", answer->problem.detail);
 }
 
-/* The job was claimed again while the call was under way: what went is the claim before. */
+/* The job was reclaimed while the request was under way: the answer is about the previous claim. */
 static bool is_of_former_claim(struct session *session, const struct http_answer *answer)
 {
     struct error ignored;
@@ -226,7 +226,7 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
     case VERDICT_RETRY:
     case VERDICT_HOLD:
         note_trouble(session, verdict, answer);
-        /* What a claim is at fault for is a refusal only when the job is not to be had again. */
+        /* An answer caused by the claim is a refusal only if the job cannot be reclaimed. */
         if (said == verdict)
             note_refusal(session, answer);
         break;
@@ -255,7 +255,7 @@ struct session_pause session_pause_after(const struct session *session, enum ver
 {
     struct tailslate_backoff policy = connect_backoff(session->config);
     int64_t now_ms = mono_ms(), delay_ms;
-    /* Held: nothing gets better by asking often. */
+    /* On hold: asking often does not help. */
     if (verdict == VERDICT_HOLD)
         delay_ms = session_hold_ms(session, answer->retry_after_ms);
     else
@@ -265,8 +265,8 @@ struct session_pause session_pause_after(const struct session *session, enum ver
         .begun_ms = now_ms,
         .until_ms = now_ms + delay_ms,
         .floor_ms = answer->retry_after_ms > 0 ? now_ms + answer->retry_after_ms : now_ms,
-        /* What a person must put right is not put right by another call's success, unless it was
-         * the key or the claim, which all calls share. */
+        /* What a person must fix is not fixed by another request's success, unless it was the key
+         * or the claim, which all requests share. */
         .is_patient = verdict == VERDICT_HOLD &&
                       http_answer_class(answer) != TAILSLATE_ANSWER_KEY_REFUSED &&
                       !session->reclaim.call,

@@ -1,4 +1,4 @@
-/* What an operator orders while a step is at work (session.h, order.h). */
+/* An operator's requests during a step (session.h, order.h). */
 #include "agent/api/session_part.h"
 #include "agent/spool/order.h"
 #include "base/clock.h"
@@ -10,8 +10,8 @@
 
 enum { LOOK_MS = 1000, EVENTS_BYTES = 1024 };
 
-/* Without the room (nobody has given an order yet) or the watch, the look once a second finds it.
- */
+/* Without the directory (nobody has made a request yet) or the watch, the check once a second finds
+ * it. */
 static void open_room(struct session *session)
 {
     struct session_orders *orders = &session->orders;

@@ -1,4 +1,4 @@
-/* The claim went, as a stock server says it: ask for this very job again (session.h). */
+/* A stock server says that the claim is lost: claim the same job again (session.h). */
 #include "agent/api/connect.h"
 #include "agent/api/reclaim.h"
 #include "agent/api/session_part.h"
@@ -23,7 +23,7 @@ static void postpone(struct session *session, const struct http_answer *answer)
     session->reclaim.not_before_ms = mono_ms() + session_hold_ms(session, answer->retry_after_ms);
 }
 
-/* Only what is held wants a person. */
+/* Only a hold needs a person. */
 static void log_refused(struct session *session, const char *reason, const char *outcome)
 {
     char *last = session->reclaim.reason;
@@ -64,13 +64,13 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         log_warning("job.reclaim_not_recorded", LOG_TEXT("reason", err.message));
         if (err.code == ENOTUNIQ)
             let_go(session, err.message);
-        return; /* the claim that is on the disk is shown to the server again */
+        return; /* the claim on disk is presented to the server again */
     }
     log_info("job.reclaimed", LOG_TEXT("former_token", session->claim.token),
              LOG_TEXT("token", claim.token), LOG_INT("epoch", claim.claim.claim_epoch));
     session->claim = claim;
     session->reclaim.count++;
-    if (session->transcoded) /* one that goes again at once is not fought for */
+    if (session->transcoded) /* do not fight for a claim that is lost again at once */
         postpone(session, answer);
     session_is_back(session);
 }

@@ -38,7 +38,7 @@ void argv_fini(struct argv *argv)
 struct word {
     char text[WORD_BYTES];
     size_t size;
-    bool is_there; /* '' is a word too */
+    bool is_there; /* '' is an argument, too */
 };
 
 static int word_add(struct word *word, const char *text, size_t size, struct error *err)
@@ -52,7 +52,7 @@ static int word_add(struct word *word, const char *text, size_t size, struct err
     return 0;
 }
 
-/* at: behind the opening brace. Returns how far the name and its brace reach, or -1. */
+/* at: after the opening brace. Returns the length of the name and its closing brace, or -1. */
 static int word_add_value(struct word *word, const char *at, const struct argv_value *values,
                           size_t count, struct error *err)
 {
@@ -66,8 +66,8 @@ static int word_add_value(struct word *word, const char *at, const struct argv_v
     return error_set(err, ERROR_PERMANENT, 0, "unknown placeholder {%.*s}", (int)length, at);
 }
 
-/* One character of the pattern (or a brace with its name); returns how many bytes it took, or -1.
- */
+/* Handles one character of the pattern (or a brace with its name); returns how many bytes it read,
+ * or -1. */
 static int word_take(struct word *word, const char *at, char *quote,
                      const struct argv_value *values, size_t count, struct error *err)
 {

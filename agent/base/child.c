@@ -39,7 +39,7 @@ static void launch_signals(void)
 static int launch_descriptors(const struct launch *launch)
 {
     const struct child_options *options = launch->options;
-    /* Lifted above 2 first: one of them may be 0, 1 or 2 itself. */
+    /* Moved above 2 first: one of them may be 0, 1 or 2 itself. */
     int out = fcntl(options->out_fd, F_DUPFD_CLOEXEC, 3);
     int error = fcntl(options->err_fd, F_DUPFD_CLOEXEC, 3);
     if (out < 0 || error < 0 || dup2(launch->null_fd, 0) < 0 || dup2(out, 1) < 0 ||
@@ -56,10 +56,10 @@ _Noreturn static void launch_run(const struct launch *launch)
     setpgid(0, 0);
     launch_signals();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    /* The parent may have died before the line above: nobody would kill us then. */
+    /* The parent may have died before the line above: then nothing would kill us. */
     if (getppid() != launch->parent)
         _exit(127);
-    /* The sandbox last: what comes before may need what it takes away. */
+    /* The sandbox comes last: earlier calls may need what it blocks. */
     if ((options->directory < 0 || fchdir(options->directory) == 0) &&
         launch_descriptors(launch) == 0 && sandbox_enter(&options->sandbox) == 0)
         execvpe(options->argv[0], options->argv, launch->environment);
@@ -70,7 +70,7 @@ _Noreturn static void launch_run(const struct launch *launch)
 
 /* ---- spawn ----------------------------------------------------------------------------------- */
 
-/* Ours plus what is added; the lines themselves are borrowed. */
+/* Our environment plus the additional strings, which are borrowed. */
 static char **merge_environment(char *const *added)
 {
     size_t ours = 0, extra = 0;
@@ -88,7 +88,7 @@ static char **merge_environment(char *const *added)
     return merged;
 }
 
-/* Waits until the exec has happened or has failed. */
+/* Waits until the exec has succeeded or failed. */
 static int read_report(int fd)
 {
     int number = 0;
@@ -113,7 +113,7 @@ static int fork_child(struct launch *launch, struct child *child, struct error *
         return error_errno(err, "fork");
     if (pid == 0)
         launch_run(launch);
-    setpgid(pid, pid); /* both sides do it: neither may rely on the other's being first */
+    setpgid(pid, pid); /* both sides do it, so that the order does not matter */
     close(steal_fd(&report_write));
     child->pid = pid;
     child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -172,7 +172,7 @@ bool child_wait(struct child *child, int64_t timeout_ms, struct child_exit *how)
             return false;
         must(ready == 0 || errno == EINTR);
     }
-    /* While the zombie is there, its pid and so its group cannot be anybody else's. */
+    /* While it is a zombie, its PID and process group cannot be reused. */
     kill(-child->pid, SIGKILL);
     reap(child, how);
     return true;
@@ -184,11 +184,11 @@ void child_stop(struct child *child)
     if (child->pid <= 0)
         return;
     kill(-child->pid, SIGTERM);
-    kill(-child->pid, SIGCONT); /* a stopped one would not hear it */
+    kill(-child->pid, SIGCONT); /* a stopped process would not receive it */
     if (child_wait(child, CHILD_TERM_MS, &how))
         return;
     kill(-child->pid, SIGKILL);
-    /* SIGKILL takes as long as the kernel needs to free the memory of an encoder. */
+    /* SIGKILL takes as long as the kernel needs to free an encoder's memory. */
     while (!child_wait(child, CHILD_TERM_MS, &how))
         ;
 }
@@ -244,7 +244,7 @@ static bool environ_holds(const char *pid_name, const char *mark)
     FD(fd) = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    /* Ours stands in front (merge_environment), so that the first block is enough. */
+    /* Our mark is at the front (merge_environment), so the first block is enough. */
     char block[ENVIRON_BLOCK_BYTES];
     ssize_t size = read(fd, block, sizeof block - 1);
     size_t length = strlen(mark);
@@ -258,7 +258,7 @@ static bool environ_holds(const char *pid_name, const char *mark)
     return false;
 }
 
-/* 0: not a process's directory. */
+/* 0: not a process directory. */
 static pid_t pid_of_name(const char *name)
 {
     pid_t pid = 0;
@@ -276,7 +276,8 @@ static int kill_marked_once(const char *mark)
         pid_t pid = pid_of_name(entry->d_name);
         if (pid == 0 || pid == getpid())
             continue;
-        /* Held before it is looked at: what was looked at is what is killed. */
+        /* Open it before inspecting it: then the process that was inspected is the one that is
+         * killed. */
         FD(pidfd) = (int)syscall(SYS_pidfd_open, pid, 0);
         if (pidfd < 0 || !environ_holds(entry->d_name, mark))
             continue;
@@ -292,7 +293,7 @@ static int kill_marked_once(const char *mark)
 int child_kill_marked(const char *mark)
 {
     int total = 0;
-    /* What was killed may have started another between our look and its end. */
+    /* A process may have started another one before it was killed. */
     for (int round = 0; round < MARKED_ROUNDS_MAX; round++) {
         int killed = kill_marked_once(mark);
         total += killed;

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Overlong forms, surrogates and what is above U+10FFFF are no characters. */
+/* Overlong forms, surrogates and values above U+10FFFF are not characters. */
 static bool is_character(const unsigned char *at, size_t size)
 {
     bool is_c1 = at[0] == 0xc2 && at[1] < 0xa0;
@@ -13,7 +13,7 @@ static bool is_character(const unsigned char *at, size_t size)
     return size > 0 && !is_c1 && !is_overlong && !is_surrogate && !is_too_high;
 }
 
-/* The bytes of the printable character at text (1-4), or 0 where there is none. */
+/* The length of the printable character at text (1-4 bytes), or 0. */
 static size_t character_at(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;

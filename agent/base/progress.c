@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A value that ffmpeg does not know is N/A: the last known one stands. */
+/* ffmpeg prints N/A for an unknown value: the last known one is kept. */
 static bool take_line(const char *line, struct progress *progress)
 {
     double value;
@@ -57,7 +57,7 @@ bool progress_read(int fd, struct progress *progress)
     if (size <= 0)
         return false;
     const char *from = tail;
-    /* The first line of a tail is cut. */
+    /* The first line of a tail is incomplete. */
     if (start > 0) {
         const char *end = memchr(tail, '\n', (size_t)size);
         from = end ? end + 1 : tail + size;

@@ -29,7 +29,7 @@ enum { IO_WHO_PROCESS = 1, IO_CLASS_BEST_EFFORT = 2, IO_CLASS_SHIFT = 13, IO_LOW
 #ifdef NATIVE_ARCHITECTURE
 
 #define X32_CALLS                                                                                  \
-    0x40000000u /* numbers from here on are x32's; no other architecture has so many */
+    0x40000000u /* numbers from here on belong to x32; no other architecture has so many */
 
 /* An int: the lower half of the first argument. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -47,7 +47,7 @@ enum { IO_WHO_PROCESS = 1, IO_CLASS_BEST_EFFORT = 2, IO_CLASS_SHIFT = 13, IO_LOW
 #define ONLY_UNIX(number)                                                                          \
     UNLESS_EQUAL((number), 4), LOAD(FIRST_ARGUMENT), UNLESS_EQUAL(AF_UNIX, 1), ALLOW, REFUSE(EPERM)
 
-/* ENOSYS for io_uring: that is how programs learn to do without it. */
+/* ENOSYS for io_uring tells programs to work without it. */
 #define FILTER(socket_rule)                                                                        \
     LOAD(offsetof(struct seccomp_data, arch)),                                                     \
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCHITECTURE, 1, 0), REFUSE(EPERM),             \
@@ -61,8 +61,8 @@ enum { IO_WHO_PROCESS = 1, IO_CLASS_BEST_EFFORT = 2, IO_CLASS_SHIFT = 13, IO_LOW
 static const struct sock_filter closed[] = {FILTER(REFUSE_CALL(SYS_socket, EPERM))};
 static const struct sock_filter local[] = {FILTER(ONLY_UNIX(SYS_socket))};
 
-/* SPEC_ALLOW: older kernels would make every filtered process slow against a side channel that is
- * none between a transcoder and itself. */
+/* SPEC_ALLOW: otherwise older kernels slow every filtered process down, to close a side channel
+ * that does not exist between a transcoder and itself. */
 static int install(const struct sock_filter *filter, unsigned short count)
 {
     struct sock_fprog program = {.len = count, .filter = (struct sock_filter *)filter};
@@ -90,7 +90,7 @@ static int close_network(enum sandbox_network network)
                                      : install(local, sizeof local / sizeof local[0]);
 }
 
-#else /* no word for this machine: check says that nothing is filtered */
+#else /* architecture not supported: `check` says that nothing is filtered */
 
 bool sandbox_can_filter(void)
 {
@@ -118,7 +118,7 @@ static void lower(int resource, int64_t value)
     setrlimit((__rlimit_resource_t)resource, &limit);
 }
 
-/* Where memory runs out, the kernel shall take the transcoder and not the agent. */
+/* When memory runs out, the kernel should kill the transcoder and not the agent. */
 static void offer_to_the_oom_killer(void)
 {
     static const char score[] = "500";

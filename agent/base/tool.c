@@ -122,7 +122,7 @@ void tool_ask_cancel(struct tool_question *question)
 {
     if (question->pidfd < 0)
         return;
-    /* Not reaped yet: its pid, and so its group, can be nobody else's. */
+    /* Not reaped yet, so its PID and process group cannot be reused. */
     kill(-question->pid, SIGKILL);
     siginfo_t info;
     waitid(P_PIDFD, (id_t)question->pidfd, &info, WEXITED);

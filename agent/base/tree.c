@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* -1 to stop. fd is the file's or the directory's own. */
+/* Return -1 to stop. fd is the file's or directory's own descriptor. */
 typedef int tree_visit(int fd, const struct stat *status, void *ctx, struct error *err);
 
 DIR *tree_list(int directory)
 {
-    /* A descriptor of its own: fdopendir takes it, and its offset. */
+    /* A descriptor of its own, because fdopendir takes it over with its offset. */
     FD(copy) = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *list = copy < 0 ? NULL : fdopendir(copy);
     if (list)
@@ -38,7 +38,7 @@ static int walk_entry(int directory, const char *name, int depth, tree_visit *vi
     struct stat status;
     FD(fd) = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
-        return 0; /* renamed under us: a transcoder may be at work */
+        return 0; /* renamed meanwhile: a transcoder may be running */
     if (fd < 0 || fstat(fd, &status) < 0)
         return error_errno(err, "%s", name);
     if (S_ISDIR(status.st_mode))

@@ -77,7 +77,7 @@ static bool is_writable(int dir, struct error *err)
     return fd >= 0;
 }
 
-/* Where it is not there yet, `run` makes it: then its parent decides. */
+/* If it does not exist yet, `run` creates it: then check its parent. */
 static void check_state_dir(struct doctor *doctor)
 {
     const char *advice = "create it on persistent storage, owned by the agent's user, mode 0700";
@@ -136,7 +136,7 @@ static void check_tools(struct doctor *doctor)
     doctor_check_limits(doctor);
 }
 
-/* It will pass without a change of the configuration. */
+/* Temporary: it can pass without a change of the configuration. */
 static bool is_passing(enum tailslate_answer_class class)
 {
     return class == TAILSLATE_ANSWER_LIMITED || class == TAILSLATE_ANSWER_SERVER_FULL ||
@@ -184,11 +184,11 @@ void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer
         break;
     case SERVER_UNKNOWN:
     case SERVER_STATE_COUNT:
-        must(false); /* no answer makes these states */
+        must(false); /* no answer produces these states */
     }
 }
 
-/* A running agent's jobs are named: this heartbeat must not make the server think them let go. */
+/* List a running agent's jobs, so that this heartbeat does not make them look abandoned. */
 static char *format_heartbeat(const struct config *config)
 {
     struct message_heartbeat heartbeat = {.status = WORKER_IDLE};
@@ -200,7 +200,7 @@ static char *format_heartbeat(const struct config *config)
         heartbeat.jobs_known = spool_list(spool.live, &entries, &count, NULL, &ignored) == 0;
         spool_close(&spool);
     }
-    if (count > HELD_JOBS_MAX) /* a list that leaves some out is worse than none */
+    if (count > HELD_JOBS_MAX) /* an incomplete list is worse than none */
         heartbeat.jobs_known = false;
     for (size_t i = 0; heartbeat.jobs_known && i < count; i++)
         heartbeat.jobs[heartbeat.job_count++] = entries[i].job_id;

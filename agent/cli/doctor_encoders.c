@@ -1,4 +1,4 @@
-/* What this node encodes with, and within which bounds (doctor.h). */
+/* What this node encodes with, and within which limits (doctor.h). */
 #include "agent/base/sandbox.h"
 #include "agent/cli/doctor_report.h"
 #include "agent/media/bounds.h"
@@ -72,7 +72,7 @@ static void say_failure(struct doctor *doctor, enum encoder_id failed, const cha
                   encoder_name(failed), reason);
 }
 
-/* Of the codec that is configured. */
+/* For the configured codec. */
 static void judge_choice(struct doctor *doctor, const struct encoders *found,
                          enum encoder_id failed)
 {
@@ -114,7 +114,7 @@ static void say_others(struct doctor *doctor, const struct encoders *found, enum
     doctor_report(doctor, FINDING_GOOD, "other codecs", NULL, "%s", text);
 }
 
-/* The sound's. */
+/* The audio encoder. */
 static void check_aac(struct doctor *doctor)
 {
     struct error err;
@@ -149,7 +149,7 @@ void doctor_check_encoders(struct doctor *doctor)
                       "not available: HDR videos will have washed-out colors in h264");
 }
 
-/* ---- bounds ---------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static const char *network_word(const struct config *config)
 {

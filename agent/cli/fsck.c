@@ -46,7 +46,7 @@ find(struct patient *patient, const char *cure, const char *format, ...)
     patient->fsck->findings++;
 }
 
-/* ---- the form -------------------------------------------------------------------------------- */
+/* ---- the format ------------------------------------------------------------------------------ */
 
 static int check_reports(struct patient *patient, struct error *err)
 {
@@ -101,7 +101,7 @@ static void look_at_form(struct patient *patient)
     if (check_form(patient, &err) == 0)
         return;
     patient->is_corrupt = true;
-    if (!is_live) { /* what is in quarantine may be broken: that is why it is there */
+    if (!is_live) { /* records in quarantine may be broken: that is why they are there */
         if (patient->room_fd == patient->fsck->spool.kept)
             find(patient, "leave it as it is", "%s", err.message);
         return;
@@ -160,7 +160,7 @@ static int check_rendition(int output, const struct upload_rendition *rendition,
     return result == 0 ? 0 : error_wrap(err, "output/%s", name);
 }
 
-/* What differs from what was uploaded is not sent again: the server has it as it was made. */
+/* A file that differs from what was uploaded is not sent again: the server has the original. */
 static void look_at_rendition(struct patient *patient, int output, enum tailslate_quality quality)
 {
     struct upload_rendition rendition = {.quality = quality, .watch = -1};
@@ -182,7 +182,7 @@ static void look_at_work(struct patient *patient)
     struct record_outcome outcome;
     struct error err;
     if (record_read_outcome(patient->dir, &outcome, &err) != 0)
-        return; /* no finished work in it */
+        return; /* it contains no finished work */
     FD(output) = openat(patient->dir, RECORD_OUTPUT,
                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     tailslate_quality_set made = tailslate_completion_qualities(&outcome.completion);
@@ -195,14 +195,14 @@ static void look_at_work(struct patient *patient)
             look_at_rendition(patient, output, quality);
 }
 
-/* ---- the rooms ------------------------------------------------------------------------------- */
+/* ---- the directories ------------------------------------------------------------------------- */
 
 static void look_at_record(struct fsck *fsck, const char *room, int room_fd, const char *id)
 {
     struct error err;
     FD(dir) = spool_open_record(room_fd, id, &err);
     if (dir < 0)
-        return; /* it has gone meanwhile: delivered, or moved */
+        return; /* it has gone meanwhile: delivered or moved */
     struct patient patient = {.fsck = fsck, .room = room, .id = id, .room_fd = room_fd, .dir = dir};
     fsck->records++;
     patient.is_at_work = record_is_locked(dir);
@@ -241,7 +241,8 @@ static int look_at_all(struct fsck *fsck, struct error *err)
     return 0;
 }
 
-/* As its owner where nobody is: that sweeps leftovers, and keeps an agent from starting. */
+/* As the owner if no agent is running: that removes temporary files and keeps an agent from
+ * starting. */
 static int open_spool(struct fsck *fsck, const struct config *config, struct error *err)
 {
     pid_t agent;

@@ -93,7 +93,7 @@ static int not_yet(const struct operation *operation)
 /* ---- the node -------------------------------------------------------------------------------- */
 
 struct tally {
-    unsigned at_work, waiting, moving; /* moving: transcoders that are not stopped */
+    unsigned at_work, waiting, moving; /* moving: transcoders that are not suspended yet */
 };
 
 static void count_record(const struct operation *operation, const char *id, struct tally *tally)
@@ -158,7 +158,7 @@ static int order_room(struct operation *operation, enum order order, bool is_giv
     struct published published = {order == ORDER_DRAIN ? "drained" : "paused", is_given};
     if (operation->is_running && !await(operation, is_published, &published))
         return not_yet(operation);
-    /* Steps obey by themselves, with or without an agent. */
+    /* Steps react by themselves, with or without an agent. */
     if (order == ORDER_PAUSE && is_given && !await(operation, are_all_stopped, NULL)) {
         fputs("tailslate-agent: a transcoder has not stopped yet; the request stays in effect\n",
               stderr);
@@ -217,11 +217,11 @@ static void withdraw_all(int dir)
     struct error ignored;
     for (enum order order = ORDER_RETRY; order < ORDER_COUNT; order++)
         (void)order_withdraw(dir, order, &ignored);
-    record_forget_refusal(dir); /* the days that it may be refused count from now */
+    record_forget_refusal(dir); /* the days of refusal are counted from now */
 }
 
-/* Only a success that is whole is presented again. The rename makes it a live record at once; a
- * running agent sees it arrive. */
+/* Only a complete success is presented again. The rename makes it a live record at once; a running
+ * agent notices it. */
 static int retry_aside(const struct operation *operation, const char *id, int room, int dir)
 {
     enum job_state state;
@@ -267,7 +267,7 @@ int operate_retry(const struct config *config, const char *id)
     return status;
 }
 
-/* What cannot be retried in quarantine stays there, and is no error of "all". */
+/* A quarantined record that cannot be retried stays there, and is not an error for --all. */
 static int retry_room(const struct operation *operation, int room, bool is_live)
 {
     struct spool_entry *entries = NULL;
@@ -318,7 +318,7 @@ int operate_hold(const struct config *config, const char *id)
     return status;
 }
 
-/* No agent: with its lock, so that none starts meanwhile. */
+/* No agent is running: hold its lock, so that none starts meanwhile. */
 static int quarantine_alone(const struct operation *operation, const char *id)
 {
     struct spool spool;

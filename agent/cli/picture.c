@@ -37,7 +37,7 @@ static const char *bar(int64_t percent, int cells, char text[BAR_BYTES])
 
 /* ---- the node -------------------------------------------------------------------------------- */
 
-/* "12:03:04" of today's and any day's time: the date is in the JSON. */
+/* "12:03:04" only: the date is in the JSON. */
 static const char *clock_of(const struct json *object, const char *key, char text[16])
 {
     const char *time = view_text(object, key, "");
@@ -126,7 +126,7 @@ static void print_node(const struct picture *picture, const struct view *view)
          view_bool(json_get(agent, "disk"), "low") ? ", TOO LOW" : "");
 }
 
-/* ---- jobs at work ---------------------------------------------------------------------------- */
+/* ---- jobs in progress ------------------------------------------------------------------------ */
 
 static const char *step_of(const struct json *row, const struct view *view)
 {
@@ -172,7 +172,7 @@ static void print_work(const struct picture *picture, const struct json *row,
     print_qualities(picture, row);
 }
 
-/* ---- the courier's queue --------------------------------------------------------------------- */
+/* ---- the outbox ------------------------------------------------------------------------------ */
 
 static void print_delivery(const struct picture *picture, const struct json *row)
 {

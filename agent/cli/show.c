@@ -52,7 +52,7 @@ static void print_size(int64_t bytes)
         printf(" %5" PRId64 " MB", bytes / 1000 / 1000);
 }
 
-/* What tells two claims of a job apart. */
+/* The part of the token that distinguishes two claims on a job. */
 static void print_token(const struct json *row)
 {
     const char *token = strchr(view_text(row, "token", ""), '-');

@@ -110,7 +110,7 @@ static void add_size(struct json *row, int dir)
     json_set_int(row, "size_bytes", size.bytes);
 }
 
-/* The agent's, where it was the agent that holds it. */
+/* The agent's values, if the agent works on the record. */
 static void add_reason(struct json *row, const struct spool *spool, const char *id)
 {
     char reason[SPOOL_REASON_BYTES];
@@ -252,7 +252,7 @@ void view_close(struct view *view)
 
 /* ---- one record ------------------------------------------------------------------------------ */
 
-/* Whole files, as they are: they are JSON texts. */
+/* Whole files, unchanged: they are JSON texts. */
 static void add_files(struct json *row, int dir)
 {
     static const char *const names[] = {"claim.json",           "outcome.json", "completion.json",
@@ -290,7 +290,7 @@ static int find_record(const struct spool *spool, const char *id, const char **r
     return -1;
 }
 
-/* The beginning of the last so many lines. */
+/* The start of the last lines. */
 static const char *last_lines(const char *text, int lines)
 {
     const char *at = text + strlen(text);

@@ -14,7 +14,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-static const char screen_begin[] = "\033[?1049h\033[?25l"; /* another screen, no cursor */
+static const char screen_begin[] = "\033[?1049h\033[?25l"; /* alternate screen, no cursor */
 static const char screen_end[] = "\033[?25h\033[?1049l";
 
 static size_t columns_of(int fd)
@@ -49,7 +49,7 @@ static char *draw(const struct config *config, size_t columns, struct error *err
     return opened == 0 ? text : NULL;
 }
 
-/* Line by line over the former picture: a screen that is cleared first flickers. */
+/* Overwrites the previous output line by line: clearing the screen first would flicker. */
 static void put_on_screen(const char *text, int rows)
 {
     fputs("\033[H", stdout);
@@ -77,7 +77,7 @@ static int draw_once(const struct config *config, bool is_terminal)
     return 0;
 }
 
-/* Signals are waited for, not handled: nothing runs in the middle of a picture. */
+/* Waits for signals instead of handling them: nothing interrupts the output. */
 static bool is_interrupted(const sigset_t *ends)
 {
     const struct timespec pause = {.tv_sec = WATCH_PAUSE_S};

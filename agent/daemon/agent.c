@@ -41,9 +41,9 @@ struct agent {
     struct version version;
     struct trial trial;
     int signals;
-    int64_t watchdog_ms, watchdog_due_ms; /* 0: no service manager watches us */
+    int64_t watchdog_ms, watchdog_due_ms; /* 0: no watchdog of a service manager */
     int64_t replay_due_ms;
-    int64_t stop_ms; /* when patience with the courier ends */
+    int64_t stop_ms; /* the courier's deadline while stopping */
     bool is_done;
 };
 
@@ -85,7 +85,7 @@ static int watch(struct agent *agent, int fd, struct error *err)
     return 0;
 }
 
-/* Records come by the hand of an operator too (spool retry of what was set aside). */
+/* An operator can add records, too (spool retry of a quarantined record). */
 static int watch_live(const struct node *node)
 {
     TEXT(path) = must_printf("%s/spool", node->config->node.state_dir);
@@ -109,7 +109,7 @@ static int open_loop(struct agent *agent, struct error *err)
     return watch(agent, agent->signals, err);
 }
 
-/* False: it may be readable later. */
+/* False: it may become readable later. */
 static bool set_aside(struct node *node, const char *id, const struct error *why)
 {
     struct error err;
@@ -153,8 +153,8 @@ static int replay(struct agent *agent, struct error *err)
     return 0;
 }
 
-/* A record that could not be read at the start is work that nobody delivers: it is looked at again
- * until it can. */
+/* A record that could not be read at the start is work that nobody delivers: it is read again until
+ * that succeeds. */
 static int64_t replay_tick(struct agent *agent, int64_t now_ms)
 {
     struct error err;
@@ -204,17 +204,17 @@ static int load_fresh(const struct agent *agent, struct config *fresh, struct er
     return 0;
 }
 
-/* The key may have been rotated in its file: every reload makes a new client. What the old one was
- * about is asked again. */
+/* The key may have been rotated in its file, so every reload creates a new client. Requests of the
+ * old one are repeated. */
 static void change_client(struct agent *agent, struct http_client *client)
 {
     claim_cancel(&agent->claim);
-    agent->heartbeat.call = NULL; /* http_client_free ends it, and the deliveries */
+    agent->heartbeat.call = NULL; /* http_client_free cancels it, and the deliveries */
     agent->heartbeat.due_ms = 0;
     for (struct live *live = agent->node.lives; live; live = live->next) {
         live->delivery.call = NULL;
         live->delivery.is_reclaiming = false;
-        /* A silence is kept to its end (delivery.h). */
+        /* A pause before bypassing the cache is kept to its end (delivery.h). */
         if (!live->delivery.is_silent)
             live->delivery.due_ms = live->delivery.floor_ms = 0;
     }
@@ -222,7 +222,7 @@ static void change_client(struct agent *agent, struct http_client *client)
     agent->node.http = client;
 }
 
-/* All or nothing: whatever is wrong, the old configuration stays in force. */
+/* All or nothing: after any error the old configuration stays in force. */
 static int reload(struct agent *agent, struct error *err)
 {
     struct config *fresh = must_calloc(1, sizeof *fresh);
@@ -255,15 +255,15 @@ static void stop(struct agent *agent, const char *why)
 {
     notify_stopping();
     log_info("agent.stopping", LOG_TEXT("signal", why));
-    agent->is_done = agent->node.is_stopping; /* the second time: at once */
+    agent->is_done = agent->node.is_stopping; /* the second time: stop at once */
     agent->node.is_stopping = true;
     agent->node.is_status_due = true;
     agent->stop_ms = mono_ms() + AGENT_STOP_MS;
     claim_cancel(&agent->claim);
 }
 
-/* Ours are reaped by whoever waits for them; what is left are those that were let go while they
- * ended, and strangers: pid 1 inherits the children of the dead. */
+/* Each module reaps its own children. The rest are children whose owner has gone, and orphans: PID
+ * 1 inherits the children of dead processes. */
 static void reap(struct agent *agent)
 {
     siginfo_t info = {0};
@@ -304,7 +304,7 @@ static void take_event(struct node *node, const struct inotify_event *event)
         node->has_arrived = true;
 }
 
-/* Which records have changed does not matter enough to be told apart: a look is seven lookups. */
+/* It does not matter which record has changed: reading them all costs seven lookups each. */
 static void drain_inotify(struct node *node)
 {
     _Alignas(struct inotify_event) char events[INOTIFY_BYTES];
@@ -322,7 +322,7 @@ static void look_at_running(struct node *node)
 {
     for (struct live *live = node->lives; live; live = live->next) {
         struct error err;
-        /* What is wrong with a record is dealt with when its step has ended. */
+        /* An invalid record is handled when its step has ended. */
         if ((live->step.pidfd >= 0 || live->step.is_unseen) && node_look(live, &err) != 0)
             log_debug("record.unreadable", LOG_TEXT("record", live->id),
                       LOG_TEXT("reason", err.message));
@@ -348,7 +348,7 @@ static void handle_events(struct agent *agent)
         health_run(agent->health);
 }
 
-/* That the loop turns is all that it says. */
+/* It only says that the loop is running. */
 static int64_t watchdog_tick(struct agent *agent, int64_t now_ms)
 {
     if (agent->watchdog_ms == 0)
@@ -451,7 +451,7 @@ int agent_run(struct config *config, const char *config_path)
 {
     struct agent agent;
     struct error err;
-    /* One arena: libcurl's resolver threads would each bring their own. */
+    /* One arena: otherwise each of libcurl's resolver threads would create its own. */
     mallopt(M_ARENA_MAX, 1);
     init(&agent, config, config_path);
     if (start(&agent, &err) != 0) {

@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-    UNDATED_CLAIM_S = 600, /* how long to hold on to a claim that says nothing of its end */
+    UNDATED_CLAIM_S = 600, /* how long to keep a claim whose expiry is unknown */
     JITTER_PERCENT = 25,
     LEAVING_LOOK_MS = 200,
 };
@@ -45,7 +45,7 @@ static int64_t wait_seconds(const struct claim *claim)
 
 int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64_t random)
 {
-    /* A server that held the call has earned to be asked again at once. */
+    /* A server that supports long polling can be asked again at once. */
     if (wait_ms > 0 && took_ms >= wait_ms / 2)
         return 0;
     return tailslate_backoff_jitter_ms(poll_ms, JITTER_PERCENT / 100.0, random);
@@ -78,9 +78,9 @@ static struct live *find_held(struct live *live, int64_t job_id)
     return live;
 }
 
-/* An ordinary claim may be faster than the reclaim of the same job: that is of no use then. And
- * the answer to a report that is under way would be about the former claim: "lost" would end the
- * work that the new claim is for. */
+/* An ordinary claim may be faster than the reclaim of the same job, which is then useless. And the
+ * answer to a report in flight would be about the former claim: "lost" would end the work that the
+ * new claim is for. */
 static void call_off(struct live_delivery *delivery)
 {
     if (delivery->call)
@@ -89,8 +89,8 @@ static void call_off(struct live_delivery *delivery)
     delivery->is_reclaiming = false;
 }
 
-/* Presented under the job's number it would complete a film that it is not of. Whether the server
- * will have it again (a backup that was restored by mistake) only a person can tell. */
+/* Presented under this job ID it would complete the wrong video. Whether the server will accept it
+ * again (a backup restored by mistake) only a person can tell. */
 static int hold_back(struct live *live, int dir, const struct error *why, struct error *err)
 {
     if (live->is_on_hold)
@@ -130,9 +130,9 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
     return 0;
 }
 
-/* A record that is there with this very token although making it has failed (durable.h). It is
- * taken as it is: made once more, the claim would be worked on twice. Should a power cut undo it,
- * the claim expires as one whose answer got lost. */
+/* The record exists with this very token although creating it failed (durable.h). It is used:
+ * created again, the claim would be worked on twice. If a power cut removes it, the claim expires
+ * as if its answer had been lost. */
 static bool stands(const struct node *node, const char *id, const struct record_claim *claim,
                    const struct error *why)
 {
@@ -160,7 +160,7 @@ static int add(struct node *node, const struct record_claim *claim, struct error
              LOG_TEXT("token", claim->token), LOG_TEXT("slug", claim->claim.video_slug),
              LOG_INT("epoch", claim->claim.claim_epoch),
              LOG_TEXT("expires_at", claim->claim.claim_expires_at));
-    /* It is on the disk: tried again it would be there twice. A restart replays it. */
+    /* It is on disk: another attempt would create it twice. A restart replays it. */
     must(node_take(node, id, err));
     return 0;
 }
@@ -180,8 +180,7 @@ static int take_back(struct node *node, const char *id, const struct record_clai
     return 0;
 }
 
-/* Lost, but its step has not ended: in a moment it is in kept/, and may be what this claim is for.
- */
+/* Lost, but its step has not ended: it will soon be in kept/, and may match this claim. */
 static bool is_leaving(const struct node *node, int64_t job_id)
 {
     for (const struct live *live = node->lives; live; live = live->next)
@@ -190,7 +189,7 @@ static bool is_leaving(const struct node *node, int64_t job_id)
     return false;
 }
 
-/* held: the record that was bound to the claim, or could not be; NULL: there is none. */
+/* held: the record that was bound to the claim, or could not be; NULL: none. */
 static int record_somehow(struct node *node, const struct record_claim *claim, struct live **held,
                           struct error *err)
 {
@@ -218,7 +217,7 @@ static void record_claimed(struct claim *claim)
         return;
     }
     if (record_somehow(node, answered, &held, &err) == 0) {
-        /* A server that gives the same job again and again is not to be asked without a pause. */
+        /* A server that assigns the same job again and again must not be asked without a pause. */
         claim->rebinds = held ? claim->rebinds + 1 : 0;
         claim->due_ms = held ? mono_ms() + tailslate_backoff_delay_ms(rebind_pauses, claim->rebinds,
                                                                       -1, random_u64())
@@ -227,14 +226,13 @@ static void record_claimed(struct claim *claim)
         forget_unrecorded(claim);
         return;
     }
-    /* The step may have ended the job under us: then the next try finds nothing to bind. */
+    /* The step may have ended the job meanwhile: then the next attempt finds no record to bind. */
     struct error ignored;
     if (held && err.code == EBUSY)
         node_look(held, &ignored);
     claim->due_ms = mono_ms() +
                     tailslate_backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
-    /* Presented under the former claim now, it would be told that it was superseded: by ourselves.
-     */
+    /* Presented under the former claim now, it would be superseded: by ourselves. */
     if (held) {
         call_off(&held->delivery);
         held->delivery.due_ms = claim->due_ms + 1;
@@ -325,7 +323,7 @@ int64_t claim_tick(struct claim *claim, int64_t now_ms)
         return claim->due_ms;
     if (!may_ask(claim->node, now_ms)) {
         claim_cancel(claim);
-        /* A slot, the disk, an order or a signal wakes the loop. */
+        /* A free slot, disk space, a control file or a signal wakes the loop. */
         return claim->node->rest_until_ms > now_ms ? claim->node->rest_until_ms : NODE_NEVER;
     }
     if (claim->call)

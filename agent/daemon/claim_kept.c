@@ -16,7 +16,7 @@ static bool is_same_work(const struct record_claim *former, const struct record_
            age_us < CLAIM_TAKE_BACK_HOURS * INT64_C(3600) * 1000000;
 }
 
-/* Sealed work says by its reason why it is here, other work by lost.json. */
+/* Sealed work records in its reason why it is here, other work in lost.json. */
 static bool was_claim_lost(const struct spool *spool, const char *id, int dir)
 {
     static const char code[] = "claim_lost";
@@ -33,7 +33,7 @@ static bool was_claim_lost(const struct spool *spool, const char *id, int dir)
     return state == JOB_SEALED && strncmp(reason, code, strlen(code)) == 0;
 }
 
-/* With the token of this very claim it was half taken back, by a try that failed. */
+/* If it has the token of this very claim, an earlier attempt was interrupted. */
 static bool fits(const struct spool *spool, const char *id, const struct record_claim *claim)
 {
     struct record_claim former;

@@ -53,7 +53,8 @@ static bool is_waiting(const struct live *live)
     return job_need(live->state) == JOB_NEEDS_COURIER && !live->delivery.call && !live->is_on_hold;
 }
 
-/* Those that only sit out a backoff may come earlier, one after the other at the common pace. */
+/* Reports that are only in backoff may be presented earlier, one after the other at the common
+ * rate. */
 static void wake_others(struct node *node, int64_t now_ms)
 {
     int64_t count = 0;
@@ -69,8 +70,7 @@ static void wake_others(struct node *node, int64_t now_ms)
     }
 }
 
-/* Only what is held wants a person. One attempt that failed is made again, and mostly that was it.
- */
+/* Only a hold needs a person. A single failed attempt is repeated, and that usually suffices. */
 static enum log_level trouble_level(const struct live *live, enum delivery verdict, bool is_news)
 {
     if (verdict == DELIVERY_HOLD)
@@ -112,8 +112,7 @@ static void postpone(struct live *live, enum delivery verdict, int64_t retry_aft
     postpone_by(live, verdict, delay_ms, retry_after_ms, why);
 }
 
-/* What stands in the record is the same where its step is refused: obey.c sets both aside in time.
- */
+/* The note in the record is the same if its step is refused: obey.c acts on both. */
 static void hold(struct live *live, const struct delivery_judgement *judgement,
                  int64_t retry_after_ms)
 {
@@ -186,14 +185,14 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
     if (reopen(live, judgement->missing, &err) != 0)
         stumble(live, &err);
     else if (live->delivery.reuploads++ >
-             0) /* a server that never finds them is not to be chased */
+             0) /* do not upload forever to a server that never finds the files */
         live->step.due_ms = mono_ms() + tailslate_backoff_delay_ms(reupload_pauses,
                                                                    live->delivery.reuploads - 2, -1,
                                                                    random_u64());
 }
 
-/* Rows 6 and 7. A failure report has no work to keep: that answer ends it as any other would. A
- * refusal that is none of ours explains itself less: what was reported stays to be looked at. */
+/* Rows 6 and 7. A failure report has no work to retain, so that answer ends it like any other. A
+ * refusal without one of our codes explains less, so the report is retained for inspection. */
 static void keep(struct live *live, const struct delivery_judgement *judgement,
                  const struct http_answer *answer)
 {
@@ -208,8 +207,8 @@ static void keep(struct live *live, const struct delivery_judgement *judgement,
                          judgement->why);
 }
 
-/* Before it is presented past the cache. The time stands in the record: a restart does not begin it
- * anew. */
+/* Before it is presented past the cache. The start of the pause is in the record, so that a restart
+ * does not begin it again. */
 static void be_silent(struct live *live, const char *why)
 {
     struct error ignored;
@@ -267,7 +266,7 @@ static bool is_success(enum delivery verdict)
            verdict == DELIVERY_REUPLOAD;
 }
 
-/* By what the claim's own answer said of its length: progress has extended it by as much. */
+/* The claim's own answer tells its duration; progress has extended it by as much. */
 static bool is_claim_over(const struct live *live)
 {
     struct record_claim claim;
@@ -298,7 +297,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
                            tailslate_answer_concerns_key(http_answer_class(answer));
     delivery_judge(&report, answer, &judgement);
     enum delivery verdict = judgement.delivery;
-    apply(live, &judgement, answer); /* live may be gone now */
+    apply(live, &judgement, answer); /* live may have been freed */
     if (is_success(verdict))
         wake_others(node, mono_ms());
 }
@@ -334,13 +333,13 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
     }
     struct error err;
     live->delivery.is_reclaimed = true;
-    /* Not written, the former token is presented: the server knows us as the holder all the same.
-     */
+    /* If it could not be written, the former token is presented: the server knows us as the holder
+     * anyway. */
     if (claim_rebind(live, &claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
         stumble(live, &err);
 }
 
-/* A claim that went although it was taken again just now is not fought for. */
+/* Do not fight for a claim that is lost although it was reclaimed just now. */
 static void reclaim(struct live *live, const struct delivery_judgement *judgement,
                     const struct http_answer *answer)
 {
@@ -371,7 +370,8 @@ static void post(struct live *live, const char *body)
     live->delivery.call = http_start(live->node->http, &request, on_answer, live);
 }
 
-/* The token is in the header either way: ours is told by it, also past a cache. */
+/* The token is always in the header: our verifier reads it there, also when the cache is bypassed.
+ */
 static int read_body(struct live *live, char **body, struct error *err)
 {
     size_t size;
@@ -389,7 +389,7 @@ static void present(struct live *live)
     struct error err;
     TEXT(body) = NULL;
     node_renew_key(live->node);
-    /* A write that failed in its last fsync may stand all the same. */
+    /* A write that failed in its last fsync may have succeeded. */
     if (node_look(live, &err) != 0) {
         stumble(live, &err);
         return;

@@ -39,7 +39,8 @@ int64_t disk_guard_tick(struct disk_guard *guard, int64_t now_ms)
     int64_t limit = limit_bytes(node);
     if (look(node) != 0)
         return guard->due_ms;
-    /* One bounded bit a tick, and looked again before the next: no more goes than is needed. */
+    /* One limited step per tick, and check again before the next: no more is deleted than needed.
+     */
     if (node->disk_free_bytes < limit && kept_make_room(&node->spool))
         guard->due_ms = now_ms + DISK_AGAIN_MS;
     int64_t wanted = node->is_disk_low ? limit / 100 * RELEASE_PERCENT : limit;

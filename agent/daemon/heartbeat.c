@@ -19,7 +19,7 @@ static bool works(const struct encoders *found, enum encoder_kind kind)
     return (found->working & encoder_set_of_kind(kind)) != 0;
 }
 
-/* By maker, as stock servers know them. */
+/* By vendor, as stock servers know them. */
 static const char *hardware_of(const struct encoders *found)
 {
     if (works(found, ENCODER_NVENC))
@@ -29,7 +29,7 @@ static const char *hardware_of(const struct encoders *found)
     return strncmp(found->gpu, "AMD", 3) == 0 ? "amd" : "intel";
 }
 
-/* All that work, the hardware's first; codecs without one are left out. */
+/* All encoders that work, hardware first; codecs without one are left out. */
 static void add_codecs(const struct encoders *found, struct json *root)
 {
     struct json *codecs = json_new_array(), *encoders = json_new_object();
@@ -64,7 +64,8 @@ static void add_hardware(const struct encoders *found, struct json *root)
         json_set_text(root, "vaapi_device", found->device);
 }
 
-/* `capabilities` may hold only the names that a stock server knows; what is ours goes beside. */
+/* `capabilities` may only contain the names that a stock server knows; our own members go beside
+ * it. */
 static char *format_capabilities(const struct heartbeat *heartbeat)
 {
     if (!heartbeat->ffmpeg_version[0])

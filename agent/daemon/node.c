@@ -39,7 +39,7 @@ int node_open(const struct live *live, struct error *err)
     return spool_open_record(live->node->spool.live, live->id, err);
 }
 
-/* Without a watch the loop's regular look finds the change a little later. */
+/* Without a watch the loop's regular check finds the change a little later. */
 static int watch_record(const struct node *node, const char *id)
 {
     if (node->inotify < 0)
@@ -101,8 +101,8 @@ void node_forget(struct live *live)
 
 static const struct tailslate_backoff rests = {.base_ms = 60 * 1000, .cap_ms = 30 * 60 * 1000};
 
-/* A node that fails by itself would eat the attempts of job after job: it rests, longer each time.
- * At least half of the time is no jitter, or the rest could be none at all. */
+/* A faulty node would use up the attempts of job after job, so it suspends claims, longer each
+ * time. At least half of the time is not jittered, or it could be zero. */
 static void note_fault(struct live *live, int dir)
 {
     struct node *node = live->node;
@@ -143,7 +143,7 @@ static void look_at_waiting(struct live *live, int dir)
     live->is_waiting = is_waiting;
 }
 
-/* A silence goes on where a former life of the agent left it. */
+/* The pause continues where an earlier run of the agent left it. */
 static void look_at_silence(struct live *live, int dir)
 {
     struct live_delivery *delivery = &live->delivery;
@@ -163,8 +163,8 @@ int node_look(struct live *live, struct error *err)
     look_at_waiting(live, dir);
     if (state == live->state && job_need(state) != JOB_NEEDS_COURIER)
         return 0;
-    /* The step may have claimed the job again, or a re-binding of ours that failed may stand: what
-     * is presented now is about the claim that is on the disk. */
+    /* The step may have reclaimed the job, or a rebind that failed may have succeeded: what is
+     * presented now belongs to the claim on disk. */
     if (read_claim(live, err) != 0)
         return -1;
     if (state == live->state)
@@ -265,8 +265,7 @@ void node_server_is(struct node *node, enum server_state state, const char *reas
     if (state == SERVER_FINE) {
         log_info("server.ok", LOG_TEXT("url", node->config->server.url));
         node->wakes_deliveries = was_known;
-        node->is_order_due =
-            true; /* a refusal that was heard before this may be the last (obey.c) */
+        node->is_order_due = true; /* a refusal received before this may be the last one (obey.c) */
         if (was_known)
             node->fine_since_us = node->server_since_us;
         return;

@@ -28,7 +28,7 @@ struct live_step {
     enum job_state started_in;
     unsigned futile; /* consecutive runs without progress */
     unsigned unseen; /* consecutive checks that did not find the process holding the record */
-    bool is_unseen;  /* the number of checks after which it was reported */
+    bool is_unseen;  /* not found often enough that it was reported */
     bool is_told_to_end;
     int64_t due_ms; /* earliest start */
 };

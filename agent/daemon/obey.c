@@ -48,7 +48,7 @@ static void look_at_room(struct node *node)
         log_info(is_paused ? "node.paused" : "node.unpaused");
     if (is_drained != node->is_drained || is_paused != node->is_paused)
         node->is_status_due = true;
-    /* Whoever takes an order back has looked after the node. */
+    /* An operator who withdraws a request has checked the node. */
     if ((node->is_drained && !is_drained) || (node->is_paused && !is_paused))
         node_forgive(node);
     node->is_drained = is_drained;
@@ -73,7 +73,7 @@ static void retry(struct live *live, int dir)
     delivery->is_held = delivery->is_silent = false;
     live->step.futile = 0;
     live->node->is_status_due = true;
-    /* One that sits out a refusal does not hear of it: its successor begins at once. */
+    /* A step that waits after a refusal does not notice: its successor starts at once. */
     live->step.is_told_to_end = live->step.pidfd >= 0 && is_refused && !job_holds_slot(live->state);
     if (live->step.is_told_to_end)
         pidfd_send_signal(live->step.pidfd, SIGTERM, NULL, 0);
@@ -81,11 +81,11 @@ static void retry(struct live *live, int dir)
 
 typedef void retire_into(struct live *live, const char *reason);
 
-/* True: the live record is gone. */
+/* True: the live record has been freed. */
 static bool set_aside(struct live *live, int dir, retire_into *into, const char *reason)
 {
     if (live->step.pidfd >= 0) {
-        /* Its end brings us here again; its transcoder dies with it. */
+        /* We are called again when it has ended; its transcoder dies with it. */
         live->step.is_told_to_end = true;
         pidfd_send_signal(live->step.pidfd, SIGTERM, NULL, 0);
         return false;
@@ -99,14 +99,14 @@ static bool set_aside(struct live *live, int dir, retire_into *into, const char 
     return true;
 }
 
-/* A failure report has no work behind it that would be worth a place for ever. */
+/* A failure report carries no work that would be worth keeping forever. */
 static void keep_report(struct live *live, const char *reason)
 {
     retire_into_kept(live, OUTCOME_LOST, reason);
 }
 
-/* Refused again after so many days, by a server that was fine with us all the same when it said so:
- * one that has just come back is asked once more first. */
+/* Refused again after so many days, by a server that was otherwise fine with us. A server that has
+ * just come back is asked once more first. */
 static bool is_refused_too_long(const struct live *live, const struct record_refusal *refusal)
 {
     const struct node *node = live->node;

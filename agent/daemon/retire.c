@@ -40,7 +40,7 @@ void retire_register_metrics(void)
         metric_register(&jobs[i]);
 }
 
-/* Once, however often the removal behind it has to be tried. */
+/* Logged once, however often the removal after it is retried. */
 static void log_final(struct live *live, enum job_outcome outcome, const char *reason)
 {
     struct node *node = live->node;
@@ -87,7 +87,7 @@ static enum job_outcome outcome_of_problem(enum tailslate_problem problem,
     return problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE : otherwise;
 }
 
-/* A failure report may have been answered by a refusal that is final too. */
+/* A failure report may also have been answered by a final refusal. */
 static int read_acknowledged(int dir, enum job_outcome *outcome, struct error *err)
 {
     TEXT(answer) = NULL;
@@ -137,7 +137,7 @@ static int retire_lost(struct live *live, int dir, struct error *err)
     return 0;
 }
 
-/* Of work that succeeded: they would go with the record. */
+/* Warnings about work that succeeded: they would be deleted with the record. */
 static void read_warnings(int dir, enum job_outcome end, char text[NODE_REASON_BYTES])
 {
     struct record_outcome outcome;
@@ -152,7 +152,7 @@ static void read_warnings(int dir, enum job_outcome end, char text[NODE_REASON_B
                                  i ? "; " : "warning: ", warnings->texts[i]);
 }
 
-/* 0: gone, or not yet to be touched. */
+/* 0: removed, or must not be touched yet. */
 static int retire(struct live *live, int64_t now_ms, struct error *err)
 {
     FD(dir) = node_open(live, err);

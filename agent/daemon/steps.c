@@ -37,8 +37,8 @@ static int watch_pidfd(struct live *live, int pidfd, struct error *err)
     return 0;
 }
 
-/* Signals are blocked in the agent (it reads them from a descriptor): a step starts clean. Nothing
- * but stderr is handed down, or a step would hold the agent's sockets open. */
+/* The agent blocks signals (it reads them from a descriptor), so a step resets them. Only stderr is
+ * inherited, or a step would keep the agent's sockets open. */
 static int spawn_with(char *const argv[], posix_spawnattr_t *attributes,
                       posix_spawn_file_actions_t *actions, pid_t *pid)
 {
@@ -85,7 +85,7 @@ static int start(struct live *live, struct error *err)
     if (spawn_step(node, path, &live->step.pid, err) != 0)
         return -1;
     crash_point(CRASH_AGENT_STEP_STARTED);
-    /* Our child, not yet waited for: its pid cannot have become another's. */
+    /* Our child, not reaped yet: its PID cannot have been reused. */
     FD(pidfd) = pidfd_open(live->step.pid, 0);
     if (pidfd < 0)
         return error_errno(err, "cannot open the step's process");
@@ -113,7 +113,7 @@ int64_t steps_unseen_pause_ms(unsigned looks)
     return tailslate_backoff_delay_ms(policy, looks - 1, -1, UINT64_MAX);
 }
 
-/* It holds its record, so it lives: a second one is not started, however long this lasts. */
+/* It holds its record, so it is alive: no second step is started, however long this lasts. */
 static void not_seen(struct live *live, int64_t now_ms, const struct error *why)
 {
     struct live_step *step = &live->step;
@@ -160,8 +160,8 @@ static int try_config(const struct node *node, struct error *err)
     return client ? 0 : -1;
 }
 
-/* A step reads the file anew. While it is being edited, or the key is away, steps would end at once
- * and cost their jobs the attempts: they wait, and no job is claimed. */
+/* A step reads the configuration again. While the file is being edited or the key is missing, steps
+ * would end at once and cost their jobs attempts: so none are started, and no job is claimed. */
 static bool is_configured(struct node *node)
 {
     struct error err;
@@ -267,7 +267,7 @@ static void after_futile_end(struct live *live, const char *end)
 static void after_end(struct live *live, const char *end)
 {
     struct error err;
-    bool is_told_to_end = live->step.is_told_to_end; /* by ourselves: the next begins at once */
+    bool is_told_to_end = live->step.is_told_to_end; /* ended by us: the next one starts at once */
     bool is_readable = node_look(live, &err) == 0;
     live->step.is_told_to_end = false;
     if (!is_readable && err.class == ERROR_PERMANENT)
@@ -288,7 +288,7 @@ bool steps_handle(struct node *node, int pidfd)
     char end[END_BYTES];
     describe_end(live, end);
     close(steal_fd(&live->step.pidfd));
-    live->retire_due_ms = 0; /* whoever wanted to remove it had to wait for the step */
+    live->retire_due_ms = 0; /* a removal had to wait for the step */
     node->is_status_due = node->is_order_due = true;
     log_info("step.ended", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_INT("pid", live->step.pid), LOG_TEXT("end", end));

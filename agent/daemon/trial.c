@@ -21,7 +21,7 @@ void trial_init(struct trial *trial, struct node *node, struct heartbeat *heartb
         .node = node, .heartbeat = heartbeat, .chosen = ENCODER_COUNT, .pidfd = -1};
 }
 
-/* ---- what was found -------------------------------------------------------------------------- */
+/* ---- the results ----------------------------------------------------------------------------- */
 
 static const char *chosen_for(const struct trial *trial, const char *codec, enum encoder_id failed)
 {
@@ -52,13 +52,13 @@ static void set_useless(struct trial *trial, bool is_useless)
     node->is_tool_broken = is_useless;
 }
 
-/* What was found will not do: it is tried again. */
+/* The results are not usable: the probe is repeated. */
 static bool is_wanting(const struct trial *trial)
 {
     return trial->is_known && (trial->chosen == ENCODER_COUNT || trial->found.is_incomplete);
 }
 
-/* A failure in a job is looked for too: it changes what is used, and passes. */
+/* Also checks for a failure in a job: it changes which encoder is used, and expires. */
 static void take_up(struct trial *trial, bool is_new)
 {
     struct node *node = trial->node;
@@ -134,7 +134,7 @@ static int start(struct trial *trial, struct error *err)
     if (errno != 0)
         return error_errno(err, "cannot start the encoder probe");
     trial->pidfd = pidfd_open(trial->pid, 0);
-    must(trial->pidfd >= 0); /* our child, not yet waited for */
+    must(trial->pidfd >= 0); /* our child, not reaped yet */
     struct epoll_event event = {.events = EPOLLIN, .data.fd = trial->pidfd};
     if (epoll_ctl(trial->node->epoll, EPOLL_CTL_ADD, trial->pidfd, &event) == 0)
         return 0;
@@ -151,7 +151,7 @@ void trial_cancel(struct trial *trial)
     reap(trial);
 }
 
-/* Without findings nothing is known to be wrong: steps try for themselves. */
+/* Without results nothing is known to be wrong: steps probe for themselves. */
 static void not_found(struct trial *trial, const char *why)
 {
     log_warning("encoders.unknown", LOG_TEXT("reason", why));
@@ -166,7 +166,7 @@ bool trial_handle(struct trial *trial, int fd)
     if (load(trial))
         return true;
     not_found(trial, "the encoder probe left no result");
-    /* An upgrade may have broken it: found out before it costs jobs their attempts. */
+    /* An upgrade may have broken ffmpeg: find out before it costs jobs their attempts. */
     if (status == EX_UNAVAILABLE)
         set_useless(trial, true);
     return true;

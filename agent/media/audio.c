@@ -11,7 +11,7 @@ enum audio_mix audio_mix_of(int64_t channels, const char *layout)
         return AUDIO_MIX_MATRIX;
     if (strncmp(layout, "ambisonic", strlen("ambisonic")) == 0)
         return AUDIO_MIX_AMBISONIC;
-    /* "unknown", "10 channels": a number and no positions. */
+    /* "unknown", "10 channels": a number without positions. */
     return layout[0] == '\0' || strcmp(layout, "unknown") == 0 || strstr(layout, " channels")
                ? AUDIO_MIX_MEAN
                : AUDIO_MIX_MATRIX;
@@ -39,7 +39,7 @@ static int rank(const struct audio_track *track)
     return (track->is_secondary ? 2 : 0) + (track->is_default ? 0 : 1);
 }
 
-/* Insertion keeps the order of equals, which qsort does not. */
+/* Insertion sort keeps the order of equal elements, which qsort does not. */
 void audio_sort(struct audio *audio)
 {
     for (size_t i = 1; i < audio->count; i++) {
@@ -58,7 +58,7 @@ static void add_mean(int64_t channels, char filter[FILTER_BYTES])
         size_t used = strlen(sum);
         snprintf(sum + used, sizeof sum - used, "%sc%lld", i ? "+" : "", (long long)i);
     }
-    /* `<` scales the sum, so that it does not clip. */
+    /* `<` normalizes the sum, so that it does not clip. */
     snprintf(filter, FILTER_BYTES, "pan=stereo|c0<%s|c1<%s,", sum, sum);
 }
 
@@ -68,7 +68,7 @@ static void add_mix(const struct audio_track *track, char filter[FILTER_BYTES])
     case AUDIO_MIX_MATRIX:
         filter[0] = '\0';
         break;
-    case AUDIO_MIX_AMBISONIC: /* W, then Y, which points to the left */
+    case AUDIO_MIX_AMBISONIC: /* W, then Y, which points left */
         snprintf(filter, FILTER_BYTES, "pan=stereo|c0=0.5*c0+0.5*c1|c1=0.5*c0-0.5*c1,");
         break;
     case AUDIO_MIX_MEAN:
@@ -77,8 +77,8 @@ static void add_mix(const struct audio_track *track, char filter[FILTER_BYTES])
     }
 }
 
-/* Silence before the first sound and in gaps: a fragmented MP4 says in its edit list alone that a
- * track begins late, and browsers do not read that. */
+/* Silence before the first sample and in gaps: a fragmented MP4 only says in its edit list that a
+ * track starts late, and browsers ignore that. */
 #define CONTINUOUS "aresample=async=1:first_pts=0"
 
 void audio_push_encoder(const struct audio_track *track, struct argv *argv)

@@ -23,7 +23,7 @@ static void push_trial(const struct config *config, const char *source,
         argv_push(argv, "%s", tail[i]);
 }
 
-/* 1: it decodes; 0: not with this mix, or not in time; -1: the claim is lost. */
+/* 1: it can be decoded; 0: not with this mix, or not in time; -1: the claim is lost. */
 static int try_once(struct session *session, const char *source, const struct audio_track *track,
                     struct error *err)
 {

@@ -5,7 +5,7 @@
 
 enum {
     OUTPUT_FLOOR_BYTES = 64 * 1024 * 1024,
-    /* So much stays free for the records of all that is under way, and for the last words. */
+    /* Kept free for the records of everything in progress, and for final log lines. */
     RESERVE_BYTES = 64 * 1024 * 1024,
 };
 

@@ -1,10 +1,10 @@
-/* bounds: how long, how large, how still a transcode may be, and what is said when it was too much.
- * Pure.
+/* bounds: limits on a transcode's time, size, memory and inactivity, and the errors when one is
+ * exceeded. Pure.
  *
- * Time is time at work: a paused transcoder is none the slower. Each limit is a bound on damage and
- * not a forecast: a transcode that reaches one has gone wrong, or this node is too small for it.
- * Another try may help, on another node or at another hour; only an output far over its bit rates
- * is the film's own doing and would be so everywhere. */
+ * Time is working time: pauses do not count. Each limit is a limit on damage, not a forecast: a
+ * transcode that reaches one has gone wrong, or this node is too small for it. Another attempt may
+ * succeed on another node or at another time; only an output far over its bit rates is caused by
+ * the video itself and would be so on every node. */
 #ifndef AGENT_BOUNDS_H
 #define AGENT_BOUNDS_H
 
@@ -14,26 +14,26 @@
 enum bound { BOUND_NONE, BOUND_STALL, BOUND_WALL, BOUND_MEMORY, BOUND_OUTPUT, BOUND_DISK };
 
 struct bounds {
-    int64_t stall_ms, wall_ms;                         /* 0: none */
-    int64_t memory_bytes, output_bytes, reserve_bytes; /* 0: none */
+    int64_t stall_ms, wall_ms;                         /* 0: no limit */
+    int64_t memory_bytes, output_bytes, reserve_bytes; /* 0: no limit */
     double duration_s;
 };
 
 struct bounds_sample {
-    int64_t still_ms, work_ms; /* since it last moved; since it began */
+    int64_t still_ms, work_ms; /* since the last progress; since the start */
     int64_t memory_bytes, output_bytes;
-    int64_t free_bytes; /* on the disk; -1: not known */
+    int64_t free_bytes; /* free disk space; -1: unknown */
 };
 
-/* expected_bytes: what the bit rates make of the film. */
+/* expected_bytes: the size that the bit rates predict. */
 void bounds_of(const struct config *config, int64_t machine_bytes, double duration_s,
                int64_t expected_bytes, struct bounds *bounds);
-/* Of one transcoder. */
+/* For one transcoder. */
 int64_t bounds_memory_bytes(const struct config *config, int64_t machine_bytes);
 
 enum bound bounds_check(const struct bounds *bounds, const struct bounds_sample *sample);
 
-/* -1, with the reason for people. code: ETIMEDOUT, ETIME, ENOMEM, EFBIG, ENOSPC. */
+/* -1, with a reason for people. code: ETIMEDOUT, ETIME, ENOMEM, EFBIG, ENOSPC. */
 int bounds_error(enum bound bound, const struct bounds *bounds, struct error *err);
 
 #endif

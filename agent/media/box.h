@@ -11,16 +11,16 @@ struct span {
     size_t size;
 };
 
-/* What is left behind so many bytes: nothing where there are not so many. */
+/* What remains after so many bytes: nothing if there are fewer. */
 struct span span_skip(struct span span, size_t bytes);
 
-/* Takes a big-endian number off the front of *span; 0 where it is too short. */
+/* Reads a big-endian number from the front of *span; 0 if it is too short. */
 uint32_t span_take32(struct span *span);
 uint64_t span_take64(struct span *span);
 
-/* The next box of *rest; false: no whole one is left. type gets its four letters. */
+/* The next box of *rest; false: there is no complete one. type receives its four letters. */
 bool box_next(struct span *rest, char type[5], struct span *body);
-/* The first box of this type; of one within another ... (path ends with NULL). */
+/* The first box of this type; the first one along a path of nested types (ends with NULL). */
 bool box_find(struct span within, const char *type, struct span *body);
 bool box_find_path(struct span within, const char *const path[], struct span *body);
 

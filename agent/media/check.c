@@ -108,7 +108,7 @@ static int check_size(const struct check_rendition *rendition, const struct prob
                       const struct probe *probe, struct error *err)
 {
     int64_t width = rendition->plan.width, height = rendition->plan.height;
-    /* A copy keeps its pixels as they were coded. */
+    /* A copy keeps its pixels as coded. */
     if (rendition->plan.quality == TAILSLATE_QUALITY_ORIGINAL) {
         width = source->coded_width;
         height = source->coded_height;
@@ -128,8 +128,8 @@ static int check_length(struct session *session, const char *path,
     double listed_s = (double)rendition->playlist.total_us / 1e6;
     if (is_long_enough(listed_s, source->duration_s))
         return 0;
-    /* The last EXTINF of a copied film of varying rate is a guess of the muxer's: look at the
-     * pictures themselves before good work is condemned. */
+    /* In a copy with a variable frame rate, the last EXTINF is the muxer's guess: measure the video
+     * itself before rejecting good work. */
     if (quality == TAILSLATE_QUALITY_ORIGINAL &&
         probe_measure_playlist(session, path, probe, err) == 0)
         listed_s = probe->duration_s;
@@ -147,7 +147,7 @@ static int check_rendition(struct session *session, int output, const struct pro
         return error_wrap(err, "%s", name);
     TEXT(path) = must_printf("%s/%s/%s", RECORD_OUTPUT, name, LADDER_PLAYLIST);
     struct probe probe;
-    /* The length first: a film cut short may have no picture in it at all. */
+    /* Check the duration first: a truncated video may have no frames at all. */
     if (check_length(session, path, rendition, source, &probe, err) == 0 &&
         probe_playlist(session, path, &probe, err) == 0 &&
         check_size(rendition, source, &probe, err) == 0) {
@@ -184,7 +184,7 @@ static int check_truth(int output, const struct check *check,
     return truth_check(&said, err);
 }
 
-/* The last of the ladder, so that it can be held against the others. */
+/* The last of the ladder, so that it can be compared with the others. */
 static int check_original(struct session *session, int output, const struct probe *source,
                           struct check *check, struct error *err)
 {

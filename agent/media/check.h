@@ -1,11 +1,11 @@
-/* check: is what the transcoder left what was asked for? An exit status of 0 is not believed.
+/* check: did the transcoder make what was requested? An exit status of 0 is not enough.
  *
- * For each rendition: its playlist is whole and ended, every file it names is there and not empty,
- * ffprobe opens it with the planned size, and it is as long as the source (within 1 % or 0.5 s,
- * the larger). `original` has to be true besides (truth.h), and is left out where it does not fit:
- * the others are what a film needs. Measures on the way what the manifests say. Reads only; what
- * does not fit is err TEMPORARY with a reason that a person understands ("720p is 20.1 s long, the
- * source 60.0 s"). */
+ * For each rendition: its playlist is complete and ended, every file that it names exists and is
+ * not empty, ffprobe opens it with the planned size, and its duration is that of the source (within
+ * 1 % or 0.5 s, whichever is larger). `original` must also be playable as listed (truth.h) and is
+ * left out if it is not, because the other renditions are what viewers need. Also measures what the
+ * manifests state. Only reads; an error is err TEMPORARY with a reason that a person understands
+ * ("720p is 20.1 s long, but the source is 60.0 s long"). */
 #ifndef AGENT_CHECK_H
 #define AGENT_CHECK_H
 
@@ -18,9 +18,9 @@ struct check_rendition {
     struct ladder_rendition plan;
     struct playlist playlist;
     struct codecs codecs;
-    int64_t *bytes; /* of each segment; owned */
+    int64_t *bytes; /* one per segment; owned */
     struct rates rates;
-    struct rates video_rates; /* of the pictures alone; 0: they have no playlist of their own */
+    struct rates video_rates; /* of the video alone; 0: it has no playlist of its own */
     double frame_rate;
     enum probe_range range;
     int64_t start_us;
@@ -31,12 +31,12 @@ struct check {
     size_t count;
     struct manifest_audio audio[AUDIO_PUBLISHED_MAX]; /* their tracks are borrowed from the probe */
     size_t audio_count;                               /* 0: there is no choice */
-    int64_t target_s; /* what EXT-X-TARGETDURATION has to be in all playlists */
+    int64_t target_s;                                 /* EXT-X-TARGETDURATION for all playlists */
     bool is_without_original;
-    struct error why; /* `original` was made and is not fit to be published */
+    struct error why; /* `original` was made but cannot be published */
 };
 
-/* output: the directory with a directory a rendition. On -1 *check is empty. */
+/* output: the directory with one directory per rendition. On -1 *check is empty. */
 struct session;
 int check_output(struct session *session, int output, const struct probe *source,
                  const struct ladder *ladder, struct check *check, struct error *err);
@@ -48,12 +48,12 @@ int check_duration(enum tailslate_quality quality, double got_s, double source_s
                    struct error *err);
 int check_files(int directory, struct check_rendition *rendition, struct error *err);
 
-/* Sets check->audio: the tracks with files of their own that are whole. Takes the playlist of the
- * others away and warns. One alone is no choice. */
+/* Sets check->audio: the tracks whose own files are complete. Removes the playlists of the others,
+ * with a warning. A single track is not a choice. */
 void check_audio(int output, const struct probe *source, const struct ladder *ladder,
                  struct check *check, struct tailslate_warnings *warnings);
 
-/* After both: the bit rates under the target duration that all of them share. */
+/* Call after both: bit rates under the common target duration. */
 void check_measure_together(struct check *check);
 void check_raise_target(struct check *check, const struct playlist *playlist);
 

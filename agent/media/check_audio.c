@@ -1,5 +1,5 @@
-/* The audio tracks with files of their own: each is published if its files are whole, and otherwise
- * left out. */
+/* The audio tracks with their own files: each is published if its files are complete, otherwise it
+ * is left out. */
 #include "agent/media/check.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
@@ -71,7 +71,7 @@ static int check_track(int directory, const char *name, struct check *check,
     return result;
 }
 
-/* Without its playlist nothing uploads it or names it. */
+/* Without its playlist it is neither uploaded nor listed. */
 static void leave_out(int directory, const char *name, const struct audio_track *track,
                       const struct error *why, struct tailslate_warnings *warnings)
 {
@@ -100,7 +100,7 @@ void check_audio(int output, const struct probe *source, const struct ladder *la
         else
             leave_out(directory, name, audio.track, &why, warnings);
     }
-    /* Where the first is not whole, who wants it has to find it in the renditions. */
+    /* If the first track's own files are incomplete, players find it in the renditions. */
     if (check->audio_count == 1 || check->audio[0].number > 0)
         check->audio_count = 0;
 }

@@ -34,7 +34,8 @@ static void add_avc(struct codecs *codecs, struct span entry)
     add(codecs, "avc1.%02x%02x%02x", config.data[1], config.data[2], config.data[3]);
 }
 
-/* hvc1.<space><profile>.<compatibility, bits reversed>.<tier><level>.<constraints, zeros cut> */
+/* hvc1.<space><profile>.<compatibility, bits reversed>.<tier><level>.<constraints, zeros trimmed>
+ */
 static void add_hevc(struct codecs *codecs, struct span entry, const char *type)
 {
     struct span config;

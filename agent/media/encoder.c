@@ -106,7 +106,7 @@ encoder_set encoder_set_of_kind(enum encoder_kind kind)
     return set;
 }
 
-/* ---- how each is spoken to ------------------------------------------------------------------- */
+/* ---- the options of each --------------------------------------------------------------------- */
 
 static void push_all(struct argv *argv, const char *const words[])
 {
@@ -157,7 +157,7 @@ bool encoder_counts_frames(enum encoder_id id)
     return id == ENCODER_LIBSVTAV1;
 }
 
-/* x264's presets in the words of the others, by their place from fast to slow. */
+/* x264's presets translated for the others, by position from fast to slow. */
 static int preset_place(const char *preset)
 {
     static const char *const presets[PRESET_COUNT] = {"ultrafast", "superfast", "veryfast",
@@ -180,8 +180,8 @@ static void push_rates(const struct encoder_rung *rung, struct argv *argv)
     argv_push(argv, "%lldk", kbit * 2);
 }
 
-/* From the last keyframe, not by counting them: after a gap in a film of varying rate, counting
- * would force every frame until it has caught up. */
+/* Relative to the last keyframe, not by counting: after a gap in a video with a variable frame
+ * rate, counting would force every frame until it has caught up. */
 static void push_keyframes(const struct encoder_rung *rung, struct argv *argv)
 {
     double step = rung->keyframe_seconds;
@@ -217,8 +217,8 @@ static void push_x265(const struct encoder_rung *rung, struct argv *argv)
         PUSH(argv, "log-level=error:scenecut=0:open-gop=0");
 }
 
-/* It knows no forced keyframes with a bit rate (1.4), so that they are counted; and no upper bound
- * beside one. */
+/* It does not support forced keyframes with a bit rate (1.4), so they are counted; nor a maximum
+ * rate together with one. */
 static void push_svtav1(const struct encoder_rung *rung, struct argv *argv)
 {
     static const int presets[PRESET_COUNT] = {12, 11, 10, 9, 8, 7, 6, 5, 4};
@@ -307,11 +307,11 @@ void encoder_push_video(const struct encoder_use *use, const struct encoder_rung
     case ENCODER_KIND_COUNT:
         break;
     }
-    /* A B-frame waits for its successors: at half a picture a second, a rendition would begin four
+    /* A B-frame waits for later frames: at half a frame per second, a rendition would start four
      * seconds late. */
     if (rung->frame_rate > 0 && rung->frame_rate < SLOW_FPS && codec != TAILSLATE_CODEC_AV1)
         PUSH(argv, "-bf:v", "0");
     PUSH(argv, "-flags:v", "+cgop");
     if (codec == TAILSLATE_CODEC_HEVC)
-        PUSH(argv, "-tag:v", "hvc1"); /* the only form that Apple's players take */
+        PUSH(argv, "-tag:v", "hvc1"); /* the only form that Apple's players accept */
 }

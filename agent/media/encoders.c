@@ -15,7 +15,7 @@
 
 enum { OUTPUT_MAX_BYTES = CODECS_INIT_MAX_BYTES, LOG_MAX_BYTES = 16 * 1024 };
 
-/* ---- one trial ------------------------------------------------------------------------------- */
+/* ---- one test encode ------------------------------------------------------------------------- */
 
 /* "[h264_nvenc @ 0x55d0] Cannot load libcuda.so.1" -> "Cannot load libcuda.so.1" */
 static const char *without_address(const char *line)
@@ -25,9 +25,8 @@ static const char *without_address(const char *line)
     return end && !memchr(line, '\n', (size_t)(end - line)) ? end + 2 : line;
 }
 
-/* The first line that a part of ffmpeg has put its name before; libraries that it loads print what
- * they like around it ("Warning: using insecure memory!"). Without one, the first that says
- * anything. */
+/* The first line that starts with the name of a part of ffmpeg; libraries print other lines around
+ * it ("Warning: using insecure memory!"). If there is none, the first non-empty line. */
 void encoders_explain(const char *log, char reason[ENCODERS_REASON_BYTES])
 {
     bool is_named = false;
@@ -55,7 +54,7 @@ static char *read_memory(int fd, size_t max_bytes, size_t *size)
     return data;
 }
 
-/* What it has made is looked at: exit status 0 says little. */
+/* Its output is checked: exit status 0 says little. */
 static bool judge_output(enum encoder_id id, int output, char reason[ENCODERS_REASON_BYTES])
 {
     size_t size;
@@ -86,7 +85,7 @@ static bool judge(enum encoder_id id, struct child_exit how, int output, int log
     return false;
 }
 
-/* The group at once: a driver that hangs does not hear SIGTERM. False: it did not end. */
+/* The whole group at once: a hanging driver does not react to SIGTERM. False: it did not end. */
 static bool wait_or_kill(struct child *child, int64_t limit_ms, struct child_exit *how)
 {
     if (child_wait(child, limit_ms, how))
@@ -142,13 +141,13 @@ static enum trial try_one(const struct config *config, const struct encoder_use 
 
 enum sandbox_network encoders_network(enum encoder_id id)
 {
-    /* Drivers talk to their daemons (MPS, persistenced) by local sockets. */
+    /* Drivers use local sockets to reach their daemons (MPS, persistenced). */
     return encoder_kind(id) == ENCODER_CPU ? SANDBOX_CLOSED : SANDBOX_LOCAL;
 }
 
 /* ---- the devices ----------------------------------------------------------------------------- */
 
-/* The first that we may use; NVIDIA's render node, which speaks no VAAPI, after the others. */
+/* The first one that we can open; NVIDIA's render node, which has no VAAPI, comes last. */
 static const struct gpu *pick_render_node(const struct gpu *gpus, size_t count)
 {
     const struct gpu *picked = NULL;
@@ -183,13 +182,13 @@ static void look_at_devices(const struct config *config, struct encoders *found)
 struct trials {
     const struct config *config;
     struct encoders *found;
-    const char *list; /* what -encoders says */
+    const char *list; /* the output of -encoders */
     enum encoders_patience patience;
     int64_t deadline_ms;
     enum encoder_id hung[ENCODER_KIND_COUNT]; /* ENCODER_COUNT: none */
 };
 
-/* NULL: it is worth a try. */
+/* NULL: it can be probed. */
 static const char *why_not_tried(struct trials *trials, enum encoder_id id)
 {
     enum encoder_kind kind = encoder_kind(id);
@@ -225,7 +224,7 @@ static void try_if_worth(struct trials *trials, enum encoder_id id)
         trials->found->working |= 1u << id;
     if (result == TRIAL_HANGS)
         trials->found->is_incomplete = true;
-    /* A driver hangs for all codecs; the CPU's encoders have nothing in common. */
+    /* A driver that hangs does so for all codecs; the CPU's encoders are independent. */
     if (result == TRIAL_HANGS && encoder_kind(id) != ENCODER_CPU)
         trials->hung[encoder_kind(id)] = id;
 }
@@ -253,7 +252,7 @@ static int begin(const struct config *config, enum encoders_patience patience,
                  struct encoders *found, struct trials *trials, char **list, struct error *err)
 {
     *found = (struct encoders){.working = 0};
-    /* The key first: what changes meanwhile makes the findings stale. */
+    /* The key first: a change meanwhile invalidates the results. */
     encoders_key(config, found->key);
     look_at_devices(config, found);
     if (ask_ffmpeg(config, found, list, err) < 0)
@@ -305,7 +304,7 @@ struct encoder_use encoders_choose(const struct config *config, const struct enc
                                    enum encoder_id failed)
 {
     encoder_set working = found->working;
-    /* A driver that has failed for one codec is not trusted with another. */
+    /* A driver that failed for one codec is not trusted with another. */
     if (failed != ENCODER_COUNT)
         working &= ~encoder_set_of_kind(encoder_kind(failed));
     struct encoder_use use = {

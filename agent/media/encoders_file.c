@@ -1,4 +1,4 @@
-/* What is found out, kept in state_dir (encoders.h). */
+/* The results, stored in state_dir (encoders.h). */
 #include "agent/media/encoders.h"
 #include "agent/media/gpu.h"
 #include "base/clock.h"
@@ -61,7 +61,7 @@ void encoders_key(const struct config *config, char key[HASH_HEX_BYTES])
     hash_free(hash);
 }
 
-/* ---- the findings ---------------------------------------------------------------------------- */
+/* ---- the results ----------------------------------------------------------------------------- */
 
 static void take_text(const struct json *root, const char *key, char *text, size_t size)
 {
@@ -162,7 +162,7 @@ enum encoder_id encoders_failed_lately(int state_dir, char reason[ENCODERS_REASO
     take_text(root, "reason", reason, ENCODERS_REASON_BYTES);
     if (!wall_parse(at, &at_us))
         return ENCODER_COUNT;
-    /* A time to come is a clock that was put right: the pause is not drawn out by it. */
+    /* A time in the future means that the clock was corrected; it must not prolong the pause. */
     int64_t age_us = wall_us() - at_us;
     return age_us >= 0 && age_us < (int64_t)ENCODERS_PAUSE_MS * 1000 ? encoder_of_name(name)
                                                                      : ENCODER_COUNT;

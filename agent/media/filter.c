@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    RATE_PLAIN_FPS = 61, /* up to here the finest time step is taken for the frame rate */
+    RATE_PLAIN_FPS = 61, /* up to this rate the smallest time step is taken as the frame rate */
     RATE_SLOW_FPS = 30,
     RATE_FAST_FPS = 60,
     RATE_UNKNOWN_FPS = 25,
@@ -23,10 +23,10 @@ double filter_held_s(const struct probe *probe)
     return probe->pictures_s > 0 && missing_s > HOLD_FROM_SECONDS ? missing_s : 0;
 }
 
-/* The rate is made constant: in a film of varying rate the last segment's EXTINF would be the sum
- * of made-up packet durations (ffmpeg 5.1), and a gap at a segment's edge would be lost. Where the
- * finest time step says nothing about the frames (a 1/1000 s grid), a usual rate is taken.
- * 0: the source's own. */
+/* The frame rate is made constant: with a variable rate the last segment's EXTINF would be the sum
+ * of invented packet durations (ffmpeg 5.1), and a gap at a segment boundary would be lost. If the
+ * smallest time step says nothing about the frames (a 1/1000 s grid), a common rate is used. 0: the
+ * source's own. */
 static int grid_fps(const struct probe *probe)
 {
     if (probe->tick_rate <= RATE_PLAIN_FPS || probe->tick_rate <= probe->frame_rate * 1.5)
@@ -34,7 +34,7 @@ static int grid_fps(const struct probe *probe)
     return probe->frame_rate > RATE_SLOW_FPS + 1 ? RATE_FAST_FPS : RATE_SLOW_FPS;
 }
 
-/* What ffmpeg makes constant of it where nothing is said. */
+/* The constant rate that ffmpeg chooses by default. */
 static double constant_fps(const struct probe *probe)
 {
     if (grid_fps(probe) > 0)
@@ -43,7 +43,7 @@ static double constant_fps(const struct probe *probe)
     return fps > 0 ? fps : RATE_UNKNOWN_FPS;
 }
 
-/* Divided by a whole number, so that the pictures that are left stay evenly spaced. */
+/* Divided by an integer, so that the remaining frames are evenly spaced. */
 double filter_fps(const struct probe *probe, const struct config *config)
 {
     double fps = constant_fps(probe), most = config->transcode.max_fps;
@@ -57,7 +57,7 @@ bool filter_changes_rate(const struct probe *probe, const struct config *config)
     return grid_fps(probe) > 0 || filter_fps(probe, config) < constant_fps(probe);
 }
 
-/* ---- colours --------------------------------------------------------------------------------- */
+/* ---- colors ---------------------------------------------------------------------------------- */
 
 static bool is_hdr(const struct probe *probe)
 {
@@ -69,7 +69,8 @@ bool filter_keeps_hdr(const struct probe *probe, const struct encoder_use *use)
     return is_hdr(probe) && encoder_codec(use->id) != TAILSLATE_CODEC_H264;
 }
 
-/* To BT.709 with 8 bits. What PQ and HLG go with is said: films leave it out. */
+/* To BT.709 with 8 bits. The primaries that go with PQ and HLG are set explicitly, because videos
+ * often omit them. */
 static const char *tone_map(const struct probe *probe)
 {
 #define FROM_WIDE(transfer) "zscale=tin=" transfer ":min=bt2020nc:pin=bt2020:t=linear:npl=100,"
@@ -87,7 +88,7 @@ const char *filter_tone_map(const struct probe *probe, const struct encoder_use 
     return is_hdr(probe) && use->can_tone_map ? tone_map(probe) : "";
 }
 
-/* ffmpeg would convert with the matrix of standard definition and keep the mark of RGB. */
+/* ffmpeg would convert with the SD matrix and keep the RGB tag. */
 static bool is_rgb(const struct probe *probe)
 {
     static const char *const names[] = {"rgb",  "bgr",   "gbr",   "argb", "abgr", "0rgb",

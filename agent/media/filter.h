@@ -1,24 +1,23 @@
-/* filter: what is done to the pictures between decoder and encoders: one graph for all renditions.
- * Pure.
+/* filter: the filters between the decoder and the encoders: one graph for all renditions. Pure.
  *
- * Interlaced pictures are woven, high dynamic range is mapped where the codec does not keep it, RGB
- * becomes what players expect and is marked as that, the last picture is held while the sound goes
- * on, and the rate is made constant. */
+ * Deinterlaces, tone-maps HDR if the codec does not keep it, converts RGB to what players expect
+ * and tags it, holds the last frame while the audio continues, and makes the frame rate constant.
+ */
 #ifndef AGENT_FILTER_H
 #define AGENT_FILTER_H
 
 #include "agent/media/ladder.h"
 
-/* Sound that goes on after the pictures is part of the video: so long the last one is held. 0: it
- * does not. */
+/* Audio that continues after the video's end is part of the video: how long the last frame is held.
+ * 0: not at all. */
 double filter_held_s(const struct probe *probe);
 
-/* Pictures a second of the encoded renditions; is that another rate than the source's? */
+/* The frame rate of the encoded renditions; does it differ from the source's? */
 double filter_fps(const struct probe *probe, const struct config *config);
 bool filter_changes_rate(const struct probe *probe, const struct config *config);
 
 bool filter_keeps_hdr(const struct probe *probe, const struct encoder_use *use);
-/* The filters that map it, with a comma at the end; "": none. */
+/* The tone-mapping filters, with a trailing comma; "": none. */
 const char *filter_tone_map(const struct probe *probe, const struct encoder_use *use);
 
 /* -filter_complex and its graph, with the outputs [v0], [v1], ... in the order of the ladder. */

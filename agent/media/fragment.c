@@ -17,13 +17,13 @@ enum {
     TRUN_FLAGS = 0x400,
     TRUN_SHIFT = 0x800,
     SAMPLE_NO_KEY = 0x10000,
-    SECONDS_MAX = 365 * 24 * 3600, /* what is over that is damage */
-    SILENT_MAX = 100 * 1000,       /* pictures of a run that says nothing of each */
+    SECONDS_MAX = 365 * 24 * 3600, /* a larger value means damage */
+    SILENT_MAX = 100 * 1000,       /* frames of a run without per-sample data */
 };
 
 /* ---- the movie ------------------------------------------------------------------------------- */
 
-/* mvhd, mdhd and tkhd begin alike: version, two times of 4 or 8 bytes, then this number. */
+/* mvhd, mdhd and tkhd start the same way: version, two times of 4 or 8 bytes, then this number. */
 static uint32_t after_times(struct span header)
 {
     bool is_long = header.size > 0 && header.data[0] == 1;
@@ -47,7 +47,7 @@ static bool is_of_kind(struct span track, const char *kind)
     return handler.size >= 4 && memcmp(handler.data, kind, 4) == 0;
 }
 
-/* An empty edit delays; the first other one cuts away what lies before its media time. */
+/* An empty edit delays the track; the first other one removes everything before its media time. */
 static int64_t edit_shift(struct span track, uint32_t timescale, uint32_t movie_timescale)
 {
     static const char *const path[] = {"edts", "elst", NULL};
@@ -123,7 +123,7 @@ struct run {
     const struct fragment_movie *movie;
     struct fragment *fragment;
     uint32_t duration, flags;
-    int64_t time; /* decoding, in the timescale */
+    int64_t time; /* decoding time, in the timescale */
 };
 
 static int64_t to_us(const struct run *run, int64_t time)
@@ -172,7 +172,7 @@ static void add_run(struct run *run, struct span body)
     }
 }
 
-/* False: another track's, or no whole header. */
+/* False: another track, or an incomplete header. */
 static bool read_header(struct run *run, struct span traf)
 {
     struct span header, time;

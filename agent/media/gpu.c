@@ -13,7 +13,7 @@
 
 enum { LINE_BYTES = 128, GROUP_BYTES = 4096 };
 
-/* The first line of a small file of the kernel's. */
+/* The first line of a small kernel file. */
 static void read_line(const char *path, char *line, size_t size)
 {
     line[0] = '\0';

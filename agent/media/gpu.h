@@ -1,4 +1,4 @@
-/* gpu: which graphics devices this node has, by what the kernel shows of them. Runs nothing. */
+/* gpu: the graphics devices of this node, according to the kernel. Runs no program. */
 #ifndef AGENT_GPU_H
 #define AGENT_GPU_H
 
@@ -11,13 +11,13 @@ struct gpu {
     char path[GPU_PATH_BYTES]; /* /dev/dri/renderD128, /dev/nvidia0 */
     char name[GPU_NAME_BYTES];
     bool is_nvidia; /* by NVIDIA's own driver */
-    bool may_use;   /* we may open it for reading and writing */
-    char group[32]; /* that its file belongs to; "" = unknown */
+    bool may_use;   /* we can open it for reading and writing */
+    char group[32]; /* of its file; "" = unknown */
 };
 
-/* Sorted by path. Returns how many of them are in gpus. */
+/* Sorted by path. Returns how many are in gpus. */
 size_t gpu_list(struct gpu gpus[GPU_MAX]);
-/* Of NVIDIA's kernel module; "" where there is none. */
+/* The version of NVIDIA's kernel module; "" = none. */
 void gpu_nvidia_version(char *text, size_t size);
 
 #endif

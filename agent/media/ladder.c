@@ -16,7 +16,7 @@ enum {
 
 /* ---- which renditions ------------------------------------------------------------------------ */
 
-/* The nearest even number that is not over `most`: not even one pixel is made up. */
+/* The largest even number not over `most`: no pixel is invented. */
 static int64_t even(double value, int64_t most)
 {
     int64_t rounded = (int64_t)lround(value / 2) * 2;
@@ -74,7 +74,7 @@ static const char *why_no_original(const struct probe *probe)
     return NULL;
 }
 
-/* The one that every rendition carries; NULL: it is silent. */
+/* The track that every rendition contains; NULL: no audio. */
 static const struct audio_track *main_track(const struct probe *probe)
 {
     return probe->audio.count > 0 ? &probe->audio.tracks[0] : NULL;
@@ -88,7 +88,7 @@ static void add(struct ladder *ladder, const struct probe *probe, enum tailslate
     struct ladder_rendition *rendition = &ladder->renditions[ladder->count++];
     ladder_describe(probe, quality, rendition);
     ladder->made |= 1u << quality;
-    /* The smallest is made last; `original` may be left out later. */
+    /* The smallest is always made; `original` may be left out later. */
     if (quality != TAILSLATE_QUALITY_ORIGINAL || ladder->count == 1)
         ladder->audio_home = quality;
     const struct audio_track *track = main_track(probe);
@@ -191,15 +191,15 @@ struct hls_names {
     const char *playlist, *init, *segment;
 };
 
-/* A track after the other in each segment: separate.h lists them by themselves. */
+/* One track after the other in each segment: separate.h lists them separately. */
 #define LADDER_SEPARATE "-hls_segment_options", "movflags=+separate_moof"
 
-/* The muxer moves what would begin below 0 (B-frames, the encoder's delay) by as much as it takes,
- * and by how much depends on the tracks of the file: from here on it need not, and sound in a file
- * of its own fits the pictures. */
+/* The muxer shifts what would start below 0 (B-frames, the encoder's delay) by an amount that
+ * depends on the tracks in the file. With this offset it does not need to, and separate audio files
+ * stay in sync with the video. */
 #define COMMON_START "0.2"
 
-/* temp_file: a segment gets its name when it is whole, which is how the upload knows. */
+/* temp_file: a segment gets its name when it is complete, which is the signal for the upload. */
 static void push_muxer(struct argv *argv, const struct ladder *ladder,
                        enum tailslate_quality quality, const struct hls_names *names,
                        const struct config *config, const char *output)
@@ -223,11 +223,12 @@ static void push_original(struct argv *argv, const struct ladder_rendition *rend
     const struct audio_track *track = main_track(probe);
     PUSH(argv, "-c:v", "copy");
     if (strcmp(probe->video_codec, "hevc") == 0)
-        PUSH(argv, "-tag:v", "hvc1"); /* the only form that Apple's players take */
+        PUSH(argv, "-tag:v", "hvc1"); /* the only form that Apple's players accept */
     if (!track || !rendition->copies_audio)
         return;
     PUSH(argv, "-c:a", "copy");
-    /* Out of a transport stream AAC comes in a form that MP4 does not take; other AAC passes. */
+    /* AAC from a transport stream has a form that MP4 does not accept; other AAC passes through
+     * unchanged. */
     if (strcmp(track->codec, "aac") == 0)
         PUSH(argv, "-bsf:a", "aac_adtstoasc");
 }
@@ -301,7 +302,7 @@ void ladder_thumbnail_argv(const struct probe *probe, const struct config *confi
                            const char *output, struct argv *argv)
 {
     push_head(argv, config);
-    if (at_s > 0) { /* to seek at all, there must be times in it */
+    if (at_s > 0) { /* seeking requires timestamps */
         PUSH(argv, "-ss");
         argv_push(argv, "%.3f", at_s);
     }
@@ -329,7 +330,7 @@ void ladder_first_picture_argv(const struct probe *probe, const struct config *c
     argv_push(argv, "file:%s/%s", output, LADDER_FIRST_PICTURE);
 }
 
-/* Two seconds between keyframes would be more than the whole test: the step is a part of it. */
+/* Two seconds between keyframes would exceed the whole test, so it uses a shorter interval. */
 void ladder_trial_argv(const struct config *config, const struct encoder_use *use,
                        struct argv *argv)
 {
@@ -358,7 +359,7 @@ void ladder_trial_argv(const struct config *config, const struct encoder_use *us
     PUSH(argv, "-f", "mp4", "-movflags", "+frag_keyframe+delay_moov+default_base_moof", "pipe:1");
 }
 
-/* Long enough that a picture and a sound come by. */
+/* Long enough to contain a frame and audio. */
 void ladder_copy_trial_argv(const struct probe *probe, const struct config *config,
                             const char *source, struct argv *argv)
 {

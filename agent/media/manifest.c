@@ -12,7 +12,7 @@ enum { TIMESCALE = 1000000, ALIGNED_US = 1000 };
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-/* open_memstream cannot fail but for memory, and then a short text must not be believed. */
+/* open_memstream only fails for lack of memory, and then a truncated text must not be used. */
 static void text_end(FILE *out)
 {
     must(!ferror(out));
@@ -196,7 +196,7 @@ static void put_representation(FILE *out, const struct manifest_rendition *rendi
     fputs("        </SegmentTemplate>\n      </Representation>\n", out);
 }
 
-/* The set that renditions[first] begins: itself and every later one that fits; marks them done. */
+/* The set that renditions[first] starts: itself and every later one that fits; marks them done. */
 static void put_set(FILE *out, const struct manifest_rendition *renditions, size_t count,
                     size_t first, tailslate_quality_set *done)
 {

@@ -1,11 +1,11 @@
-/* manifest: master.m3u8 (HLS) and manifest.mpd (DASH) from what was measured of the renditions.
+/* manifest: master.m3u8 (HLS) and manifest.mpd (DASH) from the measurements of the renditions.
  * Pure.
  *
- * The MPD is static, of the isoff-live profile, with a SegmentTimeline that holds the playlists'
+ * The MPD is static, of the isoff-live profile, with a SegmentTimeline that contains the playlists'
  * own durations. Renditions whose segments start at the same times share an AdaptationSet, so that
- * players switch between them; the others (`original` keeps its own keyframes) get one each. A
- * rendition without `segments` is on the server from an earlier job, cut at times that are not
- * known here: the master names it, the MPD cannot. */
+ * players switch between them; each of the others (`original` keeps its own keyframes) gets its
+ * own. A rendition without `segments` is on the server from an earlier job, with unknown segment
+ * times: the master playlist lists it, the MPD cannot. */
 #ifndef AGENT_MANIFEST_H
 #define AGENT_MANIFEST_H
 
@@ -19,30 +19,30 @@
 struct manifest_rendition {
     enum tailslate_quality quality;
     int64_t width, height;           /* as displayed */
-    int64_t peak_bps, average_bps;   /* of whole segments, sound included */
-    struct rates video;              /* of video.m3u8, pictures alone; 0: there is none */
+    int64_t peak_bps, average_bps;   /* of whole segments, audio included */
+    struct rates video;              /* of video.m3u8, video only; 0: it does not exist */
     char codecs[CODECS_BYTES];       /* "" = unknown, left out */
     double frame_rate;               /* 0 = unknown, left out */
     const char *video_range;         /* "PQ", "HLG"; NULL = SDR or unknown, left out */
-    bool is_flat;                    /* <quality>.m3u8, an older layout */
-    int64_t start_us;                /* the first picture's time in the segments */
+    bool is_flat;                    /* <quality>.m3u8, the older layout */
+    int64_t start_us;                /* the first frame's time in the segments */
     const struct playlist *segments; /* borrowed; NULL: see above */
 };
 
-/* A choice of sound, in files of its own. */
+/* An audio rendition. */
 struct manifest_audio {
     const struct audio_track *track; /* borrowed */
     enum tailslate_quality home;
-    size_t number; /* of its files in home's directory */
+    size_t number; /* number of its files in home's directory */
     int64_t peak_bps, average_bps;
 };
 
-/* Can the sound be chosen? Only if every rendition has its pictures by themselves: what is on the
- * server from an earlier job may not. */
+/* Can viewers choose the audio? Only if every rendition has video-only segments, which a rendition
+ * from an earlier job may not have. */
 bool manifest_has_choice(const struct manifest_rendition *renditions, size_t count,
                          size_t audio_count);
 
-/* Both are owned by the caller. renditions are in the order in which players shall see them. */
+/* The caller owns both. renditions are in the order in which players see them. */
 char *manifest_master(const struct manifest_rendition *renditions, size_t count,
                       const struct manifest_audio *audio, size_t audio_count);
 /* NULL: no rendition has segments. */

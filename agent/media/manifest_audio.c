@@ -5,7 +5,8 @@
 
 enum { NAME_BYTES = AUDIO_TITLE_BYTES + 16 };
 
-/* Containers name languages by ISO 639-2, playlists by RFC 5646, which takes the shortest code. */
+/* Containers name languages by ISO 639-2, playlists by RFC 5646, which requires the shortest code.
+ */
 static const char *const short_codes[][2] = {
     {"ara", "ar"}, {"bul", "bg"}, {"ces", "cs"}, {"chi", "zh"}, {"cze", "cs"}, {"dan", "da"},
     {"deu", "de"}, {"dut", "nl"}, {"ell", "el"}, {"eng", "en"}, {"est", "et"}, {"fin", "fi"},
@@ -17,7 +18,7 @@ static const char *const short_codes[][2] = {
     {"ukr", "uk"}, {"vie", "vi"}, {"zho", "zh"},
 };
 
-/* "" where it is unknown, or no code at all. */
+/* "" if it is unknown or not a code. */
 static const char *language_of(const struct audio_track *track)
 {
     const char *language = track->language;
@@ -30,7 +31,7 @@ static const char *language_of(const struct audio_track *track)
     return is_code ? language : "";
 }
 
-/* A quoted string of a playlist holds no quote, line break or other control character. */
+/* A quoted string in a playlist cannot contain quotes, line breaks or other control characters. */
 static void clean(char *text)
 {
     for (; *text; text++)

@@ -1,7 +1,7 @@
-/* manifest_audio: the choices of sound in master.m3u8, an EXT-X-MEDIA group. Pure.
+/* manifest_audio: the audio renditions in master.m3u8, an EXT-X-MEDIA group. Pure.
  *
- * The first choice is in every rendition and has no URI. One choice alone is no group. Languages
- * and titles come from the source: what a playlist cannot hold is replaced. */
+ * Every rendition contains the first one, so it has no URI. A single one is not a group. Languages
+ * and titles come from the source; characters that a playlist cannot contain are replaced. */
 #ifndef AGENT_MANIFEST_AUDIO_H
 #define AGENT_MANIFEST_AUDIO_H
 
@@ -13,7 +13,7 @@
 
 struct manifest_group {
     size_t count;                  /* 0: there is no group */
-    int64_t peak_bps, average_bps; /* of the largest */
+    int64_t peak_bps, average_bps; /* of the one with the highest rate */
 };
 
 void manifest_put_group(FILE *out, const struct manifest_audio *audio, size_t count,

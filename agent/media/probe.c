@@ -15,7 +15,7 @@
 
 /* ---- running ffprobe ------------------------------------------------------------------------- */
 
-/* Only what is read above: an unbounded tag never reaches us. */
+/* Only the entries that are read below, so that a huge tag never reaches us. */
 #define ENTRIES                                                                                    \
     "format=format_name,duration,start_time:stream=index,codec_type,codec_name,codec_tag_string,"  \
     "pix_fmt,width,height,sample_aspect_ratio,duration,r_frame_rate,avg_frame_rate,field_order,"   \
@@ -41,7 +41,7 @@ static int read_answer(int fd, char **text, size_t *size, struct error *err)
     return error_set(err, ERROR_TEMPORARY, 0, "cannot read ffprobe's output");
 }
 
-/* Why ffprobe refused. */
+/* The reason why ffprobe refused the source. */
 static int refused(int log_fd, struct error *err)
 {
     char line[REASON_LINE_BYTES];
@@ -53,7 +53,7 @@ static int refused(int log_fd, struct error *err)
     return -1;
 }
 
-/* A missing library, a crash, no memory: says nothing about the film. */
+/* A missing library, a crash, no memory: says nothing about the video. */
 static int cannot_run(int log_fd, struct child_exit how, struct error *err)
 {
     char end[64], line[CHILD_LAST_LINE_BYTES];
@@ -92,7 +92,7 @@ static int run_probe(struct session *session, struct argv *argv, int video, stru
     return probe_parse(text, size, video, probe, err) == PROBE_FILM ? 0 : -1;
 }
 
-/* formats: what may be opened. */
+/* formats: the containers that may be opened. */
 static void push_common(struct argv *argv, const char *program, const char *formats)
 {
     argv_push(argv, "%s", program);

@@ -1,8 +1,8 @@
-/* probe: what the source is. ffprobe looks, probe_parse (pure) understands its JSON.
+/* probe: what the source is. Runs ffprobe; probe_parse (pure) reads its JSON.
  *
- * The source is somebody's upload: only film containers are opened (a playlist that names other
- * files of this machine is none), only through the file protocol, within a time limit and with a
- * bounded output. Cover art is no film. */
+ * Anybody can upload a source, so only video containers are opened (not, for example, a playlist
+ * that names other files of this machine), only through the file protocol, with a time limit and
+ * limited output. Cover art does not count as video. */
 #ifndef AGENT_PROBE_H
 #define AGENT_PROBE_H
 
@@ -15,7 +15,7 @@
 
 enum {
     PROBE_WORD_BYTES = 32,
-    PROBE_STREAMS_MAX = 32, /* what is more is not looked at */
+    PROBE_STREAMS_MAX = 32, /* further streams are ignored */
     PROBE_ANSWER_MAX_BYTES = 256 * 1024,
     PROBE_LIMIT_MS = 120 * 1000,
     PROBE_MEASURE_LIMIT_MS = 3600 * 1000,
@@ -29,66 +29,68 @@ enum {
     "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,mxf,nut,rm,dv,wtv,gxf,gif,ivf,obu,h264,"    \
     "hevc,m4v,mpegvideo,vc1,yuv4mpegpipe,mp3,wav,flac,aac,ac3,aiff,png_pipe,jpeg_pipe,webp_pipe"
 
-/* The same for our own outputs, and a command's. */
+/* The same for our own outputs and those of a command. */
 #define PROBE_PLAYLIST_FORMATS "hls,mov,mp4"
 
-/* Of the brightness: by the transfer function that the stream names. */
+/* The dynamic range, by the stream's transfer function. */
 enum probe_range { PROBE_RANGE_SDR, PROBE_RANGE_PQ, PROBE_RANGE_HLG };
 
-/* A picture or sound track, cover art left out. */
+/* A video or audio track; cover art is left out. */
 struct probe_stream {
     int index;
     bool is_video;
-    int64_t pixels; /* of a picture; 0 unknown */
+    int64_t pixels; /* of a video track; 0 = unknown */
 };
 
 struct probe {
-    double duration_s; /* as the file says; source.h puts the truth in its place; 0: unknown */
-    double pictures_s; /* of the pictures alone; by source.h */
-    bool is_duration_guessed; /* by ffmpeg, of a container that says nothing of its length */
+    double
+        duration_s; /* as the file states; source.h replaces it with the measured one; 0: unknown */
+    double pictures_s;        /* of the video alone; set by source.h */
+    bool is_duration_guessed; /* estimated by ffmpeg, because the container does not state it */
     struct probe_stream streams[PROBE_STREAMS_MAX];
     size_t stream_count;
-    char format[PROBE_WORD_BYTES];    /* ffmpeg's name of the container */
-    char video_tag[PROBE_WORD_BYTES]; /* of the codec, as the container has it */
+    char format[PROBE_WORD_BYTES];    /* ffmpeg's name for the container */
+    char video_tag[PROBE_WORD_BYTES]; /* the codec tag in the container */
     bool encrypted;
-    int64_t width, height; /* as displayed: pixels square, rotation done */
+    int64_t width, height; /* as displayed: square pixels, after rotation */
     int64_t coded_width, coded_height;
     int video_index;       /* stream number */
-    struct audio audio;    /* those with a known codec, best first; audio_trial has the last word */
+    struct audio audio;    /* tracks with a known codec, best first; audio_trial decides */
     int64_t audio_streams; /* in the file, known or not */
     char video_codec[PROBE_WORD_BYTES], pixel_format[PROBE_WORD_BYTES];
-    double frame_rate; /* on average; 0 unknown */
-    double tick_rate;  /* of the finest time step: far over frame_rate where it varies */
-    double start_s;    /* of the first stream's first packet */
+    double frame_rate; /* on average; 0 = unknown */
+    double
+        tick_rate;  /* of the smallest time step: much higher than frame_rate if the rate varies */
+    double start_s; /* of the first stream's first packet */
     enum probe_range range;
     bool interlaced;
-    bool turned;     /* displayed otherwise than coded: a rotation flag */
-    bool uncopyable; /* by copy_trial: not into MP4 */
+    bool turned;     /* displayed differently than coded: a rotation flag */
+    bool uncopyable; /* set by copy_trial: cannot be copied into MP4 */
 };
 
 enum probe_verdict {
     PROBE_FILM,
-    PROBE_NO_VIDEO,   /* sound only, cover art only, nothing: *err says which */
-    PROBE_UNREADABLE, /* not what ffprobe prints for a film */
+    PROBE_NO_VIDEO,   /* audio only, cover art only, nothing: see *err */
+    PROBE_UNREADABLE, /* not ffprobe's output for a video */
 };
-/* video: the number of the stream to take; -1: the best by its flags. */
+/* video: the number of the stream to use; -1: the best one by its flags. */
 enum probe_verdict probe_parse(const char *json, size_t size, int video, struct probe *probe,
                                struct error *err);
 
 /* ffprobe's arguments are in probe.c; path is relative to the record. -1 with err PERMANENT: this
- * source will never be a film; TEMPORARY: try again. video: as above. */
+ * source can never become a video; TEMPORARY: try again. video: as above. */
 struct session;
 int probe_source(struct session *session, const char *path, int video, struct probe *probe,
                  struct error *err);
 int probe_playlist(struct session *session, const char *path, struct probe *probe,
                    struct error *err);
-/* Runs an ffmpeg that writes `-progress pipe:1`; how far it came. -1: it was nowhere. */
+/* Runs an ffmpeg that writes `-progress pipe:1`; returns the time that it reached. -1: none. */
 int probe_run_measure(struct session *session, struct argv *argv, int64_t limit_ms,
                       double *reached_s, struct error *err);
-/* How long the source's pictures are that decode; takes as long as to decode them. */
+/* The duration of the source's video that can be decoded; takes as long as decoding it. */
 int probe_measure_decoded(struct session *session, const char *path, const struct probe *probe,
                           double *decoded_s, struct error *err);
-/* Goes through the pictures of one of our playlists: sets duration_s only. */
+/* Reads the video of one of our playlists; sets only duration_s. */
 int probe_measure_playlist(struct session *session, const char *path, struct probe *probe,
                            struct error *err);
 

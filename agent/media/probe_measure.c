@@ -1,4 +1,4 @@
-/* How far an ffmpeg comes that only reads. */
+/* How far an ffmpeg that only reads gets. */
 #include "agent/api/session.h"
 #include "agent/base/progress.h"
 #include "agent/media/probe.h"
@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-/* Goes through a file once without decoding. */
+/* Reads a file once without decoding. */
 static void push_measure(struct argv *argv, const char *program, const char *path)
 {
     const char *const head[] = {program, "-hide_banner",        "-nostdin", "-nostats", "-v",

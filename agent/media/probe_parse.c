@@ -1,4 +1,4 @@
-/* What ffprobe says. Pure. */
+/* Parses ffprobe's output. Pure. */
 #include "agent/media/probe.h"
 #include "lib/json.h"
 
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- pure: understanding the answer ---------------------------------------------------------- */
+/* ---- pure: parsing the output ---------------------------------------------------------------- */
 
 enum { SIDE_LIMIT_PX = 65535, SECONDS_MAX = 365 * 24 * 3600, CHANNELS_LIMIT = 1024 };
 
@@ -36,7 +36,7 @@ static double get_seconds(const struct json *node, const char *key)
     return json_get_text(node, key, 64, &text) == JSON_FOUND ? text_seconds(text) : 0;
 }
 
-/* "30000/1001", "64:45"; 0 where it is none. */
+/* "30000/1001", "64:45"; 0 if it is not a ratio. */
 static double get_ratio(const struct json *node, const char *key)
 {
     const char *text;
@@ -67,8 +67,8 @@ static int stream_index(const struct json *stream)
     return (int)index;
 }
 
-/* The wanted one; else the first of its kind, a default one before the others. Cover art is no
- * video. */
+/* The requested stream; otherwise the first of its kind, a default one before the others. Cover art
+ * does not count as video. */
 static const struct json *pick_stream(const struct json *streams, const char *kind, int wanted,
                                       bool *has_cover)
 {
@@ -89,7 +89,7 @@ static const struct json *pick_stream(const struct json *streams, const char *ki
     return picked;
 }
 
-/* In quarters, to either side; what is no multiple of 90 degrees is rounded. */
+/* In quarter turns, in both directions; other angles are rounded. */
 static long quarter_turns(const struct json *stream)
 {
     const struct json *list = json_get(stream, "side_data_list");
@@ -107,7 +107,7 @@ static int take_size(const struct json *video, struct probe *probe, struct error
         json_get_int(video, "height", 1, SIDE_LIMIT_PX, &probe->coded_height) != JSON_FOUND)
         return error_set(err, ERROR_PERMANENT, 0, "the video has no usable size");
     double aspect = get_ratio(video, "sample_aspect_ratio");
-    /* Over 16:1 is damage, not an anamorphic film. */
+    /* More than 16:1 means damage, not an anamorphic video. */
     if (aspect == 0 || aspect > 16 || aspect < 1.0 / 16)
         aspect = 1;
     probe->width = (int64_t)lround((double)probe->coded_width * aspect);
@@ -139,7 +139,7 @@ static void take_times(const struct json *root, const struct json *video, struct
         probe->frame_rate = probe->tick_rate;
 }
 
-/* One of which nothing is known, such as a track without packets, cannot even be copied. */
+/* A track of which nothing is known, such as one without packets, cannot even be copied. */
 static bool is_identified(const struct json *stream, bool is_video)
 {
     const char *rate;
@@ -182,7 +182,7 @@ static void take_track(const struct json *stream, struct audio *audio)
     const char *text;
     char layout[PROBE_WORD_BYTES];
     take_word(stream, "codec_name", track.codec);
-    /* A track that could not even be identified has no codec. */
+    /* A track that could not be identified has no codec. */
     if (!track.codec[0] || track.index < 0 || audio->count == AUDIO_TRACKS_MAX)
         return;
     take_word(stream, "channel_layout", layout);
@@ -213,7 +213,8 @@ static bool is_encrypted_tag(const char *tag)
     return strcmp(tag, "encv") == 0 || strcmp(tag, "drmi") == 0;
 }
 
-/* What CENC protects is decoded to noise: only its packets say so (of the first some are read). */
+/* CENC-protected video is decoded to noise: only its packets show it (some of the first are read).
+ */
 static bool has_encrypted_packet(const struct json *root, int video)
 {
     const struct json *packets = json_get(root, "packets");
@@ -290,8 +291,8 @@ enum probe_verdict probe_parse(const char *json, size_t size, int video, struct 
 {
     struct error why;
     JSON(root) = json_parse(json, size, &why);
-    /* Of a file without streams the list is empty: without a list, or cut, it is no answer, and
-     * says nothing about the film. */
+    /* For a file without streams the list is empty. Output without a list, or truncated, is invalid
+     * and says nothing about the video. */
     if (!root || !json_is_array(json_get(root, "streams"))) {
         error_set(err, ERROR_TEMPORARY, 0, "ffprobe's output is invalid: %s",
                   root ? "it has no streams" : why.message);

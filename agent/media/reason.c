@@ -103,7 +103,7 @@ static const struct {
     {"Too many open files", FAULT_OF_NODE, EMFILE, NULL},
 };
 
-/* What is known to mean something comes before what merely tells something. */
+/* A line with a known meaning ranks before one that is merely informative. */
 static int rank(const char *line)
 {
     for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
@@ -135,7 +135,7 @@ void reason_read_line(int log_fd, int64_t from, char line[REASON_LINE_BYTES])
 {
     TEXT(text) = must_malloc(REASON_LOG_BYTES);
     ssize_t size = pread(log_fd, text, REASON_LOG_BYTES, from);
-    if (size <= 0) /* the log was begun anew (TRANSCODE_LOG_MAX_BYTES) */
+    if (size <= 0) /* the log was started over (TRANSCODE_LOG_MAX_BYTES) */
         size = pread(log_fd, text, REASON_LOG_BYTES, 0);
     reason_find_line(text, size > 0 ? (size_t)size : 0, line);
 }

@@ -1,12 +1,12 @@
-/* reason: why a source cannot be made into a video, in words for people. Pure but for
+/* reason: why a source cannot be made into a video, in plain English. Pure, except
  * reason_read_line.
  *
- * From what ffprobe found in it and from the first line of ffmpeg's log that tells something; its
- * last line is rarely the one ("Conversion failed!", "Last message repeated 1 times"). Says with it
- * whose fault it is, which decides whether anybody tries again:
- *   the file's   err PERMANENT: no node will ever do better
- *   the node's   err TEMPORARY, code ENOEXEC or ENOMEM: another node may do better
- *   neither's    err TEMPORARY, code 0: not known to be either. */
+ * Derived from ffprobe's findings and from the first informative line of ffmpeg's log; the last
+ * line rarely helps ("Conversion failed!", "Last message repeated 1 times"). It also says what is
+ * at fault, which decides whether another attempt is made:
+ *    the file     err PERMANENT: no node can do better
+ *    the node     err TEMPORARY, code ENOEXEC or ENOMEM: another node may do better
+ *    neither      err TEMPORARY, code 0: the cause is unknown. */
 #ifndef AGENT_REASON_H
 #define AGENT_REASON_H
 
@@ -18,19 +18,20 @@
 
 enum { REASON_LINE_BYTES = 256, REASON_LOG_BYTES = 64 * 1024 };
 
-/* Not what repeats, sums up or follows from another line. */
+/* False for a line that repeats, sums up or follows from another. */
 bool reason_is_telling(const char *line);
-/* Does the demuxer say that the file ends before what its own index lists? */
+/* Does the demuxer report that the file ends before what its index lists? */
 bool reason_says_partial(const char *line);
 
-/* The first telling line of a log, free of control bytes and of "[h264 @ 0x…] "; the last line that
- * says anything where none tells; "". */
+/* The first informative line of a log, without control bytes and "[h264 @ 0x…] "; if there is none,
+ * the last non-empty line; or "". */
 void reason_find_line(const char *log, size_t size, char line[REASON_LINE_BYTES]);
 
-/* The same of the log behind a descriptor, from an offset on: at most REASON_LOG_BYTES of it. */
+/* The same for a log file, from an offset on: reads at most REASON_LOG_BYTES. */
 void reason_read_line(int log_fd, int64_t from, char line[REASON_LINE_BYTES]);
 
-/* Fills err with what a line means and returns -1. otherwise: the words where it is not known. */
+/* Fills err with the meaning of a line and returns -1. otherwise: the text if the meaning is
+ * unknown. */
 int reason_of_line(const char *line, const char *otherwise, struct error *err);
 
 #endif

@@ -18,7 +18,7 @@ static void read_text(const char *path, char text[TEXT_BYTES])
     text[size > 0 ? size : 0] = '\0';
 }
 
-/* "RssAnon:	    1234 kB"; 0 where there is no such line. */
+/* "RssAnon:           1234 kB"; 0 if there is no such line. */
 static int64_t kib_of(const char *text, const char *name)
 {
     long long kib = 0;
@@ -30,7 +30,7 @@ static int64_t kib_of(const char *text, const char *name)
 
 /* ---- the machine's --------------------------------------------------------------------------- */
 
-/* INT64_MAX: no bound ("max"), or no such file. */
+/* INT64_MAX: no limit ("max"), or no such file. */
 static int64_t bound_of(const char *path)
 {
     char text[TEXT_BYTES];
@@ -39,7 +39,7 @@ static int64_t bound_of(const char *path)
     return sscanf(text, "%lld", &bytes) == 1 && bytes > 0 ? bytes : INT64_MAX;
 }
 
-/* Ours and those above it: each of them may be the narrowest. */
+/* Our cgroup and its parents: any of them may have the smallest limit. */
 static int64_t group_bound(void)
 {
     char text[TEXT_BYTES], path[PATH_BYTES];
@@ -69,7 +69,7 @@ int64_t resources_machine_bytes(void)
 
 /* ---- a group's ------------------------------------------------------------------------------- */
 
-/* "123 (a name) S 1 456 …": behind the last bracket, the third is the group. */
+/* "123 (a name) S 1 456 …": after the last parenthesis, the third field is the group. */
 static bool is_of_group(const char *pid, pid_t group)
 {
     char path[64], text[TEXT_BYTES], state;

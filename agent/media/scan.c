@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <string.h>
 
-/* ---- pure: understanding the list ------------------------------------------------------------ */
+/* ---- pure: parsing the list ------------------------------------------------------------------ */
 
 const struct scan_stream *scan_find(const struct scan *scan, int index)
 {
@@ -30,8 +30,8 @@ static void take_tick(struct scan *scan, const char *line)
         scan->tick_s[number] = above / below;
 }
 
-/* "0, 1024, 2048, 512, 3301, 0x5a1b2c3d": stream, dts, pts, duration, size. Of what is shown before
- * the beginning (an edit list leaves it out) the end counts only. */
+/* "0, 1024, 2048, 512, 3301, 0x5a1b2c3d": stream, dts, pts, duration, size. If a packet starts
+ * before the beginning (an edit list skips it), only its end counts. */
 void scan_take_packet(struct scan *scan, const char *line)
 {
     size_t number;
@@ -86,7 +86,7 @@ static void take_bytes(struct pipe_reader *reader, struct scan *scan, const char
     }
 }
 
-/* A pipeful at most: the claim is kept between two. */
+/* At most one pipe buffer: the claim is extended between two reads. */
 static bool read_some(struct pipe_reader *reader, struct scan *scan)
 {
     char data[64 * 1024];
@@ -170,7 +170,7 @@ static int run(struct session *session, struct argv *argv, struct scan *scan, st
     session_await_unpause(session);
     if (result == 0)
         result = child_spawn(&options, &child, err);
-    /* Ours too would keep the pipes from ending. */
+    /* If we kept our ends open, the pipes would never end. */
     cleanup_fd(&list[1]);
     cleanup_fd(&errors[1]);
     if (result == 0)
@@ -206,6 +206,6 @@ int scan_source(struct session *session, const char *path, const struct probe *p
         return -1;
     if (scan->bytes > 0 || scan->has_ended_well)
         return 0;
-    /* A track that cannot be copied stops them all: the pictures alone. */
+    /* One track that cannot be copied stops all of them: then scan the video alone. */
     return scan_streams(session, path, probe, probe->video_index, scan, err);
 }

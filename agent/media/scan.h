@@ -1,9 +1,9 @@
-/* scan: what the packets of a source say, read once from end to end and not decoded.
+/* scan: what the packets of a source say, read once from start to end without decoding.
  *
- * What a container's header says of its length is a claim; what an encode will make is the packets,
- * on the timeline of ffmpeg, which takes a jump of the clock in a transport stream out. So ffmpeg
- * itself copies them into a list, which is read as it comes and kept nowhere. Costs as much as
- * reading the file. Says also of each stream how many packets it has: a stream may have none. */
+ * A container's stated duration is only a claim; an encode produces what the packets contain, on
+ * ffmpeg's timeline, which removes clock jumps of a transport stream. So ffmpeg itself lists the
+ * packets; the list is parsed as it arrives and not stored. Costs as much as reading the file. Also
+ * counts the packets of each stream: it may have none. */
 #ifndef AGENT_SCAN_H
 #define AGENT_SCAN_H
 
@@ -11,7 +11,7 @@
 
 enum {
     SCAN_LIMIT_MS = 3600 * 1000,
-    SCAN_LINE_BYTES = 512, /* of a longer one the end is not read */
+    SCAN_LINE_BYTES = 512, /* a longer source is read only up to this limit */
 };
 
 struct scan_stream {
@@ -26,19 +26,20 @@ struct scan {
     size_t count;
     int64_t bytes;       /* of all packets */
     bool has_ended_well; /* exit status 0 */
-    bool is_partial;     /* the demuxer has said that the file ends before what it lists */
-    char complaint[SCAN_LINE_BYTES]; /* its first error; "" none */
+    bool is_partial;     /* the demuxer reported that the file ends before what it lists */
+    char complaint[SCAN_LINE_BYTES]; /* its first error; "" = none */
 };
 
 struct session;
-/* -1: it could not be run, or the claim is lost. What ffmpeg did not like is in *scan. */
+/* -1: it could not be run, or the claim is lost. ffmpeg's complaints are in *scan. */
 int scan_source(struct session *session, const char *path, const struct probe *probe,
                 struct scan *scan, struct error *err);
 
 /* NULL: it has no packets. */
 const struct scan_stream *scan_find(const struct scan *scan, int index);
 
-/* The parts that run no program: a line of the list (ffmpeg's framecrc) and one of the errors. */
+/* The parts that run no program: parse a line of the list (ffmpeg's framecrc), and an error line.
+ */
 void scan_take_packet(struct scan *scan, const char *line);
 void scan_take_error(struct scan *scan, const char *line);
 

@@ -23,7 +23,7 @@ static void put32(unsigned char *out, size_t value)
         out[i] = (unsigned char)(value >> (24 - 8 * i));
 }
 
-/* body is that of a trak: its number, behind two times of 4 or 8 bytes. */
+/* body is that of a trak: its number comes after two times of 4 or 8 bytes. */
 static uint32_t number_of_track(struct span body)
 {
     struct span header;
@@ -43,7 +43,7 @@ static bool is_foreign(const char *type, struct span body, uint32_t track)
     return span_take32(&body) != track;
 }
 
-/* The boxes of *from without those of other tracks; those within moov and mvex, too. */
+/* The boxes of *from without those of other tracks, also within moov and mvex. */
 static size_t copy_boxes(struct span from, uint32_t track, unsigned char *out)
 {
     struct span body;
@@ -77,7 +77,7 @@ static int no_part(struct error *err, const char *name)
     return error_set(err, ERROR_TEMPORARY, 0, "%s does not begin with a video-only part", name);
 }
 
-/* Has this moof one track, the pictures'? */
+/* Does this moof contain only the video track? */
 static bool is_alone(int fd, off_t at, size_t size, uint32_t track)
 {
     if (size > MOOF_MAX_BYTES)
@@ -99,7 +99,7 @@ static bool is_alone(int fd, off_t at, size_t size, uint32_t track)
     return tracks == 1 && is_ours;
 }
 
-/* How many bytes at its front hold the pictures and nothing else. */
+/* How many bytes at the start contain only video. */
 static int64_t measure_part(int directory, const char *name, int64_t end, uint32_t track,
                             struct error *err)
 {
@@ -189,7 +189,7 @@ static int write_one(int output, struct check_rendition *rendition, int64_t targ
     if (write_init(directory, &rendition->playlist, &movie, err) < 0)
         return -1;
     rendition->start_us -= movie.shift * 1000000 / movie.timescale;
-    if (rendition->start_us < 0) /* the sound's, by the encoder's delay */
+    if (rendition->start_us < 0) /* the audio's, because of the encoder's delay */
         rendition->start_us = 0;
     int64_t *parts = must_calloc(rendition->playlist.count, sizeof *parts);
     int result = write_list(directory, rendition, movie.track, target_s, parts, err);

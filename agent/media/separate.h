@@ -1,22 +1,22 @@
-/* separate: the pictures of a rendition by themselves, out of the segments that hold both.
+/* separate: the video of a rendition by itself, out of the segments that contain both.
  *
- * Browsers and FFmpeg's DASH reader take another audio track only with segments that hold none. The
- * muxer writes the fragments of a segment one track after the other (LADDER_SEPARATE), pictures
- * first: video.m3u8 lists that part of each segment as a byte range, and video_init.mp4 is init.mp4
- * with the picture track alone. No picture is stored twice. */
+ * Browsers and FFmpeg's DASH reader accept an alternate audio track only with segments that contain
+ * no audio. The muxer writes the fragments of a segment one track after the other
+ * (LADDER_SEPARATE), video first: video.m3u8 lists that part of each segment as a byte range, and
+ * video_init.mp4 is init.mp4 with only the video track. No frame is stored twice. */
 #ifndef AGENT_SEPARATE_H
 #define AGENT_SEPARATE_H
 
 #include "agent/media/box.h"
 #include "agent/media/check.h"
 
-/* init.mp4 without any track but this one; written to out, which is as large. Returns its size; 0:
- * it is no such file. Pure. */
+/* init.mp4 with only this track; written to out, which is as large. Returns its size; 0: it is not
+ * a valid init.mp4. Pure. */
 size_t separate_init(struct span init, uint32_t track, unsigned char *out);
 
-/* Writes both files of each rendition and takes its bit rates; start_us becomes what browsers take
- * for the start, which do not read the edit list. -1: err TEMPORARY; some segment does
- * not begin with pictures alone. */
+/* Writes both files of each rendition and measures its bit rates; sets start_us to the start as
+ * browsers see it, which ignore the edit list. -1: err TEMPORARY; some segment does not begin with
+ * video only. */
 int separate_write(int output, struct check *check, struct error *err);
 
 #endif

@@ -13,9 +13,9 @@
 
 #define TOLERANCE_SHARE   0.01
 #define TOLERANCE_SECONDS 0.5
-#define ABSURD_BPS        1000.0 /* nothing that moves has so little */
+#define ABSURD_BPS        1000.0 /* a video with so few frames does not move */
 
-/* ---- pure: which pictures -------------------------------------------------------------------- */
+/* ---- pure: which video stream ---------------------------------------------------------------- */
 
 static int64_t packets_of(const struct scan *scan, int index)
 {
@@ -31,8 +31,8 @@ static const struct probe_stream *entry_of(const struct probe *probe, int index)
     return NULL;
 }
 
-/* What the flags picked stays, unless another has far more pictures: a cover has one, a track of
- * chapter pictures some. */
+/* The stream picked by flags stays, unless another has far more frames: a cover has one, a track of
+ * chapter images a few. */
 int source_pick_video(const struct probe *probe, const struct scan *scan)
 {
     const struct probe_stream *picked = entry_of(probe, probe->video_index);
@@ -69,8 +69,8 @@ static uint32_t little32(const unsigned char *at)
     return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
 }
 
-/* Of a file that is cut off, ffmpeg tells how long it is now; the header still says how long it was
- * to be, as microseconds a picture and pictures. */
+/* For a truncated file ffmpeg reports how long it is now; the header still says how long it was
+ * meant to be, as microseconds per frame and the number of frames. */
 double source_avi_claims_s(const unsigned char *head, size_t size)
 {
     if (size < SOURCE_HEAD_BYTES || memcmp(head, "RIFF", 4) != 0 ||
@@ -79,7 +79,7 @@ double source_avi_claims_s(const unsigned char *head, size_t size)
     return (double)little32(head + 32) * little32(head + 48) / 1e6;
 }
 
-/* They carry no length: ffmpeg guesses it from their times or their bit rate. */
+/* These do not state a duration: ffmpeg guesses it from timestamps or the bit rate. */
 static bool is_length_guessed(const struct probe *probe)
 {
     static const char *const names[] = {"mpegts", "mpeg",         "ogg", "gif", "h264",
@@ -88,7 +88,7 @@ static bool is_length_guessed(const struct probe *probe)
     return is_one_of(probe->format, names);
 }
 
-/* Where the demuxer knows by an index or by sizes what ought to come, it says what does not. */
+/* If the demuxer knows from an index or sizes what should come, it reports what is missing. */
 static bool is_end_known(const struct probe *probe)
 {
     static const char *const names[] = {"mov", "matroska", NULL};

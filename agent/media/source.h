@@ -1,10 +1,10 @@
 /* source: what a job's source is, as far as the work depends on it (docs/decisions/0016).
  *
- * The truth is what decodes. The container says what there is (probe), its packets say how much
- * (scan): of several pictures the moving ones are taken, an unflagged cover never; the length is
- * the longer of picture and sound, whatever the header claims. A source that can never be made
- * into a video is refused here, before anything is encoded: a file that is cut off (unless
- * transcode.accept_truncated), one that is encrypted, has an unknown codec or no moving picture. */
+ * What counts is what can be decoded. The container says what there is (probe), its packets say how
+ * much (scan). Of several video streams the one that moves is used, never an unflagged cover. The
+ * duration is the longer of video and audio, whatever the header claims. A source that can never
+ * become a video is refused here, before anything is encoded: a truncated file (unless
+ * transcode.accept_truncated), an encrypted one, an unknown codec, or no moving video. */
 #ifndef AGENT_SOURCE_H
 #define AGENT_SOURCE_H
 
@@ -13,30 +13,30 @@
 
 #include "tailslate/warnings.h"
 
-/* -1: err PERMANENT where the file is at fault, with the reason in words. */
+/* -1: err PERMANENT if the file is at fault, with a reason in plain English. */
 struct session;
 int source_examine(struct session *session, const char *path, struct probe *probe,
                    struct scan *scan, struct tailslate_warnings *warnings, struct error *err);
 
-/* Once it is known which sound is used: how long the whole is, and its pictures. */
+/* Call when the audio tracks are known: sets the duration of the whole, and of its video. */
 void source_settle(struct probe *probe, const struct scan *scan);
 
 /* ---- pure ------------------------------------------------------------------------------------ */
 
-/* The number of the video stream to take. */
+/* The number of the video stream to use. */
 int source_pick_video(const struct probe *probe, const struct scan *scan);
 
 enum source_length {
-    SOURCE_WHOLE,   /* as the header says, or it says nothing */
-    SOURCE_CLAIMED, /* the header says more than there ever was */
+    SOURCE_WHOLE,   /* as the header says, or the header says nothing */
+    SOURCE_CLAIMED, /* the header claims more than there ever was */
     SOURCE_CUT_OFF,
-    SOURCE_DAMAGED, /* it goes on, but cannot be read further */
+    SOURCE_DAMAGED, /* it continues, but cannot be read further */
 };
 enum source_length source_judge_length(const struct probe *probe, const struct scan *scan,
                                        int64_t file_bytes);
 enum { SOURCE_HEAD_BYTES = 52 };
-double source_avi_claims_s(const unsigned char *head, size_t size); /* 0: it is no AVI */
-/* How far the packets reach. */
+double source_avi_claims_s(const unsigned char *head, size_t size); /* 0: not an AVI */
+/* The end of the last packet. */
 double source_end_s(const struct scan *scan);
 
 #endif

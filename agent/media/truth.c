@@ -84,7 +84,7 @@ static int read_segment(int directory, const char *name, const struct fragment_m
     return 0;
 }
 
-/* The descriptor; *movie: of its track of this kind, timescale 0: there is none. */
+/* The descriptor; *movie: its track of this kind, timescale 0: there is none. */
 static int open_rendition(int output, const char *name, const struct playlist *playlist,
                           const char *kind, struct fragment_movie *movie, struct error *err)
 {
@@ -101,7 +101,7 @@ static int open_rendition(int output, const char *name, const struct playlist *p
     return fd;
 }
 
-/* Of the first segment; nothing, where there is no such track. */
+/* Of the first segment; empty if there is no such track. */
 static int read_first(int output, const char *name, const struct playlist *playlist,
                       const char *kind, struct fragment *first, struct error *err)
 {
@@ -126,7 +126,7 @@ static bool is_near(int64_t left_us, int64_t right_us, int64_t limit_us)
     return llabs(left_us - right_us) <= limit_us;
 }
 
-/* Of sound, too: what an edit list alone delays, browsers play at once. */
+/* Applies to audio, too: browsers play at once what only an edit list delays. */
 static int check_start(const struct truth *truth, const char *kind, const char *what,
                        struct error *err)
 {
@@ -161,7 +161,7 @@ static int check_length(const struct truth *truth, const struct fragment *last, 
     if (!is_near(listed_us, wanted_us, tolerance_us))
         return refuse(err, "its playlist is %.1f s long, not %.1f s", seconds(listed_us),
                       seconds(wanted_us));
-    /* How long the last picture is shown is a guess of the muxer's. */
+    /* The duration of the last frame is the muxer's guess. */
     if (!is_near(listed_us, shown_us, SEEK_LIMIT_US + last->longest_us))
         return refuse(err, "its playlist is %.1f s long, but its video is %.1f s long",
                       seconds(listed_us), seconds(shown_us));

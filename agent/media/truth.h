@@ -1,18 +1,18 @@
-/* truth: does the playlist of a copied rendition say what its segments hold?
+/* truth: does the playlist of a copied rendition match its segments?
  *
- * An encoded rendition is cut by us. A copy is cut where the source has keyframes and keeps its
- * times, and of some sources (B-frames without times, pictures that begin late, a recording cut in
- * the middle) the muxer writes a playlist that plays nowhere. Read here: the boxes of every
- * segment. Asked: each begins with a picture that can be decoded by itself, at the time at which
- * the playlist puts it; the whole is as long, and begins when, the encoded renditions do; no
- * segment is too long to be switched to. err TEMPORARY, in words. */
+ * We cut an encoded rendition ourselves. A copy is cut at the source's keyframes and keeps its
+ * times, and for some sources (B-frames without times, video that starts late, a recording cut in
+ * the middle) the muxer writes a playlist that no player can play. Reads the boxes of every segment
+ * and checks that each begins with a keyframe, at the time that the playlist gives; that the whole
+ * is as long, and begins when, the encoded renditions do; and that no segment is too long to switch
+ * to. err TEMPORARY, in plain English. */
 #ifndef AGENT_TRUTH_H
 #define AGENT_TRUTH_H
 
 #include "base/playlist.h"
 
 struct truth {
-    int output; /* the directory with a directory a rendition */
+    int output; /* the directory with one directory per rendition */
     double source_s;
     const struct playlist *playlist; /* of output/original */
     const char *sibling;             /* an encoded rendition's name; NULL: there is none */

@@ -31,7 +31,7 @@ static const struct {
 };
 
 /* An empty cell is JOB_WRONG. Deliberately empty: a failure after the outcome is known (P3), a
- * re-bound failure (its report is about the former claim), anything after the end. */
+ * rebound failure (its report is about the former claim), anything after the end. */
 static const enum job_state rules[JOB_STATE_COUNT][JOB_EVENT_COUNT] = {
     [JOB_CLAIMED] =
         {

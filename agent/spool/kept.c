@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What was taken away but not apart: by us, or by a former life. */
+/* What was renamed but not deleted yet, by us or by an earlier run. */
 static bool find_removed(int kept, char name[SPOOL_NAME_BYTES])
 {
     DIRECTORY(list) = tree_list(kept);
@@ -26,7 +26,7 @@ static bool find_removed(int kept, char name[SPOOL_NAME_BYTES])
     return false;
 }
 
-/* By the time of its last change: that was when it was set aside. */
+/* By the time of its last change, which is when it was moved here. */
 static bool find_oldest(const struct spool *spool, char id[SPOOL_ID_BYTES])
 {
     struct spool_entry *entries = NULL;

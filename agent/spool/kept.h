@@ -1,8 +1,8 @@
-/* kept: makes room on a full disk from what was kept, bit by bit.
+/* kept: frees space on a full disk by deleting retained work, bit by bit.
  *
- * The record that was set aside first goes first: one rename takes it away, and then its files go,
- * KEPT_FILES_A_TICK at a time, so that the loop turns meanwhile. The next record only goes where
- * that was not enough. Never touches what is not in kept/. */
+ * The oldest record goes first: one rename removes it from kept/, then its files are deleted,
+ * KEPT_FILES_A_TICK at a time, so that the loop is not blocked. The next record only goes if that
+ * was not enough. Never touches anything outside kept/. */
 #ifndef AGENT_KEPT_H
 #define AGENT_KEPT_H
 
@@ -10,7 +10,7 @@
 
 enum { KEPT_FILES_A_TICK = 200 };
 
-/* Does one tick's work. False: there is nothing (more) to be removed. */
+/* Does one tick's work. False: there is nothing (more) to delete. */
 bool kept_make_room(const struct spool *spool);
 
 #endif

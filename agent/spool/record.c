@@ -30,7 +30,8 @@ int record_state(int dir, enum job_state *state, struct error *err)
         struct stat status;
         if (fstatat(dir, file_names[file], &status, AT_SYMLINK_NOFOLLOW) == 0)
             files |= 1u << file;
-        else if (errno != ENOENT) /* not seen is not absent: it could be the outcome */
+        else if (errno !=
+                 ENOENT) /* a file that cannot be checked is not absent: it could be the outcome */
             return error_errno(err, "%s", file_names[file]);
     }
     *state = job_state_of(files);
@@ -40,7 +41,7 @@ int record_state(int dir, enum job_state *state, struct error *err)
     return 0;
 }
 
-/* An event that may not happen here is a bug that could cost a promise: stop before writing. */
+/* An event that may not happen here is a bug that could break a promise: stop before writing. */
 static int allow(int dir, enum job_event event, struct error *err)
 {
     enum job_state state;
@@ -83,7 +84,7 @@ static int malformed(const char *name, const char *what, struct error *err)
     return error_set(err, ERROR_PERMANENT, EBADMSG, "%s: %s", name, what);
 }
 
-/* A message inside a file, as the text that its own parser takes. */
+/* A message inside a file, as the text that its own parser accepts. */
 static char *print_member(const struct json *root, const char *key)
 {
     const struct json *member = json_get(root, key);
@@ -95,7 +96,7 @@ static void set_message(struct json *root, const char *key, char *owned_text)
     TEXT(text) = owned_text;
     struct error err;
     struct json *message = json_parse(text, strlen(text), &err);
-    must(message); /* our own formatter made it */
+    must(message); /* made by our own formatter */
     json_set(root, key, message);
 }
 
@@ -161,7 +162,7 @@ int record_commit_outcome(int dir, const struct record_outcome *outcome, struct 
     if (allow(dir, JOB_OUTCOME_RECORDED, err) != 0)
         return -1;
     struct tailslate_completion completion = outcome->completion;
-    completion.token[0] = '\0'; /* the token is the claim's, also of one that comes later */
+    completion.token[0] = '\0'; /* the token is the claim's, also if the claim is replaced later */
     JSON(root) = json_new_object();
     set_message(root, "completion", tailslate_completion_format(&completion));
     json_set_int(root, "transcode_ms", outcome->transcode_ms);
@@ -188,7 +189,7 @@ int record_read_outcome(int dir, struct record_outcome *outcome, struct error *e
     return 0;
 }
 
-/* The bytes are a function of outcome and claim alone. */
+/* The bytes depend only on outcome and claim. */
 static char *make_completion(int dir, const char token[TAILSLATE_TOKEN_BYTES], struct error *err)
 {
     struct record_outcome outcome;
@@ -275,7 +276,7 @@ int record_mark_lost(int dir, enum tailslate_problem why, const char *detail, st
         return -1;
     char cut[LOST_DETAIL_BYTES];
     size_t length = strnlen(detail, sizeof cut - 1);
-    /* Not in the middle of a UTF-8 sequence: the file must be JSON. */
+    /* Do not cut within a UTF-8 sequence: the file must be JSON. */
     while (length > 0 && detail[length] && ((unsigned char)detail[length] & 0xC0) == 0x80)
         length--;
     memcpy(cut, detail, length);
@@ -339,7 +340,7 @@ int record_rebind(int dir, const struct record_claim *claim, struct error *err)
     enum job_state state;
     if (record_state(dir, &state, err) != 0)
         return -1;
-    /* The one event that comes from outside: the step may have ended the job a moment ago. */
+    /* The one event from outside: the step may have ended the job a moment ago. */
     if (job_next(state, JOB_REBOUND) == JOB_WRONG)
         return error_set(err, ERROR_TEMPORARY, EBUSY,
                          "a record in state %s cannot take a new claim", job_state_name(state));
@@ -349,8 +350,8 @@ int record_rebind(int dir, const struct record_claim *claim, struct error *err)
         return -1;
     if (record_write_claim(dir, claim, err) != 0)
         return -1;
-    /* Cut here, the completion carries the former token: record_read_sealed sees it and seals anew,
-     * so that whoever comes first presents the token of the claim. */
+    /* If interrupted here, the completion has the former token: record_read_sealed notices and
+     * seals it again, so that whoever comes first presents the claim's token. */
     if (!durable_exists(dir, file_names[JOB_FILE_COMPLETION]))
         return 0;
     return write_completion(dir, err);
@@ -365,7 +366,7 @@ int record_take_back(int dir, const struct record_claim *claim, struct error *er
         return record_rebind(dir, claim, err);
     if (!durable_exists(dir, file_names[JOB_FILE_OUTCOME]))
         return error_set(err, ERROR_TEMPORARY, EBUSY, "it contains no finished work");
-    /* Cut between the two, it is lost as before, and can be taken back again. */
+    /* If interrupted between the two, it is lost as before and can be reclaimed again. */
     if (record_write_claim(dir, claim, err) != 0)
         return -1;
     return durable_unlink(dir, file_names[JOB_FILE_LOST], err);
@@ -382,7 +383,7 @@ static int read_failure_bytes(int dir, char **body, size_t *size, struct error *
     return malformed(file_names[JOB_FILE_FAILURE], "is not a failure report", err);
 }
 
-/* 1: they are there but carry another token than the claim. */
+/* 1: they exist but have another token than the claim. */
 static int read_completion_bytes(int dir, char **body, size_t *size, struct error *err)
 {
     const char *name = file_names[JOB_FILE_COMPLETION];

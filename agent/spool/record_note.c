@@ -1,4 +1,4 @@
-/* What stands beside the state of a record (record.h). */
+/* The notes beside the state of a record (record.h). */
 #include "agent/spool/record.h"
 #include "base/clock.h"
 #include "lib/cleanup.h"
@@ -88,7 +88,7 @@ bool record_read_silence(int dir, const char *token, int64_t *since_us)
            wall_parse(since, since_us);
 }
 
-/* Not in the middle of a UTF-8 sequence: the file must be JSON. */
+/* Do not cut within a UTF-8 sequence: the file must be JSON. */
 static int cut_length(const char *text, size_t max)
 {
     size_t length = strnlen(text, max);
@@ -131,7 +131,7 @@ void record_note_refusal(int dir, const char *reason, struct record_refusal *not
     json_set_text(root, "at", at);
     json_set_text(root, "reason", noted->reason);
     TEXT(text) = json_print(root);
-    /* Durable, though nothing is lost with it: days are counted by it. */
+    /* Durable, although it holds no work: days are counted from it. */
     (void)durable_write(dir, RECORD_REFUSED, text, strlen(text), &ignored);
 }
 

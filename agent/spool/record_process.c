@@ -1,4 +1,4 @@
-/* Who works on a record: identities and the lock (record.h). */
+/* Which process works on a record: identities and the lock (record.h). */
 #include "agent/spool/record.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
@@ -14,7 +14,7 @@
 
 enum {
     PROC_STAT_BYTES = 1024,
-    STAT_FIELDS_TO_START = 19, /* blanks between the state (field 3) and field 22 */
+    STAT_FIELDS_TO_START = 19, /* spaces between the state (field 3) and field 22 */
     IDENTITY_NAME_BYTES = 32,
 };
 #define LOCK_NAME "lock"
@@ -29,7 +29,7 @@ static int read_proc(const char *path, char *text, size_t room, struct error *er
     return 0;
 }
 
-/* The name in parentheses may hold blanks and parentheses itself: count from the last one. */
+/* The name in parentheses may itself contain spaces and parentheses: count from the last one. */
 static bool parse_stat(const char *stat, char *state, uint64_t *start_ticks)
 {
     const char *at = strrchr(stat, ')');
@@ -107,7 +107,7 @@ int record_read_identity(int dir, const char *name, struct process_identity *ide
 
 int process_identity_open(const struct process_identity *identity)
 {
-    /* First the descriptor, then the look: it then refers to that process or to none. */
+    /* Open the descriptor first, then check: it refers to that process or to none. */
     FD(pidfd) = pidfd_open(identity->pid, 0);
     if (pidfd < 0)
         return -1;

@@ -86,7 +86,7 @@ static int take_lock(struct spool *spool, struct error *err)
         return error_set(err, ERROR_TEMPORARY, EWOULDBLOCK,
                          "another agent (PID %s) is using this spool", holder);
     }
-    /* The pid is for people; on a full disk the lock holds without it. */
+    /* The PID is for people; on a full disk the lock works without it. */
     char text[LOCK_TEXT_BYTES];
     int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
     ssize_t wrote = ftruncate(fd, 0) == 0 ? pwrite(fd, text, (size_t)length, 0) : 0;
@@ -95,7 +95,7 @@ static int take_lock(struct spool *spool, struct error *err)
     return 0;
 }
 
-/* A full disk passes: finished work must be deliverable from it. */
+/* A full disk is temporary: finished work must be deliverable from it. */
 static int prove_writable(int dir, struct error *err)
 {
     char name[DURABLE_TEMP_BYTES];
@@ -125,7 +125,8 @@ static int visit_names(int dir, name_visitor *visit, void *ctx, struct error *er
     return errno == 0 ? 0 : error_errno(err, "cannot list");
 }
 
-/* What cannot be removed (another user's, a tree too deep) costs its place, not the agent. */
+/* A file that cannot be removed (another user's, a tree that is too deep) costs disk space, but
+ * does not stop the agent. */
 static int sweep_name(void *ctx, const char *name, struct error *err)
 {
     const int *dir = ctx;
@@ -159,7 +160,7 @@ static int open_all(const char *path, enum spool_mode mode, struct spool *spool,
         open_room(spool, "kept", mode, &spool->kept, err) != 0 ||
         open_room(spool, "quarantine", mode, &spool->quarantine, err) != 0)
         return -1;
-    struct error ignored; /* a state_dir of before there were orders holds none */
+    struct error ignored; /* a state_dir of an older agent has no directory for control files */
     if (open_room(spool, ORDER_ROOM, mode, &spool->orders, mode == SPOOL_OWN ? err : &ignored) !=
             0 &&
         mode == SPOOL_OWN)
@@ -223,7 +224,7 @@ static int note_number(void *ctx, const char *name, struct error *err)
     return 0;
 }
 
-/* Over all rooms, so that no record can collide with one that was set aside. */
+/* Over all directories, so that no record can collide with one that was moved away. */
 static int next_id(const struct spool *spool, int64_t job_id, char id[SPOOL_ID_BYTES],
                    struct error *err)
 {
@@ -262,7 +263,7 @@ int spool_add(const struct spool *spool, const struct record_claim *claim, char 
     if (fill_and_publish(spool, temp, id, claim, err) == 0)
         return 0;
     struct error ignored;
-    durable_remove_tree(spool->live, temp, &ignored); /* else the next start sweeps it */
+    durable_remove_tree(spool->live, temp, &ignored); /* otherwise the next start removes it */
     return error_wrap(err, "new record %s", id);
 }
 
@@ -341,7 +342,8 @@ int spool_open_record(int room, const char *id, struct error *err)
 
 static void write_reason(int room, const char *id, const char *reason)
 {
-    struct error ignored; /* on a full disk the record moves without its reason; the log has it */
+    struct error
+        ignored; /* on a full disk the record moves without its reason, which is in the log */
     FD(dir) = spool_open_record(room, id, &ignored);
     if (dir < 0)
         return;
@@ -409,12 +411,12 @@ int spool_remove_outputs(const struct spool *spool, const char *id, struct error
     return dir < 0 ? -1 : durable_remove_tree(dir, RECORD_OUTPUT, err);
 }
 
-/* File by file would leave, cut short, a record that says something else than it did: a claim
- * without an acknowledgement would be transcoded again. */
+/* Deleting file by file could, if interrupted, leave a record in another state: a claim without its
+ * acknowledgment would be transcoded again. */
 static int take_away(int room, const char *id, char removed[SPOOL_NAME_BYTES], struct error *err)
 {
-    /* What could not be taken apart may still have the name, of a record that had this number
-     * before. */
+    /* What could not be deleted may still have the name, from an earlier record with this number.
+     */
     snprintf(removed, SPOOL_NAME_BYTES, SPOOL_REMOVED "%s", id);
     for (int i = 1; i <= LEFTOVERS_MAX && durable_exists(room, removed); i++)
         snprintf(removed, SPOOL_NAME_BYTES, SPOOL_REMOVED "%s-%d", id, i);
@@ -430,8 +432,8 @@ int spool_remove(const struct spool *spool, const char *id, struct error *err)
         *err = why;
         return -1;
     }
-    /* The record is gone from here on; what is left of it the next start sweeps. Where the rename
-     * may not be on the disk it is not taken apart: after a power cut the name could be back. */
+    /* The record is gone from here on; the next start removes the rest. If the rename may not be on
+     * disk, the files are not deleted: after a power cut the name could be back. */
     if (taken != 0 || durable_remove_tree(spool->live, removed, &why) != 0)
         log_warning("spool.not_cleaned", LOG_TEXT("name", removed),
                     LOG_TEXT("reason", why.message));

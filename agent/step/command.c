@@ -53,7 +53,7 @@ static int fill(const struct session *session, const struct argv_value values[CO
                   err) == 0)
         return 0;
     command_fini(command);
-    err->class = ERROR_TEMPORARY; /* this node's configuration; the film is not at fault */
+    err->class = ERROR_TEMPORARY; /* a fault of this node's configuration, not of the video */
     return error_wrap(err, "transcode.command");
 }
 
@@ -102,7 +102,7 @@ static int read_result(int output, struct tailslate_completion *result, struct e
     return error_wrap(err, COMMAND_RESULT);
 }
 
-/* Its files are held to what the file says itself; result.json adds what no file says. */
+/* The files are compared with what they state themselves; result.json adds what no file states. */
 static int add_rendition(struct session *session, enum tailslate_quality quality,
                          const struct tailslate_completion *result, struct ladder *ladder,
                          struct error *err)

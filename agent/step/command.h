@@ -1,11 +1,10 @@
 /* command: the recipe "command": any program instead of the built-in ladder.
  *
  * Its arguments are transcode.command with {source} {output} {job_id} {video_id} {slug} {width}
- * {height} {duration} {existing} filled in, no shell between; the same values stand in its
- * environment as TAILSLATE_SOURCE and so on. It leaves a directory a rendition in {output}, laid
- * out as on the server, and may leave {output}/result.json in the form of a completion's body,
- * which then says sizes, bit rates, codec and warnings. What it left is checked as the ladder's is.
- */
+ * {height} {duration} {existing} replaced, without a shell; the same values are in its environment
+ * as TAILSLATE_SOURCE and so on. It writes one directory per rendition to {output}, laid out as on
+ * the server, and optionally {output}/result.json in the form of a completion's body, which then
+ * states sizes, bit rates, codec and warnings. Its output is checked like the ladder's. */
 #ifndef AGENT_COMMAND_H
 #define AGENT_COMMAND_H
 
@@ -25,7 +24,7 @@ int command_prepare(struct session *session, const struct probe *source, struct 
                     struct error *err);
 void command_fini(struct command *command);
 
-/* What it left, as the plan that check compares with. result->rendition_count 0: no result.json. */
+/* What it made, as the plan for check. result->rendition_count 0: no result.json. */
 int command_discover(struct session *session, int output, struct ladder *ladder,
                      struct tailslate_completion *result, struct error *err);
 

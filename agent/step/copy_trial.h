@@ -1,8 +1,8 @@
 /* copy_trial: can this ffmpeg copy the source's streams into MP4 at all?
  *
- * All renditions come out of one ffmpeg: where the muxer refuses the copy (MP3 of 8000 Hz, a header
- * that never comes), the encoded ones would be lost with it. The first seconds are copied to
- * nowhere, which is known before anything is encoded. */
+ * One ffmpeg makes all renditions: if the muxer refuses the copy (8000 Hz MP3, a header that never
+ * comes), the encoded ones would be lost with it. So the first seconds are copied as a test before
+ * anything is encoded. */
 #ifndef AGENT_COPY_TRIAL_H
 #define AGENT_COPY_TRIAL_H
 
@@ -13,8 +13,8 @@
 
 enum { COPY_TRIAL_LIMIT_MS = 60 * 1000 };
 
-/* Sets source->uncopyable, with a warning. Asks nothing where no copy is wanted of it. -1: the
- * claim is lost (err->code ECANCELED). */
+/* Sets source->uncopyable, with a warning. Does nothing if no copy is wanted. -1: the claim is lost
+ * (err->code ECANCELED). */
 int copy_trial(struct session *session, const char *path, struct probe *source,
                struct tailslate_warnings *warnings, struct error *err);
 

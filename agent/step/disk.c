@@ -9,7 +9,7 @@
 #include <sys/statvfs.h>
 
 #ifdef TAILSLATE_CRASH_POINTS
-/* No test can fill and empty a real disk. */
+/* For tests: they cannot fill and empty a real disk. */
 static bool read_pretended(int64_t *free_bytes, int64_t *capacity_bytes)
 {
     const char *path = getenv("TAILSLATE_TEST_DISK");

@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-/* Of the file system under dir; capacity_bytes may be NULL. A test build believes the two numbers
- * in the file that TAILSLATE_TEST_DISK names instead. */
+/* Of the file system that contains dir; capacity_bytes may be NULL. A test build reads the two
+ * numbers from the file that TAILSLATE_TEST_DISK names. */
 int disk_free_bytes(int dir, int64_t *free_bytes, struct error *err);
 int disk_space(int dir, int64_t *free_bytes, int64_t *capacity_bytes, struct error *err);
 

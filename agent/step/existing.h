@@ -1,10 +1,11 @@
-/* existing: what can be known of a rendition that the server has from an earlier job.
+/* existing: what is known about a rendition that the server has from an earlier job.
  *
- * The claim gives names only, and no call gives a playlist or a codec back. What the server lists
- * as received for a quality is asked once: how many segments and how many bytes. So its real
- * average rate is known, whether it is CMAF at all, and whether it has as many segments as what is
- * made now (then it is cut at the same times: same film, same rule). Size is what the ladder would
- * give it. Where the server does not answer, the ladder's own figures stand. Guesses no codec. */
+ * The claim only gives names, and no request returns a playlist or a codec. The server is asked
+ * once which segments it has received for a quality: how many, and how many bytes. So its real
+ * average rate is known, whether it is CMAF at all, and whether it has as many segments as the new
+ * renditions (then it is cut at the same times: same video, same rule). Its size is what the ladder
+ * would give it. If the server does not answer, the ladder's own figures are used. The codec is
+ * never guessed. */
 #ifndef AGENT_EXISTING_H
 #define AGENT_EXISTING_H
 
@@ -14,7 +15,7 @@
 
 struct existing {
     bool is_known; /* the server has answered */
-    bool is_cmaf;  /* <quality>/init.mp4 and segments; else <quality>.m3u8 beside it */
+    bool is_cmaf;  /* <quality>/init.mp4 and segments; otherwise <quality>.m3u8 beside it */
     size_t segments;
     int64_t bytes;
 };

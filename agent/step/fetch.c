@@ -19,40 +19,41 @@
 #define NOTE_FILE "source.json"
 
 enum {
-    DEADLINE_MS = 24 * 3600 * 1000, /* of one attempt: the next one goes on from there */
+    DEADLINE_MS = 24 * 3600 * 1000, /* for one attempt: the next one resumes there */
     STALL_MS = 60 * 1000,
     NOTE_MAX_BYTES = 4096,
     ETAG_BYTES = 128,
     WAIT_MS = 1000,
-    MISSING_MAX = 3, /* times in a row that a stock server says: there is no such source */
+    MISSING_MAX = 3, /* consecutive times that a stock server says: there is no such source */
     WRITE_BACK_BYTES = 32 * 1024 * 1024,
-    OUTPUT_PERCENT = 100, /* what is made of a source, at most about as much again */
-    PERCENT_MAX = 10,     /* of the job's whole, for the download */
+    OUTPUT_PERCENT = 100, /* the output is at most about as large as the source */
+    PERCENT_MAX = 10,     /* the download's share of the job's progress */
     BLOCK_BYTES = 512,    /* st_blocks counts in these */
-    /* Of a source that does not say its size: room is looked for so far ahead. */
+    /* If the source's size is unknown, this much space ahead is required. */
     UNSIZED_AHEAD_BYTES = WRITE_BACK_BYTES,
-    UNSIZED_ROOM_FACTOR = 2, /* where it did not fit: for so many times what had come of it */
+    UNSIZED_ROOM_FACTOR =
+        2, /* if it did not fit: required space as a multiple of what has arrived */
 };
 
 struct fetch {
     struct session *session;
     int part;
-    int64_t offset;        /* where this attempt began */
-    int64_t size;          /* of the whole source; -1 unknown */
-    char etag[ETAG_BYTES]; /* "" unknown: the part cannot be gone on with */
+    int64_t offset;        /* where this attempt started */
+    int64_t size;          /* of the whole source; -1 = unknown */
+    char etag[ETAG_BYTES]; /* "" = unknown: the part cannot be resumed */
     char path[64], range[64], if_range[ETAG_BYTES + 16];
-    unsigned missing;     /* 404s in a row */
-    int64_t written_back; /* so much of the part is on its way to the disk */
-    int64_t lacking;      /* bytes that have no room on this disk; 0: it fits */
-    bool is_fitted;       /* this attempt was found to fit */
-    int64_t fitted_until; /* so much of one without a size was found to fit */
-    bool is_too_large;    /* one without a size, for the limit of its own */
-    bool is_other;        /* what comes is not the rest of our part */
+    unsigned missing;     /* consecutive 404s */
+    int64_t written_back; /* how much of the part is being written to disk */
+    int64_t lacking;      /* bytes that do not fit on this disk; 0: it fits */
+    bool is_fitted;       /* this attempt fits */
+    int64_t fitted_until; /* how much of a source without a size fits */
+    bool is_too_large;    /* no size, so its own limit applies */
+    bool is_other;        /* the answer is not the rest of our part */
     struct error local;   /* the note could not be written */
     bool has_failed;
 };
 
-/* ---- the note: what the part is a part of ---------------------------------------------------- */
+/* ---- the note: what the part belongs to ------------------------------------------------------ */
 
 static void read_note(struct fetch *fetch)
 {
@@ -62,7 +63,7 @@ static void read_note(struct fetch *fetch)
     struct error ignored;
     fetch->size = -1;
     fetch->etag[0] = '\0';
-    /* Without a note that can be read the part is worth nothing; that is all. */
+    /* Without a readable note the part is useless; nothing else is lost. */
     if (durable_read(fetch->session->dir, NOTE_FILE, NOTE_MAX_BYTES, &text, &size, &ignored) < 0)
         return;
     JSON(root) = json_parse(text, size, &ignored);
@@ -89,7 +90,7 @@ static void report(struct fetch *fetch, int64_t have)
         session_report(fetch->session, WORK_DOWNLOAD, have * PERCENT_MAX / fetch->size);
 }
 
-/* What the part has no room for yet, and what will be made of the whole. */
+/* The space that the part still needs, and what will be made from the whole. */
 static int64_t needed_bytes(const struct fetch *fetch)
 {
     struct stat status;
@@ -101,7 +102,7 @@ static int64_t needed_bytes(const struct fetch *fetch)
 static bool has_room(const struct fetch *fetch, int64_t needed)
 {
     int64_t free_bytes;
-    struct error ignored; /* of a disk that tells nothing the transfer itself will tell */
+    struct error ignored; /* if the disk reports nothing, the transfer itself will fail */
     if (disk_free_bytes(fetch->session->dir, &free_bytes, &ignored) != 0)
         return true;
     double reserve = fetch->session->config->node.min_free_disk_gb * 1e9;
@@ -118,7 +119,7 @@ static int64_t with_output(int64_t source_bytes)
     return source_bytes + source_bytes / 100 * OUTPUT_PERCENT;
 }
 
-/* The server does not say how much will come: looked at while it grows. */
+/* The server does not state the size: check while the file grows. */
 static bool may_grow(struct fetch *fetch, int64_t have)
 {
     double limit = fetch->session->config->limits.unsized_source_gb * 1e9;
@@ -134,15 +135,15 @@ static bool may_grow(struct fetch *fetch, int64_t have)
     return false;
 }
 
-/* Taken at once, so that the other slots' steps do not count on it. A file system that cannot do it
- * leaves them to find out. False: the room was gone a moment after it was seen. */
+/* Allocated at once, so that the steps of other slots do not count on it. On a file system that
+ * cannot allocate they will find out. False: the space was taken in the meantime. */
 static bool take_room(const struct fetch *fetch)
 {
     return fallocate(fetch->part, FALLOC_FL_KEEP_SIZE, 0, fetch->size) == 0 || errno != ENOSPC;
 }
 
-/* Sends what has come to the disk while the rest comes, and lets at most two slices be dirty: the
- * fsync at the end of a huge source would else take minutes, in which nothing keeps the claim. */
+/* Writes to disk while the rest arrives, with at most two dirty slices: otherwise the fsync at the
+ * end of a huge source would take minutes during which nothing extends the claim. */
 static void write_back(struct fetch *fetch, int64_t have)
 {
     while (have - fetch->written_back >= WRITE_BACK_BYTES) {
@@ -163,7 +164,8 @@ static bool on_bytes(void *ctx, int64_t received, int64_t total)
         write_back(fetch, fetch->offset + received);
         return may_grow(fetch, fetch->offset + received);
     }
-    /* The status is not known yet, but its Content-Length tells a rest (206) from a whole (200). */
+    /* The status is not known yet, but Content-Length distinguishes a rest (206) from the whole
+     * (200). */
     if (fetch->offset > 0 && fetch->offset + total != fetch->size) {
         fetch->is_other = true;
         return false;
@@ -207,11 +209,11 @@ static bool on_first_byte(void *ctx, int64_t received, int64_t total)
 {
     (void)ctx;
     (void)received;
-    return total == 1; /* more: a server without ranges sends it all */
+    return total == 1; /* more: a server without ranges sends everything */
 }
 
-/* Learns the ETag before the first byte is kept, so that even a part that a crash cuts off can be
- * gone on with. Whatever else the answer is, the transfer itself will meet it. */
+/* Gets the ETag before the first byte is stored, so that even a part interrupted by a crash can be
+ * resumed. Any other answer is handled by the transfer itself. */
 static int learn_etag(struct fetch *fetch, struct error *err)
 {
     FD(nowhere) = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -225,7 +227,7 @@ static int learn_etag(struct fetch *fetch, struct error *err)
     struct reply reply;
     session_perform(fetch->session, &request, &reply);
     fetch->etag[0] = '\0';
-    /* A weak ETag is no ground for gluing bytes together. */
+    /* A weak ETag does not guarantee identical bytes. */
     if (reply.answer.result == HTTP_ANSWERED && reply.answer.status == 206 &&
         reply.answer.etag[0] == '"')
         snprintf(fetch->etag, sizeof fetch->etag, "%s", reply.answer.etag);

@@ -39,7 +39,7 @@ struct make {
     struct encoder_use use;
     struct check check;
     struct upload upload;
-    struct tailslate_completion said; /* by a command's result.json */
+    struct tailslate_completion said; /* from a command's result.json */
     struct tailslate_warnings warnings;
     int64_t started_ms;
 };
@@ -89,7 +89,7 @@ static void plan(struct make *make)
                       make->ladder.without_original ? make->ladder.without_original : ""));
 }
 
-/* A command's job has none of ours; its thumbnail needs no more than a word for it. */
+/* A command's job uses none of our encoders; its thumbnail only needs a placeholder. */
 static int choose_encoder(struct make *make, struct error *err)
 {
     make->use = (struct encoder_use){.id = ENCODER_LIBX264};
@@ -166,7 +166,7 @@ static int run_command(struct make *make, struct error *err)
         .argv = &command.argv,
         .environment = command.environment.items,
         .duration_s = make->source.duration_s,
-        /* What it will make nobody knows: as if it were our own ladder. */
+        /* Its output is unknown: assume our own ladder. */
         .expected_bytes = expected_bytes(make, &make->ladder),
         .network = make->session->config->transcode.network ? SANDBOX_OPEN : SANDBOX_LOCAL,
     };
@@ -212,7 +212,7 @@ static struct manifest_rendition measured(const struct check_rendition *renditio
     return described;
 }
 
-/* An encoded one of now: all of them are cut at the same times. */
+/* An encoded rendition of this job: all of them are cut at the same times. */
 static const struct check_rendition *sibling(const struct make *make)
 {
     for (size_t i = 0; i < make->check.count; i++)
@@ -221,7 +221,7 @@ static const struct check_rendition *sibling(const struct make *make)
     return NULL;
 }
 
-/* Cut as what is made now: by the same rule, and as many segments of it. */
+/* Cut like the new renditions: by the same rule, and with as many segments. */
 static void share_segments(const struct make *make, const struct existing *existing,
                            struct manifest_rendition *described)
 {
@@ -233,7 +233,7 @@ static void share_segments(const struct make *make, const struct existing *exist
     described->start_us = made->start_us;
 }
 
-/* On the server already: what it would be, had the ladder made it, and what the server says. */
+/* Already on the server: what the ladder would have made, and what the server reports. */
 static struct manifest_rendition from_before(struct make *make, enum tailslate_quality quality)
 {
     struct ladder_rendition plan;
@@ -281,12 +281,12 @@ static int write_unless_there(int output, const char *name, const char *text, st
     return durable_write(output, name, text, strlen(text), err);
 }
 
-/* A command's own manifests stand. */
+/* A command's own manifests are kept. */
 static int write_manifests(struct make *make, struct error *err)
 {
     struct manifest_rendition all[TAILSLATE_QUALITY_COUNT];
     if (make->check.count == 0)
-        return 0; /* nothing new: the server's manifests are right as they are */
+        return 0; /* nothing new: the server's manifests are still correct */
     size_t count = describe_all(make, all);
     if (make->check.audio_count > 0 && !manifest_has_choice(all, count, make->check.audio_count))
         tailslate_warnings_add(
@@ -301,7 +301,7 @@ static int write_manifests(struct make *make, struct error *err)
 
 /* ---- the outcome ----------------------------------------------------------------------------- */
 
-/* Measured, as its files are; 0 would say that there is nothing. */
+/* Measured like its files; 0 would mean that there is nothing. */
 static int64_t reported_kbit(const struct check_rendition *rendition)
 {
     int64_t kbit = (rendition->rates.average_bps + 500) / 1000;
@@ -344,7 +344,8 @@ static int commit(struct make *make, struct error *err)
 {
     struct record_outcome outcome;
     describe_outcome(make, &outcome);
-    /* Before the outcome says that they are there, they are: a cut must not leave empty files. */
+    /* The files are durable before the outcome says that they exist: a power cut must not leave
+     * empty files. */
     if (tree_sync(make->upload.output, err) < 0 || outcome_commit(make->session, &outcome, err) < 0)
         return -1;
     make->session->transcoded = true;
@@ -358,7 +359,7 @@ static int commit(struct make *make, struct error *err)
     return 0;
 }
 
-/* With the hardware, and if it fails, once more with the CPU. */
+/* With the hardware encoder, and if it fails, once more on the CPU. */
 static int make_renditions(struct make *make, struct error *err)
 {
     if (run(make, err) == 0 && check(make, err) == 0)
@@ -377,7 +378,7 @@ static int make_renditions(struct make *make, struct error *err)
 static int make_checked(struct make *make, struct error *err)
 {
     bool first = !is_command(make->session);
-    /* A command may make its own picture: then ours is not wanted. */
+    /* A command may make its own thumbnail: then ours is not needed. */
     if (first && thumbnail(make, true, err) < 0)
         return -1;
     if (make_renditions(make, err) < 0)

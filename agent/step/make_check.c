@@ -13,7 +13,7 @@
 
 enum { PERCENT_CHECK = 90 };
 
-/* Segments of it that the server has by now are named by no manifest and no completion. */
+/* Its segments that are already on the server are named by no manifest and no completion. */
 static int leave_original_out(int output, const struct check *check, struct ladder *ladder,
                               struct tailslate_warnings *warnings, struct error *err)
 {
@@ -24,7 +24,7 @@ static int leave_original_out(int output, const struct check *check, struct ladd
     return durable_remove_tree(output, tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL), err);
 }
 
-/* Without pictures by themselves there is no other sound to choose. */
+/* Without video-only segments, no other audio can be chosen. */
 static void separate(int output, struct check *check, struct tailslate_warnings *warnings)
 {
     struct error why;
@@ -69,7 +69,7 @@ static int check_all(struct session *session, int output, const struct probe *so
     return result;
 }
 
-/* Too short, since the source's last pictures do not decode? Then no attempt will do better. */
+/* Too short because the source's last frames cannot be decoded? Then no attempt can do better. */
 static bool is_undecodable(struct session *session, const struct probe *source, struct error *err)
 {
     struct error ignored;
@@ -96,7 +96,7 @@ int make_check(struct session *session, int output, const struct probe *source,
         return error_set(err, ERROR_TEMPORARY, ENOSPC, "no space left on this node's disk");
     if (is_undecodable(session, source, err))
         return -1;
-    /* Once it may have been an accident; twice it is this film. */
+    /* Once may have been an accident; twice is this video. */
     if (session->claim.claim.attempt_number > 1)
         error_set(err, ERROR_PERMANENT, 0, "%s", err->message);
     return -1;

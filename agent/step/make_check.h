@@ -1,8 +1,8 @@
-/* make_check: the check of a job's output, and what is done about what it finds.
+/* make_check: checks a job's output and acts on the findings.
  *
- * An `original` of our own that is not fit to be published is taken away with a warning, and the
- * others' playlists get the target duration that they share. A command answers for all that it
- * leaves: of that, nothing is changed or left out. */
+ * Our own `original` is removed with a warning if it cannot be published, and the playlists get the
+ * common target duration. A command is responsible for its output: nothing is changed or left out.
+ */
 #ifndef AGENT_MAKE_CHECK_H
 #define AGENT_MAKE_CHECK_H
 

@@ -30,7 +30,7 @@ static int take(const struct thumbnail *thumbnail, double at_s, struct error *er
     return result;
 }
 
-/* The thumbnail may have failed at its filters. */
+/* The thumbnail may have failed in its filters. */
 static int test_decode(const struct thumbnail *thumbnail, struct error *err)
 {
     struct argv argv = {0};
@@ -40,7 +40,7 @@ static int test_decode(const struct thumbnail *thumbnail, struct error *err)
     error_set(&why, ERROR_TEMPORARY, 0, "ffmpeg found no frame");
     int result = run(thumbnail, &argv, &why);
     bool is_there = unlinkat(thumbnail->output, LADDER_FIRST_PICTURE, 0) == 0;
-    /* With a code it is this node, the time or the claim, and says nothing about the pictures. */
+    /* A code means this node, the time or the claim; it says nothing about the frames. */
     if ((result == 0 && is_there) || why.code != 0)
         return 0;
     return error_set(err, ERROR_PERMANENT, 0, "no frame of the video can be decoded: %s",

@@ -1,7 +1,8 @@
-/* make_thumbnail: one picture of a video, and with it the test whether there is any.
+/* make_thumbnail: one frame of a video as its thumbnail, which also tests whether it has frames at
+ * all.
  *
- * A video without its thumbnail is better than none; one of which not even the first picture can be
- * decoded is none, and is refused before an encode finds that out in hours. */
+ * A video without a thumbnail is better than none. If not even the first frame can be decoded,
+ * there is no video, and it is refused now instead of after hours of encoding. */
 #ifndef AGENT_MAKE_THUMBNAIL_H
 #define AGENT_MAKE_THUMBNAIL_H
 
@@ -14,10 +15,11 @@ struct thumbnail {
     const struct probe *source;
     const struct encoder_use *use;
     int output;
-    bool must_decode; /* by ffmpeg: a command may know better */
+    bool must_decode; /* by ffmpeg: a command may be able to decode it */
 };
 
-/* Leaves what is there. -1: no picture decodes (PERMANENT), the claim is lost, the disk is full. */
+/* Keeps an existing file. -1: no frame can be decoded (PERMANENT), the claim is lost, or the disk
+ * is full. */
 int make_thumbnail(const struct thumbnail *thumbnail, struct error *err);
 
 #endif

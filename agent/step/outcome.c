@@ -20,7 +20,7 @@ static int try_once(const struct session *session, const struct record_outcome *
     return state == JOB_CLAIMED ? record_commit_outcome(session->dir, outcome, err) : 0;
 }
 
-/* The claim is kept meanwhile. */
+/* The claim is extended meanwhile. */
 static void pause_until(struct session *session, int64_t until_ms)
 {
     int64_t left_ms;

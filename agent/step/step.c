@@ -45,13 +45,13 @@ static void free_the_disk(const struct session *session)
     (void)fetch_forget(session->dir, &ignored);
 }
 
-/* A system call that failed is no word about the film, whatever its code. */
+/* A failed system call says nothing about the video, whatever its code. */
 static bool is_films_fault(const struct error *why)
 {
     return why->class == ERROR_PERMANENT && (why->code == 0 || why->code == EFBIG);
 }
 
-/* What another film would meet on this node too. */
+/* Would another video meet this on this node, too? */
 static bool is_nodes_fault(const struct error *why)
 {
     static const int codes[] = {ENOSPC, EDQUOT, EIO,    ENOMEM, EMFILE,
@@ -79,8 +79,8 @@ static int seal_once(const struct session *session, const struct message_failure
     return -1;
 }
 
-/* A full disk has no place for it until the source has made some, which can be fetched again; what
- * was made of it stays until the failure is on the disk. */
+/* A full disk has no space for the failure until the source, which can be fetched again, is
+ * deleted; the output stays until the failure is on disk. */
 static int seal_failure(const struct session *session, const struct message_failure *failure,
                         bool is_fault, struct error *err)
 {
@@ -109,7 +109,7 @@ static int fail(struct session *session, const struct error *why, struct error *
     return 0;
 }
 
-/* A bug is not the film's fault: the record stays as it is and the agent sees the exit status. */
+/* A bug is not the video's fault: the record stays as it is and the agent sees the exit status. */
 static int give_up(struct session *session, const struct error *why, struct error *err)
 {
     if (session->lost != TAILSLATE_PROBLEM_NONE)
@@ -121,8 +121,8 @@ static int give_up(struct session *session, const struct error *why, struct erro
     return fail(session, why, err);
 }
 
-/* The disk was full in the middle of it: made room, it begins again when there is twice as much as
- * it had taken. False: that will not help. */
+/* The disk was full during the work: after freeing space, it starts again when there is twice as
+ * much as it had used. False: that will not help. */
 static bool waits_for_disk(struct session *session, const struct error *why)
 {
     struct tree_size used;
@@ -145,8 +145,8 @@ static int do_claimed(struct session *session, struct error *err)
     enum job_state state;
     if (make_outcome(session, &why) == 0)
         return 0;
-    /* The outcome may stand although its commit has failed (durable.h): then only success may be
-     * sent, and nothing of it is deleted. */
+    /* The outcome may exist although its commit failed (durable.h): then only success may be sent,
+     * and none of it is deleted. */
     if (record_state(session->dir, &state, err) < 0)
         return -1;
     if (state != JOB_CLAIMED) {
@@ -170,8 +170,8 @@ static int upload_all(struct session *session, struct upload *upload, tailslate_
     return 0;
 }
 
-/* The outputs are gone from this disk: no later life will find them either. The claim is given
- * up, so that the job is not held for ever. */
+/* The output is missing from this disk, and no later run will find it. The claim is given up, so
+ * that the job is not held forever. */
 static int outputs_gone(struct session *session, const struct error *why, struct error *err)
 {
     session->lost = TAILSLATE_PROBLEM_OUTPUT_MISSING;
@@ -197,7 +197,7 @@ static int do_transcoded(struct session *session, struct error *err)
     struct error why;
     if (record_read_outcome(session->dir, &outcome, err) < 0)
         return -1;
-    /* A former life may have died before it did. What cannot be removed goes with the record. */
+    /* An earlier run may have died before this. What cannot be removed goes with the record. */
     (void)fetch_forget(session->dir, &why);
     tailslate_quality_set made = tailslate_completion_qualities(&outcome.completion);
     int result = upload_open(&upload, session, &why);
@@ -214,7 +214,7 @@ static int do_transcoded(struct session *session, struct error *err)
     return 0;
 }
 
-/* Nothing named: everything. */
+/* Nothing named means everything. */
 static int read_wanted(const struct session *session, tailslate_quality_set *wanted,
                        struct error *err)
 {
@@ -298,15 +298,17 @@ static int run_locked(const struct config *config, int dir, struct error *err)
     return result;
 }
 
-/* Written to what has hung up: an error of that call, not of this process. */
+/* Writing to a closed connection is an error of that request, not a signal that ends this process.
+ */
 static void ignore_broken_pipes(void)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     must(sigaction(SIGPIPE, &ignore, NULL) == 0);
 }
 
-/* A step stands beside every encoder: what curl and JSON have used for a moment goes back at once,
- * instead of staying with the heap for the hours of a long film (1.8 MB anonymous and not 2.1). */
+/* A step runs beside every encoder: memory that curl and JSON used briefly is returned at once,
+ * instead of staying in the heap for the hours of a long video (1.8 MB anonymous instead of 2.1).
+ */
 static void keep_memory_small(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, HEAP_THRESHOLD_BYTES);
@@ -331,7 +333,7 @@ int step_main(const struct config *config, const char *record_path)
     keep_memory_small();
     if (run(config, record_path, &err) == 0)
         return EX_OK;
-    /* What may pass by itself the next step meets, or not. */
+    /* The next step will see whether a temporary error persists. */
     log_at(err.class == ERROR_TEMPORARY ? LOG_WARNING : LOG_ERROR, "step.stopped",
            LOG_TEXT("record", record_path), LOG_TEXT("reason", err.message));
     return error_exit_status(&err);

@@ -1,11 +1,13 @@
-/* step: the wrap of one job, one process a job (verb `step DIR`).
+/* step: carries one job from its claim to its sealed report, one process per job (command `step
+ * DIR`).
  *
- * Straight-line blocking code over one record: whatever a former life left, the files say what is
- * to be done, and it is done until the record needs no step any more: claimed -> make an outcome;
- * transcoded -> upload the rest, seal; reopened -> upload again what the server misses. Nothing
- * about a finished transcode is ever reported as a failure: a server that refuses is asked again.
+ * Sequential, blocking code on one record: the files say what is left to do, whatever an earlier
+ * run did, and it continues until the record needs no step any more: claimed -> make an outcome;
+ * transcoded -> upload the rest, seal; reopened -> upload again what the server lacks. A finished
+ * transcode is never reported as a failure: if a server refuses it, the step tries again.
  *
- * Fatal (a sysexit; the agent starts it again): the record cannot be read, locked or written. */
+ * Fatal (a sysexits code; the agent starts it again): the record cannot be read, locked or written.
+ */
 #ifndef AGENT_STEP_H
 #define AGENT_STEP_H
 

@@ -20,7 +20,8 @@
 #include <sys/stat.h>
 
 enum {
-    PERCENT_FROM = 10, /* of the job's whole: before it the download, after it the upload */
+    PERCENT_FROM =
+        10, /* share of the job's progress: the download before it, the upload after it */
     PERCENT_TO = 90,
     FULL_LOOK_BYTES = 16 * 1024,
     CHILDS_ENVIRONMENT_MAX = 32,
@@ -38,12 +39,12 @@ struct run {
     struct bounds_sample sample;
     bool is_stopped;
     int64_t started_ms;
-    int64_t begun_ms, moved_ms, tree_ms, memory_ms; /* of session_work_ms */
+    int64_t begun_ms, moved_ms, tree_ms, memory_ms; /* in session_work_ms */
 };
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-/* The directory itself is the mark: its number is nobody else's while it is there. */
+/* The directory itself is the mark: its inode number is unique while it exists. */
 static void make_mark(int dir, char mark[TRANSCODE_MARK_BYTES])
 {
     struct stat status = {0};
@@ -109,7 +110,7 @@ static int start(struct run *run, struct error *err)
 {
     struct session *session = run->session;
     session_await_unpause(session);
-    /* A former life's last figure is not ours. */
+    /* An earlier run's last progress is not ours. */
     unlinkat(session->dir, LADDER_PROGRESS_FILE, 0);
     if (spawn(run, err) < 0) {
         err->class = ERROR_TEMPORARY; /* another node may have the program */
@@ -127,7 +128,7 @@ static int start(struct run *run, struct error *err)
     return 0;
 }
 
-/* ---- watching -------------------------------------------------------------------------------- */
+/* ---- monitoring ------------------------------------------------------------------------------ */
 
 static void report(struct run *run)
 {
@@ -157,7 +158,7 @@ static bool has_ladder_moved(struct run *run)
     return run->progress.out_time_s > before.out_time_s || run->progress.frame > before.frame;
 }
 
-/* Its output and its log: has either changed? */
+/* Has its output or its log changed? */
 static bool look_at_tree(struct run *run)
 {
     struct stat log = {0};
@@ -209,7 +210,7 @@ static enum bound watch_bounds(struct run *run)
 static void bound_log(const struct run *run)
 {
     struct stat status;
-    /* O_APPEND: the transcoder goes on at the new end. */
+    /* O_APPEND: the transcoder continues at the new end. */
     if (fstat(run->log_fd, &status) == 0 && status.st_size > TRANSCODE_LOG_MAX_BYTES &&
         ftruncate(run->log_fd, 0) == 0)
         log_warning("step.log_truncated", LOG_INT("bytes", status.st_size));
@@ -266,14 +267,14 @@ static int64_t log_end(int log_fd)
     return fstat(log_fd, &status) == 0 ? status.st_size : 0;
 }
 
-/* What one attempt met may have been an accident; what two met is this source. */
+/* What one attempt met may have been an accident; what two attempts met is this source. */
 static void settle_class(const struct session *session, struct error *err)
 {
     if (err->class == ERROR_TEMPORARY && err->code == 0 && session->claim.claim.attempt_number > 1)
         err->class = ERROR_PERMANENT;
 }
 
-/* log_from: where the log of this program begins. is_ours: its words are ffmpeg's. */
+/* log_from: where this program's log starts. is_ours: its messages are ffmpeg's. */
 static int explain(const struct session *session, int log_fd, int64_t log_from, bool is_ours,
                    const char *program, struct child_exit how, struct error *err)
 {
@@ -285,7 +286,7 @@ static int explain(const struct session *session, int log_fd, int64_t log_from, 
     child_describe(how, end, sizeof end);
     reason_read_line(log_fd, log_from, line);
     const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
-    if (how.signalled && how.number == SIGKILL) /* this node's doing, not the film's */
+    if (how.signalled && how.number == SIGKILL) /* caused by this node, not by the video */
         return error_set(err, ERROR_TEMPORARY, ENOMEM,
                          "%s ended with %s (memory may have run out: see the kernel's log)%s%s",
                          name, end, line[0] ? ": " : "", line);

@@ -50,7 +50,7 @@ void upload_write_records(struct upload *upload, bool all)
         struct error err;
         if (!rendition->changed || (!all && now < rendition->written_ms + UPLOAD_WRITE_MS))
             continue;
-        /* A record that is behind costs bytes only; a disk that is full shows elsewhere. */
+        /* An outdated list only costs bandwidth; a full disk is noticed elsewhere. */
         if (upload_record_write(upload->session->dir, rendition, &err) < 0)
             log_warning("step.upload_record_not_written", LOG_TEXT("reason", err.message));
     }
@@ -108,7 +108,7 @@ static void start_file(struct upload *upload, enum tailslate_quality quality, co
     upload->call = session_start(upload->session, &request, &upload->reply);
 }
 
-/* Opens, hashes and starts. -1: the file is not as it should be. */
+/* Opens, hashes and starts. -1: the file is invalid. */
 int upload_send_file(struct upload *upload, enum tailslate_quality quality, const char *name,
                      struct error *err)
 {
@@ -124,7 +124,7 @@ int upload_send_file(struct upload *upload, enum tailslate_quality quality, cons
     return 0;
 }
 
-/* After the reply: what it meant, and when the next attempt may be. */
+/* Handles the reply: what it means, and when the next attempt is due. */
 enum verdict upload_settle_call(struct upload *upload)
 {
     enum verdict verdict = session_judge(upload->session, &upload->reply.answer, EXPECT_JSON);
@@ -217,7 +217,7 @@ static void settle_tick(struct upload *upload)
     crash_point(CRASH_STEP_SEGMENT_UPLOADED);
 }
 
-/* The rendition that is furthest behind goes next. */
+/* The rendition that is furthest behind is next. */
 static struct upload_rendition *pick(struct upload *upload)
 {
     struct upload_rendition *picked = NULL;
@@ -245,7 +245,7 @@ void upload_tick(struct upload *upload)
         return;
     upload->rendition = rendition;
     upload->index = rendition->next;
-    /* What a former life sent is looked at afterwards; what cannot be read now, too. */
+    /* Files that an earlier run sent, or that cannot be read now, are handled afterwards. */
     if (rendition->files[upload->index].uploaded ||
         upload_send_file(upload, rendition->quality, rendition->files[upload->index].name,
                          &ignored) < 0)

@@ -1,6 +1,6 @@
-/* The names by which a stock worker's master playlists know a rendition: original.m3u8, and of
- * HLS with transport streams 720p.m3u8. When such a worker makes one rendition of a video of ours
- * anew, it writes the master playlist for all of them: ours are to play under that name, too. */
+/* The names that a stock worker's master playlists use for a rendition: original.m3u8 and, for HLS
+ * with transport streams, 720p.m3u8. When such a worker makes one rendition of our video again, it
+ * writes the master playlist for all of them, so ours must be playable under that name, too. */
 #include "agent/media/ladder.h"
 #include "agent/step/upload.h"
 #include "agent/step/upload_file.h"
@@ -54,7 +54,7 @@ static int write_alias(int directory, const char *name, const char *home, struct
     return durable_write(directory, name, text, strlen(text), err);
 }
 
-/* False: not this time, the pause is over. */
+/* False: not sent this time, the time limit has passed. */
 static bool post_archive(struct upload *upload, enum tailslate_quality quality, int archive,
                          int64_t size, unsigned attempt)
 {
@@ -78,8 +78,8 @@ static bool post_archive(struct upload *upload, enum tailslate_quality quality, 
     return verdict == VERDICT_OK;
 }
 
-/* A stock server keeps single files in the rendition's directory; what it unpacks lies beside it.
- * Nothing plays by this name until a stock worker says so: no job waits for it for long. */
+/* A stock server puts single files in the rendition's directory, but unpacks an archive beside it.
+ * Nothing uses this name until a stock worker writes it, so no job waits long for it. */
 static int send_packed(struct upload *upload, enum tailslate_quality quality, int directory,
                        const char *name, struct error *err)
 {

@@ -43,7 +43,7 @@ int upload_insist_file(struct upload *upload, enum tailslate_quality quality, co
     return lost(err);
 }
 
-/* The file as it is now against what was sent. */
+/* Compares the current file with what was sent. */
 static int compare(struct upload *upload, struct upload_rendition *rendition, const char *name,
                    struct error *err)
 {
@@ -60,7 +60,7 @@ static int compare(struct upload *upload, struct upload_rendition *rendition, co
     return 0;
 }
 
-/* What a rendition's directory holds: its own playlist first, then those of single tracks. */
+/* The playlists in a rendition's directory: its own first, then those of single tracks. */
 struct lists {
     struct {
         char name[AUDIO_FILE_BYTES];
@@ -96,7 +96,7 @@ static int lists_add(struct lists *lists, int directory, const char *name, struc
     return list->init ? 0 : error_set(err, ERROR_PERMANENT, 0, "%s has no EXT-X-MAP", name);
 }
 
-/* Its segments are the rendition's own: only its init segment is another file. */
+/* Its segments are those of the rendition; only its init segment is another file. */
 static int lists_add_pictures(struct lists *lists, int directory, struct error *err)
 {
     if (!durable_exists(directory, LADDER_VIDEO_PLAYLIST))
@@ -132,7 +132,7 @@ static int compare_list(struct upload *upload, struct upload_rendition *renditio
     for (size_t i = 0; i < list->count; i++) {
         if (compare(upload, rendition, list->segments[i].name, err) < 0)
             return -1;
-        /* A long film takes a while to read: the claim wants to be kept. */
+        /* Reading a long video takes a while: extend the claim meanwhile. */
         session_wait(upload->session, NULL, 0, 0);
     }
     return 0;
@@ -147,7 +147,7 @@ static int compare_all(struct upload *upload, struct upload_rendition *rendition
     return 0;
 }
 
-/* Names, sorted, borrowed: looked up once for every file of a long film. */
+/* Names, sorted, borrowed: looked up once for every file of a long video. */
 struct names {
     const char **items;
     size_t count;
@@ -198,7 +198,7 @@ static struct names names_of_lists(const struct lists *lists)
     return names;
 }
 
-/* The server's word on what it has; a list that cannot be read says that it has nothing. */
+/* What the server says it has; a list that cannot be read means that it has nothing. */
 static void believe_status(struct upload_rendition *rendition, const struct http_answer *answer)
 {
     struct error ignored;
@@ -243,7 +243,7 @@ static int send_missing(struct upload *upload, struct upload_rendition *renditio
     return 0;
 }
 
-/* Names that no playlist lists are no part of the rendition (a former life's leftovers). */
+/* Names in no playlist are not part of the rendition (files of an earlier run). */
 static void drop_strangers(struct upload_rendition *rendition, const struct lists *lists)
 {
     size_t kept = 0;
@@ -260,7 +260,7 @@ static void drop_strangers(struct upload_rendition *rendition, const struct list
     rendition->count = kept;
 }
 
-/* 1: the server misses something, named in the answer. */
+/* 1: the server lacks something, named in the answer. */
 static int read_finalized(struct upload_rendition *rendition, const struct http_answer *answer)
 {
     struct error ignored;
@@ -276,7 +276,7 @@ static int read_finalized(struct upload_rendition *rendition, const struct http_
             upload_file_undone(rendition, &rendition->files[i]);
             named = true;
         }
-    /* Something is missing that it cannot name: all of it goes again. */
+    /* It lacks something that it cannot name: upload everything again. */
     for (size_t i = 0; i < rendition->count && !named; i++)
         upload_file_undone(rendition, &rendition->files[i]);
     return 1;
@@ -290,7 +290,7 @@ static int finalize_rendition(struct upload *upload, struct upload_rendition *re
     JSON(root) = json_new_object();
     json_set_text(root, "quality", tailslate_quality_name(rendition->quality));
     json_set_int(root, "segment_count", (int64_t)list->count + 1);
-    /* upload_insist_file has left the playlist's own hash. */
+    /* upload_insist_file has set the playlist's own hash. */
     TEXT(checksum) = must_printf("sha256:%s", upload->sha);
     json_set_text(root, "manifest_checksum", checksum);
     TEXT(body) = json_print(root);
@@ -303,8 +303,8 @@ static int finalize_rendition(struct upload *upload, struct upload_rendition *re
     return missing;
 }
 
-/* What they list is there before they are: the rendition's own comes last, and its hash stays for
- * the finalize. */
+/* The files that a playlist lists are uploaded before it. The rendition's own comes last, and its
+ * hash is kept for the finalize. */
 static int send_playlists(struct upload *upload, struct upload_rendition *rendition,
                           const struct lists *lists, struct error *err)
 {
@@ -393,7 +393,7 @@ int upload_finalize(struct upload *upload, struct error *err)
             names[count++] = all[i];
     if (count == 0)
         return 0;
-    /* In memory: it is small, and not every file system has files without a name. */
+    /* In memory: it is small, and not every file system supports unnamed files. */
     FD(archive) = memfd_create("manifests", MFD_CLOEXEC);
     if (archive < 0)
         return error_errno(err, "cannot write a temporary file");

@@ -48,7 +48,7 @@ bool upload_is_segment_name(const char *name)
 
 struct upload_file *upload_file_find(const struct upload_rendition *rendition, const char *name)
 {
-    /* From the end: what is asked for came last. */
+    /* From the end: the last entry is the most likely one. */
     for (size_t i = rendition->count; i-- > 0;)
         if (strcmp(rendition->files[i].name, name) == 0)
             return &rendition->files[i];
@@ -93,7 +93,7 @@ bool upload_file_has(const struct upload_file *file, const char hex[HASH_HEX_BYT
     return file->uploaded && sha_parse(hex, sha) && memcmp(sha, file->sha, sizeof sha) == 0;
 }
 
-/* "<hex>  <name>"; what is no such line was never written by us and is passed over. */
+/* "<hex>  <name>"; other lines are not ours and are skipped. */
 static void take_line(struct upload_rendition *rendition, char *line)
 {
     unsigned char sha[UPLOAD_SHA_BYTES];
@@ -115,7 +115,7 @@ int upload_record_read(int dir, struct upload_rendition *rendition, struct error
     size_t size;
     record_name(rendition, name);
     if (durable_read(dir, name, UPLOAD_RECORD_MAX_BYTES, &text, &size, err) < 0)
-        return err->class == ERROR_PERMANENT ? 0 : -1; /* what is no record of ours costs bytes */
+        return err->class == ERROR_PERMANENT ? 0 : -1; /* an invalid list costs bandwidth */
     for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = '\0';
         take_line(rendition, line);

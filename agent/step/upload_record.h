@@ -1,12 +1,12 @@
-/* upload_record: the list of one rendition's files and of what the server has of them. */
+/* upload_record: the list of one rendition's files and of which ones the server has. */
 #ifndef AGENT_UPLOAD_RECORD_H
 #define AGENT_UPLOAD_RECORD_H
 
 #include "agent/step/upload.h"
 
-/* The file's entry, added where there is none; NULL: over UPLOAD_FILES_MAX. */
+/* The file's entry, added if necessary; NULL: more than UPLOAD_FILES_MAX. */
 struct upload_file *upload_file_get(struct upload_rendition *rendition, const char *name);
-/* NULL: not known. */
+/* NULL: unknown. */
 struct upload_file *upload_file_find(const struct upload_rendition *rendition, const char *name);
 void upload_file_done(struct upload_rendition *rendition, struct upload_file *file,
                       const char hex[HASH_HEX_BYTES]);
@@ -18,7 +18,7 @@ int upload_record_write(int dir, struct upload_rendition *rendition, struct erro
 int upload_record_forget(int dir, struct upload_rendition *rendition, struct error *err);
 void upload_record_fini(struct upload_rendition *rendition);
 
-/* A name that the wire takes as a media segment or an init segment. */
+/* Does the wire accept this name as a media segment or an initialization segment? */
 bool upload_is_segment_name(const char *name);
 
 #endif

@@ -1,12 +1,12 @@
-/* answer: what one HTTP answer of a server says, by its status and its code (docs/WIRE.md#errors).
+/* answer: what an HTTP answer of a server means, by its status and code (docs/WIRE.md#errors).
  *
- * One table for our verifier, for a stock server and for whatever stands in between; what a caller
- * does about a class is the caller's own table. Pure, and free of any HTTP library: fill in
- * `answer_facts` from yours. Does not judge the body of a 2xx: whether a completion is acknowledged
- * is decided by its token.
+ * One table for our verifier, a stock server and anything in between; what a caller does about a
+ * class is up to the caller. Pure, and independent of any HTTP library: fill in `answer_facts` from
+ * yours. Does not judge the body of a 2xx: whether a completion is acknowledged depends on its
+ * token.
  *
- * A code counts only in JSON and under its own status. A page of a proxy, or a status that somebody
- * has changed on the way, says nothing about jobs and claims. */
+ * A code counts only in JSON and under its own status. A proxy's page, or a status that was changed
+ * on the way, says nothing about jobs and claims. */
 #ifndef TAILSLATE_ANSWER_H
 #define TAILSLATE_ANSWER_H
 
@@ -15,8 +15,8 @@
 #include <stdbool.h>
 
 enum tailslate_reach {
-    TAILSLATE_ANSWER_CAME,          /* whole: status and body */
-    TAILSLATE_ANSWER_CAME_NOT,      /* refused, timed out, reset, cut */
+    TAILSLATE_ANSWER_CAME,          /* complete: status and body */
+    TAILSLATE_ANSWER_CAME_NOT,      /* refused, timed out, reset, truncated */
     TAILSLATE_ANSWER_NOT_BELIEVED,  /* TLS verification failed */
     TAILSLATE_ANSWER_LOCAL_TROUBLE, /* a file on this side failed */
 };
@@ -38,7 +38,7 @@ enum tailslate_answer_class {
     TAILSLATE_ANSWER_OK,            /* 200 in JSON */
     TAILSLATE_ANSWER_OTHER_SUCCESS, /* another 2xx, or not JSON: a file's bytes, or a captive portal
                                      */
-    /* by one of our codes; the key also by 401, whoever says it */
+    /* with one of our codes; for the key also 401 from anybody */
     TAILSLATE_ANSWER_KEY_REFUSED, /* the key as such, whatever it is used for */
     TAILSLATE_ANSWER_NOT_YOURS,   /* this worker never held the job */
     TAILSLATE_ANSWER_JOB_UNKNOWN,
@@ -49,12 +49,12 @@ enum tailslate_answer_class {
     TAILSLATE_ANSWER_OUTPUT_MISSING,
     TAILSLATE_ANSWER_NO_SUCH_RANGE,
     TAILSLATE_ANSWER_WRONG_URL, /* no such path, file or method */
-    /* in JSON without a code, as a stock server says it */
+    /* in JSON without a code, as a stock server does */
     TAILSLATE_ANSWER_STOCK_NOT_YOURS,  /* 403: the claim is over */
     TAILSLATE_ANSWER_STOCK_CLAIM_LOST, /* 409: the claim is over */
     TAILSLATE_ANSWER_STOCK_JOB_UNKNOWN,
     TAILSLATE_ANSWER_STOCK_REFUSED, /* another 4xx */
-    /* not by the server itself */
+    /* not from the server itself */
     TAILSLATE_ANSWER_PROXY_FORBIDDEN, /* 403 */
     TAILSLATE_ANSWER_PROXY_REFUSED,   /* another 4xx; 407 in any form */
     /* by status alone */
@@ -71,13 +71,13 @@ enum tailslate_answer_class tailslate_answer_classify(const struct tailslate_ans
 /* For is_json, by the value of a Content-Type: application/json, or a type that ends in +json. */
 bool tailslate_answer_is_json(const char *content_type);
 
-/* The code where it counts, else TAILSLATE_PROBLEM_NONE. */
+/* The code if it counts, otherwise TAILSLATE_PROBLEM_NONE. */
 enum tailslate_problem tailslate_answer_known_problem(const struct tailslate_answer *facts);
 
-/* Another key may put it right: the key is refused, or it is another worker's. Then the key file is
- * worth reading again. On a call about no job (heartbeat) it is a refusal of the key. */
+/* Another key may help: the key is refused, or belongs to another worker. Then the key file is
+ * worth reading again. For a request about no job (heartbeat) it means that the key is refused. */
 bool tailslate_answer_concerns_key(enum tailslate_answer_class class);
-/* A refusal of this one job, by a server that is otherwise fine with us. */
+/* A refusal of this one job by a server that is otherwise fine with us. */
 bool tailslate_answer_concerns_job(enum tailslate_answer_class class);
 
 #endif

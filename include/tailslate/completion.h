@@ -1,6 +1,6 @@
 /* completion: the report that a job is done, and the answer to it. Pure.
  *
- * A parse function takes one body and fills a struct; the verdict is TAILSLATE_PROBLEM_NONE or the
+ * A parse function reads one body and fills a struct; its verdict is TAILSLATE_PROBLEM_NONE or the
  * problem to answer with, and then `reason` (which may be NULL) says which field and what was
  * expected. Unknown members are ignored, JSON null is the same as absent. A format function returns
  * text owned by the caller. */
@@ -23,7 +23,7 @@ enum {
     TAILSLATE_SIDE_MAX = 65535,       /* of a width or height, in pixels */
 };
 
-/* Not in the message. Numbers that may be absent start as these. */
+/* Values for absent members. */
 #define TAILSLATE_ABSENT_INT    (-1)
 #define TAILSLATE_ABSENT_NUMBER (-1.0)
 
@@ -50,22 +50,22 @@ struct tailslate_completion {
     enum tailslate_format format;
     enum tailslate_codec codec;
     char token[TAILSLATE_TOKEN_BYTES];  /* canonical; "" = none */
-    struct tailslate_warnings warnings; /* ours; a stock server ignores the member */
+    struct tailslate_warnings warnings; /* our extension; a stock server ignores it */
 };
-/* TAILSLATE_PROBLEM_BAD_JSON, _INVALID_FIELD, _TOKEN_MALFORMED, or _TOKEN_MISMATCH where the
- * token's job is not path_job_id. */
+/* TAILSLATE_PROBLEM_BAD_JSON, _INVALID_FIELD, _TOKEN_MALFORMED, or _TOKEN_MISMATCH if the token's
+ * job is not path_job_id. */
 enum tailslate_problem tailslate_completion_parse(const char *body, size_t size,
                                                   int64_t path_job_id,
                                                   struct tailslate_completion *completion,
                                                   char reason[TAILSLATE_REASON_BYTES]);
 char *tailslate_completion_format(const struct tailslate_completion *completion);
-/* SHA-256 over the canonical form: fixed order, qualities by name, numbers normalised, no token, no
+/* SHA-256 over the canonical form: fixed order, qualities by name, normalized numbers, no token, no
  * warnings. */
 void tailslate_completion_fingerprint(const struct tailslate_completion *completion,
                                       char hex[TAILSLATE_FINGERPRINT_BYTES]);
 tailslate_quality_set tailslate_completion_qualities(const struct tailslate_completion *completion);
 
-/* The answer to a completion. An answer of a stock server has no token: "" then. */
+/* The answer to a completion. A stock server's answer has no token: then it is "". */
 struct tailslate_acknowledgment {
     bool status_ok;
     char message[128];

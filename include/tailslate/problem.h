@@ -21,9 +21,9 @@ enum tailslate_problem {
     TAILSLATE_PROBLEM_RATE_LIMITED,
     TAILSLATE_PROBLEM_COMPLETION_IN_PROGRESS,
     TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
-    TAILSLATE_PROBLEM_NOT_FOUND, /* no such path or file; the word is `not_found` */
-    TAILSLATE_PROBLEM_METHOD,    /* such a path, but not by this method; `method_not_allowed` */
-    TAILSLATE_PROBLEM_RANGE,     /* a part behind the end of the source; `range_not_satisfiable` */
+    TAILSLATE_PROBLEM_NOT_FOUND, /* no such path or file; the code is `not_found` */
+    TAILSLATE_PROBLEM_METHOD, /* the path exists, but not for this method; `method_not_allowed` */
+    TAILSLATE_PROBLEM_RANGE,  /* a range beyond the end of the source; `range_not_satisfiable` */
     TAILSLATE_PROBLEM_INTERNAL,
     TAILSLATE_PROBLEM_COUNT,
 };
@@ -31,6 +31,7 @@ enum tailslate_problem {
 const char *tailslate_problem_code(enum tailslate_problem problem);  /* "claim_lost"; "" for NONE */
 int tailslate_problem_status(enum tailslate_problem problem);        /* 409 */
 const char *tailslate_problem_title(enum tailslate_problem problem); /* a short sentence */
-enum tailslate_problem tailslate_problem_from_code(const char *code); /* NONE: not one of ours */
+enum tailslate_problem
+tailslate_problem_from_code(const char *code); /* NONE: not one of our codes */
 
 #endif

@@ -1,4 +1,4 @@
-/* quality: the seven names the wire knows for a rendition, in falling order. Pure. */
+/* quality: the seven names that the wire has for a rendition, largest first. Pure. */
 #ifndef TAILSLATE_QUALITY_H
 #define TAILSLATE_QUALITY_H
 
@@ -22,7 +22,7 @@ const char *tailslate_quality_name(enum tailslate_quality quality);
 bool tailslate_quality_parse(const char *name,
                              enum tailslate_quality *quality); /* exact names only */
 
-/* The rung's short side in pixels and its nominal video bit rate; 0 for `original`. */
+/* The rendition's short side in pixels and its nominal video bit rate; 0 for `original`. */
 int tailslate_quality_short_side(enum tailslate_quality quality);
 int tailslate_quality_bitrate_kbit(enum tailslate_quality quality);
 

@@ -1,14 +1,13 @@
-/* verify: what a request about a job says, what the database says -> what is answered. Pure.
+/* verify: from a request about a job and the database's state to the verdict. Pure.
  *
- * The rows are those of docs/PROMISES.md#the-verdicts: every call about a job is classified here
+ * The rows are those of docs/PROMISES.md#the-verdicts. Every request about a job is classified here
  * and nowhere else, so that completion, progress, upload and failure cannot disagree about who
  * holds a claim. Knows no clock, descriptor, log or SQL.
  *
- * The last holder decides who a caller is, and whether another one has ever held the job what is
- * said to it: that its claim is lost, or that it had none. An epoch, where it is given, decides
- * which of its claims it speaks for. A higher epoch than the database's is a claim that the
- * database has forgotten (a restored backup): not yours, so that the caller holds on to its result.
- */
+ * The last holder decides the caller's standing, and whether the caller ever held the job decides
+ * the answer: that its claim is lost, or that it never had one. An epoch, if given, decides which
+ * claim the caller speaks for. An epoch higher than the database's is a claim that the database has
+ * forgotten (a restored backup): not yours, so that the caller keeps its result. */
 #ifndef TAILSLATE_VERIFY_H
 #define TAILSLATE_VERIFY_H
 
@@ -28,14 +27,13 @@ struct tailslate_verify_request {
 struct tailslate_verify_facts {
     bool job_found;
     bool video_failed, video_deleted;
-    bool closed;   /* completed_at is set */
-    bool requeued; /* by a failure, and the video waits again */
-    enum tailslate_holder holder,
-        last_holder; /* holder: of the claim that stands, expired or not */
-    bool held;       /* the caller has claimed it at some time */
+    bool closed;                               /* completed_at is set */
+    bool requeued;                             /* by a failure, and the video is queued again */
+    enum tailslate_holder holder, last_holder; /* holder: of the current claim, expired or not */
+    bool held;                                 /* the caller has claimed it before */
     bool claim_expired;
-    bool reopened;         /* open, and nobody has claimed it since: a re-transcode was ordered */
-    bool failure_recorded; /* the caller has failed this very claim */
+    bool reopened;         /* open, and not claimed since: a re-transcode was requested */
+    bool failure_recorded; /* the caller reported a failure for this very claim */
     int64_t epoch;
     /* For completions only. */
     bool token_known, fingerprint_same; /* a completion with the request's token is recorded */
@@ -43,13 +41,14 @@ struct tailslate_verify_facts {
     bool files_missing;                 /* of a rendition that the completion names */
 };
 
-/* Where the caller stands; the comments give the row. */
+/* The caller's standing; the comments give the row. */
 enum tailslate_standing {
-    TAILSLATE_STANDING_HELD,       /* 1: claimed by the caller, open */
-    TAILSLATE_STANDING_LATE,       /* 5: expired or released, the caller is the last holder */
-    TAILSLATE_STANDING_FAILED,     /* 5, but the caller itself has ended this claim by a failure */
-    TAILSLATE_STANDING_COMPLETED,  /* 2-4: completed, and by this caller's claim */
-    TAILSLATE_STANDING_SUPERSEDED, /* 6: by another's claim, or by the order to do it again */
+    TAILSLATE_STANDING_HELD,      /* 1: claimed by the caller, open */
+    TAILSLATE_STANDING_LATE,      /* 5: expired or released, the caller is the last holder */
+    TAILSLATE_STANDING_FAILED,    /* 5, but the caller itself has ended this claim with a failure */
+    TAILSLATE_STANDING_COMPLETED, /* 2-4: completed, and by this caller's claim */
+    TAILSLATE_STANDING_SUPERSEDED, /* 6: by another worker's claim, or superseded by a re-transcode
+                                    */
     TAILSLATE_STANDING_GONE,       /* 7 */
     TAILSLATE_STANDING_NO_JOB,     /* 10 */
     TAILSLATE_STANDING_NOT_YOURS,  /* 11 */
@@ -75,17 +74,17 @@ enum tailslate_standing tailslate_verify_standing(const struct tailslate_verify_
 enum tailslate_verdict tailslate_verify_completion(const struct tailslate_verify_request *request,
                                                    const struct tailslate_verify_facts *facts);
 
-/* The verdict is one that changes the database. */
+/* The verdict changes the database. */
 static inline bool tailslate_verify_commits(enum tailslate_verdict verdict)
 {
     return verdict == TAILSLATE_VERDICT_COMMIT || verdict == TAILSLATE_VERDICT_COMMIT_LATE;
 }
 
-/* TAILSLATE_PROBLEM_NONE where the answer is a 2xx. */
+/* TAILSLATE_PROBLEM_NONE if the answer is a 2xx. */
 enum tailslate_problem tailslate_verify_problem(enum tailslate_verdict verdict);
 
-/* What refuses a call that needs the claim (progress, upload): COMPLETED and FAILED are a lost
- * claim there, because nothing may change any more through it. */
+/* Why a request that needs the claim (progress, upload) is refused: for COMPLETED and FAILED the
+ * claim is lost, because it may not change anything any more. */
 enum tailslate_problem tailslate_verify_standing_problem(enum tailslate_standing standing);
 
 /* A sentence for `detail`. */

@@ -1,9 +1,9 @@
 /* warnings: what people should know about work that succeeded nevertheless. Pure.
  *
- * A bounded list of sentences: it travels with a completion, is stored with it and shown. A
- * sentence that is there is not added twice; what comes after TAILSLATE_WARNINGS_MAX is not kept. A
- * sentence is cut at a character, control bytes become blanks. Never a reason to refuse anything:
- * reading skips what is no text. */
+ * A limited list of sentences that travels with a completion, is stored with it and shown. A
+ * sentence is never added twice; sentences after TAILSLATE_WARNINGS_MAX are dropped. Long sentences
+ * are truncated at a character, control bytes become spaces. Never a reason to refuse anything:
+ * reading skips elements that are not strings. */
 #ifndef TAILSLATE_WARNINGS_H
 #define TAILSLATE_WARNINGS_H
 
