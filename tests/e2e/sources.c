@@ -236,10 +236,10 @@ Test(sources, what_can_never_be_a_video_fails_once_and_says_why, .timeout = 120)
     refuses(rig, "still.gif", "probe: it is a still image, not a video (GIF)");
     refuses(rig, "sound.mp4", "audio only, MP3");
     refuses(rig, "locked.mp4", "the video is encrypted");
-    refuses(rig, "strange.mp4", "codec is unknown to ffmpeg (zzz1 in the file)");
-    refuses(rig, "noise.mp4", "thumbnail: no picture of the video can be decoded");
-    refuses(rig, "tail.mp4", "of 4.0 s can be decoded");
+    refuses(rig, "strange.mp4", "ffmpeg does not know the video's codec (zzz1 in the file)");
+    refuses(rig, "noise.mp4", "thumbnail: no frame of the video can be decoded");
+    refuses(rig, "tail.mp4", "s of the video's 4.0 s can be decoded");
     RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "5", NULL});
-    cr_expect(strstr(shown.out, "last error  thumbnail: no picture"), "%s", shown.out);
+    cr_expect(strstr(shown.out, "last error  thumbnail: no frame"), "%s", shown.out);
     rig_end(rig);
 }
