@@ -78,8 +78,15 @@ static void present(void *ctx, const struct tailslate_outbox_post *completion,
 
 static void say(void *ctx, const struct tailslate_outbox_report *report)
 {
-    static const char *const outcomes[] = {"acknowledged", "again",   "held", "upload",
-                                           "claim gone",   "refused", "local"};
+    static const char *const outcomes[] = {
+        [TAILSLATE_OUTBOX_AGAIN] = "again",
+        [TAILSLATE_OUTBOX_ACKNOWLEDGED] = "acknowledged",
+        [TAILSLATE_OUTBOX_HELD] = "held",
+        [TAILSLATE_OUTBOX_UPLOAD] = "upload",
+        [TAILSLATE_OUTBOX_CLAIM_GONE] = "claim gone",
+        [TAILSLATE_OUTBOX_REFUSED] = "refused",
+        [TAILSLATE_OUTBOX_LOCAL] = "local",
+    };
     (void)ctx;
     printf("job %" PRId64 ": %s %s\n", report->job_id, outcomes[report->outcome], report->why);
 }

@@ -84,8 +84,8 @@ struct tailslate_outbox_answer {
 };
 
 enum tailslate_outbox_outcome {
-    TAILSLATE_OUTBOX_ACKNOWLEDGED, /* the server has it, and the record is gone */
     TAILSLATE_OUTBOX_AGAIN,        /* no verdict: presented again */
+    TAILSLATE_OUTBOX_ACKNOWLEDGED, /* the server has it, and the record is gone */
     TAILSLATE_OUTBOX_HELD,         /* refused for now: a person has to act; presented again */
     TAILSLATE_OUTBOX_UPLOAD,       /* upload the renditions `missing` again; presented again */
     TAILSLATE_OUTBOX_CLAIM_GONE,   /* a stock server wants a claim for it: claim this job again */
