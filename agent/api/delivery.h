@@ -17,14 +17,14 @@ enum delivery {
     DELIVERY_ACKNOWLEDGED, /* rows 1-5 */
     DELIVERY_AGAIN,        /* rows 8, 9, and anything that is not a verdict */
     DELIVERY_HOLD,         /* rows 10-12: a person must act; retry slowly, raise an alarm */
-    DELIVERY_KEEP, /* rows 6, 7, and a refused failure report whose claim is over: drop the record,
-                      retain its output */
-    DELIVERY_QUARANTINE, /* rows 3, 13 */
-    DELIVERY_REUPLOAD,   /* row 14 */
-    DELIVERY_ASK,        /* a stock "already completed", which may be untrue: ask verify-complete */
-    DELIVERY_RECLAIM,    /* a stock 409 or 403: the claim is lost; reclaim the job */
-    DELIVERY_SILENT,     /* verify-complete could not tell: wait, then bypass the cache
-                          */
+    DELIVERY_RETAIN,       /* rows 6, 7, and a refused failure report whose claim is over: drop the
+                            record,       retain its output */
+    DELIVERY_QUARANTINE,   /* rows 3, 13 */
+    DELIVERY_REUPLOAD,     /* row 14 */
+    DELIVERY_ASK,     /* a stock "already completed", which may be untrue: ask verify-complete */
+    DELIVERY_RECLAIM, /* a stock 409 or 403: the claim is lost; reclaim the job */
+    DELIVERY_SILENT,  /* verify-complete could not tell: wait, then bypass the cache
+                       */
     DELIVERY_COUNT,
 };
 const char *delivery_name(enum delivery delivery); /* "acknowledged" */

@@ -158,10 +158,10 @@ static size_t on_data(char *data, size_t one, size_t size, void *ctx)
     return http_stream_take(&call->stream, data, one * size, status, total) ? one * size : 0;
 }
 
-static size_t on_body(char *buffer, size_t one, size_t room, void *ctx)
+static size_t on_body(char *buffer, size_t one, size_t capacity, void *ctx)
 {
     struct http_call *call = ctx;
-    ssize_t given = http_stream_give(&call->stream, buffer, one * room);
+    ssize_t given = http_stream_give(&call->stream, buffer, one * capacity);
     return given < 0 ? CURL_READFUNC_ABORT : (size_t)given;
 }
 
@@ -303,11 +303,11 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     return call;
 }
 
-static void copy_header(CURL *easy, const char *name, char *out, size_t room)
+static void copy_header(CURL *easy, const char *name, char *out, size_t capacity)
 {
     struct curl_header *header;
     if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
-        strlen(header->value) < room)
+        strlen(header->value) < capacity)
         memcpy(out, header->value, strlen(header->value) + 1);
 }
 

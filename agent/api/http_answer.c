@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { PERFORM_LOOK_MS = 1000 };
+enum { PERFORM_CHECK_MS = 1000 };
 
 static struct http_request begin(const char *method, const char *path)
 {
@@ -104,7 +104,7 @@ void http_perform(struct http_client *client, const struct http_request *request
     struct performed performed = {.answer = answer};
     http_start(client, request, on_performed, &performed);
     while (!performed.is_done)
-        http_wait(client, NULL, 0, PERFORM_LOOK_MS);
+        http_wait(client, NULL, 0, PERFORM_CHECK_MS);
 }
 
 char *http_escape(const char *component)

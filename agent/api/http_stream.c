@@ -78,10 +78,10 @@ bool http_stream_take(struct http_stream *stream, const char *data, size_t size,
                                                      : keep_text(stream, data, size);
 }
 
-ssize_t http_stream_give(struct http_stream *stream, char *buffer, size_t room)
+ssize_t http_stream_give(struct http_stream *stream, char *buffer, size_t capacity)
 {
     int64_t left = stream->body_size - stream->body_at;
-    size_t wanted = left < (int64_t)room ? (size_t)left : room;
+    size_t wanted = left < (int64_t)capacity ? (size_t)left : capacity;
     if (wanted == 0)
         return 0;
     ssize_t got = pread(stream->body_fd, buffer, wanted, stream->body_at);

@@ -36,7 +36,7 @@ bool http_stream_take(struct http_stream *stream, const char *data, size_t size,
                       int64_t total);
 
 /* How many bytes were written to buffer; 0: end of the body; -1: see `here`. */
-ssize_t http_stream_give(struct http_stream *stream, char *buffer, size_t room);
+ssize_t http_stream_give(struct http_stream *stream, char *buffer, size_t capacity);
 bool http_stream_rewind(struct http_stream *stream, int64_t offset);
 
 /* Moves the body to the answer. */

@@ -167,10 +167,10 @@ int session_wait(struct session *session, struct http_wait_fd *fds, unsigned cou
                  int64_t timeout_ms)
 {
     struct http_wait_fd all[SESSION_WAIT_FDS_MAX + 1] = {{.fd = -1}};
-    unsigned own = session->orders.watch >= 0 ? 1 : 0;
+    unsigned own = session->controls.watch >= 0 ? 1 : 0;
     must(count <= SESSION_WAIT_FDS_MAX);
     tick(session);
-    all[0] = (struct http_wait_fd){.fd = session->orders.watch, .events = POLLIN};
+    all[0] = (struct http_wait_fd){.fd = session->controls.watch, .events = POLLIN};
     for (unsigned i = 0; i < count; i++)
         all[own + i] = fds[i];
     int64_t wait_ms = timeout_ms < WAIT_SLICE_MS ? timeout_ms : WAIT_SLICE_MS;
@@ -178,7 +178,7 @@ int session_wait(struct session *session, struct http_wait_fd *fds, unsigned cou
     for (unsigned i = 0; i < count; i++)
         fds[i].revents = all[own + i].revents;
     bool is_order = own > 0 && all[0].revents != 0;
-    session_orders_look(session, is_order);
+    session_control_check(session, is_order);
     return ready - is_order;
 }
 
@@ -214,7 +214,8 @@ void session_perform(struct session *session, struct http_request *request, stru
         session_wait(session, NULL, 0, WAIT_SLICE_MS);
 }
 
-int session_insist(struct session *session, struct http_request *request, struct reply *reply)
+int session_retry_until_ok(struct session *session, struct http_request *request,
+                           struct reply *reply)
 {
     for (unsigned attempt = 0; session->lost == TAILSLATE_PROBLEM_NONE; attempt++) {
         session_perform(session, request, reply);
@@ -223,7 +224,7 @@ int session_insist(struct session *session, struct http_request *request, struct
             return 0;
         struct session_pause pause = session_pause_after(session, verdict, attempt, &reply->answer);
         session_reply_fini(reply);
-        session_sit_out(session, &pause);
+        session_wait_backoff(session, &pause);
     }
     return -1;
 }
@@ -259,7 +260,8 @@ int session_run_child(struct session *session, const struct child_options *optio
 
 int session_open(struct session *session, const struct config *config, int dir, struct error *err)
 {
-    *session = (struct session){.config = config, .dir = dir, .orders = {.room = -1, .watch = -1}};
+    *session = (struct session){
+        .config = config, .dir = dir, .controls = {.capacity = -1, .watch = -1}};
     session->progress.eta_seconds = TAILSLATE_ABSENT_INT;
     session->progress.progress = (struct message_progress){
         .percent = TAILSLATE_ABSENT_INT,
@@ -274,7 +276,7 @@ int session_open(struct session *session, const struct config *config, int dir, 
     session->client = connect_client(config, err);
     if (!session->client)
         return -1;
-    session_orders_open(session);
+    session_control_open(session);
     return 0;
 }
 
@@ -283,5 +285,5 @@ void session_close(struct session *session)
     if (session->client)
         http_client_free(session->client);
     session->client = NULL;
-    session_orders_close(session);
+    session_control_close(session);
 }

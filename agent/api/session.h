@@ -72,9 +72,9 @@ struct session_reclaim {
 
 /* An operator's `pause`: transcoders are suspended, uploads and deliveries go on. */
 struct session_orders {
-    int room, watch; /* state_dir/orders; inotify. -1: none */
+    int capacity, watch; /* state_dir/orders; inotify. -1: none */
     bool is_paused;
-    int64_t looked_ms, since_ms,
+    int64_t checked_ms, since_ms,
         total_ms; /* start of the current pause; total of all earlier ones */
 };
 
@@ -84,7 +84,7 @@ struct session {
     struct http_client *client;
     struct record_claim claim;
     bool transcoded; /* the outcome is on disk: only success may be reported */
-    struct session_orders orders;
+    struct session_orders controls;
     enum tailslate_problem lost;
     struct session_reclaim reclaim;
     int64_t refused_since_ms; /* monotonic: first refusal of finished work; 0: not refused */
@@ -153,11 +153,12 @@ int64_t session_pause_end_ms(const struct session *session, const struct session
 /* A file was accepted: earlier refusals no longer count. */
 void session_is_accepted(struct session *session);
 /* Wait that long, or until the claim is lost. */
-void session_sit_out(struct session *session, const struct session_pause *pause);
+void session_wait_backoff(struct session *session, const struct session_pause *pause);
 
 /* Retry until the server accepts (then *reply belongs to the caller, session_reply_fini) or the
  * claim is lost (-1, without a reply). */
-int session_insist(struct session *session, struct http_request *request, struct reply *reply);
+int session_retry_until_ok(struct session *session, struct http_request *request,
+                           struct reply *reply);
 
 /* Run a short program to its end, for at most limit_ms, extending the claim. -1: it could not be
  * run, it took too long, or the claim is lost (err->code ECANCELED). */

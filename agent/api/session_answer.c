@@ -281,7 +281,7 @@ int64_t session_pause_end_ms(const struct session *session, const struct session
                                      SESSION_WAKE_SPREAD_MS, session->back_random);
 }
 
-void session_sit_out(struct session *session, const struct session_pause *pause)
+void session_wait_backoff(struct session *session, const struct session_pause *pause)
 {
     int64_t left_ms;
     while (session->lost == TAILSLATE_PROBLEM_NONE &&

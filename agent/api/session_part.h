@@ -20,9 +20,9 @@ int64_t session_hold_ms(const struct session *session, int64_t retry_after_ms);
 /* Ends the pauses of all waiting requests. */
 void session_is_back(struct session *session);
 
-void session_orders_open(struct session *session);
-void session_orders_close(struct session *session);
+void session_control_open(struct session *session);
+void session_control_close(struct session *session);
 /* Call after each wait: acts at once if the watch was readable, otherwise once a second. */
-void session_orders_look(struct session *session, bool is_event);
+void session_control_check(struct session *session, bool is_event);
 
 #endif

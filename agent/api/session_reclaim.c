@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void let_go(struct session *session, const char *why)
+static void abandon(struct session *session, const char *why)
 {
     if (session->lost != TAILSLATE_PROBLEM_NONE)
         return;
@@ -44,7 +44,7 @@ static void refused(struct session *session, const struct delivery_judgement *ju
     if (judgement->is_about_job)
         session_note_refusal(session, judgement->why);
     if (is_final)
-        let_go(session, judgement->why);
+        abandon(session, judgement->why);
     else
         postpone(session, answer);
 }
@@ -63,7 +63,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     if (record_rebind(session->dir, &claim, &err) != 0) {
         log_warning("job.reclaim_not_recorded", LOG_TEXT("reason", err.message));
         if (err.code == ENOTUNIQ)
-            let_go(session, err.message);
+            abandon(session, err.message);
         return; /* the claim on disk is presented to the server again */
     }
     log_info("job.reclaimed", LOG_TEXT("former_token", session->claim.token),
@@ -82,7 +82,7 @@ void session_reclaim(struct session *session, const struct http_answer *refusal)
         mono_ms() < reclaim->not_before_ms)
         return;
     if (!session->transcoded && reclaim->count >= SESSION_RECLAIMS_MAX) {
-        let_go(session, "the claim is lost again each time it is reclaimed");
+        abandon(session, "the claim is lost again each time it is reclaimed");
         return;
     }
     log_info("step.reclaiming", LOG_INT("status", refusal->status),

@@ -1,9 +1,9 @@
 /* What this node encodes with, and within which limits (doctor.h). */
 #include "agent/base/sandbox.h"
 #include "agent/cli/doctor_report.h"
-#include "agent/media/bounds.h"
 #include "agent/media/encoders.h"
 #include "agent/media/gpu.h"
+#include "agent/media/limits.h"
 #include "agent/media/resources.h"
 #include "lib/cleanup.h"
 
@@ -165,7 +165,7 @@ static const char *network_word(const struct config *config)
 void doctor_check_limits(struct doctor *doctor)
 {
     const struct config *config = doctor->config;
-    double memory_gb = (double)bounds_memory_bytes(config, resources_machine_bytes()) / 1e9;
+    double memory_gb = (double)limits_memory_bytes(config, resources_machine_bytes()) / 1e9;
     doctor_report(
         doctor, FINDING_GOOD, "limits", NULL,
         "per transcode: %.1f GB of memory, %g x the duration + %g min, %g s without progress, "

@@ -1,8 +1,8 @@
 #include "agent/cli/fsck.h"
 
-#include "agent/base/plain.h"
+#include "agent/base/tty_escape.h"
 #include "agent/media/ladder.h"
-#include "agent/spool/order.h"
+#include "agent/spool/control_file.h"
 #include "agent/spool/spool.h"
 #include "agent/step/upload_record.h"
 #include "base/playlist.h"
@@ -26,8 +26,8 @@ struct fsck {
 
 struct patient {
     struct fsck *fsck;
-    const char *room, *id;
-    int room_fd, dir;
+    const char *directory, *id;
+    int directory_fd, dir;
     enum job_state state;
     bool is_at_work, is_corrupt;
 };
@@ -40,8 +40,8 @@ find(struct patient *patient, const char *cure, const char *format, ...)
     va_start(args, format);
     must(vasprintf(&text, format, args) >= 0);
     va_end(args);
-    printf("%-10s %s: ", patient->room, patient->id);
-    plain_print(stdout, text, SIZE_MAX);
+    printf("%-10s %s: ", patient->directory, patient->id);
+    tty_escape_print(stdout, text, SIZE_MAX);
     printf("; %s %s\n", patient->fsck->repairs ? "repair:" : "--repair would:", cure);
     patient->fsck->findings++;
 }
@@ -94,15 +94,15 @@ static int check_form(struct patient *patient, struct error *err)
     return check_reports(patient, err);
 }
 
-static void look_at_form(struct patient *patient)
+static void check_format(struct patient *patient)
 {
     struct error err;
-    bool is_live = patient->room_fd == patient->fsck->spool.live;
+    bool is_live = patient->directory_fd == patient->fsck->spool.live;
     if (check_form(patient, &err) == 0)
         return;
     patient->is_corrupt = true;
     if (!is_live) { /* records in quarantine may be broken: that is why they are there */
-        if (patient->room_fd == patient->fsck->spool.kept)
+        if (patient->directory_fd == patient->fsck->spool.retained)
             find(patient, "leave it as it is", "%s", err.message);
         return;
     }
@@ -111,7 +111,7 @@ static void look_at_form(struct patient *patient)
         return;
     struct error ignored;
     int done = patient->fsck->is_running
-                   ? order_give(patient->dir, ORDER_QUARANTINE, &ignored)
+                   ? control_file_create(patient->dir, CONTROL_QUARANTINE, &ignored)
                    : spool_quarantine(&patient->fsck->spool, patient->id, err.message, &ignored);
     patient->fsck->repaired += done == 0;
 }
@@ -161,7 +161,7 @@ static int check_rendition(int output, const struct upload_rendition *rendition,
 }
 
 /* A file that differs from what was uploaded is not sent again: the server has the original. */
-static void look_at_rendition(struct patient *patient, int output, enum tailslate_quality quality)
+static void inspect_rendition(struct patient *patient, int output, enum tailslate_quality quality)
 {
     struct upload_rendition rendition = {.quality = quality, .watch = -1};
     struct error err, ignored;
@@ -177,7 +177,7 @@ static void look_at_rendition(struct patient *patient, int output, enum tailslat
     upload_record_fini(&rendition);
 }
 
-static void look_at_work(struct patient *patient)
+static void check_work(struct patient *patient)
 {
     struct record_outcome outcome;
     struct error err;
@@ -192,46 +192,49 @@ static void look_at_work(struct patient *patient)
     }
     for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (made & 1u << quality)
-            look_at_rendition(patient, output, quality);
+            inspect_rendition(patient, output, quality);
 }
 
 /* ---- the directories ------------------------------------------------------------------------- */
 
-static void look_at_record(struct fsck *fsck, const char *room, int room_fd, const char *id)
+static void check_record(struct fsck *fsck, const char *directory, int directory_fd, const char *id)
 {
     struct error err;
-    FD(dir) = spool_open_record(room_fd, id, &err);
+    FD(dir) = spool_open_record(directory_fd, id, &err);
     if (dir < 0)
         return; /* it has gone meanwhile: delivered or moved */
-    struct patient patient = {.fsck = fsck, .room = room, .id = id, .room_fd = room_fd, .dir = dir};
+    struct patient patient = {
+        .fsck = fsck, .directory = directory, .id = id, .directory_fd = directory_fd, .dir = dir};
     fsck->records++;
     patient.is_at_work = record_is_locked(dir);
-    look_at_form(&patient);
+    check_format(&patient);
     if (!patient.is_corrupt && !patient.is_at_work && patient.state != JOB_ACKNOWLEDGED)
-        look_at_work(&patient);
+        check_work(&patient);
 }
 
-static int look_at_room(struct fsck *fsck, const char *room, int room_fd, struct error *err)
+static int check_directory(struct fsck *fsck, const char *directory, int directory_fd,
+                           struct error *err)
 {
     struct spool_entry *entries = NULL;
     size_t count = 0, foreign = 0;
-    if (spool_list(room_fd, &entries, &count, &foreign, err) != 0)
+    if (spool_list(directory_fd, &entries, &count, &foreign, err) != 0)
         return -1;
     for (size_t i = 0; i < count; i++)
-        look_at_record(fsck, room, room_fd, entries[i].id);
+        check_record(fsck, directory, directory_fd, entries[i].id);
     free(entries);
     if (foreign > 0) {
-        printf("%-10s %zu foreign name%s; left alone\n", room, foreign, foreign == 1 ? "" : "s");
+        printf("%-10s %zu foreign name%s; left alone\n", directory, foreign,
+               foreign == 1 ? "" : "s");
         fsck->findings++;
     }
     return 0;
 }
 
-static int look_at_all(struct fsck *fsck, struct error *err)
+static int check_all(struct fsck *fsck, struct error *err)
 {
-    if (look_at_room(fsck, "spool", fsck->spool.live, err) != 0 ||
-        look_at_room(fsck, "kept", fsck->spool.kept, err) != 0 ||
-        look_at_room(fsck, "quarantine", fsck->spool.quarantine, err) != 0)
+    if (check_directory(fsck, "spool", fsck->spool.live, err) != 0 ||
+        check_directory(fsck, "kept", fsck->spool.retained, err) != 0 ||
+        check_directory(fsck, "quarantine", fsck->spool.quarantine, err) != 0)
         return -1;
     printf("%u record%s, %u finding%s", fsck->records, fsck->records == 1 ? "" : "s",
            fsck->findings, fsck->findings == 1 ? "" : "s");
@@ -260,7 +263,7 @@ int fsck_run(const struct config *config, bool repairs)
     struct fsck fsck = {.spool = SPOOL_INIT, .repairs = repairs};
     struct error err;
     int status = EX_OK;
-    if (open_spool(&fsck, config, &err) != 0 || look_at_all(&fsck, &err) != 0) {
+    if (open_spool(&fsck, config, &err) != 0 || check_all(&fsck, &err) != 0) {
         fprintf(stderr, "tailslate-agent: %s\n", err.message);
         status = err.code == ENOENT ? EX_UNAVAILABLE : error_exit_status(&err);
     } else if (fsck.findings > fsck.repaired) {

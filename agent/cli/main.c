@@ -4,7 +4,7 @@
 #include "agent/cli/show.h"
 #include "agent/cli/watch.h"
 #include "agent/daemon/agent.h"
-#include "agent/daemon/trial.h"
+#include "agent/daemon/encoder_probe.h"
 #include "agent/step/step.h"
 #include "base/cli.h"
 #include "base/log.h"
@@ -28,10 +28,10 @@ static int do_step(const struct command *command, struct config *config)
     return step_main(config, command->line.argument);
 }
 
-static int do_trial(const struct command *command, struct config *config)
+static int do_encoder_probe(const struct command *command, struct config *config)
 {
     (void)command;
-    return trial_main(config);
+    return encoder_probe_main(config);
 }
 
 static int do_check(const struct command *command, struct config *config)
@@ -59,25 +59,25 @@ static int do_show(const struct command *command, struct config *config)
 static int do_drain(const struct command *command, struct config *config)
 {
     (void)command;
-    return operate_room(config, ORDER_DRAIN, true);
+    return operate_node(config, CONTROL_DRAIN, true);
 }
 
 static int do_undrain(const struct command *command, struct config *config)
 {
     (void)command;
-    return operate_room(config, ORDER_DRAIN, false);
+    return operate_node(config, CONTROL_DRAIN, false);
 }
 
 static int do_pause(const struct command *command, struct config *config)
 {
     (void)command;
-    return operate_room(config, ORDER_PAUSE, true);
+    return operate_node(config, CONTROL_PAUSE, true);
 }
 
 static int do_unpause(const struct command *command, struct config *config)
 {
     (void)command;
-    return operate_room(config, ORDER_PAUSE, false);
+    return operate_node(config, CONTROL_PAUSE, false);
 }
 
 static int do_retry(const struct command *command, struct config *config)
@@ -181,7 +181,7 @@ static const struct {
           "deleted."},
      do_fsck},
     {{.words = "step", .argument = "RECORD"}, do_step},
-    {{.words = "trial"}, do_trial},
+    {{.words = "trial"}, do_encoder_probe},
 };
 
 static const struct cli_command *command_at(size_t index)

@@ -52,7 +52,7 @@ typedef bool done_test(const struct operation *operation, const void *ctx);
 
 static bool await(const struct operation *operation, done_test *is_done, const void *ctx)
 {
-    const struct timespec pause = {.tv_nsec = OPERATE_LOOK_MS * 1000000L};
+    const struct timespec pause = {.tv_nsec = OPERATE_CHECK_MS * 1000000L};
     int64_t until_ms = mono_ms() + OPERATE_WAIT_MS;
     while (!is_done(operation, ctx)) {
         if (mono_ms() >= until_ms)
@@ -131,10 +131,11 @@ static bool are_all_stopped(const struct operation *operation, const void *ctx)
     return count(operation).moving == 0;
 }
 
-static void say_room(const struct operation *operation, enum order order, bool is_given)
+static void print_node_request(const struct operation *operation, enum control control,
+                               bool is_given)
 {
     struct tally tally = count(operation);
-    if (order == ORDER_DRAIN)
+    if (control == CONTROL_DRAIN)
         printf("%s: %u in progress, %u to be delivered%s\n", is_given ? "drained" : "undrained",
                tally.at_work, tally.waiting, is_given ? "; nothing is claimed until undrain" : "");
     else
@@ -145,35 +146,35 @@ static void say_room(const struct operation *operation, enum order order, bool i
         printf("no agent is running; it takes effect when one starts\n");
 }
 
-static int order_room(struct operation *operation, enum order order, bool is_given)
+static int request_node(struct operation *operation, enum control control, bool is_given)
 {
     struct error err;
     struct spool *spool = &operation->spool;
-    if (spool_need_orders(spool, &err) != 0)
+    if (spool_need_controls(spool, &err) != 0)
         return complain_all(&err);
-    int done = is_given ? order_give(spool->orders, order, &err)
-                        : order_withdraw(spool->orders, order, &err);
+    int done = is_given ? control_file_create(spool->controls, control, &err)
+                        : control_file_remove(spool->controls, control, &err);
     if (done != 0)
         return complain_all(&err);
-    struct published published = {order == ORDER_DRAIN ? "drained" : "paused", is_given};
+    struct published published = {control == CONTROL_DRAIN ? "drained" : "paused", is_given};
     if (operation->is_running && !await(operation, is_published, &published))
         return not_yet(operation);
     /* Steps react by themselves, with or without an agent. */
-    if (order == ORDER_PAUSE && is_given && !await(operation, are_all_stopped, NULL)) {
+    if (control == CONTROL_PAUSE && is_given && !await(operation, are_all_stopped, NULL)) {
         fputs("tailslate-agent: a transcoder has not stopped yet; the request stays in effect\n",
               stderr);
         return EX_TEMPFAIL;
     }
-    say_room(operation, order, is_given);
+    print_node_request(operation, control, is_given);
     return EX_OK;
 }
 
-int operate_room(const struct config *config, enum order order, bool is_given)
+int operate_node(const struct config *config, enum control control, bool is_given)
 {
     struct operation operation;
     int status = begin(&operation, config);
     if (status == 0)
-        status = order_room(&operation, order, is_given);
+        status = request_node(&operation, control, is_given);
     end(&operation);
     return status;
 }
@@ -184,7 +185,7 @@ static bool is_taken_up(const struct operation *operation, const void *ctx)
 {
     struct error ignored;
     FD(dir) = spool_open_record(operation->spool.live, ctx, &ignored);
-    return dir < 0 || !order_is_given(dir, ORDER_RETRY);
+    return dir < 0 || !control_file_exists(dir, CONTROL_RETRY);
 }
 
 static bool has_left(const struct operation *operation, const void *ctx)
@@ -203,7 +204,7 @@ static int no_record(const struct error *err)
 static int retry_live(const struct operation *operation, const char *id, int dir)
 {
     struct error err;
-    if (order_give(dir, ORDER_RETRY, &err) != 0)
+    if (control_file_create(dir, CONTROL_RETRY, &err) != 0)
         return complain_all(&err);
     if (operation->is_running && !await(operation, is_taken_up, id))
         return not_yet(operation);
@@ -215,14 +216,14 @@ static int retry_live(const struct operation *operation, const char *id, int dir
 static void withdraw_all(int dir)
 {
     struct error ignored;
-    for (enum order order = ORDER_RETRY; order < ORDER_COUNT; order++)
-        (void)order_withdraw(dir, order, &ignored);
+    for (enum control control = CONTROL_RETRY; control < CONTROL_COUNT; control++)
+        (void)control_file_remove(dir, control, &ignored);
     record_forget_refusal(dir); /* the days of refusal are counted from now */
 }
 
 /* Only a complete success is presented again. The rename makes it a live record at once; a running
  * agent notices it. */
-static int retry_aside(const struct operation *operation, const char *id, int room, int dir)
+static int retry_aside(const struct operation *operation, const char *id, int directory, int dir)
 {
     enum job_state state;
     struct error err;
@@ -234,7 +235,7 @@ static int retry_aside(const struct operation *operation, const char *id, int ro
         return EX_DATAERR;
     }
     withdraw_all(dir);
-    if (durable_rename(room, id, operation->spool.live, id, &err) != 0)
+    if (durable_rename(directory, id, operation->spool.live, id, &err) != 0)
         return complain_all(&err);
     printf("%s: back in the spool%s\n", id,
            operation->is_running ? "" : "; no agent is running, it is presented when one starts");
@@ -248,11 +249,11 @@ static int retry(const struct operation *operation, const char *id)
     FD(live) = spool_open_record(spool->live, id, &err);
     if (live >= 0)
         return retry_live(operation, id, live);
-    int rooms[] = {spool->quarantine, spool->kept};
-    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
-        FD(dir) = spool_open_record(rooms[i], id, &err);
+    int directories[] = {spool->quarantine, spool->retained};
+    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
+        FD(dir) = spool_open_record(directories[i], id, &err);
         if (dir >= 0)
-            return retry_aside(operation, id, rooms[i], dir);
+            return retry_aside(operation, id, directories[i], dir);
     }
     return no_record(&err);
 }
@@ -268,12 +269,12 @@ int operate_retry(const struct config *config, const char *id)
 }
 
 /* A quarantined record that cannot be retried stays there, and is not an error for --all. */
-static int retry_room(const struct operation *operation, int room, bool is_live)
+static int retry_directory(const struct operation *operation, int directory, bool is_live)
 {
     struct spool_entry *entries = NULL;
     struct error err;
     size_t found = 0;
-    if (spool_list(room, &entries, &found, NULL, &err) != 0)
+    if (spool_list(directory, &entries, &found, NULL, &err) != 0)
         return complain_all(&err);
     int status = EX_OK;
     for (size_t i = 0; i < found; i++) {
@@ -290,20 +291,20 @@ int operate_retry_all(const struct config *config)
     struct operation operation;
     int status = begin(&operation, config);
     if (status == 0)
-        status = retry_room(&operation, operation.spool.live, true);
+        status = retry_directory(&operation, operation.spool.live, true);
     if (status == 0)
-        status = retry_room(&operation, operation.spool.quarantine, false);
+        status = retry_directory(&operation, operation.spool.quarantine, false);
     end(&operation);
     return status;
 }
 
-static int give(const struct operation *operation, const char *id, enum order order)
+static int give(const struct operation *operation, const char *id, enum control control)
 {
     struct error err;
     FD(dir) = spool_open_record(operation->spool.live, id, &err);
     if (dir < 0)
         return no_record(&err);
-    return order_give(dir, order, &err) == 0 ? EX_OK : complain_all(&err);
+    return control_file_create(dir, control, &err) == 0 ? EX_OK : complain_all(&err);
 }
 
 int operate_hold(const struct config *config, const char *id)
@@ -311,7 +312,7 @@ int operate_hold(const struct config *config, const char *id)
     struct operation operation;
     int status = begin(&operation, config);
     if (status == 0)
-        status = give(&operation, id, ORDER_HOLD);
+        status = give(&operation, id, CONTROL_HOLD);
     if (status == 0)
         printf("%s: on hold until `spool retry %s`; a running step finishes first\n", id, id);
     end(&operation);
@@ -343,7 +344,7 @@ static int quarantine(const struct operation *operation, const char *id)
 {
     if (!operation->is_running)
         return quarantine_alone(operation, id);
-    int status = give(operation, id, ORDER_QUARANTINE);
+    int status = give(operation, id, CONTROL_QUARANTINE);
     if (status == 0 && !await(operation, has_left, id))
         status = not_yet(operation);
     return status;

@@ -1,7 +1,7 @@
 #include "agent/cli/show.h"
 
-#include "agent/base/plain.h"
-#include "agent/cli/picture.h"
+#include "agent/base/tty_escape.h"
+#include "agent/cli/render.h"
 #include "agent/cli/view.h"
 #include "lib/cleanup.h"
 
@@ -24,7 +24,7 @@ static int open_view(struct view *view, const struct config *config)
 static void print_json(const struct json *node)
 {
     TEXT(text) = json_print_pretty(node);
-    plain_print_lines(stdout, text);
+    tty_escape_print_lines(stdout, text);
     putchar('\n');
 }
 
@@ -35,7 +35,7 @@ int show_status(const struct config *config, bool as_json)
     if (status == 0 && as_json)
         print_json(view.root);
     else if (status == 0)
-        picture_print(stdout, &view, SIZE_MAX);
+        render_status(stdout, &view, SIZE_MAX);
     view_close(&view);
     return status;
 }
@@ -84,17 +84,17 @@ static void print_row(const struct json *row)
     printf(" %5" PRId64, view_int(row, "attempts", 0));
     print_next(row);
     putchar(' ');
-    plain_print(stdout, view_text(row, "problem", view_text(row, "reason", "")), SIZE_MAX);
+    tty_escape_print(stdout, view_text(row, "problem", view_text(row, "reason", "")), SIZE_MAX);
     putchar('\n');
 }
 
-static void print_room(const struct view *view, const char *name)
+static void print_directory(const struct view *view, const char *name)
 {
     const struct json *rows = json_get(view->root, name);
     for (const struct json *row = json_first(rows); row; row = json_next(row)) {
         printf("%-8" PRId64 " %-10s %-12s ", view_int(row, "job", 0), view_text(row, "record", "?"),
                name);
-        plain_print(stdout, view_text(row, "reason", ""), SIZE_MAX);
+        tty_escape_print(stdout, view_text(row, "reason", ""), SIZE_MAX);
         putchar('\n');
     }
 }
@@ -112,9 +112,9 @@ static void print_spool(const struct view *view)
     const struct json *rows = json_get(view->root, "jobs");
     for (const struct json *row = json_first(rows); row; row = json_next(row))
         print_row(row);
-    print_room(view, "kept");
-    print_room(view, "quarantine");
-    picture_print_count(stdout, view);
+    print_directory(view, "kept");
+    print_directory(view, "quarantine");
+    render_count(stdout, view);
 }
 
 int show_spool(const struct config *config, bool as_json)

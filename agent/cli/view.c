@@ -2,7 +2,7 @@
 
 #include "agent/base/tree.h"
 #include "agent/daemon/status.h"
-#include "agent/spool/order.h"
+#include "agent/spool/control_file.h"
 #include "agent/step/disk.h"
 #include "base/clock.h"
 #include "lib/cleanup.h"
@@ -155,7 +155,7 @@ static struct json *make_row(const struct view *view, const struct spool_entry *
     if (dir < 0)
         return row;
     json_set_bool(row, "step_running", record_is_locked(dir));
-    json_set_bool(row, "on_hold", order_is_given(dir, ORDER_HOLD));
+    json_set_bool(row, "on_hold", control_file_exists(dir, CONTROL_HOLD));
     if (state == JOB_CLAIMED && record_is_waiting(dir))
         json_set_text(row, "waits_for", "disk");
     add_size(row, dir);
@@ -190,16 +190,16 @@ static int add_rows(struct view *view, const struct json *published, struct erro
     return 0;
 }
 
-static int add_room(struct view *view, int room, const char *name, struct error *err)
+static int add_room(struct view *view, int directory, const char *name, struct error *err)
 {
     struct spool_entry *entries = NULL;
     size_t count = 0;
-    if (spool_list(room, &entries, &count, NULL, err) != 0)
+    if (spool_list(directory, &entries, &count, NULL, err) != 0)
         return -1;
     struct json *rows = json_new_array();
     for (size_t i = 0; i < count; i++) {
         char reason[SPOOL_REASON_BYTES];
-        spool_read_reason(room, entries[i].id, reason);
+        spool_read_reason(directory, entries[i].id, reason);
         struct json *row = json_new_object();
         json_set_text(row, "record", entries[i].id);
         json_set_int(row, "job", entries[i].job_id);
@@ -225,11 +225,11 @@ static int fill(struct view *view, struct error *err)
     if (disk_free_bytes(view->spool.state_dir, &free_bytes, err) != 0)
         return -1;
     json_set_int(view->root, "disk_free_bytes", free_bytes);
-    json_set_bool(view->root, "drained", order_is_given(view->spool.orders, ORDER_DRAIN));
-    json_set_bool(view->root, "paused", order_is_given(view->spool.orders, ORDER_PAUSE));
+    json_set_bool(view->root, "drained", control_file_exists(view->spool.controls, CONTROL_DRAIN));
+    json_set_bool(view->root, "paused", control_file_exists(view->spool.controls, CONTROL_PAUSE));
     int done = add_rows(view, published, err);
     if (done == 0)
-        done = add_room(view, view->spool.kept, "kept", err);
+        done = add_room(view, view->spool.retained, "kept", err);
     if (done == 0)
         done = add_room(view, view->spool.quarantine, "quarantine", err);
     if (published)
@@ -274,16 +274,17 @@ static void add_files(struct json *row, int dir)
     json_set(row, "files", files);
 }
 
-static int find_record(const struct spool *spool, const char *id, const char **room,
+static int find_record(const struct spool *spool, const char *id, const char **directory,
                        struct error *err)
 {
     const struct {
         const char *name;
         int fd;
-    } rooms[] = {{"spool", spool->live}, {"kept", spool->kept}, {"quarantine", spool->quarantine}};
-    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
-        int dir = spool_open_record(rooms[i].fd, id, err);
-        *room = rooms[i].name;
+    } directories[] = {
+        {"spool", spool->live}, {"kept", spool->retained}, {"quarantine", spool->quarantine}};
+    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
+        int dir = spool_open_record(directories[i].fd, id, err);
+        *directory = directories[i].name;
         if (dir >= 0)
             return dir;
     }
@@ -317,20 +318,20 @@ static void add_log(struct json *row, int dir)
 
 struct json *view_record(const struct view *view, const char *id, struct error *err)
 {
-    const char *room;
-    FD(dir) = find_record(&view->spool, id, &room, err);
+    const char *directory;
+    FD(dir) = find_record(&view->spool, id, &directory, err);
     if (dir < 0)
         return NULL;
     struct json *row = json_new_object();
     enum job_state state = JOB_WRONG;
     struct error why;
     json_set_text(row, "record", id);
-    json_set_text(row, "room", room);
+    json_set_text(row, "room", directory);
     if (record_state(dir, &state, &why) != 0)
         json_set_text(row, "problem", why.message);
     json_set_text(row, "state", job_state_name(state));
     json_set_bool(row, "step_running", record_is_locked(dir));
-    json_set_bool(row, "on_hold", order_is_given(dir, ORDER_HOLD));
+    json_set_bool(row, "on_hold", control_file_exists(dir, CONTROL_HOLD));
     add_size(row, dir);
     add_files(row, dir);
     add_log(row, dir);

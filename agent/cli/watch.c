@@ -1,6 +1,6 @@
 #include "agent/cli/watch.h"
 
-#include "agent/cli/picture.h"
+#include "agent/cli/render.h"
 #include "agent/cli/show.h"
 #include "agent/cli/view.h"
 #include "base/clock.h"
@@ -43,7 +43,7 @@ static char *draw(const struct config *config, size_t columns, struct error *err
         must(out);
         wall_format(wall_us(), now);
         fprintf(out, "Tailslate, %.19s UTC, refreshing every second; press Ctrl-C to quit\n", now);
-        picture_print(out, &view, columns);
+        render_status(out, &view, columns);
     }
     view_close(&view);
     return opened == 0 ? text : NULL;

@@ -2,15 +2,15 @@
 
 #include "agent/api/connect.h"
 #include "agent/daemon/claim.h"
+#include "agent/daemon/control.h"
 #include "agent/daemon/courier.h"
 #include "agent/daemon/disk_guard.h"
+#include "agent/daemon/encoder_probe.h"
 #include "agent/daemon/health.h"
 #include "agent/daemon/heartbeat.h"
-#include "agent/daemon/obey.h"
 #include "agent/daemon/retire.h"
 #include "agent/daemon/status.h"
 #include "agent/daemon/steps.h"
-#include "agent/daemon/trial.h"
 #include "agent/daemon/version.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -39,7 +39,7 @@ struct agent {
     struct status status;
     struct health *health;
     struct version version;
-    struct trial trial;
+    struct encoder_probe probe;
     int signals;
     int64_t watchdog_ms, watchdog_due_ms; /* 0: no watchdog of a service manager */
     int64_t replay_due_ms;
@@ -104,7 +104,7 @@ static int open_loop(struct agent *agent, struct error *err)
         log_warning("inotify.unavailable", LOG_INT("errno", errno));
     else if (watch(agent, node->inotify, err) != 0)
         return -1;
-    obey_watch(node);
+    control_watch(node);
     node->live_watch = watch_live(node);
     return watch(agent, agent->signals, err);
 }
@@ -145,7 +145,7 @@ static int replay(struct agent *agent, struct error *err)
             !set_aside(node, entries[i].id, &why))
             node->has_unread = true;
     }
-    agent->replay_due_ms = mono_ms() + AGENT_LOOK_MS;
+    agent->replay_due_ms = mono_ms() + AGENT_CHECK_MS;
     free(entries);
     if (foreign > 0)
         log_warning("spool.foreign_names", LOG_INT("count", foreign),
@@ -164,7 +164,7 @@ static int64_t replay_tick(struct agent *agent, int64_t now_ms)
         agent->replay_due_ms = now_ms;
     agent->node.has_arrived = false;
     if (agent->replay_due_ms <= now_ms && replay(agent, &err) != 0) {
-        agent->replay_due_ms = now_ms + AGENT_LOOK_MS;
+        agent->replay_due_ms = now_ms + AGENT_CHECK_MS;
         log_error("spool.unreadable", LOG_TEXT("reason", err.message));
     }
     return agent->node.has_unread ? agent->replay_due_ms : NODE_NEVER;
@@ -244,7 +244,7 @@ static void on_hangup(struct agent *agent)
     notify_reloading();
     if (reload(agent, &err) == 0) {
         log_info("agent.reloaded");
-        trial_renew(&agent->trial);
+        encoder_probe_renew(&agent->probe);
     } else {
         log_error("agent.not_reloaded", LOG_TEXT("reason", err.message));
     }
@@ -270,7 +270,7 @@ static void reap(struct agent *agent)
     while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
         pid_t pid = info.si_pid;
         if (steps_handle_pid(&agent->node, pid) || version_handle_pid(&agent->version, pid) ||
-            trial_handle_pid(&agent->trial, pid))
+            encoder_probe_handle_pid(&agent->probe, pid))
             continue;
         log_debug("child.reaped", LOG_INT("pid", pid));
         must(waitpid(pid, NULL, WNOHANG) == pid);
@@ -298,7 +298,7 @@ static void handle_signals(struct agent *agent)
 static void take_event(struct node *node, const struct inotify_event *event)
 {
     int64_t job_id;
-    obey_event(node, event);
+    control_event(node, event);
     if (event->wd == node->live_watch && event->len > 0 && spool_is_id(event->name, &job_id) &&
         !is_taken(node, event->name))
         node->has_arrived = true;
@@ -318,12 +318,12 @@ static void drain_inotify(struct node *node)
     }
 }
 
-static void look_at_running(struct node *node)
+static void check_running(struct node *node)
 {
     for (struct live *live = node->lives; live; live = live->next) {
         struct error err;
         /* An invalid record is handled when its step has ended. */
-        if ((live->step.pidfd >= 0 || live->step.is_unseen) && node_look(live, &err) != 0)
+        if ((live->step.pidfd >= 0 || live->step.is_unseen) && node_refresh(live, &err) != 0)
             log_debug("record.unreadable", LOG_TEXT("record", live->id),
                       LOG_TEXT("reason", err.message));
     }
@@ -339,7 +339,7 @@ static void handle_events(struct agent *agent)
             handle_signals(agent);
         else if (fd == agent->node.inotify)
             drain_inotify(&agent->node);
-        else if (version_handle(&agent->version, fd) || trial_handle(&agent->trial, fd))
+        else if (version_handle(&agent->version, fd) || encoder_probe_handle(&agent->probe, fd))
             continue;
         else if (!agent->health || fd != health_fd(agent->health))
             steps_handle(&agent->node, fd);
@@ -364,13 +364,13 @@ static int64_t tick(struct agent *agent)
 {
     struct node *node = &agent->node;
     int64_t now_ms = mono_ms();
-    int64_t due_ms = now_ms + AGENT_LOOK_MS;
+    int64_t due_ms = now_ms + AGENT_CHECK_MS;
     due_ms = soonest_ms(due_ms, replay_tick(agent, now_ms));
     due_ms = soonest_ms(due_ms, watchdog_tick(agent, now_ms));
-    due_ms = soonest_ms(due_ms, obey_tick(node, now_ms));
+    due_ms = soonest_ms(due_ms, control_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
     due_ms = soonest_ms(due_ms, version_tick(&agent->version, !agent->heartbeat.call, now_ms));
-    due_ms = soonest_ms(due_ms, trial_tick(&agent->trial, now_ms));
+    due_ms = soonest_ms(due_ms, encoder_probe_tick(&agent->probe, now_ms));
     due_ms = soonest_ms(due_ms, disk_guard_tick(&agent->disk_guard, now_ms));
     due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, courier_tick(&agent->courier, now_ms));
@@ -402,7 +402,7 @@ static void loop(struct agent *agent)
         struct http_wait_fd ready = {.fd = agent->node.epoll, .events = 1};
         http_wait(agent->node.http, &ready, 1, left_ms > 0 ? left_ms : 0);
         handle_events(agent);
-        look_at_running(&agent->node);
+        check_running(&agent->node);
     }
 }
 
@@ -413,7 +413,7 @@ static void end(struct agent *agent)
         status_publish(&agent->status);
     health_stop(agent->health);
     version_cancel(&agent->version);
-    trial_cancel(&agent->trial);
+    encoder_probe_cancel(&agent->probe);
     claim_cancel(&agent->claim);
     while (node->lives)
         node_forget(node->lives);
@@ -431,7 +431,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     *agent = (struct agent){.config = config, .signals = -1};
     node->config = config;
     node->config_path = config_path;
-    node->epoll = node->inotify = node->order_watch = node->live_watch = -1;
+    node->epoll = node->inotify = node->control_file_watch = node->live_watch = -1;
     node->spool = (struct spool)SPOOL_INIT;
     node->is_status_due = true;
     node->fine_since_us = wall_us();
@@ -440,7 +440,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     agent->heartbeat.node = node;
     agent->disk_guard.node = node;
     version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
-    trial_init(&agent->trial, node, &agent->heartbeat);
+    encoder_probe_init(&agent->probe, node, &agent->heartbeat);
     agent->status.node = node;
     agent->status.heartbeat = &agent->heartbeat;
     agent->status.started_us = wall_us();

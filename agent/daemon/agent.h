@@ -5,7 +5,8 @@
  * quarantined, foreign names are reported -> first heartbeat -> claims. Nothing is claimed before
  * the replay.
  *
- * An operator's requests (drain, pause, ...) are control files (order.h) and take effect at once.
+ * An operator's requests (drain, pause, ...) are control files (control_file.h) and take effect at
+ * once.
  *
  * Tells the service manager when it is ready, reloading or stopping, that the loop is running, and
  * a status line (base/notify.h).
@@ -23,7 +24,7 @@
 
 #include "agent/base/config.h"
 
-enum { AGENT_STOP_MS = 10 * 1000, AGENT_LOOK_MS = 5 * 1000 };
+enum { AGENT_STOP_MS = 10 * 1000, AGENT_CHECK_MS = 5 * 1000 };
 
 /* Returns the exit status. SIGHUP changes config. */
 int agent_run(struct config *config, const char *config_path);

@@ -1,7 +1,7 @@
 #include "agent/daemon/claim.h"
 
-#include "agent/daemon/claim_kept.h"
-#include "agent/spool/order.h"
+#include "agent/daemon/claim_retained.h"
+#include "agent/spool/control_file.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
@@ -19,7 +19,7 @@
 enum {
     UNDATED_CLAIM_S = 600, /* how long to keep a claim whose expiry is unknown */
     JITTER_PERCENT = 25,
-    LEAVING_LOOK_MS = 200,
+    LEAVING_CHECK_MS = 200,
 };
 static const struct tailslate_backoff rebind_pauses = {.base_ms = 500, .cap_ms = 60 * 1000};
 static const struct tailslate_backoff pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
@@ -81,7 +81,7 @@ static struct live *find_held(struct live *live, int64_t job_id)
 /* An ordinary claim may be faster than the reclaim of the same job, which is then useless. And the
  * answer to a report in flight would be about the former claim: "lost" would end the work that the
  * new claim is for. */
-static void call_off(struct live_delivery *delivery)
+static void cancel_delivery(struct live_delivery *delivery)
 {
     if (delivery->call)
         http_cancel(delivery->call);
@@ -91,14 +91,14 @@ static void call_off(struct live_delivery *delivery)
 
 /* Presented under this job ID it would complete the wrong video. Whether the server will accept it
  * again (a backup restored by mistake) only a person can tell. */
-static int hold_back(struct live *live, int dir, const struct error *why, struct error *err)
+static int put_on_hold(struct live *live, int dir, const struct error *why, struct error *err)
 {
     if (live->is_on_hold)
         return 0;
-    if (order_give(dir, ORDER_HOLD, err) != 0)
+    if (control_file_create(dir, CONTROL_HOLD, err) != 0)
         return -1;
     spool_note_reason(&live->node->spool, live->id, why->message);
-    call_off(&live->delivery);
+    cancel_delivery(&live->delivery);
     live->is_on_hold = live->node->is_status_due = true;
     snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why->message);
     log_error("job.other_video", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
@@ -114,7 +114,7 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
     if (dir < 0)
         return -1;
     if (record_rebind(dir, claim, &why) != 0) {
-        if (why.code != ENOTUNIQ || hold_back(live, dir, &why, err) == 0)
+        if (why.code != ENOTUNIQ || put_on_hold(live, dir, &why, err) == 0)
             *err = why;
         return -1;
     }
@@ -124,7 +124,7 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
              LOG_INT("epoch", claim->claim.claim_epoch));
     memcpy(live->token, claim->token, sizeof live->token);
     live->claim_epoch = claim->claim.claim_epoch;
-    call_off(&live->delivery);
+    cancel_delivery(&live->delivery);
     live->step.due_ms = live->delivery.due_ms = live->delivery.floor_ms = 0;
     live->delivery.is_held = live->delivery.is_silent = live->delivery.past_cache = false;
     return 0;
@@ -193,7 +193,7 @@ static bool is_leaving(const struct node *node, int64_t job_id)
 static int record_somehow(struct node *node, const struct record_claim *claim, struct live **held,
                           struct error *err)
 {
-    char kept[SPOOL_ID_BYTES];
+    char retained[SPOOL_ID_BYTES];
     while (*held) {
         if (claim_rebind(*held, claim, err) == 0)
             return 0;
@@ -201,8 +201,8 @@ static int record_somehow(struct node *node, const struct record_claim *claim, s
             return -1;
         *held = find_held((*held)->next, claim->claim.job_id);
     }
-    if (claim_find_kept(&node->spool, claim, kept))
-        return take_back(node, kept, claim, err);
+    if (claim_find_retained(&node->spool, claim, retained))
+        return take_back(node, retained, claim, err);
     return add(node, claim, err);
 }
 
@@ -213,7 +213,7 @@ static void record_claimed(struct claim *claim)
     struct error err;
     struct live *held = find_held(node->lives, answered->claim.job_id);
     if (!held && is_leaving(node, answered->claim.job_id)) {
-        claim->due_ms = mono_ms() + LEAVING_LOOK_MS;
+        claim->due_ms = mono_ms() + LEAVING_CHECK_MS;
         return;
     }
     if (record_somehow(node, answered, &held, &err) == 0) {
@@ -229,12 +229,12 @@ static void record_claimed(struct claim *claim)
     /* The step may have ended the job meanwhile: then the next attempt finds no record to bind. */
     struct error ignored;
     if (held && err.code == EBUSY)
-        node_look(held, &ignored);
+        node_refresh(held, &ignored);
     claim->due_ms = mono_ms() +
                     tailslate_backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
     /* Presented under the former claim now, it would be superseded: by ourselves. */
     if (held) {
-        call_off(&held->delivery);
+        cancel_delivery(&held->delivery);
         held->delivery.due_ms = claim->due_ms + 1;
     }
     log_warning("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
@@ -309,8 +309,8 @@ static bool may_ask(const struct node *node, int64_t now_ms)
     size_t count = 0;
     for (const struct live *live = node->lives; live; live = live->next)
         count++;
-    return !node_obstacle(node, now_ms) && node_slots_held(node) < node->config->node.slots &&
-           count < SPOOL_RECORDS_MAX;
+    return !node_claim_block_reason(node, now_ms) &&
+           node_slots_held(node) < node->config->node.slots && count < SPOOL_RECORDS_MAX;
 }
 
 int64_t claim_tick(struct claim *claim, int64_t now_ms)

@@ -30,7 +30,7 @@ static struct metric answers[DELIVERY_COUNT] = {
     [DELIVERY_ACKNOWLEDGED] = DELIVERY_METRIC("acknowledged"),
     [DELIVERY_AGAIN] = DELIVERY_METRIC("again"),
     [DELIVERY_HOLD] = DELIVERY_METRIC("hold"),
-    [DELIVERY_KEEP] = DELIVERY_METRIC("keep"),
+    [DELIVERY_RETAIN] = DELIVERY_METRIC("keep"),
     [DELIVERY_QUARANTINE] = DELIVERY_METRIC("quarantine"),
     [DELIVERY_REUPLOAD] = DELIVERY_METRIC("reupload"),
     [DELIVERY_ASK] = DELIVERY_METRIC("ask"),
@@ -112,7 +112,7 @@ static void postpone(struct live *live, enum delivery verdict, int64_t retry_aft
     postpone_by(live, verdict, delay_ms, retry_after_ms, why);
 }
 
-/* The note in the record is the same if its step is refused: obey.c acts on both. */
+/* The note in the record is the same if its step is refused: control.c acts on both. */
 static void hold(struct live *live, const struct delivery_judgement *judgement,
                  int64_t retry_after_ms)
 {
@@ -124,7 +124,7 @@ static void hold(struct live *live, const struct delivery_judgement *judgement,
         return;
     }
     record_note_refusal(dir, judgement->why, &refusal);
-    live->node->is_order_due = true;
+    live->node->is_control_due = true;
     live->delivery.failures++;
     postpone_by(live, DELIVERY_HOLD,
                 delivery_hold_ms(connect_backoff(live->node->config),
@@ -133,7 +133,7 @@ static void hold(struct live *live, const struct delivery_judgement *judgement,
                 retry_after_ms, judgement->why);
 }
 
-static void stumble(struct live *live, const struct error *err)
+static void on_local_error(struct live *live, const struct error *err)
 {
     if (err->class == ERROR_TEMPORARY)
         postpone(live, DELIVERY_AGAIN, -1, err->message);
@@ -148,7 +148,7 @@ static int write_acknowledgement(struct live *live, const struct http_answer *an
     if (dir < 0 || record_acknowledge(dir, answer->body, answer->body_size, err) != 0)
         return -1;
     crash_point(CRASH_AGENT_ACKNOWLEDGED);
-    return node_look(live, err);
+    return node_refresh(live, err);
 }
 
 static void acknowledge(struct live *live, const struct http_answer *answer)
@@ -157,7 +157,7 @@ static void acknowledge(struct live *live, const struct http_answer *answer)
     crash_point(CRASH_AGENT_ANSWERED);
     /* A disk that is full now costs another presentation, not the result. */
     if (write_acknowledgement(live, answer, &err) != 0)
-        stumble(live, &err);
+        on_local_error(live, &err);
     else
         log_info("job.acknowledged", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                  LOG_TEXT("token", live->token), LOG_INT("attempts", live->delivery.attempts));
@@ -173,7 +173,7 @@ static int reopen(struct live *live, tailslate_quality_set missing, struct error
     if (record_mark_missing(dir, missing & ours ? missing & ours : ours, err) != 0)
         return -1;
     record_forget_refusal(dir);
-    return node_look(live, err);
+    return node_refresh(live, err);
 }
 
 static void upload_again(struct live *live, const struct delivery_judgement *judgement)
@@ -183,7 +183,7 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
                 LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
                 LOG_TEXT("reason", judgement->why));
     if (reopen(live, judgement->missing, &err) != 0)
-        stumble(live, &err);
+        on_local_error(live, &err);
     else if (live->delivery.reuploads++ >
              0) /* do not upload forever to a server that never finds the files */
         live->step.due_ms = mono_ms() + tailslate_backoff_delay_ms(reupload_pauses,
@@ -199,12 +199,12 @@ static void keep(struct live *live, const struct delivery_judgement *judgement,
     if (live->delivery.is_failure && judgement->problem != TAILSLATE_PROBLEM_NONE)
         acknowledge(live, answer);
     else if (live->delivery.is_failure)
-        retire_into_kept(live, OUTCOME_LOST, judgement->why);
+        retire_retain(live, OUTCOME_LOST, judgement->why);
     else
-        retire_into_kept(live,
-                         judgement->problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE
-                                                                          : OUTCOME_SUPERSEDED,
-                         judgement->why);
+        retire_retain(live,
+                      judgement->problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE
+                                                                       : OUTCOME_SUPERSEDED,
+                      judgement->why);
 }
 
 /* Before it is presented past the cache. The start of the pause is in the record, so that a restart
@@ -240,7 +240,7 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
     case DELIVERY_SILENT:
         be_silent(live, judgement->why);
         break;
-    case DELIVERY_KEEP:
+    case DELIVERY_RETAIN:
         keep(live, judgement, answer);
         break;
     case DELIVERY_QUARANTINE:
@@ -262,7 +262,7 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
 
 static bool is_success(enum delivery verdict)
 {
-    return verdict == DELIVERY_ACKNOWLEDGED || verdict == DELIVERY_KEEP ||
+    return verdict == DELIVERY_ACKNOWLEDGED || verdict == DELIVERY_RETAIN ||
            verdict == DELIVERY_REUPLOAD;
 }
 
@@ -336,7 +336,7 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
     /* If it could not be written, the former token is presented: the server knows us as the holder
      * anyway. */
     if (claim_rebind(live, &claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
-        stumble(live, &err);
+        on_local_error(live, &err);
 }
 
 /* Do not fight for a claim that is lost although it was reclaimed just now. */
@@ -390,14 +390,14 @@ static void present(struct live *live)
     TEXT(body) = NULL;
     node_renew_key(live->node);
     /* A write that failed in its last fsync may have succeeded. */
-    if (node_look(live, &err) != 0) {
-        stumble(live, &err);
+    if (node_refresh(live, &err) != 0) {
+        on_local_error(live, &err);
         return;
     }
     if (job_need(live->state) != JOB_NEEDS_COURIER)
         return;
     if (read_body(live, &body, &err) != 0) {
-        stumble(live, &err);
+        on_local_error(live, &err);
         return;
     }
     crash_point(CRASH_AGENT_PRESENTING);

@@ -7,7 +7,7 @@
  *
  * Never gives up a completion: there is no attempt limit, and no age limit for silence or temporary
  * errors. Refused reports leave the spool only for quarantine/ or kept/. A report on hold does so
- * after retry.hold_days of refusals (obey.c), complete, and `spool retry` brings it back. */
+ * after retry.hold_days of refusals (control.c), complete, and `spool retry` brings it back. */
 #ifndef AGENT_COURIER_H
 #define AGENT_COURIER_H
 

@@ -1,6 +1,6 @@
 #include "agent/daemon/disk_guard.h"
 
-#include "agent/spool/kept.h"
+#include "agent/spool/retained.h"
 #include "agent/step/disk.h"
 #include "base/log.h"
 
@@ -35,13 +35,13 @@ int64_t disk_guard_tick(struct disk_guard *guard, int64_t now_ms)
     struct node *node = guard->node;
     if (guard->due_ms > now_ms)
         return guard->due_ms;
-    guard->due_ms = now_ms + DISK_LOOK_MS;
+    guard->due_ms = now_ms + DISK_CHECK_MS;
     int64_t limit = limit_bytes(node);
     if (look(node) != 0)
         return guard->due_ms;
     /* One limited step per tick, and check again before the next: no more is deleted than needed.
      */
-    if (node->disk_free_bytes < limit && kept_make_room(&node->spool))
+    if (node->disk_free_bytes < limit && retained_free_space(&node->spool))
         guard->due_ms = now_ms + DISK_AGAIN_MS;
     int64_t wanted = node->is_disk_low ? limit / 100 * RELEASE_PERCENT : limit;
     set_low(node, node->disk_free_bytes < wanted);

@@ -1,14 +1,14 @@
 /* disk_guard: monitors the free space in state_dir.
  *
- * Below node.min_free_disk_gb nothing is claimed, and the oldest finished work in kept/ (kept.h) is
- * deleted; undelivered work is never touched. Ends when there is enough space again (slightly more
- * than the limit, so that it does not flap). */
+ * Below node.min_free_disk_gb nothing is claimed, and the oldest finished work in kept/
+ * (retained.h) is deleted; undelivered work is never touched. Ends when there is enough space again
+ * (slightly more than the limit, so that it does not flap). */
 #ifndef AGENT_DISK_GUARD_H
 #define AGENT_DISK_GUARD_H
 
 #include "agent/daemon/node.h"
 
-enum { DISK_LOOK_MS = 5 * 1000, DISK_AGAIN_MS = 50 };
+enum { DISK_CHECK_MS = 5 * 1000, DISK_AGAIN_MS = 50 };
 
 struct disk_guard {
     struct node *node;

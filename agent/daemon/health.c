@@ -90,7 +90,7 @@ static char *print_metrics(const struct node *node)
     metric_set(&gauge_disk_limit, (int64_t)(config->node.min_free_disk_gb * 1e9));
     metric_set(&gauge_disk_low, node->is_disk_low);
     metric_set(&gauge_server, node->server == SERVER_FINE);
-    metric_set(&gauge_asking, !node_obstacle(node, mono_ms()));
+    metric_set(&gauge_asking, !node_claim_block_reason(node, mono_ms()));
     metric_set(&gauge_drained, node->is_drained);
     metric_set(&gauge_paused, node->is_paused);
     metric_set(&gauge_faults, node->faults);
@@ -102,7 +102,7 @@ static char *print_metrics(const struct node *node)
 
 static char *print_readiness(const struct node *node, unsigned *status)
 {
-    const char *obstacle = node_obstacle(node, mono_ms());
+    const char *obstacle = node_claim_block_reason(node, mono_ms());
     if (!obstacle && node->server != SERVER_FINE)
         obstacle = "the server is unreachable or refuses this agent";
     *status = obstacle ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;

@@ -69,7 +69,7 @@ struct live *node_take(struct node *node, const char *id, struct error *err)
     live->watch = -1;
     snprintf(live->id, sizeof live->id, "%s", id);
     must(spool_is_id(id, &live->job_id));
-    if (node_look(live, err) != 0) {
+    if (node_refresh(live, err) != 0) {
         free(live);
         return NULL;
     }
@@ -120,7 +120,7 @@ static void note_fault(struct live *live, int dir)
               LOG_TEXT("reason", node->fault));
 }
 
-void node_forgive(struct node *node)
+void node_reset_faults(struct node *node)
 {
     node->faults = 0;
     node->rest_until_ms = 0;
@@ -135,7 +135,7 @@ static int64_t sealed_at_us(int dir, enum job_state state)
     return (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000;
 }
 
-static void look_at_waiting(struct live *live, int dir)
+static void refresh_waiting(struct live *live, int dir)
 {
     bool is_waiting = live->state == JOB_CLAIMED && record_is_waiting(dir);
     if (is_waiting != live->is_waiting)
@@ -144,7 +144,7 @@ static void look_at_waiting(struct live *live, int dir)
 }
 
 /* The pause continues where an earlier run of the agent left it. */
-static void look_at_silence(struct live *live, int dir)
+static void refresh_silence(struct live *live, int dir)
 {
     struct live_delivery *delivery = &live->delivery;
     int64_t since_us;
@@ -154,13 +154,13 @@ static void look_at_silence(struct live *live, int dir)
         delivery->due_ms = mono_ms() + delivery_silence_left_ms(since_us, wall_us());
 }
 
-int node_look(struct live *live, struct error *err)
+int node_refresh(struct live *live, struct error *err)
 {
     FD(dir) = node_open(live, err);
     enum job_state state;
     if (dir < 0 || record_state(dir, &state, err) != 0)
         return -1;
-    look_at_waiting(live, dir);
+    refresh_waiting(live, dir);
     if (state == live->state && job_need(state) != JOB_NEEDS_COURIER)
         return 0;
     /* The step may have reclaimed the job, or a rebind that failed may have succeeded: what is
@@ -176,14 +176,14 @@ int node_look(struct live *live, struct error *err)
     if (state == JOB_FAILED)
         note_fault(live, dir);
     if (state == JOB_TRANSCODED)
-        node_forgive(live->node);
+        node_reset_faults(live->node);
     live->state = state;
     live->sealed_us = sealed_at_us(dir, state);
     live->delivery.due_ms = live->step.due_ms = live->retire_due_ms = 0;
     live->delivery.failures = 0;
     live->delivery.is_failure = state == JOB_FAILED;
-    look_at_silence(live, dir);
-    live->node->is_status_due = live->node->is_order_due = true;
+    refresh_silence(live, dir);
+    live->node->is_status_due = live->node->is_control_due = true;
     return 0;
 }
 
@@ -195,7 +195,7 @@ static bool waits_for_disk(const struct node *node)
     return false;
 }
 
-const char *node_obstacle(const struct node *node, int64_t now_ms)
+const char *node_claim_block_reason(const struct node *node, int64_t now_ms)
 {
     if (node->is_stopping || node->is_draining)
         return "the agent is stopping";
@@ -265,7 +265,8 @@ void node_server_is(struct node *node, enum server_state state, const char *reas
     if (state == SERVER_FINE) {
         log_info("server.ok", LOG_TEXT("url", node->config->server.url));
         node->wakes_deliveries = was_known;
-        node->is_order_due = true; /* a refusal received before this may be the last one (obey.c) */
+        node->is_control_due =
+            true; /* a refusal received before this may be the last one (control.c) */
         if (was_known)
             node->fine_since_us = node->server_since_us;
         return;
@@ -308,15 +309,16 @@ enum server_state node_server_state(enum tailslate_answer_class class)
     return tailslate_answer_concerns_key(class) ? SERVER_KEY_REFUSED : SERVER_FAILING;
 }
 
-enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room)
+enum server_state node_server_state_of(const struct http_answer *answer, char *reason,
+                                       size_t capacity)
 {
     enum server_state state = node_server_state(http_answer_class(answer));
     if (answer->result != HTTP_ANSWERED)
-        snprintf(reason, room, "%s", answer->error.message);
+        snprintf(reason, capacity, "%s", answer->error.message);
     else if (state == SERVER_FINE)
         reason[0] = '\0';
     else
-        snprintf(reason, room, "HTTP %ld%s%.200s", answer->status,
+        snprintf(reason, capacity, "HTTP %ld%s%.200s", answer->status,
                  answer->problem.detail[0] ? ": " : "", answer->problem.detail);
     return state;
 }

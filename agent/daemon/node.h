@@ -1,8 +1,8 @@
 /* node: the resident agent's state in memory, shared by claim, heartbeat, courier and steps.
  *
  * The truth is in the spool; this is the list of live records with what is known about each, and
- * what the modules tell each other. Nothing here needs to survive. node_look reads a record's state
- * from its files: it is the only writer of live.state. */
+ * what the modules tell each other. Nothing here needs to survive. node_refresh reads a record's
+ * state from its files: it is the only writer of live.state. */
 #ifndef AGENT_NODE_H
 #define AGENT_NODE_H
 
@@ -90,12 +90,12 @@ struct node {
     struct spool spool;
     struct live *lives; /* in order of arrival */
     int epoll, inotify;
-    int order_watch, live_watch;   /* inotify, of state_dir/orders and of the spool; -1 none */
-    bool is_stopping, is_draining; /* by a signal: it exits when empty */
-    bool is_drained, is_paused;    /* by an operator: nothing is claimed */
-    bool is_order_due;             /* control files may have changed: read them */
-    bool is_order_stuck;           /* a control file could not be removed: try again later */
-    int64_t order_due_ms;
+    int control_file_watch, live_watch; /* inotify, of state_dir/orders and of the spool; -1 none */
+    bool is_stopping, is_draining;      /* by a signal: it exits when empty */
+    bool is_drained, is_paused;         /* by an operator: nothing is claimed */
+    bool is_control_due;                /* control files may have changed: read them */
+    bool is_control_stuck;              /* a control file could not be removed: try again later */
+    int64_t control_due_ms;
     bool is_disk_low, is_tool_broken; /* nothing is claimed while set */
     bool is_version_refused;          /* set by the server (version_ok): nothing is claimed */
     bool has_arrived;                 /* an unknown record has appeared: read the spool */
@@ -124,7 +124,7 @@ struct live *node_take(struct node *node, const char *id, struct error *err);
 void node_forget(
     struct live *live); /* frees it; its requests are cancelled, its step keeps running */
 /* -1: the record has become unreadable or matches no state. */
-int node_look(struct live *live, struct error *err);
+int node_refresh(struct live *live, struct error *err);
 
 unsigned node_slots_held(const struct node *node);
 unsigned node_count_state(const struct node *node, enum job_state state);
@@ -135,15 +135,16 @@ bool node_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *cou
 void node_server_is(struct node *node, enum server_state state, const char *reason);
 /* From the answer to a request that is not about a job. */
 enum server_state node_server_state(enum tailslate_answer_class class);
-enum server_state node_server_state_of(const struct http_answer *answer, char *reason, size_t room);
+enum server_state node_server_state_of(const struct http_answer *answer, char *reason,
+                                       size_t capacity);
 
 /* Call before an attempt: uses a key that was rotated in its file. Reports on hold may be on hold
  * because of the key and are presented again. */
 void node_renew_key(struct node *node);
 
 /* Why nothing is claimed; NULL: jobs are claimed. */
-const char *node_obstacle(const struct node *node, int64_t now_ms);
-void node_forgive(struct node *node); /* resets the count of failures */
+const char *node_claim_block_reason(const struct node *node, int64_t now_ms);
+void node_reset_faults(struct node *node); /* resets the count of failures */
 
 int node_open(const struct live *live, struct error *err); /* the record's directory */
 

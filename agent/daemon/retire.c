@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 enum {
-    STEP_LOOK_MS = 200, /* a step that has sealed is about to end */
+    STEP_CHECK_MS = 200, /* a step that has sealed is about to end */
 };
 static const struct tailslate_backoff retries = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
@@ -64,7 +64,7 @@ static void set_aside(struct live *live, enum job_outcome outcome, const char *r
     struct error err;
     log_final(live, outcome, reason);
     int moved = outcome == OUTCOME_QUARANTINED ? spool_quarantine(spool, live->id, reason, &err)
-                                               : spool_keep(spool, live->id, reason, &err);
+                                               : spool_retain(spool, live->id, reason, &err);
     if (moved != 0)
         log_error("record.not_moved", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                   LOG_TEXT("reason", err.message));
@@ -76,7 +76,7 @@ void retire_into_quarantine(struct live *live, const char *reason)
     set_aside(live, OUTCOME_QUARANTINED, reason);
 }
 
-void retire_into_kept(struct live *live, enum job_outcome outcome, const char *reason)
+void retire_retain(struct live *live, enum job_outcome outcome, const char *reason)
 {
     set_aside(live, outcome, reason);
 }
@@ -133,7 +133,7 @@ static int retire_lost(struct live *live, int dir, struct error *err)
     bool is_transcoded = record_read_outcome(dir, &outcome, &ignored) == 0;
     if (!is_transcoded)
         return remove_record(live, end, detail, err);
-    retire_into_kept(live, end, detail);
+    retire_retain(live, end, detail);
     return 0;
 }
 
@@ -159,7 +159,7 @@ static int retire(struct live *live, int64_t now_ms, struct error *err)
     if (dir < 0)
         return -1;
     if (live->step.pidfd >= 0 || record_is_locked(dir)) {
-        live->retire_due_ms = now_ms + STEP_LOOK_MS;
+        live->retire_due_ms = now_ms + STEP_CHECK_MS;
         return 0;
     }
     if (live->state == JOB_LOST)

@@ -26,6 +26,6 @@ int64_t retire_tick(struct node *node, int64_t now_ms);
 /* Moves it out of the spool at once. The live record is freed afterwards even if the move failed
  * (the next start finds it again). */
 void retire_into_quarantine(struct live *live, const char *reason);
-void retire_into_kept(struct live *live, enum job_outcome outcome, const char *reason);
+void retire_retain(struct live *live, enum job_outcome outcome, const char *reason);
 
 #endif

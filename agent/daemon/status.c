@@ -78,7 +78,7 @@ static struct json *format_live(const struct live *live, int64_t now_ms)
 static struct json *format_claims(const struct node *node, int64_t now_ms)
 {
     struct json *claims = json_new_object();
-    const char *obstacle = node_obstacle(node, now_ms);
+    const char *obstacle = node_claim_block_reason(node, now_ms);
     bool is_resting = node->rest_until_ms > now_ms;
     TEXT(text) = is_resting && obstacle ? must_printf("%s: %s", obstacle, node->fault) : NULL;
     json_set_bool(claims, "asking", !obstacle);

@@ -259,7 +259,7 @@ static void after_futile_end(struct live *live, const char *end)
         return;
     int sealed = seal_failure(live, end, &err);
     struct error why;
-    if (node_look(live, sealed == 0 ? &err : &why) != 0 || live->state == JOB_CLAIMED)
+    if (node_refresh(live, sealed == 0 ? &err : &why) != 0 || live->state == JOB_CLAIMED)
         log_warning("step.failure_not_sealed", LOG_INT("job", live->job_id),
                     LOG_TEXT("record", live->id), LOG_TEXT("reason", err.message));
 }
@@ -268,7 +268,7 @@ static void after_end(struct live *live, const char *end)
 {
     struct error err;
     bool is_told_to_end = live->step.is_told_to_end; /* ended by us: the next one starts at once */
-    bool is_readable = node_look(live, &err) == 0;
+    bool is_readable = node_refresh(live, &err) == 0;
     live->step.is_told_to_end = false;
     if (!is_readable && err.class == ERROR_PERMANENT)
         retire_into_quarantine(live, err.message);
@@ -289,7 +289,7 @@ bool steps_handle(struct node *node, int pidfd)
     describe_end(live, end);
     close(steal_fd(&live->step.pidfd));
     live->retire_due_ms = 0; /* a removal had to wait for the step */
-    node->is_status_due = node->is_order_due = true;
+    node->is_status_due = node->is_control_due = true;
     log_info("step.ended", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_INT("pid", live->step.pid), LOG_TEXT("end", end));
     after_end(live, end);

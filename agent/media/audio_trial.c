@@ -51,9 +51,9 @@ static int try_track(struct session *session, const char *source, struct audio_t
 static int drop_dead(struct session *session, const char *path, struct audio *audio,
                      struct error *err)
 {
-    size_t kept = 0;
+    size_t retained = 0;
     int64_t deadline = session_work_ms(session) + AUDIO_TRIAL_ALL_MS;
-    for (size_t i = 0; i < audio->count && kept < AUDIO_PUBLISHED_MAX; i++) {
+    for (size_t i = 0; i < audio->count && retained < AUDIO_PUBLISHED_MAX; i++) {
         if (session_work_ms(session) >= deadline)
             break;
         struct audio_track track = audio->tracks[i];
@@ -61,9 +61,9 @@ static int drop_dead(struct session *session, const char *path, struct audio *au
         if (result < 0)
             return -1;
         if (result > 0)
-            audio->tracks[kept++] = track;
+            audio->tracks[retained++] = track;
     }
-    audio->count = kept;
+    audio->count = retained;
     return 0;
 }
 

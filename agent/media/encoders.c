@@ -162,7 +162,7 @@ static const struct gpu *pick_render_node(const struct gpu *gpus, size_t count)
     return picked;
 }
 
-static void look_at_devices(const struct config *config, struct encoders *found)
+static void check_devices(const struct config *config, struct encoders *found)
 {
     struct gpu gpus[GPU_MAX];
     size_t count = gpu_list(gpus);
@@ -254,7 +254,7 @@ static int begin(const struct config *config, enum encoders_patience patience,
     *found = (struct encoders){.working = 0};
     /* The key first: a change meanwhile invalidates the results. */
     encoders_key(config, found->key);
-    look_at_devices(config, found);
+    check_devices(config, found);
     if (ask_ffmpeg(config, found, list, err) < 0)
         return -1;
     *trials = (struct trials){.config = config,

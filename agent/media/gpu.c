@@ -63,7 +63,7 @@ static void name_of_nvidia(char name[GPU_NAME_BYTES])
     }
 }
 
-static void look_at(struct gpu *gpu)
+static void check_one(struct gpu *gpu)
 {
     struct stat status;
     struct group group, *found = NULL;
@@ -94,7 +94,7 @@ static size_t add_from(const char *directory, const char *prefix, bool is_nvidia
             name_of_nvidia(gpu->name);
         else
             name_of_render_node(entry->d_name, gpu->name);
-        look_at(gpu);
+        check_one(gpu);
     }
     return count;
 }

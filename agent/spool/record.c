@@ -316,16 +316,16 @@ int record_read_acknowledgement(int dir, char **answer, size_t *size, struct err
     return read_file(dir, JOB_FILE_ACKNOWLEDGEMENT, answer, size, err);
 }
 
-bool record_is_same_film(const struct message_claim *a, const struct message_claim *b)
+bool record_is_same_video(const struct message_claim *a, const struct message_claim *b)
 {
     return a->job_id == b->job_id && a->video_id == b->video_id &&
            strcmp(a->video_slug, b->video_slug) == 0;
 }
 
-static int check_film(const struct message_claim *former, const struct message_claim *given,
-                      struct error *err)
+static int check_video(const struct message_claim *former, const struct message_claim *given,
+                       struct error *err)
 {
-    if (record_is_same_film(former, given))
+    if (record_is_same_video(former, given))
         return 0;
     return error_set(
         err, ERROR_TEMPORARY, ENOTUNIQ,
@@ -346,7 +346,7 @@ int record_rebind(int dir, const struct record_claim *claim, struct error *err)
                          "a record in state %s cannot take a new claim", job_state_name(state));
     struct record_claim former;
     if (record_read_claim(dir, &former, err) != 0 ||
-        check_film(&former.claim, &claim->claim, err) != 0)
+        check_video(&former.claim, &claim->claim, err) != 0)
         return -1;
     if (record_write_claim(dir, claim, err) != 0)
         return -1;

@@ -51,7 +51,7 @@ int record_read_outcome(int dir, struct record_outcome *outcome, struct error *e
 
 /* Is it a claim on the same job, and for the same video? A server that was restored or replaced may
  * use the same job ID for another video. */
-bool record_is_same_film(const struct message_claim *a, const struct message_claim *b);
+bool record_is_same_video(const struct message_claim *a, const struct message_claim *b);
 
 /* For a directory that is not in the spool yet (spool_add), or called by record_rebind. */
 int record_write_claim(int dir, const struct record_claim *claim, struct error *err);

@@ -19,10 +19,10 @@ enum {
 };
 #define LOCK_NAME "lock"
 
-static int read_proc(const char *path, char *text, size_t room, struct error *err)
+static int read_proc(const char *path, char *text, size_t capacity, struct error *err)
 {
     FD(fd) = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd < 0 ? -1 : read(fd, text, room - 1);
+    ssize_t size = fd < 0 ? -1 : read(fd, text, capacity - 1);
     if (size < 0)
         return error_errno(err, "%s", path);
     text[size] = '\0';

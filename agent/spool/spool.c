@@ -1,7 +1,7 @@
 #include "agent/spool/spool.h"
 
 #include "agent/base/tree.h"
-#include "agent/spool/order.h"
+#include "agent/spool/control_file.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
@@ -56,13 +56,13 @@ bool spool_is_id(const char *text, int64_t *job_id)
     return parse_id(text, job_id, &number);
 }
 
-static int open_room(const struct spool *spool, const char *name, enum spool_mode mode, int *room,
-                     struct error *err)
+static int open_subdirectory(const struct spool *spool, const char *name, enum spool_mode mode,
+                             int *directory, struct error *err)
 {
     if (mode == SPOOL_OWN && durable_mkdir(spool->state_dir, name, 0700, err) != 0)
         return -1;
-    *room = open_directory(spool->state_dir, name);
-    return *room >= 0 ? 0 : error_errno(err, "cannot open %s", name);
+    *directory = open_directory(spool->state_dir, name);
+    return *directory >= 0 ? 0 : error_errno(err, "cannot open %s", name);
 }
 
 static void read_holder(int fd, char holder[LOCK_TEXT_BYTES])
@@ -142,9 +142,9 @@ static int own(struct spool *spool, struct error *err)
 {
     if (take_lock(spool, err) != 0 || prove_writable(spool->live, err) != 0)
         return -1;
-    int rooms[] = {spool->state_dir, spool->live, spool->kept, spool->quarantine};
-    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
-        if (visit_names(rooms[i], sweep_name, &rooms[i], err) != 0)
+    int directories[] = {spool->state_dir, spool->live, spool->retained, spool->quarantine};
+    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++)
+        if (visit_names(directories[i], sweep_name, &directories[i], err) != 0)
             return -1;
     return 0;
 }
@@ -156,13 +156,13 @@ static int open_all(const char *path, enum spool_mode mode, struct spool *spool,
     spool->state_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (spool->state_dir < 0)
         return error_errno(err, "cannot open it");
-    if (open_room(spool, "spool", mode, &spool->live, err) != 0 ||
-        open_room(spool, "kept", mode, &spool->kept, err) != 0 ||
-        open_room(spool, "quarantine", mode, &spool->quarantine, err) != 0)
+    if (open_subdirectory(spool, "spool", mode, &spool->live, err) != 0 ||
+        open_subdirectory(spool, "kept", mode, &spool->retained, err) != 0 ||
+        open_subdirectory(spool, "quarantine", mode, &spool->quarantine, err) != 0)
         return -1;
     struct error ignored; /* a state_dir of an older agent has no directory for control files */
-    if (open_room(spool, ORDER_ROOM, mode, &spool->orders, mode == SPOOL_OWN ? err : &ignored) !=
-            0 &&
+    if (open_subdirectory(spool, CONTROL_DIRECTORY, mode, &spool->controls,
+                          mode == SPOOL_OWN ? err : &ignored) != 0 &&
         mode == SPOOL_OWN)
         return -1;
     return mode == SPOOL_OWN ? own(spool, err) : 0;
@@ -179,19 +179,19 @@ int spool_open(const char *path, enum spool_mode mode, struct spool *spool, stru
 
 void spool_close(struct spool *spool)
 {
-    int *fds[] = {&spool->live,   &spool->kept, &spool->quarantine,
-                  &spool->orders, &spool->lock, &spool->state_dir};
+    int *fds[] = {&spool->live,     &spool->retained, &spool->quarantine,
+                  &spool->controls, &spool->lock,     &spool->state_dir};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         cleanup_fd(fds[i]);
         *fds[i] = -1;
     }
 }
 
-int spool_need_orders(struct spool *spool, struct error *err)
+int spool_need_controls(struct spool *spool, struct error *err)
 {
-    if (spool->orders >= 0)
+    if (spool->controls >= 0)
         return 0;
-    return open_room(spool, ORDER_ROOM, SPOOL_OWN, &spool->orders, err);
+    return open_subdirectory(spool, CONTROL_DIRECTORY, SPOOL_OWN, &spool->controls, err);
 }
 
 bool spool_is_owned(const struct spool *spool, pid_t *pid)
@@ -229,9 +229,9 @@ static int next_id(const struct spool *spool, int64_t job_id, char id[SPOOL_ID_B
                    struct error *err)
 {
     struct number_search search = {.job_id = job_id};
-    int rooms[] = {spool->live, spool->kept, spool->quarantine};
-    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
-        if (visit_names(rooms[i], note_number, &search, err) != 0)
+    int directories[] = {spool->live, spool->retained, spool->quarantine};
+    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++)
+        if (visit_names(directories[i], note_number, &search, err) != 0)
             return -1;
     if (search.highest >= NUMBER_MAX)
         return error_set(err, ERROR_PERMANENT, ERANGE, "no record number left for job %" PRId64,
@@ -268,7 +268,7 @@ int spool_add(const struct spool *spool, const struct record_claim *claim, char 
 }
 
 struct listing {
-    int room;
+    int directory;
     struct spool_entry *entries;
     size_t count, room_for, foreign;
 };
@@ -286,7 +286,7 @@ static int note_entry(void *ctx, const char *name, struct error *err)
     (void)err;
     if (strncmp(name, DURABLE_TEMP_PREFIX, strlen(DURABLE_TEMP_PREFIX)) == 0)
         return 0;
-    if (!spool_is_id(name, &job_id) || !is_directory(listing->room, name)) {
+    if (!spool_is_id(name, &job_id) || !is_directory(listing->directory, name)) {
         listing->foreign++;
         return 0;
     }
@@ -313,11 +313,11 @@ static int compare_entries(const void *left, const void *right)
     return (number_a > number_b) - (number_a < number_b);
 }
 
-int spool_list(int room, struct spool_entry **entries, size_t *count, size_t *foreign,
+int spool_list(int directory, struct spool_entry **entries, size_t *count, size_t *foreign,
                struct error *err)
 {
-    struct listing listing = {.room = room};
-    if (visit_names(room, note_entry, &listing, err) != 0) {
+    struct listing listing = {.directory = directory};
+    if (visit_names(directory, note_entry, &listing, err) != 0) {
         free(listing.entries);
         return -1;
     }
@@ -330,21 +330,21 @@ int spool_list(int room, struct spool_entry **entries, size_t *count, size_t *fo
     return 0;
 }
 
-int spool_open_record(int room, const char *id, struct error *err)
+int spool_open_record(int directory, const char *id, struct error *err)
 {
     int64_t job_id;
     if (!spool_is_id(id, &job_id))
         return error_set(err, ERROR_PERMANENT, EINVAL, "'%s' is not a record ID (<job>.<number>)",
                          id);
-    int dir = open_directory(room, id);
+    int dir = open_directory(directory, id);
     return dir >= 0 ? dir : error_errno(err, "cannot open record %s", id);
 }
 
-static void write_reason(int room, const char *id, const char *reason)
+static void write_reason(int directory, const char *id, const char *reason)
 {
     struct error
         ignored; /* on a full disk the record moves without its reason, which is in the log */
-    FD(dir) = spool_open_record(room, id, &ignored);
+    FD(dir) = spool_open_record(directory, id, &ignored);
     if (dir < 0)
         return;
     char now[WALL_TEXT_BYTES];
@@ -361,13 +361,13 @@ void spool_note_reason(const struct spool *spool, const char *id, const char *re
     write_reason(spool->live, id, reason);
 }
 
-void spool_read_reason(int room, const char *id, char reason[SPOOL_REASON_BYTES])
+void spool_read_reason(int directory, const char *id, char reason[SPOOL_REASON_BYTES])
 {
     struct error ignored;
     TEXT(text) = NULL;
     size_t size;
     reason[0] = '\0';
-    FD(dir) = spool_open_record(room, id, &ignored);
+    FD(dir) = spool_open_record(directory, id, &ignored);
     if (dir < 0 ||
         durable_read(dir, REASON_NAME, RECORD_FILE_MAX_BYTES, &text, &size, &ignored) != 0)
         return;
@@ -377,16 +377,16 @@ void spool_read_reason(int room, const char *id, char reason[SPOOL_REASON_BYTES]
         memcpy(reason, found, strlen(found) + 1);
 }
 
-static int set_aside(const struct spool *spool, int room, const char *id, const char *reason,
+static int set_aside(const struct spool *spool, int directory, const char *id, const char *reason,
                      struct error *err)
 {
     write_reason(spool->live, id, reason);
-    return durable_rename(spool->live, id, room, id, err);
+    return durable_rename(spool->live, id, directory, id, err);
 }
 
-int spool_keep(const struct spool *spool, const char *id, const char *reason, struct error *err)
+int spool_retain(const struct spool *spool, const char *id, const char *reason, struct error *err)
 {
-    return set_aside(spool, spool->kept, id, reason, err);
+    return set_aside(spool, spool->retained, id, reason, err);
 }
 
 int spool_quarantine(const struct spool *spool, const char *id, const char *reason,
@@ -398,11 +398,11 @@ int spool_quarantine(const struct spool *spool, const char *id, const char *reas
 int spool_take_back(const struct spool *spool, const char *id, const struct record_claim *claim,
                     struct error *err)
 {
-    FD(dir) = spool_open_record(spool->kept, id, err);
+    FD(dir) = spool_open_record(spool->retained, id, err);
     if (dir < 0 || record_take_back(dir, claim, err) != 0 ||
         durable_unlink(dir, REASON_NAME, err) != 0)
         return -1;
-    return durable_rename(spool->kept, id, spool->live, id, err);
+    return durable_rename(spool->retained, id, spool->live, id, err);
 }
 
 int spool_remove_outputs(const struct spool *spool, const char *id, struct error *err)
@@ -413,14 +413,15 @@ int spool_remove_outputs(const struct spool *spool, const char *id, struct error
 
 /* Deleting file by file could, if interrupted, leave a record in another state: a claim without its
  * acknowledgment would be transcoded again. */
-static int take_away(int room, const char *id, char removed[SPOOL_NAME_BYTES], struct error *err)
+static int take_away(int directory, const char *id, char removed[SPOOL_NAME_BYTES],
+                     struct error *err)
 {
     /* What could not be deleted may still have the name, from an earlier record with this number.
      */
     snprintf(removed, SPOOL_NAME_BYTES, SPOOL_REMOVED "%s", id);
-    for (int i = 1; i <= LEFTOVERS_MAX && durable_exists(room, removed); i++)
+    for (int i = 1; i <= LEFTOVERS_MAX && durable_exists(directory, removed); i++)
         snprintf(removed, SPOOL_NAME_BYTES, SPOOL_REMOVED "%s-%d", id, i);
-    return durable_rename(room, id, room, removed, err);
+    return durable_rename(directory, id, directory, removed, err);
 }
 
 int spool_remove(const struct spool *spool, const char *id, struct error *err)
@@ -440,8 +441,8 @@ int spool_remove(const struct spool *spool, const char *id, struct error *err)
     return 0;
 }
 
-int spool_take_away_kept(const struct spool *spool, const char *id, struct error *err)
+int spool_take_away_retained(const struct spool *spool, const char *id, struct error *err)
 {
     char removed[SPOOL_NAME_BYTES];
-    return take_away(spool->kept, id, removed, err);
+    return take_away(spool->retained, id, removed, err);
 }

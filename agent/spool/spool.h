@@ -3,7 +3,7 @@
  *    state_dir/spool/<job>.<n>/      live records (record.h), n counts up per job
  *    state_dir/kept/<job>.<n>/       finished work whose job another worker has claimed
  *    state_dir/quarantine/<job>.<n>/ what needs a person: corrupt records, refused completions
- *    state_dir/orders/               control files of the node (order.h)
+ *    state_dir/orders/               control files of the node (control_file.h)
  *    state_dir/status.json           what only the running agent knows, published by rename
  * A foreign file in the spool is left alone and reported; a corrupt record is quarantined; neither
  * stops the agent (known mistake 20). Everything is 0700/0600. */
@@ -16,13 +16,13 @@
 enum { SPOOL_ID_BYTES = 48, SPOOL_RECORDS_MAX = 4096 };
 
 struct spool {
-    int state_dir, live, kept, quarantine; /* directory descriptors */
-    int orders;                            /* -1: does not exist yet */
-    int lock;                              /* -1: opened read-only */
+    int state_dir, live, retained, quarantine; /* directory descriptors */
+    int controls;                              /* -1: does not exist yet */
+    int lock;                                  /* -1: opened read-only */
 };
 #define SPOOL_INIT                                                                                 \
     {                                                                                              \
-        .state_dir = -1, .live = -1, .kept = -1, .quarantine = -1, .orders = -1, .lock = -1        \
+        .state_dir = -1, .live = -1, .retained = -1, .quarantine = -1, .controls = -1, .lock = -1  \
     }
 
 enum spool_mode { SPOOL_READ, SPOOL_OWN };
@@ -32,7 +32,7 @@ enum spool_mode { SPOOL_READ, SPOOL_OWN };
 int spool_open(const char *path, enum spool_mode mode, struct spool *spool, struct error *err);
 void spool_close(struct spool *spool);
 /* The directory of control files; created if an older agent has not. */
-int spool_need_orders(struct spool *spool, struct error *err);
+int spool_need_controls(struct spool *spool, struct error *err);
 /* Is an agent using it? Returns its PID if it could be read; otherwise 0. */
 bool spool_is_owned(const struct spool *spool, pid_t *pid);
 
@@ -47,11 +47,12 @@ struct spool_entry {
 };
 /* The records of a directory (spool->live, ...) by job and number, the order in which the server
  * assigned them; *entries is owned. Foreign names are counted in *foreign (may be NULL). */
-int spool_list(int room, struct spool_entry **entries, size_t *count, size_t *foreign,
+int spool_list(int directory, struct spool_entry **entries, size_t *count, size_t *foreign,
                struct error *err);
-int spool_open_record(int room, const char *id, struct error *err); /* a directory descriptor */
+int spool_open_record(int directory, const char *id,
+                      struct error *err); /* a directory descriptor */
 
-int spool_keep(const struct spool *spool, const char *id, const char *reason, struct error *err);
+int spool_retain(const struct spool *spool, const char *id, const char *reason, struct error *err);
 int spool_quarantine(const struct spool *spool, const char *id, const char *reason,
                      struct error *err);
 /* The end of the commit order: first the outputs, while the record still says why; then the record,
@@ -62,7 +63,7 @@ int spool_remove(const struct spool *spool, const char *id, struct error *err);
  * next start, deletes its files. */
 #define SPOOL_REMOVED DURABLE_TEMP_PREFIX "removed-"
 enum { SPOOL_NAME_BYTES = SPOOL_ID_BYTES + 32 };
-int spool_take_away_kept(const struct spool *spool, const char *id, struct error *err);
+int spool_take_away_retained(const struct spool *spool, const char *id, struct error *err);
 
 /* Retained work whose job was claimed again: bound to the new claim, and a live record again. */
 int spool_take_back(const struct spool *spool, const char *id, const struct record_claim *claim,
@@ -72,7 +73,7 @@ int spool_take_back(const struct spool *spool, const char *id, const struct reco
 enum { SPOOL_REASON_BYTES = 512 };
 /* Why a live record is on hold, as reason.json; best effort. */
 void spool_note_reason(const struct spool *spool, const char *id, const char *reason);
-void spool_read_reason(int room, const char *id, char reason[SPOOL_REASON_BYTES]);
+void spool_read_reason(int directory, const char *id, char reason[SPOOL_REASON_BYTES]);
 
 bool spool_is_id(const char *text, int64_t *job_id); /* "<job>.<n>" */
 

@@ -2,7 +2,7 @@
 
 #include "agent/api/session.h"
 #include "agent/step/disk.h"
-#include "agent/step/space.h"
+#include "agent/step/disk_wait.h"
 #include "base/crash.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
@@ -334,7 +334,7 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
     if (fetch->lacking > 0 && fetch->size < 0 && start_over(fetch, err) < 0)
         return -1;
     if (fetch->lacking > 0)
-        return space_await(fetch->session, fetch->lacking, err) == 0 ? 1 : -1;
+        return disk_wait(fetch->session, fetch->lacking, err) == 0 ? 1 : -1;
     if (fetch->is_other || (answer->result == HTTP_ANSWERED && answer->status / 100 == 2)) {
         log_warning("step.source_changed", LOG_TEXT("etag", fetch->etag));
         if (start_over(fetch, err) < 0)
@@ -349,7 +349,7 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
     if (verdict == VERDICT_LOST)
         return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
     struct session_pause pause = session_pause_after(fetch->session, verdict, (*attempt)++, answer);
-    session_sit_out(fetch->session, &pause);
+    session_wait_backoff(fetch->session, &pause);
     return 1;
 }
 

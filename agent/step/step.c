@@ -3,9 +3,9 @@
 #include "agent/api/session.h"
 #include "agent/base/tree.h"
 #include "agent/spool/record.h"
+#include "agent/step/disk_wait.h"
 #include "agent/step/fetch.h"
-#include "agent/step/make.h"
-#include "agent/step/space.h"
+#include "agent/step/pipeline.h"
 #include "agent/step/transcode.h"
 #include "agent/step/upload.h"
 #include "base/crash.h"
@@ -46,7 +46,7 @@ static void free_the_disk(const struct session *session)
 }
 
 /* A failed system call says nothing about the video, whatever its code. */
-static bool is_films_fault(const struct error *why)
+static bool is_videos_fault(const struct error *why)
 {
     return why->class == ERROR_PERMANENT && (why->code == 0 || why->code == EFBIG);
 }
@@ -95,7 +95,7 @@ static int seal_failure(const struct session *session, const struct message_fail
 
 static int fail(struct session *session, const struct error *why, struct error *err)
 {
-    struct message_failure failure = {.retry = !is_films_fault(why)};
+    struct message_failure failure = {.retry = !is_videos_fault(why)};
     const char *step = work_step_name(session->progress.progress.step);
     snprintf(failure.reason, sizeof failure.reason, "%s%s%.*s", step ? step : "", step ? ": " : "",
              REASON_BYTES - 32, why->message);
@@ -134,7 +134,7 @@ static bool waits_for_disk(struct session *session, const struct error *why)
     log_warning("step.disk_full", LOG_TEXT("reason", why->message),
                 LOG_INT("used_bytes", used.bytes), LOG_INT("attempt", session->disk_retries));
     free_the_disk(session);
-    return space_await(session, 2 * used.bytes, &ignored) == 0;
+    return disk_wait(session, 2 * used.bytes, &ignored) == 0;
 }
 
 /* ---- the states ------------------------------------------------------------------------------ */
@@ -143,7 +143,7 @@ static int do_claimed(struct session *session, struct error *err)
 {
     struct error why;
     enum job_state state;
-    if (make_outcome(session, &why) == 0)
+    if (pipeline_run(session, &why) == 0)
         return 0;
     /* The outcome may exist although its commit failed (durable.h): then only success may be sent,
      * and none of it is deleted. */

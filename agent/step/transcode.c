@@ -2,8 +2,8 @@
 
 #include "agent/base/progress.h"
 #include "agent/base/tree.h"
-#include "agent/media/bounds.h"
 #include "agent/media/ladder.h"
+#include "agent/media/limits.h"
 #include "agent/media/reason.h"
 #include "agent/media/resources.h"
 #include "agent/step/disk.h"
@@ -35,8 +35,8 @@ struct run {
     int log_fd, progress_fd;
     struct progress progress;
     struct tree_size tree;
-    struct bounds bounds;
-    struct bounds_sample sample;
+    struct limits limits;
+    struct limits_sample sample;
     bool is_stopped;
     int64_t started_ms;
     int64_t begun_ms, moved_ms, tree_ms, memory_ms; /* in session_work_ms */
@@ -101,7 +101,7 @@ static int spawn(struct run *run, struct error *err)
         .directory = session->dir,
         .out_fd = run->log_fd,
         .err_fd = run->log_fd,
-        .sandbox = sandbox_of(session->config, run->job->network, run->bounds.output_bytes),
+        .sandbox = sandbox_of(session->config, run->job->network, run->limits.output_bytes),
     };
     return child_spawn(&options, &run->child, err);
 }
@@ -159,7 +159,7 @@ static bool has_ladder_moved(struct run *run)
 }
 
 /* Has its output or its log changed? */
-static bool look_at_tree(struct run *run)
+static bool check_tree(struct run *run)
 {
     struct stat log = {0};
     struct tree_size size = {0};
@@ -175,19 +175,19 @@ static bool look_at_tree(struct run *run)
     return moved;
 }
 
-static bool is_due(int64_t *looked_ms, int64_t now, int64_t pause_ms)
+static bool is_due(int64_t *checked_ms, int64_t now, int64_t pause_ms)
 {
-    if (now < *looked_ms + pause_ms)
+    if (now < *checked_ms + pause_ms)
         return false;
-    *looked_ms = now;
+    *checked_ms = now;
     return true;
 }
 
-static enum bound watch_bounds(struct run *run)
+static enum limit check_limits(struct run *run)
 {
     int64_t now = session_work_ms(run->session);
-    bool grown = is_due(&run->tree_ms, now, TRANSCODE_TREE_LOOK_MS) && look_at_tree(run);
-    if (is_due(&run->memory_ms, now, TRANSCODE_MEMORY_LOOK_MS))
+    bool grown = is_due(&run->tree_ms, now, TRANSCODE_TREE_CHECK_MS) && check_tree(run);
+    if (is_due(&run->memory_ms, now, TRANSCODE_MEMORY_CHECK_MS))
         run->sample.memory_bytes = resources_group_bytes(run->child.pid);
     bool moved = false;
     switch (run->job->kind) {
@@ -204,7 +204,7 @@ static enum bound watch_bounds(struct run *run)
     }
     run->sample.still_ms = now - run->moved_ms;
     run->sample.work_ms = now - run->begun_ms;
-    return bounds_check(&run->bounds, &run->sample);
+    return limits_check(&run->limits, &run->sample);
 }
 
 static void bound_log(const struct run *run)
@@ -222,7 +222,7 @@ static void wait_a_moment(struct run *run)
         {.fd = run->child.pidfd, .events = POLLIN},
         {.fd = run->upload->inotify, .events = POLLIN},
     };
-    session_wait(run->session, watch, 2, TRANSCODE_LOOK_MS);
+    session_wait(run->session, watch, 2, TRANSCODE_CHECK_MS);
     upload_collect(run->upload);
     upload_tick(run->upload);
     bound_log(run);
@@ -236,10 +236,10 @@ static int supervise(struct run *run, struct child_exit *how, struct error *err)
             return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
         }
         session_pause_child(run->session, &run->child, &run->is_stopped);
-        enum bound bound = watch_bounds(run);
-        if (bound != BOUND_NONE) {
+        enum limit bound = check_limits(run);
+        if (bound != LIMIT_NONE) {
             child_stop(&run->child);
-            return bounds_error(bound, &run->bounds, err);
+            return limits_error(bound, &run->limits, err);
         }
         wait_a_moment(run);
     }
@@ -309,8 +309,8 @@ int transcode_run(struct session *session, struct upload *upload, const struct t
     run.log_fd = log_fd;
     int64_t log_from = log_end(log_fd);
     run.progress_fd = -1;
-    bounds_of(session->config, resources_machine_bytes(), job->duration_s, job->expected_bytes,
-              &run.bounds);
+    limits_of(session->config, resources_machine_bytes(), job->duration_s, job->expected_bytes,
+              &run.limits);
     struct child_exit how;
     int result = start(&run, err);
     if (result == 0)
@@ -324,7 +324,7 @@ int transcode_run(struct session *session, struct upload *upload, const struct t
              LOG_INT("status", how.signalled ? 0 : how.number));
     upload_collect(upload);
     if (how.signalled && how.number == SIGXFSZ)
-        return bounds_error(BOUND_OUTPUT, &run.bounds, err);
+        return limits_error(LIMIT_OUTPUT, &run.limits, err);
     return explain(session, log_fd, log_from, job->kind == TRANSCODE_LADDER, job->argv->items[0],
                    how, err);
 }

@@ -2,7 +2,7 @@
  *
  * One loop over the child, its progress and the uploads; nothing in it waits for the server. The
  * child's identity is on disk right after its start, so that a later run can kill it; its log is
- * limited. A transcoder that reaches a limit (bounds.h) is stopped. Only says that the transcoder
+ * limited. A transcoder that reaches a limit (limits.h) is stopped. Only says that the transcoder
  * exited successfully, never that its output is good: that is check's task. */
 #ifndef AGENT_TRANSCODE_H
 #define AGENT_TRANSCODE_H
@@ -13,9 +13,9 @@
 enum {
     TRANSCODE_LOG_MAX_BYTES = 8 * 1024 *
                               1024, /* then the log starts over: the end is what counts */
-    TRANSCODE_LOOK_MS = 1000,
-    TRANSCODE_TREE_LOOK_MS = 5 * 1000,
-    TRANSCODE_MEMORY_LOOK_MS = 2 * 1000,
+    TRANSCODE_CHECK_MS = 1000,
+    TRANSCODE_TREE_CHECK_MS = 5 * 1000,
+    TRANSCODE_MEMORY_CHECK_MS = 2 * 1000,
     TRANSCODE_SHORT_MAX_BYTES = 256 * 1024 * 1024, /* of a picture */
     TRANSCODE_MARK_BYTES = 64,
 };
@@ -37,7 +37,7 @@ struct transcode_job {
 };
 
 /* -1: the message is the reason for people. It died or could not run: err->code is 0 or the errno;
- * stopped by a limit: bounds_error's code; ECANCELED: the claim is lost. */
+ * stopped by a limit: limits_error's code; ECANCELED: the claim is lost. */
 int transcode_run(struct session *session, struct upload *upload, const struct transcode_job *job,
                   struct error *err);
 

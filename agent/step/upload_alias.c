@@ -74,7 +74,7 @@ static bool post_archive(struct upload *upload, enum tailslate_quality quality, 
                                                      &reply.answer);
     session_reply_fini(&reply);
     if (verdict != VERDICT_OK)
-        session_sit_out(upload->session, &pause);
+        session_wait_backoff(upload->session, &pause);
     return verdict == VERDICT_OK;
 }
 
@@ -113,5 +113,5 @@ int upload_alias(struct upload *upload, enum tailslate_quality quality, struct e
         return -1;
     if (upload->session->claim.claim.claim_epoch == TAILSLATE_ABSENT_INT)
         return send_packed(upload, quality, directory, name, err);
-    return upload_insist_file(upload, quality, name, err);
+    return upload_file_until_ok(upload, quality, name, err);
 }

@@ -16,8 +16,8 @@ enum verdict upload_settle_call(struct upload *upload);
 void upload_drop_call(struct upload *upload);
 
 /* Uploads one file, until it is on the server. */
-int upload_insist_file(struct upload *upload, enum tailslate_quality quality, const char *name,
-                       struct error *err);
+int upload_file_until_ok(struct upload *upload, enum tailslate_quality quality, const char *name,
+                         struct error *err);
 
 /* Its playlist under the name that a stock worker uses, beside its directory (upload_alias.c). */
 int upload_alias(struct upload *upload, enum tailslate_quality quality, struct error *err);

@@ -28,11 +28,11 @@ static int lost(struct error *err)
     return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
 }
 
-int upload_insist_file(struct upload *upload, enum tailslate_quality quality, const char *name,
-                       struct error *err)
+int upload_file_until_ok(struct upload *upload, enum tailslate_quality quality, const char *name,
+                         struct error *err)
 {
     while (upload->session->lost == TAILSLATE_PROBLEM_NONE) {
-        session_sit_out(upload->session, &upload->session->upload_pause);
+        session_wait_backoff(upload->session, &upload->session->upload_pause);
         if (upload_send_file(upload, quality, name, err) < 0)
             return -1;
         while (!upload->reply.done)
@@ -219,7 +219,7 @@ static int ask_status(struct upload *upload, struct upload_rendition *rendition,
                              tailslate_quality_name(rendition->quality));
     struct http_request request = http_get(path);
     struct reply reply;
-    if (session_insist(upload->session, &request, &reply) < 0)
+    if (session_retry_until_ok(upload->session, &request, &reply) < 0)
         return lost(err);
     believe_status(rendition, &reply.answer);
     session_reply_fini(&reply);
@@ -233,7 +233,7 @@ static int send_missing(struct upload *upload, struct upload_rendition *renditio
         struct upload_file *file = &rendition->files[i];
         if (file->uploaded || !upload_is_segment_name(file->name))
             continue;
-        if (upload_insist_file(upload, rendition->quality, file->name, err) < 0)
+        if (upload_file_until_ok(upload, rendition->quality, file->name, err) < 0)
             return -1;
         upload_file_done(rendition, file, upload->sha);
         upload_report(upload, rendition, QUALITY_STATUS_UPLOADING,
@@ -244,20 +244,20 @@ static int send_missing(struct upload *upload, struct upload_rendition *renditio
 }
 
 /* Names in no playlist are not part of the rendition (files of an earlier run). */
-static void drop_strangers(struct upload_rendition *rendition, const struct lists *lists)
+static void drop_unlisted(struct upload_rendition *rendition, const struct lists *lists)
 {
-    size_t kept = 0;
+    size_t retained = 0;
     CLEANUP(names_cleanup) struct names names = names_of_lists(lists);
     for (size_t i = 0; i < rendition->count; i++) {
         struct upload_file *file = &rendition->files[i];
         if (names_has(&names, file->name)) {
-            rendition->files[kept++] = *file;
+            rendition->files[retained++] = *file;
             continue;
         }
         rendition->uploaded -= file->uploaded;
         free(file->name);
     }
-    rendition->count = kept;
+    rendition->count = retained;
 }
 
 /* 1: the server lacks something, named in the answer. */
@@ -290,13 +290,13 @@ static int finalize_rendition(struct upload *upload, struct upload_rendition *re
     JSON(root) = json_new_object();
     json_set_text(root, "quality", tailslate_quality_name(rendition->quality));
     json_set_int(root, "segment_count", (int64_t)list->count + 1);
-    /* upload_insist_file has set the playlist's own hash. */
+    /* upload_file_until_ok has set the playlist's own hash. */
     TEXT(checksum) = must_printf("sha256:%s", upload->sha);
     json_set_text(root, "manifest_checksum", checksum);
     TEXT(body) = json_print(root);
     struct http_request request = http_post(path, body);
     struct reply reply;
-    if (session_insist(upload->session, &request, &reply) < 0)
+    if (session_retry_until_ok(upload->session, &request, &reply) < 0)
         return lost(err);
     int missing = read_finalized(rendition, &reply.answer);
     session_reply_fini(&reply);
@@ -309,7 +309,7 @@ static int send_playlists(struct upload *upload, struct upload_rendition *rendit
                           const struct lists *lists, struct error *err)
 {
     for (size_t i = lists->count; i-- > 0;)
-        if (upload_insist_file(upload, rendition->quality, lists->items[i].name, err) < 0)
+        if (upload_file_until_ok(upload, rendition->quality, lists->items[i].name, err) < 0)
             return -1;
     return 0;
 }
@@ -317,7 +317,7 @@ static int send_playlists(struct upload *upload, struct upload_rendition *rendit
 static int finish_listed(struct upload *upload, struct upload_rendition *rendition,
                          const struct lists *lists, struct error *err)
 {
-    drop_strangers(rendition, lists);
+    drop_unlisted(rendition, lists);
     if (compare_all(upload, rendition, lists, err) < 0 || ask_status(upload, rendition, err) < 0)
         return -1;
     for (unsigned attempt = 0;; attempt++) {
@@ -333,7 +333,7 @@ static int finish_listed(struct upload *upload, struct upload_rendition *renditi
         struct http_answer none = {.retry_after_ms = -1};
         struct session_pause pause = session_pause_after(upload->session, VERDICT_RETRY, attempt,
                                                          &none);
-        session_sit_out(upload->session, &pause);
+        session_wait_backoff(upload->session, &pause);
     }
 }
 
@@ -376,7 +376,7 @@ static int send_archive(struct upload *upload, int archive, int64_t size, struct
     request.multipart_name = "manifests.tar.gz";
     request.deadline_ms = UPLOAD_DEADLINE_MS;
     request.stall_ms = UPLOAD_STALL_MS;
-    if (session_insist(upload->session, &request, &reply) < 0)
+    if (session_retry_until_ok(upload->session, &request, &reply) < 0)
         return lost(err);
     session_reply_fini(&reply);
     return 0;

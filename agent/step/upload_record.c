@@ -63,8 +63,8 @@ struct upload_file *upload_file_get(struct upload_rendition *rendition, const ch
     if (rendition->count == UPLOAD_FILES_MAX)
         return NULL;
     if ((rendition->count & (rendition->count - 1)) == 0) {
-        size_t room = rendition->count ? rendition->count * 2 : 1;
-        rendition->files = must_realloc(rendition->files, room * sizeof *rendition->files);
+        size_t capacity = rendition->count ? rendition->count * 2 : 1;
+        rendition->files = must_realloc(rendition->files, capacity * sizeof *rendition->files);
     }
     struct upload_file *file = &rendition->files[rendition->count++];
     *file = (struct upload_file){.name = must_strdup(name)};

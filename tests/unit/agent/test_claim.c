@@ -76,7 +76,7 @@ Test(heartbeat, names_every_job_once_and_those_that_wait_for_delivery_too)
     FD(dir) = node_open(live, &err);
     OK(record_commit_outcome(dir, &outcome, &err), err);
     OK(record_seal_completion(dir, &err), err);
-    OK(node_look(live, &err), err);
+    OK(node_refresh(live, &err), err);
     cr_expect_eq(node_slots_held(&nodes->node), 2, "a sealed record holds no slot");
 
     struct heartbeat sender = {.node = &nodes->node, .ffmpeg_version = "5.1.9"};
@@ -103,15 +103,15 @@ Test(heartbeat, a_server_that_refuses_our_version_is_asked_for_nothing_until_it_
     SCRATCH(scratch);
     SPOOL(spool, scratch);
     struct nodes *nodes = nodes_new(spool);
-    cr_assert_null(node_obstacle(&nodes->node, 0));
+    cr_assert_null(node_claim_block_reason(&nodes->node, 0));
     heartbeat_note_version(&nodes->node, refused, strlen(refused));
-    cr_expect(node_obstacle(&nodes->node, 0), "a refused version still claims");
+    cr_expect(node_claim_block_reason(&nodes->node, 0), "a refused version still claims");
     heartbeat_note_version(&nodes->node, refused, strlen(refused));
-    cr_expect(node_obstacle(&nodes->node, 0));
+    cr_expect(node_claim_block_reason(&nodes->node, 0));
     heartbeat_note_version(&nodes->node, accepted, strlen(accepted));
-    cr_expect_null(node_obstacle(&nodes->node, 0));
+    cr_expect_null(node_claim_block_reason(&nodes->node, 0));
     heartbeat_note_version(&nodes->node, silent, strlen(silent));
-    cr_expect_null(node_obstacle(&nodes->node, 0));
+    cr_expect_null(node_claim_block_reason(&nodes->node, 0));
     nodes_free(nodes);
 }
 

@@ -123,8 +123,8 @@ Test(courier, our_codes_are_final_and_nothing_else_is)
 {
     static const struct answer_case cases[] = {
         {"row 3", COMPLETION, 422, JSON_TYPE, PROBLEM("token_reused"), DELIVERY_QUARANTINE},
-        {"row 6", COMPLETION, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_KEEP},
-        {"row 7", COMPLETION, 410, JSON_TYPE, PROBLEM("job_gone"), DELIVERY_KEEP},
+        {"row 6", COMPLETION, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_RETAIN},
+        {"row 7", COMPLETION, 410, JSON_TYPE, PROBLEM("job_gone"), DELIVERY_RETAIN},
         {"row 8", COMPLETION, 503, JSON_TYPE, PROBLEM("completion_in_progress"), DELIVERY_AGAIN},
         {"row 9", COMPLETION, 503, JSON_TYPE, PROBLEM("store_unavailable"), DELIVERY_AGAIN},
         {"row 10", COMPLETION, 404, JSON_TYPE, PROBLEM("job_not_found"), DELIVERY_HOLD},
@@ -160,7 +160,7 @@ Test(courier, a_failure_report_is_delivered_by_the_same_rules)
         {"the job is completed", FAILURE, 200, JSON_TYPE,
          "{\"status\":\"ok\",\"will_retry\":false,\"attempt_number\":1}", DELIVERY_ACKNOWLEDGED},
         {"portal", FAILURE, 200, HTML_TYPE, "<html></html>", DELIVERY_AGAIN},
-        {"superseded", FAILURE, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_KEEP},
+        {"superseded", FAILURE, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_RETAIN},
         {"claim is lost", FAILURE, 409, JSON_TYPE, "{\"detail\":\"Claim expired\"}", DELIVERY_HOLD},
         {"not yours", FAILURE, 403, JSON_TYPE, "{\"detail\":\"Not your job\"}", DELIVERY_HOLD},
         {"it names no output", FAILURE, 422, JSON_TYPE, PROBLEM("output_missing"), DELIVERY_HOLD},
@@ -172,16 +172,17 @@ Test(courier, a_failure_report_is_delivered_by_the_same_rules)
 Test(courier, a_refused_failure_report_ends_when_its_claim_is_over)
 {
     static const struct answer_case cases[] = {
-        {"not yours", LATE_FAILURE, 403, JSON_TYPE, "{\"detail\":\"Not yours\"}", DELIVERY_KEEP},
-        {"unknown", LATE_FAILURE, 404, JSON_TYPE, "{\"detail\":\"No such job\"}", DELIVERY_KEEP},
-        {"claim is lost", LATE_FAILURE, 409, JSON_TYPE, "{\"detail\":\"Expired\"}", DELIVERY_KEEP},
+        {"not yours", LATE_FAILURE, 403, JSON_TYPE, "{\"detail\":\"Not yours\"}", DELIVERY_RETAIN},
+        {"unknown", LATE_FAILURE, 404, JSON_TYPE, "{\"detail\":\"No such job\"}", DELIVERY_RETAIN},
+        {"claim is lost", LATE_FAILURE, 409, JSON_TYPE, "{\"detail\":\"Expired\"}",
+         DELIVERY_RETAIN},
         {"key", LATE_FAILURE, 401, JSON_TYPE, "{\"detail\":\"Invalid key\"}", DELIVERY_HOLD},
         {"our key", LATE_FAILURE, 403, JSON_TYPE, PROBLEM("forbidden"), DELIVERY_HOLD},
         {"our 404", LATE_FAILURE, 404, JSON_TYPE, PROBLEM("job_not_found"), DELIVERY_HOLD},
         {"proxy", LATE_FAILURE, 404, HTML_TYPE, "<html></html>", DELIVERY_HOLD},
         {"busy", LATE_FAILURE, 429, JSON_TYPE, "{\"detail\":\"Slower\"}", DELIVERY_AGAIN},
         {"down", LATE_FAILURE, 503, JSON_TYPE, "{\"detail\":\"Down\"}", DELIVERY_AGAIN},
-        {"superseded", LATE_FAILURE, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_KEEP},
+        {"superseded", LATE_FAILURE, 409, JSON_TYPE, PROBLEM("claim_lost"), DELIVERY_RETAIN},
         {"in time", FAILURE, 403, JSON_TYPE, "{\"detail\":\"Not yours\"}", DELIVERY_HOLD},
         {"work", COMPLETION, 404, JSON_TYPE, "{\"detail\":\"No such job\"}", DELIVERY_HOLD},
     };

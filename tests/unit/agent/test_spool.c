@@ -46,15 +46,15 @@ Test(spool, numbers_count_up_over_all_rooms)
     struct error err;
     char first[SPOOL_ID_BYTES], second[SPOOL_ID_BYTES], third[SPOOL_ID_BYTES];
     add(&spool, 7, first);
-    OK(spool_keep(&spool, first, "superseded", &err), err);
+    OK(spool_retain(&spool, first, "superseded", &err), err);
     add(&spool, 7, second);
     OK(spool_quarantine(&spool, second, "corrupt", &err), err);
     add(&spool, 7, third);
     cr_expect_str_eq(third, "7.3");
-    cr_expect_eq(count_of(spool.kept), 1);
+    cr_expect_eq(count_of(spool.retained), 1);
     cr_expect_eq(count_of(spool.quarantine), 1);
     char reason[SPOOL_REASON_BYTES];
-    spool_read_reason(spool.kept, first, reason);
+    spool_read_reason(spool.retained, first, reason);
     cr_expect_str_eq(reason, "superseded");
 }
 

@@ -38,7 +38,7 @@ static const char *const pure[] = {
     "lib/answer",          "lib/verify",           "lib/ledger",
     "lib/message_fields",  "lib/outbox_judge",     "base/message*",
     "base/playlist",       "agent/base/argv",      "agent/spool/job",
-    "agent/api/delivery",  "agent/media/audio",    "agent/media/bounds",
+    "agent/api/delivery",  "agent/media/audio",    "agent/media/limits",
     "agent/media/box",     "agent/media/fragment", "agent/media/rates",
     "agent/media/codecs",  "agent/media/encoder",  "agent/media/filter",
     "agent/media/ladder",  "agent/media/manifest", "verifier/base/address",

@@ -1,4 +1,4 @@
-#include "agent/spool/kept.h"
+#include "agent/spool/retained.h"
 
 #include "agent/base/tree.h"
 #include "base/log.h"
@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 
 /* What was renamed but not deleted yet, by us or by an earlier run. */
-static bool find_removed(int kept, char name[SPOOL_NAME_BYTES])
+static bool find_removed(int retained, char name[SPOOL_NAME_BYTES])
 {
-    DIRECTORY(list) = tree_list(kept);
+    DIRECTORY(list) = tree_list(retained);
     struct dirent *entry;
     if (!list)
         return false;
@@ -34,11 +34,11 @@ static bool find_oldest(const struct spool *spool, char id[SPOOL_ID_BYTES])
     size_t count = 0;
     struct error ignored;
     bool is_found = false;
-    if (spool_list(spool->kept, &entries, &count, NULL, &ignored) != 0)
+    if (spool_list(spool->retained, &entries, &count, NULL, &ignored) != 0)
         return false;
     for (size_t i = 0; i < count; i++) {
         struct stat status;
-        if (fstatat(spool->kept, entries[i].id, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        if (fstatat(spool->retained, entries[i].id, &status, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         bool is_older = status.st_mtim.tv_sec < oldest.tv_sec ||
                         (status.st_mtim.tv_sec == oldest.tv_sec &&
@@ -59,7 +59,7 @@ static bool take_away_oldest(const struct spool *spool)
     struct error err;
     if (!find_oldest(spool, id))
         return false;
-    if (spool_take_away_kept(spool, id, &err) != 0) {
+    if (spool_take_away_retained(spool, id, &err) != 0) {
         log_error("retained.not_removed", LOG_TEXT("record", id), LOG_TEXT("reason", err.message));
         return false;
     }
@@ -68,14 +68,14 @@ static bool take_away_oldest(const struct spool *spool)
     return true;
 }
 
-bool kept_make_room(const struct spool *spool)
+bool retained_free_space(const struct spool *spool)
 {
     char name[SPOOL_NAME_BYTES];
     struct error err;
-    unsigned budget = KEPT_FILES_A_TICK;
-    if (!find_removed(spool->kept, name))
+    unsigned budget = RETAINED_FILES_PER_TICK;
+    if (!find_removed(spool->retained, name))
         return take_away_oldest(spool);
-    if (tree_remove_some(spool->kept, name, &budget, &err) == 0)
+    if (tree_remove_some(spool->retained, name, &budget, &err) == 0)
         return true;
     log_error("retained.not_removed", LOG_TEXT("record", name), LOG_TEXT("reason", err.message));
     return false;

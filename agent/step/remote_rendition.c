@@ -1,4 +1,4 @@
-#include "agent/step/existing.h"
+#include "agent/step/remote_rendition.h"
 
 #include "lib/cleanup.h"
 #include "lib/json.h"
@@ -13,10 +13,10 @@ static bool is_segment(const char *name)
     return strncmp(name, "seg_", 4) == 0 && size > 4 && strcmp(name + size - 4, ".m4s") == 0;
 }
 
-void existing_parse(const char *body, size_t size, struct existing *existing)
+void remote_rendition_parse(const char *body, size_t size, struct remote_rendition *existing)
 {
     struct error ignored;
-    *existing = (struct existing){.is_known = false};
+    *existing = (struct remote_rendition){.is_known = false};
     JSON(root) = json_parse(body, size, &ignored);
     const struct json *names = json_get(root, "received_segments");
     if (!json_is_array(names))
@@ -31,17 +31,17 @@ void existing_parse(const char *body, size_t size, struct existing *existing)
                  &existing->bytes);
 }
 
-void existing_ask(struct session *session, enum tailslate_quality quality,
-                  struct existing *existing)
+void remote_rendition_ask(struct session *session, enum tailslate_quality quality,
+                          struct remote_rendition *existing)
 {
     TEXT(path) = must_printf("/api/worker/upload/%lld/segments/status?quality=%s",
                              (long long)session->claim.claim.video_id,
                              tailslate_quality_name(quality));
     struct http_request request = http_get(path);
     struct reply reply;
-    *existing = (struct existing){.is_known = false};
+    *existing = (struct remote_rendition){.is_known = false};
     session_perform(session, &request, &reply);
     if (session_judge(session, &reply.answer, EXPECT_JSON) == VERDICT_OK)
-        existing_parse(reply.answer.body, reply.answer.body_size, existing);
+        remote_rendition_parse(reply.answer.body, reply.answer.body_size, existing);
     session_reply_fini(&reply);
 }

@@ -1,4 +1,4 @@
-#include "agent/step/make_encoder.h"
+#include "agent/step/pipeline_encoder.h"
 
 #include "base/log.h"
 #include "lib/cleanup.h"
@@ -40,7 +40,8 @@ static int choose(const struct config *config, enum encoder_id failed, int state
     return use->id == ENCODER_COUNT ? none(config, &found, err) : 0;
 }
 
-int make_encoder_choose(const struct session *session, struct encoder_use *use, struct error *err)
+int pipeline_encoder_choose(const struct session *session, struct encoder_use *use,
+                            struct error *err)
 {
     char reason[ENCODERS_REASON_BYTES];
     FD(state) = open_state(session, err);
@@ -54,7 +55,7 @@ int make_encoder_choose(const struct session *session, struct encoder_use *use, 
     return 0;
 }
 
-bool make_encoder_is_to_blame(const struct encoder_use *use, const struct error *why)
+bool pipeline_encoder_is_to_blame(const struct encoder_use *use, const struct error *why)
 {
     if (encoder_kind(use->id) == ENCODER_CPU)
         return false;
@@ -70,8 +71,8 @@ bool make_encoder_is_to_blame(const struct encoder_use *use, const struct error 
     }
 }
 
-int make_encoder_fall_back(const struct session *session, const char *why, struct encoder_use *use,
-                           struct error *err)
+int pipeline_encoder_fall_back(const struct session *session, const char *why,
+                               struct encoder_use *use, struct error *err)
 {
     enum encoder_id failed = use->id;
     struct error ignored;

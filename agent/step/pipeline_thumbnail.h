@@ -1,10 +1,10 @@
-/* make_thumbnail: one frame of a video as its thumbnail, which also tests whether it has frames at
- * all.
+/* pipeline_thumbnail: one frame of a video as its thumbnail, which also tests whether it has frames
+ * at all.
  *
  * A video without a thumbnail is better than none. If not even the first frame can be decoded,
  * there is no video, and it is refused now instead of after hours of encoding. */
-#ifndef AGENT_MAKE_THUMBNAIL_H
-#define AGENT_MAKE_THUMBNAIL_H
+#ifndef AGENT_PIPELINE_THUMBNAIL_H
+#define AGENT_PIPELINE_THUMBNAIL_H
 
 #include "agent/media/encoder.h"
 #include "agent/media/probe.h"
@@ -20,6 +20,6 @@ struct thumbnail {
 
 /* Keeps an existing file. -1: no frame can be decoded (PERMANENT), the claim is lost, or the disk
  * is full. */
-int make_thumbnail(const struct thumbnail *thumbnail, struct error *err);
+int pipeline_thumbnail(const struct thumbnail *thumbnail, struct error *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "agent/step/make_check.h"
+#include "agent/step/pipeline_check.h"
 
 #include "agent/api/session.h"
 #include "agent/media/probe.h"
@@ -83,9 +83,9 @@ static bool is_undecodable(struct session *session, const struct probe *source, 
     return true;
 }
 
-int make_check(struct session *session, int output, const struct probe *source,
-               struct ladder *ladder, struct check *check, struct tailslate_warnings *warnings,
-               struct error *err)
+int pipeline_check(struct session *session, int output, const struct probe *source,
+                   struct ladder *ladder, struct check *check, struct tailslate_warnings *warnings,
+                   struct error *err)
 {
     session_report(session, WORK_MASTER_PLAYLIST, PERCENT_CHECK);
     if (check_all(session, output, source, ladder, check, warnings, err) == 0)

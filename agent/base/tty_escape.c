@@ -1,4 +1,4 @@
-#include "agent/base/plain.h"
+#include "agent/base/tty_escape.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,12 +42,12 @@ static size_t print(FILE *out, const char *text, size_t columns, bool keeps_line
     return count;
 }
 
-size_t plain_print(FILE *out, const char *text, size_t columns)
+size_t tty_escape_print(FILE *out, const char *text, size_t columns)
 {
     return print(out, text, columns, false);
 }
 
-void plain_print_lines(FILE *out, const char *text)
+void tty_escape_print_lines(FILE *out, const char *text)
 {
     print(out, text, SIZE_MAX, true);
 }

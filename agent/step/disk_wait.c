@@ -1,11 +1,11 @@
-#include "agent/step/space.h"
+#include "agent/step/disk_wait.h"
 
 #include "agent/step/disk.h"
 #include "base/log.h"
 
 #include <errno.h>
 
-enum { LOOK_MS = 1000 };
+enum { CHECK_MS = 1000 };
 
 static int64_t reserve_bytes(const struct session *session)
 {
@@ -33,11 +33,11 @@ static int wait_for(struct session *session, int64_t need_bytes, struct error *e
             record_note_waiting(session->dir, need_bytes);
         }
         is_told = true;
-        session_wait(session, NULL, 0, LOOK_MS);
+        session_wait(session, NULL, 0, CHECK_MS);
     }
 }
 
-int space_await(struct session *session, int64_t need_bytes, struct error *err)
+int disk_wait(struct session *session, int64_t need_bytes, struct error *err)
 {
     int result = wait_for(session, need_bytes, err);
     record_note_waiting(session->dir, 0);

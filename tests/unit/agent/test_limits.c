@@ -1,4 +1,4 @@
-#include "agent/media/bounds.h"
+#include "agent/media/limits.h"
 #include "agent/media/resources.h"
 #include "base/clock.h"
 
@@ -23,76 +23,76 @@ static struct config config(void)
 
 enum { GB = 1000000000, MINUTE_MS = 60 * 1000 };
 
-Test(bounds, each_comes_from_its_key_and_the_film)
+Test(limits, each_comes_from_its_key_and_the_film)
 {
     struct config settings = config();
-    struct bounds limits;
-    bounds_of(&settings, INT64_C(16) * GB, 60, GB, &limits);
+    struct limits limits;
+    limits_of(&settings, INT64_C(16) * GB, 60, GB, &limits);
     cr_expect_eq(limits.stall_ms, 2 * MINUTE_MS);
     cr_expect_eq(limits.wall_ms, 60 * MINUTE_MS);
     cr_expect_eq(limits.memory_bytes, INT64_C(6) * GB, "three quarters, for two slots");
     cr_expect_eq(limits.output_bytes, INT64_C(4) * GB + 64 * 1024 * 1024);
     cr_expect_gt(limits.reserve_bytes, 0);
     settings.limits.memory_gb = 2.5;
-    bounds_of(&settings, INT64_C(16) * GB, 60, GB, &limits);
+    limits_of(&settings, INT64_C(16) * GB, 60, GB, &limits);
     cr_expect_eq(limits.memory_bytes, INT64_C(2500000000));
 }
 
-Test(bounds, zero_is_none)
+Test(limits, zero_is_none)
 {
     struct config settings = config();
-    struct bounds limits;
+    struct limits limits;
     settings.limits.wall_factor = settings.limits.output_factor = 0;
     settings.node.min_free_disk_gb = 0;
-    bounds_of(&settings, GB, 60, GB, &limits);
-    struct bounds_sample sample = {
+    limits_of(&settings, GB, 60, GB, &limits);
+    struct limits_sample sample = {
         .work_ms = INT64_MAX, .output_bytes = INT64_MAX, .free_bytes = 0};
-    cr_expect_eq(bounds_check(&limits, &sample), BOUND_NONE);
+    cr_expect_eq(limits_check(&limits, &sample), LIMIT_NONE);
 }
 
-Test(bounds, the_first_that_is_reached_is_named)
+Test(limits, the_first_that_is_reached_is_named)
 {
-    static const struct bounds limits = {.stall_ms = 100,
+    static const struct limits limits = {.stall_ms = 100,
                                          .wall_ms = 1000,
                                          .memory_bytes = 50,
                                          .output_bytes = 70,
                                          .reserve_bytes = 10};
     static const struct {
-        struct bounds_sample sample;
-        enum bound limit;
+        struct limits_sample sample;
+        enum limit limit;
     } cases[] = {
-        {{99, 999, 49, 69, 10}, BOUND_NONE}, {{100, 0, 0, 0, 10}, BOUND_STALL},
-        {{0, 1000, 0, 0, 10}, BOUND_WALL},   {{0, 0, 50, 0, 10}, BOUND_MEMORY},
-        {{0, 0, 0, 70, 10}, BOUND_OUTPUT},   {{0, 0, 0, 0, 9}, BOUND_DISK},
-        {{0, 0, 0, 0, -1}, BOUND_NONE},
+        {{99, 999, 49, 69, 10}, LIMIT_NONE}, {{100, 0, 0, 0, 10}, LIMIT_STALL},
+        {{0, 1000, 0, 0, 10}, LIMIT_WALL},   {{0, 0, 50, 0, 10}, LIMIT_MEMORY},
+        {{0, 0, 0, 70, 10}, LIMIT_OUTPUT},   {{0, 0, 0, 0, 9}, LIMIT_DISK},
+        {{0, 0, 0, 0, -1}, LIMIT_NONE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        cr_expect_eq(bounds_check(&limits, &cases[i].sample), cases[i].limit, "case %zu", i);
+        cr_expect_eq(limits_check(&limits, &cases[i].sample), cases[i].limit, "case %zu", i);
 }
 
-Test(bounds, the_reason_names_the_key_and_only_a_runaway_output_is_final)
+Test(limits, the_reason_names_the_key_and_only_a_runaway_output_is_final)
 {
-    static const struct bounds limits = {.stall_ms = 1500,
+    static const struct limits limits = {.stall_ms = 1500,
                                          .wall_ms = 60000,
                                          .memory_bytes = INT64_C(2) * GB,
                                          .output_bytes = INT64_C(3) * GB,
                                          .reserve_bytes = 64000000,
                                          .duration_s = 2};
     static const struct {
-        enum bound limit;
+        enum limit limit;
         int code;
         enum error_class class;
         const char *key;
     } cases[] = {
-        {BOUND_STALL, ETIMEDOUT, ERROR_TEMPORARY, "no progress for 1.5 s"},
-        {BOUND_WALL, ETIME, ERROR_TEMPORARY, "limits.wall_factor"},
-        {BOUND_MEMORY, ENOMEM, ERROR_TEMPORARY, "limits.memory_gb"},
-        {BOUND_OUTPUT, EFBIG, ERROR_PERMANENT, "limits.output_factor"},
-        {BOUND_DISK, ENOSPC, ERROR_TEMPORARY, "no space left"},
+        {LIMIT_STALL, ETIMEDOUT, ERROR_TEMPORARY, "no progress for 1.5 s"},
+        {LIMIT_WALL, ETIME, ERROR_TEMPORARY, "limits.wall_factor"},
+        {LIMIT_MEMORY, ENOMEM, ERROR_TEMPORARY, "limits.memory_gb"},
+        {LIMIT_OUTPUT, EFBIG, ERROR_PERMANENT, "limits.output_factor"},
+        {LIMIT_DISK, ENOSPC, ERROR_TEMPORARY, "no space left"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct error err;
-        cr_expect_eq(bounds_error(cases[i].limit, &limits, &err), -1);
+        cr_expect_eq(limits_error(cases[i].limit, &limits, &err), -1);
         cr_expect_eq(err.code, cases[i].code);
         cr_expect_eq(err.class, cases[i].class);
         cr_expect_not_null(strstr(err.message, cases[i].key), "%s", err.message);

@@ -1,7 +1,7 @@
-#include "agent/daemon/obey.h"
+#include "agent/daemon/control.h"
 
 #include "agent/daemon/retire.h"
-#include "agent/spool/order.h"
+#include "agent/spool/control_file.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 
-enum { LOOK_MS = 5 * 1000 };
+enum { CHECK_MS = 5 * 1000 };
 #define DAY_US (24 * 3600 * 1e6)
 
 static bool ends_with(const char *text, const char *end)
@@ -20,28 +20,28 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-void obey_watch(struct node *node)
+void control_watch(struct node *node)
 {
-    TEXT(path) = must_printf("%s/" ORDER_ROOM, node->config->node.state_dir);
-    node->order_watch = -1;
+    TEXT(path) = must_printf("%s/" CONTROL_DIRECTORY, node->config->node.state_dir);
+    node->control_file_watch = -1;
     if (node->inotify >= 0)
-        node->order_watch = inotify_add_watch(node->inotify, path,
-                                              IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
-    node->is_order_due = true;
+        node->control_file_watch = inotify_add_watch(node->inotify, path,
+                                                     IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+    node->is_control_due = true;
 }
 
-void obey_event(struct node *node, const struct inotify_event *event)
+void control_event(struct node *node, const struct inotify_event *event)
 {
-    if ((event->mask & IN_Q_OVERFLOW) || event->wd == node->order_watch ||
+    if ((event->mask & IN_Q_OVERFLOW) || event->wd == node->control_file_watch ||
         (event->len > 0 &&
-         (ends_with(event->name, ORDER_SUFFIX) || strcmp(event->name, RECORD_REFUSED) == 0)))
-        node->is_order_due = true;
+         (ends_with(event->name, CONTROL_SUFFIX) || strcmp(event->name, RECORD_REFUSED) == 0)))
+        node->is_control_due = true;
 }
 
-static void look_at_room(struct node *node)
+static void check_directory(struct node *node)
 {
-    bool is_drained = order_is_given(node->spool.orders, ORDER_DRAIN);
-    bool is_paused = order_is_given(node->spool.orders, ORDER_PAUSE);
+    bool is_drained = control_file_exists(node->spool.controls, CONTROL_DRAIN);
+    bool is_paused = control_file_exists(node->spool.controls, CONTROL_PAUSE);
     if (is_drained != node->is_drained)
         log_info(is_drained ? "node.drained" : "node.undrained");
     if (is_paused != node->is_paused)
@@ -50,7 +50,7 @@ static void look_at_room(struct node *node)
         node->is_status_due = true;
     /* An operator who withdraws a request has checked the node. */
     if ((node->is_drained && !is_drained) || (node->is_paused && !is_paused))
-        node_forgive(node);
+        node_reset_faults(node);
     node->is_drained = is_drained;
     node->is_paused = is_paused;
 }
@@ -60,10 +60,11 @@ static void retry(struct live *live, int dir)
     struct error err;
     struct live_delivery *delivery = &live->delivery;
     bool is_refused = durable_exists(dir, RECORD_REFUSED);
-    if (order_withdraw(dir, ORDER_HOLD, &err) != 0 || order_withdraw(dir, ORDER_RETRY, &err) != 0) {
+    if (control_file_remove(dir, CONTROL_HOLD, &err) != 0 ||
+        control_file_remove(dir, CONTROL_RETRY, &err) != 0) {
         log_warning("control.not_removed", LOG_TEXT("record", live->id),
                     LOG_TEXT("reason", err.message));
-        live->node->is_order_stuck = true;
+        live->node->is_control_stuck = true;
         return;
     }
     log_info("job.retried", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
@@ -93,8 +94,8 @@ static bool set_aside(struct live *live, int dir, retire_into *into, const char 
     struct error ignored;
     if (record_is_locked(dir))
         return false;
-    (void)order_withdraw(dir, ORDER_QUARANTINE, &ignored);
-    (void)order_withdraw(dir, ORDER_HOLD, &ignored);
+    (void)control_file_remove(dir, CONTROL_QUARANTINE, &ignored);
+    (void)control_file_remove(dir, CONTROL_HOLD, &ignored);
     into(live, reason);
     return true;
 }
@@ -102,7 +103,7 @@ static bool set_aside(struct live *live, int dir, retire_into *into, const char 
 /* A failure report carries no work that would be worth keeping forever. */
 static void keep_report(struct live *live, const char *reason)
 {
-    retire_into_kept(live, OUTCOME_LOST, reason);
+    retire_retain(live, OUTCOME_LOST, reason);
 }
 
 /* Refused again after so many days, by a server that was otherwise fine with us. A server that has
@@ -127,20 +128,20 @@ static bool set_aside_refused(struct live *live, int dir)
                      reason);
 }
 
-static void look_at_record(struct live *live)
+static void check_record(struct live *live)
 {
     struct error ignored;
     FD(dir) = node_open(live, &ignored);
     if (dir < 0)
         return;
-    if (order_is_given(dir, ORDER_QUARANTINE) &&
+    if (control_file_exists(dir, CONTROL_QUARANTINE) &&
         set_aside(live, dir, retire_into_quarantine, "requested by an operator"))
         return;
-    if (order_is_given(dir, ORDER_RETRY))
+    if (control_file_exists(dir, CONTROL_RETRY))
         retry(live, dir);
     else if (set_aside_refused(live, dir))
         return;
-    bool is_on_hold = order_is_given(dir, ORDER_HOLD);
+    bool is_on_hold = control_file_exists(dir, CONTROL_HOLD);
     if (is_on_hold == live->is_on_hold)
         return;
     live->is_on_hold = is_on_hold;
@@ -149,17 +150,18 @@ static void look_at_record(struct live *live)
              LOG_TEXT("record", live->id), LOG_TEXT("token", live->token));
 }
 
-int64_t obey_tick(struct node *node, int64_t now_ms)
+int64_t control_tick(struct node *node, int64_t now_ms)
 {
-    bool is_blind = node->order_watch < 0 || node->is_order_stuck;
-    if (node->is_order_due || (is_blind && node->order_due_ms <= now_ms)) {
-        node->is_order_due = node->is_order_stuck = false;
-        node->order_due_ms = now_ms + LOOK_MS;
-        look_at_room(node);
+    bool is_blind = node->control_file_watch < 0 || node->is_control_stuck;
+    if (node->is_control_due || (is_blind && node->control_due_ms <= now_ms)) {
+        node->is_control_due = node->is_control_stuck = false;
+        node->control_due_ms = now_ms + CHECK_MS;
+        check_directory(node);
         for (struct live *live = node->lives, *next; live; live = next) {
             next = live->next;
-            look_at_record(live);
+            check_record(live);
         }
     }
-    return node->order_watch < 0 || node->is_order_stuck ? node->order_due_ms : NODE_NEVER;
+    return node->control_file_watch < 0 || node->is_control_stuck ? node->control_due_ms
+                                                                  : NODE_NEVER;
 }

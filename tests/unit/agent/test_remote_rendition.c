@@ -1,4 +1,4 @@
-#include "agent/step/existing.h"
+#include "agent/step/remote_rendition.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -7,7 +7,7 @@ Test(existing, what_the_server_has_is_counted)
 {
     static const struct {
         const char *body;
-        struct existing existing;
+        struct remote_rendition existing;
     } cases[] = {
         {"{\"quality\":\"720p\",\"received_segments\":[\"init.mp4\",\"seg_0000.m4s\","
          "\"seg_0001.m4s\",\"stream.m3u8\"],\"total_size_bytes\":1234}",
@@ -19,8 +19,8 @@ Test(existing, what_the_server_has_is_counted)
         {"<html>", {false, false, 0, 0}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct existing found;
-        existing_parse(cases[i].body, strlen(cases[i].body), &found);
+        struct remote_rendition found;
+        remote_rendition_parse(cases[i].body, strlen(cases[i].body), &found);
         cr_expect_eq(found.is_known, cases[i].existing.is_known, "case %zu", i);
         cr_expect_eq(found.is_cmaf, cases[i].existing.is_cmaf, "case %zu", i);
         cr_expect_eq(found.segments, cases[i].existing.segments, "case %zu", i);

@@ -1,4 +1,4 @@
-/* existing: what is known about a rendition that the server has from an earlier job.
+/* remote_rendition: what is known about a rendition that the server has from an earlier job.
  *
  * The claim only gives names, and no request returns a playlist or a codec. The server is asked
  * once which segments it has received for a quality: how many, and how many bytes. So its real
@@ -6,23 +6,23 @@
  * renditions (then it is cut at the same times: same video, same rule). Its size is what the ladder
  * would give it. If the server does not answer, the ladder's own figures are used. The codec is
  * never guessed. */
-#ifndef AGENT_EXISTING_H
-#define AGENT_EXISTING_H
+#ifndef AGENT_REMOTE_RENDITION_H
+#define AGENT_REMOTE_RENDITION_H
 
 #include "agent/api/session.h"
 
 #include "tailslate/quality.h"
 
-struct existing {
+struct remote_rendition {
     bool is_known; /* the server has answered */
     bool is_cmaf;  /* <quality>/init.mp4 and segments; otherwise <quality>.m3u8 beside it */
     size_t segments;
     int64_t bytes;
 };
 
-void existing_ask(struct session *session, enum tailslate_quality quality,
-                  struct existing *existing);
+void remote_rendition_ask(struct session *session, enum tailslate_quality quality,
+                          struct remote_rendition *existing);
 /* The answer of segments/status. */
-void existing_parse(const char *body, size_t size, struct existing *existing);
+void remote_rendition_parse(const char *body, size_t size, struct remote_rendition *existing);
 
 #endif

@@ -1,4 +1,4 @@
-#include "agent/daemon/claim_kept.h"
+#include "agent/daemon/claim_retained.h"
 
 #include "agent/daemon/claim.h"
 #include "lib/cleanup.h"
@@ -9,7 +9,7 @@
 static bool is_same_work(const struct record_claim *former, const struct record_claim *claim)
 {
     int64_t age_us = claim->claimed_at_us - former->claimed_at_us;
-    return record_is_same_film(&former->claim, &claim->claim) &&
+    return record_is_same_video(&former->claim, &claim->claim) &&
            former->claim.claim_epoch <= claim->claim.claim_epoch &&
            strcmp(former->claim.source_filename, claim->claim.source_filename) == 0 &&
            former->claim.existing == claim->claim.existing &&
@@ -29,7 +29,7 @@ static bool was_claim_lost(const struct spool *spool, const char *id, int dir)
     if (state == JOB_LOST)
         return record_read_lost(dir, &why, detail, &ignored) == 0 &&
                why == TAILSLATE_PROBLEM_CLAIM_LOST;
-    spool_read_reason(spool->kept, id, reason);
+    spool_read_reason(spool->retained, id, reason);
     return state == JOB_SEALED && strncmp(reason, code, strlen(code)) == 0;
 }
 
@@ -39,20 +39,20 @@ static bool fits(const struct spool *spool, const char *id, const struct record_
     struct record_claim former;
     struct record_outcome outcome;
     struct error ignored;
-    FD(dir) = spool_open_record(spool->kept, id, &ignored);
+    FD(dir) = spool_open_record(spool->retained, id, &ignored);
     return dir >= 0 && record_read_claim(dir, &former, &ignored) == 0 &&
            record_read_outcome(dir, &outcome, &ignored) == 0 && is_same_work(&former, claim) &&
            (strcmp(former.token, claim->token) == 0 || was_claim_lost(spool, id, dir));
 }
 
-bool claim_find_kept(const struct spool *spool, const struct record_claim *claim,
-                     char id[SPOOL_ID_BYTES])
+bool claim_find_retained(const struct spool *spool, const struct record_claim *claim,
+                         char id[SPOOL_ID_BYTES])
 {
     struct spool_entry *entries = NULL;
     struct error ignored;
     size_t count = 0;
     bool is_found = false;
-    if (spool_list(spool->kept, &entries, &count, NULL, &ignored) != 0)
+    if (spool_list(spool->retained, &entries, &count, NULL, &ignored) != 0)
         return false;
     for (size_t i = count; i-- > 0 && !is_found;) {
         if (entries[i].job_id != claim->claim.job_id || !fits(spool, entries[i].id, claim))

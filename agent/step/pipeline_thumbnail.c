@@ -1,4 +1,4 @@
-#include "agent/step/make_thumbnail.h"
+#include "agent/step/pipeline_thumbnail.h"
 
 #include "agent/media/ladder.h"
 #include "agent/step/fetch.h"
@@ -47,7 +47,7 @@ static int test_decode(const struct thumbnail *thumbnail, struct error *err)
                      why.message);
 }
 
-int make_thumbnail(const struct thumbnail *thumbnail, struct error *err)
+int pipeline_thumbnail(const struct thumbnail *thumbnail, struct error *err)
 {
     if (durable_exists(thumbnail->output, LADDER_THUMBNAIL))
         return 0;

@@ -1,6 +1,6 @@
-#include "agent/cli/picture.h"
+#include "agent/cli/render.h"
 
-#include "agent/base/plain.h"
+#include "agent/base/tty_escape.h"
 #include "lib/cleanup.h"
 
 #include <inttypes.h>
@@ -9,21 +9,21 @@
 
 enum { BAR_CELLS = 20, SMALL_BAR_CELLS = 10, BAR_BYTES = 24 };
 
-struct picture {
+struct screen {
     FILE *out;
     size_t columns;
 };
 
 static void __attribute__((format(printf, 2, 3)))
-line(const struct picture *picture, const char *format, ...)
+line(const struct screen *screen, const char *format, ...)
 {
     TEXT(text) = NULL;
     va_list args;
     va_start(args, format);
     must(vasprintf(&text, format, args) >= 0);
     va_end(args);
-    plain_print(picture->out, text, picture->columns);
-    fputc('\n', picture->out);
+    tty_escape_print(screen->out, text, screen->columns);
+    fputc('\n', screen->out);
 }
 
 static const char *bar(int64_t percent, int cells, char text[BAR_BYTES])
@@ -45,25 +45,25 @@ static const char *clock_of(const struct json *object, const char *key, char tex
     return text;
 }
 
-static void print_agent(const struct picture *picture, const struct view *view)
+static void print_agent(const struct screen *screen, const struct view *view)
 {
     const struct json *agent = json_get(view->root, "agent");
     char span[VIEW_SPAN_BYTES];
     int64_t age = 0;
-    line(picture, "node    %s, %s", view_text(view->root, "node", "?"),
+    line(screen, "node    %s, %s", view_text(view->root, "node", "?"),
          view->config->node.state_dir);
     if (!view_bool(view->root, "running")) {
-        line(picture, "agent   not running; showing the contents of the spool");
+        line(screen, "agent   not running; showing the contents of the spool");
         return;
     }
     view_age(agent, "started_at", &age);
-    line(picture, "agent   running for %s, pid %" PRId64 ", version %s%s%s", view_span(age, span),
+    line(screen, "agent   running for %s, pid %" PRId64 ", version %s%s%s", view_span(age, span),
          view_int(agent, "pid", 0), view_text(agent, "version", "?"),
          view_bool(agent, "draining") ? ", exiting when empty" : "",
          view_bool(agent, "stopping") ? ", stopping" : "");
 }
 
-static void print_server(const struct picture *picture, const struct json *server)
+static void print_server(const struct screen *screen, const struct json *server)
 {
     char since[16], span[VIEW_SPAN_BYTES] = "", next[VIEW_SPAN_BYTES + 16] = "";
     int64_t age;
@@ -73,54 +73,53 @@ static void print_server(const struct picture *picture, const struct json *serve
         return;
     if (!is_fine && view_age(server, "next_attempt_at", &age))
         snprintf(next, sizeof next, ", next request in %s", view_span(-age, span));
-    line(picture, "server  %s: %s since %s UTC%s%s%s", view_text(server, "url", "?"),
+    line(screen, "server  %s: %s since %s UTC%s%s%s", view_text(server, "url", "?"),
          view_text(server, "state", "?"), clock_of(server, "since", since), next,
          reason[0] ? ": " : "", reason);
 }
 
-static void print_orders(const struct picture *picture, const struct view *view)
+static void print_orders(const struct screen *screen, const struct view *view)
 {
     if (view_bool(view->root, "drained"))
-        line(picture, "control drained: nothing is claimed until undrain");
+        line(screen, "control drained: nothing is claimed until undrain");
     if (view_bool(view->root, "paused"))
-        line(picture,
-             "control paused: nothing is claimed, transcoders are suspended until unpause");
+        line(screen, "control paused: nothing is claimed, transcoders are suspended until unpause");
 }
 
-static void print_claims(const struct picture *picture, const struct json *agent)
+static void print_claims(const struct screen *screen, const struct json *agent)
 {
     const struct json *claims = json_get(agent, "claims");
     if (!agent)
         return;
-    line(picture, "slots   %" PRId64 " of %" PRId64 " in use; %s%s",
+    line(screen, "slots   %" PRId64 " of %" PRId64 " in use; %s%s",
          view_int(agent, "slots_held", 0), view_int(agent, "slots", 0),
          view_bool(claims, "asking") ? "asking for jobs" : "NOT ASKING FOR JOBS: ",
          view_text(claims, "obstacle", ""));
 }
 
-static void print_encoder(const struct picture *picture, const struct json *encoder)
+static void print_encoder(const struct screen *screen, const struct json *encoder)
 {
     const char *codec = view_text(encoder, "codec", "?"), *name = view_text(encoder, "name", NULL);
     const char *avoided = view_text(encoder, "avoided", NULL);
     if (!encoder)
         return;
     if (!name)
-        line(picture, "encoder NONE WORKS for %s; run tailslate-agent check for the reason", codec);
+        line(screen, "encoder NONE WORKS for %s; run tailslate-agent check for the reason", codec);
     else
-        line(picture, "encoder %s by %s (%s)%s%s%s%s", codec, name, view_text(encoder, "kind", "?"),
+        line(screen, "encoder %s by %s (%s)%s%s%s%s", codec, name, view_text(encoder, "kind", "?"),
              avoided ? "; avoiding " : "", avoided ? avoided : "", avoided ? ": " : "",
              avoided ? view_text(encoder, "avoided_reason", "") : "");
 }
 
-static void print_node(const struct picture *picture, const struct view *view)
+static void print_node(const struct screen *screen, const struct view *view)
 {
     const struct json *agent = json_get(view->root, "agent");
-    print_agent(picture, view);
-    print_orders(picture, view);
-    print_server(picture, json_get(agent, "server"));
-    print_claims(picture, agent);
-    print_encoder(picture, json_get(agent, "encoder"));
-    line(picture, "disk    %.1f GB free (nothing is claimed below %g)%s",
+    print_agent(screen, view);
+    print_orders(screen, view);
+    print_server(screen, json_get(agent, "server"));
+    print_claims(screen, agent);
+    print_encoder(screen, json_get(agent, "encoder"));
+    line(screen, "disk    %.1f GB free (nothing is claimed below %g)%s",
          (double)view_int(view->root, "disk_free_bytes", 0) / 1e9,
          view->config->node.min_free_disk_gb,
          view_bool(json_get(agent, "disk"), "low") ? ", TOO LOW" : "");
@@ -143,19 +142,18 @@ static const char *step_of(const struct json *row, const struct view *view)
     return view_text(row, "step", "starting");
 }
 
-static void print_qualities(const struct picture *picture, const struct json *row)
+static void print_qualities(const struct screen *screen, const struct json *row)
 {
     char cells[BAR_BYTES];
     const struct json *list = json_get(row, "qualities");
     for (const struct json *one = json_first(list); one; one = json_next(one))
-        line(picture, "         %-9s [%s] %3" PRId64 " %%  %-11s %" PRId64 " segments uploaded",
+        line(screen, "         %-9s [%s] %3" PRId64 " %%  %-11s %" PRId64 " segments uploaded",
              view_text(one, "name", "?"), bar(view_int(one, "percent", 0), SMALL_BAR_CELLS, cells),
              view_int(one, "percent", 0), view_text(one, "status", "?"),
              view_int(one, "segments_uploaded", 0));
 }
 
-static void print_work(const struct picture *picture, const struct json *row,
-                       const struct view *view)
+static void print_work(const struct screen *screen, const struct json *row, const struct view *view)
 {
     char cells[BAR_BYTES], speed_text[24] = "", eta_text[40] = "";
     double speed = 0;
@@ -165,16 +163,16 @@ static void print_work(const struct picture *picture, const struct json *row,
     if (eta >= 0)
         snprintf(eta_text, sizeof eta_text, "  %" PRId64 ":%02" PRId64 ":%02" PRId64 " left",
                  eta / 3600, eta / 60 % 60, eta % 60);
-    line(picture, "%-8" PRId64 " %-10s %-12s [%s] %3" PRId64 " %%  %s%s%s  %s",
+    line(screen, "%-8" PRId64 " %-10s %-12s [%s] %3" PRId64 " %%  %s%s%s  %s",
          view_int(row, "job", 0), view_text(row, "record", "?"), view_text(row, "state", "?"),
          bar(view_int(row, "percent", 0), BAR_CELLS, cells), view_int(row, "percent", 0),
          step_of(row, view), speed_text, eta_text, view_text(row, "slug", ""));
-    print_qualities(picture, row);
+    print_qualities(screen, row);
 }
 
 /* ---- the outbox ------------------------------------------------------------------------------ */
 
-static void print_delivery(const struct picture *picture, const struct json *row)
+static void print_delivery(const struct screen *screen, const struct json *row)
 {
     char span[VIEW_SPAN_BYTES], when[48] = "when an agent is running";
     int64_t age;
@@ -184,7 +182,7 @@ static void print_delivery(const struct picture *picture, const struct json *row
     else if (json_get(row, "attempts"))
         snprintf(when, sizeof when, "attempt %" PRId64 "%s", view_int(row, "attempts", 0) + 1,
                  view_bool(row, "held") ? ", HELD," : "");
-    line(picture, "%-8" PRId64 " %-10s %-12s %s%s%s%s%s", view_int(row, "job", 0),
+    line(screen, "%-8" PRId64 " %-10s %-12s %s%s%s%s%s", view_int(row, "job", 0),
          view_text(row, "record", "?"), view_text(row, "state", "?"), when,
          view_age(row, "next_attempt_at", &age) && !view_bool(row, "on_hold") ? " in " : "",
          view_age(row, "next_attempt_at", &age) && !view_bool(row, "on_hold")
@@ -194,57 +192,56 @@ static void print_delivery(const struct picture *picture, const struct json *row
 }
 
 /* Why, until when, and what ends it. */
-static void print_refusal(const struct picture *picture, const struct json *row)
+static void print_refusal(const struct screen *screen, const struct json *row)
 {
     char span[VIEW_SPAN_BYTES], until[VIEW_SPAN_BYTES + 16] = "never set aside automatically";
     const char *id = view_text(row, "record", "?");
     int64_t refused, left;
     if (!view_age(row, "refused_since", &refused))
         return;
-    line(picture, "         refused for %s: %s", view_span(refused, span),
+    line(screen, "         refused for %s: %s", view_span(refused, span),
          view_text(row, "refused_reason", "?"));
     if (view_age(row, "set_aside_at", &left))
         snprintf(until, sizeof until, "set aside in %s", view_span(-left, span));
-    line(picture, "         %s; to decide now: `spool quarantine %s` or `spool retry %s`", until,
-         id, id);
+    line(screen, "         %s; to decide now: `spool quarantine %s` or `spool retry %s`", until, id,
+         id);
 }
 
-static void print_warnings(const struct picture *picture, const struct json *row)
+static void print_warnings(const struct screen *screen, const struct json *row)
 {
     const struct json *list = json_get(row, "warnings");
     for (const struct json *one = json_first(list); one; one = json_next(one))
-        line(picture, "         warning: %s", json_text(one));
+        line(screen, "         warning: %s", json_text(one));
 }
 
-static void print_row(const struct picture *picture, const struct json *row,
-                      const struct view *view)
+static void print_row(const struct screen *screen, const struct json *row, const struct view *view)
 {
     const char *state = view_text(row, "state", "?");
     if (json_get(row, "problem"))
-        line(picture, "%-8" PRId64 " %-10s %-12s PROBLEM: %s", view_int(row, "job", 0),
+        line(screen, "%-8" PRId64 " %-10s %-12s PROBLEM: %s", view_int(row, "job", 0),
              view_text(row, "record", "?"), state, view_text(row, "problem", ""));
     else if (strcmp(state, "sealed") == 0 || strcmp(state, "failed") == 0)
-        print_delivery(picture, row);
+        print_delivery(screen, row);
     else if (strcmp(state, "lost") == 0 || strcmp(state, "acknowledged") == 0)
-        line(picture, "%-8" PRId64 " %-10s %s", view_int(row, "job", 0),
+        line(screen, "%-8" PRId64 " %-10s %s", view_int(row, "job", 0),
              view_text(row, "record", "?"), state);
     else
-        print_work(picture, row, view);
-    print_refusal(picture, row);
-    print_warnings(picture, row);
+        print_work(screen, row, view);
+    print_refusal(screen, row);
+    print_warnings(screen, row);
 }
 
-static void print_finals(const struct picture *picture, const struct json *agent)
+static void print_finals(const struct screen *screen, const struct json *agent)
 {
     const struct json *finals = json_get(agent, "finals");
     char at[16];
     for (const struct json *one = json_first(finals); one; one = json_next(one))
-        line(picture, "%s  job %" PRId64 " %s%s%s", clock_of(one, "at", at),
-             view_int(one, "job", 0), view_text(one, "outcome", "?"),
-             view_text(one, "reason", NULL) ? ": " : "", view_text(one, "reason", ""));
+        line(screen, "%s  job %" PRId64 " %s%s%s", clock_of(one, "at", at), view_int(one, "job", 0),
+             view_text(one, "outcome", "?"), view_text(one, "reason", NULL) ? ": " : "",
+             view_text(one, "reason", ""));
 }
 
-void picture_print_count(FILE *out, const struct view *view)
+void render_count(FILE *out, const struct view *view)
 {
     int64_t foreign = view_int(view->root, "foreign", 0);
     fprintf(out, "%d in the spool, %d kept, %d in quarantine",
@@ -255,14 +252,14 @@ void picture_print_count(FILE *out, const struct view *view)
     fputc('\n', out);
 }
 
-void picture_print(FILE *out, const struct view *view, size_t columns)
+void render_status(FILE *out, const struct view *view, size_t columns)
 {
-    struct picture picture = {.out = out, .columns = columns};
+    struct screen screen = {.out = out, .columns = columns};
     const struct json *rows = json_get(view->root, "jobs");
-    print_node(&picture, view);
-    line(&picture, "%-8s %-10s %-12s %s", "JOB", "RECORD", "STATE", "PROGRESS");
+    print_node(&screen, view);
+    line(&screen, "%-8s %-10s %-12s %s", "JOB", "RECORD", "STATE", "PROGRESS");
     for (const struct json *row = json_first(rows); row; row = json_next(row))
-        print_row(&picture, row, view);
-    picture_print_count(out, view);
-    print_finals(&picture, json_get(view->root, "agent"));
+        print_row(&screen, row, view);
+    render_count(out, view);
+    print_finals(&screen, json_get(view->root, "agent"));
 }

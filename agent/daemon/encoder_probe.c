@@ -1,0 +1,237 @@
+#include "agent/daemon/encoder_probe.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+
+void encoder_probe_init(struct encoder_probe *probe, struct node *node, struct heartbeat *heartbeat)
+{
+    *probe = (struct encoder_probe){
+        .node = node, .heartbeat = heartbeat, .chosen = ENCODER_COUNT, .pidfd = -1};
+}
+
+/* ---- the results ----------------------------------------------------------------------------- */
+
+static const char *chosen_for(const struct encoder_probe *probe, const char *codec,
+                              enum encoder_id failed)
+{
+    struct config config = *probe->node->config;
+    snprintf(config.transcode.codec, sizeof config.transcode.codec, "%s", codec);
+    enum encoder_id id = encoders_choose(&config, &probe->found, failed).id;
+    return id == ENCODER_COUNT ? "none" : encoder_name(id);
+}
+
+static void tell(const struct encoder_probe *probe, enum encoder_id failed)
+{
+    log_info("encoders.found", LOG_TEXT("h264", chosen_for(probe, "h264", failed)),
+             LOG_TEXT("hevc", chosen_for(probe, "hevc", failed)),
+             LOG_TEXT("av1", chosen_for(probe, "av1", failed)),
+             LOG_TEXT("codec", probe->node->config->transcode.codec),
+             LOG_TEXT("avoided", failed == ENCODER_COUNT ? "" : encoder_name(failed)),
+             LOG_TEXT("ffmpeg", probe->found.version), LOG_TEXT("gpu", probe->found.gpu));
+}
+
+static void set_useless(struct encoder_probe *probe, bool is_useless)
+{
+    struct node *node = probe->node;
+    if (is_useless && !node->is_tool_broken)
+        log_error("encoders.none", LOG_TEXT("codec", node->config->transcode.codec),
+                  LOG_TEXT("hint", "nothing is claimed; run tailslate-agent check for the reason"));
+    if (node->is_tool_broken != is_useless)
+        node->is_status_due = true;
+    node->is_tool_broken = is_useless;
+}
+
+/* The results are not usable: the probe is repeated. */
+static bool is_wanting(const struct encoder_probe *probe)
+{
+    return probe->is_known && (probe->chosen == ENCODER_COUNT || probe->found.is_incomplete);
+}
+
+/* Also checks for a failure in a job: it changes which encoder is used, and expires. */
+static void take_up(struct encoder_probe *probe, bool is_new)
+{
+    struct node *node = probe->node;
+    struct heartbeat *heartbeat = probe->heartbeat;
+    enum encoder_id failed = encoders_failed_lately(node->spool.state_dir,
+                                                    heartbeat->encoder_failure);
+    enum encoder_id chosen = encoders_choose(node->config, &probe->found, failed).id;
+    if (is_new || chosen != probe->chosen)
+        tell(probe, failed);
+    if (is_new || chosen != probe->chosen || failed != heartbeat->failed_encoder)
+        node->is_status_due = true;
+    probe->chosen = chosen;
+    probe->is_known = true;
+    heartbeat->encoders = &probe->found;
+    heartbeat->encoder = chosen;
+    heartbeat->failed_encoder = failed;
+    memcpy(heartbeat->ffmpeg_version, probe->found.version, sizeof heartbeat->ffmpeg_version);
+    set_useless(probe, chosen == ENCODER_COUNT && !probe->found.is_incomplete);
+    probe->due_ms = mono_ms() +
+                    (is_wanting(probe) ? ENCODER_PROBE_AGAIN_MS : ENCODER_PROBE_CHECK_MS);
+}
+
+static bool load(struct encoder_probe *probe)
+{
+    struct error ignored;
+    struct encoders fresh;
+    if (encoders_load(probe->node->spool.state_dir, probe->node->config, &fresh, &ignored) < 0)
+        return false;
+    bool is_new = !probe->is_known || memcmp(fresh.key, probe->found.key, sizeof fresh.key) != 0 ||
+                  fresh.working != probe->found.working;
+    probe->found = fresh;
+    take_up(probe, is_new);
+    return true;
+}
+
+/* ---- the child ------------------------------------------------------------------------------- */
+
+static int spawn(const struct node *node, pid_t *pid)
+{
+    TEXT(config) = must_strdup(node->config_path ? node->config_path : "");
+    char program[] = "tailslate-agent", option[] = "-c", verb[] = "trial";
+    char *argv[] = {program, option, config, verb, NULL};
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    int code = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (code == 0)
+        code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    if (code == 0)
+        code = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return code;
+}
+
+/* Its exit status; -1: it was killed. */
+static int reap(struct encoder_probe *probe)
+{
+    siginfo_t info = {0};
+    waitid(P_PIDFD, (id_t)probe->pidfd, &info, WEXITED);
+    close(probe->pidfd);
+    probe->pidfd = -1;
+    return info.si_code == CLD_EXITED ? info.si_status : -1;
+}
+
+static int start(struct encoder_probe *probe, struct error *err)
+{
+    errno = spawn(probe->node, &probe->pid);
+    if (errno != 0)
+        return error_errno(err, "cannot start the encoder probe");
+    probe->pidfd = pidfd_open(probe->pid, 0);
+    must(probe->pidfd >= 0); /* our child, not reaped yet */
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = probe->pidfd};
+    if (epoll_ctl(probe->node->epoll, EPOLL_CTL_ADD, probe->pidfd, &event) == 0)
+        return 0;
+    error_errno(err, "epoll");
+    encoder_probe_cancel(probe);
+    return -1;
+}
+
+void encoder_probe_cancel(struct encoder_probe *probe)
+{
+    if (probe->pidfd < 0)
+        return;
+    pidfd_send_signal(probe->pidfd, SIGKILL, NULL, 0);
+    reap(probe);
+}
+
+/* Without results nothing is known to be wrong: steps probe for themselves. */
+static void not_found(struct encoder_probe *probe, const char *why)
+{
+    log_warning("encoders.unknown", LOG_TEXT("reason", why));
+    probe->due_ms = mono_ms() + ENCODER_PROBE_AGAIN_MS;
+}
+
+bool encoder_probe_handle(struct encoder_probe *probe, int fd)
+{
+    if (probe->pidfd < 0 || fd != probe->pidfd)
+        return false;
+    int status = reap(probe);
+    if (load(probe))
+        return true;
+    not_found(probe, "the encoder probe left no result");
+    /* An upgrade may have broken ffmpeg: find out before it costs jobs their attempts. */
+    if (status == EX_UNAVAILABLE)
+        set_useless(probe, true);
+    return true;
+}
+
+bool encoder_probe_handle_pid(struct encoder_probe *probe, pid_t pid)
+{
+    return probe->pidfd >= 0 && probe->pid == pid && encoder_probe_handle(probe, probe->pidfd);
+}
+
+static bool is_needed(const struct encoder_probe *probe)
+{
+    return strcmp(probe->node->config->transcode.recipe, "ladder") == 0;
+}
+
+void encoder_probe_renew(struct encoder_probe *probe)
+{
+    if (is_needed(probe) && probe->is_known && load(probe))
+        return;
+    encoder_probe_cancel(probe);
+    probe->is_known = false;
+    probe->due_ms = 0;
+    probe->heartbeat->encoders = NULL;
+    probe->node->is_status_due = true;
+    if (!is_needed(probe))
+        set_useless(probe, false);
+}
+
+int64_t encoder_probe_tick(struct encoder_probe *probe, int64_t now_ms)
+{
+    struct error err;
+    if (!is_needed(probe) || !probe->heartbeat->ffmpeg_version[0])
+        return NODE_NEVER;
+    if (probe->pidfd >= 0 && probe->limit_ms <= now_ms) {
+        encoder_probe_cancel(probe);
+        not_found(probe, "the encoder probe did not finish");
+    }
+    if (probe->pidfd >= 0)
+        return probe->limit_ms;
+    if (probe->due_ms > now_ms)
+        return probe->due_ms;
+    if (!is_wanting(probe) && load(probe))
+        return probe->due_ms;
+    probe->limit_ms = now_ms + TRIAL_LIMIT_MS;
+    if (start(probe, &err) < 0)
+        not_found(probe, err.message);
+    return probe->pidfd >= 0 ? probe->limit_ms : probe->due_ms;
+}
+
+int encoder_probe_main(const struct config *config)
+{
+    struct error err;
+    struct encoders found;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    FD(state) = open(config->node.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int status = EX_UNAVAILABLE;
+    if (encoders_try(config, ENCODERS_LATE, &found, &err) == 0) {
+        status = EX_IOERR;
+        if (state >= 0 && encoders_save(state, &found, &err) == 0)
+            return EX_OK;
+        if (state < 0)
+            error_errno(&err, "%s", config->node.state_dir);
+    }
+    log_warning("encoder_probe.failed", LOG_TEXT("reason", err.message));
+    return status;
+}

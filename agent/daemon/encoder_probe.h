@@ -1,0 +1,50 @@
+/* encoder_probe: the agent's knowledge of its encoders (encoders.h), kept current in the
+ * background.
+ *
+ * After the first heartbeat, once ffmpeg's version is known, earlier results are used if they are
+ * still valid. Otherwise a child of the same program (`tailslate-agent trial`) probes the encoders
+ * and writes the results, at the transcoder's niceness. They are checked every
+ * ENCODER_PROBE_CHECK_MS, which costs one stat: an upgraded ffmpeg or a device that was added or
+ * removed is noticed. If no encoder makes the configured codec, nothing is claimed, and the probe
+ * is repeated. Delays no heartbeat and no claim: a step without results probes the encoders that it
+ * needs itself. */
+#ifndef AGENT_ENCODER_PROBE_H
+#define AGENT_ENCODER_PROBE_H
+
+#include "agent/daemon/heartbeat.h"
+#include "agent/daemon/node.h"
+#include "agent/media/encoders.h"
+
+enum {
+    ENCODER_PROBE_CHECK_MS = 60 * 1000,
+    ENCODER_PROBE_AGAIN_MS =
+        5 * 60 * 1000, /* pause after a probe that found nothing usable or ran out of time */
+    TRIAL_LIMIT_MS = 180 * 1000, /* of the child; its own limits normally end it earlier */
+};
+
+struct encoder_probe {
+    struct node *node;
+    struct heartbeat *heartbeat; /* prints the results */
+    struct encoders found;
+    enum encoder_id chosen; /* as last logged */
+    bool is_known;
+    pid_t pid;
+    int pidfd; /* -1: no child is running */
+    int64_t due_ms, limit_ms;
+};
+
+void encoder_probe_init(struct encoder_probe *probe, struct node *node,
+                        struct heartbeat *heartbeat);
+int64_t encoder_probe_tick(struct encoder_probe *probe, int64_t now_ms);
+/* The configuration has changed: applies the results to it at once; results that are no longer
+ * valid (another ffmpeg) are made again. */
+void encoder_probe_renew(struct encoder_probe *probe);
+/* fd is readable. False: it is not ours. */
+bool encoder_probe_handle(struct encoder_probe *probe, int fd);
+bool encoder_probe_handle_pid(struct encoder_probe *probe, pid_t pid);
+void encoder_probe_cancel(struct encoder_probe *probe);
+
+/* The child: probes and writes the results. Exit status EX_UNAVAILABLE: ffmpeg does not work. */
+int encoder_probe_main(const struct config *config);
+
+#endif
