@@ -109,6 +109,14 @@ static void deliver_all(struct tailslate_outbox *outbox)
     } while (left_ms >= 0);
 }
 
+static void abandon_all(struct tailslate_outbox *outbox)
+{
+    static int64_t jobs[TAILSLATE_OUTBOX_JOBS_MAX];
+    for (size_t left = tailslate_outbox_unsealed(outbox, jobs); left-- > 0;)
+        if (tailslate_outbox_abandon(outbox, jobs[left]) != 0)
+            fprintf(stderr, "minimal_worker: %s\n", tailslate_outbox_error(outbox));
+}
+
 /* A worker has a JSON parser; this one looks for a number. */
 static int64_t number(const char *body, const char *member)
 {
@@ -169,7 +177,8 @@ int main(int argc, char **argv)
     server = argv[1];
     setlinebuf(stdout);
     srandom((unsigned)time(NULL));
-    deliver_all(outbox); /* of the life before */
+    abandon_all(outbox); /* what the life before had not finished; what it had, is delivered */
+    deliver_all(outbox);
     for (int64_t epoch, job_id; (job_id = claim(&epoch)) != 0; deliver_all(outbox)) {
         enum tailslate_outbox_claim state = tailslate_outbox_claim(outbox, job_id, epoch, token);
         if (state == TAILSLATE_OUTBOX_OPEN) {

@@ -264,6 +264,16 @@ int tailslate_outbox_seal(struct tailslate_outbox *outbox, int64_t job_id,
     return 0;
 }
 
+size_t tailslate_outbox_unsealed(const struct tailslate_outbox *outbox,
+                                 int64_t job_ids[TAILSLATE_OUTBOX_JOBS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < outbox->count; i++)
+        if (!outbox->entries[i].sealed)
+            job_ids[count++] = outbox->entries[i].job_id;
+    return count;
+}
+
 int tailslate_outbox_abandon(struct tailslate_outbox *outbox, int64_t job_id)
 {
     RECORD(record);

@@ -165,6 +165,25 @@ Test(outbox, what_is_not_sealed_is_not_presented_and_may_be_abandoned)
     cr_expect_not(is_there(&scratch, "", "7"));
 }
 
+Test(outbox, what_an_earlier_life_left_unsealed_can_be_found_and_abandoned)
+{
+    SCRATCH(scratch);
+    int64_t jobs[TAILSLATE_OUTBOX_JOBS_MAX];
+    char token[TAILSLATE_TOKEN_BYTES];
+    {
+        OUTBOX(outbox, &scratch);
+        claim_and_seal(outbox, token);
+        tailslate_outbox_claim(outbox, JOB + 1, EPOCH, token);
+    }
+    OUTBOX(outbox, &scratch);
+    cr_assert_eq(tailslate_outbox_unsealed(outbox, jobs), 1);
+    cr_assert_eq(jobs[0], JOB + 1);
+    cr_expect_eq(tailslate_outbox_abandon(outbox, jobs[0]), 0);
+    cr_expect_eq(tailslate_outbox_unsealed(outbox, jobs), 0);
+    cr_expect_not(is_there(&scratch, "", "8"));
+    cr_expect(is_there(&scratch, "", "7"), "sealed work stays");
+}
+
 Test(outbox, a_completion_is_presented_until_its_own_token_is_acknowledged)
 {
     SCRATCH(scratch);
