@@ -1,7 +1,7 @@
 /* Every other call of the Worker API: its answer, its limits, its refusals. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "scene.h"
 
@@ -157,18 +157,18 @@ Test(api, progress_is_kept_and_extends_the_claim)
 {
     struct scene scene = scene_claimed();
     char before[64], after[64];
-    look_text(scene.rig, before, sizeof before, "SELECT claim_expires_at FROM transcoding_jobs");
+    inspect_text(scene.rig, before, sizeof before, "SELECT claim_expires_at FROM transcoding_jobs");
     REPLY(reply) = scene_call(&scene, "progress",
                               "{\"current_step\":\"transcode\",\"progress_percent\":42,"
                               "\"quality_progress\":[{\"name\":\"360p\",\"status\":\"in_progress\","
                               "\"progress\":40,\"segments_total\":5,\"segments_completed\":2}]}");
     reply_is(&reply, 200, NULL);
     cr_assert_str_eq(reply_text(&reply, "status"), "ok");
-    look_text(scene.rig, after, sizeof after, "SELECT claim_expires_at FROM transcoding_jobs");
+    inspect_text(scene.rig, after, sizeof after, "SELECT claim_expires_at FROM transcoding_jobs");
     cr_assert(strcmp(after, before) > 0, "%s -> %s", before, after);
-    cr_assert_eq(look_int(scene.rig, "SELECT progress_percent FROM transcoding_jobs"), 42);
-    cr_assert_eq(look_int(scene.rig, "SELECT segments_completed FROM quality_progress WHERE "
-                                     "quality='360p' AND status='in_progress'"),
+    cr_assert_eq(inspect_int(scene.rig, "SELECT progress_percent FROM transcoding_jobs"), 42);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT segments_completed FROM quality_progress WHERE "
+                                        "quality='360p' AND status='in_progress'"),
                  2);
     const char *const bad[] = {"{\"progress_percent\":101}",
                                "{\"progress_percent\":-1}",
@@ -202,8 +202,8 @@ Test(api, a_failure_is_charged_once_a_claim_and_its_replay_is_answered_alike)
         reply_is(&failed, 200, NULL);
         cr_assert_eq(reply_bool(&failed, "will_retry"), attempt < 3, "%s", failed.body);
     }
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM videos WHERE status='failed' AND "
-                                     "error_message='the encoder died'"),
+    cr_assert_eq(inspect_int(scene.rig, "SELECT count(*) FROM videos WHERE status='failed' AND "
+                                        "error_message='the encoder died'"),
                  1);
     REPLY(nothing) = worker_try_claim(&scene.worker, 0);
     cr_assert_eq(scene.worker.job, 0, "%s", nothing.body);
@@ -240,7 +240,7 @@ Test(api, every_call_of_a_superseded_holder_is_refused)
     }
     TEXT(file) = rig_path(scene.rig, "videos/film/360p/seg_0001.m4s");
     cr_assert(access(file, F_OK) != 0, "the file of a superseded holder is there");
-    cr_assert_eq(look_int(scene.rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     REPLY(bobs) = worker_call(&bob, "/api/worker/1/progress", "{\"progress_percent\":1}", NULL);
     reply_is(&bobs, 200, NULL);
     rig_end(scene.rig);
@@ -365,22 +365,22 @@ Test(api, a_re_transcode_starts_clean_and_is_not_acknowledged_by_the_first)
     worker_token(&scene.worker, token);
     REPLY(first) = worker_complete(&scene.worker, token);
     reply_is(&first, 200, NULL);
-    look_change(scene.rig, "UPDATE transcoding_jobs SET completed_at=NULL, "
-                           "retranscode_metadata='{\"retranscode_all\": true, "
-                           "\"qualities_to_delete\": [\"360p\"]}'");
+    inspect_change(scene.rig, "UPDATE transcoding_jobs SET completed_at=NULL, "
+                              "retranscode_metadata='{\"retranscode_all\": true, "
+                              "\"qualities_to_delete\": [\"360p\"]}'");
     struct worker old = scene.worker;
     REPLY(replay) = worker_complete(&old, token);
     cr_assert(replay.status == 409 || replay.status == 422, "%ld %s", replay.status, replay.body);
     cr_assert(worker_claim(&scene.worker));
     TEXT(playlist) = rig_path(scene.rig, "videos/film/360p/stream.m3u8");
     cr_assert(access(playlist, F_OK) != 0, "the files of the first transcode are still there");
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM video_qualities"), 0);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT count(*) FROM video_qualities"), 0);
     worker_put_tree(&scene.worker);
     worker_token(&scene.worker, second_token);
     REPLY(second) = worker_complete(&scene.worker, second_token);
     reply_is(&second, 200, NULL);
     cr_assert(!reply_bool(&second, "replayed"));
-    look_tree(scene.rig, scene.worker.job);
+    inspect_tree(scene.rig, scene.worker.job);
     rig_end(scene.rig);
 }
 

@@ -1,9 +1,9 @@
 /* HTTP as an attacker speaks it. Every attack has bounds: what the well-behaved client feels, how
  * much memory and how many threads it costs, and that the log stays one event a line. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "raw.h"
 
@@ -312,8 +312,8 @@ Test(attack, a_claim_is_not_given_to_a_half_closed_connection)
     raw_status(scene.rig, ask, strlen(ask), answer, sizeof answer);
     cr_assert_lt(mono_ms() - started_ms, 15 * 1000);
     rig_add_job(scene.rig, media_clip(MEDIA_TINY), "film");
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at "
-                                     "NOT NULL"),
+    cr_assert_eq(inspect_int(scene.rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at "
+                                        "NOT NULL"),
                  0);
     rig_end(scene.rig);
 }

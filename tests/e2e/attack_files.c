@@ -1,9 +1,9 @@
 /* Uploads that want to lie elsewhere, or to fill the disk: links planted in the folders, names full
  * of tricks, archives that are bombs. Nothing outside of the video's folder ever changes. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "raw.h"
 
@@ -342,7 +342,7 @@ Test(attack_files, archives_that_are_bombs_are_defused, .timeout = 900)
     REPLY(first) = worker_put(&scene.worker, "360p", "init.mp4", BOX, BOX_BYTES);
     reply_is(&first, 200, NULL);
     TEXT(before) = outside(scene.rig);
-    int64_t rss_kib = look_rss_anon_kib(scene.rig->verifier->pid);
+    int64_t rss_kib = inspect_rss_anon_kib(scene.rig->verifier->pid);
     for (size_t i = 0; i < sizeof bombs / sizeof *bombs; i++) {
         int64_t started_ms = mono_ms();
         REPLY(reply) = put_bomb(&scene, bombs[i].script);
@@ -358,7 +358,7 @@ Test(attack_files, archives_that_are_bombs_are_defused, .timeout = 900)
     }
     TEXT(after) = outside(scene.rig);
     cr_expect_str_eq(after, before);
-    cr_expect_leq(look_rss_anon_kib(scene.rig->verifier->pid) - rss_kib, 96 * 1024);
+    cr_expect_leq(inspect_rss_anon_kib(scene.rig->verifier->pid) - rss_kib, 96 * 1024);
     log_is_whole(scene.rig);
     worker_put_tars(&scene.worker);
     rig_end(scene.rig);

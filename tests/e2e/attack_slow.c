@@ -1,7 +1,7 @@
 /* Slow clients: who drips, and who never reads, is cut, and nobody else feels it. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "raw.h"
 
@@ -79,7 +79,7 @@ Test(attack_slow, one_address_with_600_slow_connections_gets_a_quarter, .timeout
     cr_expect_leq(open_max, 128 + 4, "%lld connections", (long long)open_max);
     cr_expect_geq(open_max, 64, "the attack was none: %lld", (long long)open_max);
     cr_expect_geq(metric_of(scene.rig, "tailslate_connections_refused_total"), DRIPPERS - 128 - 1);
-    cr_expect(log_wait(scene.rig->verifier->log, "event=connections.refused last_peer=127.0.0.2",
+    cr_expect(log_wait(scene.rig->verifier->log, "event=connections.refused last_client=127.0.0.2",
                        RAW_QUIET_MS, NULL));
     close_all(drippers, DRIPPERS);
     watch_end_well(&scene, watch);

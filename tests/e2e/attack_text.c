@@ -1,9 +1,9 @@
 /* Bodies, tokens and names as an attacker writes them: refused with a code, nothing committed, and
  * no line of the log that he wrote. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "raw.h"
 
@@ -117,8 +117,8 @@ Test(attack_text, bodies_full_of_tricks_are_refused_with_a_code, .timeout = 180)
                                  calls[call], body);
         }
     }
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM completions"), 0);
-    cr_assert_eq(look_int(scene.rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT count(*) FROM completions"), 0);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     REPLY(good) = worker_complete(&scene.worker, scene.token);
     reply_is(&good, 200, NULL);
     log_is_whole(scene.rig);

@@ -1,7 +1,7 @@
 /* Which sound a film gets: the one that decodes. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 
@@ -135,7 +135,7 @@ Test(audio, a_film_whose_sound_nobody_decodes_is_published_silent_and_says_so, .
     TEXT(kinds) = media_probe(playlist, "stream=codec_type", NULL);
     cr_expect_null(strstr(kinds, "audio"), "%s", kinds);
     rig_expect(rig, "level=warning event=step.warning reason=\"the video has no sound:", 0, NULL);
-    look_wait_status(rig, "--json", "the video has no sound", RIG_START_MS);
+    inspect_wait_status(rig, "--json", "the video has no sound", RIG_START_MS);
     RUN(shown) = rig_verifier(rig, (const char *const[]){"job", "show", "1", NULL});
     cr_expect(strstr(shown.out, "the video has no sound: no audio track"), "%s", shown.out);
     rig_end(rig);

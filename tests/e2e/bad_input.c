@@ -1,7 +1,7 @@
 /* Sources, tools and disks that are not what they should be: a clear word, and nothing lost. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
@@ -28,14 +28,14 @@ static struct rig *with_source(const char *film, int64_t *job)
 static void ends_failed(struct rig *rig, int64_t job, const char *word)
 {
     char reason[600];
-    look_wait_int(rig, 1, FAILED_MS, "SELECT count(*) FROM videos WHERE status='failed'");
-    look_text(rig, reason, sizeof reason, "SELECT error_message FROM videos WHERE id=1");
+    inspect_wait_int(rig, 1, FAILED_MS, "SELECT count(*) FROM videos WHERE status='failed'");
+    inspect_text(rig, reason, sizeof reason, "SELECT error_message FROM videos WHERE id=1");
     cr_log_info("reason: %s", reason);
     cr_assert(strcasestr(reason, word), "the reason does not say \"%s\": %s", word, reason);
     cr_assert_eq(
-        look_int(rig, "SELECT count(*) FROM completions WHERE job_id=%lld", (long long)job), 0);
-    look_wait_spool(rig, "spool", 0, FAILED_MS);
-    look_spool_empty(rig);
+        inspect_int(rig, "SELECT count(*) FROM completions WHERE job_id=%lld", (long long)job), 0);
+    inspect_wait_spool(rig, "spool", 0, FAILED_MS);
+    inspect_spool_empty(rig);
     rig_agent_set(rig, "transcode.ffmpeg", "\"ffmpeg\"");
     rig_agent_set(rig, "transcode.stall_seconds", "120.0");
     rig_stop_agent(rig);
@@ -60,9 +60,9 @@ static void completes_as(enum media clip, const char *sizes)
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     char found[200];
-    look_text(rig, found, sizeof found,
-              "SELECT group_concat(quality||' '||width||'x'||height, ', ') FROM "
-              "(SELECT * FROM video_qualities ORDER BY quality)");
+    inspect_text(rig, found, sizeof found,
+                 "SELECT group_concat(quality||' '||width||'x'||height, ', ') FROM "
+                 "(SELECT * FROM video_qualities ORDER BY quality)");
     cr_assert_str_eq(found, sizes, "%s", found);
     TEXT(playlist) = rig_path(rig, "videos/film/360p/stream.m3u8");
     TEXT(probed) = media_probe(playlist, "stream=width,height", "v:0");
@@ -198,7 +198,7 @@ Test(bad_transcoder, one_that_is_slow_but_goes_on_is_left_alone, .timeout = 120)
     rig_agent_set(rig, "transcode.stall_seconds", "2.5");
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_end(rig);
 }
 
@@ -210,8 +210,8 @@ Test(bad_disk, below_the_limit_of_free_space_nothing_is_claimed, .timeout = 120)
     rig_agent_set(rig, "node.min_free_disk_gb", "900000");
     int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=disk.low", FAILED_MS, NULL);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
-                 0);
+    cr_assert_eq(
+        inspect_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"), 0);
     rig_stop_agent(rig);
     rig_agent_set(rig, "node.min_free_disk_gb", "0");
     rig_start_agent(rig);
@@ -246,7 +246,7 @@ Test(bad_disk, a_full_disk_loses_nothing, .timeout = 120)
     TEXT(ballast) = must_printf("/proc/%d/root%s/agent/ballast", (int)rig->agent->pid, rig->dir);
     cr_assert(log_wait(rig->agent->log, "No space left", FAILED_MS, NULL),
               "it does not say that the disk is full");
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM videos WHERE status='failed'"), 0,
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM videos WHERE status='failed'"), 0,
                  "a full disk of the node was blamed on the film");
     cr_assert(unlink(ballast) == 0, "%s", ballast);
     if (process_ends_within(rig->agent, 0)) {
@@ -255,9 +255,9 @@ Test(bad_disk, a_full_disk_loses_nothing, .timeout = 120)
         rig_kill_agent(rig);
         rig_start_agent(rig);
     }
-    look_wait_int(rig, 1, RIG_JOB_MS, "SELECT count(*) FROM completions WHERE job_id=%lld",
-                  (long long)job);
-    look_job_completed_once(rig, job);
+    inspect_wait_int(rig, 1, RIG_JOB_MS, "SELECT count(*) FROM completions WHERE job_id=%lld",
+                     (long long)job);
+    inspect_job_completed_once(rig, job);
     rig_end(rig);
 }
 
@@ -272,8 +272,9 @@ Test(bad_node, without_ffmpeg_it_does_not_start, .timeout = 60)
     RUN(run) = rig_agent(rig, (const char *[]){"run", NULL});
     cr_assert_eq(run.status, 78, "%d: %s", run.status, run.err);
     cr_assert(strstr(run.err, "/nowhere/ffmpeg"), "%s", run.err);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
-                 0, "it claimed a job that it cannot do");
+    cr_assert_eq(
+        inspect_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"), 0,
+        "it claimed a job that it cannot do");
     RUN(check) = rig_agent(rig, (const char *[]){"check", NULL});
     cr_assert_eq(check.status, 78);
     cr_assert(strstr(check.err, "/nowhere/ffmpeg") || strstr(check.out, "/nowhere/ffmpeg"));
@@ -313,8 +314,8 @@ Test(bad_node, a_foreign_file_and_a_corrupt_record_stop_nobody, .timeout = 120)
     file_write(corrupt, "{\"claim\": 7, half of", 0600);
     int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_final(rig, job);
-    look_job_completed_once(rig, job);
-    look_wait_spool(rig, "quarantine", 1, FAILED_MS);
+    inspect_job_completed_once(rig, job);
+    inspect_wait_spool(rig, "quarantine", 1, FAILED_MS);
     TEXT(foreign) = rig_path(rig, "agent/spool/not-ours");
     cr_assert(access(foreign, F_OK) == 0, "what is not ours was touched");
     rig_end(rig);

@@ -1,8 +1,8 @@
 /* A server that is down, slow, rude or gone astray, and claims that go under us. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "transcoder.h"
 #include "worker.h"
@@ -162,19 +162,19 @@ Test(bad_server, a_claim_lost_under_us_stops_the_transcoder_and_the_node_goes_on
     pid_t transcoder = transcoder_wait(rig);
     struct worker thief = worker_new(rig, "thief");
     worker_take_over(&thief, lost);
-    look_wait_end(transcoder);
+    inspect_wait_end(transcoder);
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");
     rig_wait_final(rig, lost);
     rig_wait_final(rig, next);
-    look_wait_spool(rig, "spool", 0, CALLS_MS);
-    look_job_completed_once(rig, next);
+    inspect_wait_spool(rig, "spool", 0, CALLS_MS);
+    inspect_job_completed_once(rig, next);
     /* The new holder never notices. */
     worker_put_tree(&thief);
     char token[128];
     worker_token(&thief, token);
     REPLY(reply) = worker_complete(&thief, token);
     reply_is(&reply, 200, NULL);
-    look_job_completed_once(rig, lost);
+    inspect_job_completed_once(rig, lost);
     rig_end(rig);
 }
 
@@ -186,12 +186,13 @@ Test(bad_server, a_job_deleted_under_us_is_let_go, .timeout = 120)
     int64_t gone = rig_add_job(rig, media_clip(MEDIA_NORMAL), "gone");
     rig_start_agent(rig);
     pid_t transcoder = transcoder_wait(rig);
-    look_change(rig, "UPDATE videos SET deleted_at='2026-01-03T16:28:00.000000+00:00' WHERE id=1");
-    look_wait_end(transcoder);
+    inspect_change(rig,
+                   "UPDATE videos SET deleted_at='2026-01-03T16:28:00.000000+00:00' WHERE id=1");
+    inspect_wait_end(transcoder);
     rig_wait_final(rig, gone);
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");
     rig_wait_completed(rig, next);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM completions WHERE job_id=1"), 0);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM completions WHERE job_id=1"), 0);
     rig_end(rig);
 }
 
@@ -202,8 +203,8 @@ Test(bad_server, a_sealed_completion_of_a_lost_claim_is_kept_aside, .timeout = 1
     peer_script(peer, "POST *complete", "409 code=claim_lost");
     int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_wait_final(rig, job);
-    look_wait_spool(rig, "kept", 1, CALLS_MS); /* finished work is not thrown away */
-    look_wait_spool(rig, "spool", 0, CALLS_MS);
+    inspect_wait_spool(rig, "kept", 1, CALLS_MS); /* finished work is not thrown away */
+    inspect_wait_spool(rig, "spool", 0, CALLS_MS);
     cr_assert_eq(peer_count(peer, "POST *complete"), 1);
     rig_end(rig);
 }
@@ -218,7 +219,7 @@ Test(bad_server, a_refused_completion_goes_to_quarantine_and_the_node_goes_on, .
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "two");
     rig_start_agent(rig);
     rig_wait_final(rig, next);
-    look_job_completed_once(rig, next);
-    look_wait_spool(rig, "quarantine", 1, CALLS_MS);
+    inspect_job_completed_once(rig, next);
+    inspect_wait_spool(rig, "quarantine", 1, CALLS_MS);
     rig_end(rig);
 }

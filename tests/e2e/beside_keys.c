@@ -33,7 +33,7 @@ Test(beside_keys, who_guesses_behind_the_proxy_is_limited_alone, .timeout = 120)
     reply_is(&neighbour, 401, "unauthorized");
     REPLY(proxy) = beside_knock(&beside, "nobody-has-this-key", NULL);
     reply_is(&proxy, 401, "unauthorized");
-    cr_expect(log_find(beside.rig->verifier->log, "event=auth.limited peer=192.0.2.1", NULL));
+    cr_expect(log_find(beside.rig->verifier->log, "event=auth.limited client=192.0.2.1", NULL));
     beside_end(&beside);
 }
 
@@ -44,7 +44,7 @@ Test(beside_keys, without_a_trusted_proxy_a_made_up_address_helps_nobody, .timeo
     cr_assert_lt(guess(&beside, "X-Real-IP: 192.0.2.1"), GUESSES_MAX);
     REPLY(same) = beside_knock(&beside, "nobody-has-this-key", "X-Real-IP: 192.0.2.2");
     reply_is(&same, 429, "rate_limited");
-    cr_expect(log_find(beside.rig->verifier->log, "event=auth.limited peer=127.0.0.1", NULL));
+    cr_expect(log_find(beside.rig->verifier->log, "event=auth.limited client=127.0.0.1", NULL));
     beside_end(&beside);
 }
 

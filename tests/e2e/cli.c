@@ -1,8 +1,8 @@
 /* The two commands as a person meets them: usage, configuration, what they print. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
 #include "lib/json.h"
-#include "look.h"
 #include "media.h"
 #include "worker.h"
 
@@ -222,10 +222,10 @@ Test(cli, status_and_spool_show_what_waits_and_why, .timeout = 120)
     peer_script(peer, "POST *complete", "401 code=unauthorized; stall 60s");
     rig_begin(rig, media_clip(MEDIA_TINY));
     peer_wait(peer, "POST *complete", 2, RIG_JOB_MS);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     const char *id = strrchr(record, '/') + 1;
     char token[128];
-    look_wait_token(rig, token, CLI_MS);
+    inspect_wait_token(rig, token, CLI_MS);
 
     RUN(list) = rig_agent(rig, (const char *[]){"spool", "ls", NULL});
     cr_assert_eq(list.status, 0, "%s", list.err);
@@ -353,7 +353,7 @@ Test(cli, job_add_refuses_what_it_cannot_serve)
     RUN(slug) = rig_verifier(
         rig, (const char *[]){"job", "add", media_clip(MEDIA_TINY), "--slug", "../up", NULL});
     cr_assert_neq(slug.status, 0);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM videos"), 0);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM videos"), 0);
     rig_end(rig);
 }
 

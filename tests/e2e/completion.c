@@ -1,7 +1,7 @@
 /* The table of answers to a completion, row by row, over the wire. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "scene.h"
 
@@ -10,8 +10,8 @@
 
 static int64_t completions(const struct scene *scene)
 {
-    return look_int(scene->rig, "SELECT count(*) FROM completions WHERE job_id=%lld",
-                    (long long)scene->job);
+    return inspect_int(scene->rig, "SELECT count(*) FROM completions WHERE job_id=%lld",
+                       (long long)scene->job);
 }
 
 static void is_acknowledged(const struct reply *reply, const char *message, bool replayed,
@@ -52,15 +52,15 @@ Test(completion, row_1_the_holder_commits)
     cr_assert_str_eq(reply_text(&reply, "token"), scene.token);
     cr_assert_eq(reply_int(&reply, "job_id"), scene.job);
     cr_assert(reply_has(&reply, "completed_at"));
-    look_job_completed_once(scene.rig, scene.job);
-    cr_assert_eq(look_int(scene.rig, "SELECT duration*10 FROM videos"), 30);
-    cr_assert_eq(look_int(scene.rig, "SELECT source_width FROM videos"), 640);
-    cr_assert_eq(look_int(scene.rig, "SELECT source_height FROM videos"), 360);
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM videos WHERE streaming_format='cmaf' "
-                                     "AND primary_codec='h264'"),
+    inspect_job_completed_once(scene.rig, scene.job);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT duration*10 FROM videos"), 30);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT source_width FROM videos"), 640);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT source_height FROM videos"), 360);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT count(*) FROM videos WHERE streaming_format='cmaf' "
+                                        "AND primary_codec='h264'"),
                  1);
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM workers WHERE current_job_id NOT NULL"),
-                 0);
+    cr_assert_eq(
+        inspect_int(scene.rig, "SELECT count(*) FROM workers WHERE current_job_id NOT NULL"), 0);
     rig_end(scene.rig);
 }
 
@@ -75,7 +75,7 @@ Test(completion, row_2_the_same_again_is_a_replay)
         cr_assert_str_eq(reply_text(&again, "token"), scene.token);
         cr_assert_str_eq(reply_text(&again, "completed_at"), reply_text(&first, "completed_at"));
     }
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     rig_end(scene.rig);
 }
 
@@ -108,8 +108,8 @@ Test(completion, row_3_the_same_token_for_something_else_is_refused)
         scene.token, "[{\"name\":\"360p\",\"width\":640,\"height\":360,\"bitrate\":601}]");
     REPLY(other) = complete_body(&scene, body, NULL);
     reply_is(&other, 422, "token_reused");
-    look_job_completed_once(scene.rig, scene.job);
-    cr_assert_eq(look_int(scene.rig, "SELECT bitrate FROM video_qualities"), 600);
+    inspect_job_completed_once(scene.rig, scene.job);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT bitrate FROM video_qualities"), 600);
     rig_end(scene.rig);
 }
 
@@ -126,7 +126,7 @@ Test(completion, row_4_another_token_or_none_of_the_same_claim_is_a_replay)
     is_replayed(&third);
     cr_assert_eq(completions(&scene), 1);
     char token[128];
-    look_text(scene.rig, token, sizeof token, "SELECT token FROM completions");
+    inspect_text(scene.rig, token, sizeof token, "SELECT token FROM completions");
     cr_assert_str_eq(token, scene.token);
     rig_end(scene.rig);
 }
@@ -138,7 +138,7 @@ Test(completion, without_a_token_it_is_accepted_once)
     is_committed(&first);
     REPLY(second) = worker_complete(&scene.worker, NULL);
     is_replayed(&second);
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     rig_end(scene.rig);
 }
 
@@ -146,11 +146,11 @@ Test(completion, row_5_an_expired_claim_that_nobody_took_is_still_good)
 {
     struct scene scene = scene_claimed_for("0.03");
     worker_put_tree(&scene.worker);
-    look_wait_int(scene.rig, 1, 10000,
-                  "SELECT julianday(claim_expires_at) < julianday('now') FROM transcoding_jobs");
+    inspect_wait_int(scene.rig, 1, 10000,
+                     "SELECT julianday(claim_expires_at) < julianday('now') FROM transcoding_jobs");
     REPLY(reply) = worker_complete(&scene.worker, scene.token);
     is_acknowledged(&reply, "Job completed successfully", false, true);
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     rig_end(scene.rig);
 }
 
@@ -161,7 +161,7 @@ Test(completion, row_5_a_released_claim_that_nobody_took_is_still_good)
     cr_assert_eq(run.status, 0, "%s", run.err);
     REPLY(reply) = worker_complete(&scene.worker, scene.token);
     is_acknowledged(&reply, "Job completed successfully", false, true);
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     rig_end(scene.rig);
 }
 
@@ -186,7 +186,7 @@ Test(completion, row_6_a_superseded_holder_is_refused_before_and_after)
     scene.worker.sends_epoch = false;
     REPLY(stock) = worker_complete(&scene.worker, scene.token);
     reply_is(&stock, 409, "claim_lost");
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     rig_end(scene.rig);
 }
 
@@ -223,7 +223,7 @@ Test(completion, row_7_a_failed_job_is_gone)
 Test(completion, row_7_a_deleted_video_is_gone)
 {
     struct scene scene = scene_uploaded();
-    look_change(scene.rig, "UPDATE videos SET deleted_at='2026-01-03T16:28:00.000000+00:00'");
+    inspect_change(scene.rig, "UPDATE videos SET deleted_at='2026-01-03T16:28:00.000000+00:00'");
     REPLY(reply) = worker_complete(&scene.worker, scene.token);
     reply_is(&reply, 410, "job_gone");
     cr_assert_eq(completions(&scene), 0);
@@ -233,14 +233,14 @@ Test(completion, row_7_a_deleted_video_is_gone)
 Test(completion, row_8_a_lock_that_is_not_had_is_503_in_progress_and_nothing_is_written)
 {
     struct scene scene = scene_uploaded();
-    struct sqlite3 *lock = look_lock_database(scene.rig);
+    struct sqlite3 *lock = inspect_lock_database(scene.rig);
     REPLY(reply) = worker_complete(&scene.worker, scene.token);
     reply_is(&reply, 503, "completion_in_progress");
     char after[16];
     reply_header(&reply, "Retry-After", after, sizeof after);
     cr_assert_str_eq(after, "1");
     cr_assert_lt(reply.took_ms, 15000);
-    look_unlock_database(lock);
+    inspect_unlock_database(lock);
     cr_assert_eq(completions(&scene), 0);
     REPLY(again) = worker_complete(&scene.worker, scene.token);
     is_committed(&again);
@@ -398,11 +398,11 @@ Test(completion, row_14_missing_output_is_named_and_then_made_good)
     cr_assert(missing && json_count(missing) == 1);
     cr_assert_str_eq(json_text(json_at(missing, 0)), "360p");
     cr_assert_eq(completions(&scene), 0);
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM videos WHERE status='ready'"), 0);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT count(*) FROM videos WHERE status='ready'"), 0);
     worker_put_tree(&scene.worker);
     REPLY(again) = worker_complete(&scene.worker, scene.token);
     is_committed(&again);
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     rig_end(scene.rig);
 }
 
@@ -452,7 +452,7 @@ Test(completion, an_acknowledgement_outlives_the_verifier)
     is_committed(&first);
     process_free(scene.rig->verifier); /* kill -9 */
     scene.rig->verifier = NULL;
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     rig_start_verifier(scene.rig);
     REPLY(again) = worker_complete(&scene.worker, scene.token);
     is_replayed(&again);
@@ -472,6 +472,6 @@ Test(completion, completed_is_absorbing)
     cr_assert_neq(run.status, 0);
     REPLY(claim) = worker_try_claim(&scene.worker, scene.job);
     cr_assert_eq(scene.worker.job, 0, "%s", claim.body);
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     rig_end(scene.rig);
 }

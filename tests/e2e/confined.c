@@ -1,7 +1,7 @@
 /* What a transcoder cannot do, whatever the film makes of it; and the limits that end it. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "peer.h"
 #include "rig.h"
@@ -16,8 +16,8 @@
 
 static void wait_failed(struct rig *rig, char reason[600])
 {
-    look_wait_int(rig, 1, RIG_JOB_MS, "SELECT count(*) FROM videos WHERE status='failed'");
-    look_text(rig, reason, 600, "SELECT error_message FROM videos WHERE id=1");
+    inspect_wait_int(rig, 1, RIG_JOB_MS, "SELECT count(*) FROM videos WHERE status='failed'");
+    inspect_text(rig, reason, 600, "SELECT error_message FROM videos WHERE id=1");
 }
 
 static bool was_opened(int watch)
@@ -187,6 +187,6 @@ Test(confined, an_output_has_so_many_bytes_as_its_rates_give, .timeout = 180)
     char reason[600];
     wait_failed(rig, reason);
     cr_assert(strstr(reason, "limits.output_factor"), "%s", reason);
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_end(rig);
 }

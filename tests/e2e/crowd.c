@@ -1,5 +1,5 @@
 /* The same completion from everywhere at once: one effect, and no answer that is not true. */
-#include "look.h"
+#include "inspect.h"
 #include "scene.h"
 
 #include <criterion/criterion.h>
@@ -26,9 +26,9 @@ static void *call_once(void *ctx)
     caller->spoke_late = reply_bool(&reply, "late");
     /* An acknowledgement says that it is committed: so it must be there now, in the database. */
     caller->is_true = reply.status != 200 ||
-                      look_int(caller->worker->rig,
-                               "SELECT count(*) FROM completions WHERE job_id=%lld",
-                               (long long)caller->worker->job) == 1;
+                      inspect_int(caller->worker->rig,
+                                  "SELECT count(*) FROM completions WHERE job_id=%lld",
+                                  (long long)caller->worker->job) == 1;
     return NULL;
 }
 
@@ -59,8 +59,8 @@ static void check_crowd(const struct scene *scene, const struct caller callers[C
     }
     cr_assert_eq(committed, 1, "%d answers say that they committed", committed);
     cr_assert_geq(acknowledged, CROWD / 2, "only %d of %d were answered", acknowledged, CROWD);
-    look_job_completed_once(scene->rig, scene->job);
-    cr_assert_eq(look_int(scene->rig, "SELECT count(*) FROM video_qualities"), 1);
+    inspect_job_completed_once(scene->rig, scene->job);
+    cr_assert_eq(inspect_int(scene->rig, "SELECT count(*) FROM video_qualities"), 1);
 }
 
 Test(crowd, sixty_four_replays_at_once_have_one_effect)

@@ -2,9 +2,9 @@
  * TAILSLATE_TEST_DISK names a file with free and capacity: no test can fill a real disk. */
 #include "base/clock.h"
 #include "base/crash.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "scripted.h"
@@ -49,13 +49,14 @@ Test(disk, a_source_that_does_not_fit_is_waited_for_and_nothing_else_is_claimed,
               "%s", status.out);
     /* Longer than a claim lasts: it is kept alive. */
     peer_wait_more(rig->peer, "POST *progress", 4, DONE_MS);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
-                 1, "it claimed another");
+    cr_assert_eq(
+        inspect_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"), 1,
+        "it claimed another");
     cr_assert_eq(peer_count(rig->peer, "POST *fail"), 0);
     disk_is(rig, "90000000000 100000000000");
     rig_wait_completed(rig, first);
     rig_wait_completed(rig, second);
-    cr_assert_eq(look_int(rig, "SELECT max(attempt_number) FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT max(attempt_number) FROM transcoding_jobs"), 1);
     cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=failed"), 0);
     rig_end(rig);
 }
@@ -79,7 +80,7 @@ Test(disk, a_source_without_a_size_waits_for_room_as_any_other, .timeout = 120)
     struct rig *rig = with_a_chunked_source("1000 100000000000");
     rig_start_agent(rig);
     rig_expect(rig, "event=step.waiting_for_disk need_bytes=", DONE_MS, NULL);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(part) = must_printf("%s/source.part", record);
     struct stat status;
     cr_assert_eq(stat(part, &status), 0);
@@ -88,7 +89,7 @@ Test(disk, a_source_without_a_size_waits_for_room_as_any_other, .timeout = 120)
     disk_is(rig, "90000000000 100000000000");
     rig_wait_final(rig, 7);
     cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
-    look_wait_spool(rig, "spool", 0, DONE_MS);
+    inspect_wait_spool(rig, "spool", 0, DONE_MS);
     rig_end(rig);
 }
 
@@ -121,10 +122,10 @@ Test(disk, the_room_for_a_whole_source_is_taken_with_its_first_bytes, .timeout =
     rig_expect(rig, "event=step.server_trouble", DONE_MS, NULL);
     rig_kill_agent(rig); /* or it would start the step again */
     peer_script(rig->peer, "GET *source*", "pass");
-    cr_assert(look_wait_file(flag, false, DONE_MS), "no part of the source has come");
+    cr_assert(inspect_wait_file(flag, false, DONE_MS), "no part of the source has come");
 
     struct stat whole, part;
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(path) = must_printf("%s/source.part", record);
     cr_assert_eq(stat(media_clip(MEDIA_TINY), &whole), 0);
     cr_assert_eq(stat(path, &part), 0);
@@ -165,7 +166,7 @@ Test(disk, full_in_the_middle_of_the_work_it_begins_again_in_the_same_claim, .ti
     int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=step.disk_full", DONE_MS, NULL);
     rig_wait_completed(rig, job);
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_end(rig);
 }
 
@@ -220,7 +221,7 @@ Test(disk, kept_work_goes_bit_by_bit_the_oldest_first_and_no_more_than_is_needed
     put_kept(rig, 4, 1, 0);
     TEXT(oldest) = rig_path(rig, "agent/kept/9.1");
     disk_is(rig, "1000 100000000000");
-    cr_assert(look_wait_file(oldest, false, DONE_MS), "nothing was removed");
+    cr_assert(inspect_wait_file(oldest, false, DONE_MS), "nothing was removed");
     disk_is(rig, "90000000000 100000000000");
     rig_expect(rig, "event=disk.ok", DONE_MS, NULL);
     TEXT(next) = rig_path(rig, "agent/kept/3.1");

@@ -1,9 +1,9 @@
 /* What a node encodes with: real encoders where it has them, doubles where it would need hardware.
  */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
@@ -46,7 +46,7 @@ static void film_becomes(const char *codec, const char *described, const char *w
     int64_t job = rig_begin(rig, media_clip(MEDIA_HD));
     rig_wait_completed(rig, job);
     char recorded[16];
-    look_text(rig, recorded, sizeof recorded, "SELECT primary_codec FROM videos WHERE id=1");
+    inspect_text(rig, recorded, sizeof recorded, "SELECT primary_codec FROM videos WHERE id=1");
     cr_assert_str_eq(recorded, codec);
     TEXT(first) = NULL;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -187,10 +187,10 @@ Test(encoders, hardware_that_works_is_used_and_reported, .timeout = 180)
     cr_assert_eq(calls(rig, "real"), 1);
     rig_expect(rig, "event=encoders.found h264=h264_nvenc hevc=libx265 av1=libsvtav1", RIG_JOB_MS,
                NULL);
-    look_wait_int(rig, 1, RIG_JOB_MS,
-                  "SELECT count(*) FROM workers WHERE "
-                  "capabilities LIKE '%%\"hwaccel_type\":\"nvidia\"%%\"h264\":[\"h264_nvenc\","
-                  "\"libx264\"]%%' AND metadata LIKE '%%\"encoder\":\"h264_nvenc\"%%'");
+    inspect_wait_int(rig, 1, RIG_JOB_MS,
+                     "SELECT count(*) FROM workers WHERE "
+                     "capabilities LIKE '%%\"hwaccel_type\":\"nvidia\"%%\"h264\":[\"h264_nvenc\","
+                     "\"libx264\"]%%' AND metadata LIKE '%%\"encoder\":\"h264_nvenc\"%%'");
     rig_end(rig);
 }
 
@@ -208,9 +208,9 @@ Test(encoders, hardware_that_fails_in_a_job_gives_way_to_the_cpu_once, .timeout 
     cr_assert(strstr(line, "fallen off the bus"), "%s", line);
     rig_wait_final(rig, first);
     rig_wait_final(rig, second);
-    look_job_completed_once(rig, first);
-    look_job_completed_once(rig, second);
-    cr_assert_eq(look_int(rig, "SELECT max(attempt_number) FROM transcoding_jobs"), 1);
+    inspect_job_completed_once(rig, first);
+    inspect_job_completed_once(rig, second);
+    cr_assert_eq(inspect_int(rig, "SELECT max(attempt_number) FROM transcoding_jobs"), 1);
     cr_assert_eq(calls(rig, "real"), 1, "the second job leaves the hardware alone");
     cr_assert_eq(rig_count_lines(rig, "event=step.encoder encoder=libx264 avoided=h264_nvenc"), 1);
     rig_end(rig);
@@ -259,10 +259,10 @@ Test(encoders, where_no_encoder_works_nothing_is_claimed_and_it_is_said, .timeou
     cr_assert_eq(check.status, 78, "%d %s", check.status, check.out);
     cr_assert(strstr(check.out, "libx264     not usable: no licence"), "%s", check.out);
     cr_assert(strstr(check.out, "no encoder for h264 works"), "%s", check.out);
-    cr_assert_eq(look_int(rig,
-                          "SELECT count(*) FROM transcoding_jobs WHERE id=%lld AND "
-                          "claimed_at IS NOT NULL",
-                          (long long)job),
+    cr_assert_eq(inspect_int(rig,
+                             "SELECT count(*) FROM transcoding_jobs WHERE id=%lld AND "
+                             "claimed_at IS NOT NULL",
+                             (long long)job),
                  0);
     rig_end(rig);
 }
@@ -284,7 +284,7 @@ Test(encoders, check_ends_though_every_encode_hangs, .timeout = 120)
     trials_do(rig, "trap '' TERM; sleep 601 & wait");
     check_ends_in_time(rig, "libx264     not usable: it did not finish within");
     pid_t left[1];
-    cr_assert_eq(look_processes((const char *[]){"sleep", "601", NULL}, left, 1), 0);
+    cr_assert_eq(inspect_processes((const char *[]){"sleep", "601", NULL}, left, 1), 0);
     rig_end(rig);
 }
 
@@ -304,15 +304,15 @@ Test(encoders, a_retranscode_of_one_quality_keeps_the_others_listed, .timeout = 
     struct rig *rig = rig_new();
     int64_t job = rig_begin(rig, media_clip(MEDIA_HD));
     rig_wait_completed(rig, job);
-    look_change(rig, "UPDATE transcoding_jobs SET completed_at=NULL, "
-                     "retranscode_metadata='{\"retranscode_all\": false, "
-                     "\"qualities_to_delete\": [\"480p\"]}'");
+    inspect_change(rig, "UPDATE transcoding_jobs SET completed_at=NULL, "
+                        "retranscode_metadata='{\"retranscode_all\": false, "
+                        "\"qualities_to_delete\": [\"480p\"]}'");
     rig_stop_agent(rig);
     rig_start_agent(rig);
     char line[LINE_BYTES];
     rig_expect(rig, "event=step.planned renditions=1", RIG_JOB_MS, line);
     rig_wait_final(rig, job);
-    look_tree(rig, job);
+    inspect_tree(rig, job);
     TEXT(master_path) = rig_path(rig, "videos/film/master.m3u8");
     TEXT(master) = file_read(master_path);
     TEXT(manifest_path) = rig_path(rig, "videos/film/manifest.mpd");
@@ -326,7 +326,7 @@ Test(encoders, a_retranscode_of_one_quality_keeps_the_others_listed, .timeout = 
     static const char *const in_manifest[] = {"id=\"720p\"", "id=\"480p\"", "id=\"360p\""};
     for (size_t i = 0; i < 3; i++)
         cr_assert(strstr(manifest, in_manifest[i]), "%s", manifest);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM video_qualities"), 3);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM video_qualities"), 3);
     media_plays(master_path);
     rig_end(rig);
 }

@@ -1,7 +1,7 @@
 /* A verifier on PostgreSQL, and what happens to its database while a real agent works. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "postgres.h"
 #include "rig.h"
@@ -61,7 +61,7 @@ static void fleet_end_completed(struct fleet *fleet)
                                " j.video_id = v.id WHERE v.status = 'ready' AND j.completed_at"
                                " IS NOT NULL AND j.attempt_number = 1"),
                  1);
-    look_wait_spool(fleet->rig, "spool", 0, RIG_START_MS);
+    inspect_wait_spool(fleet->rig, "spool", 0, RIG_START_MS);
     fleet_end(fleet);
 }
 

@@ -2,9 +2,9 @@
  * and it costs latency only. */
 #include "base/clock.h"
 #include "gated.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 
 #include <criterion/criterion.h>
 #include <criterion/logging.h>
@@ -34,7 +34,7 @@ static void complete_once(const struct scene *scene)
     REPLY(again) = worker_complete(&scene->worker, scene->token);
     reply_is(&again, 200, NULL);
     cr_assert(reply_bool(&again, "replayed"));
-    look_job_completed_once(scene->rig, scene->job);
+    inspect_job_completed_once(scene->rig, scene->job);
 }
 
 /* A job that is ready to be completed, through a gate that is used. */
@@ -157,7 +157,7 @@ Test(gate, killed_and_replaced_by_an_empty_one_it_is_used_again)
     gated_wait_state(scene.rig, GATED_CLOSED);
     complete_through(redis, &more[1]);
     cr_assert_eq(gated_count(scene.rig, "entered"), 2);
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     end(redis, scene.rig);
 }
 
@@ -183,7 +183,7 @@ Test(gate, hung_it_costs_one_of_fifty_completions_its_budget)
     /* At most one has asked in vain; all others knew. Without a breaker it would be all of them. */
     cr_assert_leq(gated_count(scene.rig, "failed"), 1);
     cr_assert_lt(total_ms, SEQUENTIAL * BUDGET_MS);
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM completions"), SEQUENTIAL);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT count(*) FROM completions"), SEQUENTIAL);
     redis_wake(redis);
     gated_wait_state(scene.rig, GATED_CLOSED);
     complete_once(&scene);
@@ -210,9 +210,9 @@ static void *call_once(void *ctx)
     caller->took_ms = reply.took_ms;
     caller->replayed = reply_bool(&reply, "replayed");
     caller->is_true = reply.status != 200 ||
-                      look_int(caller->worker.rig,
-                               "SELECT count(*) FROM completions WHERE job_id=%lld",
-                               (long long)caller->worker.job) == 1;
+                      inspect_int(caller->worker.rig,
+                                  "SELECT count(*) FROM completions WHERE job_id=%lld",
+                                  (long long)caller->worker.job) == 1;
     return NULL;
 }
 
@@ -283,7 +283,7 @@ Test(gate, sixty_four_copies_at_once_have_one_effect_and_true_answers)
     cr_assert_geq(acknowledged, 1);
     cr_log_info("%d copies: %d answered 200, %d waited at the gate", COPIES, acknowledged,
                 (int)gated_count(scene.rig, "waited"));
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     end(redis, scene.rig);
 }
 
@@ -301,7 +301,7 @@ Test(gate, a_forged_completed_acknowledges_nothing)
     cr_assert(rename(away, playlist) == 0);
     REPLY(stranger) = worker_complete(&scene.worker, NULL);
     expect_commit(&stranger);
-    look_job_completed_once(scene.rig, scene.job);
+    inspect_job_completed_once(scene.rig, scene.job);
     cr_assert_geq(gated_count(scene.rig, "not_ours"), 1);
     end(redis, scene.rig);
 }
@@ -316,7 +316,7 @@ static int64_t complete_over(struct redis *redis, const struct scene *scene,
     free(redis_ask(redis, set[0], key, set[1], arg, NULL));
     REPLY(reply) = worker_complete(worker, token);
     expect_commit(&reply);
-    look_job_completed_once(scene->rig, worker->job);
+    inspect_job_completed_once(scene->rig, worker->job);
     return reply.took_ms;
 }
 
@@ -356,18 +356,18 @@ static void happens_between(struct redis *redis, struct scene *scene,
     pthread_t thread;
     memcpy(caller.token, scene->token, sizeof scene->token);
     caller.start = &start;
-    struct sqlite3 *lock = look_lock_database(scene->rig);
+    struct sqlite3 *lock = inspect_lock_database(scene->rig);
     pthread_barrier_init(&start, NULL, 1);
     cr_assert(pthread_create(&thread, NULL, call_once, &caller) == 0);
     int64_t deadline_ms = mono_ms() + BUSY_MS;
     while (gated_count(scene->rig, "entered") == 0)
         cr_assert(mono_ms() < deadline_ms, "it has not come to the gate");
     what(redis);
-    look_unlock_database(lock);
+    inspect_unlock_database(lock);
     pthread_join(thread, NULL);
     pthread_barrier_destroy(&start);
     cr_assert(caller.status == 200 && !caller.replayed && caller.is_true, "%ld", caller.status);
-    look_job_completed_once(scene->rig, scene->job);
+    inspect_job_completed_once(scene->rig, scene->job);
 }
 
 static void flush(struct redis *redis)

@@ -1,8 +1,8 @@
 /* What the node stands on gives way: files that people or programs have changed, events that come
  * in an unlucky order. (A disk that turns read-only wants root: tests/long.sh.) */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "transcoder.h"
 
@@ -23,11 +23,11 @@ Test(ground, an_acknowledgement_that_is_there_already_is_found, .timeout = 120)
     int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
     rig_expect(rig, "event=step.ended", RIG_JOB_MS, NULL);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(path) = must_printf("%s/acknowledgement.json", record);
     file_write(path, "{\"status\":\"ok\",\"message\":\"Job completed successfully\"}", 0600);
     rig_wait_final(rig, job);
-    look_spool_empty(rig);
+    inspect_spool_empty(rig);
     rig_end(rig);
 }
 
@@ -45,7 +45,7 @@ Test(ground, what_a_command_leaves_lying_about_is_not_the_film_s_fault, .timeout
     rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
     rig_start_agent(rig);
     rig_expect(rig, "event=step.failed retry=yes", RIG_JOB_MS, NULL);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM videos WHERE status='failed'"), 0);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM videos WHERE status='failed'"), 0);
     rig_end(rig);
 }
 
@@ -83,11 +83,11 @@ Test(ground, the_end_of_a_trial_is_heard_though_a_signal_came_first, .timeout = 
     free(file_read(up)); /* until the trial stands at the gate */
     pid_t trial[1];
     TEXT(config) = rig_path(rig, "agent.cfg");
-    cr_assert_eq(look_processes((const char *[]){config, "trial", NULL}, trial, 1), 1);
+    cr_assert_eq(inspect_processes((const char *[]){config, "trial", NULL}, trial, 1), 1);
     rig_suspend_agent(rig);
     process_signal(rig->agent, SIGCHLD);
     file_write(gate, "", 0600);
-    look_wait_end(trial[0]);
+    inspect_wait_end(trial[0]);
     rig_resume_agent(rig);
     rig_expect(rig, "event=encoders.none", RIG_START_MS, NULL);
     rig_end(rig);

@@ -1,7 +1,7 @@
 /* The worker's key is changed while the agent runs: nobody restarts it, nothing is lost. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
@@ -83,7 +83,7 @@ Test(key, a_transcode_in_progress_survives_the_rotation_of_its_key, .timeout = 1
     rig_expect(rig, "event=key.reloaded", HEARD_MS, NULL);
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1, "it was done again");
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM workers"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM workers"), 1);
     rig_end(rig);
 }
 

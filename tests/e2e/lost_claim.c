@@ -1,8 +1,8 @@
 /* A sealed completion in hand, and the claim goes, in every way that there is: the work lands, and
  * is not done twice. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 
@@ -41,11 +41,11 @@ static void lands_once(struct rig *rig, int64_t job)
 {
     peer_script(rig->peer, "POST *complete", "pass");
     rig_expect(rig, "event=job.final outcome=completed", RIG_JOB_MS, NULL);
-    look_job_completed_once(rig, job);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
-    look_spool_empty(rig);
+    inspect_job_completed_once(rig, job);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_spool_empty(rig);
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1, "it was done twice");
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_end(rig);
 }
 
@@ -53,7 +53,7 @@ Test(lost_claim, by_expiry, .timeout = 120)
 {
     int64_t job;
     struct rig *rig = sealed_in_hand(NULL, &job);
-    look_change(rig, "UPDATE transcoding_jobs SET claim_expires_at='2020-01-01T00:00:00+00:00'");
+    inspect_change(rig, "UPDATE transcoding_jobs SET claim_expires_at='2020-01-01T00:00:00+00:00'");
     lands_once(rig, job);
 }
 
@@ -91,7 +91,7 @@ Test(lost_claim, by_an_answer_of_its_own_that_got_lost, .timeout = 120)
     int64_t job;
     struct rig *rig = sealed_in_hand("pass; lost; pass", &job);
     release(rig);
-    look_wait_int(rig, 2, RIG_JOB_MS, "SELECT claim_epoch FROM job_epochs");
+    inspect_wait_int(rig, 2, RIG_JOB_MS, "SELECT claim_epoch FROM job_epochs");
     peer_script(rig->peer, "POST *complete", "pass");
     rig_expect(rig, "event=job.final outcome=superseded", RIG_JOB_MS, NULL);
     release(rig);

@@ -1,7 +1,7 @@
 /* The main job, from a film to something that plays. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
@@ -20,8 +20,8 @@ static void check_size(const struct rig *rig, const char *quality, const char *e
     *line_end = 'x';
     size[strcspn(size, "\n")] = '\0';
     cr_assert_str_eq(size, expected, "%s is %s", quality, size);
-    look_text(rig, recorded, sizeof recorded,
-              "SELECT width||'x'||height FROM video_qualities WHERE quality='%s'", quality);
+    inspect_text(rig, recorded, sizeof recorded,
+                 "SELECT width||'x'||height FROM video_qualities WHERE quality='%s'", quality);
     cr_assert_str_eq(recorded, expected, "%s is recorded as %s", quality, recorded);
 }
 
@@ -63,14 +63,14 @@ Test(main_job, a_film_becomes_playable_in_every_rendition, .timeout = 180)
     rig_agent_set(rig, "transcode.original", "true");
     int64_t job = rig_begin(rig, media_clip(MEDIA_HD));
     rig_wait_completed(rig, job);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM video_qualities"), 4);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM video_qualities"), 4);
     check_size(rig, "720p", "1280x720");
     check_size(rig, "480p", "854x480");
     check_size(rig, "360p", "640x360");
     check_size(rig, "original", "1280x720");
     check_playable(rig);
-    cr_assert_eq(look_int(rig, "SELECT source_width FROM videos"), 1280);
-    cr_assert_eq(look_int(rig, "SELECT round(duration) FROM videos"), 5);
+    cr_assert_eq(inspect_int(rig, "SELECT source_width FROM videos"), 1280);
+    cr_assert_eq(inspect_int(rig, "SELECT round(duration) FROM videos"), 5);
     rig_end(rig);
 }
 
@@ -101,8 +101,8 @@ Test(main_job, each_job_ends_with_one_line_that_says_how, .timeout = 180)
         TEXT(words) = must_printf("event=job.final job=%lld token= outcome=", (long long)job);
         rig_expect(rig, words, 0, line);
         cr_assert(line_value(line, "token", token, sizeof token));
-        look_text(rig, recorded, sizeof recorded, "SELECT token FROM completions WHERE job_id=%lld",
-                  (long long)job);
+        inspect_text(rig, recorded, sizeof recorded,
+                     "SELECT token FROM completions WHERE job_id=%lld", (long long)job);
         cr_assert_str_eq(token, recorded);
     }
     rig_stop_agent(rig);
@@ -125,9 +125,9 @@ Test(main_job, two_slots_work_on_two_jobs_at_a_time, .timeout = 180)
     rig_start_agent(rig);
     rig_wait_final(rig, first);
     rig_wait_final(rig, second);
-    look_job_completed_once(rig, first);
-    look_job_completed_once(rig, second);
-    look_wait_spool(rig, "spool", 0, RIG_START_MS);
+    inspect_job_completed_once(rig, first);
+    inspect_job_completed_once(rig, second);
+    inspect_wait_spool(rig, "spool", 0, RIG_START_MS);
     rig_end(rig);
 }
 
@@ -148,7 +148,7 @@ Test(main_job, a_program_of_ones_own_makes_the_output, .timeout = 180)
     cr_assert(strlen(called) > strlen(tail) &&
                   strcmp(called + strlen(called) - strlen(tail), tail) == 0,
               "it was called with %s", called);
-    cr_assert_eq(look_int(rig, "SELECT width FROM video_qualities WHERE quality='360p'"), 640);
+    cr_assert_eq(inspect_int(rig, "SELECT width FROM video_qualities WHERE quality='360p'"), 640);
     rig_end(rig);
 }
 
@@ -188,8 +188,8 @@ Test(main_job, the_idle_agent_is_small_and_soon_heard, .timeout = 60)
     struct rig *rig = rig_new();
     rig_start_verifier(rig);
     rig_start_agent(rig);
-    look_wait_int(rig, 1, 5000, "SELECT count(*) FROM workers WHERE last_heartbeat NOT NULL");
+    inspect_wait_int(rig, 1, 5000, "SELECT count(*) FROM workers WHERE last_heartbeat NOT NULL");
     /* With sanitizers the figure says nothing; that it can be read is what tests/bench needs. */
-    cr_assert_gt(look_rss_anon_kib(rig->agent->pid), 0);
+    cr_assert_gt(inspect_rss_anon_kib(rig->agent->pid), 0);
     rig_end(rig);
 }

@@ -1,9 +1,9 @@
 /* What an operator looks at: /healthz, /readyz, /api/health, /metrics; also while the database
  * hangs. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "postgres.h"
 #include "scene.h"
@@ -391,6 +391,6 @@ Test(health, names_the_part_that_is_down)
     json_get_text(json_get(checks, "files"), "status", 16, &files);
     cr_assert_str_eq(database, "ok");
     cr_assert_str_eq(files, "down");
-    cr_assert(strstr(reply_text(&reply, "detail"), "folder"), "%s", reply.body);
+    cr_assert(strstr(reply_text(&reply, "detail"), "directory"), "%s", reply.body);
     rig_end(scene.rig);
 }

@@ -1,8 +1,8 @@
 /* What the agent tells a service manager: the socket is ours, the protocol is sd_notify(3). */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 

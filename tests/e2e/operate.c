@@ -1,8 +1,8 @@
 /* What an operator orders: drain, pause, and what the spool's verbs do beside a running agent. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
@@ -55,8 +55,9 @@ Test(operate, drain_claims_nothing_more_finishes_and_outlives_a_restart, .timeou
     rig_start_agent(rig);
     int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "second");
     rig_wait_completed(rig, first);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"),
-                 0, "it claimed although it is drained");
+    cr_assert_eq(
+        inspect_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"), 0,
+        "it claimed although it is drained");
     RUN(status) = verb(rig, "status", NULL, NULL);
     cr_assert(strstr(status.out, "drained"), "%s", status.out);
     does(rig, 0, "undrain", NULL, NULL);
@@ -75,8 +76,8 @@ Test(operate, drain_without_an_agent_is_what_the_next_one_finds, .timeout = 120)
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
     rig_start_agent(rig);
     rig_expect(rig, "event=node.drained", RIG_START_MS, NULL);
-    look_wait_int(rig, 1, RIG_START_MS,
-                  "SELECT count(*) FROM workers WHERE last_heartbeat NOT NULL");
+    inspect_wait_int(rig, 1, RIG_START_MS,
+                     "SELECT count(*) FROM workers WHERE last_heartbeat NOT NULL");
     cr_assert_eq(rig_count_lines(rig, "event=job.claimed"), 0);
     does(rig, 0, "undrain", NULL, NULL);
     rig_wait_completed(rig, job);
@@ -102,30 +103,30 @@ Test(operate, pause_stops_the_transcoder_keeps_the_claim_and_costs_nothing, .tim
     rig_verifier_set(rig, "claims.duration_minutes", "0.1");
     pid_t transcoder = start_to_transcode(rig, &job);
     does(rig, 0, "pause", NULL, NULL);
-    cr_assert_eq(look_state(transcoder), 'T');
+    cr_assert_eq(inspect_state(transcoder), 'T');
     int64_t paused_ms = mono_ms();
     char expires[64];
-    look_text(rig, expires, sizeof expires, "SELECT claim_expires_at FROM transcoding_jobs");
+    inspect_text(rig, expires, sizeof expires, "SELECT claim_expires_at FROM transcoding_jobs");
     rig_kill_agent(rig);
     rig_start_agent(rig);
     rig_expect(rig, "event=node.paused", RIG_START_MS, NULL);
     /* Twice the life of a claim, and longer than a transcoder may stand still. */
     for (int i = 0; i < 2; i++) {
-        look_wait_int(rig, 0, STARTED_MS,
-                      "SELECT count(*) FROM transcoding_jobs WHERE claim_expires_at <= '%s'",
-                      expires);
-        look_text(rig, expires, sizeof expires,
-                  "SELECT strftime('%%Y-%%m-%%dT%%H:%%M:%%S', claim_expires_at, '+6 seconds')"
-                  " FROM transcoding_jobs");
+        inspect_wait_int(rig, 0, STARTED_MS,
+                         "SELECT count(*) FROM transcoding_jobs WHERE claim_expires_at <= '%s'",
+                         expires);
+        inspect_text(rig, expires, sizeof expires,
+                     "SELECT strftime('%%Y-%%m-%%dT%%H:%%M:%%S', claim_expires_at, '+6 seconds')"
+                     " FROM transcoding_jobs");
     }
     cr_assert_geq(mono_ms() - paused_ms, 4000);
-    cr_assert_eq(look_state(transcoder), 'T');
+    cr_assert_eq(inspect_state(transcoder), 'T');
     RUN(status) = verb(rig, "status", NULL, NULL);
     cr_assert(strstr(status.out, "paused"), "%s", status.out);
     does(rig, 0, "unpause", NULL, NULL);
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1, "it was started again");
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_end(rig);
 }
 
@@ -155,7 +156,7 @@ static struct rig *with_one_that_waits(char id[64], int64_t *job)
                 NOT_NOW "; 429 retry-after=3600 code=rate_limited; pass");
     *job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     snprintf(id, 64, "%s", strrchr(record, '/') + 1);
     return rig;
 }
@@ -200,12 +201,12 @@ Test(operate, a_success_in_quarantine_is_presented_again, .timeout = 120)
     int64_t job;
     struct rig *rig = with_one_that_waits(id, &job);
     does(rig, 0, "spool", "quarantine", id);
-    cr_assert_eq(look_spool_count(rig, "quarantine"), 1);
+    cr_assert_eq(inspect_spool_count(rig, "quarantine"), 1);
     peer_script(rig->peer, "POST *complete", "pass");
     does(rig, 0, "spool", "retry", id);
     rig_expect(rig, "event=job.final outcome=completed", RIG_JOB_MS, NULL);
-    look_job_completed_once(rig, job);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_job_completed_once(rig, job);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     rig_end(rig);
 }
 
@@ -214,19 +215,19 @@ Test(operate, quarantine_ends_a_running_step_and_works_without_an_agent, .timeou
     pid_t transcoder;
     int64_t job;
     struct rig *rig = in_mid_transcode(&transcoder, &job);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     const char *id = strrchr(record, '/') + 1;
     rig_kill_agent(rig);
     does(rig, EXIT_TEMPORARY, "spool", "quarantine", id); /* its step is at work */
     rig_start_agent(rig);
     does(rig, 0, "drain", NULL, NULL);
     does(rig, 0, "spool", "quarantine", id);
-    cr_assert_eq(look_spool_count(rig, "quarantine"), 1);
-    look_wait_end(transcoder);
+    cr_assert_eq(inspect_spool_count(rig, "quarantine"), 1);
+    inspect_wait_end(transcoder);
     rig_kill_node(rig);
     does(rig, 0, "spool", "retry", id);
     does(rig, 0, "spool", "quarantine", id);
-    cr_assert_eq(look_spool_count(rig, "spool"), 0);
+    cr_assert_eq(inspect_spool_count(rig, "spool"), 0);
     rig_start_agent(rig);
     rig_end(rig);
 }
@@ -267,7 +268,7 @@ Test(operate, a_step_that_was_let_go_while_it_ended_is_no_zombie, .timeout = 120
     rig_expect(rig, "event=step.started", RIG_JOB_MS, line);
     cr_assert(line_value(line, "pid", step, sizeof step));
     rig_expect(rig, "event=job.final outcome=superseded", RIG_JOB_MS, NULL);
-    look_wait_end((pid_t)strtol(step, NULL, 10));
+    inspect_wait_end((pid_t)strtol(step, NULL, 10));
     wait_without_zombies(rig);
     rig_end(rig);
 }

@@ -1,8 +1,8 @@
 /* A server that goes and comes back: what waits for it, and what the return wakes. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 

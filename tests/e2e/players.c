@@ -1,8 +1,8 @@
 /* What players make of a finished video: the playlists are true, and `original` is published only
  * where its own is. The strict player itself (player.h) reads every video of this suite. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "player.h"
 #include "rig.h"
@@ -25,7 +25,7 @@ static struct rig *finished(enum media clip)
 
 static bool has_original(const struct rig *rig)
 {
-    return look_int(rig, "SELECT count(*) FROM video_qualities WHERE quality='original'") == 1;
+    return inspect_int(rig, "SELECT count(*) FROM video_qualities WHERE quality='original'") == 1;
 }
 
 /* ---- original -------------------------------------------------------------------------------- */
@@ -96,8 +96,8 @@ Test(players, each_rendition_is_reported_with_the_bit_rate_that_it_has, .timeout
     static const char *const qualities[] = {"360p", "original"};
     struct rig *rig = finished(MEDIA_NORMAL);
     for (size_t i = 0; i < sizeof qualities / sizeof *qualities; i++) {
-        int64_t kbit = look_int(rig, "SELECT bitrate FROM video_qualities WHERE quality='%s'",
-                                qualities[i]);
+        int64_t kbit = inspect_int(rig, "SELECT bitrate FROM video_qualities WHERE quality='%s'",
+                                   qualities[i]);
         double measured = measured_kbit(rig, qualities[i]);
         cr_assert(kbit > 0 && fabs((double)kbit - measured) < measured / 50,
                   "%s: %lld kbit/s reported, %.0f measured", qualities[i], (long long)kbit,

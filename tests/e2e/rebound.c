@@ -1,9 +1,9 @@
 /* A job is claimed again by the node that holds its work, while a call about the former claim is
  * under way: what that call hears is not about the new claim. Two scripts, one behind the other, so
  * that an answer can be late: the front one holds it, the one behind says it. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "rig.h"
 #include "scripted.h"
 
@@ -21,8 +21,8 @@ static struct rig *with_scripts(struct peer *behind)
 static void check_delivered(struct rig *rig)
 {
     rig_wait_final(rig, 7);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
-    look_spool_empty(rig);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_spool_empty(rig);
     cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
 }
@@ -70,8 +70,8 @@ static void answered_after_the_refusal(const char *refused, const char *refusals
     peer_release(rig->peer); /* the new claim's answer comes after it */
     rig_expect(rig, "event=job.reclaimed epoch=2", RIG_JOB_MS, NULL);
     rig_expect(rig, "event=job.final outcome=completed", RIG_JOB_MS, NULL);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
-    look_spool_empty(rig);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_spool_empty(rig);
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1, "it was made again");
     rig_end(rig);
     peer_stop(behind);
@@ -120,13 +120,13 @@ Test(rebound, a_film_is_not_presented_for_another_that_has_its_number, .timeout 
     rig_expect(rig, "event=job.other_video record=7.1 hint=", RIG_JOB_MS, NULL);
     peer_script(behind, "POST *complete", "200 ack");
     rig_expect(rig, "event=job.final outcome=completed record=7.2", RIG_JOB_MS, NULL);
-    look_wait_spool(rig, "spool", 1, RIG_JOB_MS);
+    inspect_wait_spool(rig, "spool", 1, RIG_JOB_MS);
     rig_stop_agent(rig);
     int presented = peer_count(behind, "POST *complete");
     rig_start_agent(rig);
-    look_wait_status(rig, NULL,
-                     "ID for another video: video 4, other; this record is for video 3, film",
-                     RIG_START_MS);
+    inspect_wait_status(rig, NULL,
+                        "ID for another video: video 4, other; this record is for video 3, film",
+                        RIG_START_MS);
     peer_wait_more(behind, "POST *heartbeat", 3, RIG_START_MS);
     cr_assert_eq(peer_count(behind, "POST *complete"), presented, "it was presented");
     rig_end(rig);

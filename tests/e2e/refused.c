@@ -2,9 +2,9 @@
  * gone. It is asked about ever more seldom, shown with what ends it, and set aside whole after
  * retry.hold_days; never dropped, and never for a reason that all records share. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "rig.h"
 #include "scripted.h"
 
@@ -31,14 +31,14 @@ static void is_set_aside_whole(struct rig *rig, const char *reason)
     char line[LINE_BYTES];
     rig_expect(rig, "event=job.final outcome=quarantined job=7", RIG_JOB_MS, line);
     cr_assert(strstr(line, "refused for") && strstr(line, reason), "%s", line);
-    look_wait_spool(rig, "quarantine", 1, RIG_START_MS);
-    cr_assert_eq(look_spool_count(rig, "spool"), 0);
-    TEXT(record) = look_record(rig, "quarantine");
+    inspect_wait_spool(rig, "quarantine", 1, RIG_START_MS);
+    cr_assert_eq(inspect_spool_count(rig, "spool"), 0);
+    TEXT(record) = inspect_record(rig, "quarantine");
     static const char *const files[] = {"outcome.json", "output/360p/init.mp4",
                                         "output/master.m3u8"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         TEXT(path) = must_printf("%s/%s", record, files[i]);
-        cr_assert(look_wait_file(path, true, 0), "%s is gone", path);
+        cr_assert(inspect_wait_file(path, true, 0), "%s is gone", path);
     }
     RUN(ls) = rig_agent(rig, (const char *[]){"spool", "ls", NULL});
     cr_assert(strstr(ls.out, "quarantine") && strstr(ls.out, reason), "%s", ls.out);
@@ -52,8 +52,8 @@ static void comes_back(struct rig *rig)
     RUN(retry) = rig_agent(rig, (const char *[]){"spool", "retry", "7.1", NULL});
     cr_assert_eq(retry.status, 0, "%s", retry.err);
     rig_expect(rig, "event=job.final outcome=completed job=7", RIG_JOB_MS, NULL);
-    look_wait_spool(rig, "spool", 0, RIG_START_MS);
-    look_spool_empty(rig);
+    inspect_wait_spool(rig, "spool", 0, RIG_START_MS);
+    inspect_spool_empty(rig);
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1, "it was done again");
     rig_end(rig);
 }
@@ -93,13 +93,13 @@ Test(refused, it_is_shown_with_its_reason_and_what_ends_it, .timeout = 120)
     struct rig *rig = with_refusals("200 stock-ack", NULL);
     peer_script(rig->peer, "POST *segment/finalize", NO_ROW);
     rig_start_agent(rig);
-    look_wait_status(rig, NULL, "refused for", RIG_JOB_MS);
+    inspect_wait_status(rig, NULL, "refused for", RIG_JOB_MS);
     static const char *const words[] = {"REFUSED", "HTTP 404: Job not found", "set aside in 6 days",
                                         "`spool quarantine 7.1`", "`spool retry 7.1`"};
     RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         cr_assert(strstr(status.out, words[i]), "no %s in %s", words[i], status.out);
-    look_wait_status(rig, "--json", "\"set_aside_at\"", RIG_START_MS);
+    inspect_wait_status(rig, "--json", "\"set_aside_at\"", RIG_START_MS);
     /* A step that sits out a refusal for minutes hears of the order all the same. */
     peer_script(rig->peer, "POST *segment/finalize", SCRIPTED_FINALIZED);
     RUN(retry) = rig_agent(rig, (const char *[]){"spool", "retry", "7.1", NULL});
@@ -115,10 +115,10 @@ Test(refused, what_all_records_share_is_never_a_reason, .timeout = 120)
                                     "0.000001");
     rig_start_agent(rig);
     peer_wait(rig->peer, "POST *complete", 7, RIG_JOB_MS);
-    cr_assert_eq(look_spool_count(rig, "spool"), 1, "it was set aside");
-    TEXT(record) = look_record(rig, "spool");
+    cr_assert_eq(inspect_spool_count(rig, "spool"), 1, "it was set aside");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(note) = must_printf("%s/refused.json", record);
-    cr_assert(look_wait_file(note, false, 0), "one of them counts as a refusal");
+    cr_assert(inspect_wait_file(note, false, 0), "one of them counts as a refusal");
     rig_stop_agent(rig);
     rig_end(rig);
 }
@@ -130,7 +130,7 @@ Test(refused, zero_days_are_for_ever, .timeout = 120)
     peer_wait(rig->peer, "POST *complete", 4, RIG_JOB_MS);
     RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
     cr_assert(strstr(status.out, "never set aside automatically"), "%s", status.out);
-    cr_assert_eq(look_spool_count(rig, "spool"), 1);
+    cr_assert_eq(inspect_spool_count(rig, "spool"), 1);
     rig_stop_agent(rig);
     rig_end(rig);
 }
@@ -140,9 +140,9 @@ Test(refused, zero_days_are_for_ever, .timeout = 120)
 static void refused_days_ago(const struct rig *rig, int days)
 {
     char since[WALL_TEXT_BYTES], at[WALL_TEXT_BYTES];
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(path) = must_printf("%s/refused.json", record);
-    cr_assert(look_wait_file(path, true, RIG_JOB_MS), "no refusal was written down");
+    cr_assert(inspect_wait_file(path, true, RIG_JOB_MS), "no refusal was written down");
     wall_format(wall_us() - days * INT64_C(86400000000), since);
     wall_format(wall_us(), at);
     TEXT(text) = must_printf("{\"since\":\"%s\",\"at\":\"%s\",\"reason\":\"before\"}", since, at);
@@ -176,8 +176,8 @@ Test(refused, a_server_that_has_come_to_its_senses_is_asked_once_more_first, .ti
     rig_start_agent(rig);
     rig_wait_final(rig, 7);
     cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
-    look_wait_spool(rig, "spool", 0, RIG_START_MS);
-    look_spool_empty(rig);
+    inspect_wait_spool(rig, "spool", 0, RIG_START_MS);
+    inspect_spool_empty(rig);
     rig_end(rig);
 }
 
@@ -188,7 +188,7 @@ Test(refused, a_failure_report_is_kept, .timeout = 120)
     peer_script(rig->peer, "POST *fail", "404 code=job_not_found");
     rig_start_agent(rig);
     rig_expect(rig, "event=job.final outcome=lost job=7", RIG_JOB_MS, NULL);
-    look_wait_spool(rig, "kept", 1, RIG_START_MS);
-    cr_assert_eq(look_spool_count(rig, "spool"), 0);
+    inspect_wait_spool(rig, "kept", 1, RIG_START_MS);
+    cr_assert_eq(inspect_spool_count(rig, "spool"), 0);
     rig_end(rig);
 }

@@ -1,8 +1,8 @@
 /* The configuration breaks under an agent that runs: the steps that it starts read the file anew.
  */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 
@@ -39,7 +39,7 @@ static void break_for_a_while(struct rig *rig, const char *path, const char *ins
     rig_wait_completed(rig, job);
     cr_assert_eq(rig_count_lines(rig, "event=step.no_result"), 0, "a step was started");
     cr_assert_eq(rig_count_lines(rig, "event=step.not_configured"), 1);
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
 }
 
 Test(reload, a_file_that_is_being_edited_costs_no_job_its_attempts, .timeout = 120)
@@ -64,15 +64,15 @@ Test(reload, another_codec_is_made_at_once_by_the_encoder_that_was_found_to_work
     rig_start_verifier(rig);
     rig_start_agent(rig);
     rig_expect(rig, "event=encoders.found codec=auto", RIG_JOB_MS, NULL);
-    look_wait_status(rig, NULL, "encoder h264 by libx264 (cpu)\n", RIG_START_MS);
+    inspect_wait_status(rig, NULL, "encoder h264 by libx264 (cpu)\n", RIG_START_MS);
     rig_agent_set(rig, "transcode.codec", "\"av1\"");
     RUN(written) = rig_agent(rig, (const char *[]){"status", NULL});
     process_signal(rig->agent, SIGHUP);
     rig_expect(rig, "event=encoders.found codec=av1", RIG_START_MS, NULL);
-    look_wait_status(rig, NULL, "encoder av1 by libsvtav1 (cpu)\n", RIG_START_MS);
-    look_wait_status(rig, "--json", "\"name\": \"libsvtav1\"", RIG_START_MS);
-    look_wait_int(rig, 1, RIG_START_MS,
-                  "SELECT count(*) FROM workers WHERE metadata LIKE "
-                  "'%%\"encoder\":\"libsvtav1\"%%'");
+    inspect_wait_status(rig, NULL, "encoder av1 by libsvtav1 (cpu)\n", RIG_START_MS);
+    inspect_wait_status(rig, "--json", "\"name\": \"libsvtav1\"", RIG_START_MS);
+    inspect_wait_int(rig, 1, RIG_START_MS,
+                     "SELECT count(*) FROM workers WHERE metadata LIKE "
+                     "'%%\"encoder\":\"libsvtav1\"%%'");
     rig_end(rig);
 }

@@ -1,7 +1,7 @@
 /* The videos that people have: what is odd about them, and what becomes of each. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 
@@ -37,7 +37,7 @@ static void publishes(struct rig *rig, const char *name)
     TEXT(path) = rig_path(rig, "%s", name);
     int64_t job = rig_add_job(rig, path, name);
     rig_wait_final(rig, job);
-    look_job_completed_once(rig, job);
+    inspect_job_completed_once(rig, job);
 }
 
 static char *playlist(const struct rig *rig, const char *name)
@@ -50,7 +50,7 @@ static void lasts(const struct rig *rig, const char *name, double seconds)
     TEXT(path) = playlist(rig, name);
     cr_expect_float_eq(media_duration(path), seconds, 0.3, "%s: %g s", name, media_duration(path));
     cr_expect_float_eq(
-        (double)look_int(rig, "SELECT duration*1000 FROM videos WHERE slug='%s'", name) / 1000,
+        (double)inspect_int(rig, "SELECT duration*1000 FROM videos WHERE slug='%s'", name) / 1000,
         seconds, 0.3, "%s", name);
 }
 
@@ -60,14 +60,15 @@ static void refuses(struct rig *rig, const char *name, const char *words)
     char reason[600];
     TEXT(path) = rig_path(rig, "%s", name);
     int64_t job = rig_add_job(rig, path, name);
-    look_wait_int(rig, 1, END_MS, "SELECT count(*) FROM videos WHERE slug='%s' AND status='failed'",
-                  name);
-    look_text(rig, reason, sizeof reason, "SELECT error_message FROM videos WHERE slug='%s'", name);
+    inspect_wait_int(rig, 1, END_MS,
+                     "SELECT count(*) FROM videos WHERE slug='%s' AND status='failed'", name);
+    inspect_text(rig, reason, sizeof reason, "SELECT error_message FROM videos WHERE slug='%s'",
+                 name);
     cr_log_info("%s: %s", name, reason);
     cr_expect(strstr(reason, words), "%s: the reason does not say \"%s\": %s", name, words, reason);
-    cr_expect_eq(
-        look_int(rig, "SELECT attempt_number FROM transcoding_jobs WHERE id=%lld", (long long)job),
-        1, "%s was tried again", name);
+    cr_expect_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs WHERE id=%lld",
+                             (long long)job),
+                 1, "%s was tried again", name);
 }
 
 /* ---- pictures ---- */
@@ -121,7 +122,7 @@ Test(sources, a_cover_without_its_flag_is_not_taken_for_the_video, .timeout = 12
     rig_start_agent(rig);
     publishes(rig, "covered.mkv");
     lasts(rig, "covered.mkv", 2);
-    cr_expect_eq(look_int(rig, "SELECT source_width FROM videos"), 160);
+    cr_expect_eq(inspect_int(rig, "SELECT source_width FROM videos"), 160);
     rig_end(rig);
 }
 
@@ -141,7 +142,7 @@ Test(sources, the_last_picture_is_held_as_long_as_there_is_sound, .timeout = 120
     publishes(rig, "two.mkv");
     lasts(rig, "two.mkv", 7);
     TEXT(fourth) = rig_path(rig, "videos/one.mkv/360p/seg_0003.m4s");
-    cr_expect(look_wait_file(fourth, true, 0), "the sound was not cut into segments");
+    cr_expect(inspect_wait_file(fourth, true, 0), "the sound was not cut into segments");
     rig_end(rig);
 }
 

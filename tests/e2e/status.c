@@ -1,7 +1,7 @@
 /* What an operator sees of the server side: `status`. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
-#include "look.h"
 #include "scene.h"
 
 #include <criterion/criterion.h>
@@ -18,7 +18,7 @@ Test(status, shows_a_running_job_and_then_its_completion_with_its_replays)
         REPLY(reply) = worker_complete(&scene.worker, scene.token);
         reply_is(&reply, 200, NULL);
     }
-    look_wait_int(scene.rig, 2, 10000, "SELECT replays FROM completions");
+    inspect_wait_int(scene.rig, 2, 10000, "SELECT replays FROM completions");
 
     RUN(over) = rig_verifier(scene.rig, (const char *const[]){"status", NULL});
     cr_expect(strstr(over.out, "1 completed"), "%s", over.out);

@@ -1,9 +1,9 @@
 /* Our agent against a server that knows nothing of ours: no epoch, no codes, no echo, and an
  * answer `Job already completed` that may be a lie. The server is a script. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "scripted.h"
@@ -44,8 +44,8 @@ Test(stock_server, its_first_acknowledgement_counts, .timeout = 120)
     struct rig *rig = with_stock_server("200 stock-ack");
     rig_start_agent(rig);
     rig_wait_final(rig, 7);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
-    look_spool_empty(rig);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_spool_empty(rig);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1);
     const struct peer_request *request = peer_request(rig->peer, "POST *complete", 0);
     char token[128];
@@ -106,7 +106,7 @@ Test(stock_server, already_completed_that_is_confirmed_counts, .timeout = 120)
     peer_script(rig->peer, "GET *verify-complete", CONFIRMED);
     rig_start_agent(rig);
     rig_wait_final(rig, 7);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1);
     cr_assert_geq(peer_count(rig->peer, "GET *verify-complete"), 1);
     rig_end(rig);
@@ -134,10 +134,10 @@ Test(stock_server, a_reload_does_not_cut_the_silence_short, .timeout = 120)
 static void silent_since(const struct rig *rig, int seconds_ago)
 {
     char since[WALL_TEXT_BYTES], token[128];
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(path) = must_printf("%s/silence.json", record);
-    look_wait_token(rig, token, RIG_JOB_MS);
-    cr_assert(look_wait_file(path, true, RIG_JOB_MS), "no silence was written down");
+    inspect_wait_token(rig, token, RIG_JOB_MS);
+    cr_assert(inspect_wait_file(path, true, RIG_JOB_MS), "no silence was written down");
     wall_format(wall_us() - seconds_ago * INT64_C(1000000), since);
     TEXT(text) = must_printf("{\"token\":\"%s\",\"since\":\"%s\"}", token, since);
     file_write(path, text, 0600);
@@ -175,7 +175,7 @@ Test(stock_server, a_doubt_is_settled_past_its_cache_and_a_restart_does_not_begi
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 3);
     went_past_the_cache(peer_request(rig->peer, "POST *complete", 2));
     cr_assert_eq(peer_count(rig->peer, "POST *progress"), told, "progress on a completed row");
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     rig_end(rig);
 }
 
@@ -203,7 +203,7 @@ Test(stock_server, a_409_without_a_code_is_asked_about_by_claiming_the_job_again
     peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_STOCK_CLAIM);
     rig_start_agent(rig);
     rig_wait_final(rig, 7);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     char first[128], second[128];
     text_after(peer_request(rig->peer, "POST *complete", 0)->body, "\"completion_token\":\"", first,
                sizeof first);
@@ -224,7 +224,7 @@ Test(stock_server, a_claim_that_is_not_to_be_had_again_is_held_with_its_work, .t
     rig_expect(rig, "event=delivery.refused verdict=hold", RIG_JOB_MS, NULL);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1);
     cr_assert_eq(peer_count(rig->peer, "POST *claim?*job_id=7*"), 1);
-    look_wait_spool(rig, "spool", 1, RIG_JOB_MS);
+    inspect_wait_spool(rig, "spool", 1, RIG_JOB_MS);
     rig_stop_agent(rig);
     cr_assert_eq(rig_count_lines(rig, "event=job.final"), 0);
     rig_end(rig);
@@ -238,7 +238,7 @@ Test(stock_server, a_job_that_comes_back_as_another_film_is_held_with_its_work, 
     rig_expect(rig, "event=job.other_video job=7", RIG_JOB_MS, NULL);
     peer_wait_more(rig->peer, "POST *heartbeat", 5, RIG_START_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 1, "it was presented for another film");
-    cr_assert_eq(look_spool_count(rig, "spool"), 1);
+    cr_assert_eq(inspect_spool_count(rig, "spool"), 1);
     rig_stop_agent(rig);
     rig_end(rig);
 }
@@ -266,7 +266,7 @@ Test(stock_server, a_kill_while_the_job_is_asked_for_again_costs_nothing, .timeo
     rig_kill_agent(rig);
     rig_start_agent(rig);
     rig_wait_final(rig, 7);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), 3);
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
     rig_end(rig);
@@ -304,7 +304,7 @@ Test(stock_server, a_source_refused_for_a_lost_claim_is_fetched_under_a_new_one,
         peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_STOCK_CLAIM);
         rig_start_agent(rig);
         rig_wait_final(rig, 7);
-        look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+        inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
         cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
         cr_assert_eq(rig_count_lines(rig, "event=step.reclaiming"), 1);
         rig_end(rig);
@@ -318,7 +318,7 @@ Test(stock_server, a_claim_that_went_before_the_work_gives_the_slot_back, .timeo
     peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_NO_JOB);
     rig_start_agent(rig);
     rig_expect(rig, "event=job.final outcome=lost job=7", RIG_JOB_MS, NULL);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     cr_assert_eq(peer_count(rig->peer, "POST *fail"), 0, "it was charged an attempt");
     peer_wait_more(rig->peer, "POST *claim?wait*", 1, RIG_JOB_MS);
     rig_end(rig);
@@ -337,7 +337,7 @@ Test(stock_server, a_source_that_it_does_not_have_ends_in_a_failure_report, .tim
 
 static void seal_days_ago(const struct rig *rig, int days)
 {
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(sealed) = must_printf("%s/failure.json", record);
     struct timespec then = {.tv_sec = time(NULL) - days * 86400L};
     struct timespec times[2] = {then, then};
@@ -360,8 +360,8 @@ Test(stock_server, a_failure_report_that_it_refuses_ends_with_its_claim, .timeou
         char line[LINE_BYTES];
         rig_expect(rig, "event=job.final outcome=lost job=7", RIG_JOB_MS, line);
         cr_assert(strstr(line, "this failure's claim is superseded"), "%s", line);
-        look_wait_spool(rig, "kept", 1, RIG_START_MS);
-        cr_assert_eq(look_spool_count(rig, "spool"), 0);
+        inspect_wait_spool(rig, "kept", 1, RIG_START_MS);
+        cr_assert_eq(inspect_spool_count(rig, "spool"), 0);
         RUN(fsck) = rig_agent(rig, (const char *[]){"spool", "fsck", NULL});
         cr_assert_eq(fsck.status, 0, "%s%s", fsck.out, fsck.err);
         rig_end(rig);
@@ -376,7 +376,7 @@ Test(stock_server, an_upload_refused_for_a_lost_claim_goes_on_under_a_new_one, .
     rig_agent_set(rig, "retry.cap_seconds", "30");
     rig_start_agent(rig);
     rig_wait_final(rig, 7);
-    look_wait_spool(rig, "spool", 0, RIG_JOB_MS);
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1);
     cr_assert_eq(rig_count_lines(rig, "event=job.final outcome=completed"), 1);
     cr_assert_eq(rig_count_lines(rig, "event=step.reclaiming"), 1);

@@ -2,9 +2,9 @@
  * each call, whichever it is. What the worker does not try again then costs it two of its three
  * attempts, and every job is completed all the same, once. STOCK_JOBS: how many each way
  * (tests/long.sh). */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "worker.h"
 
@@ -55,7 +55,7 @@ static struct rig *begin(int jobs)
 static int64_t count(struct rig *rig, const char *what)
 {
     TEXT(sql) = must_printf("SELECT count(*) FROM %s", what);
-    return look_int(rig, "%s", sql);
+    return inspect_int(rig, "%s", sql);
 }
 
 static void all_are_completed(const char *way)

@@ -1,7 +1,7 @@
 /* Workers that know nothing of ours: stock_worker.sh does a whole job by curl and tar. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "transcoder.h"
 #include "worker.h"
@@ -45,8 +45,8 @@ Test(stock_worker, it_does_a_whole_job_and_its_three_tokens_have_one_effect, .ti
     int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
     RUN(run) = stock(rig, "stock", NULL);
     is_three_times_acknowledged(&run);
-    look_job_completed_once(rig, job);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM video_qualities"), 2);
+    inspect_job_completed_once(rig, job);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM video_qualities"), 2);
     rig_end(rig);
 }
 
@@ -56,7 +56,7 @@ Test(stock_worker, an_old_one_without_tokens_is_served_too, .timeout = 120)
     int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
     RUN(run) = stock(rig, "stock", "--no-token");
     is_three_times_acknowledged(&run);
-    look_job_completed_once(rig, job);
+    inspect_job_completed_once(rig, job);
     rig_end(rig);
 }
 
@@ -69,7 +69,7 @@ Test(stock_worker, its_segments_are_taken_whatever_it_counts, .timeout = 120)
         int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), NULL);
         RUN(run) = stock(rig, "stock", "--way=segments");
         is_three_times_acknowledged(&run);
-        look_job_completed_once(rig, job);
+        inspect_job_completed_once(rig, job);
     }
     rig_end(rig);
 }
@@ -91,17 +91,17 @@ Test(stock_worker, it_works_beside_our_agent, .timeout = 180)
     int64_t second = rig_add_job(rig, media_clip(MEDIA_NORMAL), "two");
     RUN(run) = stock(rig, "stock", NULL);
     is_three_times_acknowledged(&run);
-    look_job_completed_once(rig, second);
+    inspect_job_completed_once(rig, second);
     rig_start_agent(rig);
     int64_t third = rig_add_job(rig, media_clip(MEDIA_TINY), "three");
     rig_wait_final(rig, third);
-    look_job_completed_once(rig, third);
+    inspect_job_completed_once(rig, third);
     worker_put_tree(&ours);
     char token[128];
     worker_token(&ours, token);
     REPLY(reply) = worker_complete(&ours, token);
     reply_is(&reply, 200, NULL);
-    look_job_completed_once(rig, first);
+    inspect_job_completed_once(rig, first);
     rig_end(rig);
 }
 
@@ -116,10 +116,10 @@ Test(stock_worker, it_takes_over_from_our_agent_and_our_agent_lets_go, .timeout 
     thief.sends_epoch = false;
     worker_take_over(&thief, job);
     rig_wait_final(rig, job);
-    look_wait_spool(rig, "spool", 0, STOCK_MS);
+    inspect_wait_spool(rig, "spool", 0, STOCK_MS);
     worker_put_tars(&thief);
     REPLY(reply) = worker_complete(&thief, NULL);
     reply_is(&reply, 200, NULL);
-    look_job_completed_once(rig, job);
+    inspect_job_completed_once(rig, job);
     rig_end(rig);
 }

@@ -1,9 +1,9 @@
 /* The rig's own promises: what the other tests lean on is itself seen to work. */
 #include "call.h"
 #include "guard.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "peer.h"
 

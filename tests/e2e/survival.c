@@ -1,8 +1,8 @@
 /* What dies, is stopped or cannot be reached, and what goes on all the same. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "transcoder.h"
 #include "worker.h"
@@ -21,10 +21,10 @@ enum { STARTED_MS = 30 * 1000, END_WITHIN_MS = 10 * 1000 };
 static pid_t wait_transcoder(struct rig *rig)
 {
     pid_t pid = transcoder_wait(rig);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     cr_assert(record);
     TEXT(segment) = must_printf("%s/output/360p/init.mp4", record);
-    cr_assert(look_wait_file(segment, true, STARTED_MS), "%s did not come", segment);
+    cr_assert(inspect_wait_file(segment, true, STARTED_MS), "%s did not come", segment);
     return pid;
 }
 
@@ -34,7 +34,7 @@ static pid_t step_of(const struct rig *rig)
     TEXT(config) = rig_path(rig, "agent.cfg");
     TEXT(spool) = rig_path(rig, "agent/spool/");
     const char *words[] = {config, spool, NULL};
-    cr_assert_eq(look_processes(words, &pid, 1), 1, "not one step runs");
+    cr_assert_eq(inspect_processes(words, &pid, 1), 1, "not one step runs");
     return pid;
 }
 
@@ -44,7 +44,7 @@ static struct rig *in_mid_transcode_at(const char *rate, pid_t *transcoder, int6
     transcoder_takes_time(rig, rate);
     *job = rig_begin(rig, media_clip(MEDIA_LONG));
     *transcoder = wait_transcoder(rig);
-    cr_assert(look_lives(*transcoder));
+    cr_assert(inspect_lives(*transcoder));
     return rig;
 }
 
@@ -56,7 +56,7 @@ static struct rig *in_mid_transcode(pid_t *transcoder, int64_t *job)
 static void check_token_is(const struct rig *rig, const char *first)
 {
     char token[128];
-    look_text(rig, token, sizeof token, "SELECT token FROM completions");
+    inspect_text(rig, token, sizeof token, "SELECT token FROM completions");
     cr_assert_str_eq(token, first);
 }
 
@@ -66,12 +66,12 @@ Test(survival, a_killed_agent_costs_no_running_transcode, .timeout = 120)
     int64_t job;
     char token[128];
     struct rig *rig = in_mid_transcode(&transcoder, &job);
-    look_wait_token(rig, token, STARTED_MS);
+    inspect_wait_token(rig, token, STARTED_MS);
     rig_kill_agent(rig);
-    cr_assert(look_lives(transcoder));
+    cr_assert(inspect_lives(transcoder));
     rig_start_agent(rig);
     rig_expect(rig, "event=step.adopted", STARTED_MS, NULL);
-    cr_assert(look_lives(transcoder), "the new agent did away with it");
+    cr_assert(inspect_lives(transcoder), "the new agent did away with it");
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1, "it was transcoded again");
     check_token_is(rig, token);
@@ -84,7 +84,7 @@ Test(survival, a_step_that_cannot_be_seen_is_said_once_and_left_to_end, .timeout
     pid_t transcoder;
     int64_t job;
     struct rig *rig = in_mid_transcode_at("1", &transcoder, &job);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(identity) = must_printf("%s/step.process", record);
     rig_kill_agent(rig);
     TEXT(of_another) = must_printf("{\"boot_id\":\"of another boot\",\"pid\":%d,\"start_ticks\":1}",
@@ -94,8 +94,8 @@ Test(survival, a_step_that_cannot_be_seen_is_said_once_and_left_to_end, .timeout
     char line[LINE_BYTES];
     rig_expect(rig, "event=step.not_adoptable job=1 hint=", STARTED_MS, line);
     cr_assert(strstr(line, "level=warning"), "%s", line);
-    look_wait_status(rig, "--json", "\"step_unseen\": true", STARTED_MS);
-    look_wait_status(rig, NULL, "NOT VISIBLE TO AGENT", STARTED_MS);
+    inspect_wait_status(rig, "--json", "\"step_unseen\": true", STARTED_MS);
+    inspect_wait_status(rig, NULL, "NOT VISIBLE TO AGENT", STARTED_MS);
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1, "it was transcoded again");
     cr_assert_eq(rig_count_lines(rig, "event=step.not_adoptable"), 1);
@@ -107,11 +107,11 @@ Test(survival, a_job_that_ends_while_no_agent_is_there_is_delivered_by_the_next,
     pid_t transcoder;
     int64_t job;
     struct rig *rig = in_mid_transcode(&transcoder, &job);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(sealed) = must_printf("%s/completion.json", record);
     rig_kill_agent(rig);
-    cr_assert(look_wait_file(sealed, true, RIG_JOB_MS), "the step did not seal by itself");
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM completions"), 0);
+    cr_assert(inspect_wait_file(sealed, true, RIG_JOB_MS), "the step did not seal by itself");
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM completions"), 0);
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1);
@@ -124,14 +124,14 @@ Test(survival, a_killed_step_takes_its_transcoder_along_and_is_started_again, .t
     int64_t job;
     char token[128];
     struct rig *rig = in_mid_transcode(&transcoder, &job);
-    look_wait_token(rig, token, STARTED_MS);
+    inspect_wait_token(rig, token, STARTED_MS);
     pid_t step = step_of(rig);
     cr_assert(kill(step, SIGKILL) == 0);
     rig_wait_completed(rig, job);
-    cr_assert_not(look_lives(transcoder));
+    cr_assert_not(inspect_lives(transcoder));
     cr_assert_eq(transcoder_starts(rig), 2);
     check_token_is(rig, token);
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
     rig_end(rig);
 }
 
@@ -141,9 +141,9 @@ Test(survival, a_node_without_power_goes_on_where_it_stood, .timeout = 120)
     int64_t job;
     char token[128];
     struct rig *rig = in_mid_transcode(&transcoder, &job);
-    look_wait_token(rig, token, STARTED_MS);
+    inspect_wait_token(rig, token, STARTED_MS);
     rig_kill_node(rig);
-    cr_assert_not(look_lives(transcoder));
+    cr_assert_not(inspect_lives(transcoder));
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     check_token_is(rig, token);
@@ -167,7 +167,7 @@ Test(survival, a_record_that_cannot_be_read_at_the_start_is_delivered_later, .ti
                 "503 retry-after=600 code=store_unavailable; pass");
     int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(claim) = must_printf("%s/claim.json", record);
     rig_kill_agent(rig);
     int held = lease(claim);
@@ -185,7 +185,7 @@ Test(survival, sigterm_of_the_agent_leaves_the_step_running, .timeout = 120)
     struct rig *rig = in_mid_transcode(&transcoder, &job);
     pid_t step = step_of(rig);
     cr_assert_eq(rig_stop_agent(rig), 0);
-    cr_assert(look_lives(step) && look_lives(transcoder));
+    cr_assert(inspect_lives(step) && inspect_lives(transcoder));
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     cr_assert_eq(transcoder_starts(rig), 1);
@@ -197,10 +197,10 @@ Test(survival, a_verifier_that_is_down_when_the_transcode_ends_gets_it_once_late
     pid_t transcoder;
     int64_t job;
     struct rig *rig = in_mid_transcode(&transcoder, &job);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(outcome) = must_printf("%s/outcome.json", record);
     cr_assert_eq(rig_stop_verifier(rig), 0);
-    cr_assert(look_wait_file(outcome, true, RIG_JOB_MS), "the transcode did not end well");
+    cr_assert(inspect_wait_file(outcome, true, RIG_JOB_MS), "the transcode did not end well");
     rig_start_verifier(rig);
     int64_t up_ms = mono_ms();
     rig_wait_completed(rig, job);
@@ -233,7 +233,7 @@ Test(survival, a_sealed_completion_holds_no_slot, .timeout = 120)
     int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "two");
     rig_start_agent(rig);
     rig_wait_final(rig, second);
-    look_job_completed_once(rig, second);
+    inspect_job_completed_once(rig, second);
     rig_wait_completed(rig, first);
     rig_end(rig);
 }
@@ -248,21 +248,22 @@ Test(survival, sigterm_ends_the_verifier_in_a_long_poll_and_releases_nothing, .t
     cr_assert(worker_claim(&alice));
     rig_start_agent(rig);
     /* The agent's claim waits once its worker has been heard and nothing more is to be had. */
-    look_wait_int(rig, 1, STARTED_MS,
-                  "SELECT count(*) FROM workers WHERE worker_name='node' AND last_heartbeat NOT "
-                  "NULL");
+    inspect_wait_int(rig, 1, STARTED_MS,
+                     "SELECT count(*) FROM workers WHERE worker_name='node' AND last_heartbeat NOT "
+                     "NULL");
     int64_t started_ms = mono_ms();
     process_signal(rig->verifier, SIGTERM);
     cr_assert_eq(process_wait(rig->verifier, END_WITHIN_MS), 0);
     cr_assert_lt(mono_ms() - started_ms, END_WITHIN_MS);
     process_free(rig->verifier);
     rig->verifier = NULL;
-    cr_assert_eq(look_int(rig,
-                          "SELECT count(*) FROM transcoding_jobs j JOIN videos v ON v.id=video_id "
-                          "WHERE j.id=%lld AND claimed_at NOT NULL AND worker_id NOT NULL AND "
-                          "v.status='processing'",
-                          (long long)job),
-                 1, "it released the claim");
+    cr_assert_eq(
+        inspect_int(rig,
+                    "SELECT count(*) FROM transcoding_jobs j JOIN videos v ON v.id=video_id "
+                    "WHERE j.id=%lld AND claimed_at NOT NULL AND worker_id NOT NULL AND "
+                    "v.status='processing'",
+                    (long long)job),
+        1, "it released the claim");
     rig_start_verifier(rig);
     worker_put_tree(&alice);
     char token[128];

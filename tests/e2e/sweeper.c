@@ -1,8 +1,8 @@
 /* The sweeper for real: short claims, a node that dies, and a worker that only seems to. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "worker.h"
@@ -40,18 +40,18 @@ static void live_a_second(struct worker *worker)
 
 static int64_t released_rows(const struct rig *rig, int64_t job)
 {
-    return look_int(rig,
-                    "SELECT COUNT(*) FROM sweeps WHERE outcome='released' AND released LIKE"
-                    " '%%\"job\":%lld,%%'",
-                    (long long)job);
+    return inspect_int(rig,
+                       "SELECT COUNT(*) FROM sweeps WHERE outcome='released' AND released LIKE"
+                       " '%%\"job\":%lld,%%'",
+                       (long long)job);
 }
 
 static bool is_expired(const struct rig *rig, int64_t job)
 {
     char expires[WALL_TEXT_BYTES], now[WALL_TEXT_BYTES];
     wall_format(wall_us(), now);
-    look_text(rig, expires, sizeof expires,
-              "SELECT claim_expires_at FROM transcoding_jobs WHERE id=%lld", (long long)job);
+    inspect_text(rig, expires, sizeof expires,
+                 "SELECT claim_expires_at FROM transcoding_jobs WHERE id=%lld", (long long)job);
     return expires[0] && strcmp(expires, now) < 0;
 }
 
@@ -74,10 +74,10 @@ Test(sweeper, a_dead_nodes_job_goes_to_another_and_a_live_workers_expired_one_st
     cr_assert_eq(released_rows(rig, dead), 1, "the dead node's job was not released");
     cr_expect(is_expired(rig, held));
     cr_expect_eq(released_rows(rig, held), 0);
-    cr_expect_eq(look_int(rig,
-                          "SELECT COUNT(*) FROM transcoding_jobs WHERE id=%lld"
-                          " AND claimed_at IS NOT NULL",
-                          (long long)held),
+    cr_expect_eq(inspect_int(rig,
+                             "SELECT COUNT(*) FROM transcoding_jobs WHERE id=%lld"
+                             " AND claimed_at IS NOT NULL",
+                             (long long)held),
                  1, "the live worker's job was released");
     char line[LINE_BYTES];
     process_expect(rig->verifier, "event=claim.released job=1 ", STARTED_MS, line);
@@ -90,7 +90,7 @@ Test(sweeper, a_dead_nodes_job_goes_to_another_and_a_live_workers_expired_one_st
     worker_token(&bob, token);
     REPLY(done) = worker_complete(&bob, token);
     reply_is(&done, 200, NULL);
-    look_job_completed_once(rig, dead);
+    inspect_job_completed_once(rig, dead);
     REPLY(metrics) = worker_call(&bob, "/metrics", NULL, NULL);
     cr_expect(strstr(metrics.body, "tailslate_claims_released_total{reason=\"silent\"} 1"), "%s",
               metrics.body);
@@ -116,8 +116,8 @@ Test(sweeper, a_dry_run_says_what_an_order_then_does, .timeout = 300)
     rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
     struct worker alice = worker_new(rig, "alice");
     /* The server's own first sweep comes when the grace is over; the next one in an hour. */
-    look_wait_int(rig, 1, RELEASED_MS,
-                  "SELECT COUNT(*) FROM fleet WHERE last_sweep_at IS NOT NULL");
+    inspect_wait_int(rig, 1, RELEASED_MS,
+                     "SELECT COUNT(*) FROM fleet WHERE last_sweep_at IS NOT NULL");
     cr_assert(worker_claim(&alice));
     bool said = false;
     for (int64_t until_ms = mono_ms() + RELEASED_MS; !said && mono_ms() < until_ms;) {
@@ -129,13 +129,13 @@ Test(sweeper, a_dry_run_says_what_an_order_then_does, .timeout = 300)
         said = strstr(run.out, "would be released: job 1 ") != NULL;
     }
     cr_assert(said, "it never would have released");
-    cr_expect_eq(look_int(rig, "SELECT COUNT(*) FROM transcoding_jobs WHERE claimed_at IS NULL"),
+    cr_expect_eq(inspect_int(rig, "SELECT COUNT(*) FROM transcoding_jobs WHERE claimed_at IS NULL"),
                  0);
     RUN(order) = sweep(rig, "--once", "--json");
     cr_assert_eq(order.status, 0, "%s", order.err);
     cr_expect(strstr(order.out, "\"outcome\":\t\"released\""), "%s", order.out);
     cr_expect(strstr(order.out, "\"reason\":\t\"silent\""), "%s", order.out);
-    cr_expect_eq(look_int(rig, "SELECT COUNT(*) FROM transcoding_jobs WHERE claimed_at IS NULL"),
+    cr_expect_eq(inspect_int(rig, "SELECT COUNT(*) FROM transcoding_jobs WHERE claimed_at IS NULL"),
                  1);
     RUN(again) = sweep(rig, "--once", NULL);
     cr_expect_eq(strncmp(again.out, "nothing was released: every claim is unexpired", 46), 0, "%s",
@@ -157,7 +157,7 @@ Test(sweeper, without_once_or_without_a_sweeper_an_order_says_why_it_does_nothin
     RUN(off) = sweep(rig, "--once", NULL);
     cr_expect_eq(off.status, 0);
     cr_expect(strstr(off.out, "no server with a sweeper is up"), "%s", off.out);
-    cr_expect_eq(look_int(rig, "SELECT COUNT(*) FROM fleet WHERE alive_at IS NULL"), 1);
+    cr_expect_eq(inspect_int(rig, "SELECT COUNT(*) FROM fleet WHERE alive_at IS NULL"), 1);
     rig_end(rig);
 }
 
@@ -169,17 +169,17 @@ Test(sweeper, a_restart_gives_the_lead_back_and_says_what_an_outage_cost, .timeo
     struct worker alice = worker_new(rig, "alice");
     cr_assert(worker_claim(&alice));
     cr_assert_eq(rig_stop_verifier(rig), 0);
-    cr_expect_eq(look_int(rig, "SELECT COUNT(*) FROM fleet WHERE leader IS NULL"), 1);
-    cr_expect_eq(look_int(rig, "SELECT COUNT(*) FROM transcoding_jobs WHERE claimed_at IS NULL"),
+    cr_expect_eq(inspect_int(rig, "SELECT COUNT(*) FROM fleet WHERE leader IS NULL"), 1);
+    cr_expect_eq(inspect_int(rig, "SELECT COUNT(*) FROM transcoding_jobs WHERE claimed_at IS NULL"),
                  0);
-    look_change(rig, "UPDATE fleet SET alive_at='2026-01-01T00:00:00.000000+00:00',"
-                     " up_since='2025-12-31T00:00:00.000000+00:00'");
-    look_change(rig, "UPDATE transcoding_jobs SET last_checkpoint="
-                     "'2025-12-31T23:59:59.000000+00:00'");
+    inspect_change(rig, "UPDATE fleet SET alive_at='2026-01-01T00:00:00.000000+00:00',"
+                        " up_since='2025-12-31T00:00:00.000000+00:00'");
+    inspect_change(rig, "UPDATE transcoding_jobs SET last_checkpoint="
+                        "'2025-12-31T23:59:59.000000+00:00'");
     rig_start_verifier(rig);
     char line[LINE_BYTES];
     process_expect(rig->verifier, "event=sweeper.outage", STARTED_MS, line);
     cr_expect(strstr(line, " claims=1 "), "%s", line);
-    cr_expect_eq(look_int(rig, "SELECT COUNT(*) FROM sweeps WHERE outcome='outage'"), 1);
+    cr_expect_eq(inspect_int(rig, "SELECT COUNT(*) FROM sweeps WHERE outcome='outage'"), 1);
     rig_end(rig);
 }

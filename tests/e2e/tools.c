@@ -1,8 +1,8 @@
 /* What the agent asks its tools, and when. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "rig.h"
 #include "transcoder.h"
 
@@ -19,7 +19,7 @@ Test(tools, ffmpeg_is_not_asked_before_the_first_heartbeat_has_had_its_turn, .ti
     peer_script(rig_put_peer_between(rig), "POST *heartbeat", "stall 2s; pass");
     rig_start_verifier(rig);
     rig_start_agent(rig);
-    cr_assert(look_wait_file(mark, true, RIG_START_MS));
+    cr_assert(inspect_wait_file(mark, true, RIG_START_MS));
     int64_t asked_ms = mono_ms();
     cr_assert_geq(asked_ms - peer_request(rig->peer, "POST *heartbeat", 0)->at_mono_ms, HELD_MS);
     rig_end(rig);

@@ -1,7 +1,7 @@
 /* Uploads in both ways: what is written, what is refused, and that nothing lands elsewhere. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "scene.h"
 
@@ -278,6 +278,6 @@ Test(upload, what_arrives_as_archive_is_what_arrives_as_segments)
     worker_token(&scene.worker, token);
     REPLY(reply) = worker_complete(&scene.worker, token);
     reply_is(&reply, 200, NULL);
-    look_job_completed_once(scene.rig, scene.worker.job);
+    inspect_job_completed_once(scene.rig, scene.worker.job);
     rig_end(scene.rig);
 }

@@ -1,9 +1,9 @@
 /* What there is to see of a node: the picture, the keys of status --json, metrics, fsck. */
 #include "call.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
 #include "lib/json.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 
@@ -25,7 +25,7 @@ static struct rig *with_one_that_waits(char id[64])
     peer_script(rig_put_peer_between(rig), "POST *complete", NOT_NOW);
     rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=delivery.refused", RIG_JOB_MS, NULL);
-    TEXT(record) = look_record(rig, "spool");
+    TEXT(record) = inspect_record(rig, "spool");
     snprintf(id, 64, "%s", strrchr(record, '/') + 1);
     /* What the agent knows is published once a second. */
     peer_wait_more(rig->peer, "POST *heartbeat", 4, SEEN_MS);
@@ -294,9 +294,9 @@ Test(watch, fsck_repairs_by_quarantine_with_and_without_an_agent, .timeout = 120
     cr_assert_eq(mkdir(record, 0700), 0);
     file_write(claim, "{", 0600);
     cr_assert_eq(fsck(rig, NULL, text), EXIT_DATA, "%s", text);
-    cr_assert_eq(look_spool_count(rig, "spool"), 1, "it changed something");
+    cr_assert_eq(inspect_spool_count(rig, "spool"), 1, "it changed something");
     cr_assert_eq(fsck(rig, "--repair", text), 0, "%s", text);
-    cr_assert_eq(look_spool_count(rig, "quarantine"), 1);
+    cr_assert_eq(inspect_spool_count(rig, "quarantine"), 1);
     cr_assert_eq(fsck(rig, NULL, text), 0, "%s", text);
     rig_start_agent(rig);
     rig_end(rig);

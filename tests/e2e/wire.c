@@ -1,8 +1,8 @@
 /* The edges of the wire: what is well-formed for HTTP and still not as the protocol has it. */
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "worker.h"
 
@@ -66,13 +66,13 @@ Test(wire, a_range_behind_the_end_is_refused_in_the_form_of_every_error)
 Test(wire, a_registration_that_is_no_object_registers_nobody)
 {
     struct scene scene = scene_claimed();
-    int64_t before = look_int(scene.rig, "SELECT count(*) FROM workers");
+    int64_t before = inspect_int(scene.rig, "SELECT count(*) FROM workers");
     const char *const bodies[] = {"[]", "\"worker\"", "5", "null", "true"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         REPLY(reply) = admin_call(scene.rig, "/api/worker/register", bodies[i]);
         reply_is(&reply, 400, "bad_json");
     }
-    cr_assert_eq(look_int(scene.rig, "SELECT count(*) FROM workers"), before);
+    cr_assert_eq(inspect_int(scene.rig, "SELECT count(*) FROM workers"), before);
     rig_end(scene.rig);
 }
 
@@ -149,7 +149,7 @@ Test(wire, sigterm_ends_the_verifier_while_it_unpacks, .timeout = 500)
         (const char *[]){"curl", "-s", "--noproxy", "*", "-H", key, "-F", form, url, NULL}, NULL,
         log, NULL);
     TEXT(staging) = rig_path(scene.rig, "videos/.staging");
-    cr_assert(look_wait_file(staging, true, WAITS_MS));
+    cr_assert(inspect_wait_file(staging, true, WAITS_MS));
     TEXT(unpacks) = must_printf("until [ -d \"$(echo '%s'/*/360p)\" ]; do :; done", staging);
     shell(&scene, unpacks);
 

@@ -1,7 +1,7 @@
 /* Who may call: keys good, bad and revoked, and the admin's secret. */
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "worker.h"
 
@@ -50,12 +50,12 @@ Test(worker_auth, a_revoked_worker_is_out_at_once)
     REPLY(before) = worker_try_claim(&alice, 0);
     reply_is(&before, 200, NULL);
     char id[64];
-    look_text(rig, id, sizeof id, "SELECT worker_id FROM workers WHERE worker_name='alice'");
+    inspect_text(rig, id, sizeof id, "SELECT worker_id FROM workers WHERE worker_name='alice'");
     RUN(run) = rig_verifier(rig, (const char *[]){"worker", "revoke", id, NULL});
     cr_assert_eq(run.status, 0, "%s", run.err);
     REPLY(after) = worker_try_claim(&alice, 0);
     reply_is(&after, 401, "unauthorized");
-    look_change(rig, "UPDATE worker_api_keys SET revoked_at = NULL");
+    inspect_change(rig, "UPDATE worker_api_keys SET revoked_at = NULL");
     REPLY(disabled) = worker_try_claim(&alice, 0);
     reply_is(&disabled, 403, "forbidden");
     rig_end(rig);
@@ -89,11 +89,12 @@ Test(worker_auth, a_rotated_key_is_good_for_the_overlap_and_the_worker_stays_who
     struct worker *const both[] = {&old, &fresh};
     REPLY(beat) = worker_call(&fresh, "/api/worker/heartbeat", "{}", NULL);
     reply_is(&beat, 200, NULL);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM worker_api_keys WHERE last_used_at IS NOT NULL"
-                               " AND expires_at IS NULL"),
+    cr_assert_eq(inspect_int(rig,
+                             "SELECT count(*) FROM worker_api_keys WHERE last_used_at IS NOT NULL"
+                             " AND expires_at IS NULL"),
                  1, "which of the two the node uses");
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM worker_api_keys WHERE last_used_at IS NULL"
-                               " AND expires_at IS NOT NULL"),
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM worker_api_keys WHERE last_used_at IS NULL"
+                                  " AND expires_at IS NOT NULL"),
                  1);
     for (int i = 0; i < 2; i++) {
         REPLY(progress) = worker_call(both[i], "/api/worker/1/progress", "{}", NULL);
@@ -109,8 +110,8 @@ Test(worker_auth, a_rotated_key_is_good_for_the_overlap_and_the_worker_stays_who
     worker_put_tree(&newest);
     REPLY(done) = worker_complete(&newest, NULL);
     reply_is(&done, 200, NULL);
-    look_job_completed_once(rig, job);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM workers WHERE worker_name='alice'"), 1);
+    inspect_job_completed_once(rig, job);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM workers WHERE worker_name='alice'"), 1);
     rig_end(rig);
 }
 
@@ -130,9 +131,10 @@ Test(worker_auth, what_cannot_be_rotated_is_said_and_changes_no_key)
         cr_assert_neq(run.status, 0, "%s %s", wrong[i][0], wrong[i][1]);
         cr_assert(strstr(run.err, wrong[i][2]), "%s", run.err);
     }
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM worker_api_keys WHERE expires_at IS NULL"), 4);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM worker_api_keys WHERE expires_at IS NULL"),
+                 4);
     char id[64];
-    look_text(rig, id, sizeof id, "SELECT worker_id FROM workers WHERE worker_name='alice'");
+    inspect_text(rig, id, sizeof id, "SELECT worker_id FROM workers WHERE worker_name='alice'");
     RUN(revoke) = rig_verifier(rig, (const char *[]){"worker", "revoke", id, NULL});
     RUN(disabled) = rotate(rig, id, "24h");
     cr_assert(disabled.status != 0 && strstr(disabled.err, "disabled"), "%s", disabled.err);
@@ -171,11 +173,11 @@ Test(worker_auth, the_counts_of_workers_are_of_all_of_them)
 {
     struct rig *rig = rig_new();
     rig_start_verifier(rig);
-    look_change(rig,
-                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) "
-                "INSERT INTO workers (worker_id, worker_name, worker_type, registered_at, status)"
-                " SELECT 'w-' || i, 'w', 'remote', '2020-01-01T00:00:00.000000+00:00',"
-                " CASE WHEN i <= 20 THEN 'disabled' ELSE 'idle' END FROM n");
+    inspect_change(
+        rig, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) "
+             "INSERT INTO workers (worker_id, worker_name, worker_type, registered_at, status)"
+             " SELECT 'w-' || i, 'w', 'remote', '2020-01-01T00:00:00.000000+00:00',"
+             " CASE WHEN i <= 20 THEN 'disabled' ELSE 'idle' END FROM n");
     REPLY(list) = admin_call(rig, "/api/workers", NULL);
     reply_is(&list, 200, NULL);
     cr_assert_eq(reply_int(&list, "total_count"), 1501);
@@ -206,7 +208,7 @@ Test(worker_auth, a_key_file_is_written_whole_and_replaces_none)
     RUN(linked) = rig_verifier(rig,
                                (const char *[]){"worker", "add", "x", "--key-file", link, NULL});
     cr_assert_neq(linked.status, 0);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM workers WHERE worker_name='x'"), 0,
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM workers WHERE worker_name='x'"), 0,
                  "a worker was made whose key nobody has");
 
     TEXT(empty) = rig_path(rig, "empty.key"); /* as mktemp makes it */
@@ -230,7 +232,7 @@ Test(worker_auth, without_the_admins_secret_401_with_a_wrong_one_403)
     call.headers[0] = "X-Admin-Secret: guess";
     REPLY(wrong) = call_make(&call);
     reply_is(&wrong, 403, "forbidden");
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM workers WHERE worker_name='eve'"), 0);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM workers WHERE worker_name='eve'"), 0);
     rig_end(rig);
 }
 

@@ -6,9 +6,9 @@
  * the first life, the file set whole, the spool empty. A point that is never reached is a failure.
  */
 #include "base/crash.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "transcoder.h"
@@ -67,7 +67,7 @@ static struct rig *scene(const struct crash_case *crash, char flag[PATH_BYTES])
 /* The node as it stands right after the crash. */
 static void crash_and_restart(struct rig *rig, const struct crash_case *crash, const char *flag)
 {
-    cr_assert(look_wait_file(flag, false, CRASH_MS), "point %s was never reached", crash->what);
+    cr_assert(inspect_wait_file(flag, false, CRASH_MS), "point %s was never reached", crash->what);
     if (crash->victim == VICTIM_NODE)
         rig_kill_node(rig);
     else if (is_agents(crash->point)) {
@@ -83,15 +83,15 @@ static void crash_and_restart(struct rig *rig, const struct crash_case *crash, c
 static void check_completed(struct rig *rig, int64_t job, const char *first_token)
 {
     char token[128];
-    look_wait_int(rig, 1, DONE_MS, "SELECT count(*) FROM completions WHERE job_id=%lld",
-                  (long long)job);
-    look_wait_spool(rig, "spool", 0, DONE_MS);
-    look_job_completed_once(rig, job);
-    look_spool_empty(rig);
-    look_text(rig, token, sizeof token, "SELECT token FROM completions");
+    inspect_wait_int(rig, 1, DONE_MS, "SELECT count(*) FROM completions WHERE job_id=%lld",
+                     (long long)job);
+    inspect_wait_spool(rig, "spool", 0, DONE_MS);
+    inspect_job_completed_once(rig, job);
+    inspect_spool_empty(rig);
+    inspect_text(rig, token, sizeof token, "SELECT token FROM completions");
     if (first_token)
         cr_assert_str_eq(token, first_token, "it is not the token of the first life");
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1,
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1,
                  "a crash of the node was charged as an attempt");
 }
 
@@ -104,7 +104,7 @@ static void sweep_success(const struct crash_case *crash)
     /* The job comes when the agent is there, so that the record cannot be missed. */
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
     if (has_record)
-        look_wait_token(rig, token, CRASH_MS);
+        inspect_wait_token(rig, token, CRASH_MS);
     crash_and_restart(rig, crash, flag);
     check_completed(rig, job, has_record ? token : NULL);
     rig_end(rig);
@@ -117,14 +117,14 @@ static void sweep_failure(const struct crash_case *crash)
     rig_start_agent(rig);
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TEXT), "film");
     crash_and_restart(rig, crash, flag);
-    look_wait_int(rig, 1, DONE_MS,
-                  "SELECT count(*) FROM videos WHERE status='failed' AND error_message<>''");
-    look_wait_spool(rig, "spool", 0, DONE_MS);
-    look_spool_empty(rig);
-    cr_assert_eq(look_int(rig, "SELECT count(*) FROM completions"), 0);
-    cr_assert_eq(
-        look_int(rig, "SELECT attempt_number FROM transcoding_jobs WHERE id=%lld", (long long)job),
-        1, "one failure was charged more than once");
+    inspect_wait_int(rig, 1, DONE_MS,
+                     "SELECT count(*) FROM videos WHERE status='failed' AND error_message<>''");
+    inspect_wait_spool(rig, "spool", 0, DONE_MS);
+    inspect_spool_empty(rig);
+    cr_assert_eq(inspect_int(rig, "SELECT count(*) FROM completions"), 0);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs WHERE id=%lld",
+                             (long long)job),
+                 1, "one failure was charged more than once");
     rig_end(rig);
 }
 

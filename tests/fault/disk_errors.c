@@ -5,9 +5,9 @@
  * claim, after one transcode and with no attempt charged; nothing stays in the spool, job.final was
  * said once, and nobody died of a broken invariant. */
 #include "base/crash.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 #include "rig.h"
 #include "scripted.h"
@@ -56,7 +56,7 @@ static void all_struck(const struct rig *rig, const struct faults *faults)
 {
     for (size_t i = 0; faults->orders[i]; i++) {
         TEXT(flag) = flag_of(rig, i);
-        cr_assert(look_wait_file(flag, false, 0), "%s was never reached", faults->orders[i]);
+        cr_assert(inspect_wait_file(flag, false, 0), "%s was never reached", faults->orders[i]);
     }
 }
 
@@ -64,16 +64,16 @@ static void nobody_died(const struct rig *rig)
 {
     cr_assert_eq(rig_count_lines(rig, "event=step.ended \"end=\\\"signal"), 0, "a step died");
     cr_assert_eq(rig_count_lines(rig, "event=job.final"), 1);
-    look_spool_empty(rig);
+    inspect_spool_empty(rig);
 }
 
 static void completed_once(struct rig *rig, const struct faults *faults, int64_t job)
 {
     rig_wait_final(rig, job);
-    look_wait_spool(rig, "spool", 0, DONE_MS);
+    inspect_wait_spool(rig, "spool", 0, DONE_MS);
     all_struck(rig, faults);
-    look_job_completed_once(rig, job);
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1,
+    inspect_job_completed_once(rig, job);
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1,
                  "an attempt was charged");
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1, "it was done again");
     nobody_died(rig);
@@ -91,9 +91,9 @@ static void straight_line(const struct faults *faults)
     rig_start_verifier(rig);
     rig_start_agent(rig);
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
-    look_wait_token(rig, first, DONE_MS);
-    look_wait_int(rig, 1, DONE_MS, "SELECT count(*) FROM completions");
-    look_text(rig, last, sizeof last, "SELECT token FROM completions");
+    inspect_wait_token(rig, first, DONE_MS);
+    inspect_wait_int(rig, 1, DONE_MS, "SELECT count(*) FROM completions");
+    inspect_text(rig, last, sizeof last, "SELECT token FROM completions");
     cr_assert_str_eq(first, last, "it is not the token of the claim");
     completed_once(rig, faults, job);
 }
@@ -134,10 +134,10 @@ static void failure_line(const struct faults *faults)
     rig_start_verifier(rig);
     rig_start_agent(rig);
     rig_add_job(rig, media_clip(MEDIA_TEXT), "film");
-    look_wait_int(rig, 1, DONE_MS, "SELECT count(*) FROM videos WHERE status='failed'");
-    look_wait_spool(rig, "spool", 0, DONE_MS);
+    inspect_wait_int(rig, 1, DONE_MS, "SELECT count(*) FROM videos WHERE status='failed'");
+    inspect_wait_spool(rig, "spool", 0, DONE_MS);
     all_struck(rig, faults);
-    cr_assert_eq(look_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1,
+    cr_assert_eq(inspect_int(rig, "SELECT attempt_number FROM transcoding_jobs"), 1,
                  "one failure was charged more than once");
     nobody_died(rig);
     rig_end(rig);
@@ -163,10 +163,10 @@ Test(disk_errors, nothing_is_deleted_before_the_failure_is_on_the_disk, .timeout
     rig_start_verifier(rig);
     rig_start_agent(rig);
     rig_add_job(rig, media_clip(MEDIA_TEXT), "film");
-    cr_assert(look_wait_file(flag, false, DONE_MS), "no failure was sealed");
-    TEXT(record) = look_record(rig, "spool");
+    cr_assert(inspect_wait_file(flag, false, DONE_MS), "no failure was sealed");
+    TEXT(record) = inspect_record(rig, "spool");
     TEXT(source) = must_printf("%s/source", record);
-    cr_assert(look_wait_file(source, true, 0), "it was deleted before the failure was sealed");
+    cr_assert(inspect_wait_file(source, true, 0), "it was deleted before the failure was sealed");
     rig_kill_node(rig);
     rig_end(rig);
 }
@@ -182,7 +182,7 @@ static void lost_line(const struct faults *faults)
     rig_agent_set(rig, "claim.wait_seconds", "0");
     rig_begin(rig, media_clip(MEDIA_TINY));
     rig_expect(rig, "event=job.final outcome=lost", DONE_MS, NULL);
-    look_wait_spool(rig, "spool", 0, DONE_MS);
+    inspect_wait_spool(rig, "spool", 0, DONE_MS);
     all_struck(rig, faults);
     nobody_died(rig);
     rig_end(rig);
@@ -268,7 +268,7 @@ Test(disk_errors, what_is_presented_names_the_token_that_is_on_the_disk, .timeou
     body += strlen("\"completion_token\":\"");
     header += strlen("Idempotency-Key: ");
     cr_assert_eq(strncmp(body, header, strcspn(body, "\"")), 0, "%.60s and %.60s", body, header);
-    look_wait_spool(rig, "spool", 0, DONE_MS);
+    inspect_wait_spool(rig, "spool", 0, DONE_MS);
     nobody_died(rig);
     rig_end(rig);
 }
@@ -286,16 +286,16 @@ static void taken_back_line(const struct faults *faults)
     int64_t job = rig_begin(rig, media_clip(MEDIA_TINY));
     peer_wait(peer, "POST *complete", 1, DONE_MS);
     release(rig);
-    look_wait_int(rig, 2, DONE_MS, "SELECT claim_epoch FROM job_epochs");
+    inspect_wait_int(rig, 2, DONE_MS, "SELECT claim_epoch FROM job_epochs");
     peer_script(peer, "POST *complete", "pass");
     rig_expect(rig, "event=job.final outcome=superseded", DONE_MS, NULL);
-    look_wait_spool(rig, "kept", 1, DONE_MS);
+    inspect_wait_spool(rig, "kept", 1, DONE_MS);
     arm(rig, faults);
     release(rig);
     rig_expect(rig, "event=job.final outcome=completed", DONE_MS, NULL);
-    look_job_completed_once(rig, job);
-    look_wait_spool(rig, "spool", 0, DONE_MS);
-    look_spool_empty(rig);
+    inspect_job_completed_once(rig, job);
+    inspect_wait_spool(rig, "spool", 0, DONE_MS);
+    inspect_spool_empty(rig);
     all_struck(rig, faults);
     cr_assert_eq(rig_count_lines(rig, "event=step.transcoder_started"), 1, "it was done again");
     rig_end(rig);

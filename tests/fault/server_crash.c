@@ -5,9 +5,9 @@
 #include "base/clock.h"
 #include "base/crash.h"
 #include "gated.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "postgres.h"
 
 #include <criterion/criterion.h>
@@ -72,7 +72,7 @@ static char *ask_database(const struct fleet *fleet, const char *sql)
     if (fleet->url)
         return postgres_ask(fleet->url, sql);
     char text[128];
-    look_text(fleet->rig, text, sizeof text, "%s", sql);
+    inspect_text(fleet->rig, text, sizeof text, "%s", sql);
     return must_strdup(text);
 }
 
@@ -87,7 +87,7 @@ static void die(const struct fleet *fleet, const struct scene *scene,
 {
     struct rig *rig = fleet->rig;
     REPLY(lost) = worker_complete(&scene->worker, scene->token);
-    cr_assert(look_wait_file(flag, false, 0), "%s was never reached: %ld %s", crash->what,
+    cr_assert(inspect_wait_file(flag, false, 0), "%s was never reached: %ld %s", crash->what,
               lost.status, lost.body);
     cr_assert_eq(lost.status, 0, "it answered %ld", lost.status);
     cr_assert_eq(process_wait(rig->verifier, DEATH_MS), 128 + 9);

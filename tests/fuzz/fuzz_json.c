@@ -19,7 +19,7 @@ static void walk(const struct json *node, int depth)
     must(count == json_count(node));
 }
 
-static void look_at_members(const struct json *root)
+static void inspect_at_members(const struct json *root)
 {
     int shown = json_count(root) < 32 ? json_count(root) : 32;
     for (int i = 0; json_is_object(root) && i < shown; i++) {
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     walk(root, 0);
-    look_at_members(root);
+    inspect_at_members(root);
     TEXT(first) = json_print(root);
     JSON(again) = json_parse(first, strlen(first), &err);
     must(again);

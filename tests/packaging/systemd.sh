@@ -8,26 +8,26 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 packages=${1:?the folder with the packages}
-# shellcheck source=tests/packaging/room.sh
-. "$here/room.sh"
-room_enter "$0" "$@"
+# shellcheck source=tests/packaging/overlay.sh
+. "$here/overlay.sh"
+overlay_enter "$0" "$@"
 
-mkdir "$room/root/packages"
-cp "$packages"/tailslate-{agent,verifier}_*.deb "$room/root/packages/"
-cp "$here/systemd-inside.sh" "$here/next-version.sh" "$here/../support/within.sh" "$room/root/"
+mkdir "$overlay/root/packages"
+cp "$packages"/tailslate-{agent,verifier}_*.deb "$overlay/root/packages/"
+cp "$here/systemd-inside.sh" "$here/next-version.sh" "$here/../support/within.sh" "$overlay/root/"
 ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=1280x720:rate=30:duration=30 \
     -f lavfi -i sine=frequency=440:duration=30 -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
-    -c:a aac "$room/root/film.mp4"
+    -c:a aac "$overlay/root/film.mp4"
 ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=2 -c:v libx264 \
-    -preset ultrafast -pix_fmt yuv420p "$room/srv/short.mp4"
+    -preset ultrafast -pix_fmt yuv420p "$overlay/srv/short.mp4"
 # What this machine has installed besides is not started.
-cat >"$room/etc/systemd/system/test.target" <<'UNIT'
+cat >"$overlay/etc/systemd/system/test.target" <<'UNIT'
 [Unit]
 Requires=basic.target dbus.service test.service
 After=basic.target dbus.service
 AllowIsolate=yes
 UNIT
-cat >"$room/etc/systemd/system/test.service" <<'UNIT'
+cat >"$overlay/etc/systemd/system/test.service" <<'UNIT'
 [Unit]
 After=basic.target dbus.service
 [Service]
@@ -39,14 +39,14 @@ StandardError=inherit
 ExecStopPost=/bin/systemctl poweroff --no-block
 UNIT
 # A firewall, a resolver or a clock of its own would be this machine's.
-rm -f "$room/usr/sbin/policy-rc.d"
+rm -f "$overlay/usr/sbin/policy-rc.d"
 for unit in networking.service systemd-resolved.service systemd-timesyncd.service nftables.service; do
-    ln -sf /dev/null "$room/etc/systemd/system/$unit"
+    ln -sf /dev/null "$overlay/etc/systemd/system/$unit"
 done
 # It fills /dev itself, and wants it empty.
-rm -rf "${room:?}/dev" && mkdir "$room/dev"
+rm -rf "${overlay:?}/dev" && mkdir "$overlay/dev"
 timeout --signal=KILL 400 systemd-nspawn -q --register=no --keep-unit --machine=tailslate-test \
-    --resolv-conf=off --timezone=off --link-journal=no -D "$room" -b systemd.unit=test.target \
+    --resolv-conf=off --timezone=off --link-journal=no -D "$overlay" -b systemd.unit=test.target \
     </dev/null >"$layers/console" 2>&1 || true
-cat "$room/root/result" || { tail -n 40 "$layers/console" >&2; exit 1; }
-grep -qx 'all is well' "$room/root/result"
+cat "$overlay/root/result" || { tail -n 40 "$layers/console" >&2; exit 1; }
+grep -qx 'all is well' "$overlay/root/result"

@@ -72,7 +72,7 @@ limit() { # limit CONSTANT DIVISOR PHRASE: with the number in the place of %d
 }
 limit CONNECTION_MEMORY_BYTES 1024 '%d KiB, complete within'
 limit HEADERS_MS 1000 'complete within %d s'
-limit STRANGER_MS 1000 'without a good credential | %d s |'
+limit UNAUTHENTICATED_MS 1000 'without a good credential | %d s |'
 limit STALL_S 1 'no byte in either direction | %d s |'
 limit IDLE_MS 1000 'between two requests on a connection | %d s |'
 limit CONNECTIONS_MAX 1 '| connections | %d;'

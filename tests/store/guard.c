@@ -68,7 +68,7 @@ static int64_t attempts(struct db *db, struct error *err)
     return count;
 }
 
-static int look_twice(struct store *store, struct db *db, void *ctx, struct error *err)
+static int inspect_twice(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     (void)store;
     cr_expect_eq(attempts(db, err), 1);
@@ -84,7 +84,7 @@ Test(store_guard, a_look_sees_one_moment)
     struct rig *rig = rig_new();
     struct error err;
     rig_add_job(rig, "film");
-    cr_assert_eq(store_reading(rig->store, look_twice, rig, &err), 0);
+    cr_assert_eq(store_reading(rig->store, inspect_twice, rig, &err), 0);
     cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 7);
     rig_free(rig);
 }

@@ -140,7 +140,7 @@ Test(orphans, a_folder_without_a_video_goes_only_if_it_is_of_our_making)
              "videos/mixed/720p/readme.txt", "videos/.hidden/master.m3u8");
     site_make_dir(site, "videos/empty");
     fleet_pass(site->rig, DAY_MS + MINUTE_MS);
-    cr_expect_str_eq(clean_up(site), "folder videos/gone\n");
+    cr_expect_str_eq(clean_up(site), "directory videos/gone\n");
     site_lacks(site, "videos/gone");
     site_keeps(site, "videos/assets/logo.png", "videos/mixed/720p/stream.m3u8",
                "videos/.hidden/master.m3u8", "videos/empty");
@@ -157,7 +157,7 @@ Test(orphans, what_is_older_than_the_oldest_video_is_of_another_database)
     rig_add_job(site->rig, "another");
     cr_expect_str_eq(clean_up(site), "", "the first one was made two days later");
     rig_sql(site->rig, "UPDATE videos SET created_at = '2020-01-01T00:00:00.000000+00:00'");
-    cr_expect_str_eq(clean_up(site), "folder videos/film\n");
+    cr_expect_str_eq(clean_up(site), "directory videos/film\n");
     site_free(site);
 }
 
@@ -174,7 +174,7 @@ Test(orphans, a_tree_is_as_young_as_the_newest_thing_in_it)
     cr_assert_eq(utimensat(AT_FDCWD, deep, (struct timespec[]){now, now}, 0), 0);
     cr_expect_str_eq(clean_up(site), "");
     fleet_pass(site->rig, 2 * HOUR_MS);
-    cr_expect_str_eq(clean_up(site), "folder videos/gone\n");
+    cr_expect_str_eq(clean_up(site), "directory videos/gone\n");
     site_free(site);
 }
 
@@ -204,7 +204,7 @@ Test(orphans, the_trash_keeps_for_its_time_and_no_longer)
     const char *found = clean_up(site);
     cr_expect(strstr(found, "expired videos/.trash/film.1\n"), "%s", found);
     cr_expect(strstr(found, "expired uploads/.trash/temp.1\n"), "%s", found);
-    cr_expect(strstr(found, "folder videos/gone\n"), "%s", found);
+    cr_expect(strstr(found, "directory videos/gone\n"), "%s", found);
     site_lacks(site, "videos/.trash/film.1", "uploads/.trash/temp.1");
     site_free(site);
 }
@@ -242,7 +242,7 @@ Test(orphans, a_preview_names_all_and_moves_nothing)
     fleet_pass(site->rig, DAY_MS + MINUTE_MS);
     site->preview = true;
     cr_expect_str_eq(clean_up(site), "temp uploads/.tmp-00000000000000aa\n"
-                                     "folder videos/gone\n"
+                                     "directory videos/gone\n"
                                      "expired videos/.trash/film.1\n");
     site_keeps(site, "videos/gone/master.m3u8", "videos/.trash/film.1/x.ts",
                "uploads/.tmp-00000000000000aa");
@@ -256,7 +256,7 @@ struct reopening {
 };
 
 /* Re-opened between the look without a lock and the one with it. */
-static int look_and_reopen(void *ctx, const struct store_folder *folder, struct error *err)
+static int inspect_and_reopen(void *ctx, const struct store_video_dir *folder, struct error *err)
 {
     struct reopening *reopening = ctx;
     (void)err;
@@ -274,9 +274,9 @@ Test(orphans, what_was_reopened_after_the_look_is_seen_under_the_lock)
     struct error err;
     complete(site, "film");
     for (int i = 0; i < 2; i++)
-        cr_assert_eq(
-            store_with_folder(site->rig->store, "film", i == 0, look_and_reopen, &reopening, &err),
-            0, "%s", err.message);
+        cr_assert_eq(store_with_video_dir(site->rig->store, "film", i == 0, inspect_and_reopen,
+                                          &reopening, &err),
+                     0, "%s", err.message);
     cr_expect_eq(reopening.looks, 2);
     site_free(site);
 }

@@ -37,7 +37,7 @@ void site_put_all(const struct site *site, const char *const paths[])
         put(site, *paths);
 }
 
-void site_look(const struct site *site, bool there, const char *const paths[])
+void site_inspect(const struct site *site, bool there, const char *const paths[])
 {
     struct stat status;
     for (; *paths; paths++) {

@@ -23,8 +23,8 @@ void site_make_dir(const struct site *site, const char *path);
 #define site_put(site, ...) site_put_all((site), (const char *const[]){__VA_ARGS__, NULL})
 void site_put_all(const struct site *site, const char *const paths[]);
 /* Fails the test unless all are there, or none; links are not followed. */
-#define site_keeps(site, ...) site_look((site), true, (const char *const[]){__VA_ARGS__, NULL})
-#define site_lacks(site, ...) site_look((site), false, (const char *const[]){__VA_ARGS__, NULL})
-void site_look(const struct site *site, bool there, const char *const paths[]);
+#define site_keeps(site, ...) site_inspect((site), true, (const char *const[]){__VA_ARGS__, NULL})
+#define site_lacks(site, ...) site_inspect((site), false, (const char *const[]){__VA_ARGS__, NULL})
+void site_inspect(const struct site *site, bool there, const char *const paths[]);
 
 #endif

@@ -1,8 +1,8 @@
 #include "gated.h"
 
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "media.h"
 
 #include <criterion/criterion.h>
@@ -38,13 +38,13 @@ void gated_more(const struct scene *scene, struct worker workers[], int count)
                              scene->rig->dir, count);
     RUN(run) = run_program((const char *[]){"sh", "-c", copy, NULL}, NULL, RIG_START_MS);
     cr_assert(run.status == 0, "%s", run.err);
-    look_change(scene->rig,
-                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
-                " INSERT INTO videos (title, slug, created_at) SELECT 'Film', 'film-' || i,"
-                " '2026-01-03T16:28:00.000000+00:00' FROM n",
-                count);
-    look_change(scene->rig, "INSERT INTO transcoding_jobs (video_id) SELECT id FROM videos"
-                            " WHERE slug LIKE 'film-%%'");
+    inspect_change(scene->rig,
+                   "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+                   " INSERT INTO videos (title, slug, created_at) SELECT 'Film', 'film-' || i,"
+                   " '2026-01-03T16:28:00.000000+00:00' FROM n",
+                   count);
+    inspect_change(scene->rig, "INSERT INTO transcoding_jobs (video_id) SELECT id FROM videos"
+                               " WHERE slug LIKE 'film-%%'");
     for (int i = 0; i < count; i++) {
         workers[i] = scene->worker;
         cr_assert(worker_claim(&workers[i]), "only %d of %d jobs", i, count);

@@ -1,9 +1,9 @@
 #include "raw.h"
 
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -269,6 +269,6 @@ void watch_end_well(struct scene *scene, struct watch *watch)
     cr_expect_leq(report.rss_max_kib - report.rss_before_kib, GROWTH_MAX_KIB);
     cr_expect_leq(report.rss_after_kib - report.rss_before_kib, SETTLED_MAX_KIB);
     log_is_whole(scene->rig);
-    look_job_completed_once(scene->rig, scene->job);
+    inspect_job_completed_once(scene->rig, scene->job);
     rig_end(scene->rig);
 }

@@ -1,10 +1,10 @@
 #include "rig.h"
 
 #include "base/clock.h"
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
 #include "lib/uuid.h"
-#include "look.h"
 #include "media.h"
 #include "player.h"
 #include "port.h"
@@ -130,8 +130,8 @@ struct rig *rig_new(void)
     cr_assert(run.status == 0, "worker add: %d %s", run.status, run.err);
     struct stat status;
     cr_assert(stat(key_file, &status) == 0 && (status.st_mode & 0777) == 0600);
-    look_text(rig, rig->worker_id, sizeof rig->worker_id,
-              "SELECT worker_id FROM workers WHERE worker_name='node'");
+    inspect_text(rig, rig->worker_id, sizeof rig->worker_id,
+                 "SELECT worker_id FROM workers WHERE worker_name='node'");
     return rig;
 }
 
@@ -353,14 +353,14 @@ void rig_wait_delivered(struct rig *rig, int64_t job)
 {
     rig_wait_final(rig, job);
     /* The line comes before the record goes, so that no crash can swallow it. */
-    look_wait_spool(rig, "spool", 0, RIG_START_MS);
-    look_job_completed_once(rig, job);
-    look_spool_empty(rig);
+    inspect_wait_spool(rig, "spool", 0, RIG_START_MS);
+    inspect_job_completed_once(rig, job);
+    inspect_spool_empty(rig);
 }
 
 void rig_wait_completed(struct rig *rig, int64_t job)
 {
     rig_wait_delivered(rig, job);
-    TEXT(directory) = look_video(rig, job);
+    TEXT(directory) = inspect_video(rig, job);
     player_reads(directory);
 }

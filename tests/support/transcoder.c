@@ -1,8 +1,8 @@
 #include "transcoder.h"
 
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "look.h"
 #include "settings.h"
 
 #include <criterion/criterion.h>
@@ -38,7 +38,7 @@ pid_t transcoder_wait(const struct rig *rig)
 {
     TEXT(path) = rig_path(rig, "transcoders");
     char line[LINE_BYTES] = "";
-    cr_assert(look_wait_file(path, true, RIG_JOB_MS), "no transcoder was started");
+    cr_assert(inspect_wait_file(path, true, RIG_JOB_MS), "no transcoder was started");
     cr_assert(log_wait(path, "", RIG_START_MS, line));
     return (pid_t)strtol(line, NULL, 10);
 }

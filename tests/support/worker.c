@@ -1,10 +1,10 @@
 #include "worker.h"
 
+#include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
 #include "lib/hash.h"
 #include "lib/uuid.h"
-#include "look.h"
 #include "media.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-/* counters: what /metrics says of the verifier's work; traffic.h counts its requests. */
+/* counters: the verifier's metrics; request_metrics.h counts its requests. */
 #ifndef VERIFIER_COUNTERS_H
 #define VERIFIER_COUNTERS_H
 

@@ -1,7 +1,7 @@
 /* segment: which file names an upload may have, and what a file of such a name begins with. Pure.
  *
  * Where a file lies: `<quality>_NNNN.ts` and `<quality>.m3u8` beside the master playlist,
- * everything else in the folder of its quality. */
+ * everything else in the directory of its quality. */
 #ifndef VERIFIER_SEGMENT_H
 #define VERIFIER_SEGMENT_H
 
@@ -37,7 +37,7 @@ bool segment_is_media(enum segment_kind kind);
 /* Does it lie beside the master playlist? */
 bool segment_is_flat(enum tailslate_quality quality, const char *filename);
 
-/* In a video's folder: is it a rendition's folder, or a file of one that lies flat? */
+/* In a video's directory: is it a rendition's directory, or a file of one that lies flat? */
 bool segment_quality_of(const char *name, enum tailslate_quality *quality);
 /* Is it of no rendition but of all: master playlist, manifest, thumbnail, captions? */
 bool segment_is_of_all(const char *name);

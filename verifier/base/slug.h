@@ -1,4 +1,4 @@
-/* slug: the folder and URL name of a video. Pure. */
+/* slug: the directory and URL name of a video. Pure. */
 #ifndef VERIFIER_SLUG_H
 #define VERIFIER_SLUG_H
 
@@ -12,7 +12,7 @@ enum { SLUG_MAX_LENGTH = 120 }; /* of a name; a number may come behind it */
  * The accents of Latin letters are dropped (ü -> u). */
 void slug_from_name(const char *name, char slug[SLUG_BYTES]);
 
-/* May it name a folder? A single component of letters, digits, dash, underscore and dot, not
+/* May it name a directory? A single component of letters, digits, dash, underscore and dot, not
  * starting with a dot or a dash. (A stock server's slugs all fit.) */
 bool slug_is_valid(const char *slug);
 

@@ -1,4 +1,4 @@
-/* context: what every verb opens: the folders and the store. */
+/* context: what every command opens: the directories and the store. */
 #ifndef VERIFIER_CONTEXT_H
 #define VERIFIER_CONTEXT_H
 

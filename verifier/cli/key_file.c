@@ -10,15 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The folder that the path names, and the name in it. */
+/* The directory that the path names, and the name in it. */
 static int open_folder_of(const char *path, const char **name, struct error *err)
 {
     const char *slash = strrchr(path, '/');
-    TEXT(folder) = slash == path ? must_strdup("/")
+    TEXT(parent) = slash == path ? must_strdup("/")
                    : slash       ? must_printf("%.*s", (int)(slash - path), path)
                                  : must_strdup(".");
     *name = slash ? slash + 1 : path;
-    int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return dir < 0 ? error_errno(err, "--key-file %s", path) : dir;
 }
 

@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "verifier/cli/verbs.h"
+#include "verifier/cli/commands.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -50,69 +50,71 @@ static const struct cli_option of_sweep[] = {
 
 static const struct {
     struct cli_command cli;
-    verb *run;
-    verb_action *act; /* instead of run: with store and folders opened */
+    command_function *run;
+    command_action *act; /* instead of run: with store and directories opened */
 } commands[] = {
-    {{.words = "serve", .summary = "serve the Worker API (the default)"}, verb_serve, NULL},
+    {{.words = "serve", .summary = "serve the Worker API (the default)"}, command_serve, NULL},
     {{.words = "check",
       .options = of_check,
       .summary = "check configuration, store, directories and secrets",
       .details = "Prints what is in effect. The exit status is 0, 75 if the problem may pass, or "
                  "78 if the\nconfiguration is wrong."},
-     verb_check,
+     command_check,
      NULL},
     {{.words = "status",
       .options = json_only,
       .summary = "show what is running, completed and released, and why"},
      NULL,
-     verb_status},
+     command_status},
     {{.words = "worker add",
       .argument = "NAME",
       .options = of_worker_add,
       .summary = "register a worker",
       .details = "Prints the worker's ID, then its API key, which is not shown again."},
      NULL,
-     verb_worker_add},
+     command_worker_add},
     {{.words = "worker list", .options = json_only, .summary = "list the workers"},
      NULL,
-     verb_worker_list},
+     command_worker_list},
     {{.words = "worker rotate",
       .argument = "NAME|ID",
       .options = of_worker_rotate,
       .summary = "give a worker a new key",
       .details = "It stays the same worker and keeps its claims."},
      NULL,
-     verb_worker_rotate},
+     command_worker_rotate},
     {{.words = "worker revoke",
       .argument = "ID",
       .summary = "disable a worker and revoke its keys",
       .details = "Its jobs stay claimed until their claims expire."},
      NULL,
-     verb_worker_revoke},
+     command_worker_revoke},
     {{.words = "job add",
       .argument = "FILE",
       .options = of_job_add,
       .summary = "copy a video in and add a job for it",
       .details = "Prints the job's ID."},
      NULL,
-     verb_job_add},
-    {{.words = "job list", .options = json_only, .summary = "list the jobs"}, NULL, verb_job_list},
+     command_job_add},
+    {{.words = "job list", .options = json_only, .summary = "list the jobs"},
+     NULL,
+     command_job_list},
     {{.words = "job show",
       .argument = "ID",
       .options = json_only,
       .summary = "show one job: its holder, progress, completion and warnings"},
      NULL,
-     verb_job_show},
+     command_job_show},
     {{.words = "job release",
       .argument = "ID",
       .summary = "release the claim on a job, so that it can be claimed again"},
      NULL,
-     verb_job_release},
+     command_job_release},
     {{.words = "sweep",
       .options = of_sweep,
       .summary = "release expired claims and remove orphaned output now",
       .details = "Prints what was released and removed, and why."},
-     verb_sweep,
+     command_sweep,
      NULL},
 };
 
@@ -139,9 +141,9 @@ int main(int argc, char **argv)
         return STATUS_OK;
     }
     if (verifier_config_load(command.line.config_path, &config, &err) != 0)
-        return verb_failed(&err);
+        return command_failed(&err);
     must(log_configure(config.log_level, config.log_format));
-    verb *run = commands[command.line.command].run;
+    command_function *run = commands[command.line.command].run;
     return run ? run(&config, &command)
-               : verb_with_context(&config, &command, commands[command.line.command].act);
+               : command_with_context(&config, &command, commands[command.line.command].act);
 }

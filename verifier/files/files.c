@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FOLDER_MODE = 0755, SOURCE_MODE = 0640 };
+enum { DIRECTORY_MODE = 0755, SOURCE_MODE = 0640 };
 
 static const char *const extensions[] = {
 #define EXTENSION(extension) extension,
@@ -114,15 +114,15 @@ static int copy_all(int from, int to, struct error *err)
     return 0;
 }
 
-/* A source is nobody's but the server's: it may have come from a folder that others cannot read.
- * The folder's owner is the server, also where root or a member of its group copies one in. */
+/* A source is nobody's but the server's: it may have come from a directory that others cannot read.
+ * The dir's owner is the server, also where root or a member of its group copies one in. */
 static int give_to_server(const struct files *files, int fd, struct error *err)
 {
-    struct stat folder;
-    if (fstat(files->uploads, &folder) != 0)
+    struct stat dir;
+    if (fstat(files->uploads, &dir) != 0)
         return error_errno(err, "uploads_dir");
-    if (fchown(fd, folder.st_uid, folder.st_gid) != 0 && geteuid() != folder.st_uid &&
-        fchown(fd, (uid_t)-1, folder.st_gid) != 0)
+    if (fchown(fd, dir.st_uid, dir.st_gid) != 0 && geteuid() != dir.st_uid &&
+        fchown(fd, (uid_t)-1, dir.st_gid) != 0)
         return error_errno(err,
                            "cannot set the owner or group of the source to that of uploads_dir");
     return fchmod(fd, SOURCE_MODE) == 0 ? 0 : error_errno(err, "cannot set the mode of the source");
@@ -173,11 +173,11 @@ void files_drop_source(const struct files *files, const char *temp)
         unlinkat(files->uploads, temp, 0);
 }
 
-int files_open_folder(int dir, const char *name, bool make, struct error *err)
+int files_open_dir(int dir, const char *name, bool make, struct error *err)
 {
     int fd = files_open_beneath(dir, name, O_RDONLY | O_DIRECTORY);
     if (fd < 0 && errno == ENOENT && make) {
-        if (durable_mkdir(dir, name, FOLDER_MODE, err) != 0)
+        if (durable_mkdir(dir, name, DIRECTORY_MODE, err) != 0)
             return -1;
         fd = files_open_beneath(dir, name, O_RDONLY | O_DIRECTORY);
     }
@@ -189,14 +189,14 @@ int files_open_video(const struct files *files, const char *slug, bool make, str
     if (!slug_is_valid(slug))
         return error_set(err, ERROR_PERMANENT, EINVAL, "the slug %s is not a valid directory name",
                          slug);
-    return files_open_folder(files->videos, slug, make, err);
+    return files_open_dir(files->videos, slug, make, err);
 }
 
 int files_open_quality(const struct files *files, const char *slug, enum tailslate_quality quality,
                        bool make, struct error *err)
 {
     FD(video) = files_open_video(files, slug, make, err);
-    return video < 0 ? -1 : files_open_folder(video, tailslate_quality_name(quality), make, err);
+    return video < 0 ? -1 : files_open_dir(video, tailslate_quality_name(quality), make, err);
 }
 
 int files_open_home(const struct files *files, const char *slug, enum tailslate_quality quality,

@@ -1,13 +1,13 @@
 /* files: the sources and the renditions on disk.
  *
- *   uploads_dir/<video_id>.<ext>       a source (0640, owner and group of the folder)
+ *   uploads_dir/<video_id>.<ext>       a source (0640, owner and group of the directory)
  *   videos_dir/<slug>/...              what players read (0755 and 0644: a web server is another
  *                                      user)
  *   videos_dir/.trash/<slug>.<uuid>/   what was replaced or orphaned (files_trash.h)
  *
- * Everything below the two folders is opened with openat2 and RESOLVE_BENEATH |
+ * Everything below the two directories is opened with openat2 and RESOLVE_BENEATH |
  * RESOLVE_NO_SYMLINKS: no name and no link leads outside. Nothing is deleted here, only renamed
- * into the trash. What has been published is durable: file and folder are synced before the
+ * into the trash. What has been published is durable: file and directory are synced before the
  * function returns. */
 #ifndef VERIFIER_FILES_H
 #define VERIFIER_FILES_H
@@ -50,19 +50,19 @@ int files_place_source(const struct files *files, const char *temp, int64_t vide
                        const char *extension, struct error *err);
 void files_drop_source(const struct files *files, const char *temp);
 
-/* The folder of a video or of one of its renditions. make: create what is missing. Without make, a
- * folder that is not there is -1 with ENOENT. */
+/* The directory of a video or of one of its renditions. make: create what is missing. Without make,
+ * a directory that is not there is -1 with ENOENT. */
 int files_open_video(const struct files *files, const char *slug, bool make, struct error *err);
 int files_open_quality(const struct files *files, const char *slug, enum tailslate_quality quality,
                        bool make, struct error *err);
-/* The folder that holds a file of this rendition (the video's for .ts and its playlist). */
+/* The directory that holds a file of this rendition (the video's for .ts and its playlist). */
 int files_open_home(const struct files *files, const char *slug, enum tailslate_quality quality,
                     const char *filename, bool make, struct error *err);
 
-/* Open below a folder, without links. -1 with errno. */
+/* Open below a directory, without links. -1 with errno. */
 int files_open_beneath(int dir, const char *name, int flags);
-/* A folder below a folder, as above. */
-int files_open_folder(int dir, const char *name, bool make, struct error *err);
+/* A directory below a directory, as above. */
+int files_open_dir(int dir, const char *name, bool make, struct error *err);
 /* Calls each(name) for every entry, in no order, until one gives -1. */
 typedef int files_entry(void *ctx, int dir, const char *name, struct error *err);
 int files_for_each(int dir, files_entry *each, void *ctx, struct error *err);

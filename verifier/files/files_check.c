@@ -36,7 +36,7 @@ static void note_trouble(struct check *check, int code)
     case EXDEV:
     case EINVAL:
     case EFBIG:
-    case EBADF: /* not even the video has a folder */
+    case EBADF: /* not even the video has a directory */
         return;
     default:
         check->trouble = code;
@@ -102,28 +102,27 @@ static bool check_quality(int video_dir, enum tailslate_quality quality, struct 
 {
     char flat[32];
     snprintf(flat, sizeof flat, "%s.m3u8", tailslate_quality_name(quality));
-    FD(folder) = files_open_beneath(video_dir, tailslate_quality_name(quality),
-                                    O_RDONLY | O_DIRECTORY);
-    note_trouble(check, folder < 0 ? errno : 0);
+    FD(dir) = files_open_beneath(video_dir, tailslate_quality_name(quality),
+                                 O_RDONLY | O_DIRECTORY);
+    note_trouble(check, dir < 0 ? errno : 0);
 
-    if (folder < 0 ||
-        (!is_there(check, folder, "stream.m3u8") && is_there(check, video_dir, flat))) {
+    if (dir < 0 || (!is_there(check, dir, "stream.m3u8") && is_there(check, video_dir, flat))) {
         check->home = video_dir;
         check->prefix = "";
-        if (folder < 0 && !is_there(check, video_dir, flat))
+        if (dir < 0 && !is_there(check, video_dir, flat))
             report(check, tailslate_quality_name(quality));
         else
             check_playlist(check, flat);
         return false;
     }
-    check->home = folder;
+    check->home = dir;
     check_segment(check, "init.mp4");
     check_playlist(check, "stream.m3u8");
     /* The pictures alone: ranges of the same segments. */
-    if (files_is_there(folder, "video.m3u8"))
+    if (files_is_there(dir, "video.m3u8"))
         check_segment(check, "video_init.mp4");
     struct error err;
-    if (files_for_each(folder, check_further, check, &err) != 0)
+    if (files_for_each(dir, check_further, check, &err) != 0)
         note_trouble(check, err.code);
     return true;
 }

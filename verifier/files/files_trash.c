@@ -15,13 +15,13 @@
 int files_bin_put(struct files_bin *bin, int dir, const char *name, struct error *err)
 {
     if (bin->trash < 0) {
-        char folder[SLUG_BYTES + TAILSLATE_UUID_BYTES + 1], uuid[TAILSLATE_UUID_BYTES];
+        char name_in_trash[SLUG_BYTES + TAILSLATE_UUID_BYTES + 1], uuid[TAILSLATE_UUID_BYTES];
         uuid_make_v4(uuid);
-        snprintf(folder, sizeof folder, "%.*s.%s", SLUG_BYTES - 1, bin->label, uuid);
-        FD(trash) = files_open_folder(bin->root, FILES_TRASH, true, err);
+        snprintf(name_in_trash, sizeof name_in_trash, "%.*s.%s", SLUG_BYTES - 1, bin->label, uuid);
+        FD(trash) = files_open_dir(bin->root, FILES_TRASH, true, err);
         if (trash < 0)
             return -1;
-        bin->trash = files_open_folder(trash, folder, true, err);
+        bin->trash = files_open_dir(trash, name_in_trash, true, err);
     }
     if (bin->trash < 0)
         return -1;
@@ -101,21 +101,21 @@ struct walk {
     int depth;
 };
 
-static int look_at_one(void *ctx, int dir, const char *name, struct error *err);
+static int inspect_one(void *ctx, int dir, const char *name, struct error *err);
 
-static void look_inside(struct walk *walk, int dir, const char *name)
+static void inspect_inside(struct walk *walk, int dir, const char *name)
 {
     struct error ignored;
     FD(inner) = walk->depth < FILES_DEPTH_MAX ? open_inside(dir, name) : -1;
     if (inner < 0 && walk->depth < FILES_DEPTH_MAX && errno == ENOENT)
         return; /* it has just gone */
     walk->depth++;
-    if (inner < 0 || files_for_each(inner, look_at_one, walk, &ignored) != 0)
+    if (inner < 0 || files_for_each(inner, inspect_one, walk, &ignored) != 0)
         walk->tree->is_strange = true;
     walk->depth--;
 }
 
-static int look_at_one(void *ctx, int dir, const char *name, struct error *err)
+static int inspect_one(void *ctx, int dir, const char *name, struct error *err)
 {
     struct walk *walk = ctx;
     struct stat status;
@@ -131,25 +131,25 @@ static int look_at_one(void *ctx, int dir, const char *name, struct error *err)
     if (++walk->tree->entries > FILES_ENTRIES_MAX)
         walk->tree->is_strange = true;
     else if (S_ISDIR(status.st_mode))
-        look_inside(walk, dir, name);
+        inspect_inside(walk, dir, name);
     return 0;
 }
 
-int files_look(int dir, const char *name, struct files_tree *tree, struct error *err)
+int files_inspect(int dir, const char *name, struct files_tree *tree, struct error *err)
 {
     struct walk walk = {.tree = tree};
     struct stat status;
     *tree = (struct files_tree){0};
     if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return error_errno(err, "cannot inspect %s", name);
-    return look_at_one(&walk, dir, name, err);
+    return inspect_one(&walk, dir, name, err);
 }
 
 int files_delete(int dir, const char *name, bool *gone, struct error *err)
 {
     struct files_tree tree;
     *gone = false;
-    if (files_look(dir, name, &tree, err) != 0)
+    if (files_inspect(dir, name, &tree, err) != 0)
         return err->code == ENOENT ? 0 : -1;
     if (tree.is_strange)
         return 0;

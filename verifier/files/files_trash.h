@@ -1,9 +1,9 @@
-/* files_trash: the trash folders, and how old a tree is.
+/* files_trash: the trash directories, and how old a tree is.
  *
  *   videos_dir/.trash/<label>.<uuid>/, uploads_dir/.trash/<label>.<uuid>/
  *
- * Something goes to the trash by a rename, into a folder of its own, so that names never meet. It
- * is deleted trash_hours after that; until then an operator can take it back by a rename.
+ * Something goes to the trash by a rename, into a directory of its own, so that names never meet.
+ * It is deleted trash_hours after that; until then an operator can take it back by a rename.
  *
  * Refuses to follow a link, to cross into another mount, and to call a tree old that it could not
  * see whole. */
@@ -17,7 +17,7 @@
 
 enum { FILES_DEPTH_MAX = 16, FILES_ENTRIES_MAX = 500 * 1000 };
 
-/* One folder in the trash, made when the first thing goes there. */
+/* One directory in the trash, made when the first thing goes there. */
 struct files_bin {
     int root; /* uploads or videos; borrowed */
     const char *label;
@@ -40,7 +40,7 @@ struct files_tree {
     bool is_strange; /* another mount, too deep, too large, or not to be read */
 };
 /* Not there: -1 with ENOENT. */
-int files_look(int dir, const char *name, struct files_tree *tree, struct error *err);
+int files_inspect(int dir, const char *name, struct files_tree *tree, struct error *err);
 /* The entry's own time, newer of modification and change; links are not followed. 0: not there. */
 int64_t files_own_time(int dir, const char *name);
 

@@ -129,7 +129,7 @@ static int open_inner(struct tar_upload *upload, struct error *err)
     return upload->inner < 0 ? error_errno(err, "%s", name) : 0;
 }
 
-/* In which staging folder, and under which name, does a file of the archive go? */
+/* In which staging directory, and under which name, does a file of the archive go? */
 static int home_of(struct tar_upload *upload, const char *path, const char **name,
                    struct error *err)
 {

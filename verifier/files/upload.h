@@ -1,8 +1,8 @@
 /* upload: one file or one archive on its way to its place.
  *
- * A segment is written to a temp file in its folder and renamed; an archive is spooled to a file
- * without a name, unpacked into a folder of its own under videos_dir/.staging, looked through, and
- * moved in by renames. Until then nothing of it is visible; the move happens inside the store's
+ * A segment is written to a temp file in its directory and renamed; an archive is spooled to a file
+ * without a name, unpacked into a directory of its own under videos_dir/.staging, looked through,
+ * and moved in by renames. Until then nothing of it is visible; the move happens inside the store's
  * transaction (store_upload), so that a superseded worker's files never appear. */
 #ifndef VERIFIER_UPLOAD_H
 #define VERIFIER_UPLOAD_H

@@ -19,7 +19,7 @@ struct gate_keeper {
     pthread_t thread;
 
     /* Who has the turn uses the connection. Taken before `lock`. */
-    pthread_mutex_t turn;
+    pthread_mutex_t in_use;
     struct gate_link *link; /* NULL unless closed */
     struct gate_digests digests;
 
@@ -72,7 +72,7 @@ enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_
     int64_t now_ms = mono_ms(), deadline_ms = now_ms + GATE_CALL_MS;
     if (gate_keeper_state(keeper, NULL) != GATE_CLOSED)
         return GATE_SKIPPED_OPEN;
-    if (!deadline_lock(&keeper->turn, now_ms + patience_ms(question)))
+    if (!deadline_lock(&keeper->in_use, now_ms + patience_ms(question)))
         return GATE_SKIPPED_SLOW;
     enum gate_outcome outcome = GATE_SKIPPED_OPEN;
     struct error err;
@@ -83,7 +83,7 @@ enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_
         outcome = GATE_FAILED;
         lose(keeper, &err);
     }
-    pthread_mutex_unlock(&keeper->turn);
+    pthread_mutex_unlock(&keeper->in_use);
     if (outcome == GATE_FAILED)
         log_warning("gate.lost", LOG_TEXT("error", err.message));
     return outcome;
@@ -138,13 +138,13 @@ static bool attempt(struct gate_keeper *keeper)
         gate_link_close(link);
         link = NULL;
     }
-    pthread_mutex_lock(&keeper->turn);
+    pthread_mutex_lock(&keeper->in_use);
     pthread_mutex_lock(&keeper->lock);
     keeper->link = link;
     keeper->digests = digests;
     set_state(keeper, link ? GATE_CLOSED : GATE_OPEN, err.message);
     pthread_mutex_unlock(&keeper->lock);
-    pthread_mutex_unlock(&keeper->turn);
+    pthread_mutex_unlock(&keeper->in_use);
     if (link)
         log_info("gate.ready", LOG_TEXT("host", keeper->address.host));
     else if (!was_tried)
@@ -213,7 +213,7 @@ struct gate_keeper *gate_keeper_start(const struct gate_address *address, const 
     keeper->state = GATE_HALF_OPEN;
     must(pthread_cond_init(&keeper->changed, NULL) == 0);
     must(pthread_mutex_init(&keeper->lock, NULL) == 0);
-    must(pthread_mutex_init(&keeper->turn, NULL) == 0);
+    must(pthread_mutex_init(&keeper->in_use, NULL) == 0);
     start_thread(keeper);
     return keeper;
 }
@@ -233,7 +233,7 @@ void gate_keeper_stop(struct gate_keeper *keeper)
     gate_link_close(keeper->link);
     pthread_cond_destroy(&keeper->changed);
     pthread_mutex_destroy(&keeper->lock);
-    pthread_mutex_destroy(&keeper->turn);
+    pthread_mutex_destroy(&keeper->in_use);
     free(keeper->password_file);
     free(keeper->prefix);
     free(keeper);

@@ -49,11 +49,11 @@ int gate_scripts_load(struct gate_link *link, struct gate_digests *digests, stru
 }
 
 /* EVALSHA digest 1 key …, EVAL script 1 key … */
-static int run_script(struct gate_link *link, const char *verb, const char *script,
+static int run_script(struct gate_link *link, const char *command, const char *script,
                       const struct gate_question *question, int64_t deadline_ms,
                       struct gate_reply *reply, struct error *err)
 {
-    const char *words[GATE_WORDS_MAX] = {verb, script, "1"};
+    const char *words[GATE_WORDS_MAX] = {command, script, "1"};
     size_t count = 3;
     for (size_t i = 0; i < question->count; i++) {
         must(count < GATE_WORDS_MAX);

@@ -104,16 +104,16 @@ void answer_log_refusal(const struct answer *answer, const struct request *reque
     if (answer->status < 400 || answer->status >= 500)
         return;
     /* A stranger must not be able to fill the disk by way of the log. */
-    bool is_stranger = request->worker.worker_id[0] == '\0' ||
-                       answer->problem == TAILSLATE_PROBLEM_UNAUTHORIZED ||
-                       answer->problem == TAILSLATE_PROBLEM_FORBIDDEN;
-    if (is_stranger && !auth_may_log(request->app->auth, mono_ms()))
+    bool is_unauthenticated = request->worker.worker_id[0] == '\0' ||
+                              answer->problem == TAILSLATE_PROBLEM_UNAUTHORIZED ||
+                              answer->problem == TAILSLATE_PROBLEM_FORBIDDEN;
+    if (is_unauthenticated && !auth_may_log(request->app->auth, mono_ms()))
         return;
     log_info("request.refused", LOG_TEXT("request_id", request->id),
              LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
              LOG_INT("status", answer->status),
              LOG_TEXT("code", tailslate_problem_code(answer->problem)),
-             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("peer", request->peer));
+             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("client", request->client));
 }
 
 void answer_add_header(struct answer *answer, const char *name, const char *format, ...)

@@ -12,8 +12,8 @@
 struct auth {
     char *admin_secret;
     struct limiter *limiter;
-    pthread_mutex_t lane; /* of keys from addresses that guess */
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t throttle; /* of keys from addresses that guess */
+    pthread_mutex_t lock;     /* of what follows */
     int64_t log_second;
     int logged;
     int64_t unlogged;
@@ -24,7 +24,7 @@ struct auth *auth_new(const char *admin_secret)
     struct auth *auth = must_calloc(1, sizeof *auth);
     auth->admin_secret = admin_secret ? must_strdup(admin_secret) : NULL;
     auth->limiter = limiter_new();
-    must(pthread_mutex_init(&auth->lane, NULL) == 0);
+    must(pthread_mutex_init(&auth->throttle, NULL) == 0);
     must(pthread_mutex_init(&auth->lock, NULL) == 0);
     return auth;
 }
@@ -35,7 +35,7 @@ void auth_free(struct auth *auth)
         explicit_bzero(auth->admin_secret, strlen(auth->admin_secret));
     free(auth->admin_secret);
     limiter_free(auth->limiter);
-    pthread_mutex_destroy(&auth->lane);
+    pthread_mutex_destroy(&auth->throttle);
     pthread_mutex_destroy(&auth->lock);
     free(auth);
 }
@@ -67,7 +67,7 @@ void auth_tick(struct auth *auth)
 static bool refuse(struct auth *auth, struct request *request, struct answer *answer,
                    enum tailslate_problem problem, const char *detail)
 {
-    struct address address = address_of_text(request->peer);
+    struct address address = address_of_text(request->client);
     enum limit limit = limiter_count(auth->limiter, &address, mono_ms());
     count(COUNT_AUTH_FAILURES, 1);
     if (limit == LIMIT_WITHIN) {
@@ -76,7 +76,7 @@ static bool refuse(struct auth *auth, struct request *request, struct answer *an
     }
     count(COUNT_RATE_LIMITED, 1);
     if (limit == LIMIT_REACHED)
-        log_warning("auth.limited", LOG_TEXT("peer", request->peer),
+        log_warning("auth.limited", LOG_TEXT("client", request->client),
                     LOG_INT("failures", LIMITER_FAILURES_MAX),
                     LOG_INT("window_s", LIMITER_WINDOW_MS / 1000));
     answer_problem(answer, TAILSLATE_PROBLEM_RATE_LIMITED,
@@ -86,13 +86,13 @@ static bool refuse(struct auth *auth, struct request *request, struct answer *an
 }
 
 /* False: the answer is written. */
-static bool look_up(struct auth *auth, const char *key, enum store_key *found,
-                    struct request *request, struct answer *answer)
+static bool find_key(struct auth *auth, const char *key, enum store_key *found,
+                     struct request *request, struct answer *answer)
 {
     struct error err;
-    struct address address = address_of_text(request->peer);
+    struct address address = address_of_text(request->client);
     bool is_narrow = limiter_is_over(auth->limiter, &address, mono_ms());
-    if (is_narrow && !deadline_lock(&auth->lane, mono_ms() + AUTH_LANE_WAIT_MS)) {
+    if (is_narrow && !deadline_lock(&auth->throttle, mono_ms() + AUTH_THROTTLE_WAIT_MS)) {
         count(COUNT_RATE_LIMITED, 1);
         answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
                        "Too many requests with bad credentials from this address.");
@@ -103,7 +103,7 @@ static bool look_up(struct auth *auth, const char *key, enum store_key *found,
     int result = is_narrow ? store_worker_by_known_key(store, key, found, &request->worker, &err)
                            : store_worker_by_key(store, key, found, &request->worker, &err);
     if (is_narrow)
-        pthread_mutex_unlock(&auth->lane);
+        pthread_mutex_unlock(&auth->throttle);
     if (result != 0)
         answer_error(answer, request, &err);
     return result == 0;
@@ -116,7 +116,7 @@ bool auth_worker(struct auth *auth, struct request *request, struct answer *answ
     if (!key || !key[0])
         return refuse(auth, request, answer, TAILSLATE_PROBLEM_UNAUTHORIZED,
                       "The header X-Worker-API-Key is missing.");
-    if (!look_up(auth, key, &found, request, answer))
+    if (!find_key(auth, key, &found, request, answer))
         return false;
     switch (found) {
     case STORE_KEY_GOOD:

@@ -12,7 +12,7 @@
 
 #include "verifier/http/request.h"
 
-enum { AUTH_LOG_PER_S = 20, AUTH_LANE_WAIT_MS = 2000 };
+enum { AUTH_LOG_PER_S = 20, AUTH_THROTTLE_WAIT_MS = 2000 };
 
 struct auth;
 struct auth *auth_new(const char *admin_secret); /* NULL: no admin calls; copied */

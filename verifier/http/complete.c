@@ -7,7 +7,7 @@ int complete_job(struct store *store, struct gate *gate, const struct store_call
                  struct tailslate_result *result, struct error *err)
 {
     /* Replays and refusals need neither gate nor lock. */
-    if (store_complete_look(store, caller, job_id, completion, result, err) != 0)
+    if (store_complete_read(store, caller, job_id, completion, result, err) != 0)
         return -1;
     if (!tailslate_verify_commits(result->verdict))
         return 0;

@@ -56,7 +56,7 @@ static void cut(struct connection *connection)
 }
 
 /* The list begins with the youngest. */
-static void cut_oldest_stranger(struct connections *connections)
+static void cut_oldest_unauthenticated(struct connections *connections)
 {
     struct connection *oldest = NULL;
     for (struct connection *at = connections->first; at; at = at->next)
@@ -75,7 +75,7 @@ bool connections_admit(struct connections *connections, const struct address *ad
         connections->refused++;
         connections->last_refused = *address;
     } else if (connections->count >= CONNECTIONS_CROWDED) {
-        cut_oldest_stranger(connections);
+        cut_oldest_unauthenticated(connections);
     }
     pthread_mutex_unlock(&connections->lock);
     if (!may)
@@ -135,7 +135,7 @@ static void log_refused(int64_t refused, const struct address *last)
 {
     char text[ADDRESS_TEXT_BYTES];
     address_format(last, text);
-    log_warning("connections.refused", LOG_INT("count", refused), LOG_TEXT("last_peer", text),
+    log_warning("connections.refused", LOG_INT("count", refused), LOG_TEXT("last_client", text),
                 LOG_TEXT("reason", "listen.connections_per_address"));
 }
 

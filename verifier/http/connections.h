@@ -1,11 +1,11 @@
-/* connections: every open connection with the time at which it is cut, and how many one address may
- * have. libmicrohttpd's own timeout starts anew with every byte, so that a client which drips one
- * byte a minute would stay for ever.
+/* connections: the open connections with their deadlines, and the limit for each address.
+ * libmicrohttpd's own timeout restarts with every byte, so a client that sends one byte a minute
+ * could stay forever.
  *
- * A connection on which nobody has shown a key yet is worth less than one on which somebody has:
- * once most places are taken, each that comes costs the oldest such stranger his. Who has a key
- * shows it within milliseconds, so that a flood from everywhere shortens the strangers' stay and
- * not theirs. The places above the mark are for those who are on their way out. */
+ * Authenticated connections have priority. Above CONNECTIONS_CROWDED, each new connection cuts the
+ * oldest unauthenticated one. A client with a key sends it within milliseconds, so a flood from
+ * many addresses cuts unauthenticated clients and not nodes. The rest up to CONNECTIONS_MAX is for
+ * connections that are being closed. */
 #ifndef VERIFIER_CONNECTIONS_H
 #define VERIFIER_CONNECTIONS_H
 
@@ -24,7 +24,7 @@ struct connection;
 struct connections *connections_new(int64_t address_max); /* of one address */
 void connections_free(struct connections *connections);   /* none may be open */
 
-/* May this address have one more? False is counted. True may cut a stranger to make room. */
+/* May this address have one more? Counts refusals. May cut an unauthenticated connection for it. */
 bool connections_admit(struct connections *connections, const struct address *address,
                        bool is_unlimited);
 struct connection *connections_add(struct connections *connections, const struct address *address,
@@ -32,9 +32,9 @@ struct connection *connections_add(struct connections *connections, const struct
 void connections_remove(struct connections *connections, struct connection *connection);
 void connection_set_deadline(struct connections *connections, struct connection *connection,
                              int64_t deadline_ms);
-/* Somebody has shown a good key on it. */
+/* A request on it had a valid key. */
 void connection_is_known(struct connections *connections, struct connection *connection);
-/* Shut down those whose deadline is before now. Logs how many were not admitted since last time. */
+/* Shuts down connections past their deadline. Logs how many were refused since the last call. */
 void connections_cut(struct connections *connections, int64_t now_ms);
 
 #endif

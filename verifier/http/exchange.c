@@ -5,14 +5,14 @@
 #include "lib/uuid.h"
 #include "verifier/base/counters.h"
 #include "verifier/http/auth.h"
-#include "verifier/http/traffic.h"
+#include "verifier/http/request_metrics.h"
 
 #include <string.h>
 #include <strings.h>
 
 void exchange_init(struct exchange *exchange, struct app *app, const char *uri, void *transport)
 {
-    *exchange = (struct exchange){.content_length = -1, .is_stranger = true};
+    *exchange = (struct exchange){.content_length = -1, .is_unauthenticated = true};
     exchange->path_is_hidden = route_hides_something(uri);
     exchange->target_end = uri + strlen(uri);
     exchange->begun_ms = mono_ms();
@@ -178,7 +178,8 @@ static bool trust_client(struct exchange *exchange)
     count(COUNT_CLIENTS_UNTRUSTED, 1);
     if (auth_may_log(request->app->auth, mono_ms()))
         log_warning("tls.client_refused", LOG_TEXT("request_id", request->id),
-                    LOG_TEXT("peer", request->peer), LOG_TEXT("reason", exchange->client_trouble));
+                    LOG_TEXT("client", request->client),
+                    LOG_TEXT("reason", exchange->client_trouble));
     answer_problem(&exchange->answer, TAILSLATE_PROBLEM_FORBIDDEN,
                    "A client certificate from an authority that this server trusts is required.");
     return false;
@@ -191,11 +192,11 @@ static bool authenticate(struct exchange *exchange)
     case AUTH_NONE:
         return true;
     case AUTH_WORKER:
-        exchange->is_stranger = !auth_worker(auth, &exchange->request, &exchange->answer);
-        return !exchange->is_stranger;
+        exchange->is_unauthenticated = !auth_worker(auth, &exchange->request, &exchange->answer);
+        return !exchange->is_unauthenticated;
     case AUTH_ADMIN:
-        exchange->is_stranger = !auth_admin(auth, &exchange->request, &exchange->answer);
-        return !exchange->is_stranger;
+        exchange->is_unauthenticated = !auth_admin(auth, &exchange->request, &exchange->answer);
+        return !exchange->is_unauthenticated;
     }
     return false;
 }
@@ -308,6 +309,6 @@ void exchange_finish(struct exchange *exchange)
 void exchange_note_answer(const struct exchange *exchange)
 {
     answer_log_refusal(&exchange->answer, &exchange->request);
-    traffic_note(route_index(exchange->route), exchange->answer.status,
-                 mono_ms() - exchange->begun_ms);
+    request_metrics_note(route_index(exchange->route), exchange->answer.status,
+                         mono_ms() - exchange->begun_ms);
 }

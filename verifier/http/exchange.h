@@ -29,7 +29,7 @@ struct exchange {
     const char *target_end, *line, *head_end; /* of exchange_note_head */
     int64_t content_length;                   /* -1: none given */
     int64_t form_bytes, begun_ms;
-    bool is_stranger; /* nobody has shown a good credential */
+    bool is_unauthenticated; /* nobody has shown a good credential */
 };
 
 /* uri: as it came, not decoded. transport is what request_header and its kind work on. */

@@ -4,7 +4,7 @@
 
 #include "lib/hash.h"
 #include "lib/json.h"
-#include "verifier/base/bell.h"
+#include "verifier/base/wakeup.h"
 #include "verifier/files/files.h"
 #include "verifier/gate/gate.h"
 #include "verifier/store/store.h"
@@ -17,30 +17,30 @@
 
 enum {
     REQUEST_ID_BYTES = 65,
-    REQUEST_PEER_BYTES = 64,
+    REQUEST_CLIENT_BYTES = 64,
     REQUEST_NAME_BYTES = 256,
     ANSWER_HEADERS_MAX = 8,
 };
 
 struct auth;
 struct replays;
-struct pulse;
+struct health_probe;
 
 /* What every handler works on; made by serve, borrowed by all. */
 struct app {
     struct store *store;
     struct gate *gate; /* NULL: none */
     struct files *files;
-    struct bell *bell;
+    struct wakeup *wakeup;
     struct replays *replays;
     struct auth *auth;
-    struct pulse *pulse;
+    struct health_probe *probe;
 };
 
 struct request {
     struct app *app;
     const char *method, *path;
-    char id[REQUEST_ID_BYTES], peer[REQUEST_PEER_BYTES];
+    char id[REQUEST_ID_BYTES], client[REQUEST_CLIENT_BYTES];
     struct store_worker worker; /* who calls, where the route asks for a worker */
     int64_t claim_epoch;        /* X-Claim-Epoch; TAILSLATE_ABSENT_INT */
     /* Of the path: {id}, {quality}, {name}. */

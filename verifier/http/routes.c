@@ -229,14 +229,14 @@ struct store_caller route_caller(const struct request *request)
     return (struct store_caller){&request->worker, request->claim_epoch};
 }
 
-bool route_look(struct request *request, struct answer *answer, enum tailslate_standing *standing,
-                struct store_job *job)
+bool route_read_job(struct request *request, struct answer *answer,
+                    enum tailslate_standing *standing, struct store_job *job)
 {
     struct store_caller caller = route_caller(request);
     struct error err;
     int64_t job_id;
     if (store_job_of_video(request->app->store, request->number, &job_id, &err) != 0 ||
-        store_look(request->app->store, &caller, job_id, standing, job, &err) != 0) {
+        store_caller_standing(request->app->store, &caller, job_id, standing, job, &err) != 0) {
         answer_error(answer, request, &err);
         return false;
     }

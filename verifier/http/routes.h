@@ -35,8 +35,8 @@ const struct route *route_find(struct request *request, struct answer *answer);
 struct store_caller route_caller(const struct request *request);
 /* Who calls about the video {id}, and what is its job? True where the claim is the caller's, or the
  * job was completed by it (what then may still be done is the handler's matter); else answered. */
-bool route_look(struct request *request, struct answer *answer, enum tailslate_standing *standing,
-                struct store_job *job);
+bool route_read_job(struct request *request, struct answer *answer,
+                    enum tailslate_standing *standing, struct store_job *job);
 /* Does the URI's path encode a separator, an end or a percent sign? */
 bool route_hides_something(const char *uri);
 /* A positive number without sign, blanks or leading zeros; at most 18 digits. */

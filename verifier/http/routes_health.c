@@ -2,11 +2,11 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "lib/cleanup.h"
-#include "verifier/base/bell.h"
 #include "verifier/base/counters.h"
-#include "verifier/http/pulse.h"
+#include "verifier/base/wakeup.h"
+#include "verifier/http/health_probe.h"
+#include "verifier/http/request_metrics.h"
 #include "verifier/http/routes.h"
-#include "verifier/http/traffic.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ static void add_check(struct json *checks, const char *name, bool is_up, const c
 }
 
 /* What a stock peer reads of a 503 is `detail`. */
-static const char *trouble_of(const struct pulse_report *report, bool is_stopping)
+static const char *trouble_of(const struct health_probe_report *report, bool is_stopping)
 {
     return is_stopping             ? "The server is stopping."
            : report->is_late       ? "The database did not answer in time."
@@ -43,9 +43,9 @@ static void add_gate(struct gate *gate, struct json *checks)
 
 void route_health(struct request *request, struct answer *answer)
 {
-    struct pulse_report report;
-    bool is_stopping = bell_is_closed(request->app->bell);
-    pulse_take(request->app->pulse, &report);
+    struct health_probe_report report;
+    bool is_stopping = wakeup_is_closed(request->app->wakeup);
+    health_probe_take(request->app->probe, &report);
     const char *trouble = trouble_of(&report, is_stopping);
     struct json *root = json_new_object(), *checks = json_new_object();
     json_set_text(root, "status", trouble ? "unhealthy" : "healthy");
@@ -98,8 +98,8 @@ static void count_gate(struct gate *gate)
 
 void route_metrics(struct request *request, struct answer *answer)
 {
-    struct pulse_report report;
-    pulse_take(request->app->pulse, &report);
+    struct health_probe_report report;
+    health_probe_take(request->app->probe, &report);
     count_gate(request->app->gate);
     TEXT(ours) = metrics_print();
     char *text = NULL;
@@ -107,7 +107,7 @@ void route_metrics(struct request *request, struct answer *answer)
     FILE *out = open_memstream(&text, &size);
     must(out);
     fputs(ours, out);
-    traffic_print(out);
+    request_metrics_print(out);
     if (report.store_is_up)
         print_jobs(&report.counts, out);
     fprintf(out,
@@ -125,8 +125,8 @@ static void note_missing(const char *path, void *ctx)
 }
 
 /* What of the video's files is there: fills both lists. */
-static int look_at_files(int video, tailslate_quality_set recorded, struct json *present,
-                         struct json *missing, struct error *err)
+static int check_files(int video, tailslate_quality_set recorded, struct json *present,
+                       struct json *missing, struct error *err)
 {
     bool any_cmaf = false, cmaf;
     for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
@@ -158,7 +158,7 @@ static void answer_verification(struct request *request, struct answer *answer,
     json_set(root, "missing_files", missing);
     FD(video) = files_open_video(request->app->files, job->slug, false, &err);
     if ((video < 0 && err.code != ENOENT) ||
-        look_at_files(video, recorded, present, missing, &err) != 0) {
+        check_files(video, recorded, present, missing, &err) != 0) {
         json_free(root);
         return answer_error(answer, request, &err);
     }
@@ -180,7 +180,8 @@ void route_verify_complete(struct request *request, struct answer *answer)
     struct store_job job;
     tailslate_quality_set recorded;
     struct error err;
-    if (store_look(request->app->store, &caller, request->number, &standing, &job, &err) != 0)
+    if (store_caller_standing(request->app->store, &caller, request->number, &standing, &job,
+                              &err) != 0)
         return answer_error(answer, request, &err);
     enum tailslate_problem problem = tailslate_verify_standing_problem(standing);
     /* The question is about the job, not about the claim: who held it last may ask. */

@@ -3,8 +3,8 @@
 #include "base/log.h"
 #include "lib/cleanup.h"
 #include "lib/uuid.h"
-#include "verifier/base/bell.h"
 #include "verifier/base/counters.h"
+#include "verifier/base/wakeup.h"
 #include "verifier/http/complete.h"
 #include "verifier/http/replays.h"
 #include "verifier/http/routes.h"
@@ -52,14 +52,14 @@ static bool parse_claim(const struct request *request, int64_t *job_id, int64_t 
 void route_claim(struct request *request, struct answer *answer)
 {
     int64_t job_id, wait_s;
-    struct bell *bell = request->app->bell;
+    struct wakeup *wakeup = request->app->wakeup;
     struct message_claim claim;
     struct error err;
     if (!parse_claim(request, &job_id, &wait_s, answer))
         return;
     int64_t until_ms = mono_ms() + wait_s * 1000;
     for (;;) {
-        uint64_t seen = bell_count(bell);
+        uint64_t seen = wakeup_count(wakeup);
         /* A claim that nobody reads keeps its job from everybody until it expires. */
         if (request_client_is_gone(request))
             return answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
@@ -67,10 +67,10 @@ void route_claim(struct request *request, struct answer *answer)
         if (store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
             return answer_error(answer, request, &err);
         int64_t left_ms = until_ms - mono_ms();
-        if (claim.job_id || left_ms <= 0 || bell_is_closed(bell))
+        if (claim.job_id || left_ms <= 0 || wakeup_is_closed(wakeup))
             return answer_claim(request, answer, &claim);
-        int64_t look_ms = LOOK_MIN_MS + (int64_t)(random_u64() % LOOK_SPREAD_MS);
-        bell_wait(bell, seen, left_ms < look_ms ? left_ms : look_ms);
+        int64_t checked_ms = LOOK_MIN_MS + (int64_t)(random_u64() % LOOK_SPREAD_MS);
+        wakeup_wait(wakeup, seen, left_ms < checked_ms ? left_ms : checked_ms);
     }
 }
 
@@ -251,5 +251,5 @@ void route_fail(struct request *request, struct answer *answer)
              LOG_TEXT("reason", failure.reason), LOG_TEXT("worker", request->worker.worker_id),
              LOG_TEXT("request_id", request->id));
     if (result.will_retry)
-        bell_ring(request->app->bell);
+        wakeup_notify(request->app->wakeup);
 }

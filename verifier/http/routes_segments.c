@@ -58,9 +58,9 @@ static void list_received(int video, enum tailslate_quality quality, struct rece
                                   .names = must_calloc(SEGMENTS_MAX, sizeof(char *))};
     if (video < 0)
         return;
-    FD(folder) = files_open_beneath(video, tailslate_quality_name(quality), O_RDONLY | O_DIRECTORY);
-    if (folder >= 0)
-        files_for_each(folder, note_received, received, &ignored);
+    FD(dir) = files_open_beneath(video, tailslate_quality_name(quality), O_RDONLY | O_DIRECTORY);
+    if (dir >= 0)
+        files_for_each(dir, note_received, received, &ignored);
     files_for_each(video, note_flat, received, &ignored);
     qsort(received->names, received->count, sizeof *received->names, by_name);
 }
@@ -76,7 +76,7 @@ void route_segments_status(struct request *request, struct answer *answer)
     if (!name || !tailslate_quality_parse(name, &quality))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "quality: must be 360p to 2160p or original");
-    if (!route_look(request, answer, &standing, &job))
+    if (!route_read_job(request, answer, &standing, &job))
         return;
     FD(video) = files_open_video(request->app->files, job.slug, false, &ignored);
     list_received(video, quality, &received);
@@ -165,10 +165,10 @@ static bool playlist_fits(int video, const struct finalize *finalize, bool cmaf)
         return false;
     if (!finalize->checksum[0])
         return true;
-    FD(folder) = cmaf ? files_open_beneath(video, tailslate_quality_name(quality),
-                                           O_RDONLY | O_DIRECTORY)
-                      : -1;
-    return checksum_fits(cmaf ? folder : video, name, finalize->checksum);
+    FD(dir) = cmaf ? files_open_beneath(video, tailslate_quality_name(quality),
+                                        O_RDONLY | O_DIRECTORY)
+                   : -1;
+    return checksum_fits(cmaf ? dir : video, name, finalize->checksum);
 }
 
 void route_segment_finalize(struct request *request, struct answer *answer)
@@ -179,7 +179,7 @@ void route_segment_finalize(struct request *request, struct answer *answer)
     bool cmaf;
     struct error err;
     if (!parse_finalize(request, &finalize, answer) ||
-        !route_look(request, answer, &standing, &job))
+        !route_read_job(request, answer, &standing, &job))
         return;
     FD(video) = files_open_video(request->app->files, job.slug, false, &err);
     if (video < 0 && err.code != ENOENT)

@@ -49,7 +49,7 @@ void route_source(struct request *request, struct answer *answer)
     enum tailslate_standing standing;
     struct store_job job;
     struct error err;
-    if (!route_look(request, answer, &standing, &job))
+    if (!route_read_job(request, answer, &standing, &job))
         return;
     struct stat status;
     FD(fd) = files_open_source(request->app->files, request->number, &err);

@@ -34,7 +34,7 @@ void route_segment_open(struct request *request, struct answer *answer)
     if (!route_parse_checksum(request_header(request, "X-Content-SHA256"), expected))
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "X-Content-SHA256: the SHA-256 of the body is required.");
-    if (!route_look(request, answer, &standing, &job))
+    if (!route_read_job(request, answer, &standing, &job))
         return;
     struct segment_request *segment = must_calloc(1, sizeof *segment);
     request->scratch = segment;
@@ -114,7 +114,7 @@ void route_tar_open(struct request *request, struct answer *answer)
     enum tailslate_standing standing;
     struct store_job job;
     struct error err;
-    if (!route_look(request, answer, &standing, &job))
+    if (!route_read_job(request, answer, &standing, &job))
         return;
     if (standing == TAILSLATE_STANDING_COMPLETED)
         return answer_problem(answer, TAILSLATE_PROBLEM_CLAIM_LOST, NULL);

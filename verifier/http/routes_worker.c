@@ -1,7 +1,7 @@
 /* Registration, heartbeats, the list of workers, revocation. */
 #include "base/log.h"
 #include "lib/cleanup.h"
-#include "verifier/base/bell.h"
+#include "verifier/base/wakeup.h"
 #include "verifier/http/routes.h"
 
 #include <stdio.h>

@@ -21,10 +21,10 @@
 enum {
     CONNECTION_MEMORY_BYTES = 32 * 1024, /* bounds the request line and the headers */
     THREAD_STACK_BYTES = 1024 * 1024,
-    STALL_S = 120,           /* no byte at all for so long ends a connection */
-    HEADERS_MS = 30 * 1000,  /* from the accept, or the request line, to the end of the headers */
-    STRANGER_MS = 30 * 1000, /* from there to the end of an answer to nobody we know */
-    IDLE_MS = 75 * 1000,     /* between two requests */
+    STALL_S = 120,          /* a connection without any byte for this long is closed */
+    HEADERS_MS = 30 * 1000, /* from the accept, or the request line, to the end of the headers */
+    UNAUTHENTICATED_MS = 30 * 1000, /* from there to the end of the answer */
+    IDLE_MS = 75 * 1000,            /* between two requests */
     FORM_BUFFER_BYTES = 64 * 1024,
     STOP_STEP_MS = 20,
 };
@@ -41,8 +41,8 @@ struct server {
     atomic_bool stopping;
 };
 
-/* An exchange and the library's handles of it. */
-struct carrier {
+/* An exchange and the library's handles for it. */
+struct mhd_request {
     struct server *server;
     struct MHD_Connection *connection;
     struct MHD_PostProcessor *form;
@@ -51,11 +51,11 @@ struct carrier {
     struct exchange exchange;
 };
 
-/* A connection, and what it carries now. Of a request line with more arguments than there is memory
- * for, libmicrohttpd tells the beginning and never the end: so the connection knows, too. */
-struct slot {
+/* A connection and its current request. If a request line has more arguments than fit into memory,
+ * libmicrohttpd reports its beginning but never its end, so the connection keeps track too. */
+struct mhd_connection {
     struct connection *connection;
-    struct carrier *carrier; /* NULL: nothing */
+    struct mhd_request *mhd_request; /* NULL: nothing */
 };
 
 static const union MHD_ConnectionInfo *info(struct MHD_Connection *connection,
@@ -64,43 +64,43 @@ static const union MHD_ConnectionInfo *info(struct MHD_Connection *connection,
     return MHD_get_connection_info(connection, type);
 }
 
-static struct slot *slot_of(struct MHD_Connection *connection)
+static struct mhd_connection *mhd_connection_of(struct MHD_Connection *connection)
 {
     return info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 static void set_deadline(struct server *server, struct MHD_Connection *connection, int64_t in_ms)
 {
-    connection_set_deadline(server->connections, slot_of(connection)->connection,
+    connection_set_deadline(server->connections, mhd_connection_of(connection)->connection,
                             mono_ms() + in_ms);
 }
 
 const char *request_header(const struct request *request, const char *name)
 {
-    const struct carrier *carrier = request->transport;
-    return MHD_lookup_connection_value(carrier->connection, MHD_HEADER_KIND, name);
+    const struct mhd_request *mhd_request = request->transport;
+    return MHD_lookup_connection_value(mhd_request->connection, MHD_HEADER_KIND, name);
 }
 
 const char *request_query(const struct request *request, const char *name)
 {
-    const struct carrier *carrier = request->transport;
-    return MHD_lookup_connection_value(carrier->connection, MHD_GET_ARGUMENT_KIND, name);
+    const struct mhd_request *mhd_request = request->transport;
+    return MHD_lookup_connection_value(mhd_request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 bool request_client_is_gone(const struct request *request)
 {
-    const struct carrier *carrier = request->transport;
+    const struct mhd_request *mhd_request = request->transport;
     struct pollfd poll_fd = {
-        .fd = info(carrier->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+        .fd = info(mhd_request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
         .events = POLLRDHUP};
     return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
-static void name_host(const struct sockaddr *socket, char name[REQUEST_PEER_BYTES])
+static void name_host(const struct sockaddr *socket, char name[REQUEST_CLIENT_BYTES])
 {
     socklen_t size = socket->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                                    : sizeof(struct sockaddr_in);
-    if (getnameinfo(socket, size, name, REQUEST_PEER_BYTES, NULL, 0, NI_NUMERICHOST))
+    if (getnameinfo(socket, size, name, REQUEST_CLIENT_BYTES, NULL, 0, NI_NUMERICHOST))
         memcpy(name, "?", sizeof "?");
 }
 
@@ -108,7 +108,7 @@ static enum MHD_Result on_accept(void *ctx, const struct sockaddr *socket, sockl
 {
     struct server *server = ctx;
     struct address address = address_of_socket(socket);
-    char name[REQUEST_PEER_BYTES];
+    char name[REQUEST_CLIENT_BYTES];
     (void)size;
     name_host(socket, name);
     /* The proxy's connections are those of all its clients. */
@@ -116,82 +116,83 @@ static enum MHD_Result on_accept(void *ctx, const struct sockaddr *socket, sockl
     return connections_admit(server->connections, &address, is_proxy) ? MHD_YES : MHD_NO;
 }
 
-static void end_carrier(struct slot *slot)
+static void end_request(struct mhd_connection *mhd)
 {
-    struct carrier *carrier = slot->carrier;
-    if (!carrier)
+    struct mhd_request *mhd_request = mhd->mhd_request;
+    if (!mhd_request)
         return;
-    slot->carrier = NULL;
-    if (carrier->form)
-        MHD_destroy_post_processor(carrier->form);
-    exchange_fini(&carrier->exchange);
-    atomic_fetch_sub(&carrier->server->in_flight, 1);
-    free(carrier);
+    mhd->mhd_request = NULL;
+    if (mhd_request->form)
+        MHD_destroy_post_processor(mhd_request->form);
+    exchange_fini(&mhd_request->exchange);
+    atomic_fetch_sub(&mhd_request->server->in_flight, 1);
+    free(mhd_request);
 }
 
 /* The request line is here: an exchange begins. */
 static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *connection)
 {
     struct server *server = ctx;
-    struct slot *slot = slot_of(connection);
-    end_carrier(slot);
-    struct carrier *carrier = must_calloc(1, sizeof *carrier);
-    carrier->server = server;
-    carrier->connection = connection;
-    exchange_init(&carrier->exchange, server->app, uri, carrier);
+    struct mhd_connection *mhd = mhd_connection_of(connection);
+    end_request(mhd);
+    struct mhd_request *mhd_request = must_calloc(1, sizeof *mhd_request);
+    mhd_request->server = server;
+    mhd_request->connection = connection;
+    exchange_init(&mhd_request->exchange, server->app, uri, mhd_request);
     atomic_fetch_add(&server->in_flight, 1);
     set_deadline(server, connection, HEADERS_MS);
-    slot->carrier = carrier;
-    return carrier;
+    mhd->mhd_request = mhd_request;
+    return mhd_request;
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *connection, void **carrier_ctx,
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **request_ctx,
                          enum MHD_RequestTerminationCode code)
 {
     (void)code;
-    if (!*carrier_ctx)
+    if (!*request_ctx)
         return;
-    *carrier_ctx = NULL;
-    end_carrier(slot_of(connection));
+    *request_ctx = NULL;
+    end_request(mhd_connection_of(connection));
     set_deadline(ctx, connection, IDLE_MS);
 }
 
-static struct slot *new_slot(struct server *server, struct MHD_Connection *connection)
+static struct mhd_connection *new_mhd_connection(struct server *server,
+                                                 struct MHD_Connection *connection)
 {
-    struct slot *slot = must_calloc(1, sizeof *slot);
+    struct mhd_connection *mhd = must_calloc(1, sizeof *mhd);
     struct address address = address_of_socket(
         info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
-    slot->connection = connections_add(
+    mhd->connection = connections_add(
         server->connections, &address,
         info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, mono_ms() + HEADERS_MS);
-    return slot;
+    return mhd;
 }
 
-static void on_connection(void *ctx, struct MHD_Connection *connection, void **slot_ctx,
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **connection_ctx,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct server *server = ctx;
-    struct slot *slot = *slot_ctx;
+    struct mhd_connection *mhd = *connection_ctx;
     switch (code) {
     case MHD_CONNECTION_NOTIFY_STARTED:
-        *slot_ctx = new_slot(server, connection);
+        *connection_ctx = new_mhd_connection(server, connection);
         break;
     case MHD_CONNECTION_NOTIFY_CLOSED:
-        end_carrier(slot);
-        connections_remove(server->connections, slot->connection);
-        free(slot);
+        end_request(mhd);
+        connections_remove(server->connections, mhd->connection);
+        free(mhd);
         break;
     }
 }
 
-static void take_peer(struct request *request, const struct server *server,
-                      struct MHD_Connection *connection)
+static void take_client(struct request *request, const struct server *server,
+                        struct MHD_Connection *connection)
 {
-    name_host(info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, request->peer);
+    name_host(info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, request->client);
     const char *named = request_header(request, "X-Real-IP");
-    if (named && address_is_one_host(request->peer, server->trusted_proxy) &&
+    if (named && address_is_one_host(request->client, server->trusted_proxy) &&
         address_is_text(named))
-        snprintf(request->peer, sizeof request->peer, "%s", named);
+        snprintf(request->client, sizeof request->client, "%s", named);
 }
 
 static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char *name,
@@ -204,15 +205,15 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
 
 /* With client certificates the handshake asks for one, and takes none for an answer, so that who
  * has none is told so in HTTP. Nothing is read of the request before this. */
-static void look_at_client(struct carrier *carrier)
+static void check_client(struct mhd_request *mhd_request)
 {
-    if (!carrier->server->tls.client_ca)
+    if (!mhd_request->server->tls.client_ca)
         return;
-    const union MHD_ConnectionInfo *session = info(carrier->connection,
+    const union MHD_ConnectionInfo *session = info(mhd_request->connection,
                                                    MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    if (!tls_client_is_trusted(session->tls_session, carrier->client_trouble,
-                               sizeof carrier->client_trouble))
-        carrier->exchange.client_trouble = carrier->client_trouble;
+    if (!tls_client_is_trusted(session->tls_session, mhd_request->client_trouble,
+                               sizeof mhd_request->client_trouble))
+        mhd_request->exchange.client_trouble = mhd_request->client_trouble;
 }
 
 static enum MHD_Result on_form_data(void *ctx, enum MHD_ValueKind kind, const char *key,
@@ -227,34 +228,35 @@ static enum MHD_Result on_form_data(void *ctx, enum MHD_ValueKind kind, const ch
 /* libmicrohttpd before 1.0 takes a bare LF for the end of a line and a NUL for the end of a value,
  * and tells neither: but it parses in place, so that where each line lies shows it. Since 1.0 it
  * refuses both itself (MHD_OPTION_STRICT_FOR_CLIENT). */
-static void note_head(struct carrier *carrier, const char *method, const char *version)
+static void note_head(struct mhd_request *mhd_request, const char *method, const char *version)
 {
-    const union MHD_ConnectionInfo *size = info(carrier->connection,
+    const union MHD_ConnectionInfo *size = info(mhd_request->connection,
                                                 MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (MHD_get_version()[0] == '0' && size)
-        exchange_note_head(&carrier->exchange, method, size->header_size, version);
+        exchange_note_head(&mhd_request->exchange, method, size->header_size, version);
 }
 
-static void begin(struct carrier *carrier, const char *method, const char *path,
+static void begin(struct mhd_request *mhd_request, const char *method, const char *path,
                   const char *version)
 {
-    struct server *server = carrier->server;
-    struct exchange *exchange = &carrier->exchange;
-    take_peer(&exchange->request, server, carrier->connection);
-    note_head(carrier, method, version);
-    MHD_get_connection_values_n(carrier->connection, MHD_HEADER_KIND, on_header, exchange);
-    look_at_client(carrier);
+    struct server *server = mhd_request->server;
+    struct exchange *exchange = &mhd_request->exchange;
+    take_client(&exchange->request, server, mhd_request->connection);
+    note_head(mhd_request, method, version);
+    MHD_get_connection_values_n(mhd_request->connection, MHD_HEADER_KIND, on_header, exchange);
+    check_client(mhd_request);
     exchange_begin(exchange, method, path);
-    /* A stranger gets no upload's day to send a body that is refused anyway. */
-    set_deadline(server, carrier->connection,
-                 exchange->is_stranger ? STRANGER_MS : exchange->route->wall_ms);
-    if (!exchange->is_stranger)
-        connection_is_known(server->connections, slot_of(carrier->connection)->connection);
+    /* Without a valid key there is no day to send an upload's body, which is refused anyway. */
+    set_deadline(server, mhd_request->connection,
+                 exchange->is_unauthenticated ? UNAUTHENTICATED_MS : exchange->route->wall_ms);
+    if (!exchange->is_unauthenticated)
+        connection_is_known(server->connections,
+                            mhd_connection_of(mhd_request->connection)->connection);
     if (!exchange_wants_form(exchange))
         return;
-    carrier->form = MHD_create_post_processor(carrier->connection, FORM_BUFFER_BYTES, on_form_data,
-                                              exchange);
-    if (!carrier->form)
+    mhd_request->form = MHD_create_post_processor(mhd_request->connection, FORM_BUFFER_BYTES,
+                                                  on_form_data, exchange);
+    if (!mhd_request->form)
         answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                        "The body must be multipart/form-data with the field `file`.");
 }
@@ -275,9 +277,9 @@ static struct MHD_Response *make_response(struct answer *answer)
     return response;
 }
 
-static enum MHD_Result respond(struct carrier *carrier)
+static enum MHD_Result respond(struct mhd_request *mhd_request)
 {
-    struct exchange *exchange = &carrier->exchange;
+    struct exchange *exchange = &mhd_request->exchange;
     struct answer *answer = &exchange->answer;
     struct MHD_Response *response = make_response(answer);
     MHD_add_response_header(response, "Content-Type", answer->content_type);
@@ -285,24 +287,24 @@ static enum MHD_Result respond(struct carrier *carrier)
     MHD_add_response_header(response, "Cache-Control", "no-store");
     for (size_t i = 0; i < answer->header_count; i++)
         MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
-    if (exchange->framing_is_bad || atomic_load(&carrier->server->stopping))
+    if (exchange->framing_is_bad || atomic_load(&mhd_request->server->stopping))
         MHD_add_response_header(response, "Connection", "close");
-    enum MHD_Result queued = MHD_queue_response(carrier->connection, (unsigned)answer->status,
+    enum MHD_Result queued = MHD_queue_response(mhd_request->connection, (unsigned)answer->status,
                                                 response);
     MHD_destroy_response(response);
     exchange_note_answer(exchange);
     return queued;
 }
 
-static enum MHD_Result take_data(struct carrier *carrier, const char *data, size_t *size)
+static enum MHD_Result take_data(struct mhd_request *mhd_request, const char *data, size_t *size)
 {
-    struct exchange *exchange = &carrier->exchange;
+    struct exchange *exchange = &mhd_request->exchange;
     size_t got = *size;
     *size = 0;
-    if (!carrier->form || exchange->answer.status)
+    if (!mhd_request->form || exchange->answer.status)
         return exchange_take(exchange, data, got) ? MHD_YES : MHD_NO;
     if (exchange_count_form(exchange, got) &&
-        MHD_post_process(carrier->form, data, got) != MHD_YES && !exchange->answer.status)
+        MHD_post_process(mhd_request->form, data, got) != MHD_YES && !exchange->answer.status)
         answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                        "The form cannot be read.");
     return MHD_YES;
@@ -310,23 +312,23 @@ static enum MHD_Result take_data(struct carrier *carrier, const char *data, size
 
 static enum MHD_Result on_access(void *ctx, struct MHD_Connection *connection, const char *url,
                                  const char *method, const char *version, const char *data,
-                                 size_t *size, void **carrier_ctx)
+                                 size_t *size, void **request_ctx)
 {
     (void)ctx, (void)connection;
-    struct carrier *carrier = *carrier_ctx;
-    if (!carrier->begun) {
-        carrier->begun = true;
-        begin(carrier, method, url, version);
-        return exchange_answers_at_once(&carrier->exchange) ? respond(carrier) : MHD_YES;
+    struct mhd_request *mhd_request = *request_ctx;
+    if (!mhd_request->begun) {
+        mhd_request->begun = true;
+        begin(mhd_request, method, url, version);
+        return exchange_answers_at_once(&mhd_request->exchange) ? respond(mhd_request) : MHD_YES;
     }
     if (*size > 0)
-        return take_data(carrier, data, size);
-    if (carrier->form) { /* it may hold back the last bytes */
-        MHD_destroy_post_processor(carrier->form);
-        carrier->form = NULL;
+        return take_data(mhd_request, data, size);
+    if (mhd_request->form) { /* it may hold back the last bytes */
+        MHD_destroy_post_processor(mhd_request->form);
+        mhd_request->form = NULL;
     }
-    exchange_finish(&carrier->exchange);
-    return respond(carrier);
+    exchange_finish(&mhd_request->exchange);
+    return respond(mhd_request);
 }
 
 /* What the library refuses by itself (400 for a request line or a chunk that is none, 413 for a

@@ -27,7 +27,7 @@ int server_start(struct server *server, struct app *app, struct error *err);
 /* To be called about once a second: ends connections that are past their time. */
 void server_tick(struct server *server);
 
-/* No new connections; long polls answer (the caller closes the bell first); what runs has
+/* No new connections; long polls answer (the caller closes the wakeup first); what runs has
  * SERVER_GRACE_MS to end, then its connection is cut, and SERVER_CUT_MS to see that. False: a
  * handler still runs (an archive is being unpacked); nothing may be freed then, only _exit. */
 enum { SERVER_GRACE_MS = 4000, SERVER_CUT_MS = 3000 };

@@ -152,7 +152,7 @@ int store_claim(struct store *store, const struct store_worker *worker, int64_t 
 /* What the database says now, without a lock: a verdict that does not commit is the answer, one
  * that does (COMMIT, COMMIT_LATE) is worth a transaction: store_complete judges again in it. The
  * look does not see the files. complete.c puts the two together. */
-int store_complete_look(struct store *store, const struct store_caller *caller, int64_t job_id,
+int store_complete_read(struct store *store, const struct store_caller *caller, int64_t job_id,
                         const struct tailslate_completion *completion,
                         struct tailslate_result *result, struct error *err);
 int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
@@ -193,8 +193,9 @@ struct store_job {
     bool reopened; /* open, was claimed, and not since it was opened */
     bool requeued; /* closed, but by no completion: a failed video that is to be tried again */
 };
-int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
-               enum tailslate_standing *standing, struct store_job *job, struct error *err);
+int store_caller_standing(struct store *store, const struct store_caller *caller, int64_t job_id,
+                          enum tailslate_standing *standing, struct store_job *job,
+                          struct error *err);
 int store_job_of_video(struct store *store, int64_t video_id, int64_t *job_id, struct error *err);
 int store_recorded_qualities(struct store *store, int64_t video_id, tailslate_quality_set *recorded,
                              struct error *err);
@@ -210,7 +211,7 @@ int store_upload(struct store *store, const struct store_caller *caller, int64_t
 struct store_new_job {
     const char *slug;  /* NULL: from the title, with a number behind it where it is taken */
     const char *title; /* NULL: base */
-    const char *base;  /* the source's name without folder and extension */
+    const char *base;  /* the source's name without directory and extension */
     /* Put the source in its place, inside the transaction. */
     int (*place)(void *ctx, int64_t video_id, struct error *err);
     void *ctx;

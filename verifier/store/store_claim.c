@@ -19,8 +19,8 @@ struct claiming {
 };
 
 /* The sweeper's own predicate and judgement: no way to a job goes around its grace. */
-static int look_for_releasable(struct store *store, struct db *db, struct claiming *claiming,
-                               struct error *err)
+static int find_releasable(struct store *store, struct db *db, struct claiming *claiming,
+                           struct error *err)
 {
     struct fleet fleet;
     enum grace_verdict verdict;
@@ -87,7 +87,7 @@ static int anything(struct store *store, struct db *db, void *ctx, struct error 
     int got = may_claim(store, db, claiming->worker->worker_id, err);
     if (got <= 0)
         return got;
-    if (look_for_releasable(store, db, claiming, err) != 0)
+    if (find_releasable(store, db, claiming, err) != 0)
         return -1;
     got = claiming->candidates.count > 0;
     if (got == 0)

@@ -282,7 +282,7 @@ static int call(struct store *store, ledger_call *function, const struct store_c
     return -1;
 }
 
-int store_complete_look(struct store *store, const struct store_caller *caller, int64_t job_id,
+int store_complete_read(struct store *store, const struct store_caller *caller, int64_t job_id,
                         const struct tailslate_completion *completion,
                         struct tailslate_result *result, struct error *err)
 {

@@ -172,8 +172,9 @@ static int look(struct store *store, struct db *db, void *ctx, struct error *err
                                look->job, err);
 }
 
-int store_look(struct store *store, const struct store_caller *caller, int64_t job_id,
-               enum tailslate_standing *standing, struct store_job *job, struct error *err)
+int store_caller_standing(struct store *store, const struct store_caller *caller, int64_t job_id,
+                          enum tailslate_standing *standing, struct store_job *job,
+                          struct error *err)
 {
     struct look ctx = {caller, job_id, standing, job};
     return store_reading(store, look, &ctx, err);

@@ -53,7 +53,7 @@ struct candidate {
     bool is_over; /* revoked or expired */
 };
 
-struct key_look {
+struct key_lookup {
     const char *api_key;
     struct candidate candidates[CANDIDATES_MAX];
     size_t count;
@@ -72,7 +72,7 @@ static void candidate_from_row(struct db_rows *rows, const char *now, struct can
 
 static int find_keys(struct store *store, struct db *db, void *ctx, struct error *err)
 {
-    struct key_look *look = ctx;
+    struct key_lookup *look = ctx;
     char now[WALL_TEXT_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
     look->count = 0;
     prefix_of(look->api_key, prefix);
@@ -108,7 +108,7 @@ static enum store_key standing_of(const struct candidate *candidate)
 }
 
 /* KEYS_SAME with who it is; else what stood in the way of the last look. */
-static void judge(struct store *store, const struct key_look *look, enum keys_effort effort,
+static void judge(struct store *store, const struct key_lookup *look, enum keys_effort effort,
                   struct judgement *judgement)
 {
     judgement->match = KEYS_DIFFERENT;
@@ -137,7 +137,7 @@ static void judge(struct store *store, const struct key_look *look, enum keys_ef
 }
 
 /* The slow look happens outside of any transaction, and with no connection in hand. */
-static int work_for_key(struct store *store, struct key_look *look, struct judgement *judgement,
+static int work_for_key(struct store *store, struct key_lookup *look, struct judgement *judgement,
                         struct error *err)
 {
     judge(store, look, KEYS_ANY_EFFORT, judgement);
@@ -168,7 +168,7 @@ static bool may_be_a_key(const char *text)
 static int worker_by_key(struct store *store, const char *api_key, enum keys_effort effort,
                          enum store_key *found, struct store_worker *worker, struct error *err)
 {
-    struct key_look look = {.api_key = api_key};
+    struct key_lookup look = {.api_key = api_key};
     struct judgement judgement = {.worker = worker};
     *found = STORE_KEY_UNKNOWN;
     if (!may_be_a_key(api_key))

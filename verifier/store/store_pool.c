@@ -51,7 +51,7 @@ static enum turn turn_of(struct store *store, struct db **db, struct error *err)
     return TURN_TO_OPEN;
 }
 
-static enum turn wait_for_turn(struct store *store, struct db **db, struct error *err)
+static enum turn acquire(struct store *store, struct db **db, struct error *err)
 {
     int64_t until_ms = mono_ms() + DB_WAIT_MS;
     pthread_mutex_lock(&store->lock);
@@ -63,7 +63,7 @@ static enum turn wait_for_turn(struct store *store, struct db **db, struct error
     return turn;
 }
 
-static int look_at_clock(struct store *store, struct db *db, struct error *err)
+static int check_clock(struct store *store, struct db *db, struct error *err)
 {
     char now[WALL_TEXT_BYTES];
     if (store_now(store, db, now, err) != 0)
@@ -80,7 +80,7 @@ static struct db *open_connection(struct store *store, struct error *err)
     if (!db || atomic_load(&store->has_schema))
         return db;
     if (store_schema_prepare(db, store->settings.schema, err) != 0 ||
-        look_at_clock(store, db, err) != 0) {
+        check_clock(store, db, err) != 0) {
         db_close(db);
         return NULL;
     }
@@ -114,7 +114,7 @@ static void note_try(struct store *store, const struct error *error)
 struct db *store_take(struct store *store, struct error *err)
 {
     struct db *db = NULL;
-    switch (wait_for_turn(store, &db, err)) {
+    switch (acquire(store, &db, err)) {
     case TURN_IDLE:
         return db;
     case TURN_DOWN:

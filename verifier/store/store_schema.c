@@ -133,7 +133,7 @@ static const struct {
 enum { WORDS_COUNT = sizeof words / sizeof *words };
 
 /* The statements as this database words them. Owned. */
-static char *worded(const char *sql, enum db_kind kind)
+static char *adapted(const char *sql, enum db_kind kind)
 {
     TEXT(text) = NULL;
     size_t size;
@@ -186,9 +186,9 @@ static int lock_schema(struct db *db, struct error *err)
     return db_script(db, "SELECT pg_catalog.pg_advisory_xact_lock(499850505331)", err);
 }
 
-static int run_worded(struct db *db, const char *sql, struct error *err)
+static int run_adapted(struct db *db, const char *sql, struct error *err)
 {
-    TEXT(text) = worded(sql, db_kind(db));
+    TEXT(text) = adapted(sql, db_kind(db));
     return db_script(db, text, err);
 }
 
@@ -202,9 +202,9 @@ static int make_tables(struct db *db, enum store_schema schema, struct error *er
     if (result == 0)
         result = version_of(db, &version, err);
     if (result == 0 && version == 0 && schema == STORE_SCHEMA_OWN)
-        result = run_worded(db, stock_tables, err);
+        result = run_adapted(db, stock_tables, err);
     for (; result == 0 && version < STORE_SCHEMA_VERSION; version++)
-        result = run_worded(db, versions[version], err);
+        result = run_adapted(db, versions[version], err);
     if (result == 0)
         result = db_commit(db, err);
     if (result != 0)

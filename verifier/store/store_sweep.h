@@ -108,7 +108,7 @@ int store_sweep_release(struct store *store, const struct store_candidates *cand
                         struct store_sweep *sweep, struct error *err);
 
 /* ---- for the clean-up ---- */
-struct store_folder {
+struct store_video_dir {
     bool known;   /* a video has this slug */
     bool settled; /* its job is completed, and nothing re-opens it */
     tailslate_quality_set recorded;
@@ -116,9 +116,9 @@ struct store_folder {
 };
 /* Looks at the video of this slug under the lock of its job's row, and calls act(ctx) while that
  * is held. preview: without a lock, and nothing may be changed. */
-typedef int store_folder_act(void *ctx, const struct store_folder *folder, struct error *err);
-int store_with_folder(struct store *store, const char *slug, bool preview, store_folder_act *act,
-                      void *ctx, struct error *err);
+typedef int store_video_dir_act(void *ctx, const struct store_video_dir *dir, struct error *err);
+int store_with_video_dir(struct store *store, const char *slug, bool preview,
+                         store_video_dir_act *act, void *ctx, struct error *err);
 /* The store's clock in ms. */
 int store_clock(struct store *store, int64_t *now_ms, struct error *err);
 

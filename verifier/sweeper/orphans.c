@@ -23,8 +23,8 @@ const char *orphan_kind_name(enum orphan_kind kind)
         return "staging";
     case ORPHAN_RENDITION:
         return "rendition";
-    case ORPHAN_FOLDER:
-        return "folder";
+    case ORPHAN_DIRECTORY:
+        return "directory";
     case ORPHAN_EXPIRED:
         return "expired";
     }
@@ -40,7 +40,7 @@ const char *orphan_reason(enum orphan_kind kind)
         return "an unfinished archive";
     case ORPHAN_RENDITION:
         return "the completed video has no such rendition on record, and no playlist names it";
-    case ORPHAN_FOLDER:
+    case ORPHAN_DIRECTORY:
         return "no video has this slug";
     case ORPHAN_EXPIRED:
         return "it was in the trash for sweeper.trash_hours";
@@ -93,7 +93,7 @@ void orphans_consider(struct orphans_move *move, int dir, const char *name, enum
 {
     struct files_tree tree;
     struct error err;
-    if (files_look(dir, name, &tree, &err) != 0)
+    if (files_inspect(dir, name, &tree, &err) != 0)
         return orphans_tell_failure(move->prefix, name, &err);
     if (tree.is_strange || !orphans_is_old(move->orphans, tree.newest_ms))
         return;
@@ -104,13 +104,13 @@ void orphans_consider(struct orphans_move *move, int dir, const char *name, enum
         orphans_tell(move->orphans, kind, move->prefix, name, tree.entries);
 }
 
-/* ---- rooms: where a round looks ---- */
+/* ---- areas: the directories that a cleanup reads ---- */
 
-enum room { UPLOADS, UPLOADS_TRASH, STAGING, VIDEOS, VIDEOS_TRASH, ROOM_COUNT };
+enum area { UPLOADS, UPLOADS_TRASH, STAGING, VIDEOS, VIDEOS_TRASH, AREA_COUNT };
 
 static const struct {
-    const char *folder, *prefix; /* folder: below its root; NULL: the root itself */
-} rooms[ROOM_COUNT] = {
+    const char *dir, *prefix; /* dir: below its root; NULL: the root itself */
+} areas[AREA_COUNT] = {
     [UPLOADS] = {NULL, "uploads"},
     [UPLOADS_TRASH] = {FILES_TRASH, "uploads/" FILES_TRASH},
     [STAGING] = {FILES_STAGING, "videos/" FILES_STAGING},
@@ -118,27 +118,27 @@ static const struct {
     [VIDEOS_TRASH] = {FILES_TRASH, "videos/" FILES_TRASH},
 };
 
-static int root_of(const struct orphans *orphans, enum room room)
+static int root_of(const struct orphans *orphans, enum area area)
 {
     const struct files *files = orphans->settings.files;
-    return room == UPLOADS || room == UPLOADS_TRASH ? files->uploads : files->videos;
+    return area == UPLOADS || area == UPLOADS_TRASH ? files->uploads : files->videos;
 }
 
-static int open_room(const struct orphans *orphans, enum room room, struct error *err)
+static int open_area(const struct orphans *orphans, enum area area, struct error *err)
 {
-    const char *folder = rooms[room].folder ? rooms[room].folder : ".";
-    return files_open_folder(root_of(orphans, room), folder, false, err);
+    const char *dir = areas[area].dir ? areas[area].dir : ".";
+    return files_open_dir(root_of(orphans, area), dir, false, err);
 }
 
 struct listing {
     struct orphans *orphans;
-    enum room room;
+    enum area area;
 };
 
 /* Of uploads_dir only temp files are ever of interest, of videos_dir only what may be a slug. */
-static bool is_of_interest(enum room room, const char *name)
+static bool is_of_interest(enum area area, const char *name)
 {
-    switch (room) {
+    switch (area) {
     case UPLOADS:
         return orphans_is_temp(name);
     case VIDEOS:
@@ -146,7 +146,7 @@ static bool is_of_interest(enum room room, const char *name)
     case UPLOADS_TRASH:
     case STAGING:
     case VIDEOS_TRASH:
-    case ROOM_COUNT:
+    case AREA_COUNT:
         break;
     }
     return true;
@@ -157,14 +157,14 @@ static int add_place(void *ctx, int dir, const char *name, struct error *err)
     struct listing *listing = ctx;
     struct orphans *orphans = listing->orphans;
     (void)dir, (void)err;
-    if (orphans->count == ORPHANS_PLACES_MAX || !is_of_interest(listing->room, name))
+    if (orphans->count == ORPHANS_PLACES_MAX || !is_of_interest(listing->area, name))
         return 0;
     if (orphans->count == orphans->capacity) {
         orphans->capacity = orphans->capacity ? orphans->capacity * 2 : 64;
         orphans->places = must_realloc(orphans->places,
                                        orphans->capacity * sizeof *orphans->places);
     }
-    orphans->places[orphans->count++] = (struct place){(int)listing->room, must_strdup(name)};
+    orphans->places[orphans->count++] = (struct place){(int)listing->area, must_strdup(name)};
     return 0;
 }
 
@@ -180,53 +180,53 @@ static void end_round(struct orphans *orphans)
 /* All names first: what a round moves into the trash must not be met there again by it. */
 static void begin_round(struct orphans *orphans)
 {
-    for (enum room room = 0; room < ROOM_COUNT; room++) {
-        struct listing listing = {orphans, room};
+    for (enum area area = 0; area < AREA_COUNT; area++) {
+        struct listing listing = {orphans, area};
         struct error err;
-        FD(dir) = open_room(orphans, room, &err);
+        FD(dir) = open_area(orphans, area, &err);
         if (dir < 0 || files_for_each(dir, add_place, &listing, &err) != 0)
-            orphans_tell_failure(rooms[room].prefix, "", &err);
+            orphans_tell_failure(areas[area].prefix, "", &err);
     }
     if (orphans->count == ORPHANS_PLACES_MAX)
         log_warning("orphan.too_many", LOG_INT("max", ORPHANS_PLACES_MAX));
 }
 
-static void work_loose(struct orphans *orphans, enum room room, int dir, const char *name)
+static void work_loose(struct orphans *orphans, enum area area, int dir, const char *name)
 {
     struct orphans_move move = {.orphans = orphans,
-                                .bin = FILES_BIN(root_of(orphans, room), "temp"),
-                                .prefix = rooms[room].prefix,
+                                .bin = FILES_BIN(root_of(orphans, area), "temp"),
+                                .prefix = areas[area].prefix,
                                 .move = !orphans->settings.preview};
-    orphans_consider(&move, dir, name, room == STAGING ? ORPHAN_STAGING : ORPHAN_TEMP);
+    orphans_consider(&move, dir, name, area == STAGING ? ORPHAN_STAGING : ORPHAN_TEMP);
     files_bin_close(&move.bin);
 }
 
 /* By the time of the entry itself: what was moved here keeps the times of its inside. */
-static void work_trash(struct orphans *orphans, enum room room, int dir, const char *name)
+static void work_trash(struct orphans *orphans, enum area area, int dir, const char *name)
 {
     struct error err;
     bool gone = true;
     if (!orphans_is_old(orphans, files_own_time(dir, name)))
         return;
     if (!orphans->settings.preview && files_delete(dir, name, &gone, &err) != 0)
-        return orphans_tell_failure(rooms[room].prefix, name, &err);
+        return orphans_tell_failure(areas[area].prefix, name, &err);
     if (gone)
-        orphans_tell(orphans, ORPHAN_EXPIRED, rooms[room].prefix, name, 1);
+        orphans_tell(orphans, ORPHAN_EXPIRED, areas[area].prefix, name, 1);
 }
 
 static int work_place(struct orphans *orphans, const struct place *place, struct error *err)
 {
-    enum room room = (enum room)place->room;
+    enum area area = (enum area)place->area;
     struct error not_there;
-    if (room == VIDEOS)
+    if (area == VIDEOS)
         return orphans_work_video(orphans, place->name, err);
-    FD(dir) = open_room(orphans, room, &not_there);
+    FD(dir) = open_area(orphans, area, &not_there);
     if (dir < 0)
-        orphans_tell_failure(rooms[room].prefix, place->name, &not_there);
-    else if (room == UPLOADS_TRASH || room == VIDEOS_TRASH)
-        work_trash(orphans, room, dir, place->name);
+        orphans_tell_failure(areas[area].prefix, place->name, &not_there);
+    else if (area == UPLOADS_TRASH || area == VIDEOS_TRASH)
+        work_trash(orphans, area, dir, place->name);
     else
-        work_loose(orphans, room, dir, place->name);
+        work_loose(orphans, area, dir, place->name);
     return 0;
 }
 

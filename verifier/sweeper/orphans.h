@@ -1,15 +1,15 @@
 /* orphans: files that belong to nothing any more go to the trash, and what lies there long enough
  * is deleted.
  *
- * Orphans are, once nothing in their tree has changed for trash_ms: temp files; staging folders of
- * archives; in the folder of a completed job, renditions that no row records and no playlist names;
- * a folder that looks like a video's, whose slug no video has, and that is not older than all
- * videos which the database knows. Deleted is only what the trash has held for trash_ms.
+ * Orphans are, once nothing in their tree has changed for trash_ms: temp files; staging directories
+ * of archives; in the directory of a completed job, renditions that no row records and no playlist
+ * names; a directory that looks like a video's, whose slug no video has, and that is not older than
+ * all videos which the database knows. Deleted is only what the trash has held for trash_ms.
  *
  * Refuses to touch: a video whose job is not completed (a late completion may still need its
- * files), failed or deleted videos, sources, folders that hold anything which no transcode makes,
- * other mounts, whatever a link leads to. What is moved was looked at again under the lock of its
- * job's row.
+ * files), failed or deleted videos, sources, directories that hold anything which no transcode
+ * makes, other mounts, whatever a link leads to. What is moved was looked at again under the lock
+ * of its job's row.
  *
  * Ages go by the earlier of this machine's clock and the database's, so that one that runs ahead
  * makes nothing old. Fatal: nothing; what cannot be moved is logged and left. */
@@ -28,7 +28,7 @@ enum orphan_kind {
     ORPHAN_TEMP,
     ORPHAN_STAGING,
     ORPHAN_RENDITION,
-    ORPHAN_FOLDER,
+    ORPHAN_DIRECTORY,
     ORPHAN_EXPIRED, /* in the trash, to be deleted */
 };
 const char *orphan_kind_name(enum orphan_kind kind);
@@ -37,7 +37,7 @@ const char *orphan_reason(enum orphan_kind kind);
 struct orphan {
     enum orphan_kind kind;
     const char *path; /* "videos/film/480p" */
-    int64_t entries;  /* files and folders in it */
+    int64_t entries;  /* files and directories in it */
 };
 typedef void orphan_found(void *ctx, const struct orphan *orphan);
 

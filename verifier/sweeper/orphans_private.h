@@ -6,7 +6,7 @@
 #include "verifier/sweeper/orphans.h"
 
 struct place {
-    int room;
+    int area;
     char *name;
 };
 
@@ -34,7 +34,7 @@ void orphans_tell(struct orphans *orphans, enum orphan_kind kind, const char *pr
                   const char *name, int64_t entries);
 void orphans_tell_failure(const char *prefix, const char *name, const struct error *err);
 
-/* A folder of videos_dir. -1: the database could not be asked. */
+/* One directory of videos_dir. -1: the database could not be read. */
 int orphans_work_video(struct orphans *orphans, const char *slug, struct error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* What is orphaned in the folder of a video, or that folder itself. */
+/* What is orphaned in the directory of a video, or that directory itself. */
 #include "base/playlist.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
@@ -23,7 +23,7 @@ struct video_work {
     int64_t ours;
 };
 
-static bool is_folder(int dir, const char *name)
+static bool is_directory(int dir, const char *name)
 {
     struct stat status;
     return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
@@ -78,24 +78,23 @@ static int consider_entry(void *ctx, int dir, const char *name, struct error *er
         orphans_consider(&work->entries, dir, name, ORPHAN_RENDITION);
         return 0;
     }
-    FD(inner) = is_folder(dir, name) ? files_open_folder(dir, name, false, err) : -1;
+    FD(inner) = is_directory(dir, name) ? files_open_dir(dir, name, false, err) : -1;
     return inner < 0 ? 0 : files_for_each(inner, consider_temp, work, err);
 }
 
 /* A video without any rendition on record is odd: what it has may be all there is. */
-static void look_at_settled(struct video_work *work, const struct store_folder *folder)
+static void inspect_settled(struct video_work *work, const struct store_video_dir *dir)
 {
     const struct files *files = work->orphans->settings.files;
     char prefix[ORPHANS_PATH_BYTES];
     struct error err;
-    if (folder->recorded == 0)
+    if (dir->recorded == 0)
         return;
     FD(video) = files_open_video(files, work->slug, false, &err);
     if (video < 0)
         return orphans_tell_failure("videos", work->slug, &err);
     snprintf(prefix, sizeof prefix, "videos/%s", work->slug);
-    work->kept = folder->recorded | named_by(video, "master.m3u8") |
-                 named_by(video, "manifest.mpd");
+    work->kept = dir->recorded | named_by(video, "master.m3u8") | named_by(video, "manifest.mpd");
     work->entries = (struct orphans_move){.orphans = work->orphans,
                                           .bin = FILES_BIN(files->videos, work->slug),
                                           .prefix = prefix,
@@ -106,7 +105,7 @@ static void look_at_settled(struct video_work *work, const struct store_folder *
     work->found = work->entries.found;
 }
 
-/* ---- a folder that no video has ---- */
+/* ---- a directory that no video has ---- */
 
 static int check_segment(void *ctx, int dir, const char *name, struct error *err)
 {
@@ -125,16 +124,17 @@ static int check_entry(void *ctx, int dir, const char *name, struct error *err)
     enum tailslate_quality quality;
     if (!orphans_is_temp(name) && !segment_quality_of(name, &quality) && !segment_is_of_all(name))
         work->is_foreign = true;
-    else if (!is_folder(dir, name))
+    else if (!is_directory(dir, name))
         work->ours++;
     else {
-        FD(inner) = files_open_folder(dir, name, false, err);
+        FD(inner) = files_open_dir(dir, name, false, err);
         return inner < 0 ? -1 : files_for_each(inner, check_segment, work, err);
     }
     return 0;
 }
 
-/* Nothing but what transcodes make, and some of it: an operator's own folder is not ours to move.
+/* Nothing but what transcodes make, and some of it: an operator's own directory is not ours to
+ * move.
  */
 static bool looks_like_ours(struct video_work *work)
 {
@@ -148,38 +148,38 @@ static bool looks_like_ours(struct video_work *work)
 }
 
 /* What is older than all that the database knows may be of the time before this database. */
-static bool is_of_its_time(const struct video_work *work, const struct store_folder *folder)
+static bool is_of_its_time(const struct video_work *work, const struct store_video_dir *dir)
 {
     struct files_tree tree;
     struct error ignored;
-    return folder->since_ms != 0 &&
-           files_look(work->orphans->settings.files->videos, work->slug, &tree, &ignored) == 0 &&
-           tree.modified_ms >= folder->since_ms;
+    return dir->since_ms != 0 &&
+           files_inspect(work->orphans->settings.files->videos, work->slug, &tree, &ignored) == 0 &&
+           tree.modified_ms >= dir->since_ms;
 }
 
-static void look_at_unknown(struct video_work *work, const struct store_folder *folder)
+static void inspect_unknown(struct video_work *work, const struct store_video_dir *dir)
 {
     int videos = work->orphans->settings.files->videos;
     struct orphans_move move = {.orphans = work->orphans,
                                 .bin = FILES_BIN(videos, work->slug),
                                 .prefix = "videos",
                                 .move = work->move};
-    if (!looks_like_ours(work) || !is_of_its_time(work, folder))
+    if (!looks_like_ours(work) || !is_of_its_time(work, dir))
         return;
-    orphans_consider(&move, videos, work->slug, ORPHAN_FOLDER);
+    orphans_consider(&move, videos, work->slug, ORPHAN_DIRECTORY);
     files_bin_close(&move.bin);
     work->found = move.found;
 }
 
-static int look(void *ctx, const struct store_folder *folder, struct error *err)
+static int look(void *ctx, const struct store_video_dir *dir, struct error *err)
 {
     struct video_work *work = ctx;
     (void)err;
     work->found = 0;
-    if (!folder->known)
-        look_at_unknown(work, folder);
-    else if (folder->settled)
-        look_at_settled(work, folder);
+    if (!dir->known)
+        inspect_unknown(work, dir);
+    else if (dir->settled)
+        inspect_settled(work, dir);
     return 0;
 }
 
@@ -187,13 +187,13 @@ int orphans_work_video(struct orphans *orphans, const char *slug, struct error *
 {
     struct video_work work = {.orphans = orphans, .slug = slug};
     struct store *store = orphans->settings.store;
-    if (!is_folder(orphans->settings.files->videos, slug))
+    if (!is_directory(orphans->settings.files->videos, slug))
         return 0;
     /* A look takes no lock; only where there is something, it is done again with one. */
-    if (store_with_folder(store, slug, true, look, &work, err) != 0)
+    if (store_with_video_dir(store, slug, true, look, &work, err) != 0)
         return -1;
     if (work.found == 0 || orphans->settings.preview)
         return 0;
     work.move = true;
-    return store_with_folder(store, slug, false, look, &work, err);
+    return store_with_video_dir(store, slug, false, look, &work, err);
 }

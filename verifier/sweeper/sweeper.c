@@ -110,8 +110,8 @@ static int sweep(struct sweeper *sweeper, const struct store_tick *tick, struct 
                                 .last_run_ms = last_run_ms(sweeper, tick)};
     int result = store_sweep(sweeper->settings.store, &order, err);
     /* Also where a later batch failed: what was released waits for a worker. */
-    if (order.count > 0 && sweeper->settings.bell)
-        bell_ring(sweeper->settings.bell);
+    if (order.count > 0 && sweeper->settings.wakeup)
+        wakeup_notify(sweeper->settings.wakeup);
     if (result == 0) {
         tell_outcome(sweeper, order.outcome);
         if (store_sweep_succeeded(order.outcome))

@@ -10,8 +10,8 @@
 #ifndef VERIFIER_SWEEPER_H
 #define VERIFIER_SWEEPER_H
 
-#include "verifier/base/bell.h"
 #include "verifier/base/config.h"
+#include "verifier/base/wakeup.h"
 #include "verifier/files/files.h"
 #include "verifier/gate/gate.h"
 #include "verifier/store/store.h"
@@ -24,8 +24,8 @@ enum {
 struct sweeper_settings {
     struct store *store;
     const struct files *files;
-    struct gate *gate; /* NULL: no Redis */
-    struct bell *bell; /* NULL: nobody waits */
+    struct gate *gate;     /* NULL: no Redis */
+    struct wakeup *wakeup; /* NULL: nobody waits */
     int64_t sweep_ms, cleanup_ms, trash_ms;
 };
 /* What the configuration says. */

@@ -186,7 +186,7 @@ Test(files, what_is_discarded_is_in_the_trash_and_the_rest_stays)
 
 static int count_sources(void *count, int dir, const char *name, struct error *err)
 {
-    FD(folder) = files_open_folder(dir, name, false, err);
+    FD(folder) = files_open_dir(dir, name, false, err);
     *(int *)count += durable_exists(folder, "7.mkv") + durable_exists(folder, "7.mp4");
     return 0;
 }
@@ -229,7 +229,7 @@ Test(files, a_source_sends_what_has_its_number_to_the_trash)
     cr_expect_not(durable_exists(site.files.uploads, "7.mkv"));
     cr_expect_str_eq(scratch_get(&site.scratch, "uploads/7.mp4"), "the film");
     int trashed = 0;
-    FD(trash) = files_open_folder(site.files.uploads, ".trash", false, &err);
+    FD(trash) = files_open_dir(site.files.uploads, ".trash", false, &err);
     cr_assert_geq(trash, 0, "%s", err.message);
     files_for_each(trash, count_sources, &trashed, &err);
     cr_expect_eq(trashed, 2);

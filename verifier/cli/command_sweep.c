@@ -1,8 +1,8 @@
 /* `sweep --once`: one sweep now, by an operator's order, and what belongs to nothing any more. */
 #include "lib/json.h"
 #include "lib/uuid.h"
+#include "verifier/cli/commands.h"
 #include "verifier/cli/context.h"
-#include "verifier/cli/verbs.h"
 #include "verifier/gate/gate.h"
 #include "verifier/store/store_sweep.h"
 #include "verifier/sweeper/orphans.h"
@@ -134,7 +134,7 @@ static int sweep_once(struct context *context, const struct command *command, st
     return result;
 }
 
-int verb_sweep(const struct verifier_config *config, const struct command *command)
+int command_sweep(const struct verifier_config *config, const struct command *command)
 {
-    return verb_with_context(config, command, sweep_once);
+    return command_with_context(config, command, sweep_once);
 }

@@ -1,16 +1,16 @@
 #include "base/log.h"
 #include "base/notify.h"
-#include "verifier/base/bell.h"
 #include "verifier/base/counters.h"
+#include "verifier/base/wakeup.h"
+#include "verifier/cli/commands.h"
 #include "verifier/cli/context.h"
-#include "verifier/cli/verbs.h"
 #include "verifier/db/db.h"
 #include "verifier/http/auth.h"
-#include "verifier/http/pulse.h"
+#include "verifier/http/health_probe.h"
 #include "verifier/http/replays.h"
+#include "verifier/http/request_metrics.h"
 #include "verifier/http/routes.h"
 #include "verifier/http/server.h"
-#include "verifier/http/traffic.h"
 #include "verifier/store/store_metrics.h"
 #include "verifier/sweeper/sweeper.h"
 
@@ -50,7 +50,7 @@ static struct sweeper *start_sweeper(const struct app *app, const struct verifie
     settings.store = app->store;
     settings.files = app->files;
     settings.gate = app->gate;
-    settings.bell = app->bell;
+    settings.wakeup = app->wakeup;
     struct sweeper *sweeper = sweeper_new(&settings);
     sweeper_start(sweeper);
     return sweeper;
@@ -61,14 +61,14 @@ static int run(struct server *server, struct app *app, const struct verifier_con
 {
     sigset_t ends;
     block_signals(&ends);
-    app->pulse = pulse_start(app->store, app->files);
+    app->probe = health_probe_start(app->store, app->files);
     app->replays = replays_start(app->store);
     struct sweeper *sweeper = start_sweeper(app, config);
     if (server_start(server, app, err) != 0) {
         if (!sweeper_free(sweeper))
-            _exit(verb_failed(err));
+            _exit(command_failed(err));
         must(replays_stop(app->replays));
-        must(pulse_stop(app->pulse)); /* nobody has asked it yet */
+        must(health_probe_stop(app->probe)); /* nobody has asked it yet */
         return -1;
     }
     const char *warning = verifier_config_warning(config);
@@ -83,9 +83,9 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     notify_stopping();
     /* Shutdown releases no claim: whoever holds one finds it again. */
     sweeper_stop(sweeper);
-    bell_close(app->bell);
-    bool quiet = server_stop(server) && pulse_stop(app->pulse) && replays_stop(app->replays) &&
-                 sweeper_free(sweeper);
+    wakeup_close(app->wakeup);
+    bool quiet = server_stop(server) && health_probe_stop(app->probe) &&
+                 replays_stop(app->replays) && sweeper_free(sweeper);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
     /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
     if (!quiet)
@@ -139,30 +139,30 @@ static int serve(struct opened *opened, struct error *err)
     counters_register();
     const char *const *route_names;
     size_t route_count = routes_names(&route_names);
-    traffic_register(route_names, route_count);
+    request_metrics_register(route_names, route_count);
     store_metrics_register();
     struct app app = {.store = opened->context.store,
                       .gate = opened->gate,
                       .files = &opened->context.files,
-                      .bell = bell_new(),
+                      .wakeup = wakeup_new(),
                       .auth = auth_new(opened->has_secret ? opened->secret : NULL)};
     int result = run(server, &app, config, err);
     server_free(server);
     auth_free(app.auth);
-    bell_free(app.bell);
+    wakeup_free(app.wakeup);
     return result;
 }
 
-int verb_serve(const struct verifier_config *config, const struct command *command)
+int command_serve(const struct verifier_config *config, const struct command *command)
 {
     (void)command;
     struct opened opened;
     struct error err;
     if (open_all(config, true, &opened, &err) != 0)
-        return verb_failed(&err);
+        return command_failed(&err);
     int result = serve(&opened, &err);
     close_all(&opened);
-    return result == 0 ? STATUS_OK : verb_failed(&err);
+    return result == 0 ? STATUS_OK : command_failed(&err);
 }
 
 /* Redis is optional, and so is what it says to a check. */
@@ -186,13 +186,13 @@ static int check_tls(const struct verifier_config *config, struct error *err)
 
 static int failed_check(const struct verifier_config *config, const struct error *err)
 {
-    int status = verb_failed(err);
+    int status = command_failed(err);
     if (err->code == DB_NO_SCHEMA)
         context_print_remedies(config, stderr);
     return status;
 }
 
-int verb_check(const struct verifier_config *config, const struct command *command)
+int command_check(const struct verifier_config *config, const struct command *command)
 {
     (void)command;
     struct opened opened;
@@ -207,7 +207,7 @@ int verb_check(const struct verifier_config *config, const struct command *comma
         fprintf(stderr, "warning: %s\n", verifier_config_warning(config));
     close_all(&opened);
     if (result != 0)
-        return verb_failed(&err);
+        return command_failed(&err);
     fprintf(stderr, "configuration, store and directories are OK%s\n",
             opened.has_secret ? ""
                               : "; admin routes are off because auth.admin_secret_file is not set");

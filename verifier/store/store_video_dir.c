@@ -1,4 +1,4 @@
-/* What the database says of a video's folder, for the clean-up. */
+/* What the database says of a video's directory, for the clean-up. */
 #include "verifier/store/store_private.h"
 #include "verifier/store/store_sweep.h"
 
@@ -7,7 +7,7 @@
 struct with_folder {
     const char *slug;
     bool preview;
-    store_folder_act *act;
+    store_video_dir_act *act;
     void *ctx;
 };
 
@@ -21,10 +21,10 @@ static int lock_job_of(struct db *db, const char *slug, struct error *err)
     return got == 1 ? store_lock_job(db, job_id, err) : got;
 }
 
-/* Settled: nothing that a worker may still do concerns this folder. A final failure and a deleted
- * video are not: an operator may open them again. */
+/* Settled: nothing that a worker may still do concerns this directory. A final failure and a
+ * deleted video are not: an operator may open them again. */
 static int read_folder(struct db *db, const char *slug, int64_t *video_id,
-                       struct store_folder *folder, struct error *err)
+                       struct store_video_dir *dir, struct error *err)
 {
     DB_ROWS(rows) = db_query(db,
                              "SELECT v.id, v.status, v.deleted_at, j.completed_at,"
@@ -33,46 +33,46 @@ static int read_folder(struct db *db, const char *slug, int64_t *video_id,
                              " LEFT JOIN job_epochs e ON e.job_id = j.id WHERE v.slug = $1",
                              DB_ARGS(db_text(slug)), err);
     int got = rows ? db_next(rows, err) : -1;
-    *folder = (struct store_folder){.known = got == 1};
+    *dir = (struct store_video_dir){.known = got == 1};
     if (got <= 0)
         return got;
     const char *status = db_get_text(rows, 1);
     *video_id = db_get_int(rows, 0);
-    folder->settled = status && strcmp(status, "ready") == 0 && db_is_null(rows, 2) &&
-                      !db_is_null(rows, 3) && db_is_null(rows, 4) && db_get_int(rows, 5) == 0;
+    dir->settled = status && strcmp(status, "ready") == 0 && db_is_null(rows, 2) &&
+                   !db_is_null(rows, 3) && db_is_null(rows, 4) && db_get_int(rows, 5) == 0;
     return 0;
 }
 
-static int read_since(struct db *db, struct store_folder *folder, struct error *err)
+static int read_since(struct db *db, struct store_video_dir *dir, struct error *err)
 {
     int64_t us;
     DB_ROWS(rows) = db_query(db, "SELECT MIN(created_at) FROM videos", DB_NO_ARGS, err);
     if (!rows || db_next(rows, err) != 1)
         return -1;
     const char *oldest = db_get_text(rows, 0);
-    folder->since_ms = oldest && wall_parse(oldest, &us) ? us / 1000 : 0;
+    dir->since_ms = oldest && wall_parse(oldest, &us) ? us / 1000 : 0;
     return 0;
 }
 
 static int with_folder(struct store *store, struct db *db, void *ctx, struct error *err)
 {
     const struct with_folder *with = ctx;
-    struct store_folder folder;
+    struct store_video_dir dir;
     int64_t video_id = 0;
     (void)store;
     if (!with->preview && lock_job_of(db, with->slug, err) != 0)
         return -1;
-    if (read_folder(db, with->slug, &video_id, &folder, err) != 0)
+    if (read_folder(db, with->slug, &video_id, &dir, err) != 0)
         return -1;
-    if ((folder.known ? store_read_recorded(db, video_id, &folder.recorded, err)
-                      : read_since(db, &folder, err)) != 0)
+    if ((dir.known ? store_read_recorded(db, video_id, &dir.recorded, err)
+                   : read_since(db, &dir, err)) != 0)
         return -1;
     /* The act is one on files: there is nothing to commit. */
-    return with->act(with->ctx, &folder, err) == 0 ? STORE_ROLL_BACK : -1;
+    return with->act(with->ctx, &dir, err) == 0 ? STORE_ROLL_BACK : -1;
 }
 
-int store_with_folder(struct store *store, const char *slug, bool preview, store_folder_act *act,
-                      void *ctx, struct error *err)
+int store_with_video_dir(struct store *store, const char *slug, bool preview,
+                         store_video_dir_act *act, void *ctx, struct error *err)
 {
     struct with_folder with = {slug, preview, act, ctx};
     return preview ? store_reading(store, with_folder, &with, err)

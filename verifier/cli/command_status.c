@@ -1,11 +1,11 @@
+#include "verifier/cli/commands.h"
 #include "verifier/cli/context.h"
 #include "verifier/cli/status_print.h"
-#include "verifier/cli/verbs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-int verb_status(struct context *context, const struct command *command, struct error *err)
+int command_status(struct context *context, const struct command *command, struct error *err)
 {
     struct status_view view = {.running = NULL, .workers = NULL};
     if (store_overview(context->store, &view.overview, err) != 0)

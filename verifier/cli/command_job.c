@@ -1,8 +1,8 @@
 #include "lib/cleanup.h"
 #include "verifier/base/slug.h"
+#include "verifier/cli/commands.h"
 #include "verifier/cli/context.h"
 #include "verifier/cli/job_print.h"
-#include "verifier/cli/verbs.h"
 #include "verifier/http/routes.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ static int open_source(const char *path, struct error *err)
     return steal_fd(&fd);
 }
 
-/* The name without its folder and its extension; what is no UTF-8 there is not our matter. */
+/* The name without its directory and its extension; what is no UTF-8 there is not our matter. */
 static char *base_of(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
@@ -66,7 +66,7 @@ static int check_new(const struct command *command, const char *extension, struc
 }
 
 /* The copy is durable before the job exists: a half-copied film never becomes one. */
-int verb_job_add(struct context *context, const struct command *command, struct error *err)
+int command_job_add(struct context *context, const struct command *command, struct error *err)
 {
     const char *path = command->line.argument;
     TEXT(base) = base_of(path);
@@ -94,7 +94,7 @@ int verb_job_add(struct context *context, const struct command *command, struct 
     return 0;
 }
 
-int verb_job_list(struct context *context, const struct command *command, struct error *err)
+int command_job_list(struct context *context, const struct command *command, struct error *err)
 {
     struct store_job *jobs = NULL;
     size_t count = 0;
@@ -118,7 +118,7 @@ static int no_such_job(int64_t id, struct error *err)
     return error_set(err, ERROR_PERMANENT, ENOENT, "there is no job %lld", (long long)id);
 }
 
-int verb_job_show(struct context *context, const struct command *command, struct error *err)
+int command_job_show(struct context *context, const struct command *command, struct error *err)
 {
     struct store_details details;
     int64_t id;
@@ -132,7 +132,7 @@ int verb_job_show(struct context *context, const struct command *command, struct
     return 0;
 }
 
-int verb_job_release(struct context *context, const struct command *command, struct error *err)
+int command_job_release(struct context *context, const struct command *command, struct error *err)
 {
     enum store_release result;
     int64_t id;

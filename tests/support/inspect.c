@@ -1,4 +1,4 @@
-#include "look.h"
+#include "inspect.h"
 
 #include "base/clock.h"
 #include "lib/cleanup.h"
@@ -56,7 +56,7 @@ query(const struct rig *rig, char *text, size_t size, const char *sql, va_list a
     sqlite3_close(db);
 }
 
-int64_t look_int(const struct rig *rig, const char *sql, ...)
+int64_t inspect_int(const struct rig *rig, const char *sql, ...)
 {
     char text[64];
     va_list args;
@@ -66,7 +66,7 @@ int64_t look_int(const struct rig *rig, const char *sql, ...)
     return *text ? strtoll(text, NULL, 10) : -1;
 }
 
-void look_text(const struct rig *rig, char *text, size_t size, const char *sql, ...)
+void inspect_text(const struct rig *rig, char *text, size_t size, const char *sql, ...)
 {
     va_list args;
     va_start(args, sql);
@@ -74,7 +74,7 @@ void look_text(const struct rig *rig, char *text, size_t size, const char *sql, 
     va_end(args);
 }
 
-void look_change(const struct rig *rig, const char *sql, ...)
+void inspect_change(const struct rig *rig, const char *sql, ...)
 {
     char statement[SQL_BYTES];
     va_list args;
@@ -87,20 +87,21 @@ void look_change(const struct rig *rig, const char *sql, ...)
     sqlite3_close(db);
 }
 
-struct sqlite3 *look_lock_database(const struct rig *rig)
+struct sqlite3 *inspect_lock_database(const struct rig *rig)
 {
     sqlite3 *db = open_database(rig);
     execute(db, "BEGIN IMMEDIATE");
     return db;
 }
 
-void look_unlock_database(struct sqlite3 *lock)
+void inspect_unlock_database(struct sqlite3 *lock)
 {
     execute(lock, "ROLLBACK");
     sqlite3_close(lock);
 }
 
-void look_wait_int(const struct rig *rig, int64_t value, int64_t timeout_ms, const char *sql, ...)
+void inspect_wait_int(const struct rig *rig, int64_t value, int64_t timeout_ms, const char *sql,
+                      ...)
 {
     int64_t deadline = mono_ms() + timeout_ms, found;
     for (;;) {
@@ -118,20 +119,20 @@ void look_wait_int(const struct rig *rig, int64_t value, int64_t timeout_ms, con
     }
 }
 
-void look_job_completed_once(const struct rig *rig, int64_t job)
+void inspect_job_completed_once(const struct rig *rig, int64_t job)
 {
     long long id = (long long)job;
-    cr_assert(look_int(rig, "SELECT count(*) FROM completions WHERE job_id=%lld", id) == 1,
+    cr_assert(inspect_int(rig, "SELECT count(*) FROM completions WHERE job_id=%lld", id) == 1,
               "job %lld has not one completions row", id);
     cr_assert(
-        look_int(rig,
-                 "SELECT count(*) FROM transcoding_jobs j JOIN videos v ON v.id=j.video_id "
-                 "WHERE j.id=%lld AND completed_at IS NOT NULL AND progress_percent=100 AND "
-                 "current_step='finalize' AND claimed_at IS NULL AND claim_expires_at IS NULL "
-                 "AND v.status='ready' AND v.published_at IS NOT NULL",
-                 id) == 1,
+        inspect_int(rig,
+                    "SELECT count(*) FROM transcoding_jobs j JOIN videos v ON v.id=j.video_id "
+                    "WHERE j.id=%lld AND completed_at IS NOT NULL AND progress_percent=100 AND "
+                    "current_step='finalize' AND claimed_at IS NULL AND claim_expires_at IS NULL "
+                    "AND v.status='ready' AND v.published_at IS NOT NULL",
+                    id) == 1,
         "job %lld or its video is not closed as a completion closes it", id);
-    look_tree(rig, job);
+    inspect_tree(rig, job);
 }
 
 static void check_file(const char *path)
@@ -162,20 +163,20 @@ static void check_playlist(const char *directory, const char *name)
     cr_assert(segments > 0, "%s lists no segment", path);
 }
 
-char *look_video(const struct rig *rig, int64_t job)
+char *inspect_video(const struct rig *rig, int64_t job)
 {
     char slug[256];
-    look_text(rig, slug, sizeof slug,
-              "SELECT slug FROM videos v JOIN transcoding_jobs j ON j.video_id=v.id "
-              "WHERE j.id=%lld",
-              (long long)job);
+    inspect_text(rig, slug, sizeof slug,
+                 "SELECT slug FROM videos v JOIN transcoding_jobs j ON j.video_id=v.id "
+                 "WHERE j.id=%lld",
+                 (long long)job);
     return rig_path(rig, "videos/%s", slug);
 }
 
-void look_tree(const struct rig *rig, int64_t job)
+void inspect_tree(const struct rig *rig, int64_t job)
 {
     char quality[32];
-    TEXT(video) = look_video(rig, job);
+    TEXT(video) = inspect_video(rig, job);
     const char *const files[] = {"master.m3u8", "manifest.mpd", "thumbnail.jpg"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         TEXT(path) = must_printf("%s/%s", video, files[i]);
@@ -183,10 +184,10 @@ void look_tree(const struct rig *rig, int64_t job)
     }
     int count = 0;
     for (;; count++) {
-        look_text(rig, quality, sizeof quality,
-                  "SELECT quality FROM video_qualities q JOIN transcoding_jobs j ON "
-                  "j.video_id=q.video_id WHERE j.id=%lld ORDER BY q.id LIMIT 1 OFFSET %d",
-                  (long long)job, count);
+        inspect_text(rig, quality, sizeof quality,
+                     "SELECT quality FROM video_qualities q JOIN transcoding_jobs j ON "
+                     "j.video_id=q.video_id WHERE j.id=%lld ORDER BY q.id LIMIT 1 OFFSET %d",
+                     (long long)job, count);
         if (!*quality)
             break;
         TEXT(directory) = must_printf("%s/%s", video, quality);
@@ -222,13 +223,13 @@ static int list_room(const struct rig *rig, const char *room, char last[256])
     return count;
 }
 
-int look_spool_count(const struct rig *rig, const char *room)
+int inspect_spool_count(const struct rig *rig, const char *room)
 {
     char last[256];
     return list_room(rig, room, last);
 }
 
-void look_spool_empty(const struct rig *rig)
+void inspect_spool_empty(const struct rig *rig)
 {
     const char *const rooms[] = {"spool", "kept", "quarantine"};
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
@@ -238,14 +239,14 @@ void look_spool_empty(const struct rig *rig)
     }
 }
 
-void look_wait_spool(const struct rig *rig, const char *room, int count, int64_t timeout_ms)
+void inspect_wait_spool(const struct rig *rig, const char *room, int count, int64_t timeout_ms)
 {
     int64_t deadline = mono_ms() + timeout_ms;
     FD(watch) = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     TEXT(path) = rig_path(rig, "agent/%s", room);
     inotify_add_watch(watch, path, IN_CREATE | IN_DELETE | IN_MOVE);
     for (;;) {
-        int found = look_spool_count(rig, room);
+        int found = inspect_spool_count(rig, room);
         if (found == count)
             return;
         cr_assert(mono_ms() < deadline, "%d records in %s, not %d, after %d ms", found, room, count,
@@ -254,7 +255,7 @@ void look_wait_spool(const struct rig *rig, const char *room, int count, int64_t
     }
 }
 
-char *look_record(const struct rig *rig, const char *room)
+char *inspect_record(const struct rig *rig, const char *room)
 {
     char last[256];
     int count = list_room(rig, room, last);
@@ -262,11 +263,11 @@ char *look_record(const struct rig *rig, const char *room)
     return count == 1 ? rig_path(rig, "agent/%s/%s", room, last) : NULL;
 }
 
-void look_wait_token(const struct rig *rig, char token[128], int64_t timeout_ms)
+void inspect_wait_token(const struct rig *rig, char token[128], int64_t timeout_ms)
 {
     int64_t deadline = mono_ms() + timeout_ms;
     for (;;) {
-        TEXT(record) = look_record(rig, "spool");
+        TEXT(record) = inspect_record(rig, "spool");
         TEXT(path) = record ? must_printf("%s/claim.json", record) : NULL;
         TEXT(text) = path ? file_read(path) : must_strdup("");
         const char *at = strstr(text, "\"token\":");
@@ -280,7 +281,7 @@ void look_wait_token(const struct rig *rig, char token[128], int64_t timeout_ms)
     }
 }
 
-bool look_wait_file(const char *path, bool wanted, int64_t timeout_ms)
+bool inspect_wait_file(const char *path, bool wanted, int64_t timeout_ms)
 {
     int64_t deadline = mono_ms() + timeout_ms;
     TEXT(directory) = must_strdup(path);
@@ -297,7 +298,7 @@ bool look_wait_file(const char *path, bool wanted, int64_t timeout_ms)
     }
 }
 
-void look_wait_status(struct rig *rig, const char *option, const char *words, int64_t timeout_ms)
+void inspect_wait_status(struct rig *rig, const char *option, const char *words, int64_t timeout_ms)
 {
     int64_t deadline = mono_ms() + timeout_ms;
     TEXT(directory) = rig_path(rig, "agent");
@@ -327,7 +328,7 @@ static bool arguments_hold(pid_t pid, const char *const words[])
     return true;
 }
 
-int look_processes(const char *const words[], pid_t pids[], int max)
+int inspect_processes(const char *const words[], pid_t pids[], int max)
 {
     int count = 0;
     DIRECTORY(proc) = opendir("/proc");
@@ -342,7 +343,7 @@ int look_processes(const char *const words[], pid_t pids[], int max)
     return count;
 }
 
-char look_state(pid_t pid)
+char inspect_state(pid_t pid)
 {
     char state;
     TEXT(path) = must_printf("/proc/%d/stat", (int)pid);
@@ -350,20 +351,20 @@ char look_state(pid_t pid)
     return file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1 ? state : 'X';
 }
 
-bool look_lives(pid_t pid)
+bool inspect_lives(pid_t pid)
 {
-    char state = look_state(pid);
+    char state = inspect_state(pid);
     return state != 'Z' && state != 'X';
 }
 
-void look_wait_end(pid_t pid)
+void inspect_wait_end(pid_t pid)
 {
     FD(pidfd) = pidfd_open(pid, 0);
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
     cr_assert(pidfd < 0 || poll(&end, 1, RIG_JOB_MS) == 1, "process %d runs on", (int)pid);
 }
 
-int64_t look_rss_anon_kib(pid_t pid)
+int64_t inspect_rss_anon_kib(pid_t pid)
 {
     char path[64], text[8192];
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);

@@ -1,9 +1,9 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "verifier/cli/commands.h"
 #include "verifier/cli/context.h"
 #include "verifier/cli/key_file.h"
 #include "verifier/cli/table.h"
-#include "verifier/cli/verbs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void say(const struct store_registration *registration, const char *key_f
             key_file ? key_file : "");
 }
 
-int verb_worker_add(struct context *context, const struct command *command, struct error *err)
+int command_worker_add(struct context *context, const struct command *command, struct error *err)
 {
     enum { NAME_MAX_BYTES = 100 };
     struct store_registration registration = {.name = command->line.argument, .type = "remote"};
@@ -75,7 +75,7 @@ static void print_table(const struct store_worker *workers, size_t count)
     table_free(table);
 }
 
-int verb_worker_list(struct context *context, const struct command *command, struct error *err)
+int command_worker_list(struct context *context, const struct command *command, struct error *err)
 {
     struct store_worker *workers;
     size_t count;
@@ -86,7 +86,7 @@ int verb_worker_list(struct context *context, const struct command *command, str
     return result;
 }
 
-int verb_worker_revoke(struct context *context, const struct command *command, struct error *err)
+int command_worker_revoke(struct context *context, const struct command *command, struct error *err)
 {
     bool found;
     if (store_worker_revoke(context->store, command->line.argument, &found, err) != 0)
@@ -144,7 +144,7 @@ static int refuse_rotation(const struct store_rotation *rotation, struct error *
 }
 
 /* The old keys are good for the overlap whatever happens here: what failed can be done again. */
-int verb_worker_rotate(struct context *context, const struct command *command, struct error *err)
+int command_worker_rotate(struct context *context, const struct command *command, struct error *err)
 {
     const char *file = command->key_file;
     struct store_rotation rotation = {.worker = command->line.argument};

@@ -1,0 +1,107 @@
+#include "verifier/http/health_probe.h"
+
+#include "base/clock.h"
+#include "lib/error.h"
+#include "verifier/base/deadline.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct health_probe {
+    struct store *store;
+    const struct files *files;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t asked, answered;
+    bool is_asked, is_stopping;
+    int64_t beat_ms; /* when the question was put that `last` answers */
+    struct health_probe_report last;
+};
+
+/* We hold the directory open: whether it still stands where it stood, its links say. */
+static bool is_usable(int dir, int mode)
+{
+    struct stat status;
+    return fstat(dir, &status) == 0 && status.st_nlink > 0 &&
+           faccessat(dir, ".", mode, AT_EACCESS) == 0;
+}
+
+static void look(struct health_probe *probe, struct health_probe_report *report)
+{
+    struct error err;
+    *report = (struct health_probe_report){0};
+    report->store_is_up = store_ping(probe->store, &err) == 0 &&
+                          store_count(probe->store, &report->counts, &err) == 0;
+    report->files_are_up = is_usable(probe->files->uploads, R_OK | X_OK) &&
+                           is_usable(probe->files->videos, W_OK | X_OK);
+}
+
+static void *beat(void *ctx)
+{
+    struct health_probe *probe = ctx;
+    pthread_mutex_lock(&probe->lock);
+    for (;;) {
+        while (!probe->is_asked && !probe->is_stopping)
+            pthread_cond_wait(&probe->asked, &probe->lock);
+        if (probe->is_stopping)
+            break;
+        probe->is_asked = false;
+        int64_t started_ms = mono_ms();
+        struct health_probe_report report;
+        pthread_mutex_unlock(&probe->lock);
+        look(probe, &report);
+        pthread_mutex_lock(&probe->lock);
+        probe->last = report;
+        probe->beat_ms = started_ms;
+        pthread_cond_broadcast(&probe->answered);
+    }
+    pthread_mutex_unlock(&probe->lock);
+    return NULL;
+}
+
+struct health_probe *health_probe_start(struct store *store, const struct files *files)
+{
+    struct health_probe *probe = must_calloc(1, sizeof *probe);
+    probe->store = store;
+    probe->files = files;
+    probe->beat_ms = mono_ms() - HEALTH_PROBE_FRESH_MS - 1;
+    must(pthread_mutex_init(&probe->lock, NULL) == 0);
+    must(pthread_cond_init(&probe->asked, NULL) == 0);
+    must(pthread_cond_init(&probe->answered, NULL) == 0);
+    must(pthread_create(&probe->thread, NULL, beat, probe) == 0);
+    return probe;
+}
+
+void health_probe_take(struct health_probe *probe, struct health_probe_report *report)
+{
+    int64_t until_ms = mono_ms() + HEALTH_PROBE_WAIT_MS;
+    pthread_mutex_lock(&probe->lock);
+    int64_t fresh_ms = mono_ms() - HEALTH_PROBE_FRESH_MS;
+    bool in_time = true;
+    while (probe->beat_ms < fresh_ms && in_time) {
+        probe->is_asked = true;
+        pthread_cond_signal(&probe->asked);
+        in_time = deadline_wait(&probe->answered, &probe->lock, until_ms);
+    }
+    *report = probe->beat_ms >= fresh_ms ? probe->last
+                                         : (struct health_probe_report){.is_late = true};
+    pthread_mutex_unlock(&probe->lock);
+}
+
+bool health_probe_stop(struct health_probe *probe)
+{
+    int64_t until_ms = mono_ms() + HEALTH_PROBE_STOP_MS;
+    pthread_mutex_lock(&probe->lock);
+    probe->is_stopping = true;
+    pthread_cond_signal(&probe->asked);
+    pthread_mutex_unlock(&probe->lock);
+    if (!deadline_join(probe->thread, until_ms))
+        return false;
+    pthread_cond_destroy(&probe->asked);
+    pthread_cond_destroy(&probe->answered);
+    pthread_mutex_destroy(&probe->lock);
+    free(probe);
+    return true;
+}
