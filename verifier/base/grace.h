@@ -16,12 +16,12 @@ enum {
     GRACE_ALIVE_MS = 5 * 1000,        /* so often whoever is up says so */
     GRACE_STALE_MS = 15 * 1000,       /* nobody has said so for longer: nobody was up */
     GRACE_RESTART_MS = 60 * 1000,     /* a gap up to one heartbeat cap is a restart, no outage */
-    GRACE_KNOWN_MS = 120 * 1000,      /* a sweep so young proves that the fleet was watched */
+    GRACE_KNOWN_MS = 120 * 1000,      /* a sweep so young proves that the fleet was monitored */
     GRACE_REDIS_MIN_MS = 60 * 1000,   /* what Redis says never shortens the grace below this */
     GRACE_HEARD_MS = 60 * 60 * 1000,  /* workers heard within this are the fleet */
     GRACE_SUSPECTS_MIN = 4,           /* of them; fewer prove nothing */
     GRACE_LEASE_MS = 30 * 1000,       /* of the leader */
-    GRACE_LATE_FACTOR = 2,            /* a tick later than so many intervals is forfeited */
+    GRACE_LATE_FACTOR = 2,            /* a tick later than so many intervals is overdue */
     GRACE_LONG_EXPIRED_DURATIONS = 4, /* so many after its end a claim is nobody's */
 };
 

@@ -1,11 +1,11 @@
 /* store_sweep: the fleet's row, and the release of claims that nobody holds.
  *
  * The sweeper, /claim and the operator's `sweep --once` release by one predicate and one judgement
- * (store_release.c, grace.c). A release charges no attempt, forgets no last holder and raises no
- * epoch: a late completion is still good until somebody else has the job.
+ * (store_release.c, grace.c). A release charges no attempt and keeps the last holder and the epoch:
+ * a late completion is accepted until another worker claims the job.
  *
  * Refuses to release anything while the fleet's row is not kept (settings.monitored), in grace, and
- * in suspicion; and to write from a stale look: what was chosen is read again under its lock. */
+ * in a mass silence. Chosen claims are read again under their lock before they are released. */
 #ifndef VERIFIER_STORE_SWEEP_H
 #define VERIFIER_STORE_SWEEP_H
 
@@ -29,15 +29,15 @@ struct store_tick {
     int64_t jump_ms;                     /* of the database's clock, see grace_jump */
     int64_t now_ms, last_sweep_ms, last_cleanup_ms;
 };
-/* One sign of life of the server side: finds out for how long nobody gave one, credits that to the
- * open claims, once for the fleet, and renews or takes the lease of the leader. own_ms: how long
- * ago this process gave its last, by boot_ms; -1: this is its first. A clock that jumped is no
- * outage: silence counts anew, no claim is moved on, and no time is left in the future. */
+/* Records one sign of life of the server: measures the gap since the last one, credits it to the
+ * open claims, once for the fleet, and extends or takes the lease of the leader. own_ms: how long
+ * ago this process gave its last, by boot_ms; -1: this is its first. A clock that jumped is not
+ * an outage: silence is counted again, no claim is extended, no time is left in the future. */
 int store_alive(struct store *store, const char *instance, int64_t own_ms, struct store_tick *tick,
                 struct error *err);
-/* Gives the lease back, if it is ours. Releases no claim. */
+/* Ends the lease, if it is ours. Releases no claims. */
 int store_resign(struct store *store, const char *instance, struct error *err);
-/* A whole clean-up is done; *noted false: somebody else leads. */
+/* Records a complete cleanup; *noted false: another instance is the leader. */
 int store_note_cleanup(struct store *store, const char *instance, char now[WALL_TEXT_BYTES],
                        bool *noted, struct error *err);
 
@@ -67,7 +67,7 @@ enum store_outcome {
     SWEEP_GRACE,
     SWEEP_MASS_SILENCE,
     SWEEP_UNMONITORED,
-    SWEEP_LOST_LEASE,   /* somebody else leads by now */
+    SWEEP_LOST_LEASE,   /* another instance is the leader now */
     SWEEP_TICK_OVERDUE, /* the tick came too late to trust what it knew */
     SWEEP_OUTAGE,       /* no sweep: a gap was credited */
     SWEEP_OUTCOME_COUNT,
@@ -78,7 +78,7 @@ bool store_sweep_succeeded(enum store_outcome outcome); /* NOTHING, RELEASED */
 
 struct store_sweep {
     const char *instance;
-    bool by_order;                   /* an operator's: takes the lease over and gives it back */
+    bool by_order;                   /* an operator's: takes over the lease and returns it */
     int64_t last_run_ms;             /* what Redis says; 0: nothing */
     enum store_outcome outcome;      /* out */
     char swept_at[WALL_TEXT_BYTES];  /* out */
@@ -92,12 +92,12 @@ int store_sweep(struct store *store, struct store_sweep *sweep, struct error *er
 /* What store_sweep would do now. Changes nothing. */
 int store_sweep_preview(struct store *store, struct store_sweep *sweep, struct error *err);
 void store_sweep_fini(struct store_sweep *sweep);
-/* A line in the record of sweeps that is no sweep. */
+/* Adds a row to `sweeps` without a sweep. */
 int store_note_outcome(struct store *store, const char *instance, enum store_outcome outcome,
                        struct error *err);
 
-/* The two halves of store_sweep: a look without any lock, and a transaction that believes none of
- * it. after: ids above this. The list is full where there may be more. */
+/* The two halves of store_sweep: a read without locks, and a transaction that checks everything
+ * again. after: only IDs above this. If the list is full, there may be more. */
 struct store_candidates {
     int64_t ids[SWEEP_BATCH_MAX];
     size_t count;
@@ -114,8 +114,8 @@ struct store_video_dir {
     tailslate_quality_set recorded;
     int64_t since_ms; /* not known: when the oldest video was made that is; 0: there is none */
 };
-/* Looks at the video of this slug under the lock of its job's row, and calls act(ctx) while that
- * is held. preview: without a lock, and nothing may be changed. */
+/* Reads the video of this slug under the lock of its job's row, and calls act(ctx) while the lock
+ * is held. preview: without a lock; nothing may be changed. */
 typedef int store_video_dir_act(void *ctx, const struct store_video_dir *dir, struct error *err);
 int store_with_video_dir(struct store *store, const char *slug, bool preview,
                          store_video_dir_act *act, void *ctx, struct error *err);
