@@ -301,7 +301,7 @@ Test(operate, a_second_agent_says_who_has_the_spool_and_that_it_may_pass, .timeo
     rig_start_verifier(rig);
     rig_start_agent(rig);
     RUN(second) = verb(rig, "run", NULL, NULL);
-    TEXT(pid) = must_printf("pid %d", (int)rig->agent->pid);
+    TEXT(pid) = must_printf("PID %d", (int)rig->agent->pid);
     cr_assert_eq(second.status, EXIT_TEMPORARY, "%d %s", second.status, second.err);
     cr_assert(strstr(second.err, pid), "%s", second.err);
     rig_end(rig);
