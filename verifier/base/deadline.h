@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* With the lock held. True says nothing about what is waited for: look again. */
+/* Call with the lock held. True does not mean that the condition holds: check again. */
 bool deadline_wait(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t until_ms);
 bool deadline_lock(pthread_mutex_t *lock, int64_t until_ms);
 bool deadline_join(pthread_t thread, int64_t until_ms);

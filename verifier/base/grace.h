@@ -56,7 +56,7 @@ enum grace_verdict {
     GRACE_RELEASE,
     GRACE_UNMONITORED,  /* no server keeps the fleet's row: an outage that nobody has credited */
     GRACE_WAIT,         /* the server side was away and has not been back for long */
-    GRACE_MASS_SILENCE, /* too many look dead at once: it may be us */
+    GRACE_MASS_SILENCE, /* too many silent at once: the server may be the cause */
 };
 /* *suspicious_since_ms: what is to stand in the fleet's row from now on; 0: nothing. */
 enum grace_verdict grace_decide(const struct grace_facts *facts, const struct grace_limits *limits,

@@ -34,10 +34,10 @@ enum db_code {
     DB_BUSY = EBUSY,           /* TEMPORARY: a lock was not had within DB_WAIT_MS */
     DB_CONFLICT = EEXIST,      /* PERMANENT: a unique key is taken */
     DB_BROKEN = EPIPE,         /* TEMPORARY: the connection is of no use any more */
-    DB_UNKNOWN = EINPROGRESS,  /* TEMPORARY: a commit's outcome is not known; look again */
+    DB_UNKNOWN = EINPROGRESS,  /* TEMPORARY: a commit's outcome is unknown; read again */
     DB_NO_CONNECTION = EAGAIN, /* TEMPORARY: the pool had none free (store_pool.c) */
     DB_VALUE = ERANGE,         /* PERMANENT: a value that a column cannot hold */
-    DB_UNSUPPORTED = ENOTSUP,  /* PERMANENT: there is no such kind of database */
+    DB_UNSUPPORTED = ENOTSUP,  /* PERMANENT: unsupported kind of database */
     DB_NO_SCHEMA = ENOMEDIUM,  /* PERMANENT: the tables are not there (store.c) */
 };
 
@@ -83,7 +83,7 @@ enum db_kind db_kind(const struct db *db);
 bool db_is_broken(const struct db *db); /* it is of no use any more */
 
 int db_begin(struct db *db, struct error *err);         /* a writing transaction, the lock is had */
-int db_begin_reading(struct db *db, struct error *err); /* one snapshot for several looks */
+int db_begin_reading(struct db *db, struct error *err); /* one snapshot for several reads */
 int db_commit(struct db *db, struct error *err);
 void db_rollback(struct db *db); /* no transaction open: nothing */
 

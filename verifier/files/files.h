@@ -39,7 +39,7 @@ void files_close(struct files *files);
 /* One of them, in lower case without the dot; NULL: none. */
 const char *files_source_extension(const char *path);
 
-/* The source's descriptor; ENOENT in err->code where there is none. */
+/* The source's descriptor; ENOENT in err->code if it has none. */
 int files_open_source(const struct files *files, int64_t video_id, struct error *err);
 void files_source_name(const struct files *files, int64_t video_id, char name[FILENAME_BYTES]);
 

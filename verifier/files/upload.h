@@ -1,7 +1,7 @@
 /* upload: one file or one archive on its way to its place.
  *
  * A segment is written to a temp file in its directory and renamed; an archive is spooled to a file
- * without a name, unpacked into a directory of its own under videos_dir/.staging, looked through,
+ * without a name, unpacked into a directory of its own under videos_dir/.staging, checked,
  * and moved in by renames. Until then nothing of it is visible; the move happens inside the store's
  * transaction (store_upload), so that a superseded worker's files never appear. */
 #ifndef VERIFIER_UPLOAD_H
@@ -26,7 +26,7 @@ int segment_upload_begin(const struct files *files, const char *slug,
 bool segment_upload_fits(const struct segment_upload *upload, int64_t size);
 /* Is a file with this name and this content there already? */
 bool segment_upload_is_there(const struct segment_upload *upload, const char *sha256, int64_t size);
-/* Where it is there: whoever renamed it may have been killed before that was made lasting. */
+/* The file exists, but the process that renamed it may have died before the rename was durable. */
 int segment_upload_confirm(const struct segment_upload *upload, struct error *err);
 int segment_upload_sync(struct segment_upload *upload, struct error *err); /* before the lock */
 int segment_upload_publish(struct segment_upload *upload, struct error *err);
@@ -45,7 +45,7 @@ struct tar_upload {
 };
 int tar_upload_begin(const struct files *files, const char *slug, struct tar_upload *upload,
                      struct error *err);
-/* Unpack and look through. EINVAL or EFBIG in err->code: the archive's fault. */
+/* Unpacks and checks. EINVAL or EFBIG in err->code: the archive's fault. */
 int tar_upload_unpack(struct tar_upload *upload, struct error *err);
 /* Move it in. What it replaces goes to the trash. */
 int tar_upload_publish(struct tar_upload *upload, struct error *err);

@@ -4,7 +4,7 @@
  * key of its own) that it works: a read-only replica, a node of a cluster, a wrong password show
  * here, and no request pays for finding out. While it stands, the keeper asks it now and then, so
  * that what is said of it is true. Pauses between probes grow and are jittered (backoff.h); they
- * start anew only after a connection that lasted. */
+ * start again only after a connection that lasted. */
 #ifndef VERIFIER_GATE_KEEPER_H
 #define VERIFIER_GATE_KEEPER_H
 
@@ -15,7 +15,7 @@ enum {
     GATE_PAUSE_MIN_MS = 1000,
     GATE_PAUSE_MAX_MS = 30 * 1000,
     GATE_LASTING_MS = 10 * 1000, /* so long, and the next pause is a short one again */
-    GATE_LOOK_MS = 5 * 1000,     /* between two looks at an idle connection */
+    GATE_LOOK_MS = 5 * 1000,     /* between two pings of an idle connection */
     GATE_END_MS = 2 * 1000,      /* gate_close waits so long for the thread */
 };
 

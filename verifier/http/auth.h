@@ -5,7 +5,7 @@
  * A good credential is never refused for what its neighbours do. Bad ones are counted per address
  * (limiter.h); over a generous number a minute they are answered 429, and keys from such an address
  * are looked up one at a time, so that a flood of guesses holds one of the store's connections and
- * not all, and they cause none of the work of a slow key. Refusals of strangers are logged up to
+ * not all, and they cause none of the work of a slow key. Such refusals are logged up to
  * AUTH_LOG_PER_S, then counted: a flood fills no disk. */
 #ifndef VERIFIER_AUTH_H
 #define VERIFIER_AUTH_H
@@ -22,7 +22,7 @@ void auth_free(struct auth *auth);
 bool auth_worker(struct auth *auth, struct request *request, struct answer *answer);
 bool auth_admin(struct auth *auth, struct request *request, struct answer *answer);
 
-/* May one more refusal of a stranger be logged? False is counted. */
+/* May one more refusal without a valid key be logged? Counts the others. */
 bool auth_may_log(struct auth *auth, int64_t now_ms);
 /* To be called about once a second: says how many refusals were not logged. */
 void auth_tick(struct auth *auth);

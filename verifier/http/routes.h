@@ -28,7 +28,7 @@ struct route {
 size_t routes_names(const char *const **names);
 size_t route_index(const struct route *route); /* NULL: that last one */
 
-/* The route, with the path's parameters in *request; NULL: there is none, the answer is written. */
+/* The route, with the path's parameters in *request; NULL: no such route; the answer is written. */
 const struct route *route_find(struct request *request, struct answer *answer);
 
 /* What several topics need. */

@@ -3,7 +3,7 @@
  * A thread per connection, so that a handler may wait (long poll, database). Everything is bounded:
  * connections, and those of one address, header bytes, body bytes by route, the time from accept to
  * headers, from headers to answer, between requests. A refused body is read to its end, within
- * DRAIN_MAX_BYTES and a stranger's time, so that the client sees the answer and not a reset. */
+ * DRAIN_MAX_BYTES and UNAUTHENTICATED_MS, so that the client sees the answer and not a reset. */
 #ifndef VERIFIER_SERVER_H
 #define VERIFIER_SERVER_H
 

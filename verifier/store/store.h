@@ -1,12 +1,12 @@
 /* store: what the verifier knows, and the only place that changes it.
  *
- * Domain operations over db.h. Each is one transaction (or one look), each carries all its guards
+ * Domain operations over db.h. Each is one transaction (or one read), each carries all its guards
  * in the WHERE of its UPDATE, and each that changes something has committed when it returns 0:
  * nothing is acknowledged that is not on disk. Operations are called by any thread; connections
  * come from a bounded pool. -1 means the database could not be used (err TEMPORARY: 503) or a bug;
  * what the database *says* is a verdict, not an error.
  *
- * Refuses to know HTTP. Looks at files only through store_files, under the job's lock. */
+ * Knows no HTTP. Accesses files only through store_files, under the job's lock. */
 #ifndef VERIFIER_STORE_H
 #define VERIFIER_STORE_H
 
@@ -26,7 +26,7 @@ enum {
     STORE_TITLE_BYTES = 256,
 };
 
-/* The files, as far as a transaction must look at them or move them. */
+/* The file operations that a transaction needs. */
 struct store_files {
     void *ctx;
     /* Which of the named renditions are not there, whole. */
@@ -34,7 +34,7 @@ struct store_files {
                    tailslate_quality_set *missing, struct error *err);
     /* Move these renditions' files to the trash; not there: nothing. */
     int (*discard)(void *ctx, const char *slug, tailslate_quality_set discarded, struct error *err);
-    /* The source's file name of this video; "" where there is none. */
+    /* The source's file name of this video; "" if it has none. */
     void (*source_name)(void *ctx, int64_t video_id, char name[FILENAME_BYTES]);
 };
 
@@ -112,7 +112,7 @@ int store_worker_count(struct store *store,
                        struct store_worker_state states[STORE_WORKER_STATES_MAX], size_t *count,
                        struct error *err);
 void store_workers_free(struct store_worker *workers, size_t count);
-/* worker: its worker_id, or its number. *found false: there is none. */
+/* worker: its worker_id, or its number. *found false: no such worker. */
 int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err);
 /* A new key for a worker, which stays who it is; its other keys end after overlap_ms, if they do
  * not end before. */
@@ -145,7 +145,7 @@ struct store_caller {
     int64_t claim_epoch; /* TAILSLATE_ABSENT_INT: not given */
 };
 
-/* job_id 0: any. claim->job_id is 0 afterwards where there is none. */
+/* job_id 0: any job. Sets claim->job_id to 0 if there is no job. */
 int store_claim(struct store *store, const struct store_worker *worker, int64_t job_id,
                 struct message_claim *claim, struct error *err);
 

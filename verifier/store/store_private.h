@@ -38,7 +38,7 @@ void store_pool_fini(struct store *store); /* all connections were given back */
  * back if -1. A commit whose outcome is not known is -1 with DB_UNKNOWN. */
 typedef int store_work(struct store *store, struct db *db, void *ctx, struct error *err);
 int store_transaction(struct store *store, store_work *work, void *ctx, struct error *err);
-/* The same for looks, in one snapshot: a job row from before a commit and a completions row from
+/* The same for reads, in one snapshot: a job row from before a commit and a completions row from
  * after it would make a verdict that was never true. */
 int store_reading(struct store *store, store_work *work, void *ctx, struct error *err);
 

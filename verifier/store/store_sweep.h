@@ -112,7 +112,7 @@ struct store_video_dir {
     bool known;   /* a video has this slug */
     bool settled; /* its job is completed, and nothing re-opens it */
     tailslate_quality_set recorded;
-    int64_t since_ms; /* not known: when the oldest video was made that is; 0: there is none */
+    int64_t since_ms; /* if not known: creation of the oldest video; 0: no videos */
 };
 /* Reads the video of this slug under the lock of its job's row, and calls act(ctx) while the lock
  * is held. preview: without a lock; nothing may be changed. */
