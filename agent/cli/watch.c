@@ -42,7 +42,7 @@ static char *draw(const struct config *config, size_t columns, struct error *err
         STREAM(out) = open_memstream(&text, &size);
         must(out);
         wall_format(wall_us(), now);
-        fprintf(out, "Tailslate, %.19s UTC, refreshing every second; press Ctrl-C to quit\n", now);
+        fprintf(out, "Tailslate, %.19s UTC, every second; press Ctrl-C to quit\n", now);
         render_status(out, &view, columns);
     }
     view_close(&view);
