@@ -214,7 +214,8 @@ Test(beside_stock, the_commands_say_what_is_theirs_there, .timeout = 120)
     cr_expect_eq(check.status, 0, "%s", check.err);
     RUN(add) = rig_verifier(rig, (const char *[]){"job", "add", media_clip(MEDIA_TINY), NULL});
     cr_expect_eq(add.status, 78, "%d %s", add.status, add.err);
-    cr_expect(strstr(add.err, "stock vlog server's"), "%s", add.err);
+    cr_expect(strstr(add.err, "the stock vlog server manages videos and their jobs"), "%s",
+              add.err);
     TEXT(uploads) = rig_path(rig, "uploads");
     RUN(left) = run_program((const char *[]){"ls", "-A", uploads, NULL}, NULL, RIG_START_MS);
     cr_expect_str_eq(left.out, "", "the film was not even copied");

@@ -64,7 +64,7 @@ Test(vlog_tables, what_is_missing_or_of_another_kind_is_named)
         {"ALTER TABLE videos ALTER COLUMN source_width TYPE text",
          "column videos.source_width is of type text, not integer"},
         {"ALTER TABLE video_qualities ADD COLUMN checksum text NOT NULL",
-         "column video_qualities.checksum must be filled"},
+         "column video_qualities.checksum is required and unknown to Tailslate"},
         {"ALTER TABLE videos DROP COLUMN slug CASCADE",
          "table videos has no column slug: run vlog's migrations (alembic upgrade head)"},
         {"ALTER TABLE videos DROP COLUMN category_id", "store.schema \"own\""},
@@ -203,11 +203,11 @@ Test(vlog_tables, a_user_without_the_rights_is_told_which)
     TEXT(url) = must_printf("postgresql://tailslate_guest%s", at);
     /* Each message ends with what the owner is to run. */
     static const char *const missing[][2] = {
-        {"no right to INSERT on the table video_qualities",
+        {"lacks the privilege INSERT on the table video_qualities",
          "GRANT INSERT ON video_qualities TO tailslate_guest;"},
-        {"no right to DELETE on the table quality_progress",
+        {"lacks the privilege DELETE on the table quality_progress",
          "GRANT DELETE ON quality_progress TO tailslate_guest;"},
-        {"no right to USAGE on the sequence of video_qualities.id",
+        {"lacks the privilege USAGE on the sequence of video_qualities.id",
          "GRANT USAGE ON SEQUENCE public.video_qualities_id_seq TO tailslate_guest;"},
     };
     for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
