@@ -85,7 +85,7 @@ Test(worker_auth, a_rotated_key_is_good_for_the_overlap_and_the_worker_stays_who
     struct worker fresh = old, newest = old;
     RUN(day) = rotate(rig, "alice", "24h");
     take_new_key(&day, &fresh);
-    cr_assert(strstr(day.err, "good until"), "%s", day.err);
+    cr_assert(strstr(day.err, "valid until"), "%s", day.err);
     struct worker *const both[] = {&old, &fresh};
     REPLY(beat) = worker_call(&fresh, "/api/worker/heartbeat", "{}", NULL);
     reply_is(&beat, 200, NULL);
