@@ -30,17 +30,23 @@ static bool has_original(const struct rig *rig)
 
 /* ---- original -------------------------------------------------------------------------------- */
 
-static void leaves_out(enum media clip, const char *reason)
+/* Which measure finds it may depend on FFmpeg's version: either reason. */
+static void leaves_out_for_either(enum media clip, const char *reason, const char *other)
 {
     struct rig *rig = finished(clip);
     char line[LINE_BYTES];
     cr_assert_not(has_original(rig), "%s: original is published", media_clip(clip));
     rig_expect(rig, "event=step.warning", 0, line);
-    cr_assert(strstr(line, reason), "%s: %s", media_clip(clip), line);
+    cr_assert(strstr(line, reason) || strstr(line, other), "%s: %s", media_clip(clip), line);
     TEXT(path) = rig_path(rig, "videos/film/master.m3u8");
     TEXT(master) = file_read(path);
     cr_assert_not(strstr(master, "original"), "%s", master);
     rig_end(rig);
+}
+
+static void leaves_out(enum media clip, const char *reason)
+{
+    leaves_out_for_either(clip, reason, reason);
 }
 
 Test(players, b_frames_without_times_are_not_published_as_original, .timeout = 180)
@@ -51,7 +57,7 @@ Test(players, b_frames_without_times_are_not_published_as_original, .timeout = 1
 Test(players, a_picture_that_begins_late_is_not_published_as_original, .timeout = 180)
 {
     /* FFmpeg 5.1's copy begins late; 7.1's is short. */
-    leaves_out(MEDIA_LATE, "(original) is left out");
+    leaves_out_for_either(MEDIA_LATE, "its video begins at", "s long");
 }
 
 Test(players, sound_that_an_edit_list_delays_is_not_published_as_original, .timeout = 180)
