@@ -110,7 +110,7 @@ bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
 bool delivery_refuses_job(const struct http_answer *answer)
 {
     return answer->status / 100 == 4 &&
-           tailslate_answer_concerns_job(http_answer_class_by_code(answer));
+           tailslate_answer_concerns_job(http_answer_class(answer));
 }
 
 /* The reason for an HTTP 409 without one of our codes: from a stock server or something in between.

@@ -86,8 +86,6 @@ enum { HTTP_LEASE_MAX_MS = 24 * 3600 * 1000 };
 int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at);
 struct tailslate_answer http_answer_facts(const struct http_answer *answer);
 enum tailslate_answer_class http_answer_class(const struct http_answer *answer);
-/* The same, but accepts one of our codes under any status. */
-enum tailslate_answer_class http_answer_class_by_code(const struct http_answer *answer);
 void http_answer_fini(struct http_answer *answer);
 
 int http_global_init(

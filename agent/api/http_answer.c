@@ -60,14 +60,6 @@ enum tailslate_answer_class http_answer_class(const struct http_answer *answer)
     return tailslate_answer_classify(&facts);
 }
 
-enum tailslate_answer_class http_answer_class_by_code(const struct http_answer *answer)
-{
-    struct tailslate_answer facts = http_answer_facts(answer);
-    if (facts.problem != TAILSLATE_PROBLEM_NONE)
-        facts.status = tailslate_problem_status(facts.problem);
-    return tailslate_answer_classify(&facts);
-}
-
 int64_t http_lease_ms(const struct http_answer *answer, const char *expires_at)
 {
     int64_t expires_us;

@@ -76,7 +76,7 @@ static bool is_success(enum tailslate_answer_class class)
 enum verdict session_verdict_of(const struct session *session, const struct http_answer *answer,
                                 enum expected expected)
 {
-    enum tailslate_answer_class class = http_answer_class_by_code(answer);
+    enum tailslate_answer_class class = http_answer_class(answer);
     if (is_success(class) && (expected == EXPECT_BYTES || is_object(answer)))
         return VERDICT_OK;
     enum verdict verdict = verdicts[class][stage_of(session)];

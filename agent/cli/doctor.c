@@ -139,8 +139,8 @@ static void check_tools(struct doctor *doctor)
 /* Temporary: it can pass without a change of the configuration. */
 static bool is_passing(enum tailslate_answer_class class)
 {
-    return class == TAILSLATE_ANSWER_LIMITED || class == TAILSLATE_ANSWER_SERVER_FULL ||
-           class == TAILSLATE_ANSWER_SERVER_FAILING;
+    return class == TAILSLATE_ANSWER_LIMITED || class == TAILSLATE_ANSWER_TIMED_OUT ||
+           class == TAILSLATE_ANSWER_SERVER_FULL || class == TAILSLATE_ANSWER_SERVER_FAILING;
 }
 
 static void report_failing(struct doctor *doctor, const struct http_answer *answer)

@@ -177,3 +177,42 @@ Test(answer, everybody_judges_each_answer_as_recorded)
     fclose(golden);
     free(text);
 }
+
+static struct http_answer refusal(long status, enum tailslate_problem problem)
+{
+    return (struct http_answer){.result = HTTP_ANSWERED,
+                                .status = status,
+                                .is_json = true,
+                                .body = object,
+                                .body_size = sizeof object - 1,
+                                .problem.problem = problem};
+}
+
+Test(answer, a_step_believes_a_code_only_under_its_own_status)
+{
+    static struct session session;
+    for (enum tailslate_problem problem = TAILSLATE_PROBLEM_NONE + 1;
+         problem < TAILSLATE_PROBLEM_COUNT; problem++) {
+        struct http_answer changed = refusal(599, problem);
+        cr_expect_eq(session_verdict_of(&session, &changed, EXPECT_JSON), VERDICT_RETRY, "%s",
+                     tailslate_problem_code(problem));
+        struct http_answer proxied = refusal(418, problem);
+        cr_expect(!delivery_refuses_job(&proxied), "%s", tailslate_problem_code(problem));
+    }
+    struct http_answer own = refusal(409, TAILSLATE_PROBLEM_CLAIM_LOST);
+    cr_expect_eq(session_verdict_of(&session, &own, EXPECT_JSON), VERDICT_LOST);
+    cr_expect(delivery_refuses_job(&own));
+}
+
+Test(answer, a_timeout_at_the_server_is_not_taken_for_another_api)
+{
+    static const long statuses[] = {408, 425};
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        char line[LINE_BYTES] = "";
+        struct http_answer answer = refusal(statuses[i], TAILSLATE_PROBLEM_NONE);
+        FILE *out = fmemopen(line, LINE_BYTES, "w");
+        write_doctor(out, &answer);
+        cr_assert_eq(fclose(out), 0);
+        cr_expect_str_eq(line, "WAIT server", "HTTP %ld", statuses[i]);
+    }
+}
