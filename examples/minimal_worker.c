@@ -46,9 +46,9 @@ static void post(const char *path, const char *body, const char *const headers[]
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     CURLcode code = curl_easy_perform(curl);
-    answer->reach = code == CURLE_OK                         ? TAILSLATE_ANSWER_CAME
-                    : code == CURLE_PEER_FAILED_VERIFICATION ? TAILSLATE_ANSWER_NOT_BELIEVED
-                                                             : TAILSLATE_ANSWER_CAME_NOT;
+    answer->reach = code == CURLE_OK                         ? TAILSLATE_REACH_ANSWERED
+                    : code == CURLE_PEER_FAILED_VERIFICATION ? TAILSLATE_REACH_UNTRUSTED
+                                                             : TAILSLATE_REACH_UNREACHED;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
     curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
     curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &retry_after_s);
@@ -131,7 +131,7 @@ static int64_t claim(int64_t *epoch)
 {
     const char *const no_headers[] = {NULL};
     for (unsigned attempt = 0;; attempt++) {
-        claimed = (struct tailslate_outbox_answer){.reach = TAILSLATE_ANSWER_CAME_NOT};
+        claimed = (struct tailslate_outbox_answer){.reach = TAILSLATE_REACH_UNREACHED};
         post("/api/worker/claim", "", no_headers, &claimed);
         if (claimed.status == 200)
             break;

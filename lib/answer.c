@@ -62,7 +62,7 @@ bool tailslate_answer_concerns_job(enum tailslate_answer_class class)
 
 enum tailslate_problem tailslate_answer_known_problem(const struct tailslate_answer *facts)
 {
-    bool counts = facts->reach == TAILSLATE_ANSWER_CAME && facts->is_json &&
+    bool counts = facts->reach == TAILSLATE_REACH_ANSWERED && facts->is_json &&
                   facts->problem != TAILSLATE_PROBLEM_NONE &&
                   tailslate_problem_status(facts->problem) == facts->status;
     return counts ? facts->problem : TAILSLATE_PROBLEM_NONE;
@@ -111,13 +111,13 @@ enum tailslate_answer_class tailslate_answer_classify(const struct tailslate_ans
 {
     enum tailslate_problem problem = tailslate_answer_known_problem(facts);
     switch (facts->reach) {
-    case TAILSLATE_ANSWER_CAME:
+    case TAILSLATE_REACH_ANSWERED:
         return problem != TAILSLATE_PROBLEM_NONE ? by_problem[problem] : class_of_status(facts);
-    case TAILSLATE_ANSWER_CAME_NOT:
+    case TAILSLATE_REACH_UNREACHED:
         return TAILSLATE_ANSWER_UNREACHED;
-    case TAILSLATE_ANSWER_NOT_BELIEVED:
+    case TAILSLATE_REACH_UNTRUSTED:
         return TAILSLATE_ANSWER_UNTRUSTED;
-    case TAILSLATE_ANSWER_LOCAL_TROUBLE:
+    case TAILSLATE_REACH_LOCAL_FAILURE:
         break;
     }
     return TAILSLATE_ANSWER_LOCAL_FAILURE;

@@ -65,7 +65,7 @@ static struct tailslate_outbox_answer *ask(const struct outbox_record *record, b
                                          .claim_epoch = record->claim_epoch,
                                          .token = past_cache ? "" : record->token,
                                          .body = body};
-    answer->reach = TAILSLATE_ANSWER_CAME_NOT;
+    answer->reach = TAILSLATE_REACH_UNREACHED;
     answer->retry_after_ms = -1;
     sender->send(sender->ctx, &post, answer);
     answer->content_type[sizeof answer->content_type - 1] = '\0';

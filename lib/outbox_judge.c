@@ -101,7 +101,7 @@ static void judge_refusal(const struct tailslate_answer *facts, const struct jso
     text_cut(cut, sizeof cut, detail ? detail : "");
     judgment->problem = tailslate_answer_known_problem(facts);
     judgment->missing = qualities_of(json_get(problem, "qualities"));
-    if (facts->reach != TAILSLATE_ANSWER_CAME)
+    if (facts->reach != TAILSLATE_REACH_ANSWERED)
         conclude(judgment, outcomes[class], "the server was not reached");
     else if (judgment->problem != TAILSLATE_PROBLEM_NONE)
         conclude(judgment, outcomes[class], "%s: %s", tailslate_problem_code(judgment->problem),

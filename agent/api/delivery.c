@@ -109,8 +109,7 @@ bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us)
 
 bool delivery_refuses_job(const struct http_answer *answer)
 {
-    return answer->status / 100 == 4 &&
-           tailslate_answer_concerns_job(http_answer_class(answer));
+    return answer->status / 100 == 4 && tailslate_answer_concerns_job(http_answer_class(answer));
 }
 
 /* The reason for an HTTP 409 without one of our codes: from a stock server or something in between.
@@ -187,7 +186,7 @@ void delivery_judge(const struct delivery_report *report, const struct http_answ
     enum tailslate_answer_class class = http_answer_class(answer);
     if (class == TAILSLATE_ANSWER_OK || class == TAILSLATE_ANSWER_OTHER_SUCCESS)
         judge_success(report, answer, judgement);
-    else if (answer->result != HTTP_ANSWERED)
+    else if (answer->reach != TAILSLATE_REACH_ANSWERED)
         conclude(judgement, delivery_of(class, kind_of(report)), "%.200s", answer->error.message);
     else
         judge_refusal(answer, delivery_of(class, kind_of(report)), judgement);
@@ -198,7 +197,7 @@ void delivery_judge_verification(const struct http_answer *answer,
 {
     *judgement = (struct delivery_judgement){0};
     struct error err;
-    JSON(root) = answer->result == HTTP_ANSWERED && answer->status == 200
+    JSON(root) = answer->reach == TAILSLATE_REACH_ANSWERED && answer->status == 200
                      ? json_parse(answer->body, answer->body_size, &err)
                      : NULL;
     const char *status = json_text(json_get(root, "video_status"));
@@ -223,7 +222,7 @@ bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
     *judgement = (struct delivery_judgement){0};
     struct error err;
     enum tailslate_answer_class class = http_answer_class(answer);
-    if (answer->result != HTTP_ANSWERED)
+    if (answer->reach != TAILSLATE_REACH_ANSWERED)
         conclude(judgement, delivery_of(class, RECLAIM), "%.200s", answer->error.message);
     else if (class != TAILSLATE_ANSWER_OK)
         conclude(judgement, delivery_of(class, RECLAIM),

@@ -334,7 +334,7 @@ static int64_t date_of(CURL *easy)
 static void read_answer(struct http_call *call, struct http_answer *answer)
 {
     char type[CONTENT_TYPE_BYTES] = "";
-    answer->result = HTTP_ANSWERED;
+    answer->reach = TAILSLATE_REACH_ANSWERED;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer->status);
     copy_header(call->easy, "Content-Type", type, sizeof type);
     copy_header(call->easy, "ETag", answer->etag, sizeof answer->etag);
@@ -344,18 +344,18 @@ static void read_answer(struct http_call *call, struct http_answer *answer)
     http_answer_read(answer, type);
 }
 
-static enum http_result result_of(CURLcode code)
+static enum tailslate_reach reach_of(CURLcode code)
 {
     bool is_untrusted = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_ISSUER_ERROR ||
                         code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_INVALIDCERTSTATUS;
-    return is_untrusted ? HTTP_NOT_TRUSTED : HTTP_UNREACHED;
+    return is_untrusted ? TAILSLATE_REACH_UNTRUSTED : TAILSLATE_REACH_UNREACHED;
 }
 
 static void read_failure(struct http_call *call, CURLcode code, struct http_answer *answer)
 {
-    answer->result = result_of(code);
+    answer->reach = reach_of(code);
     if (call->stream.has_failed_here) {
-        answer->result = HTTP_LOCAL;
+        answer->reach = TAILSLATE_REACH_LOCAL_FAILURE;
         answer->error = call->stream.here;
     } else if (call->stream.is_too_long) {
         error_set(&answer->error, ERROR_TEMPORARY, EFBIG, "the answer is longer than %d bytes",

@@ -58,15 +58,8 @@ struct http_request http_get(const char *path);
 /* body: a JSON text; NULL: no body, or a descriptor that is set later. */
 struct http_request http_post(const char *path, const char *body);
 
-enum http_result {
-    HTTP_ANSWERED,    /* a complete HTTP answer: status and body */
-    HTTP_UNREACHED,   /* refused, not resolved, timed out, reset, truncated: see `error` */
-    HTTP_NOT_TRUSTED, /* TLS verification failed */
-    HTTP_LOCAL,       /* our side: the sink or the source file failed */
-};
-
 struct http_answer {
-    enum http_result result;
+    enum tailslate_reach reach;
     long status;
     bool is_json; /* Content-Type application/json or +json */
     char *body;   /* NUL-terminated; "" never NULL; owned by the answer */
@@ -77,7 +70,7 @@ struct http_answer {
     char request_id[64];
     int64_t claim_epoch;            /* the epoch that was sent; TAILSLATE_ABSENT_INT = none */
     struct message_problem problem; /* parsed if the status is not 2xx */
-    struct error error;             /* for the other results */
+    struct error error;             /* unless reach is TAILSLATE_REACH_ANSWERED */
 };
 /* How long a claim that expires at expires_at, according to this answer, lasts from now. Uses the
  * server's own clock (its Date header), because ours may be off by hours; without a Date header,

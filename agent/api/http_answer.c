@@ -40,14 +40,8 @@ void http_answer_read(struct http_answer *answer, const char *content_type)
 
 struct tailslate_answer http_answer_facts(const struct http_answer *answer)
 {
-    static const enum tailslate_reach reaches[] = {
-        [HTTP_ANSWERED] = TAILSLATE_ANSWER_CAME,
-        [HTTP_UNREACHED] = TAILSLATE_ANSWER_CAME_NOT,
-        [HTTP_NOT_TRUSTED] = TAILSLATE_ANSWER_NOT_BELIEVED,
-        [HTTP_LOCAL] = TAILSLATE_ANSWER_LOCAL_TROUBLE,
-    };
     return (struct tailslate_answer){
-        .reach = reaches[answer->result],
+        .reach = answer->reach,
         .status = answer->status,
         .is_json = answer->is_json,
         .problem = answer->problem.problem,

@@ -43,7 +43,7 @@ struct reply {
 /* The current trouble with the server, so that its begin and its end are logged instead of every
  * attempt. */
 struct trouble {
-    enum http_result result;
+    enum tailslate_reach reach;
     long status;
     enum tailslate_answer_class class;
     int64_t since_ms; /* 0: none */

@@ -86,7 +86,7 @@ enum verdict session_verdict_of(const struct session *session, const struct http
 
 static const char *trouble_detail(const struct http_answer *answer)
 {
-    if (answer->result != HTTP_ANSWERED)
+    if (answer->reach != TAILSLATE_REACH_ANSWERED)
         return answer->error.message;
     enum tailslate_answer_class class = http_answer_class(answer);
     if (class == TAILSLATE_ANSWER_SERVER_FULL)
@@ -123,9 +123,9 @@ static void note_trouble(struct session *session, enum verdict verdict,
 {
     struct trouble *trouble = &session->trouble;
     session->is_away = session->is_away || session_is_outage(http_answer_class(answer));
-    bool is_new = trouble->since_ms == 0 || trouble->result != answer->result ||
+    bool is_new = trouble->since_ms == 0 || trouble->reach != answer->reach ||
                   trouble->status != answer->status;
-    trouble->result = answer->result;
+    trouble->reach = answer->reach;
     trouble->status = answer->status;
     trouble->class = http_answer_class(answer);
     if (trouble->since_ms == 0)

@@ -313,7 +313,7 @@ enum server_state node_server_state_of(const struct http_answer *answer, char *r
                                        size_t capacity)
 {
     enum server_state state = node_server_state(http_answer_class(answer));
-    if (answer->result != HTTP_ANSWERED)
+    if (answer->reach != TAILSLATE_REACH_ANSWERED)
         snprintf(reason, capacity, "%s", answer->error.message);
     else if (state == SERVER_FINE)
         reason[0] = '\0';

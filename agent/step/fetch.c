@@ -228,7 +228,7 @@ static int learn_etag(struct fetch *fetch, struct error *err)
     session_perform(fetch->session, &request, &reply);
     fetch->etag[0] = '\0';
     /* A weak ETag does not guarantee identical bytes. */
-    if (reply.answer.result == HTTP_ANSWERED && reply.answer.status == 206 &&
+    if (reply.answer.reach == TAILSLATE_REACH_ANSWERED && reply.answer.status == 206 &&
         reply.answer.etag[0] == '"')
         snprintf(fetch->etag, sizeof fetch->etag, "%s", reply.answer.etag);
     session_reply_fini(&reply);
@@ -275,7 +275,7 @@ static void transfer(struct fetch *fetch, struct reply *reply)
 static bool is_whole(const struct fetch *fetch, const struct http_answer *answer)
 {
     struct stat status;
-    if (answer->result != HTTP_ANSWERED || fstat(fetch->part, &status) < 0)
+    if (answer->reach != TAILSLATE_REACH_ANSWERED || fstat(fetch->part, &status) < 0)
         return false;
     if (answer->status != (fetch->offset > 0 ? 206 : 200))
         return false;
@@ -335,11 +335,12 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
         return -1;
     if (fetch->lacking > 0)
         return disk_wait(fetch->session, fetch->lacking, err) == 0 ? 1 : -1;
-    if (fetch->is_other || (answer->result == HTTP_ANSWERED && answer->status / 100 == 2)) {
+    if (fetch->is_other ||
+        (answer->reach == TAILSLATE_REACH_ANSWERED && answer->status / 100 == 2)) {
         log_warning("step.source_changed", LOG_TEXT("etag", fetch->etag));
         if (start_over(fetch, err) < 0)
             return -1;
-    } else if (answer->result == HTTP_LOCAL) {
+    } else if (answer->reach == TAILSLATE_REACH_LOCAL_FAILURE) {
         return local_failure(fetch, answer, err);
     }
     enum verdict verdict = session_judge(fetch->session, answer, EXPECT_BYTES);

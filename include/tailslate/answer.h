@@ -15,10 +15,10 @@
 #include <stdbool.h>
 
 enum tailslate_reach {
-    TAILSLATE_ANSWER_CAME,          /* complete: status and body */
-    TAILSLATE_ANSWER_CAME_NOT,      /* refused, timed out, reset, truncated */
-    TAILSLATE_ANSWER_NOT_BELIEVED,  /* TLS verification failed */
-    TAILSLATE_ANSWER_LOCAL_TROUBLE, /* a file on this side failed */
+    TAILSLATE_REACH_ANSWERED,      /* a complete HTTP answer: status and body */
+    TAILSLATE_REACH_UNREACHED,     /* refused, not resolved, timed out, reset, truncated */
+    TAILSLATE_REACH_UNTRUSTED,     /* TLS verification failed */
+    TAILSLATE_REACH_LOCAL_FAILURE, /* our side: the file that is sent or received into failed */
 };
 
 struct tailslate_answer {

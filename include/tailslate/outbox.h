@@ -77,7 +77,7 @@ struct tailslate_outbox_post {
     const char *token, *body;
 };
 
-/* What came back. It starts as zeros but for reach (TAILSLATE_ANSWER_CAME_NOT) and retry_after_ms
+/* What came back. It starts as zeros but for reach (TAILSLATE_REACH_UNREACHED) and retry_after_ms
  * (-1). */
 struct tailslate_outbox_answer {
     enum tailslate_reach reach;

@@ -1,9 +1,9 @@
 /* What every answer means to everybody who judges one, recorded in tests/golden/answers.txt: the
  * courier (four kinds of calls), a step (three stages), the node's view of the server, and doctor.
- * All of result x status x code x JSON or not that http can hand out; equal neighbours are one
+ * All of reach x status x code x JSON or not that http can hand out; equal neighbors are one
  * line.
  *
- * With TAILSLATE_GOLDEN_UPDATE=1 the file is written anew; the commit that changes it says why. */
+ * With TAILSLATE_GOLDEN_UPDATE=1 the file is written again; the commit that changes it says why. */
 #include "agent/api/delivery.h"
 #include "agent/api/session_part.h"
 #include "agent/cli/doctor_report.h"
@@ -106,7 +106,7 @@ static void write_statuses(FILE *out, const char *name, bool is_json, char *body
     char last[LINE_BYTES] = "", now[LINE_BYTES];
     long first = STATUS_MIN;
     for (long status = STATUS_MIN; status <= STATUS_MAX + 1; status++) {
-        struct http_answer answer = {.result = HTTP_ANSWERED,
+        struct http_answer answer = {.reach = TAILSLATE_REACH_ANSWERED,
                                      .status = status,
                                      .is_json = is_json,
                                      .body = body,
@@ -124,10 +124,10 @@ static void write_statuses(FILE *out, const char *name, bool is_json, char *body
     }
 }
 
-static void write_unanswered(FILE *out, const char *name, enum http_result result)
+static void write_unanswered(FILE *out, const char *name, enum tailslate_reach reach)
 {
     char line[LINE_BYTES] = "", nothing[] = "";
-    struct http_answer answer = {.result = result, .body = nothing};
+    struct http_answer answer = {.reach = reach, .body = nothing};
     error_set(&answer.error, ERROR_TEMPORARY, 0, "why");
     write_verdicts(line, &answer);
     fprintf(out, "%s | %s\n", name, line);
@@ -138,9 +138,9 @@ static void write_all(FILE *out)
     fputs("# answer | completion failure late-failure reclaim (* about the job, ! by its code) | "
           "step: probing transcoding transcoded | server's state | doctor\n",
           out);
-    write_unanswered(out, "unreached", HTTP_UNREACHED);
-    write_unanswered(out, "untrusted", HTTP_NOT_TRUSTED);
-    write_unanswered(out, "local", HTTP_LOCAL);
+    write_unanswered(out, "unreached", TAILSLATE_REACH_UNREACHED);
+    write_unanswered(out, "untrusted", TAILSLATE_REACH_UNTRUSTED);
+    write_unanswered(out, "local", TAILSLATE_REACH_LOCAL_FAILURE);
     write_statuses(out, "html", false, object, TAILSLATE_PROBLEM_NONE);
     write_statuses(out, "object", true, object, TAILSLATE_PROBLEM_NONE);
     write_statuses(out, "array", true, array, TAILSLATE_PROBLEM_NONE);
@@ -180,7 +180,7 @@ Test(answer, everybody_judges_each_answer_as_recorded)
 
 static struct http_answer refusal(long status, enum tailslate_problem problem)
 {
-    return (struct http_answer){.result = HTTP_ANSWERED,
+    return (struct http_answer){.reach = TAILSLATE_REACH_ANSWERED,
                                 .status = status,
                                 .is_json = true,
                                 .body = object,

@@ -21,7 +21,7 @@ static struct delivery_judgement judge(enum kind kind, long status, enum form fo
 {
     char text[1024];
     snprintf(text, sizeof text, "%s", body);
-    struct http_answer answer = {.result = HTTP_ANSWERED,
+    struct http_answer answer = {.reach = TAILSLATE_REACH_ANSWERED,
                                  .status = status,
                                  .is_json = form == JSON_TYPE,
                                  .body = text,
@@ -225,16 +225,16 @@ Test(courier, output_missing_names_what_is_to_be_uploaded)
 Test(courier, without_an_answer_it_tries_again_and_never_trusts_a_wrong_certificate)
 {
     static const struct {
-        enum http_result result;
+        enum tailslate_reach reach;
         enum delivery expected;
     } cases[] = {
-        {HTTP_UNREACHED, DELIVERY_AGAIN},
-        {HTTP_LOCAL, DELIVERY_AGAIN},
-        {HTTP_NOT_TRUSTED, DELIVERY_HOLD},
+        {TAILSLATE_REACH_UNREACHED, DELIVERY_AGAIN},
+        {TAILSLATE_REACH_LOCAL_FAILURE, DELIVERY_AGAIN},
+        {TAILSLATE_REACH_UNTRUSTED, DELIVERY_HOLD},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char nothing[] = "";
-        struct http_answer answer = {.result = cases[i].result, .body = nothing};
+        struct http_answer answer = {.reach = cases[i].reach, .body = nothing};
         error_set(&answer.error, ERROR_TEMPORARY, 0, "connection reset");
         struct delivery_report report = {.token = OURS};
         struct delivery_judgement judgement;
@@ -248,7 +248,7 @@ static enum delivery verify(long status, const char *body)
 {
     char text[512];
     snprintf(text, sizeof text, "%s", body);
-    struct http_answer answer = {.result = HTTP_ANSWERED,
+    struct http_answer answer = {.reach = TAILSLATE_REACH_ANSWERED,
                                  .status = status,
                                  .is_json = true,
                                  .body = text,
@@ -281,27 +281,27 @@ Test(courier, a_claim_that_went_is_ours_again_only_by_an_answer_that_names_the_j
 {
     static const struct {
         const char *name;
-        enum http_result result;
+        enum tailslate_reach reach;
         long status;
         const char *body;
         bool is_got;
         enum delivery otherwise;
     } cases[] = {
-        {"got", HTTP_ANSWERED, 200, GIVEN("7"), true, DELIVERY_COUNT},
-        {"another job", HTTP_ANSWERED, 200, GIVEN("8"), false, DELIVERY_HOLD},
-        {"no job", HTTP_ANSWERED, 200, "{\"job_id\":null,\"message\":\"No jobs\"}", false,
-         DELIVERY_HOLD},
-        {"no claim", HTTP_ANSWERED, 200, "{\"job_id\":7}", false, DELIVERY_HOLD},
-        {"cut", HTTP_ANSWERED, 200, "{\"job_id\":7,", false, DELIVERY_HOLD},
-        {"taken", HTTP_ANSWERED, 409, "{\"detail\":\"taken\"}", false, DELIVERY_HOLD},
-        {"not ours", HTTP_ANSWERED, 403, "{\"detail\":\"no\"}", false, DELIVERY_HOLD},
-        {"busy", HTTP_ANSWERED, 503, "{\"detail\":\"busy\"}", false, DELIVERY_AGAIN},
-        {"down", HTTP_UNREACHED, 0, "", false, DELIVERY_AGAIN},
+        {"got", TAILSLATE_REACH_ANSWERED, 200, GIVEN("7"), true, DELIVERY_COUNT},
+        {"another job", TAILSLATE_REACH_ANSWERED, 200, GIVEN("8"), false, DELIVERY_HOLD},
+        {"no job", TAILSLATE_REACH_ANSWERED, 200, "{\"job_id\":null,\"message\":\"No jobs\"}",
+         false, DELIVERY_HOLD},
+        {"no claim", TAILSLATE_REACH_ANSWERED, 200, "{\"job_id\":7}", false, DELIVERY_HOLD},
+        {"cut", TAILSLATE_REACH_ANSWERED, 200, "{\"job_id\":7,", false, DELIVERY_HOLD},
+        {"taken", TAILSLATE_REACH_ANSWERED, 409, "{\"detail\":\"taken\"}", false, DELIVERY_HOLD},
+        {"not ours", TAILSLATE_REACH_ANSWERED, 403, "{\"detail\":\"no\"}", false, DELIVERY_HOLD},
+        {"busy", TAILSLATE_REACH_ANSWERED, 503, "{\"detail\":\"busy\"}", false, DELIVERY_AGAIN},
+        {"down", TAILSLATE_REACH_UNREACHED, 0, "", false, DELIVERY_AGAIN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[1024];
         snprintf(text, sizeof text, "%s", cases[i].body);
-        struct http_answer answer = {.result = cases[i].result,
+        struct http_answer answer = {.reach = cases[i].reach,
                                      .status = cases[i].status,
                                      .is_json = true,
                                      .body = text,

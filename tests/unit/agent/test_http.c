@@ -22,7 +22,7 @@ Test(http, a_silent_server_costs_the_deadline_and_no_more)
     int64_t start_ms = mono_ms();
     http_perform(client, &request, &answer);
     int64_t took_ms = mono_ms() - start_ms;
-    cr_expect_eq(answer.result, HTTP_UNREACHED);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_UNREACHED);
     cr_expect_geq(took_ms, 300);
     cr_expect_lt(took_ms, 900, "%lld ms", (long long)took_ms);
     cr_expect(strstr(answer.error.message, "300 ms"), "%s", answer.error.message);
@@ -40,7 +40,7 @@ Test(http, a_transfer_that_stops_moving_is_ended_before_its_deadline)
     request.stall_ms = 200;
     int64_t start_ms = mono_ms();
     http_perform(client, &request, &answer);
-    cr_expect_eq(answer.result, HTTP_UNREACHED);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_UNREACHED);
     cr_expect_lt(mono_ms() - start_ms, 2000);
     cr_expect(strstr(answer.error.message, "no data"), "%s", answer.error.message);
     http_answer_fini(&answer);
@@ -56,7 +56,7 @@ Test(http, nobody_there_is_said)
     cr_assert_eq(http_global_init(&err), 0);
     struct http_client *client = http_client_new(&settings, &err);
     http_perform(client, &request, &answer);
-    cr_expect_eq(answer.result, HTTP_UNREACHED);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_UNREACHED);
     cr_expect_str_eq(answer.body, "");
     cr_expect(answer.error.message[0]);
     http_answer_fini(&answer);
@@ -102,7 +102,7 @@ Test(http, a_post_says_who_and_what)
     request.claim_epoch = 4;
     request.headers[0] = "Idempotency-Key: k";
     http_perform(client, &request, &answer);
-    cr_expect_eq(answer.result, HTTP_ANSWERED);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_ANSWERED);
     cr_expect_eq(answer.status, 200);
     cr_expect(answer.is_json);
     cr_expect_str_eq(answer.body, "{}");
@@ -184,7 +184,7 @@ Test(http, whoever_takes_the_body_may_stop_it)
     request.on_sink = stop_at_once;
     request.sink_ctx = seen;
     http_perform(client, &request, &answer);
-    cr_expect_eq(answer.result, HTTP_LOCAL);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_LOCAL_FAILURE);
     cr_expect_eq(seen[0], 4);
     cr_expect_eq(seen[1], 4);
     http_answer_fini(&answer);
@@ -200,7 +200,7 @@ Test(http, a_full_disk_is_our_trouble_and_not_the_server_s)
     FD(full) = open("/dev/full", O_WRONLY | O_CLOEXEC);
     request.sink_fd = full;
     http_perform(client, &request, &answer);
-    cr_expect_eq(answer.result, HTTP_LOCAL);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_LOCAL_FAILURE);
     cr_expect_eq(answer.error.code, ENOSPC, "%s", answer.error.message);
     http_answer_fini(&answer);
     server_end(server, client);

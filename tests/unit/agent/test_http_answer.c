@@ -18,7 +18,8 @@ Test(http_answer, a_body_that_is_cut_short_is_no_answer)
     };
     for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
         struct http_answer answer = server_once(replies[i]);
-        cr_expect_eq(answer.result, HTTP_UNREACHED, "reply %zu: status %ld", i, answer.status);
+        cr_expect_eq(answer.reach, TAILSLATE_REACH_UNREACHED, "reply %zu: status %ld", i,
+                     answer.status);
         cr_expect(answer.error.message[0]);
         http_answer_fini(&answer);
     }
@@ -29,7 +30,7 @@ Test(http_answer, trailers_do_not_unmake_an_answer)
 {
     struct http_answer answer = server_once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                                             "2\r\n{}\r\n0\r\nServer-Timing: db;dur=3\r\n\r\n");
-    cr_expect_eq(answer.result, HTTP_ANSWERED, "%s", answer.error.message);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_ANSWERED, "%s", answer.error.message);
     cr_expect_str_eq(answer.body, "{}");
     http_answer_fini(&answer);
 }
@@ -42,7 +43,7 @@ Test(http_answer, a_body_over_the_limit_is_not_taken_in)
     memset(reply + head, 'x', SIZE);
     reply[head + SIZE] = '\0';
     struct http_answer answer = server_once(reply);
-    cr_expect_eq(answer.result, HTTP_UNREACHED);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_UNREACHED);
     cr_expect_eq(answer.error.code, EFBIG, "%s", answer.error.message);
     cr_expect_leq(answer.body_size, (size_t)HTTP_ANSWER_MAX_BYTES);
     http_answer_fini(&answer);
@@ -60,7 +61,7 @@ Test(http_answer, a_head_without_an_end_is_not_taken_in)
     }
     memcpy(reply + SIZE, "\r\n\r\n", 5);
     struct http_answer answer = server_once(reply);
-    cr_expect_eq(answer.result, HTTP_UNREACHED);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_UNREACHED);
     cr_expect_eq(answer.error.code, EFBIG, "%s", answer.error.message);
     http_answer_fini(&answer);
 }
@@ -71,7 +72,7 @@ Test(http_answer, a_redirect_is_an_answer_and_is_not_followed)
     TEXT(reply) = must_printf("HTTP/1.1 307 Go\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n",
                               elsewhere->url);
     struct http_answer answer = server_once(reply);
-    cr_expect_eq(answer.result, HTTP_ANSWERED);
+    cr_expect_eq(answer.reach, TAILSLATE_REACH_ANSWERED);
     cr_expect_eq(answer.status, 307);
     struct pollfd asked = {.fd = elsewhere->listener, .events = POLLIN};
     cr_expect_eq(poll(&asked, 1, 0), 0, "the key went elsewhere");

@@ -5,8 +5,10 @@
 static enum tailslate_answer_class classify(long status, bool is_json,
                                             enum tailslate_problem problem)
 {
-    struct tailslate_answer facts = {
-        .reach = TAILSLATE_ANSWER_CAME, .status = status, .is_json = is_json, .problem = problem};
+    struct tailslate_answer facts = {.reach = TAILSLATE_REACH_ANSWERED,
+                                     .status = status,
+                                     .is_json = is_json,
+                                     .problem = problem};
     return tailslate_answer_classify(&facts);
 }
 

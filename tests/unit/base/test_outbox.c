@@ -32,14 +32,14 @@ static void send_by_script(void *ctx, const struct tailslate_outbox_post *post,
     struct script *script = ctx;
     int at = script->sent++;
     cr_assert_lt(at, ATTEMPTS_MAX);
-    cr_assert_eq(answer->reach, TAILSLATE_ANSWER_CAME_NOT);
+    cr_assert_eq(answer->reach, TAILSLATE_REACH_UNREACHED);
     snprintf(script->tokens[at], TAILSLATE_TOKEN_BYTES, "%s", post->token);
     snprintf(script->last_body, sizeof script->last_body, "%s", post->body);
     script->last_epoch = post->claim_epoch;
     const char *body = script->bodies[at], *hole = body ? strstr(body, "%s") : NULL;
     if (!body)
         return;
-    answer->reach = TAILSLATE_ANSWER_CAME;
+    answer->reach = TAILSLATE_REACH_ANSWERED;
     answer->status = script->statuses[at];
     snprintf(answer->content_type, sizeof answer->content_type, "%s",
              body[0] == '{' ? "application/problem+json; charset=utf-8" : "text/html");
@@ -326,7 +326,7 @@ static void commit_once(void *ctx, const struct tailslate_outbox_post *post,
         world->commits++;
     else
         world->replays++;
-    answer->reach = TAILSLATE_ANSWER_CAME;
+    answer->reach = TAILSLATE_REACH_ANSWERED;
     answer->status = 200;
     memcpy(answer->content_type, "application/json", 17);
     answer->body_size = (size_t)snprintf(answer->body, sizeof answer->body,
