@@ -2,9 +2,9 @@
 #include "agent/base/sandbox.h"
 #include "agent/cli/doctor_report.h"
 #include "agent/media/encoders.h"
-#include "agent/media/gpu.h"
+#include "agent/media/encoders_file.h"
 #include "agent/media/limits.h"
-#include "agent/media/resources.h"
+#include "agent/media/machine.h"
 #include "lib/cleanup.h"
 
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 #include "agent/daemon/encoder_probe.h"
 
+#include "agent/media/encoders_file.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "lib/cleanup.h"

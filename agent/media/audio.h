@@ -1,7 +1,7 @@
 /* audio: the audio tracks of a source: their order of preference, and how one becomes stereo AAC.
  * Pure.
  *
- * What a container says about a track is a claim; audio_trial finds out which tracks can be
+ * What a container says about a track is a claim; source.h finds out which tracks can be
  * decoded. More than two channels are mixed down. ffmpeg has a mixing matrix only for layouts that
  * it knows by name, not for ambisonics or channels without positions, so those are mixed by
  * formula. */

@@ -11,7 +11,7 @@
 
 #include "agent/media/ladder.h"
 #include "agent/media/manifest.h"
-#include "agent/media/rates.h"
+#include "agent/media/measure.h"
 #include "base/message.h"
 
 struct check_rendition {

@@ -1,8 +1,9 @@
 #include "agent/media/encoders.h"
 
 #include "agent/base/child.h"
-#include "agent/media/gpu.h"
+#include "agent/media/encoders_file.h"
 #include "agent/media/ladder.h"
+#include "agent/media/machine.h"
 #include "base/clock.h"
 #include "lib/cleanup.h"
 

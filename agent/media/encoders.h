@@ -5,19 +5,17 @@
  * ladder's own options, and the result is checked: the codec, and keyframes where they were
  * requested. Each encode has a time limit, all of them together have another, and each is ended
  * with its process group.
- *
- * The results are stored in state_dir, keyed by ffmpeg's file, the devices and this boot. One
- * process at a time makes them: the agent's child (`tailslate-agent trial`). A step that finds no
- * results probes what it needs itself. A hardware encoder that failed a real job is not used for
- * ENCODERS_PAUSE_MS, which is recorded on disk, too. */
+
+ * The results are stored (encoders_file.h) by one process at a time, the agent's child
+ * (`tailslate-agent trial`). A step that finds no results probes what it needs itself. */
 #ifndef AGENT_ENCODERS_H
 #define AGENT_ENCODERS_H
 
 #include "agent/base/config.h"
 #include "agent/base/sandbox.h"
 #include "agent/base/tool.h"
-#include "agent/media/codecs.h"
 #include "agent/media/encoder.h"
+#include "agent/media/measure.h"
 #include "lib/error.h"
 #include "lib/hash.h"
 
@@ -28,11 +26,7 @@ enum {
     ENCODERS_SOON_ALL_MS = 9 * 1000,
     ENCODERS_LATE_MS = 30 * 1000, /* in the background, on a busy node */
     ENCODERS_LATE_ALL_MS = 120 * 1000,
-    ENCODERS_PAUSE_MS = 10 * 60 * 1000,
-    ENCODERS_FILE_MAX_BYTES = 64 * 1024,
 };
-#define ENCODERS_FILE  "encoders.json"
-#define ENCODERS_BAD   "encoder_failed.json"
 #define ENCODERS_QUIET "SVT_LOG=1" /* in ffmpeg's environment: SVT-AV1 prints errors only */
 
 struct encoders {
@@ -60,20 +54,6 @@ void encoders_explain(const char *log, char reason[ENCODERS_REASON_BYTES]);
 
 /* How strict a sandbox it can run in. */
 enum sandbox_network encoders_network(enum encoder_id id);
-
-/* A hash of ffmpeg's file, the devices and this boot: the results are valid while it is unchanged.
- */
-void encoders_key(const struct config *config, char key[HASH_HEX_BYTES]);
-
-/* -1: there are none, or they are no longer valid (err->code ENOENT). */
-int encoders_load(int state_dir, const struct config *config, struct encoders *found,
-                  struct error *err);
-int encoders_save(int state_dir, const struct encoders *found, struct error *err);
-
-/* A hardware encoder failed a job. */
-int encoders_note_failure(int state_dir, enum encoder_id id, const char *reason, struct error *err);
-/* ENCODER_COUNT: none failed recently. */
-enum encoder_id encoders_failed_lately(int state_dir, char reason[ENCODERS_REASON_BYTES]);
 
 /* By configuration, results and recent failures. ENCODER_COUNT as id: none works. */
 struct encoder_use encoders_choose(const struct config *config, const struct encoders *found,

@@ -1,6 +1,6 @@
-/* The results, stored in state_dir (encoders.h). */
-#include "agent/media/encoders.h"
-#include "agent/media/gpu.h"
+#include "agent/media/encoders_file.h"
+
+#include "agent/media/machine.h"
 #include "base/clock.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"

@@ -191,7 +191,7 @@ struct hls_names {
     const char *playlist, *init, *segment;
 };
 
-/* One track after the other in each segment: separate.h lists them separately. */
+/* One track after the other in each segment: rewrite.h lists them separately. */
 #define LADDER_SEPARATE "-hls_segment_options", "movflags=+separate_moof"
 
 /* The muxer shifts what would start below 0 (B-frames, the encoder's delay) by an amount that

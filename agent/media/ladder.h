@@ -22,7 +22,7 @@
 #define LADDER_INIT           "init.mp4"
 #define LADDER_PLAYLIST       "stream.m3u8"
 #define LADDER_SEGMENT        "seg_%04d.m4s"
-#define LADDER_VIDEO_PLAYLIST "video.m3u8" /* video only; see separate.h */
+#define LADDER_VIDEO_PLAYLIST "video.m3u8" /* video only; see rewrite.h */
 #define LADDER_VIDEO_INIT     "video_init.mp4"
 #define LADDER_THUMBNAIL      "thumbnail.jpg"
 #define LADDER_FIRST_PICTURE  "first.raw"

@@ -5,13 +5,16 @@
  * own durations. Renditions whose segments start at the same times share an AdaptationSet, so that
  * players switch between them; each of the others (`original` keeps its own keyframes) gets its
  * own. A rendition without `segments` is on the server from an earlier job, with unknown segment
- * times: the master playlist lists it, the MPD cannot. */
+ * times: the master playlist lists it, the MPD cannot.
+ *
+ * The audio renditions are an EXT-X-MEDIA group of the master playlist. Every rendition contains
+ * the first one, so it has no URI. A single one is not a group. Languages and titles come from the
+ * source; characters that a playlist cannot contain are replaced. */
 #ifndef AGENT_MANIFEST_H
 #define AGENT_MANIFEST_H
 
 #include "agent/media/audio.h"
-#include "agent/media/codecs.h"
-#include "agent/media/rates.h"
+#include "agent/media/measure.h"
 #include "base/playlist.h"
 
 #include "tailslate/quality.h"

@@ -1,4 +1,4 @@
-/* probe: what the source is. Runs ffprobe; probe_parse (pure) reads its JSON.
+/* probe: what the source is. Runs ffprobe; probe_parse.h reads its JSON.
  *
  * Anybody can upload a source, so only video containers are opened (not, for example, a playlist
  * that names other files of this machine), only through the file protocol, with a time limit and
@@ -55,7 +55,7 @@ struct probe {
     int64_t width, height; /* as displayed: square pixels, after rotation */
     int64_t coded_width, coded_height;
     int video_index;       /* stream number */
-    struct audio audio;    /* tracks with a known codec, best first; audio_trial decides */
+    struct audio audio;    /* tracks with a known codec, best first; source.h decides */
     int64_t audio_streams; /* in the file, known or not */
     char video_codec[PROBE_WORD_BYTES], pixel_format[PROBE_WORD_BYTES];
     double frame_rate; /* on average; 0 = unknown */
@@ -68,17 +68,8 @@ struct probe {
     bool uncopyable; /* set by copy_trial: cannot be copied into MP4 */
 };
 
-enum probe_verdict {
-    PROBE_FILM,
-    PROBE_NO_VIDEO,   /* audio only, cover art only, nothing: see *err */
-    PROBE_UNREADABLE, /* not ffprobe's output for a video */
-};
-/* video: the number of the stream to use; -1: the best one by its flags. */
-enum probe_verdict probe_parse(const char *json, size_t size, int video, struct probe *probe,
-                               struct error *err);
-
 /* ffprobe's arguments are in probe.c; path is relative to the record. -1 with err PERMANENT: this
- * source can never become a video; TEMPORARY: try again. video: as above. */
+ * source can never become a video; TEMPORARY: try again. video: as in probe_parse.h. */
 struct session;
 int probe_source(struct session *session, const char *path, int video, struct probe *probe,
                  struct error *err);

@@ -1,13 +1,11 @@
-/* Parses ffprobe's output. Pure. */
-#include "agent/media/probe.h"
+#include "agent/media/probe_parse.h"
+
 #include "lib/json.h"
 
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- pure: parsing the output ---------------------------------------------------------------- */
 
 enum { SIDE_LIMIT_PX = 65535, SECONDS_MAX = 365 * 24 * 3600, CHANNELS_LIMIT = 1024 };
 

@@ -1,7 +1,7 @@
 #include "agent/media/truth.h"
 
-#include "agent/media/codecs.h"
-#include "agent/media/fragment.h"
+#include "agent/media/box.h"
+#include "agent/media/measure.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 

@@ -1,7 +1,6 @@
 #include "agent/step/pipeline.h"
 
 #include "agent/base/tree.h"
-#include "agent/media/audio_trial.h"
 #include "agent/media/check.h"
 #include "agent/media/source.h"
 #include "agent/step/command.h"

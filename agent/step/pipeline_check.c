@@ -2,8 +2,7 @@
 
 #include "agent/api/session.h"
 #include "agent/media/probe.h"
-#include "agent/media/separate.h"
-#include "agent/media/target.h"
+#include "agent/media/rewrite.h"
 #include "agent/step/fetch.h"
 #include "agent/step/transcode.h"
 #include "lib/durable.h"

@@ -1,5 +1,6 @@
 #include "agent/step/pipeline_encoder.h"
 
+#include "agent/media/encoders_file.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
 

@@ -1,6 +1,7 @@
 /* What was found out, on disk. */
 #include "../base/scratch.h"
 #include "agent/media/encoders.h"
+#include "agent/media/encoders_file.h"
 #include "base/clock.h"
 
 #include <errno.h>

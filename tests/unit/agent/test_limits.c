@@ -1,5 +1,5 @@
 #include "agent/media/limits.h"
-#include "agent/media/resources.h"
+#include "agent/media/machine.h"
 #include "base/clock.h"
 
 #include <criterion/criterion.h>

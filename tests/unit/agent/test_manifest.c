@@ -1,5 +1,5 @@
-#include "agent/media/codecs.h"
 #include "agent/media/manifest.h"
+#include "agent/media/measure.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 #include "agent/base/progress.h"
-#include "agent/media/probe.h"
+#include "agent/media/probe_parse.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "agent/media/rates.h"
+#include "agent/media/measure.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

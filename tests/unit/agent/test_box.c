@@ -1,4 +1,4 @@
-#include "agent/media/fragment.h"
+#include "agent/media/box.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

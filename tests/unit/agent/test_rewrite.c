@@ -1,4 +1,4 @@
-#include "agent/media/target.h"
+#include "agent/media/rewrite.h"
 #include "lib/cleanup.h"
 
 #include <criterion/criterion.h>
