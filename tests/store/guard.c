@@ -5,31 +5,17 @@
 
 #include <criterion/criterion.h>
 
-struct guard {
-    struct rig *rig;
-    int64_t epoch;
-    const char *worker_id;
-};
-
-static int count_guarded(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    struct guard *guard = ctx;
-    int64_t count = 0;
-    cr_assert_eq(db_one_int(db, &count, err,
-                            "SELECT COUNT(*) FROM transcoding_jobs WHERE" STORE_HOLDER_GUARD,
-                            DB_ARGS(db_int(1), db_text(guard->worker_id), db_int(guard->epoch))),
-                 1);
-    guard->epoch = count;
-    return 0;
-}
-
 static int64_t passes(struct rig *rig, const struct store_worker *worker, int64_t epoch)
 {
-    struct guard guard = {rig, epoch, worker->worker_id};
     struct error err;
-    cr_assert_eq(store_reading(rig->store, count_guarded, &guard, &err), 0);
-    return guard.epoch;
+    int64_t count = 0;
+    TRANSACTION(tx);
+    cr_assert_eq(store_begin_reading(rig->store, &tx, &err), 0);
+    cr_assert_eq(db_one_int(tx.db, &count, &err,
+                            "SELECT COUNT(*) FROM transcoding_jobs WHERE" STORE_HOLDER_GUARD,
+                            DB_ARGS(db_int(1), db_text(worker->worker_id), db_int(epoch))),
+                 1);
+    return count;
 }
 
 Test(store_guard, each_condition_by_itself_refuses)
@@ -68,15 +54,6 @@ static int64_t attempts(struct db *db, struct error *err)
     return count;
 }
 
-static int inspect_twice(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    cr_expect_eq(attempts(db, err), 1);
-    rig_sql(ctx, "UPDATE transcoding_jobs SET attempt_number = 7");
-    cr_expect_eq(attempts(db, err), 1);
-    return 0;
-}
-
 /* A job row from before a commit beside a completions row from after it is a verdict that was never
  * true: 64 replays at once found it as a 409 to the holder. */
 Test(store_guard, a_look_sees_one_moment)
@@ -84,25 +61,34 @@ Test(store_guard, a_look_sees_one_moment)
     struct rig *rig = rig_new();
     struct error err;
     rig_add_job(rig, "film");
-    cr_assert_eq(store_reading(rig->store, inspect_twice, rig, &err), 0);
+    struct store_transaction tx = {0};
+    cr_assert_eq(store_begin_reading(rig->store, &tx, &err), 0);
+    cr_expect_eq(attempts(tx.db, &err), 1);
+    rig_sql(rig, "UPDATE transcoding_jobs SET attempt_number = 7");
+    cr_expect_eq(attempts(tx.db, &err), 1);
+    store_rollback(&tx);
     cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 7);
     rig_free(rig);
 }
 
-static int change_and_leave(struct store *store, struct db *db, void *ctx, struct error *err)
+static void change(struct rig *rig, bool commits)
 {
-    (void)store, (void)ctx;
+    struct error err;
+    TRANSACTION(tx);
+    cr_assert_eq(store_begin(rig->store, &tx, &err), 0);
     cr_assert_eq(
-        db_run(db, NULL, err, "UPDATE transcoding_jobs SET attempt_number = 9", DB_NO_ARGS), 0);
-    return STORE_ROLL_BACK;
+        db_run(tx.db, NULL, &err, "UPDATE transcoding_jobs SET attempt_number = 9", DB_NO_ARGS), 0);
+    if (commits)
+        cr_assert_eq(store_commit(&tx, &err), 0);
 }
 
-Test(store_guard, work_that_leaves_its_transaction_changes_nothing)
+Test(store_guard, a_transaction_that_ends_without_a_commit_changes_nothing)
 {
     struct rig *rig = rig_new();
-    struct error err;
     rig_add_job(rig, "film");
-    cr_assert_eq(store_transaction(rig->store, change_and_leave, NULL, &err), 0);
+    change(rig, false);
     cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 1);
+    change(rig, true);
+    cr_expect_eq(rig_number(rig, "SELECT attempt_number FROM transcoding_jobs"), 9);
     rig_free(rig);
 }

@@ -9,7 +9,8 @@
  *
  * A connection is used by one thread at a time. Statements are prepared once per connection. Every
  * wait is bounded (DB_WAIT_MS). Errors: TEMPORARY with a code of enum db_code where another try may
- * help, PERMANENT otherwise; the connection that gave DB_BROKEN or DB_UNKNOWN is to be closed. */
+ * help, PERMANENT otherwise. A connection that gave DB_BROKEN or DB_UNKNOWN must be closed:
+ * db_is_broken says so from then on. */
 #ifndef VERIFIER_DB_H
 #define VERIFIER_DB_H
 
@@ -80,7 +81,7 @@ void db_close(struct db *db); /* NULL is fine */
 /* For the few statements that cannot be the same: the schema's. */
 enum db_kind { DB_SQLITE, DB_POSTGRESQL };
 enum db_kind db_kind(const struct db *db);
-bool db_is_broken(const struct db *db); /* it is of no use any more */
+bool db_is_broken(const struct db *db); /* it must be closed */
 
 int db_begin(struct db *db, struct error *err);         /* a writing transaction, the lock is had */
 int db_begin_reading(struct db *db, struct error *err); /* one snapshot for several reads */

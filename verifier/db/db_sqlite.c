@@ -22,6 +22,7 @@ struct statement {
 struct sqlite_db {
     struct db db;
     sqlite3 *handle;
+    bool is_broken;
     int64_t busy_since_ms;
     int64_t touched;
     struct statement statements[STATEMENTS_MAX];
@@ -43,7 +44,14 @@ static sqlite3_stmt *handle_of(struct db_rows *rows)
     return ((struct sqlite_rows *)rows)->statement->handle;
 }
 
-static int failed(const struct sqlite_db *db, const char *doing, struct error *err)
+static int broken(struct sqlite_db *db, int code, const char *doing, const char *message,
+                  struct error *err)
+{
+    db->is_broken = true;
+    return error_set(err, ERROR_TEMPORARY, code, "%s: %s", doing, message);
+}
+
+static int failed(struct sqlite_db *db, const char *doing, struct error *err)
 {
     const char *message = sqlite3_errmsg(db->handle);
     switch (sqlite3_errcode(db->handle) & 0xff) {
@@ -57,7 +65,7 @@ static int failed(const struct sqlite_db *db, const char *doing, struct error *e
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
-        return error_set(err, ERROR_TEMPORARY, DB_BROKEN, "%s: %s", doing, message);
+        return broken(db, DB_BROKEN, doing, message, err);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return error_set(err, ERROR_PERMANENT, EILSEQ, "%s: %s", doing, message);
@@ -98,11 +106,11 @@ static int sqlite_script(struct db *base, const char *sql, struct error *err)
 /* A commit to a file that was moved, replaced or removed goes well, and nobody ever finds it. */
 static int begin(struct db *base, const char *sql, struct error *err)
 {
+    struct sqlite_db *db = sqlite_of(base);
     int has_moved = 0;
-    sqlite3_file_control(sqlite_of(base)->handle, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
     if (has_moved)
-        return error_set(err, ERROR_TEMPORARY, DB_BROKEN,
-                         "sqlite: the database file was moved or replaced");
+        return broken(db, DB_BROKEN, "sqlite", "the database file was moved or replaced", err);
     return sqlite_script(base, sql, err);
 }
 
@@ -134,7 +142,7 @@ static int sqlite_commit(struct db *base, struct error *err)
         sqlite_rollback(base);
         return -1;
     }
-    return error_set(err, ERROR_TEMPORARY, DB_UNKNOWN, "commit: %s", err->message);
+    return broken(db, DB_UNKNOWN, "commit", err->message, err);
 }
 
 static int sqlite_now(struct db *base, char text[WALL_TEXT_BYTES], struct error *err)
@@ -270,11 +278,9 @@ static int64_t sqlite_touched(struct db *base)
     return sqlite_of(base)->touched;
 }
 
-/* What failed may go well on the same handle the next time. */
 static bool sqlite_is_broken(const struct db *base)
 {
-    (void)base;
-    return false;
+    return ((const struct sqlite_db *)base)->is_broken;
 }
 
 static const struct db_driver sqlite_driver = {

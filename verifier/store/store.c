@@ -28,7 +28,7 @@ struct store *store_open(const struct store_settings *settings, struct error *er
     struct store *store = new_store(settings);
     struct db *db = store_take(store, err);
     if (db) {
-        store_give(store, db, NULL);
+        store_give(store, db);
         return store;
     }
     /* It is down, or not there yet; what is wrong for good is not waited for. */
@@ -61,44 +61,16 @@ void store_print_remedies(const struct store_settings *settings, FILE *out)
     db_close(db);
 }
 
-int store_transaction(struct store *store, store_work *work, void *ctx, struct error *err)
-{
-    struct db *db = store_begin(store, db_begin, err);
-    if (!db)
-        return -1;
-    int result = work(store, db, ctx, err);
-    if (result == 0)
-        result = db_commit(db, err);
-    if (result != 0)
-        db_rollback(db);
-    store_give(store, db, result == -1 ? err : NULL);
-    return result == -1 ? -1 : 0;
-}
-
-int store_reading(struct store *store, store_work *work, void *ctx, struct error *err)
-{
-    struct db *db = store_begin(store, db_begin_reading, err);
-    if (!db)
-        return -1;
-    int result = work(store, db, ctx, err);
-    db_rollback(db);
-    store_give(store, db, result == -1 ? err : NULL);
-    return result == -1 ? -1 : 0;
-}
-
-static int ping(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    (void)ctx;
-    int64_t version;
-    return db_one_int(db, &version, err, "SELECT MAX(version) FROM schema_version", DB_NO_ARGS) < 0
-               ? -1
-               : 0;
-}
-
 int store_ping(struct store *store, struct error *err)
 {
-    return store_reading(store, ping, NULL, err);
+    int64_t version;
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    return db_one_int(tx.db, &version, err, "SELECT MAX(version) FROM schema_version", DB_NO_ARGS) <
+                   0
+               ? -1
+               : 0;
 }
 
 int store_now(struct store *store, struct db *db, char now[WALL_TEXT_BYTES], struct error *err)

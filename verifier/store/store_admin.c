@@ -58,9 +58,8 @@ static int insert_with_a_slug(struct db *db, const char *now, struct store_new_j
     return got == 1 ? 0 : -1;
 }
 
-static int add_job(struct store *store, struct db *db, void *ctx, struct error *err)
+static int add_job(struct store *store, struct db *db, struct store_new_job *job, struct error *err)
 {
-    struct store_new_job *job = ctx;
     char now[WALL_TEXT_BYTES];
     if (store_now(store, db, now, err) != 0 || insert_with_a_slug(db, now, job, err) != 0)
         return -1;
@@ -89,55 +88,50 @@ int store_job_may_be_added(const struct store *store, struct error *err)
 
 int store_job_add(struct store *store, struct store_new_job *job, struct error *err)
 {
-    if (store_job_may_be_added(store, err) != 0)
+    TRANSACTION(tx);
+    if (store_job_may_be_added(store, err) != 0 || store_begin(store, &tx, err) != 0 ||
+        add_job(store, tx.db, job, err) != 0)
         return -1;
-    return store_transaction(store, add_job, job, err);
+    return store_commit(&tx, err);
 }
 
-struct releasing {
-    int64_t job_id;
-    enum store_release *result;
-};
-
-static int release_job(struct store *store, struct db *db, void *ctx, struct error *err)
+static int release_job(struct db *db, const struct store_job *job, struct error *err)
 {
-    (void)store;
-    struct releasing *releasing = ctx;
-    struct store_job job;
-    bool found;
     int64_t rows = 0;
-    if (store_lock_job(db, releasing->job_id, err) != 0 ||
-        store_read_job(db, releasing->job_id, &found, &job, err) != 0)
-        return -1;
-    *releasing->result = !found                ? STORE_RELEASE_NO_JOB
-                         : job.completed_at[0] ? STORE_RELEASE_COMPLETED
-                         : !job.claimed_at[0]  ? STORE_RELEASE_UNCLAIMED
-                                               : STORE_RELEASED;
-    if (*releasing->result != STORE_RELEASED)
-        return STORE_ROLL_BACK;
     if (db_run(db, &rows, err,
                "UPDATE transcoding_jobs SET worker_id = NULL, claimed_at = NULL,"
                " claim_expires_at = NULL, current_step = NULL,"
                " processed_by_worker_id = COALESCE(processed_by_worker_id, worker_id)"
                " WHERE id = $1 AND completed_at IS NULL AND COALESCE((SELECT e.claim_epoch"
                " FROM job_epochs e WHERE e.job_id = transcoding_jobs.id), 0) = $2",
-               DB_ARGS(db_int(job.id), db_int(job.claim_epoch))) != 0)
+               DB_ARGS(db_int(job->id), db_int(job->claim_epoch))) != 0)
         return -1;
     if (rows != 1)
         return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
-                         (long long)job.id);
-    if (store_wait_again(db, job.video_id, err) != 0)
+                         (long long)job->id);
+    if (store_wait_again(db, job->video_id, err) != 0)
         return -1;
     return db_run(db, NULL, err,
                   "UPDATE workers SET current_job_id = NULL WHERE current_job_id = $1",
-                  DB_ARGS(db_int(job.id)));
+                  DB_ARGS(db_int(job->id)));
 }
 
 int store_job_release(struct store *store, int64_t job_id, enum store_release *result,
                       struct error *err)
 {
-    struct releasing ctx = {job_id, result};
-    return store_transaction(store, release_job, &ctx, err);
+    struct store_job job;
+    bool found;
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || store_lock_job(tx.db, job_id, err) != 0 ||
+        store_read_job(tx.db, job_id, &found, &job, err) != 0)
+        return -1;
+    *result = !found                ? STORE_RELEASE_NO_JOB
+              : job.completed_at[0] ? STORE_RELEASE_COMPLETED
+              : !job.claimed_at[0]  ? STORE_RELEASE_UNCLAIMED
+                                    : STORE_RELEASED;
+    if (*result != STORE_RELEASED)
+        return 0;
+    return release_job(tx.db, &job, err) == 0 ? store_commit(&tx, err) : -1;
 }
 
 static int read_renditions(struct db *db, struct store_details *details, struct error *err)
@@ -231,31 +225,19 @@ static int read_completion(struct db *db, struct store_details *details, struct 
     return 0;
 }
 
-struct detailing {
-    int64_t job_id;
-    struct store_details *details;
-};
-
-static int read_details(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    struct detailing *detailing = ctx;
-    struct store_details *details = detailing->details;
-    if (store_read_job(db, detailing->job_id, &details->found, &details->job, err) != 0)
-        return -1;
-    if (!details->found)
-        return 0;
-    if (read_renditions(db, details, err) != 0 || read_progress(db, details, err) != 0)
-        return -1;
-    return read_completion(db, details, err);
-}
-
 int store_job_details(struct store *store, int64_t job_id, struct store_details *details,
                       struct error *err)
 {
-    struct detailing ctx = {job_id, details};
     *details = (struct store_details){0};
-    return store_reading(store, read_details, &ctx, err);
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 ||
+        store_read_job(tx.db, job_id, &details->found, &details->job, err) != 0)
+        return -1;
+    if (!details->found)
+        return 0;
+    if (read_renditions(tx.db, details, err) != 0 || read_progress(tx.db, details, err) != 0)
+        return -1;
+    return read_completion(tx.db, details, err);
 }
 
 int store_read_counts(struct db *db, struct store_counts *counts, struct error *err)
@@ -282,13 +264,10 @@ int store_read_counts(struct db *db, struct store_counts *counts, struct error *
     return 0;
 }
 
-static int count_jobs(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    return store_read_counts(db, ctx, err);
-}
-
 int store_count(struct store *store, struct store_counts *counts, struct error *err)
 {
-    return store_reading(store, count_jobs, counts, err);
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    return store_read_counts(tx.db, counts, err);
 }

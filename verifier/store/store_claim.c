@@ -31,30 +31,29 @@ static int find_releasable(struct store *store, struct db *db, struct claiming *
         return 0;
     if (fleet_judge(store, db, &fleet, 0, false, &verdict, err) != 0)
         return -1;
-    if (verdict != GRACE_RELEASE)
-        claiming->candidates.count = 0;
     return 0;
 }
 
 /* A transaction of its own: it takes other rows than the grant does, in the house's lock order. */
-static int release(struct store *store, struct db *db, void *ctx, struct error *err)
+static int release(struct store *store, struct claiming *claiming, struct error *err)
 {
-    struct claiming *claiming = ctx;
     struct fleet fleet;
     enum grace_verdict verdict;
-    if (fleet_read(store, db, true, &fleet, err) != 0 ||
-        fleet_judge(store, db, &fleet, 0, true, &verdict, err) != 0)
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || fleet_read(store, tx.db, true, &fleet, err) != 0 ||
+        fleet_judge(store, tx.db, &fleet, 0, true, &verdict, err) != 0)
         return -1;
-    return verdict == GRACE_RELEASE
-               ? release_all(store, db, &fleet, &claiming->candidates, &claiming->released, err)
-               : 0;
+    if (verdict == GRACE_RELEASE &&
+        release_all(store, tx.db, &fleet, &claiming->candidates, &claiming->released, err) != 0)
+        return -1;
+    return store_commit(&tx, err);
 }
 
 static int release_candidates(struct store *store, struct claiming *claiming, struct error *err)
 {
     if (claiming->candidates.count == 0)
         return 0;
-    int result = store_transaction(store, release, claiming, err);
+    int result = release(store, claiming, err);
     if (result == 0)
         sweep_announce(&claiming->released, 0);
     store_sweep_fini(&claiming->released);
@@ -79,11 +78,14 @@ static int may_claim(struct store *store, struct db *db, const char *worker_id, 
     return store_version_fits(store, version);
 }
 
-/* Without the write lock: is there anything for this worker at all? */
-static int anything(struct store *store, struct db *db, void *ctx, struct error *err)
+/* Without the write lock: is there anything for this worker at all? 1, 0 or -1. */
+static int anything(struct store *store, struct claiming *claiming, struct error *err)
 {
-    struct claiming *claiming = ctx;
     int64_t there;
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    struct db *db = tx.db;
     int got = may_claim(store, db, claiming->worker->worker_id, err);
     if (got <= 0)
         return got;
@@ -100,10 +102,7 @@ static int anything(struct store *store, struct db *db, void *ctx, struct error 
                          "SELECT 1 FROM transcoding_jobs WHERE id = $1 AND worker_id = $2"
                          " AND completed_at IS NULL AND claimed_at IS NOT NULL",
                          DB_ARGS(db_int(claiming->job_id), db_text(claiming->worker->worker_id)));
-    if (got < 0)
-        return -1;
-    claiming->claim->job_id = got;
-    return 0;
+    return got;
 }
 
 static int choose(struct db *db, const struct claiming *claiming, int64_t *job_id,
@@ -266,21 +265,13 @@ static void describe(struct store *store, const struct store_job *job,
                                       claim->source_filename);
 }
 
-static int grant(struct store *store, struct db *db, void *ctx, struct error *err)
+static int grant_job(struct store *store, struct db *db, struct claiming *claiming, int64_t job_id,
+                     struct error *err)
 {
-    struct claiming *claiming = ctx;
     struct store_job job;
-    int64_t job_id;
     bool found = false;
     tailslate_quality_set recorded;
     char *expires = claiming->claim->claim_expires_at;
-
-    claiming->claim->job_id = 0;
-    if (store_now(store, db, claiming->now, err) != 0)
-        return -1;
-    int got = choose(db, claiming, &job_id, err);
-    if (got <= 0)
-        return got;
     if (store_read_job(db, job_id, &found, &job, err) != 0)
         return -1;
     must(found);
@@ -294,6 +285,19 @@ static int grant(struct store *store, struct db *db, void *ctx, struct error *er
     return 0;
 }
 
+static int grant(struct store *store, struct claiming *claiming, struct error *err)
+{
+    int64_t job_id;
+    TRANSACTION(tx);
+    claiming->claim->job_id = 0;
+    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, claiming->now, err) != 0)
+        return -1;
+    int got = choose(tx.db, claiming, &job_id, err);
+    if (got <= 0)
+        return got;
+    return grant_job(store, tx.db, claiming, job_id, err) == 0 ? store_commit(&tx, err) : -1;
+}
+
 int store_claim(struct store *store, const struct store_worker *worker, int64_t job_id,
                 struct message_claim *claim, struct error *err)
 {
@@ -301,11 +305,10 @@ int store_claim(struct store *store, const struct store_worker *worker, int64_t 
                                     .claim_epoch = TAILSLATE_ABSENT_INT,
                                     .attempt_number = TAILSLATE_ABSENT_INT};
     struct claiming claiming = {.worker = worker, .job_id = job_id, .claim = claim};
-    if (store_reading(store, anything, &claiming, err) != 0)
-        return -1;
-    if (claim->job_id == 0)
-        return 0;
+    int got = anything(store, &claiming, err);
+    if (got <= 0)
+        return got;
     if (release_candidates(store, &claiming, err) != 0)
         return -1;
-    return store_transaction(store, grant, &claiming, err);
+    return grant(store, &claiming, err);
 }

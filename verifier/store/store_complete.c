@@ -15,7 +15,7 @@
 struct sql_ledger {
     struct store *store;
     const struct store_caller *caller;
-    struct db *db;        /* of the transaction that is open */
+    struct store_transaction tx;
     struct error err;     /* the last one; code 0: none in this transaction */
     struct error unknown; /* of a commit whose outcome is not known; code 0: there was none */
     struct store_job job;
@@ -35,25 +35,22 @@ static int sql_begin(void *ctx, enum tailslate_access access)
 {
     struct sql_ledger *ledger = ctx;
     ledger->err.code = 0;
-    ledger->db = store_begin(ledger->store, access == TAILSLATE_WRITE ? db_begin : db_begin_reading,
-                             &ledger->err);
-    return ledger->db ? 0 : -1;
+    return access == TAILSLATE_WRITE
+               ? store_begin(ledger->store, &ledger->tx, &ledger->err)
+               : store_begin_reading(ledger->store, &ledger->tx, &ledger->err);
 }
 
 static void sql_rollback(void *ctx)
 {
     struct sql_ledger *ledger = ctx;
-    db_rollback(ledger->db);
-    store_give(ledger->store, ledger->db, &ledger->err);
+    store_rollback(&ledger->tx);
 }
 
 static enum tailslate_outcome sql_commit(void *ctx)
 {
     struct sql_ledger *ledger = ctx;
     crash_point(CRASH_VERIFIER_IN_TRANSACTION);
-    int done = db_commit(ledger->db, &ledger->err);
-    sql_rollback(ledger);
-    if (done == 0)
+    if (store_commit(&ledger->tx, &ledger->err) == 0)
         return TAILSLATE_COMMITTED;
     if (ledger->err.code != DB_UNKNOWN)
         return TAILSLATE_FAILED;
@@ -64,13 +61,13 @@ static enum tailslate_outcome sql_commit(void *ctx)
 static int sql_lock(void *ctx, const struct tailslate_request *request)
 {
     struct sql_ledger *ledger = ctx;
-    return store_lock_job(ledger->db, request->job_id, &ledger->err);
+    return store_lock_job(ledger->tx.db, request->job_id, &ledger->err);
 }
 
 static int read_replaces(struct sql_ledger *ledger, int64_t job_id, bool *replaces)
 {
     int64_t value = 0;
-    int got = db_one_int(ledger->db, &value, &ledger->err,
+    int got = db_one_int(ledger->tx.db, &value, &ledger->err,
                          "SELECT replaces FROM job_epochs WHERE job_id = $1",
                          DB_ARGS(db_int(job_id)));
     *replaces = value != 0;
@@ -81,8 +78,8 @@ static int sql_facts(void *ctx, const struct tailslate_request *request,
                      struct tailslate_facts *facts)
 {
     struct sql_ledger *ledger = ctx;
-    if (store_now(ledger->store, ledger->db, ledger->now, &ledger->err) != 0 ||
-        store_read_facts(ledger->store, ledger->db, ledger->now, ledger->caller, request->job_id,
+    if (store_now(ledger->store, ledger->tx.db, ledger->now, &ledger->err) != 0 ||
+        store_read_facts(ledger->store, ledger->tx.db, ledger->now, ledger->caller, request->job_id,
                          &facts->claim, &ledger->job, &ledger->err) != 0)
         return -1;
     memcpy(facts->now, ledger->now, sizeof facts->now);
@@ -91,14 +88,15 @@ static int sql_facts(void *ctx, const struct tailslate_request *request,
     memcpy(facts->completed_at, ledger->job.completed_at, sizeof facts->completed_at);
     if (read_replaces(ledger, request->job_id, &facts->replaces) != 0)
         return -1;
-    return store_read_recorded(ledger->db, ledger->job.video_id, &facts->renditions, &ledger->err);
+    return store_read_recorded(ledger->tx.db, ledger->job.video_id, &facts->renditions,
+                               &ledger->err);
 }
 
 static int sql_recorded(void *ctx, const struct tailslate_request *request,
                         struct tailslate_recorded *recorded)
 {
     struct sql_ledger *ledger = ctx;
-    DB_ROWS(rows) = db_query(ledger->db,
+    DB_ROWS(rows) = db_query(ledger->tx.db,
                              "SELECT token, fingerprint, response, committed_at, claim_epoch"
                              " FROM completions WHERE job_id = $1 ORDER BY"
                              " CASE WHEN token = $2 THEN 0 ELSE 1 END, claim_epoch DESC LIMIT 1",
@@ -129,7 +127,7 @@ static int sql_missing(void *ctx, const struct tailslate_request *request,
 static int close_job(struct sql_ledger *ledger, const struct tailslate_effect *effect)
 {
     int64_t rows = 0;
-    if (db_run(ledger->db, &rows, &ledger->err,
+    if (db_run(ledger->tx.db, &rows, &ledger->err,
                "UPDATE transcoding_jobs SET completed_at = $4, progress_percent = 100,"
                " current_step = 'finalize', worker_id = $2, claimed_at = NULL,"
                " claim_expires_at = NULL, last_checkpoint = $4 WHERE" STORE_HOLDER_GUARD,
@@ -156,7 +154,7 @@ static int write_completion(struct sql_ledger *ledger, const struct tailslate_ef
     TEXT(response) = format_response(effect);
     JSON(list) = warnings_new_array(&completion->warnings);
     TEXT(warnings) = list ? json_print(list) : NULL;
-    return db_run(ledger->db, NULL, &ledger->err,
+    return db_run(ledger->tx.db, NULL, &ledger->err,
                   "INSERT INTO completions (job_id, claim_epoch, token, fingerprint, worker_id,"
                   " response, committed_at, warnings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
                   " ON CONFLICT (job_id, claim_epoch) DO UPDATE SET token = excluded.token,"
@@ -177,7 +175,7 @@ static int write_renditions(struct sql_ledger *ledger, const struct tailslate_ef
         const struct tailslate_rendition *rendition = &completion->renditions[i];
         if (!(effect->written & 1u << rendition->quality))
             continue;
-        if (db_run(ledger->db, NULL, &ledger->err,
+        if (db_run(ledger->tx.db, NULL, &ledger->err,
                    "INSERT INTO video_qualities (video_id, quality, width, height, bitrate)"
                    " VALUES ($1, $2, $3, $4, $5)",
                    DB_ARGS(db_int(ledger->job.video_id),
@@ -199,7 +197,7 @@ static int write_video(struct sql_ledger *ledger, const struct tailslate_effect 
 {
     const struct tailslate_completion *completion = effect->request->completion;
     return db_run(
-        ledger->db, NULL, &ledger->err,
+        ledger->tx.db, NULL, &ledger->err,
         "UPDATE videos SET status = 'ready', error_message = NULL,"
         " duration = CASE WHEN $7 = 1 OR COALESCE(duration, 0) = 0 THEN COALESCE($2, duration)"
         " ELSE duration END,"
@@ -224,11 +222,11 @@ static int write_video(struct sql_ledger *ledger, const struct tailslate_effect 
 
 static int write_rest(struct sql_ledger *ledger, int64_t job_id)
 {
-    if (db_run(ledger->db, NULL, &ledger->err,
+    if (db_run(ledger->tx.db, NULL, &ledger->err,
                "UPDATE job_epochs SET replaces = 0 WHERE job_id = $1",
                DB_ARGS(db_int(job_id))) != 0)
         return -1;
-    return store_leave(ledger->db, ledger->caller->worker->worker_id, job_id, &ledger->err);
+    return store_leave(ledger->tx.db, ledger->caller->worker->worker_id, job_id, &ledger->err);
 }
 
 static int sql_write(void *ctx, const struct tailslate_effect *effect)

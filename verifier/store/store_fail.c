@@ -95,38 +95,46 @@ static int write_failure(struct db *db, struct failing *failing, struct error *e
     return record_failure(db, failing, err);
 }
 
-static int fail(struct store *store, struct db *db, void *ctx, struct error *err)
+static int read_standing(struct store *store, struct db *db, struct failing *failing,
+                         struct error *err)
 {
-    struct failing *failing = ctx;
-    *failing->result = (struct store_failed){0};
     if (store_lock_job(db, failing->job_id, err) != 0 ||
-        store_now(store, db, failing->now, err) != 0 ||
-        store_read_standing(store, db, failing->now, failing->caller, failing->job_id,
-                            &failing->result->standing, &failing->job, err) != 0)
+        store_now(store, db, failing->now, err) != 0)
+        return -1;
+    return store_read_standing(store, db, failing->now, failing->caller, failing->job_id,
+                               &failing->result->standing, &failing->job, err);
+}
+
+static int fail(struct store *store, struct failing *failing, struct error *err)
+{
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || read_standing(store, tx.db, failing, err) != 0)
         return -1;
     switch (failing->result->standing) {
     case TAILSLATE_STANDING_HELD:
     case TAILSLATE_STANDING_LATE:
-        return write_failure(db, failing, err);
+        return write_failure(tx.db, failing, err) == 0 ? store_commit(&tx, err) : -1;
     case TAILSLATE_STANDING_FAILED:
     case TAILSLATE_STANDING_GONE: /* perhaps by this very failure */
-        return read_recorded_failure(db, failing, err) < 0 ? -1 : STORE_ROLL_BACK;
+        return read_recorded_failure(tx.db, failing, err) < 0 ? -1 : 0;
     case TAILSLATE_STANDING_COMPLETED: /* absorbing */
         failing->result->attempt_number = failing->job.attempt_number;
-        return STORE_ROLL_BACK;
+        return 0;
     case TAILSLATE_STANDING_SUPERSEDED:
     case TAILSLATE_STANDING_NO_JOB:
     case TAILSLATE_STANDING_NOT_YOURS:
     case TAILSLATE_STANDING_COUNT:
         break;
     }
-    return STORE_ROLL_BACK;
+    return 0;
 }
 
 int store_fail(struct store *store, const struct store_caller *caller, int64_t job_id,
                const struct message_failure *failure, struct store_failed *result,
                struct error *err)
 {
-    struct failing ctx = {.caller = caller, .job_id = job_id, .failure = failure, .result = result};
-    return store_transaction(store, fail, &ctx, err);
+    struct failing failing = {
+        .caller = caller, .job_id = job_id, .failure = failure, .result = result};
+    *result = (struct store_failed){0};
+    return fail(store, &failing, err);
 }

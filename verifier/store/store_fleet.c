@@ -254,114 +254,82 @@ static int leave_future(struct db *db, const struct fleet *fleet, int64_t claim_
                   DB_ARGS(db_text(fleet->now)));
 }
 
-struct ticking {
-    const char *instance;
-    int64_t own_ms;
-    struct store_tick *tick;
-};
-
-static int alive(struct store *store, struct db *db, void *ctx, struct error *err)
+static struct store_tick tick_of(const struct fleet *fleet, const char *instance, int64_t own_ms)
 {
-    struct ticking *ticking = ctx;
-    struct store_tick *tick = ticking->tick;
-    struct fleet fleet;
-    *tick = (struct store_tick){0};
-    if (fleet_read(store, db, true, &fleet, err) != 0)
-        return -1;
-    tick->gap = grace_gap(fleet.now_ms, fleet.alive_at_ms, ticking->own_ms, &tick->credit_ms);
-    tick->jump_ms = grace_jump(fleet.now_ms, fleet.alive_at_ms, ticking->own_ms);
-    tick->gap_ms = fleet.alive_at_ms ? fleet.now_ms - fleet.alive_at_ms - tick->jump_ms : 0;
-    tick->now_ms = fleet.now_ms;
-    tick->last_sweep_ms = fleet.last_sweep_ms;
-    tick->last_cleanup_ms = fleet.last_cleanup_ms;
-    tick->leads = !fleet.leader[0] || strcmp(fleet.leader, ticking->instance) == 0 ||
-                  !grace_lease_holds(fleet.now_ms, fleet.leader_until_ms);
-    if (write_alive(db, &fleet, ticking->instance, tick, err) != 0)
-        return -1;
-    if (tick->jump_ms < 0 && leave_future(db, &fleet, store->settings.claim_ms, err) != 0)
-        return -1;
-    if (tick->credit_ms == 0)
-        return 0;
-    return credit(db, &fleet, tick, err) == 0 ? record_gap(db, &fleet, ticking->instance, tick, err)
-                                              : -1;
+    struct store_tick tick = {.now_ms = fleet->now_ms,
+                              .last_sweep_ms = fleet->last_sweep_ms,
+                              .last_cleanup_ms = fleet->last_cleanup_ms};
+    tick.gap = grace_gap(fleet->now_ms, fleet->alive_at_ms, own_ms, &tick.credit_ms);
+    tick.jump_ms = grace_jump(fleet->now_ms, fleet->alive_at_ms, own_ms);
+    tick.gap_ms = fleet->alive_at_ms ? fleet->now_ms - fleet->alive_at_ms - tick.jump_ms : 0;
+    tick.leads = !fleet->leader[0] || strcmp(fleet->leader, instance) == 0 ||
+                 !grace_lease_holds(fleet->now_ms, fleet->leader_until_ms);
+    return tick;
 }
 
 int store_alive(struct store *store, const char *instance, int64_t own_ms, struct store_tick *tick,
                 struct error *err)
 {
-    struct ticking ctx = {instance, own_ms, tick};
+    struct fleet fleet;
     must(store->settings.monitored);
-    return store_transaction(store, alive, &ctx, err);
-}
-
-static int resign(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    return db_run(db, NULL, err,
-                  "UPDATE fleet SET leader = NULL, leader_until = NULL WHERE id = 1"
-                  " AND leader = $1",
-                  DB_ARGS(db_text(ctx)));
+    *tick = (struct store_tick){0};
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || fleet_read(store, tx.db, true, &fleet, err) != 0)
+        return -1;
+    *tick = tick_of(&fleet, instance, own_ms);
+    if (write_alive(tx.db, &fleet, instance, tick, err) != 0)
+        return -1;
+    if (tick->jump_ms < 0 && leave_future(tx.db, &fleet, store->settings.claim_ms, err) != 0)
+        return -1;
+    if (tick->credit_ms != 0 && (credit(tx.db, &fleet, tick, err) != 0 ||
+                                 record_gap(tx.db, &fleet, instance, tick, err) != 0))
+        return -1;
+    return store_commit(&tx, err);
 }
 
 int store_resign(struct store *store, const char *instance, struct error *err)
 {
-    char copy[TAILSLATE_UUID_BYTES];
-    snprintf(copy, sizeof copy, "%s", instance);
-    return store_transaction(store, resign, copy, err);
-}
-
-struct noting {
-    const char *instance;
-    enum store_outcome outcome;
-    char *now;
-    bool *noted;
-};
-
-static int note_cleanup(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    struct noting *noting = ctx;
-    int64_t rows = 0;
-    if (store_now(store, db, noting->now, err) != 0 ||
-        db_run(db, &rows, err, "UPDATE fleet SET last_cleanup_at = $1 WHERE id = 1 AND leader = $2",
-               DB_ARGS(db_text(noting->now), db_text(noting->instance))) != 0)
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 ||
+        db_run(tx.db, NULL, err,
+               "UPDATE fleet SET leader = NULL, leader_until = NULL WHERE id = 1"
+               " AND leader = $1",
+               DB_ARGS(db_text(instance))) != 0)
         return -1;
-    *noting->noted = rows == 1;
-    return 0;
+    return store_commit(&tx, err);
 }
 
 int store_note_cleanup(struct store *store, const char *instance, char now[WALL_TEXT_BYTES],
                        bool *noted, struct error *err)
 {
-    struct noting ctx = {.instance = instance, .now = now, .noted = noted};
-    return store_transaction(store, note_cleanup, &ctx, err);
-}
-
-static int note_outcome(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    struct noting *noting = ctx;
-    char now[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0)
+    int64_t rows = 0;
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
+        db_run(tx.db, &rows, err,
+               "UPDATE fleet SET last_cleanup_at = $1 WHERE id = 1 AND leader = $2",
+               DB_ARGS(db_text(now), db_text(instance))) != 0)
         return -1;
-    return sweep_record(db, now, noting->instance, noting->outcome, 0, "[]", err);
+    *noted = rows == 1;
+    return store_commit(&tx, err);
 }
 
 int store_note_outcome(struct store *store, const char *instance, enum store_outcome outcome,
                        struct error *err)
 {
-    struct noting ctx = {.instance = instance, .outcome = outcome};
-    return store_transaction(store, note_outcome, &ctx, err);
-}
-
-static int read_clock(struct store *store, struct db *db, void *ctx, struct error *err)
-{
     char now[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0)
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
+        sweep_record(tx.db, now, instance, outcome, 0, "[]", err) != 0)
         return -1;
-    *(int64_t *)ctx = ms_of(now);
-    return 0;
+    return store_commit(&tx, err);
 }
 
 int store_clock(struct store *store, int64_t *now_ms, struct error *err)
 {
-    return store_reading(store, read_clock, now_ms, err);
+    char now[WALL_TEXT_BYTES];
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
+        return -1;
+    *now_ms = ms_of(now);
+    return 0;
 }

@@ -155,69 +155,36 @@ int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct err
                   DB_ARGS(db_text(worker_id), db_int(job_id)));
 }
 
-struct look {
-    const struct store_caller *caller;
-    int64_t job_id;
-    enum tailslate_standing *standing;
-    struct store_job *job;
-};
-
-static int look(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    struct look *look = ctx;
-    char now[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0)
-        return -1;
-    return store_read_standing(store, db, now, look->caller, look->job_id, look->standing,
-                               look->job, err);
-}
-
 int store_caller_standing(struct store *store, const struct store_caller *caller, int64_t job_id,
                           enum tailslate_standing *standing, struct store_job *job,
                           struct error *err)
 {
-    struct look ctx = {caller, job_id, standing, job};
-    return store_reading(store, look, &ctx, err);
-}
-
-struct number_for {
-    int64_t key, *value;
-};
-
-static int job_of_video(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    struct number_for *wanted = ctx;
-    *wanted->value = 0;
-    return db_one_int(db, wanted->value, err, "SELECT id FROM transcoding_jobs WHERE video_id = $1",
-                      DB_ARGS(db_int(wanted->key))) < 0
-               ? -1
-               : 0;
+    char now[WALL_TEXT_BYTES];
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
+        return -1;
+    return store_read_standing(store, tx.db, now, caller, job_id, standing, job, err);
 }
 
 int store_job_of_video(struct store *store, int64_t video_id, int64_t *job_id, struct error *err)
 {
-    struct number_for ctx = {video_id, job_id};
-    return store_reading(store, job_of_video, &ctx, err);
-}
-
-struct recorded_for {
-    int64_t video_id;
-    tailslate_quality_set *recorded;
-};
-
-static int recorded_of_video(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    struct recorded_for *wanted = ctx;
-    return store_read_recorded(db, wanted->video_id, wanted->recorded, err);
+    *job_id = 0;
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    return db_one_int(tx.db, job_id, err, "SELECT id FROM transcoding_jobs WHERE video_id = $1",
+                      DB_ARGS(db_int(video_id))) < 0
+               ? -1
+               : 0;
 }
 
 int store_recorded_qualities(struct store *store, int64_t video_id, tailslate_quality_set *recorded,
                              struct error *err)
 {
-    struct recorded_for ctx = {video_id, recorded};
-    return store_reading(store, recorded_of_video, &ctx, err);
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    return store_read_recorded(tx.db, video_id, recorded, err);
 }
 
 /* A released claim that its last holder takes back: the video and the worker say so again. */
@@ -252,17 +219,6 @@ int store_extend(struct store *store, struct db *db, const char *now,
         return take_back(db, caller, job, err);
     return 0;
 }
-
-/* Progress and upload: facts, verdict, extension, then what the call is about. */
-struct keep {
-    const struct store_caller *caller;
-    int64_t job_id;
-    enum tailslate_standing *standing;
-    char *expires;
-    const struct message_progress *progress; /* or */
-    store_publish *publish;
-    void *publish_ctx;
-};
 
 static int write_progress(struct db *db, const char *now, const struct store_job *job,
                           const struct message_progress *progress, struct error *err)
@@ -332,87 +288,98 @@ static int record_progress(struct db *db, const char *now, const struct store_jo
     return write_source(db, job, progress, err);
 }
 
-static int keep_claim(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    struct keep *keep = ctx;
-    char now[WALL_TEXT_BYTES];
+/* A claim that is kept by a progress or an upload. */
+struct kept_claim {
     struct store_job job;
+    enum tailslate_standing standing;
+    char now[WALL_TEXT_BYTES], expires[WALL_TEXT_BYTES];
+};
+
+/* 1: the claim is extended. 0: the standing says why not. */
+static int keep_claim(struct store *store, struct db *db, const struct store_caller *caller,
+                      int64_t job_id, struct kept_claim *kept, struct error *err)
+{
     bool touched = false;
-    if (store_lock_job(db, keep->job_id, err) != 0 || store_now(store, db, now, err) != 0 ||
-        store_read_standing(store, db, now, keep->caller, keep->job_id, keep->standing, &job,
+    kept->expires[0] = '\0';
+    if (store_lock_job(db, job_id, err) != 0 || store_now(store, db, kept->now, err) != 0 ||
+        store_read_standing(store, db, kept->now, caller, job_id, &kept->standing, &kept->job,
                             err) != 0)
         return -1;
-    keep->expires[0] = '\0';
-    if (tailslate_verify_standing_problem(*keep->standing) != TAILSLATE_PROBLEM_NONE)
-        return STORE_ROLL_BACK;
-
-    if (store_extend(store, db, now, keep->caller, &job, &touched, keep->expires, err) != 0)
+    if (tailslate_verify_standing_problem(kept->standing) != TAILSLATE_PROBLEM_NONE)
+        return 0;
+    if (store_extend(store, db, kept->now, caller, &kept->job, &touched, kept->expires, err) != 0)
         return -1;
     if (!touched)
         return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
-                         (long long)job.id);
-    return keep->progress ? record_progress(db, now, &job, keep->progress, err)
-                          : keep->publish(keep->publish_ctx, err);
+                         (long long)job_id);
+    return 1;
 }
 
 int store_progress(struct store *store, const struct store_caller *caller, int64_t job_id,
                    const struct message_progress *progress, enum tailslate_standing *standing,
                    char expires[WALL_TEXT_BYTES], struct error *err)
 {
-    struct keep ctx = {.caller = caller,
-                       .job_id = job_id,
-                       .standing = standing,
-                       .expires = expires,
-                       .progress = progress};
-    return store_transaction(store, keep_claim, &ctx, err);
+    struct kept_claim kept;
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0)
+        return -1;
+    int extended = keep_claim(store, tx.db, caller, job_id, &kept, err);
+    if (extended < 0)
+        return -1;
+    *standing = kept.standing;
+    memcpy(expires, kept.expires, WALL_TEXT_BYTES);
+    if (extended == 0)
+        return 0;
+    if (record_progress(tx.db, kept.now, &kept.job, progress, err) != 0)
+        return -1;
+    return store_commit(&tx, err);
 }
 
 int store_upload(struct store *store, const struct store_caller *caller, int64_t job_id,
                  store_publish *publish, void *publish_ctx, enum tailslate_standing *standing,
                  struct error *err)
 {
-    char expires[WALL_TEXT_BYTES];
-    struct keep ctx = {.caller = caller,
-                       .job_id = job_id,
-                       .standing = standing,
-                       .expires = expires,
-                       .publish = publish,
-                       .publish_ctx = publish_ctx};
-    return store_transaction(store, keep_claim, &ctx, err);
+    struct kept_claim kept;
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0)
+        return -1;
+    int extended = keep_claim(store, tx.db, caller, job_id, &kept, err);
+    if (extended < 0)
+        return -1;
+    *standing = kept.standing;
+    if (extended == 0)
+        return 0;
+    return publish(publish_ctx, err) == 0 ? store_commit(&tx, err) : -1;
 }
 
-struct job_list {
-    const char *sql; /* ends with a limit, $1 */
-    struct store_job **jobs;
-    size_t *count;
-};
-
-static int list_jobs(struct store *store, struct db *db, void *ctx, struct error *err)
+/* sql ends with a limit, $1. */
+static int list_jobs(struct store *store, const char *sql, struct store_job **jobs, size_t *count,
+                     struct error *err)
 {
-    (void)store;
-    struct job_list *out = ctx;
-    DB_ROWS(rows) = db_query(db, out->sql, DB_ARGS(db_int(STORE_LIST_MAX)), err);
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    DB_ROWS(rows) = db_query(tx.db, sql, DB_ARGS(db_int(STORE_LIST_MAX)), err);
     if (!rows)
         return -1;
-    *out->jobs = must_calloc(STORE_LIST_MAX, sizeof **out->jobs);
-    *out->count = 0;
+    *jobs = must_calloc(STORE_LIST_MAX, sizeof **jobs);
+    *count = 0;
     int got;
-    while ((got = db_next(rows, err)) == 1 && *out->count < STORE_LIST_MAX)
-        job_from_row(rows, &(*out->jobs)[(*out->count)++]);
+    while ((got = db_next(rows, err)) == 1 && *count < STORE_LIST_MAX)
+        job_from_row(rows, &(*jobs)[(*count)++]);
     return got < 0 ? -1 : 0;
 }
 
 int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err)
 {
-    struct job_list ctx = {JOB_COLUMNS " ORDER BY j.id DESC LIMIT $1", jobs, count};
-    return store_reading(store, list_jobs, &ctx, err);
+    return list_jobs(store, JOB_COLUMNS " ORDER BY j.id DESC LIMIT $1", jobs, count, err);
 }
 
 int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
                        struct error *err)
 {
-    struct job_list ctx = {JOB_COLUMNS " WHERE j.completed_at IS NULL AND j.claimed_at IS NOT NULL"
-                                       " ORDER BY j.claim_expires_at, j.id LIMIT $1",
-                           jobs, count};
-    return store_reading(store, list_jobs, &ctx, err);
+    return list_jobs(store,
+                     JOB_COLUMNS " WHERE j.completed_at IS NULL AND j.claimed_at IS NOT NULL"
+                                 " ORDER BY j.claim_expires_at, j.id LIMIT $1",
+                     jobs, count, err);
 }

@@ -70,15 +70,15 @@ static void candidate_from_row(struct db_rows *rows, const char *now, struct can
     candidate->is_over = !db_is_null(rows, 11) || (expires && strcmp(expires, now) < 0);
 }
 
-static int find_keys(struct store *store, struct db *db, void *ctx, struct error *err)
+static int find_keys(struct store *store, struct key_lookup *look, struct error *err)
 {
-    struct key_lookup *look = ctx;
     char now[WALL_TEXT_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
     look->count = 0;
     prefix_of(look->api_key, prefix);
-    if (store_now(store, db, now, err) != 0)
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
         return -1;
-    DB_ROWS(rows) = db_query(db,
+    DB_ROWS(rows) = db_query(tx.db,
                              STORE_WORKER_COLUMNS
                              ", k.id, k.key_hash, k.hash_version, k.revoked_at, k.expires_at"
                              " FROM worker_api_keys k JOIN workers w ON w.id = k.worker_id"
@@ -143,7 +143,7 @@ static int work_for_key(struct store *store, struct key_lookup *look, struct jud
     judge(store, look, KEYS_ANY_EFFORT, judgement);
     if (judgement->match == KEYS_SAME) {
         /* It took its time: the key may have been revoked since it was read. */
-        if (store_reading(store, find_keys, look, err) != 0)
+        if (find_keys(store, look, err) != 0)
             return -1;
         judge(store, look, KEYS_NO_WORK, judgement);
     }
@@ -173,7 +173,7 @@ static int worker_by_key(struct store *store, const char *api_key, enum keys_eff
     *found = STORE_KEY_UNKNOWN;
     if (!may_be_a_key(api_key))
         return 0;
-    if (store_reading(store, find_keys, &look, err) != 0)
+    if (find_keys(store, &look, err) != 0)
         return -1;
     judge(store, &look, KEYS_NO_WORK, &judgement);
     if (judgement.match == KEYS_NOT_TRIED && effort == KEYS_ANY_EFFORT &&
@@ -221,14 +221,9 @@ static int find_worker(struct db *db, struct store_rotation *rotation, struct er
     return got < 0 ? -1 : 0;
 }
 
-static int rotate(struct store *store, struct db *db, void *ctx, struct error *err)
+static int replace_keys(struct db *db, const char *now, struct store_rotation *rotation,
+                        struct error *err)
 {
-    struct store_rotation *rotation = ctx;
-    char now[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0 || find_worker(db, rotation, err) != 0)
-        return -1;
-    if (rotation->result != STORE_ROTATED)
-        return STORE_ROLL_BACK;
     store_time_add(now, rotation->overlap_ms, rotation->old_until);
     /* A key that ends earlier by itself, or is revoked, gains nothing by this. */
     if (db_run(db, NULL, err,
@@ -242,5 +237,12 @@ static int rotate(struct store *store, struct db *db, void *ctx, struct error *e
 int store_worker_rotate(struct store *store, struct store_rotation *rotation, struct error *err)
 {
     store_make_key(rotation->api_key);
-    return store_transaction(store, rotate, rotation, err);
+    char now[WALL_TEXT_BYTES];
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
+        find_worker(tx.db, rotation, err) != 0)
+        return -1;
+    if (rotation->result != STORE_ROTATED)
+        return 0;
+    return replace_keys(tx.db, now, rotation, err) == 0 ? store_commit(&tx, err) : -1;
 }

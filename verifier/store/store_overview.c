@@ -90,9 +90,12 @@ static int read_last_release(struct db *db, struct store_overview *overview, str
     return got < 0 ? -1 : 0;
 }
 
-static int read_overview(struct store *store, struct db *db, void *ctx, struct error *err)
+static int read_overview(struct store *store, struct store_overview *overview, struct error *err)
 {
-    struct store_overview *overview = ctx;
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    struct db *db = tx.db;
     if (read_fleet(store, db, &overview->fleet, err) != 0 ||
         store_read_counts(db, &overview->counts, err) != 0 || read_recent(db, overview, err) != 0 ||
         read_sweeps(db, overview, err) != 0)
@@ -103,7 +106,7 @@ static int read_overview(struct store *store, struct db *db, void *ctx, struct e
 int store_overview(struct store *store, struct store_overview *overview, struct error *err)
 {
     *overview = (struct store_overview){0};
-    if (store_reading(store, read_overview, overview, err) == 0)
+    if (read_overview(store, overview, err) == 0)
         return 0;
     store_overview_fini(overview);
     return -1;
@@ -117,29 +120,18 @@ void store_overview_fini(struct store_overview *overview)
     *overview = (struct store_overview){0};
 }
 
-struct adding {
-    const struct store_replays *replays;
-    size_t count;
-};
-
-static int add_replays(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    (void)store;
-    const struct adding *adding = ctx;
-    for (size_t i = 0; i < adding->count; i++)
-        if (db_run(db, NULL, err,
-                   "UPDATE completions SET replays = replays + $3 WHERE job_id = $1"
-                   " AND claim_epoch = $2",
-                   DB_ARGS(db_int(adding->replays[i].job_id),
-                           db_int(adding->replays[i].claim_epoch),
-                           db_int(adding->replays[i].count))) != 0)
-            return -1;
-    return 0;
-}
-
 int store_add_replays(struct store *store, const struct store_replays *replays, size_t count,
                       struct error *err)
 {
-    struct adding ctx = {replays, count};
-    return store_transaction(store, add_replays, &ctx, err);
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (db_run(tx.db, NULL, err,
+                   "UPDATE completions SET replays = replays + $3 WHERE job_id = $1"
+                   " AND claim_epoch = $2",
+                   DB_ARGS(db_int(replays[i].job_id), db_int(replays[i].claim_epoch),
+                           db_int(replays[i].count))) != 0)
+            return -1;
+    return store_commit(&tx, err);
 }

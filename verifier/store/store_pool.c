@@ -147,9 +147,9 @@ static void drop(struct store *store, struct db *db)
     close_all(dropped, count);
 }
 
-void store_give(struct store *store, struct db *db, const struct error *err)
+void store_give(struct store *store, struct db *db)
 {
-    if (db_is_broken(db) || (err && (err->code == DB_BROKEN || err->code == DB_UNKNOWN))) {
+    if (db_is_broken(db)) {
         drop(store, db);
         return;
     }
@@ -159,18 +159,50 @@ void store_give(struct store *store, struct db *db, const struct error *err)
     pthread_mutex_unlock(&store->lock);
 }
 
-struct db *store_begin(struct store *store, store_beginning *begin, struct error *err)
+typedef int begin_function(struct db *db, struct error *err);
+
+static int begin(struct store *store, begin_function *begin_on, struct store_transaction *tx,
+                 struct error *err)
 {
+    must(!tx->db);
     for (bool is_first = true;; is_first = false) {
         struct db *db = store_take(store, err);
         if (!db)
-            return NULL;
+            return -1;
         int64_t began_ms = mono_ms();
-        if (begin(db, err) == 0)
-            return db;
+        if (begin_on(db, err) == 0) {
+            *tx = (struct store_transaction){store, db};
+            return 0;
+        }
         bool at_once = mono_ms() - began_ms < AT_ONCE_MS;
-        store_give(store, db, err);
+        store_give(store, db);
         if (err->code != DB_BROKEN || !is_first || !at_once)
-            return NULL;
+            return -1;
     }
+}
+
+int store_begin(struct store *store, struct store_transaction *tx, struct error *err)
+{
+    return begin(store, db_begin, tx, err);
+}
+
+int store_begin_reading(struct store *store, struct store_transaction *tx, struct error *err)
+{
+    return begin(store, db_begin_reading, tx, err);
+}
+
+int store_commit(struct store_transaction *tx, struct error *err)
+{
+    int result = db_commit(tx->db, err);
+    store_rollback(tx); /* after a commit only the connection is left to return */
+    return result;
+}
+
+void store_rollback(struct store_transaction *tx)
+{
+    if (!tx->db)
+        return;
+    db_rollback(tx->db);
+    store_give(tx->store, tx->db);
+    tx->db = NULL;
 }

@@ -2,6 +2,7 @@
 #ifndef VERIFIER_STORE_PRIVATE_H
 #define VERIFIER_STORE_PRIVATE_H
 
+#include "lib/cleanup.h"
 #include "verifier/db/db.h"
 #include "verifier/store/store.h"
 
@@ -25,25 +26,31 @@ struct store {
     atomic_bool has_schema; /* made or checked */
 };
 
-/* A connection of the pool; given back by store_give with whether its last call went well. */
-struct db *store_take(struct store *store, struct error *err);
-void store_give(struct store *store, struct db *db, const struct error *err);
-/* One in which a transaction was begun, by db_begin or db_begin_reading. */
-typedef int store_beginning(struct db *db, struct error *err);
-struct db *store_begin(struct store *store, store_beginning *begin, struct error *err);
 void store_pool_init(struct store *store);
-void store_pool_fini(struct store *store); /* all connections were given back */
+void store_pool_fini(struct store *store); /* all connections were returned */
+/* A connection of the pool. store_give returns it; a broken one is closed. */
+struct db *store_take(struct store *store, struct error *err);
+void store_give(struct store *store, struct db *db);
 
-/* Run work(ctx) in one transaction on a connection of the pool: committed if it returns 0, rolled
- * back if -1. A commit whose outcome is not known is -1 with DB_UNKNOWN. */
-typedef int store_work(struct store *store, struct db *db, void *ctx, struct error *err);
-int store_transaction(struct store *store, store_work *work, void *ctx, struct error *err);
-/* The same for reads, in one snapshot: a job row from before a commit and a completions row from
- * after it would make a verdict that was never true. */
-int store_reading(struct store *store, store_work *work, void *ctx, struct error *err);
-
-/* In work: leave the transaction without a change, although nothing went wrong. */
-enum { STORE_ROLL_BACK = 1 };
+/* A transaction on a connection of the pool. Whatever is not committed is rolled back at the end of
+ * the scope:
+ *      TRANSACTION(tx);
+ *      if (store_begin(store, &tx, err) != 0 || write_something(tx.db, err) != 0)
+ *          return -1;
+ *      return store_commit(&tx, err); */
+struct store_transaction {
+    struct store *store;
+    struct db *db; /* NULL: not open */
+};
+#define TRANSACTION(name) CLEANUP(store_rollback) struct store_transaction name = {0}
+int store_begin(struct store *store, struct store_transaction *tx, struct error *err);
+/* For reads, in one snapshot: a job row from before a commit and a completions row from after it
+ * would make a verdict that was never true. */
+int store_begin_reading(struct store *store, struct store_transaction *tx, struct error *err);
+/* Ends the transaction and returns its connection, also when it fails. -1 with DB_UNKNOWN: the
+ * outcome is unknown; with any other code: nothing was committed. */
+int store_commit(struct store_transaction *tx, struct error *err);
+void store_rollback(struct store_transaction *tx); /* not open: nothing */
 
 /* Hold the job's row until the transaction ends; no such row: nothing. What is decided about it is
  * then read by later statements: on PostgreSQL the locking statement itself would show joined rows

@@ -86,25 +86,15 @@ void store_sweep_fini(struct store_sweep *sweep)
     sweep->count = sweep->capacity = 0;
 }
 
-struct choosing {
-    int64_t after;
-    struct store_candidates *candidates;
-};
-
-static int choose(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    struct choosing *choosing = ctx;
-    struct fleet fleet;
-    if (fleet_read(store, db, false, &fleet, err) != 0)
-        return -1;
-    return release_choose(store, db, &fleet, 0, choosing->after, choosing->candidates, err);
-}
-
 int store_sweep_choose(struct store *store, int64_t after, struct store_candidates *candidates,
                        struct error *err)
 {
-    struct choosing ctx = {after, candidates};
-    return store_reading(store, choose, &ctx, err);
+    struct fleet fleet;
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 ||
+        fleet_read(store, tx.db, false, &fleet, err) != 0)
+        return -1;
+    return release_choose(store, tx.db, &fleet, 0, after, candidates, err);
 }
 
 static char *released_json(const struct store_sweep *sweep, size_t from)
@@ -148,51 +138,55 @@ static int write_sweep(struct db *db, const struct fleet *fleet, const struct st
                              DB_ARGS(db_text(fleet->now)));
 }
 
-struct sweeping {
-    const struct store_candidates *candidates;
-    struct store_sweep *sweep;
-    size_t from; /* what this transaction adds begins here */
-};
-
-static int release_batch(struct store *store, struct db *db, void *ctx, struct error *err)
+static int write_batch(struct store *store, struct db *db, const struct fleet *fleet,
+                       const struct store_candidates *candidates, struct store_sweep *sweep,
+                       struct error *err)
 {
-    struct sweeping *sweeping = ctx;
-    struct store_sweep *sweep = sweeping->sweep;
+    size_t from = sweep->count; /* what this transaction adds begins here */
+    if (release_all(store, db, fleet, candidates, sweep, err) != 0 ||
+        write_sweep(db, fleet, sweep, candidates->count < SWEEP_BATCH_MAX, err) != 0)
+        return -1;
+    TEXT(list) = released_json(sweep, from);
+    sweep->outcome = sweep->count > 0 ? SWEEP_RELEASED : SWEEP_NOTHING;
+    enum store_outcome batch = sweep->count > from ? SWEEP_RELEASED : SWEEP_NOTHING;
+    return sweep_record(db, fleet->now, sweep->instance, batch, (int64_t)(sweep->count - from),
+                        list, err);
+}
+
+static int release_batch(struct store *store, const struct store_candidates *candidates,
+                         struct store_sweep *sweep, struct error *err)
+{
     struct fleet fleet;
     enum grace_verdict verdict;
-    if (fleet_read(store, db, true, &fleet, err) != 0)
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || fleet_read(store, tx.db, true, &fleet, err) != 0)
         return -1;
     memcpy(sweep->swept_at, fleet.now, sizeof sweep->swept_at);
     sweep->outcome = SWEEP_LOST_LEASE;
     if (!leads(&fleet, sweep))
-        return STORE_ROLL_BACK;
-    if (fleet_judge(store, db, &fleet, sweep->last_run_ms, true, &verdict, err) != 0)
+        return 0;
+    if (fleet_judge(store, tx.db, &fleet, sweep->last_run_ms, true, &verdict, err) != 0)
         return -1;
     sweep->outcome = outcome_of(verdict);
-    if (verdict != GRACE_RELEASE)
-        return sweep->by_order
-                   ? STORE_ROLL_BACK
-                   : sweep_record(db, fleet.now, sweep->instance, sweep->outcome, 0, "[]", err);
-    if (release_all(store, db, &fleet, sweeping->candidates, sweep, err) != 0 ||
-        write_sweep(db, &fleet, sweep, sweeping->candidates->count < SWEEP_BATCH_MAX, err) != 0)
+    if (verdict != GRACE_RELEASE && sweep->by_order)
+        return 0;
+    if ((verdict == GRACE_RELEASE
+             ? write_batch(store, tx.db, &fleet, candidates, sweep, err)
+             : sweep_record(tx.db, fleet.now, sweep->instance, sweep->outcome, 0, "[]", err)) != 0)
         return -1;
-    TEXT(list) = released_json(sweep, sweeping->from);
-    sweep->outcome = sweep->count > 0 ? SWEEP_RELEASED : SWEEP_NOTHING;
-    enum store_outcome batch = sweep->count > sweeping->from ? SWEEP_RELEASED : SWEEP_NOTHING;
-    return sweep_record(db, fleet.now, sweep->instance, batch,
-                        (int64_t)(sweep->count - sweeping->from), list, err);
+    return store_commit(&tx, err);
 }
 
 int store_sweep_release(struct store *store, const struct store_candidates *candidates,
                         struct store_sweep *sweep, struct error *err)
 {
-    struct sweeping ctx = {candidates, sweep, sweep->count};
-    if (store_transaction(store, release_batch, &ctx, err) != 0) {
-        sweep->count = ctx.from;
+    size_t from = sweep->count;
+    if (release_batch(store, candidates, sweep, err) != 0) {
+        sweep->count = from;
         return -1;
     }
-    /* Only what is committed is said. */
-    sweep_announce(sweep, ctx.from);
+    /* Only what is committed is announced. */
+    sweep_announce(sweep, from);
     return 0;
 }
 
@@ -222,15 +216,16 @@ int store_sweep(struct store *store, struct store_sweep *sweep, struct error *er
     return result;
 }
 
-static int preview(struct store *store, struct db *db, void *ctx, struct error *err)
+int store_sweep_preview(struct store *store, struct store_sweep *sweep, struct error *err)
 {
-    struct store_sweep *sweep = ctx;
     struct store_candidates candidates;
     struct fleet fleet;
     enum grace_verdict verdict;
-    if (fleet_read(store, db, false, &fleet, err) != 0 ||
-        fleet_judge(store, db, &fleet, sweep->last_run_ms, false, &verdict, err) != 0 ||
-        release_choose(store, db, &fleet, 0, 0, &candidates, err) != 0)
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 ||
+        fleet_read(store, tx.db, false, &fleet, err) != 0 ||
+        fleet_judge(store, tx.db, &fleet, sweep->last_run_ms, false, &verdict, err) != 0 ||
+        release_choose(store, tx.db, &fleet, 0, 0, &candidates, err) != 0)
         return -1;
     memcpy(sweep->swept_at, fleet.now, sizeof sweep->swept_at);
     sweep->outcome = outcome_of(verdict);
@@ -238,16 +233,11 @@ static int preview(struct store *store, struct db *db, void *ctx, struct error *
         return 0;
     for (size_t i = 0; i < candidates.count; i++) {
         struct release_claim claim;
-        if (release_read(store, db, &fleet, candidates.ids[i], &claim, err) != 0)
+        if (release_read(store, tx.db, &fleet, candidates.ids[i], &claim, err) != 0)
             return -1;
         if (claim.released.reason != REASON_NONE)
             sweep_add(sweep, &claim.released);
     }
     sweep->outcome = sweep->count > 0 ? SWEEP_RELEASED : SWEEP_NOTHING;
     return 0;
-}
-
-int store_sweep_preview(struct store *store, struct store_sweep *sweep, struct error *err)
-{
-    return store_reading(store, preview, sweep, err);
 }

@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-struct with_folder {
-    const char *slug;
-    bool preview;
-    store_video_dir_act *act;
-    void *ctx;
-};
-
 static int lock_job_of(struct db *db, const char *slug, struct error *err)
 {
     int64_t job_id;
@@ -54,27 +47,26 @@ static int read_since(struct db *db, struct store_video_dir *dir, struct error *
     return 0;
 }
 
-static int with_folder(struct store *store, struct db *db, void *ctx, struct error *err)
+static int begin(struct store *store, const char *slug, bool preview, struct store_transaction *tx,
+                 struct error *err)
 {
-    const struct with_folder *with = ctx;
-    struct store_video_dir dir;
-    int64_t video_id = 0;
-    (void)store;
-    if (!with->preview && lock_job_of(db, with->slug, err) != 0)
-        return -1;
-    if (read_folder(db, with->slug, &video_id, &dir, err) != 0)
-        return -1;
-    if ((dir.known ? store_read_recorded(db, video_id, &dir.recorded, err)
-                   : read_since(db, &dir, err)) != 0)
-        return -1;
-    /* The act is one on files: there is nothing to commit. */
-    return with->act(with->ctx, &dir, err) == 0 ? STORE_ROLL_BACK : -1;
+    if (preview)
+        return store_begin_reading(store, tx, err);
+    return store_begin(store, tx, err) == 0 ? lock_job_of(tx->db, slug, err) : -1;
 }
 
 int store_with_video_dir(struct store *store, const char *slug, bool preview,
                          store_video_dir_act *act, void *ctx, struct error *err)
 {
-    struct with_folder with = {slug, preview, act, ctx};
-    return preview ? store_reading(store, with_folder, &with, err)
-                   : store_transaction(store, with_folder, &with, err);
+    struct store_video_dir dir;
+    int64_t video_id = 0;
+    TRANSACTION(tx);
+    if (begin(store, slug, preview, &tx, err) != 0 ||
+        read_folder(tx.db, slug, &video_id, &dir, err) != 0)
+        return -1;
+    if ((dir.known ? store_read_recorded(tx.db, video_id, &dir.recorded, err)
+                   : read_since(tx.db, &dir, err)) != 0)
+        return -1;
+    /* Only files are changed: there is nothing to commit. */
+    return act(ctx, &dir, err) == 0 ? 0 : -1;
 }

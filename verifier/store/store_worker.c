@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int add_worker(struct store *store, struct db *db, void *ctx, struct error *err)
+static int add_worker(struct store *store, struct db *db, struct store_registration *registration,
+                      struct error *err)
 {
-    struct store_registration *registration = ctx;
     char now[WALL_TEXT_BYTES];
     if (store_now(store, db, now, err) != 0)
         return -1;
@@ -31,7 +31,10 @@ int store_worker_register(struct store *store, struct store_registration *regist
 {
     uuid_make_v4(registration->worker_id);
     store_make_key(registration->api_key);
-    return store_transaction(store, add_worker, registration, err);
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || add_worker(store, tx.db, registration, err) != 0)
+        return -1;
+    return store_commit(&tx, err);
 }
 
 void store_worker_from_row(struct db_rows *rows, struct store_worker *worker)
@@ -46,11 +49,6 @@ void store_worker_from_row(struct db_rows *rows, struct store_worker *worker)
     db_copy_text(rows, 6, worker->last_heartbeat, sizeof worker->last_heartbeat);
 }
 
-struct worker_list {
-    struct store_worker **workers;
-    size_t *count;
-};
-
 static void mark_offline(const struct store *store, const char *now, struct store_worker *worker)
 {
     char threshold[WALL_TEXT_BYTES];
@@ -60,37 +58,30 @@ static void mark_offline(const struct store *store, const char *now, struct stor
         memcpy(worker->status, "offline", sizeof "offline");
 }
 
-static int list_workers(struct store *store, struct db *db, void *ctx, struct error *err)
+int store_worker_list(struct store *store, struct store_worker **workers, size_t *count,
+                      struct error *err)
 {
-    struct worker_list *list = ctx;
     char now[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0)
+    *workers = NULL;
+    *count = 0;
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
         return -1;
     DB_ROWS(rows) = db_query(
-        db, STORE_WORKER_COLUMNS ", w.capabilities FROM workers w ORDER BY w.id LIMIT $1",
+        tx.db, STORE_WORKER_COLUMNS ", w.capabilities FROM workers w ORDER BY w.id LIMIT $1",
         DB_ARGS(db_int(STORE_LIST_MAX)), err);
     if (!rows)
         return -1;
-    *list->workers = must_calloc(STORE_LIST_MAX, sizeof **list->workers);
-    *list->count = 0;
+    *workers = must_calloc(STORE_LIST_MAX, sizeof **workers);
     int got;
-    while ((got = db_next(rows, err)) == 1 && *list->count < STORE_LIST_MAX) {
-        struct store_worker *worker = &(*list->workers)[(*list->count)++];
+    while ((got = db_next(rows, err)) == 1 && *count < STORE_LIST_MAX) {
+        struct store_worker *worker = &(*workers)[(*count)++];
         store_worker_from_row(rows, worker);
         const char *capabilities = db_get_text(rows, 8);
         worker->capabilities = capabilities ? must_strdup(capabilities) : NULL;
         mark_offline(store, now, worker);
     }
     return got < 0 ? -1 : 0;
-}
-
-int store_worker_list(struct store *store, struct store_worker **workers, size_t *count,
-                      struct error *err)
-{
-    struct worker_list ctx = {workers, count};
-    *workers = NULL;
-    *count = 0;
-    return store_reading(store, list_workers, &ctx, err);
 }
 
 struct json *store_worker_json(const struct store_worker *worker)
@@ -107,20 +98,17 @@ struct json *store_worker_json(const struct store_worker *worker)
     return object;
 }
 
-struct worker_states {
-    struct store_worker_state *states;
-    size_t *count;
-};
-
-static int count_workers(struct store *store, struct db *db, void *ctx, struct error *err)
+int store_worker_count(struct store *store,
+                       struct store_worker_state states[STORE_WORKER_STATES_MAX], size_t *count,
+                       struct error *err)
 {
-    struct worker_states *result = ctx;
     char now[WALL_TEXT_BYTES], threshold[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0)
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
         return -1;
     store_time_add(now, -store->settings.offline_ms, threshold);
-    *result->count = 0;
-    DB_ROWS(rows) = db_query(db,
+    *count = 0;
+    DB_ROWS(rows) = db_query(tx.db,
                              "SELECT CASE WHEN status <> 'disabled' AND"
                              " COALESCE(last_heartbeat, registered_at) < $1 THEN 'offline'"
                              " ELSE status END, count(*) FROM workers GROUP BY 1",
@@ -128,20 +116,12 @@ static int count_workers(struct store *store, struct db *db, void *ctx, struct e
     if (!rows)
         return -1;
     int got;
-    while ((got = db_next(rows, err)) == 1 && *result->count < STORE_WORKER_STATES_MAX) {
-        struct store_worker_state *state = &result->states[(*result->count)++];
+    while ((got = db_next(rows, err)) == 1 && *count < STORE_WORKER_STATES_MAX) {
+        struct store_worker_state *state = &states[(*count)++];
         db_copy_text(rows, 0, state->status, sizeof state->status);
         state->count = db_get_int(rows, 1);
     }
     return got < 0 ? -1 : 0;
-}
-
-int store_worker_count(struct store *store,
-                       struct store_worker_state states[STORE_WORKER_STATES_MAX], size_t *count,
-                       struct error *err)
-{
-    struct worker_states ctx = {states, count};
-    return store_reading(store, count_workers, &ctx, err);
 }
 
 void store_workers_free(struct store_worker *workers, size_t count)
@@ -151,41 +131,27 @@ void store_workers_free(struct store_worker *workers, size_t count)
     free(workers);
 }
 
-struct revoking {
-    const char *worker;
-    bool *found;
-};
-
-static int revoke_worker(struct store *store, struct db *db, void *ctx, struct error *err)
-{
-    struct revoking *revoking = ctx;
-    char now[WALL_TEXT_BYTES];
-    int64_t id;
-    if (store_now(store, db, now, err) != 0)
-        return -1;
-    int got = db_one_int(db, &id, err,
-                         "UPDATE workers SET status = 'disabled' WHERE worker_id = $1"
-                         " OR CAST(id AS TEXT) = $1 RETURNING id",
-                         DB_ARGS(db_text(revoking->worker)));
-    *revoking->found = got == 1;
-    if (got <= 0)
-        return got;
-    return db_run(db, NULL, err,
-                  "UPDATE worker_api_keys SET revoked_at = COALESCE(revoked_at, $2)"
-                  " WHERE worker_id = $1",
-                  DB_ARGS(db_int(id), db_text(now)));
-}
-
 int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err)
 {
-    struct revoking ctx = {worker, found};
-    return store_transaction(store, revoke_worker, &ctx, err);
+    char now[WALL_TEXT_BYTES];
+    int64_t id;
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
+        return -1;
+    int got = db_one_int(tx.db, &id, err,
+                         "UPDATE workers SET status = 'disabled' WHERE worker_id = $1"
+                         " OR CAST(id AS TEXT) = $1 RETURNING id",
+                         DB_ARGS(db_text(worker)));
+    *found = got == 1;
+    if (got <= 0)
+        return got;
+    if (db_run(tx.db, NULL, err,
+               "UPDATE worker_api_keys SET revoked_at = COALESCE(revoked_at, $2)"
+               " WHERE worker_id = $1",
+               DB_ARGS(db_int(id), db_text(now))) != 0)
+        return -1;
+    return store_commit(&tx, err);
 }
-
-struct beating {
-    struct store_worker *worker;
-    const struct message_heartbeat *heartbeat;
-};
 
 static int name_held_job(struct db *db, const char *now, const char *worker_id, int64_t job_id,
                          struct error *err)
@@ -196,11 +162,9 @@ static int name_held_job(struct db *db, const char *now, const char *worker_id, 
                   DB_ARGS(db_text(worker_id), db_int(job_id), db_text(now)));
 }
 
-static int write_held_jobs(struct db *db, const char *now, const struct beating *beating,
-                           struct error *err)
+static int write_held_jobs(struct db *db, const char *now, const char *worker_id,
+                           const struct message_heartbeat *heartbeat, struct error *err)
 {
-    const struct message_heartbeat *heartbeat = beating->heartbeat;
-    const char *worker_id = beating->worker->worker_id;
     if (db_run(db, NULL, err, "DELETE FROM held_jobs WHERE worker_id = $1",
                DB_ARGS(db_text(worker_id))) != 0)
         return -1;
@@ -239,17 +203,13 @@ static char *metadata_of(const struct message_heartbeat *heartbeat)
     return json_print(root);
 }
 
-static int beat(struct store *store, struct db *db, void *ctx, struct error *err)
+static int write_heartbeat(struct db *db, const char *now, struct store_worker *worker,
+                           const struct message_heartbeat *heartbeat, struct error *err)
 {
-    struct beating *beating = ctx;
-    struct store_worker *worker = beating->worker;
-    char now[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0)
-        return -1;
-    const char *status = worker_status_name(beating->heartbeat->status);
-    TEXT(metadata) = metadata_of(beating->heartbeat);
+    const char *status = worker_status_name(heartbeat->status);
+    TEXT(metadata) = metadata_of(heartbeat);
     /* One that says nothing but its version does not take back what it has said of itself. */
-    bool is_bare = !beating->heartbeat->metadata;
+    bool is_bare = !heartbeat->metadata;
     if (db_one_int(db, &worker->current_job_id, err,
                    "UPDATE workers SET last_heartbeat = $2, status = $3,"
                    " capabilities = COALESCE($4, capabilities), metadata = CASE WHEN $6 = 1"
@@ -257,7 +217,7 @@ static int beat(struct store *store, struct db *db, void *ctx, struct error *err
                    " WHERE worker_id = $1 AND status <> 'disabled'"
                    " RETURNING COALESCE(current_job_id, 0)",
                    DB_ARGS(db_text(worker->worker_id), db_text(now), db_text(status),
-                           db_text(beating->heartbeat->capabilities), db_text(metadata),
+                           db_text(heartbeat->capabilities), db_text(metadata),
                            db_int(is_bare ? 1 : 0))) < 0)
         return -1;
     if (db_run(db, NULL, err, "UPDATE worker_api_keys SET last_used_at = $2 WHERE id = $1",
@@ -265,12 +225,16 @@ static int beat(struct store *store, struct db *db, void *ctx, struct error *err
         return -1;
     snprintf(worker->status, sizeof worker->status, "%s", status);
     memcpy(worker->last_heartbeat, now, sizeof worker->last_heartbeat);
-    return write_held_jobs(db, now, beating, err);
+    return write_held_jobs(db, now, worker->worker_id, heartbeat, err);
 }
 
 int store_heartbeat(struct store *store, struct store_worker *worker,
                     const struct message_heartbeat *heartbeat, struct error *err)
 {
-    struct beating ctx = {worker, heartbeat};
-    return store_transaction(store, beat, &ctx, err);
+    char now[WALL_TEXT_BYTES];
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
+        write_heartbeat(tx.db, now, worker, heartbeat, err) != 0)
+        return -1;
+    return store_commit(&tx, err);
 }

@@ -22,6 +22,7 @@ Test(db_sqlite, a_file_that_was_moved_takes_no_transaction_until_it_is_back)
         cr_expect_eq(err.code, DB_BROKEN, "%s", err.message);
         cr_expect_eq(err.class, ERROR_TEMPORARY);
         cr_expect_eq(db_begin_reading(db, &err), -1);
+        cr_expect(db_is_broken(db), "the pool must close it");
         scratch_put_text(&scratch, "a.db", "");
     }
     cr_assert_eq(rename(away, path), 0);
