@@ -13,7 +13,7 @@ document=$top/docs/WIRE.md
 module() { find "$top" -name build -prune -o -path "$top/tests" -prune -o -name "$1" -print; }
 mapfile -t routes < <(module 'routes*.c')
 mapfile -t messages < <(module 'message*.c')
-mapfile -t http < <(module 'exchange.c' && module 'server.c' && module 'answer.c' && module 'auth.c' && module 'http.c' && module 'upload.c')
+mapfile -t http < <(module 'exchange.c' && module 'request.c' && module 'server.c' && module 'answer.c' && module 'auth.c' && module 'http.c' && module 'upload.c')
 mapfile -t problems < <(module problem.c)
 
 # compare WHAT EXPECTED DOCUMENTED: two lists, one name a line
@@ -43,7 +43,7 @@ compare "code" "$scratch/codes" "$scratch/documented"
 {
     grep -ohE '(request_header\([^,]+|(MHD_add_response|answer_add)_header\([a-z]+|strcasecmp\(name), "[A-Z][A-Za-z0-9-]+"' \
         "${http[@]}" "${routes[@]}"
-    sed -n '/const once\[\]/,/};/p' "${http[@]}" | grep -oE '"[A-Z][A-Za-z0-9-]+"'
+    sed -n '/const headers\[/,/};/p' "${http[@]}" | grep -oE '"[A-Z][A-Za-z0-9-]+"'
     grep -ohE '"X-[A-Za-z0-9-]+: ' "${http[@]}"
     sed -nE 's/^([A-Z][A-Za-z-]+): .*/"\1"/p' "$top/tests/golden/files/wire.txt"
 } | sed -E 's/.*"([A-Z][A-Za-z0-9-]+).*/\1/' >"$scratch/headers"
@@ -70,7 +70,7 @@ limit() { # limit CONSTANT DIVISOR PHRASE: with the number in the place of %d
     phrase=$(printf "$3" $(((${expression:-0}) / $2)))
     grep -qF -- "$phrase" "$document" || complain "WIRE.md does not say '$phrase' ($1 =$expression)"
 }
-limit CONNECTION_MEMORY_BYTES 1024 '%d KiB, complete within'
+limit REQUEST_HEAD_MAX_BYTES 1024 '%d KiB, complete within'
 limit HEADERS_MS 1000 'complete within %d s'
 limit UNAUTHENTICATED_MS 1000 'without a good credential | %d s |'
 limit STALL_S 1 'no byte in either direction | %d s |'

@@ -10,24 +10,19 @@
 #include <string.h>
 #include <strings.h>
 
-void exchange_init(struct exchange *exchange, struct app *app, const char *uri, void *transport)
+void exchange_init(struct exchange *exchange, struct app *app, const char *uri)
 {
     *exchange = (struct exchange){.content_length = -1, .is_unauthenticated = true};
     exchange->path_is_hidden = route_hides_something(uri);
     exchange->target_end = uri + strlen(uri);
     exchange->begun_ms = mono_ms();
     exchange->answer.fd = -1;
-    exchange->request.app = app;
-    exchange->request.body_fd = -1;
-    exchange->request.claim_epoch = TAILSLATE_ABSENT_INT;
-    exchange->request.transport = transport;
+    request_init(&exchange->request, app);
 }
 
 void exchange_fini(struct exchange *exchange)
 {
-    if (exchange->request.free_scratch)
-        exchange->request.free_scratch(exchange->request.scratch);
-    hash_free(exchange->request.body_hash);
+    request_fini(&exchange->request);
     body_fini(&exchange->body);
     answer_fini(&exchange->answer);
 }
@@ -79,23 +74,6 @@ static bool begins_elsewhere(const struct exchange *exchange, const char *name)
     return exchange->line && exchange->line != name;
 }
 
-/* What is believed: which of two is meant, a proxy in front of us may see otherwise. */
-static void note_once(struct exchange *exchange, const char *name)
-{
-    static const char *const once[] = {
-        "X-Worker-API-Key", "X-Admin-Secret", "X-Claim-Epoch", "Idempotency-Key",
-        "X-Content-SHA256", "X-Request-ID",   "X-Real-IP",     "Host",
-        "Content-Type",     "Expect",         "Range",         "If-Range",
-    };
-    for (size_t i = 0; i < sizeof once / sizeof once[0]; i++) {
-        if (strcasecmp(name, once[i]) != 0)
-            continue;
-        if (exchange->given_once & 1u << i)
-            exchange->twice = true;
-        exchange->given_once |= 1u << i;
-    }
-}
-
 void exchange_note_header(struct exchange *exchange, const char *name, size_t name_size,
                           const char *value, size_t value_size)
 {
@@ -110,8 +88,9 @@ void exchange_note_header(struct exchange *exchange, const char *name, size_t na
         exchange->encoding = value;
     } else if (begins_like_framing(name)) {
         exchange->header_is_bad = true;
-    } else {
-        note_once(exchange, name);
+    } else if (!request_set_header(&exchange->request, name, value)) {
+        /* Which of the two is meant? A proxy in front of us may read the other one. */
+        exchange->twice = true;
     }
     if (exchange->line)
         exchange->line = value ? value + value_size + LINE_END_BYTES : name;

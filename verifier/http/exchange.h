@@ -24,16 +24,15 @@ struct exchange {
     int lengths, encodings;
     const char *length, *encoding;
     bool header_is_bad, framing_is_bad;
-    unsigned given_once; /* a bit for each header of which a second is refused */
-    bool twice;          /* one of them was */
+    bool twice;                               /* a header that may appear only once */
     const char *target_end, *line, *head_end; /* of exchange_note_head */
     int64_t content_length;                   /* -1: none given */
     int64_t form_bytes, begun_ms;
     bool is_unauthenticated; /* nobody has shown a good credential */
 };
 
-/* uri: as it came, not decoded. transport is what request_header and its kind work on. */
-void exchange_init(struct exchange *exchange, struct app *app, const char *uri, void *transport);
+/* uri: as it came, not decoded. */
+void exchange_init(struct exchange *exchange, struct app *app, const char *uri);
 void exchange_fini(struct exchange *exchange);
 
 /* Before the headers: the request's head as it lies in memory, where each CRLF was overwritten by

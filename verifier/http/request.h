@@ -1,4 +1,5 @@
-/* request: what a handler sees of HTTP, and what it answers with. The transport is server.c's. */
+/* request: all that a handler sees of HTTP, and what it answers with. It holds copies and refers to
+ * nothing of the HTTP library, so that any thread may finish it. */
 #ifndef VERIFIER_REQUEST_H
 #define VERIFIER_REQUEST_H
 
@@ -19,6 +20,9 @@ enum {
     REQUEST_ID_BYTES = 65,
     REQUEST_CLIENT_BYTES = 64,
     REQUEST_NAME_BYTES = 256,
+    REQUEST_HEADERS = 12,
+    REQUEST_ARGUMENTS = 3,
+    REQUEST_HEAD_MAX_BYTES = 32 * 1024, /* all of the request line and the headers */
     ANSWER_HEADERS_MAX = 8,
 };
 
@@ -35,6 +39,11 @@ struct app {
     struct replays *replays;
     struct auth *auth;
     struct health_probe *probe;
+};
+
+struct request_value {
+    bool is_given;
+    char *value; /* owned; NULL: not given, or an argument without a value */
 };
 
 struct request {
@@ -57,12 +66,26 @@ struct request {
     /* What open leaves for run; freed with free_scratch in every case. */
     void *scratch;
     void (*free_scratch)(void *scratch);
-    void *transport;
+    /* Copies of the headers and query arguments that are read here, in the order of request.c's
+     * tables. Together at most REQUEST_HEAD_MAX_BYTES. */
+    struct request_value headers[REQUEST_HEADERS], arguments[REQUEST_ARGUMENTS];
+    int connection_fd; /* borrowed; only polled */
 };
 
-/* NULL: not there. Borrowed until the request ends. */
+void request_init(struct request *request, struct app *app);
+void request_fini(struct request *request);
+
+/* Copies the value of a header that is read here; others are ignored. False: it was given before;
+ * the first value stays. */
+bool request_set_header(struct request *request, const char *name, const char *value);
+/* Likewise an argument of the query; the first of a name counts. value NULL: it has none. */
+void request_set_argument(struct request *request, const char *name, const char *value);
+
+/* name: one of request.c's tables, in any case. NULL: not given. Borrowed until the request ends.
+ */
 const char *request_header(const struct request *request, const char *name);
 const char *request_query(const struct request *request, const char *name);
+/* Has the client closed its connection? */
 bool request_client_is_gone(const struct request *request);
 
 struct answer_header {

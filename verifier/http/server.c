@@ -19,7 +19,6 @@
 #include <sys/socket.h>
 
 enum {
-    CONNECTION_MEMORY_BYTES = 32 * 1024, /* bounds the request line and the headers */
     THREAD_STACK_BYTES = 1024 * 1024,
     STALL_S = 120,          /* a connection without any byte for this long is closed */
     HEADERS_MS = 30 * 1000, /* from the accept, or the request line, to the end of the headers */
@@ -75,27 +74,6 @@ static void set_deadline(struct server *server, struct MHD_Connection *connectio
                             mono_ms() + in_ms);
 }
 
-const char *request_header(const struct request *request, const char *name)
-{
-    const struct mhd_request *mhd_request = request->transport;
-    return MHD_lookup_connection_value(mhd_request->connection, MHD_HEADER_KIND, name);
-}
-
-const char *request_query(const struct request *request, const char *name)
-{
-    const struct mhd_request *mhd_request = request->transport;
-    return MHD_lookup_connection_value(mhd_request->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-bool request_client_is_gone(const struct request *request)
-{
-    const struct mhd_request *mhd_request = request->transport;
-    struct pollfd poll_fd = {
-        .fd = info(mhd_request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
-        .events = POLLRDHUP};
-    return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR));
-}
-
 static void name_host(const struct sockaddr *socket, char name[REQUEST_CLIENT_BYTES])
 {
     socklen_t size = socket->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
@@ -138,7 +116,7 @@ static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *
     struct mhd_request *mhd_request = must_calloc(1, sizeof *mhd_request);
     mhd_request->server = server;
     mhd_request->connection = connection;
-    exchange_init(&mhd_request->exchange, server->app, uri, mhd_request);
+    exchange_init(&mhd_request->exchange, server->app, uri);
     atomic_fetch_add(&server->in_flight, 1);
     set_deadline(server, connection, HEADERS_MS);
     mhd->mhd_request = mhd_request;
@@ -185,9 +163,11 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **c
     }
 }
 
+/* After the headers. */
 static void take_client(struct request *request, const struct server *server,
                         struct MHD_Connection *connection)
 {
+    request->connection_fd = info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     name_host(info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, request->client);
     const char *named = request_header(request, "X-Real-IP");
     if (named && address_is_one_host(request->client, server->trusted_proxy) &&
@@ -200,6 +180,14 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
 {
     (void)kind;
     exchange_note_header(ctx, name, name_size, value, value_size);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_argument(void *ctx, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    (void)kind;
+    request_set_argument(ctx, name, value);
     return MHD_YES;
 }
 
@@ -241,9 +229,11 @@ static void begin(struct mhd_request *mhd_request, const char *method, const cha
 {
     struct server *server = mhd_request->server;
     struct exchange *exchange = &mhd_request->exchange;
-    take_client(&exchange->request, server, mhd_request->connection);
     note_head(mhd_request, method, version);
     MHD_get_connection_values_n(mhd_request->connection, MHD_HEADER_KIND, on_header, exchange);
+    MHD_get_connection_values(mhd_request->connection, MHD_GET_ARGUMENT_KIND, on_argument,
+                              &exchange->request);
+    take_client(&exchange->request, server, mhd_request->connection);
     check_client(mhd_request);
     exchange_begin(exchange, method, path);
     /* Without a valid key there is no day to send an upload's body, which is refused anyway. */
@@ -332,7 +322,7 @@ static enum MHD_Result on_access(void *ctx, struct MHD_Connection *connection, c
 }
 
 /* What the library refuses by itself (400 for a request line or a chunk that is none, 413 for a
- * number without end, 414 and 431 for heads over CONNECTION_MEMORY_BYTES, 505) it answers with HTML
+ * number without end, 414 and 431 for heads over REQUEST_HEAD_MAX_BYTES, 505) it answers with HTML
  * of its own, which 0.9.75 lets nobody change: no problem+json and no X-Request-ID. It closes the
  * connection behind each, and to our agent no answer without our JSON is final. */
 static void __attribute__((format(printf, 2, 0)))
@@ -395,7 +385,7 @@ int server_start(struct server *server, struct app *app, struct error *err)
     server->daemon = MHD_start_daemon(
         flags, 0, on_accept, server, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_log,
         NULL, MHD_OPTION_LISTEN_SOCKET, server->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-        CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+        CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_HEAD_MAX_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)STALL_S, MHD_OPTION_THREAD_STACK_SIZE,
         (size_t)THREAD_STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
         on_request_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
