@@ -11,7 +11,7 @@
 document=$top/docs/WIRE.md
 # By name: which directory a module is in may change.
 module() { find "$top" -name build -prune -o -path "$top/tests" -prune -o -name "$1" -print; }
-mapfile -t routes < <(module 'routes*.c')
+mapfile -t routes < <(module 'routes*.c' && module complete.c)
 mapfile -t messages < <(module 'message*.c')
 mapfile -t http < <(module 'exchange.c' && module 'request.c' && module 'server.c' && module 'answer.c' && module 'auth.c' && module 'http.c' && module 'upload.c')
 mapfile -t problems < <(module problem.c)

@@ -3,7 +3,7 @@
 #include "verifier/cli/commands.h"
 #include "verifier/cli/context.h"
 #include "verifier/cli/job_print.h"
-#include "verifier/http/routes.h"
+#include "verifier/http/request.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,7 +108,7 @@ int command_job_list(struct context *context, const struct command *command, str
 
 static int parse_id(const struct command *command, int64_t *id, struct error *err)
 {
-    if (route_parse_number(command->line.argument, id) && *id > 0)
+    if (request_parse_number(command->line.argument, id) && *id > 0)
         return 0;
     return error_set(err, ERROR_PERMANENT, EINVAL, "'%s' is not a job ID", command->line.argument);
 }

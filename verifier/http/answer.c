@@ -1,9 +1,8 @@
-#include "base/clock.h"
+#include "verifier/http/answer.h"
+
 #include "base/log.h"
 #include "verifier/base/counters.h"
 #include "verifier/db/db.h"
-#include "verifier/http/auth.h"
-#include "verifier/http/request.h"
 
 #include "tailslate/verify.h"
 
@@ -96,24 +95,6 @@ void answer_completion_error(struct answer *answer, const struct request *reques
         return answer_error(answer, request, err);
     note_failure(request, err);
     answer_problem(answer, TAILSLATE_PROBLEM_COMPLETION_IN_PROGRESS, NULL);
-}
-
-void answer_log_refusal(const struct answer *answer, const struct request *request)
-{
-    /* Failures of ours are logged where they are found. */
-    if (answer->status < 400 || answer->status >= 500)
-        return;
-    /* A stranger must not be able to fill the disk by way of the log. */
-    bool is_unauthenticated = request->worker.worker_id[0] == '\0' ||
-                              answer->problem == TAILSLATE_PROBLEM_UNAUTHORIZED ||
-                              answer->problem == TAILSLATE_PROBLEM_FORBIDDEN;
-    if (is_unauthenticated && !auth_may_log(request->app->auth, mono_ms()))
-        return;
-    log_info("request.refused", LOG_TEXT("request_id", request->id),
-             LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
-             LOG_INT("status", answer->status),
-             LOG_TEXT("code", tailslate_problem_code(answer->problem)),
-             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("client", request->client));
 }
 
 void answer_add_header(struct answer *answer, const char *name, const char *format, ...)

@@ -10,7 +10,7 @@
 #ifndef VERIFIER_AUTH_H
 #define VERIFIER_AUTH_H
 
-#include "verifier/http/request.h"
+#include "verifier/http/answer.h"
 
 enum { AUTH_LOG_PER_S = 20, AUTH_THROTTLE_WAIT_MS = 2000 };
 

@@ -6,12 +6,13 @@
 #ifndef VERIFIER_COMPLETE_H
 #define VERIFIER_COMPLETE_H
 
-#include "verifier/gate/gate.h"
-#include "verifier/store/store.h"
+#include "verifier/http/handler.h"
 
 /* As store_complete. gate NULL: none. */
 int complete_job(struct store *store, struct gate *gate, const struct store_caller *caller,
                  int64_t job_id, const struct tailslate_completion *completion,
                  struct tailslate_result *result, struct error *err);
+
+route_handler route_complete, route_verify_complete;
 
 #endif

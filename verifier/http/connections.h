@@ -1,6 +1,6 @@
-/* connections: the open connections with their deadlines, and the limit for each address.
- * libmicrohttpd's own timeout restarts with every byte, so a client that sends one byte a minute
- * could stay forever.
+/* connections: the listening socket; the open connections with their deadlines, and the limit for
+ * each address. libmicrohttpd's own timeout restarts with every byte, so a client that sends one
+ * byte a minute could stay forever.
  *
  * Authenticated connections have priority. Above CONNECTIONS_CROWDED, each new connection cuts the
  * oldest unauthenticated one. A client with a key sends it within milliseconds, so a flood from
@@ -9,6 +9,7 @@
 #ifndef VERIFIER_CONNECTIONS_H
 #define VERIFIER_CONNECTIONS_H
 
+#include "lib/error.h"
 #include "verifier/base/address.h"
 
 #include <stdint.h>
@@ -36,5 +37,9 @@ void connection_set_deadline(struct connections *connections, struct connection 
 void connection_is_known(struct connections *connections, struct connection *connection);
 /* Shuts down connections past their deadline. Logs how many were refused since the last call. */
 void connections_cut(struct connections *connections, int64_t now_ms);
+
+/* The socket to listen on. address: numeric IPv4 or IPv6. */
+int connections_listen(const char *address, int64_t port, struct error *err);
+int64_t connections_port(int fd);
 
 #endif

@@ -2,18 +2,92 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "lib/durable.h"
 #include "lib/uuid.h"
 #include "verifier/base/counters.h"
 #include "verifier/http/auth.h"
 #include "verifier/http/request_metrics.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+/* What the path's decoding would hide: a separator or an end that no name may hold. */
+static bool hides_something(const char *uri)
+{
+    static const char *const hidden[] = {"%00", "%2f", "%5c", "%25"};
+    size_t length = strcspn(uri, "?");
+    for (size_t at = 0; at + 3 <= length; at++)
+        for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
+            if (strncasecmp(uri + at, hidden[i], 3) == 0)
+                return true;
+    return false;
+}
+
+enum { FIRST_CAPACITY = 4096 };
+
+static void keep(struct body *body, const char *data, size_t size)
+{
+    size_t used = (size_t)body->taken_bytes;
+    if (used + size + 1 > body->capacity) {
+        while (used + size + 1 > body->capacity)
+            body->capacity = body->capacity ? body->capacity * 2 : FIRST_CAPACITY;
+        body->text = must_realloc(body->text, body->capacity);
+    }
+    memcpy(body->text + used, data, size);
+    body->text[used + size] = '\0';
+}
+
+static bool stream(struct request *request, struct answer *answer, const char *data, size_t size)
+{
+    struct error err;
+    if (durable_append(request->body_fd, data, size, &err) != 0) {
+        answer_error(answer, request, &err);
+        return false;
+    }
+    hash_update(request->body_hash, data, size);
+    request->streamed_bytes += (int64_t)size;
+    return true;
+}
+
+static bool body_take(struct body *body, struct request *request, struct answer *answer,
+                      const char *data, size_t size)
+{
+    if ((int64_t)size > body->max_bytes - body->taken_bytes) {
+        answer_problem(answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
+                       "The body is larger than this route allows.");
+        return false;
+    }
+    switch (body->sink) {
+    case BODY_TO_NOWHERE:
+        break;
+    case BODY_TO_MEMORY:
+        keep(body, data, size);
+        break;
+    case BODY_TO_FILE:
+        if (!stream(request, answer, data, size))
+            return false;
+        break;
+    }
+    body->taken_bytes += (int64_t)size;
+    return true;
+}
+
+static bool body_drain(struct body *body, size_t size)
+{
+    body->drained_bytes += (int64_t)size;
+    return body->drained_bytes <= DRAIN_MAX_BYTES;
+}
+
+static void body_fini(struct body *body)
+{
+    free(body->text);
+}
 
 void exchange_init(struct exchange *exchange, struct app *app, const char *uri)
 {
     *exchange = (struct exchange){.content_length = -1, .is_unauthenticated = true};
-    exchange->path_is_hidden = route_hides_something(uri);
+    exchange->path_is_hidden = hides_something(uri);
     exchange->target_end = uri + strlen(uri);
     exchange->begun_ms = mono_ms();
     exchange->answer.fd = -1;
@@ -120,7 +194,7 @@ static bool take_framing(struct exchange *exchange)
                                (exchange->encodings && !encoding) ||
                                (encoding && strcasecmp(encoding, "chunked") != 0) ||
                                (exchange->lengths && !length) ||
-                               (length && !route_parse_number(length, &exchange->content_length));
+                               (length && !request_parse_number(length, &exchange->content_length));
     if (!exchange->framing_is_bad)
         return true;
     answer_problem(&exchange->answer, TAILSLATE_PROBLEM_BAD_JSON, framing_trouble(exchange));
@@ -142,7 +216,7 @@ static void take_request_id(struct request *request)
 static bool take_epoch(struct exchange *exchange)
 {
     const char *given = request_header(&exchange->request, "X-Claim-Epoch");
-    if (!given || route_parse_number(given, &exchange->request.claim_epoch))
+    if (!given || request_parse_number(given, &exchange->request.claim_epoch))
         return true;
     answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                    "X-Claim-Epoch: must be an integer from 0");
@@ -285,9 +359,27 @@ void exchange_finish(struct exchange *exchange)
     must(exchange->answer.status);
 }
 
+static void log_refusal(const struct answer *answer, const struct request *request)
+{
+    /* Failures of ours are logged where they are found. */
+    if (answer->status < 400 || answer->status >= 500)
+        return;
+    /* A stranger must not be able to fill the disk by way of the log. */
+    bool is_unauthenticated = request->worker.worker_id[0] == '\0' ||
+                              answer->problem == TAILSLATE_PROBLEM_UNAUTHORIZED ||
+                              answer->problem == TAILSLATE_PROBLEM_FORBIDDEN;
+    if (is_unauthenticated && !auth_may_log(request->app->auth, mono_ms()))
+        return;
+    log_info("request.refused", LOG_TEXT("request_id", request->id),
+             LOG_TEXT("method", request->method), LOG_TEXT("path", request->path),
+             LOG_INT("status", answer->status),
+             LOG_TEXT("code", tailslate_problem_code(answer->problem)),
+             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("client", request->client));
+}
+
 void exchange_note_answer(const struct exchange *exchange)
 {
-    answer_log_refusal(&exchange->answer, &exchange->request);
+    log_refusal(&exchange->answer, &exchange->request);
     request_metrics_note(route_index(exchange->route), exchange->answer.status,
                          mono_ms() - exchange->begun_ms);
 }

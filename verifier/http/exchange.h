@@ -9,8 +9,18 @@
 #ifndef VERIFIER_EXCHANGE_H
 #define VERIFIER_EXCHANGE_H
 
-#include "verifier/http/body.h"
 #include "verifier/http/routes.h"
+
+enum { DRAIN_MAX_BYTES = 64 << 20 };
+
+enum body_sink { BODY_TO_NOWHERE, BODY_TO_MEMORY, BODY_TO_FILE };
+
+struct body {
+    enum body_sink sink;
+    int64_t max_bytes, taken_bytes, drained_bytes;
+    char *text; /* owned; NUL behind it */
+    size_t capacity;
+};
 
 struct exchange {
     struct request request;

@@ -1,16 +1,13 @@
-/* request: all that a handler sees of HTTP, and what it answers with. It holds copies and refers to
+/* request: all that a handler sees of HTTP. It holds copies and refers to
  * nothing of the HTTP library, so that any thread may finish it. */
 #ifndef VERIFIER_REQUEST_H
 #define VERIFIER_REQUEST_H
 
 #include "lib/hash.h"
-#include "lib/json.h"
 #include "verifier/base/wakeup.h"
 #include "verifier/files/files.h"
 #include "verifier/gate/gate.h"
 #include "verifier/store/store.h"
-
-#include "tailslate/problem.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +20,6 @@ enum {
     REQUEST_HEADERS = 12,
     REQUEST_ARGUMENTS = 3,
     REQUEST_HEAD_MAX_BYTES = 32 * 1024, /* all of the request line and the headers */
-    ANSWER_HEADERS_MAX = 8,
 };
 
 struct auth;
@@ -88,37 +84,7 @@ const char *request_query(const struct request *request, const char *name);
 /* Has the client closed its connection? */
 bool request_client_is_gone(const struct request *request);
 
-struct answer_header {
-    const char *name;
-    char value[256];
-};
-struct answer {
-    int status; /* 0: none yet */
-    enum tailslate_problem problem;
-    const char *content_type;
-    char *body; /* owned; "" where a file is sent */
-    struct answer_header headers[ANSWER_HEADERS_MAX];
-    size_t header_count;
-    int fd; /* -1, or what is sent instead of the body; owned */
-    int64_t fd_offset, fd_length;
-};
-
-void answer_json(struct answer *answer, int status, char *owned_body);
-void answer_object(struct answer *answer, struct json *object); /* 200; frees object */
-void answer_text(struct answer *answer, const char *content_type, char *owned_body);
-void answer_problem(struct answer *answer, enum tailslate_problem problem, const char *detail);
-void answer_missing(struct answer *answer, tailslate_quality_set missing);
-/* 200 or 206 of an open file; takes fd. */
-void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length);
-/* The store or the disk could not: 503 with Retry-After, or 500 for a bug; logged here, once. */
-void answer_error(struct answer *answer, const struct request *request, const struct error *err);
-/* The same of a completion: a lock that was not had is `completion_in_progress`. */
-void answer_completion_error(struct answer *answer, const struct request *request,
-                             const struct error *err);
-/* Logs a 4xx, once, when it is sent. */
-void answer_log_refusal(const struct answer *answer, const struct request *request);
-void answer_add_header(struct answer *answer, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-void answer_fini(struct answer *answer);
+/* A non-negative number without sign, blanks or leading zeros; at most 18 digits. */
+bool request_parse_number(const char *text, int64_t *value);
 
 #endif

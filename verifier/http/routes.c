@@ -1,6 +1,11 @@
 #include "verifier/http/routes.h"
 
-#include "verifier/http/auth.h"
+#include "verifier/http/complete.h"
+#include "verifier/http/routes_files.h"
+#include "verifier/http/routes_health.h"
+#include "verifier/http/routes_job.h"
+#include "verifier/http/routes_segments.h"
+#include "verifier/http/routes_worker.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +17,6 @@ enum {
     SECOND_MS = 1000,
     MINUTE_MS = 60 * SECOND_MS,
     PARTS_MAX = 8,
-    DIGITS_MAX = 18,
 };
 #define GIB ((int64_t)1024 * MIB)
 
@@ -84,29 +88,6 @@ static size_t split(const char *path, struct part parts[PARTS_MAX])
     return *path ? 0 : count;
 }
 
-/* What the path's decoding would hide: a separator or an end that no name may hold. */
-bool route_hides_something(const char *uri)
-{
-    static const char *const hidden[] = {"%00", "%2f", "%5c", "%25"};
-    size_t length = strcspn(uri, "?");
-    for (size_t at = 0; at + 3 <= length; at++)
-        for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
-            if (strncasecmp(uri + at, hidden[i], 3) == 0)
-                return true;
-    return false;
-}
-
-bool route_parse_number(const char *text, int64_t *value)
-{
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > DIGITS_MAX || text[digits] || (text[0] == '0' && digits > 1))
-        return false;
-    *value = 0;
-    for (size_t i = 0; i < digits; i++)
-        *value = *value * 10 + text[i] - '0';
-    return true;
-}
-
 static bool is(struct part part, const char *text)
 {
     return strlen(text) == part.length && memcmp(part.start, text, part.length) == 0;
@@ -126,7 +107,8 @@ static enum fit fit_part(struct part pattern, struct part part, struct request *
     memcpy(text, part.start, part.length);
     text[part.length] = '\0';
     if (is(pattern, "{id}"))
-        return route_parse_number(text, &request->number) && request->number > 0 ? FIT : BAD_NUMBER;
+        return request_parse_number(text, &request->number) && request->number > 0 ? FIT
+                                                                                   : BAD_NUMBER;
     if (is(pattern, "{quality}"))
         return tailslate_quality_parse(text, &request->quality) ? FIT : BAD_QUALITY;
     memcpy(request->name, text, part.length + 1);
@@ -209,40 +191,4 @@ const struct route *route_find(struct request *request, struct answer *answer)
     }
     answer_no_route(answer, nearest, allowed);
     return NULL;
-}
-
-bool route_parse_checksum(const char *text, char hex[HASH_HEX_BYTES])
-{
-    static const char prefix[] = "sha256:";
-    if (text && strncmp(text, prefix, sizeof prefix - 1) == 0)
-        text += sizeof prefix - 1;
-    if (!text || strlen(text) != HASH_HEX_BYTES - 1 ||
-        strspn(text, "0123456789abcdefABCDEF") != HASH_HEX_BYTES - 1)
-        return false;
-    for (size_t i = 0; i < HASH_HEX_BYTES; i++)
-        hex[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
-    return true;
-}
-
-struct store_caller route_caller(const struct request *request)
-{
-    return (struct store_caller){&request->worker, request->claim_epoch};
-}
-
-bool route_read_job(struct request *request, struct answer *answer,
-                    enum tailslate_standing *standing, struct store_job *job)
-{
-    struct store_caller caller = route_caller(request);
-    struct error err;
-    int64_t job_id;
-    if (store_job_of_video(request->app->store, request->number, &job_id, &err) != 0 ||
-        store_caller_standing(request->app->store, &caller, job_id, standing, job, &err) != 0) {
-        answer_error(answer, request, &err);
-        return false;
-    }
-    enum tailslate_problem problem = tailslate_verify_standing_problem(*standing);
-    if (problem == TAILSLATE_PROBLEM_NONE || *standing == TAILSLATE_STANDING_COMPLETED)
-        return true;
-    answer_problem(answer, problem, NULL);
-    return false;
 }

@@ -1,4 +1,5 @@
-/* Health, metrics, and verify-complete's look at the files. */
+#include "verifier/http/routes_health.h"
+
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "lib/cleanup.h"
@@ -6,7 +7,6 @@
 #include "verifier/base/wakeup.h"
 #include "verifier/http/health_probe.h"
 #include "verifier/http/request_metrics.h"
-#include "verifier/http/routes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,79 +117,4 @@ void route_metrics(struct request *request, struct answer *answer)
             report.store_is_up);
     must(fclose(out) == 0 && text);
     answer_text(answer, "text/plain; version=0.0.4; charset=utf-8", text);
-}
-
-static void note_missing(const char *path, void *ctx)
-{
-    json_append_text(ctx, path);
-}
-
-/* What of the video's files is there: fills both lists. */
-static int check_files(int video, tailslate_quality_set recorded, struct json *present,
-                       struct json *missing, struct error *err)
-{
-    bool any_cmaf = false, cmaf;
-    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
-        if (!(recorded & 1u << quality))
-            continue;
-        int before = json_count(missing);
-        if (files_check_quality(video, quality, note_missing, missing, &cmaf, err) != 0)
-            return -1;
-        any_cmaf |= cmaf;
-        if (json_count(missing) == before)
-            json_append_text(present, tailslate_quality_name(quality));
-    }
-    static const char *const common[] = {"master.m3u8", "thumbnail.jpg", "manifest.mpd"};
-    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
-        if ((strcmp(common[i], "manifest.mpd") != 0 || any_cmaf) &&
-            !files_is_there(video, common[i]))
-            json_append_text(missing, common[i]);
-    return 0;
-}
-
-static void answer_verification(struct request *request, struct answer *answer,
-                                const struct store_job *job, bool completed,
-                                tailslate_quality_set recorded)
-{
-    struct error err;
-    struct json *root = json_new_object();
-    struct json *present = json_new_array(), *missing = json_new_array();
-    json_set(root, "qualities_present", present);
-    json_set(root, "missing_files", missing);
-    FD(video) = files_open_video(request->app->files, job->slug, false, &err);
-    if ((video < 0 && err.code != ENOENT) ||
-        check_files(video, recorded, present, missing, &err) != 0) {
-        json_free(root);
-        return answer_error(answer, request, &err);
-    }
-    bool ready = strcmp(job->video_status, "ready") == 0;
-    json_set_int(root, "job_id", job->id);
-    json_set_int(root, "video_id", job->video_id);
-    json_set_text(root, "video_slug", job->slug);
-    json_set_text(root, "video_status", job->video_status);
-    json_set_bool(root, "job_completed", completed);
-    json_set_bool(root, "all_files_present",
-                  completed && ready && recorded && json_count(missing) == 0);
-    answer_object(answer, root);
-}
-
-void route_verify_complete(struct request *request, struct answer *answer)
-{
-    struct store_caller caller = route_caller(request);
-    enum tailslate_standing standing;
-    struct store_job job;
-    tailslate_quality_set recorded;
-    struct error err;
-    if (store_caller_standing(request->app->store, &caller, request->number, &standing, &job,
-                              &err) != 0)
-        return answer_error(answer, request, &err);
-    enum tailslate_problem problem = tailslate_verify_standing_problem(standing);
-    /* The question is about the job, not about the claim: who held it last may ask. */
-    bool may_ask = problem == TAILSLATE_PROBLEM_NONE || standing == TAILSLATE_STANDING_COMPLETED ||
-                   standing == TAILSLATE_STANDING_FAILED;
-    if (!may_ask)
-        return answer_problem(answer, problem, NULL);
-    if (store_recorded_qualities(request->app->store, job.video_id, &recorded, &err) != 0)
-        return answer_error(answer, request, &err);
-    answer_verification(request, answer, &job, standing == TAILSLATE_STANDING_COMPLETED, recorded);
 }

@@ -1,15 +1,12 @@
-/* The life of a claim: claim, progress, failure, completion. */
+#include "verifier/http/routes_job.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
 #include "lib/uuid.h"
 #include "verifier/base/counters.h"
 #include "verifier/base/wakeup.h"
-#include "verifier/http/complete.h"
-#include "verifier/http/replays.h"
-#include "verifier/http/routes.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -37,12 +34,12 @@ static bool parse_claim(const struct request *request, int64_t *job_id, int64_t 
 {
     const char *job = request_query(request, "job_id"), *wait = request_query(request, "wait");
     *job_id = *wait_s = 0;
-    if (job && (!route_parse_number(job, job_id) || *job_id == 0)) {
+    if (job && (!request_parse_number(job, job_id) || *job_id == 0)) {
         answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                        "job_id: must be a positive integer");
         return false;
     }
-    if (wait && (!route_parse_number(wait, wait_s) || *wait_s > WAIT_MAX_S)) {
+    if (wait && (!request_parse_number(wait, wait_s) || *wait_s > WAIT_MAX_S)) {
         answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "wait: must be 0 to 60 seconds");
         return false;
     }
@@ -106,102 +103,6 @@ void route_progress(struct request *request, struct answer *answer)
     json_set_text(root, "status", "ok");
     json_set_filled(root, "claim_expires_at", expires);
     answer_object(answer, root);
-}
-
-/* Idempotency-Key is a structured string ("..."); a bare token is taken, too. */
-static enum tailslate_problem key_of_header(const char *header, int64_t job_id,
-                                            char token[TAILSLATE_TOKEN_BYTES])
-{
-    size_t size = strlen(header);
-    int64_t token_job;
-    if (size >= 2 && header[0] == '"' && header[size - 1] == '"') {
-        header++;
-        size -= 2;
-    }
-    if (!tailslate_token_parse(header, size, &token_job, token))
-        return TAILSLATE_PROBLEM_TOKEN_MALFORMED;
-    return token_job == job_id ? TAILSLATE_PROBLEM_NONE : TAILSLATE_PROBLEM_TOKEN_MISMATCH;
-}
-
-static bool parse_completion(const struct request *request, struct tailslate_completion *completion,
-                             struct answer *answer)
-{
-    struct error err;
-    enum tailslate_problem problem = tailslate_completion_parse(
-        request->body, request->body_size, request->number, completion, err.message);
-    if (problem != TAILSLATE_PROBLEM_NONE) {
-        answer_problem(answer, problem, err.message);
-        return false;
-    }
-    const char *header = request_header(request, "Idempotency-Key");
-    if (!header)
-        return true;
-    char token[TAILSLATE_TOKEN_BYTES];
-    problem = key_of_header(header, request->number, token);
-    if (problem == TAILSLATE_PROBLEM_NONE && completion->token[0] &&
-        strcmp(completion->token, token) != 0)
-        problem = TAILSLATE_PROBLEM_TOKEN_MISMATCH;
-    if (problem != TAILSLATE_PROBLEM_NONE) {
-        answer_problem(answer, problem,
-                       "Idempotency-Key: must equal completion_token if both are given");
-        return false;
-    }
-    memcpy(completion->token, token, sizeof token);
-    return true;
-}
-
-static void log_completion(const struct request *request, const char *event,
-                           const struct tailslate_completion *completion,
-                           const struct tailslate_result *result)
-{
-    log_info(event, LOG_INT("job", request->number), LOG_TEXT("token", completion->token),
-             LOG_INT("epoch", result->claim_epoch), LOG_INT("late", result->late),
-             LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("request_id", request->id));
-}
-
-static void answer_acknowledgement(const struct request *request, struct answer *answer,
-                                   const struct tailslate_completion *completion,
-                                   const struct tailslate_result *result)
-{
-    bool replayed = result->verdict == TAILSLATE_VERDICT_REPLAY;
-    struct tailslate_acknowledgment acknowledgement = {
-        .status_ok = true, .job_id = request->number, .replayed = replayed, .late = result->late};
-    snprintf(acknowledgement.message, sizeof acknowledgement.message, "%s",
-             replayed ? "Job already completed" : "Job completed successfully");
-    memcpy(acknowledgement.token, completion->token, sizeof acknowledgement.token);
-    memcpy(acknowledgement.completed_at, result->completed_at, sizeof acknowledgement.completed_at);
-    answer_json(answer, 200, tailslate_acknowledgment_format(&acknowledgement));
-    answer_add_header(answer, "Idempotent-Replayed", "%s", replayed ? "true" : "false");
-    if (replayed)
-        replays_note(request->app->replays, request->number, result->claim_epoch);
-    count(replayed ? COUNT_REPLAYED : result->late ? COUNT_COMMITTED_LATE : COUNT_COMMITTED, 1);
-    log_completion(request, replayed ? "completion.replayed" : "completion.committed", completion,
-                   result);
-}
-
-void route_complete(struct request *request, struct answer *answer)
-{
-    struct tailslate_completion completion;
-    struct store_caller caller = route_caller(request);
-    struct tailslate_result result;
-    struct error err;
-    if (!parse_completion(request, &completion, answer))
-        return;
-    if (complete_job(request->app->store, request->app->gate, &caller, request->number, &completion,
-                     &result, &err) != 0)
-        return answer_completion_error(answer, request, &err);
-    enum tailslate_problem problem = tailslate_verify_problem(result.verdict);
-    if (problem == TAILSLATE_PROBLEM_NONE)
-        return answer_acknowledgement(request, answer, &completion, &result);
-
-    count(COUNT_COMPLETION_REFUSED, 1);
-    log_warning("completion.refused", LOG_INT("job", request->number),
-                LOG_TEXT("code", tailslate_problem_code(problem)),
-                LOG_TEXT("token", completion.token), LOG_INT("epoch", caller.claim_epoch),
-                LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("request_id", request->id));
-    if (problem == TAILSLATE_PROBLEM_OUTPUT_MISSING)
-        return answer_missing(answer, result.missing);
-    answer_problem(answer, problem, NULL);
 }
 
 /* On a completed job a failure changes nothing and says so with 200; so does its own replay. */

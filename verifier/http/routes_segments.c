@@ -1,8 +1,7 @@
-/* What of a rendition has arrived: for a worker that resumes, and when it says that all is there.
- */
+#include "verifier/http/routes_segments.h"
+
 #include "lib/cleanup.h"
 #include "verifier/base/segment.h"
-#include "verifier/http/routes.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
-/* Registration, heartbeats, the list of workers, revocation. */
+#include "verifier/http/routes_worker.h"
+
 #include "base/log.h"
 #include "lib/cleanup.h"
 #include "verifier/base/wakeup.h"
-#include "verifier/http/routes.h"
 
 #include <stdio.h>
 #include <string.h>

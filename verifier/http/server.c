@@ -6,7 +6,6 @@
 #include "verifier/http/auth.h"
 #include "verifier/http/connections.h"
 #include "verifier/http/exchange.h"
-#include "verifier/http/socket.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -337,7 +336,7 @@ on_library_log(void *ctx, const char *format, va_list args)
 
 struct server *server_listen(const struct server_settings *settings, struct error *err)
 {
-    FD(fd) = socket_listen(settings->address, settings->port, err);
+    FD(fd) = connections_listen(settings->address, settings->port, err);
     if (fd < 0)
         return NULL;
     struct server *server = must_calloc(1, sizeof *server);
@@ -348,7 +347,7 @@ struct server *server_listen(const struct server_settings *settings, struct erro
         server_free(server);
         return NULL;
     }
-    server->port = socket_port(fd);
+    server->port = connections_port(fd);
     server->listen_fd = steal_fd(&fd);
     return server;
 }
