@@ -6,6 +6,7 @@
 #   packaging/dependencies.sh package  what packaging/build-deb.sh uses beside that
 #   packaging/dependencies.sh systemd  what tests/packaging/systemd.sh uses
 #   packaging/dependencies.sh browser  what tests/browser/play.mjs uses
+#   packaging/dependencies.sh monitoring  what judges the alerts and compose.yaml in tests/long.sh
 #   packaging/dependencies.sh test     everything that packaging/check.sh uses
 set -euo pipefail
 
@@ -21,7 +22,7 @@ node=(nodejs npm)
 if command -v node >/dev/null && command -v npm >/dev/null; then node=(); fi
 
 usage() {
-    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    sed -n '2,11s/^# \{0,1\}//p' "$0"
 }
 
 wanted=()
@@ -32,6 +33,7 @@ for purpose in "$@"; do
     package) wanted+=("${package[@]}") ;;
     systemd) wanted+=("${run[@]}" systemd-container sqlite3 curl procps postgresql redis-server) ;;
     browser) wanted+=(chromium "${node[@]}") ;;
+    monitoring) wanted+=(prometheus docker-compose) ;;
     test) wanted+=("${test[@]}") ;;
     -h | --help) usage; exit 0 ;;
     *) echo "dependencies.sh: no such purpose: $purpose" >&2; usage >&2; exit 64 ;;

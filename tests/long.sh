@@ -279,6 +279,28 @@ a_browser_plays_and_seeks() {
     ! (browser_plays "$folder" hls) || fail "it plays what is not there"
 }
 
+# What other programs read, judged by them.
+the_alerts_and_the_compose_file_are_valid() {
+    packaging/dependencies.sh monitoring
+    promtool check rules packaging/prometheus/tailslate.rules.yaml || fail "promtool refuses the alerts"
+    docker-compose -f packaging/container/compose.yaml config -q || fail "docker-compose refuses compose.yaml"
+}
+
+# Built twice from the same commit, at different paths: every package has the same bytes.
+the_packages_are_reproducible() {
+    packaging/dependencies.sh build package
+    local twice
+    twice=$(mktemp -d)
+    export SOURCE_DATE_EPOCH
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+    packaging/build-deb.sh "$twice/first" >/dev/null
+    packaging/build-deb.sh "$twice/second" >/dev/null
+    (cd "$twice/first" && sha256sum -- *.deb) >"$twice/sums"
+    (cd "$twice/second" && sha256sum --check --quiet "$twice/sums") || fail "the packages differ, see $twice"
+    echo "    $(wc -l <"$twice/sums") packages, the same bytes twice"
+    rm -rf "$twice"
+}
+
 the_mistakes_of_others_are_caught() {
     tests/mutants.sh
 }
@@ -288,7 +310,8 @@ tests=(verifier_down_for_three_minutes a_full_hd_film_through_the_whole_ladder
     a_stock_workers_three_ways the_packages_installed_upgraded_and_purged
     the_packages_under_a_real_systemd
     a_fleet_of_two_under_a_crowd a_fleet_of_two_of_which_one_is_killed_every_second
-    a_browser_plays_and_seeks the_mistakes_of_others_are_caught)
+    a_browser_plays_and_seeks the_alerts_and_the_compose_file_are_valid the_packages_are_reproducible
+    the_mistakes_of_others_are_caught)
 case ${1-} in
 -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
 --list) printf '%s\n' "${tests[@]}"; exit 0 ;;

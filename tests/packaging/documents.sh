@@ -89,7 +89,8 @@ for _ in 1 2 3 4 5; do
 done
 [ -s "$scratch/agent.metrics" ] || complain "no metrics of the agent: $(cat "$scratch/agent.log")"
 sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$scratch"/*.metrics >"$scratch/metrics"
-grep -ohE 'tailslate_[a-z_]+' "$top/packaging/grafana/tailslate.json" "$top/docs/OPERATING.md" | sort -u \
+grep -ohE 'tailslate_[a-z_]+' "$top/packaging/grafana/tailslate.json" \
+    "$top/packaging/prometheus/tailslate.rules.yaml" "$top/docs/OPERATING.md" | sort -u \
     >"$scratch/asked"
 while read -r name; do
     grep -qx "${name%_bucket}" "$scratch/metrics" || complain "there is no metric $name"
