@@ -31,6 +31,8 @@ static int find_releasable(struct store *store, struct db *db, struct claiming *
         return 0;
     if (fleet_judge(store, db, &fleet, 0, false, &verdict, err) != 0)
         return -1;
+    if (verdict != GRACE_RELEASE)
+        claiming->candidates.count = 0;
     return 0;
 }
 
