@@ -4,7 +4,6 @@
 #include "lib/cleanup.h"
 #include "lib/uuid.h"
 #include "verifier/gate/gate_keeper.h"
-#include "verifier/gate/gate_tls.h"
 
 #include "tailslate/backoff.h"
 
@@ -62,8 +61,8 @@ int gate_open(const char *url, const char *password_file, const char *prefix, st
         return 0;
     if (gate_url_parse(url, &address, err) != 0)
         return error_wrap(err, "redis.url");
-    if (address.tls && gate_tls_is_missing())
-        return error_set(err, ERROR_PERMANENT, 0, "redis.url: %s", gate_tls_is_missing());
+    if (address.tls && gate_redis_tls_is_missing())
+        return error_set(err, ERROR_PERMANENT, 0, "redis.url: %s", gate_redis_tls_is_missing());
     if (check_prefix(prefix, err) != 0 || (file && check_password_file(file, err) != 0))
         return -1;
     *gate = must_calloc(1, sizeof **gate);
@@ -81,10 +80,10 @@ void gate_close(struct gate *gate)
     free(gate);
 }
 
-static enum gate_outcome ask(struct gate *gate, const struct gate_question *question,
+static enum gate_outcome ask(struct gate *gate, const char *const words[], int64_t wait_ms,
                              struct gate_reply *reply)
 {
-    enum gate_outcome outcome = gate_keeper_ask(gate->keeper, question, reply);
+    enum gate_outcome outcome = gate_keeper_ask(gate->keeper, words, wait_ms, reply);
     switch (outcome) {
     case GATE_ANSWERED:
         break;
@@ -128,9 +127,9 @@ static enum taken take(struct gate *gate, const struct gate_pass *pass)
 {
     char life[SECONDS_BYTES];
     snprintf(life, sizeof life, "%d", GATE_HOLD_S);
-    const struct gate_question question = {GATE_SCRIPT_ENTER, {pass->key, pass->held, life}, 3};
+    const char *const words[] = {"EVAL", gate_script_enter, "1", pass->key, pass->held, life, NULL};
     struct gate_reply reply;
-    switch (ask(gate, &question, &reply)) {
+    switch (ask(gate, words, GATE_TURN_MS, &reply)) {
     case GATE_ANSWERED:
         return judge(&reply);
     case GATE_FAILED:
@@ -199,10 +198,10 @@ void gate_leave(struct gate *gate, struct gate_pass *pass, bool committed)
     if (!gate || !pass->key[0])
         return;
     snprintf(life, sizeof life, "%d", GATE_COMPLETED_S);
-    const struct gate_question question = {
-        GATE_SCRIPT_LEAVE, {pass->key, pass->held, committed ? COMPLETED : "", life}, 4};
+    const char *const words[] = {"EVAL",     gate_script_leave,          "1",  pass->key,
+                                 pass->held, committed ? COMPLETED : "", life, NULL};
     struct gate_reply ignored;
-    ask(gate, &question, &ignored);
+    ask(gate, words, GATE_LEAVE_TURN_MS, &ignored);
     pass->key[0] = '\0';
 }
 
@@ -219,10 +218,10 @@ void gate_note_sweep(struct gate *gate, enum gate_sweep kind, const char *now)
         return;
     TEXT(key) = sweep_key(gate, kind);
     snprintf(life, sizeof life, "%d", GATE_SWEEP_S);
-    const struct gate_question question = {GATE_PLAIN, {"SET", key, now, "EX", life}, 5};
+    const char *const words[] = {"SET", key, now, "EX", life, NULL};
     struct gate_reply ignored;
     gate_keeper_wait(gate->keeper, GATE_WAIT_MS);
-    ask(gate, &question, &ignored);
+    ask(gate, words, GATE_TURN_MS, &ignored);
 }
 
 int64_t gate_last_sweep_ms(struct gate *gate, enum gate_sweep kind)
@@ -230,12 +229,13 @@ int64_t gate_last_sweep_ms(struct gate *gate, enum gate_sweep kind)
     if (!gate)
         return 0;
     TEXT(key) = sweep_key(gate, kind);
-    const struct gate_question question = {GATE_PLAIN, {"GETRANGE", key, "0", "63"}, 4};
+    const char *const words[] = {"GETRANGE", key, "0", "63", NULL};
     struct gate_reply reply;
     int64_t us;
     gate_keeper_wait(gate->keeper, GATE_WAIT_MS);
-    bool is_time = ask(gate, &question, &reply) == GATE_ANSWERED && reply.type == GATE_REPLY_TEXT &&
-                   strlen(reply.text) == reply.size && wall_parse(reply.text, &us);
+    bool is_time = ask(gate, words, GATE_TURN_MS, &reply) == GATE_ANSWERED &&
+                   reply.type == GATE_REPLY_TEXT && strlen(reply.text) == reply.size &&
+                   wall_parse(reply.text, &us);
     return is_time ? us / 1000 : 0;
 }
 

@@ -12,6 +12,24 @@
 #include <signal.h>
 #include <string.h>
 
+/* A script, so that a key is taken and its holder read in one step, and given back only by its
+ * holder. Whatever the key holds (another type, megabytes), the reply is short. */
+const char gate_script_enter[] =
+    "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then\n"
+    "  return 1\n"
+    "end\n"
+    "local held = redis.pcall('GETRANGE', KEYS[1], 0, 63)\n"
+    "return type(held) == 'string' and held or ''\n";
+const char gate_script_leave[] = "if redis.pcall('GETRANGE', KEYS[1], 0, 63) ~= ARGV[1] then\n"
+                                 "  return 0\n"
+                                 "end\n"
+                                 "if ARGV[2] == '' then\n"
+                                 "  redis.call('DEL', KEYS[1])\n"
+                                 "else\n"
+                                 "  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])\n"
+                                 "end\n"
+                                 "return 1\n";
+
 struct gate_keeper {
     struct gate_address address;
     char *password_file; /* NULL: none */
@@ -21,7 +39,6 @@ struct gate_keeper {
     /* Who has the turn uses the connection. Taken before `lock`. */
     pthread_mutex_t in_use;
     struct gate_link *link; /* NULL unless closed */
-    struct gate_digests digests;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -50,12 +67,6 @@ static bool wait_while(struct gate_keeper *keeper, enum gate_state state, int64_
     return !keeper->stopping && keeper->state != state;
 }
 
-/* Who leaves has others waiting for the key that only he can give back. */
-static int64_t patience_ms(const struct gate_question *question)
-{
-    return question->script == GATE_SCRIPT_LEAVE ? GATE_LEAVE_TURN_MS : GATE_TURN_MS;
-}
-
 /* Under the turn. */
 static void lose(struct gate_keeper *keeper, const struct error *err)
 {
@@ -66,20 +77,18 @@ static void lose(struct gate_keeper *keeper, const struct error *err)
     pthread_mutex_unlock(&keeper->lock);
 }
 
-enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_question *question,
-                                  struct gate_reply *reply)
+enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const char *const words[],
+                                  int64_t wait_ms, struct gate_reply *reply)
 {
-    int64_t now_ms = mono_ms(), deadline_ms = now_ms + GATE_CALL_MS;
+    int64_t now_ms = mono_ms();
     if (gate_keeper_state(keeper, NULL) != GATE_CLOSED)
         return GATE_SKIPPED_OPEN;
-    if (!deadline_lock(&keeper->in_use, now_ms + patience_ms(question)))
+    if (!deadline_lock(&keeper->in_use, now_ms + wait_ms))
         return GATE_SKIPPED_SLOW;
-    enum gate_outcome outcome = GATE_SKIPPED_OPEN;
+    enum gate_outcome outcome = keeper->link ? GATE_ANSWERED : GATE_SKIPPED_OPEN;
     struct error err;
     if (keeper->link &&
-        gate_ask(keeper->link, &keeper->digests, question, deadline_ms, reply, &err) == 0) {
-        outcome = GATE_ANSWERED;
-    } else if (keeper->link) {
+        gate_link_call(keeper->link, words, now_ms + GATE_CALL_MS, reply, &err) != 0) {
         outcome = GATE_FAILED;
         lose(keeper, &err);
     }
@@ -89,22 +98,23 @@ enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_
     return outcome;
 }
 
-/* A gate of its own, taken and given back. */
-static int probe(struct gate_keeper *keeper, struct gate_link *link, struct gate_digests *digests,
-                 struct error *err)
+/* Takes a key of its own and gives it back. */
+static int probe(struct gate_keeper *keeper, struct gate_link *link, struct error *err)
 {
     char nonce[TAILSLATE_UUID_BYTES];
     uuid_make_v4(nonce);
     TEXT(key) = must_printf("%scompletion_token:0:probe-%s", keeper->prefix, nonce);
-    const struct gate_question questions[] = {
-        {GATE_SCRIPT_ENTER, {key, nonce, "10"}, 3},
-        {GATE_SCRIPT_LEAVE, {key, nonce, "", "0"}, 4},
-    };
-    if (gate_scripts_load(link, digests, err) != 0)
+    const char *const enter[] = {"EVAL", gate_script_enter, "1", key, nonce, "10", NULL};
+    const char *const leave[] = {"EVAL", gate_script_leave, "1", key, nonce, "", "0", NULL};
+    const char *const ping[] = {"PING", NULL}, *const *const commands[] = {enter, leave};
+    struct gate_reply pong;
+    if (gate_link_call(link, ping, mono_ms() + GATE_CALL_MS, &pong, err) != 0)
         return -1;
-    for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
+    if (strcmp(pong.text, "PONG") != 0)
+        return error_set(err, ERROR_TEMPORARY, 0, "the server does not speak Redis");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         struct gate_reply reply;
-        if (gate_ask(link, digests, &questions[i], mono_ms() + GATE_CALL_MS, &reply, err) != 0)
+        if (gate_link_call(link, commands[i], mono_ms() + GATE_CALL_MS, &reply, err) != 0)
             return -1;
         if (reply.type != GATE_REPLY_INTEGER || reply.integer != 1)
             return error_set(err, ERROR_TEMPORARY, 0,
@@ -128,20 +138,18 @@ static struct gate_link *open_link(struct gate_keeper *keeper, struct error *err
 static bool attempt(struct gate_keeper *keeper)
 {
     struct error err = {0};
-    struct gate_digests digests = {0};
     pthread_mutex_lock(&keeper->lock);
     bool was_tried = keeper->tried;
     set_state(keeper, GATE_HALF_OPEN, NULL);
     pthread_mutex_unlock(&keeper->lock);
     struct gate_link *link = open_link(keeper, &err);
-    if (link && probe(keeper, link, &digests, &err) != 0) {
+    if (link && probe(keeper, link, &err) != 0) {
         gate_link_close(link);
         link = NULL;
     }
     pthread_mutex_lock(&keeper->in_use);
     pthread_mutex_lock(&keeper->lock);
     keeper->link = link;
-    keeper->digests = digests;
     set_state(keeper, link ? GATE_CLOSED : GATE_OPEN, err.message);
     pthread_mutex_unlock(&keeper->lock);
     pthread_mutex_unlock(&keeper->in_use);
@@ -155,16 +163,16 @@ static bool attempt(struct gate_keeper *keeper)
 /* How long it stood, in ms. */
 static int64_t watch(struct gate_keeper *keeper)
 {
-    static const struct gate_question ping = {GATE_PLAIN, {"PING"}, 1};
+    static const char *const ping[] = {"PING", NULL};
     int64_t since_ms = mono_ms();
     for (bool stands = true; stands;) {
         struct gate_reply ignored;
         pthread_mutex_lock(&keeper->lock);
-        wait_while(keeper, GATE_CLOSED, GATE_LOOK_MS);
+        wait_while(keeper, GATE_CLOSED, GATE_PING_MS);
         stands = !keeper->stopping && keeper->state == GATE_CLOSED;
         pthread_mutex_unlock(&keeper->lock);
         if (stands)
-            gate_keeper_ask(keeper, &ping, &ignored);
+            gate_keeper_ask(keeper, ping, GATE_TURN_MS, &ignored);
     }
     return mono_ms() - since_ms;
 }

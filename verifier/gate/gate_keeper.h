@@ -9,13 +9,13 @@
 #define VERIFIER_GATE_KEEPER_H
 
 #include "verifier/gate/gate.h"
-#include "verifier/gate/gate_script.h"
+#include "verifier/gate/gate_redis.h"
 
 enum {
     GATE_PAUSE_MIN_MS = 1000,
     GATE_PAUSE_MAX_MS = 30 * 1000,
     GATE_LASTING_MS = 10 * 1000, /* so long, and the next pause is a short one again */
-    GATE_LOOK_MS = 5 * 1000,     /* between two pings of an idle connection */
+    GATE_PING_MS = 5 * 1000,     /* between two pings of an idle connection */
     GATE_END_MS = 2 * 1000,      /* gate_close waits so long for the thread */
 };
 
@@ -31,9 +31,17 @@ enum gate_outcome {
     GATE_SKIPPED_SLOW, /* another call has it, for longer than this one waits */
     GATE_FAILED,       /* it may or may not have been carried out; the breaker is open now */
 };
-/* Ends within GATE_CALL_MS. */
-enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const struct gate_question *question,
-                                  struct gate_reply *reply);
+/* words: see gate_link_call. Waits at most wait_ms for another call's end; ends within
+ * GATE_CALL_MS.
+ */
+enum gate_outcome gate_keeper_ask(struct gate_keeper *keeper, const char *const words[],
+                                  int64_t wait_ms, struct gate_reply *reply);
+
+/* For EVAL with one key. */
+extern const char
+    gate_script_enter[]; /* value, life in s -> 1, or the start of what the key holds */
+extern const char
+    gate_script_leave[]; /* value, new value ("": delete), life in s -> 1 if it was ours */
 
 /* Until the first probe has ended, well or not. */
 void gate_keeper_wait(struct gate_keeper *keeper, int64_t timeout_ms);

@@ -1,21 +1,22 @@
 #include "verifier/gate/gate_redis.h"
 
 #include "base/clock.h"
-#include "lib/cleanup.h"
-#include "verifier/gate/gate_tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
-#ifdef TAILSLATE_REDIS_TLS
-#include <hiredis/hiredis_ssl.h>
-#endif
+#include <inttypes.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#ifdef TAILSLATE_REDIS_TLS
+#include <arpa/inet.h>
+#include <hiredis/hiredis_ssl.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#endif
+
+#define NOT_REDIS "the server does not speak Redis"
 
 struct gate_link {
     redisContext *redis;
@@ -28,159 +29,150 @@ typedef size_t elements;
 typedef int elements;
 #endif
 
-/* No command of ours is answered by a list, and hiredis would make room for as many elements as the
- * other side claims to have. */
+/* No command of ours is answered by a list, and hiredis would allocate as many elements as the
+ * server announces. */
 static void *refuse_list(const redisReadTask *task, elements count)
 {
     (void)task, (void)count;
     return NULL;
 }
 
-static int late(struct error *err, const char *what)
+static struct timeval time_of(int64_t ms)
 {
-    return error_set(err, ERROR_TEMPORARY, ETIMEDOUT, "%s: no answer in time", what);
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 }
 
-/* 0: ready. */
-static int wait_for(int fd, short events, int64_t deadline_ms, const char *what, struct error *err)
+static int fail(const redisContext *redis, struct error *err)
 {
-    struct pollfd ready = {.fd = fd, .events = events};
-    for (;;) {
-        int64_t left_ms = deadline_ms - mono_ms();
-        int got = poll(&ready, 1, left_ms > 0 ? (int)left_ms : 0);
-        if (got > 0)
-            return 0;
-        if (got == 0)
-            return late(err, what);
-        if (errno != EINTR)
-            return error_errno(err, "poll");
-    }
+    bool is_late = redis->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EINPROGRESS);
+    return error_set(err, ERROR_TEMPORARY, is_late ? ETIMEDOUT : 0, "%s",
+                     is_late                            ? "no answer in time"
+                     : redis->err == REDIS_ERR_EOF      ? "Redis closed the connection"
+                     : redis->err == REDIS_ERR_PROTOCOL ? NOT_REDIS
+                                                        : redis->errstr);
 }
 
-static int connect_within(int fd, const struct addrinfo *address, int64_t deadline_ms,
-                          struct error *err)
+/* 0 would be no limit. */
+static int limit_time(redisContext *redis, int64_t deadline_ms, struct error *err)
 {
-    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0)
-        return 0;
-    if (errno != EINPROGRESS)
-        return error_errno(err, "connect");
-    int result = 0;
-    socklen_t size = sizeof result;
-    if (wait_for(fd, POLLOUT, deadline_ms, "connect", err) != 0)
-        return -1;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &size) == 0 && result == 0)
-        return 0;
-    errno = result ? result : errno;
-    return error_errno(err, "connect");
-}
-
-/* The socket, or -1. */
-static int connect_one(const struct addrinfo *address, int64_t deadline_ms, struct error *err)
-{
-    const int on = 1;
-    FD(fd) = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return error_errno(err, "socket");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect_within(fd, address, deadline_ms, err) != 0)
-        return -1;
-    return steal_fd(&fd);
-}
-
-static int connect_any(const struct gate_address *address, struct error *err)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list;
-    int failed = getaddrinfo(address->host, address->port, &hints, &list);
-    if (failed)
-        return error_set(err, ERROR_TEMPORARY, 0, "cannot resolve the host name: %s",
-                         gai_strerror(failed));
-    int fd = -1, tried = 0;
-    for (struct addrinfo *at = list; at && fd < 0 && tried < GATE_ADDRESSES_MAX; at = at->ai_next) {
-        fd = connect_one(at, mono_ms() + GATE_CONNECT_MS / GATE_ADDRESSES_MAX, err);
-        tried++;
-    }
-    freeaddrinfo(list);
-    return fd;
-}
-
-static int of_hiredis(const struct gate_link *link, struct error *err)
-{
-    return error_set(err, ERROR_TEMPORARY, 0, "%s",
-                     link->redis->err == REDIS_ERR_EOF        ? "Redis closed the connection"
-                     : link->redis->err == REDIS_ERR_PROTOCOL ? "the server does not speak Redis"
-                                                              : link->redis->errstr);
+    int64_t left_ms = deadline_ms - mono_ms();
+    return redisSetTimeout(redis, time_of(left_ms > 1 ? left_ms : 1)) == REDIS_OK
+               ? 0
+               : fail(redis, err);
 }
 
 #ifdef TAILSLATE_REDIS_TLS
-/* The handshake alone is left to block, each read and write for its share: hiredis does not say
- * which of the two a half-done handshake waits for. */
-static int start_tls(struct gate_link *link, const char *host, struct error *err)
+const char *gate_redis_tls_is_missing(void)
 {
-    const struct timeval share = {.tv_usec = GATE_CONNECT_MS * 1000 / 4};
-    int fd = link->redis->fd, flags = fcntl(fd, F_GETFL);
-    struct ssl_st *ssl = gate_tls_new(host, err);
-    if (!ssl)
-        return -1;
-    fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &share, sizeof share);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &share, sizeof share);
-    link->redis->flags |= REDIS_BLOCK;
-    int started = redisInitiateSSL(link->redis, ssl);
-    link->redis->flags &= ~REDIS_BLOCK;
-    fcntl(fd, F_SETFL, flags);
-    if (started == REDIS_OK)
+    return NULL;
+}
+
+/* A name is sent (SNI) and compared; an address is only compared. */
+static bool expect_host(SSL *ssl, const char *host)
+{
+    struct in6_addr ignored;
+    if (inet_pton(AF_INET, host, &ignored) == 1 || inet_pton(AF_INET6, host, &ignored) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
+}
+
+static int start_tls(redisContext *redis, const char *host, struct error *err)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    must(context);
+    bool is_good = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+                   SSL_CTX_set_default_verify_paths(context) == 1;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL *ssl = SSL_new(context); /* holds a reference to the context */
+    SSL_CTX_free(context);
+    must(ssl);
+    if (is_good && expect_host(ssl, host) && redisInitiateSSL(redis, ssl) == REDIS_OK)
         return 0;
-    gate_tls_free(ssl); /* hiredis owns it only where it went well */
-    return of_hiredis(link, err);
+    SSL_free(ssl); /* hiredis owns it only if it succeeded */
+    return redis->err ? fail(redis, err) : error_set(err, ERROR_TEMPORARY, 0, "cannot set up TLS");
 }
 #else
-static int start_tls(struct gate_link *link, const char *host, struct error *err)
+const char *gate_redis_tls_is_missing(void)
 {
-    (void)link, (void)host;
-    return error_set(err, ERROR_PERMANENT, 0, "%s", gate_tls_is_missing());
+    return "TLS (rediss://) needs hiredis 1.0 or later with libhiredis_ssl; this build has an "
+           "older one";
+}
+
+static int start_tls(redisContext *redis, const char *host, struct error *err)
+{
+    (void)redis, (void)host;
+    return error_set(err, ERROR_PERMANENT, 0, "%s", gate_redis_tls_is_missing());
 }
 #endif
 
-static int must_go_well(struct gate_link *link, const char *const words[], size_t count,
-                        int64_t deadline_ms, struct error *err)
+/* By address: hiredis 0.14 tries IPv6 only for a name without any IPv4 address. */
+static redisContext *connect_to(const struct addrinfo *address, struct error *err)
 {
-    struct gate_reply reply;
-    if (gate_link_call(link, words, count, deadline_ms, &reply, err) != 0)
-        return error_wrap(err, "%s", words[0]);
-    if (reply.type == GATE_REPLY_REFUSAL)
-        return error_set(err, ERROR_TEMPORARY, 0, "%s: Redis answered %s", words[0], reply.text);
-    return 0;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    int failed = getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, port,
+                             sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    must(failed == 0);
+    redisContext *redis = redisConnectWithTimeout(host, (int)strtoimax(port, NULL, 10),
+                                                  time_of(GATE_CONNECT_MS / GATE_ADDRESSES_MAX));
+    must(redis);
+    if (!redis->err && fcntl(redis->fd, F_SETFD, FD_CLOEXEC) == 0)
+        return redis;
+    fail(redis, err);
+    redisFree(redis);
+    return NULL;
+}
+
+static redisContext *connect_any(const struct gate_address *address, struct error *err)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list;
+    int failed = getaddrinfo(address->host, address->port, &hints, &list);
+    if (failed) {
+        error_set(err, ERROR_TEMPORARY, 0, "cannot resolve the host name: %s",
+                  gai_strerror(failed));
+        return NULL;
+    }
+    redisContext *redis = NULL;
+    int tried = 0;
+    for (struct addrinfo *at = list; at && !redis && tried < GATE_ADDRESSES_MAX; at = at->ai_next) {
+        redis = connect_to(at, err);
+        tried++;
+    }
+    freeaddrinfo(list);
+    return redis;
 }
 
 static int greet(struct gate_link *link, const struct gate_address *address, const char *password,
                  struct error *err)
 {
+    struct gate_reply ignored;
     int64_t deadline_ms = mono_ms() + GATE_CONNECT_MS;
-    if (address->tls && start_tls(link, address->host, err) != 0)
-        return error_wrap(err, "TLS");
     const char *secret = password ? password : "";
-    const char *auth_user[] = {"AUTH", address->user, secret}, *auth[] = {"AUTH", secret};
-    const char *select[] = {"SELECT", address->db};
-    if (address->user[0] && must_go_well(link, auth_user, 3, deadline_ms, err) != 0)
-        return -1;
-    if (!address->user[0] && password && must_go_well(link, auth, 2, deadline_ms, err) != 0)
-        return -1;
-    return strcmp(address->db, "0") == 0 ? 0 : must_go_well(link, select, 2, deadline_ms, err);
+    const char *const auth_user[] = {"AUTH", address->user, secret, NULL};
+    const char *const auth[] = {"AUTH", secret, NULL}, *const select[] = {"SELECT", address->db,
+                                                                          NULL};
+    if (address->tls && (limit_time(link->redis, deadline_ms, err) != 0 ||
+                         start_tls(link->redis, address->host, err) != 0))
+        return error_wrap(err, "TLS");
+    if ((address->user[0] || password) &&
+        gate_link_call(link, address->user[0] ? auth_user : auth, deadline_ms, &ignored, err) != 0)
+        return error_wrap(err, "AUTH");
+    if (strcmp(address->db, "0") != 0 &&
+        gate_link_call(link, select, deadline_ms, &ignored, err) != 0)
+        return error_wrap(err, "SELECT");
+    return 0;
 }
 
 struct gate_link *gate_link_open(const struct gate_address *address, const char *password,
                                  struct error *err)
 {
-    int fd = connect_any(address, err);
-    if (fd < 0)
+    redisContext *redis = connect_any(address, err);
+    if (!redis)
         return NULL;
     struct gate_link *link = must_calloc(1, sizeof *link);
-    link->redis = redisConnectFd(fd);
-    must(link->redis);
-    link->redis->flags &= ~REDIS_BLOCK;
-    link->functions = *link->redis->reader->fn;
+    link->redis = redis;
+    link->functions = *redis->reader->fn;
     link->functions.createArray = refuse_list;
-    link->redis->reader->fn = &link->functions;
+    redis->reader->fn = &link->functions;
     if (greet(link, address, password, err) == 0)
         return link;
     gate_link_close(link);
@@ -195,77 +187,62 @@ void gate_link_close(struct gate_link *link)
     free(link);
 }
 
-static void keep(const redisReply *from, struct gate_reply *reply)
+static int take_reply(const redisReply *from, struct gate_reply *reply, struct error *err)
 {
-    *reply = (struct gate_reply){.integer = from->integer};
-    switch (from->type) {
-    case REDIS_REPLY_INTEGER:
-        reply->type = GATE_REPLY_INTEGER;
-        return;
-    case REDIS_REPLY_STRING:
-    case REDIS_REPLY_STATUS:
-        reply->type = GATE_REPLY_TEXT;
-        break;
-    case REDIS_REPLY_ERROR:
-        reply->type = GATE_REPLY_REFUSAL;
-        break;
-    default: /* of hiredis's own words, which grow */
-        reply->type = GATE_REPLY_NIL;
-        return;
-    }
-    reply->size = from->type == REDIS_REPLY_ERROR ? strcspn(from->str, " ") : from->len;
-    size_t kept = reply->size < sizeof reply->text ? reply->size : sizeof reply->text - 1;
-    memcpy(reply->text, from->str, kept);
+    bool is_text = from->type == REDIS_REPLY_STRING || from->type == REDIS_REPLY_STATUS;
+    *reply = (struct gate_reply){.integer = from->integer, .size = is_text ? from->len : 0};
+    reply->type = is_text                             ? GATE_REPLY_TEXT
+                  : from->type == REDIS_REPLY_INTEGER ? GATE_REPLY_INTEGER
+                                                      : GATE_REPLY_NONE;
+    if (is_text)
+        memcpy(reply->text, from->str,
+               reply->size < sizeof reply->text ? reply->size : sizeof reply->text - 1);
+    if (from->type == REDIS_REPLY_ERROR && strncmp(from->str, "WRONGTYPE ", 10) != 0)
+        return error_set(err, ERROR_TEMPORARY, 0, "Redis answered %.*s",
+                         (int)strcspn(from->str, " "), from->str);
+    return 0;
 }
 
-static int send_all(struct gate_link *link, int64_t deadline_ms, struct error *err)
-{
-    for (int done = 0;;) {
-        if (redisBufferWrite(link->redis, &done) != REDIS_OK)
-            return of_hiredis(link, err);
-        if (done)
-            return 0;
-        if (wait_for(link->redis->fd, POLLOUT, deadline_ms, "send", err) != 0)
-            return -1;
-    }
-}
-
-/* Looks for data before the deadline is looked at: who was long off the processor finds its reply.
- */
-static int receive(struct gate_link *link, int64_t deadline_ms, struct gate_reply *reply,
+/* Reads before it compares the time: a thread that was not scheduled for long finds its reply. */
+static int receive(redisContext *redis, int64_t deadline_ms, struct gate_reply *reply,
                    struct error *err)
 {
-    for (;;) {
-        void *got = NULL;
-        if (wait_for(link->redis->fd, POLLIN, deadline_ms, "receive", err) != 0)
+    void *got = NULL;
+    do {
+        if (limit_time(redis, deadline_ms, err) != 0)
             return -1;
-        if (redisBufferRead(link->redis) != REDIS_OK)
-            return of_hiredis(link, err);
-        if (link->redis->reader->len > GATE_REPLY_MAX_BYTES)
+        if (redisBufferRead(redis) != REDIS_OK)
+            return fail(redis, err);
+        if (redis->reader->len > GATE_REPLY_MAX_BYTES)
             return error_set(err, ERROR_TEMPORARY, 0, "the reply is longer than %d bytes",
                              GATE_REPLY_MAX_BYTES);
-        if (redisReaderGetReply(link->redis->reader, &got) != REDIS_OK)
-            return error_set(err, ERROR_TEMPORARY, 0, "the server does not speak Redis");
-        if (!got)
-            continue;
-        keep(got, reply);
-        freeReplyObject(got);
-        /* One question, one answer: a second one would be taken for that of the next question. */
-        if (link->redis->reader->pos < link->redis->reader->len)
-            return error_set(err, ERROR_TEMPORARY, 0, "two replies to one command");
-        return 0;
-    }
+        if (redisReaderGetReply(redis->reader, &got) != REDIS_OK)
+            return error_set(err, ERROR_TEMPORARY, 0, NOT_REDIS);
+        if (!got && mono_ms() >= deadline_ms)
+            return error_set(err, ERROR_TEMPORARY, ETIMEDOUT, "no answer in time");
+    } while (!got);
+    int result = take_reply(got, reply, err);
+    freeReplyObject(got);
+    /* A second reply would be taken for that of the next command. */
+    if (redis->reader->pos < redis->reader->len)
+        return error_set(err, ERROR_TEMPORARY, 0, "two replies to one command");
+    return result;
 }
 
-int gate_link_call(struct gate_link *link, const char *const words[], size_t count,
-                   int64_t deadline_ms, struct gate_reply *reply, struct error *err)
+int gate_link_call(struct gate_link *link, const char *const words[], int64_t deadline_ms,
+                   struct gate_reply *reply, struct error *err)
 {
     const char *copies[GATE_WORDS_MAX];
-    must(count <= GATE_WORDS_MAX);
-    memcpy(copies, words, count * sizeof *words);
-    if (redisAppendCommandArgv(link->redis, (int)count, copies, NULL) != REDIS_OK)
-        return of_hiredis(link, err);
-    if (send_all(link, deadline_ms, err) != 0)
-        return -1;
-    return receive(link, deadline_ms, reply, err);
+    int count = 0, done = 0;
+    for (; words[count]; count++) {
+        must(count < GATE_WORDS_MAX);
+        copies[count] = words[count];
+    }
+    if (redisAppendCommandArgv(link->redis, count, copies, NULL) != REDIS_OK)
+        return fail(link->redis, err);
+    while (!done)
+        if (limit_time(link->redis, deadline_ms, err) != 0 ||
+            redisBufferWrite(link->redis, &done) != REDIS_OK)
+            return fail(link->redis, err);
+    return receive(link->redis, deadline_ms, reply, err);
 }

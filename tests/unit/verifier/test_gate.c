@@ -198,7 +198,7 @@ Test(gate, what_is_not_ours_any_more_is_left_alone)
     bench_free(&bench);
 }
 
-Test(gate, scripts_that_redis_has_forgotten_are_sent_again)
+Test(gate, redis_may_forget_its_scripts_at_any_time)
 {
     struct gate_bench bench = bench_new();
     struct gate_pass pass;

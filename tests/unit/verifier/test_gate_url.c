@@ -1,6 +1,5 @@
 #include "verifier/gate/gate.h"
-#include "verifier/gate/gate_redis.h"
-#include "verifier/gate/gate_tls.h"
+#include "verifier/gate/gate_url.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
