@@ -315,6 +315,25 @@ static int make_file(const char *path, struct error *err)
     return 0;
 }
 
+/* SQLite refuses at once, without its busy handler, to turn on WAL while another connection writes:
+ * a second verifier that starts at the same moment. */
+static int set_up(struct sqlite_db *db, struct error *err)
+{
+    int64_t deadline_ms = mono_ms() + DB_WAIT_MS;
+    struct error why;
+    while (sqlite_script(&db->db,
+                         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                         "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;",
+                         &why) != 0) {
+        if (why.code != DB_BUSY || mono_ms() >= deadline_ms) {
+            *err = why;
+            return -1;
+        }
+        usleep(BUSY_STEP_US);
+    }
+    return 0;
+}
+
 struct db *db_sqlite_open(const char *path, struct error *err)
 {
     if (make_file(path, err) != 0)
@@ -329,10 +348,7 @@ struct db *db_sqlite_open(const char *path, struct error *err)
         return NULL;
     }
     sqlite3_busy_handler(db->handle, wait_for_lock, db);
-    if (sqlite_script(&db->db,
-                      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-                      "PRAGMA trusted_schema=OFF;",
-                      err) != 0) {
+    if (set_up(db, err) != 0) {
         error_wrap(err, "%s", path);
         sqlite_close(&db->db);
         return NULL;
