@@ -205,6 +205,20 @@ Test(outage, a_claim_for_a_job_obeys_the_grace_too)
     rig_free(rig);
 }
 
+/* Every idle worker asks again and again during the grace. */
+Test(outage, a_claim_in_the_grace_waits_for_no_lock)
+{
+    struct rig *rig = fleet_new_claimed();
+    fleet_stay_up(rig, 31 * MINUTE_MS);
+    fleet_pass(rig, HOUR_MS);
+    restart(rig);
+    fleet_beat_idle(rig, &rig->anna);
+    void *holder = rig_hold(rig, "UPDATE fleet SET alive_at = alive_at");
+    cr_expect_eq(rig_claim(rig, &rig->bert, 0).job_id, 0);
+    rig_let_go(rig, holder);
+    rig_free(rig);
+}
+
 Test(outage, a_claim_that_was_extended_after_it_needs_no_credit)
 {
     struct rig *rig = fleet_new();
