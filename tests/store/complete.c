@@ -1,5 +1,6 @@
 #include "lib/cleanup.h"
 #include "store_rig.h"
+#include "verifier/store/store_complete.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

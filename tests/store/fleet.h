@@ -3,7 +3,9 @@
 #define TESTS_FLEET_H
 
 #include "store_rig.h"
+#include "verifier/store/store_fleet.h"
 #include "verifier/store/store_sweep.h"
+#include "verifier/store/store_worker.h"
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS };
 

@@ -1,6 +1,8 @@
 /* Claims, failures, progress, uploads, release, workers. */
 #include "lib/cleanup.h"
 #include "store_rig.h"
+#include "verifier/store/store_claim.h"
+#include "verifier/store/store_key.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

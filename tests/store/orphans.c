@@ -6,6 +6,7 @@
 #include "lib/cleanup.h"
 #include "site.h"
 #include "verifier/files/files_trash.h"
+#include "verifier/store/store_cleanup.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

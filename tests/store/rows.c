@@ -6,6 +6,7 @@
 #include "store_rig.h"
 #include "verifier/db/db.h"
 #include "verifier/http/complete.h"
+#include "verifier/store/store_complete.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

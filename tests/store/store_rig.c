@@ -4,6 +4,8 @@
 #include "lib/cleanup.h"
 #include "postgres.h"
 #include "verifier/http/complete.h"
+#include "verifier/store/store_claim.h"
+#include "verifier/store/store_key.h"
 
 #include <criterion/criterion.h>
 #include <ftw.h>

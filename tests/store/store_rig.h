@@ -8,7 +8,8 @@
 #define STORE_RIG_H
 
 #include "store_gate.h"
-#include "verifier/store/store.h"
+#include "verifier/store/store_fail.h"
+#include "verifier/store/store_operator.h"
 
 enum { RIG_CLAIM_MS = 60 * 1000 };
 

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "redis.h"
 #include "site.h"
+#include "verifier/store/store_cleanup.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

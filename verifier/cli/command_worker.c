@@ -4,6 +4,7 @@
 #include "verifier/cli/context.h"
 #include "verifier/cli/key_file.h"
 #include "verifier/cli/table.h"
+#include "verifier/store/store_key.h"
 
 #include <errno.h>
 #include <stdio.h>

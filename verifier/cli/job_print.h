@@ -2,7 +2,7 @@
 #ifndef VERIFIER_JOB_PRINT_H
 #define VERIFIER_JOB_PRINT_H
 
-#include "verifier/store/store.h"
+#include "verifier/store/store_operator.h"
 
 #include <stdio.h>
 

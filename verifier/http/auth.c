@@ -5,6 +5,7 @@
 #include "verifier/base/counters.h"
 #include "verifier/base/deadline.h"
 #include "verifier/http/limiter.h"
+#include "verifier/store/store_key.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "verifier/base/counters.h"
 #include "verifier/http/replays.h"
+#include "verifier/store/store_complete.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #define VERIFIER_COMPLETE_H
 
 #include "verifier/http/handler.h"
+#include "verifier/store/store_job.h"
 
 /* As store_complete. gate NULL: none. */
 int complete_job(struct store *store, struct gate *gate, const struct store_caller *caller,

@@ -3,6 +3,7 @@
 #define VERIFIER_HANDLER_H
 
 #include "verifier/http/answer.h"
+#include "verifier/store/store_job.h"
 
 /* Answers one request: afterwards answer->status is set. */
 typedef void route_handler(struct request *request, struct answer *answer);

@@ -7,7 +7,7 @@
 #define VERIFIER_HEALTH_PROBE_H
 
 #include "verifier/files/files.h"
-#include "verifier/store/store.h"
+#include "verifier/store/store_operator.h"
 
 enum { HEALTH_PROBE_WAIT_MS = 700, HEALTH_PROBE_FRESH_MS = 500, HEALTH_PROBE_STOP_MS = 1000 };
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "verifier/base/deadline.h"
+#include "verifier/store/store_overview.h"
 
 #include <stdlib.h>
 

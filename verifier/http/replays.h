@@ -6,7 +6,7 @@
 #ifndef VERIFIER_REPLAYS_H
 #define VERIFIER_REPLAYS_H
 
-#include "verifier/store/store_overview.h"
+#include "verifier/store/store.h"
 
 enum { REPLAYS_JOBS_MAX = 256, REPLAYS_PAUSE_MS = 1000, REPLAYS_STOP_MS = 1000 };
 

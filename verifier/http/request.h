@@ -7,7 +7,7 @@
 #include "verifier/base/wakeup.h"
 #include "verifier/files/files.h"
 #include "verifier/gate/gate.h"
-#include "verifier/store/store.h"
+#include "verifier/store/store_worker.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,6 +6,8 @@
 #include "lib/uuid.h"
 #include "verifier/base/counters.h"
 #include "verifier/base/wakeup.h"
+#include "verifier/store/store_claim.h"
+#include "verifier/store/store_fail.h"
 
 #include <string.h>
 

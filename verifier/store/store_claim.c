@@ -1,4 +1,6 @@
 /* Handing out a job. */
+#include "verifier/store/store_claim.h"
+
 #include "lib/json.h"
 #include "verifier/store/store_release.h"
 

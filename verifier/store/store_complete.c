@@ -1,10 +1,11 @@
 /* The completion in SQL: what ledger.h asks of a server, over the store's tables. */
+#include "verifier/store/store_complete.h"
+
 #include "base/crash.h"
 #include "lib/cleanup.h"
 #include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/warnings_json.h"
-#include "verifier/store/store.h"
 #include "verifier/store/store_private.h"
 
 #include "tailslate/ledger.h"

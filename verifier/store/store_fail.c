@@ -1,5 +1,6 @@
 /* The failure of a claim: recorded per claim, so that its replay charges no second attempt. */
-#include "verifier/store/store.h"
+#include "verifier/store/store_fail.h"
+
 #include "verifier/store/store_private.h"
 
 struct failing {

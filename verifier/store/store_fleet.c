@@ -1,11 +1,13 @@
 /* The fleet's row: since when the server side is up, who leads it, and what an outage costs. */
+#include "verifier/store/store_fleet.h"
+
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "verifier/store/store_release.h"
 
 #include <string.h>
 
-static int64_t ms_of(const char *text)
+int64_t fleet_ms(const char *text)
 {
     int64_t us;
     return text && wall_parse(text, &us) ? us / 1000 : 0;
@@ -37,13 +39,13 @@ static int read_row(struct db *db, bool hold, struct fleet *fleet, struct error 
     if (got == 0)
         return error_set(err, ERROR_BUG, 0, "the table fleet has no row");
     db_copy_text(rows, 0, fleet->alive_at, sizeof fleet->alive_at);
-    fleet->alive_at_ms = ms_of(fleet->alive_at);
-    fleet->up_since_ms = ms_of(db_get_text(rows, 1));
+    fleet->alive_at_ms = fleet_ms(fleet->alive_at);
+    fleet->up_since_ms = fleet_ms(db_get_text(rows, 1));
     db_copy_text(rows, 2, fleet->leader, sizeof fleet->leader);
-    fleet->leader_until_ms = ms_of(db_get_text(rows, 3));
-    fleet->last_sweep_ms = ms_of(db_get_text(rows, 4));
-    fleet->suspicious_since_ms = ms_of(db_get_text(rows, 5));
-    fleet->last_cleanup_ms = ms_of(db_get_text(rows, 6));
+    fleet->leader_until_ms = fleet_ms(db_get_text(rows, 3));
+    fleet->last_sweep_ms = fleet_ms(db_get_text(rows, 4));
+    fleet->suspicious_since_ms = fleet_ms(db_get_text(rows, 5));
+    fleet->last_cleanup_ms = fleet_ms(db_get_text(rows, 6));
     return 0;
 }
 
@@ -53,7 +55,7 @@ int fleet_read(struct store *store, struct db *db, bool hold, struct fleet *flee
     /* The time is asked for after the row is had: the wait for it may have been long. */
     if (read_row(db, hold, fleet, err) != 0 || store_now(store, db, fleet->now, err) != 0)
         return -1;
-    fleet->now_ms = ms_of(fleet->now);
+    fleet->now_ms = fleet_ms(fleet->now);
     if (store->settings.monitored)
         return 0;
     fleet->alive_at_ms = fleet->now_ms;
@@ -134,7 +136,7 @@ static int move_claim(struct db *db, const struct claim_end *claim, int64_t cred
 {
     char expires[WALL_TEXT_BYTES];
     int64_t rows = 0;
-    if (ms_of(claim->expires) == 0)
+    if (fleet_ms(claim->expires) == 0)
         return 0; /* "infinity", or what an operator took for a time */
     store_time_add(claim->expires, credit_ms, expires);
     if (db_run(db, &rows, err,
@@ -189,31 +191,6 @@ static int write_alive(struct db *db, const struct fleet *fleet, const char *ins
     return rows == 1 ? 0
                      : error_set(err, ERROR_TEMPORARY, DB_BUSY,
                                  "the fleet's row changed while it was held");
-}
-
-int sweep_record(struct db *db, const char *now, const char *instance, enum store_outcome outcome,
-                 int64_t count, const char *released, struct error *err)
-{
-    int64_t newest = 0;
-    /* What only goes on does not push out what happened. */
-    if (count == 0 && outcome != SWEEP_OUTAGE &&
-        db_one_int(db, &newest, err,
-                   "UPDATE sweeps SET swept_at = $1, instance = $2"
-                   " WHERE id = (SELECT MAX(id) FROM sweeps) AND outcome = $3"
-                   " AND released_count = 0 RETURNING id",
-                   DB_ARGS(db_text(now), db_text(instance), db_text(store_outcome_name(outcome)))) <
-            0)
-        return -1;
-    if (newest != 0)
-        return 0;
-    if (db_run(db, NULL, err,
-               "INSERT INTO sweeps (swept_at, instance, outcome, released_count, released)"
-               " VALUES ($1, $2, $3, $4, $5)",
-               DB_ARGS(db_text(now), db_text(instance), db_text(store_outcome_name(outcome)),
-                       db_int(count), db_text(released))) != 0)
-        return -1;
-    return db_run(db, NULL, err, "DELETE FROM sweeps WHERE id <= (SELECT MAX(id) FROM sweeps) - $1",
-                  DB_ARGS(db_int(SWEEP_ROWS_MAX)));
 }
 
 static int record_gap(struct db *db, const struct fleet *fleet, const char *instance,
@@ -297,39 +274,4 @@ int store_resign(struct store *store, const char *instance, struct error *err)
                DB_ARGS(db_text(instance))) != 0)
         return -1;
     return store_commit(&tx, err);
-}
-
-int store_note_cleanup(struct store *store, const char *instance, char now[WALL_TEXT_BYTES],
-                       bool *noted, struct error *err)
-{
-    int64_t rows = 0;
-    TRANSACTION(tx);
-    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
-        db_run(tx.db, &rows, err,
-               "UPDATE fleet SET last_cleanup_at = $1 WHERE id = 1 AND leader = $2",
-               DB_ARGS(db_text(now), db_text(instance))) != 0)
-        return -1;
-    *noted = rows == 1;
-    return store_commit(&tx, err);
-}
-
-int store_note_outcome(struct store *store, const char *instance, enum store_outcome outcome,
-                       struct error *err)
-{
-    char now[WALL_TEXT_BYTES];
-    TRANSACTION(tx);
-    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
-        sweep_record(tx.db, now, instance, outcome, 0, "[]", err) != 0)
-        return -1;
-    return store_commit(&tx, err);
-}
-
-int store_clock(struct store *store, int64_t *now_ms, struct error *err)
-{
-    char now[WALL_TEXT_BYTES];
-    TRANSACTION(tx);
-    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
-        return -1;
-    *now_ms = ms_of(now);
-    return 0;
 }

@@ -1,26 +1,13 @@
 /* Reading a job, and the calls of a worker that keep its claim: progress and uploads. */
-#include "verifier/store/store.h"
-#include "verifier/store/store_overview.h"
+#include "verifier/store/store_job.h"
+
 #include "verifier/store/store_private.h"
 
 #include <string.h>
 
-#define JOB_FROM                                                                                   \
-    " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"                                  \
-    " LEFT JOIN job_epochs e ON e.job_id = j.id"
-#define JOB_COLUMNS                                                                                \
-    "SELECT j.id, j.video_id, COALESCE(e.claim_epoch, 0), COALESCE(j.attempt_number, 1),"          \
-    " COALESCE(j.max_attempts, 3), v.slug, v.title, v.status, j.current_step, v.deleted_at,"       \
-    " j.progress_percent, j.worker_id,"                                                            \
-    " COALESCE(j.processed_by_worker_id, j.worker_id), j.processed_by_worker_name, j.claimed_at,"  \
-    " j.claim_expires_at, j.completed_at, v.created_at, j.last_error, v.streaming_format,"         \
-    " v.primary_codec, v.duration, v.source_width, v.source_height, j.started_at,"                 \
-    " CASE WHEN EXISTS (SELECT 1 FROM completions c WHERE c.job_id = j.id"                         \
-    " AND c.committed_at = j.completed_at) THEN 1 ELSE 0 END" JOB_FROM
-
 #define COPY(rows, column, field) db_copy_text(rows, column, field, sizeof(field))
 
-static void job_from_row(struct db_rows *rows, struct store_job *job)
+void store_job_from_row(struct db_rows *rows, struct store_job *job)
 {
     *job = (struct store_job){.id = db_get_int(rows, 0),
                               .video_id = db_get_int(rows, 1),
@@ -63,13 +50,14 @@ int store_lock_job(struct db *db, int64_t job_id, struct error *err)
 int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job *job,
                    struct error *err)
 {
-    DB_ROWS(rows) = db_query(db, JOB_COLUMNS " WHERE j.id = $1", DB_ARGS(db_int(job_id)), err);
+    DB_ROWS(rows) = db_query(db, STORE_JOB_COLUMNS " WHERE j.id = $1", DB_ARGS(db_int(job_id)),
+                             err);
     int got = rows ? db_next(rows, err) : -1;
     if (got == -1)
         return -1;
     *found = got == 1;
     if (*found)
-        job_from_row(rows, job);
+        store_job_from_row(rows, job);
     return 0;
 }
 
@@ -89,6 +77,32 @@ int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *
             *recorded |= 1u << quality;
     }
     return got;
+}
+
+int store_note_holder(struct db *db, int64_t job_id, const char *worker_id, struct error *err)
+{
+    return db_run(db, NULL, err,
+                  "INSERT INTO job_holders (job_id, worker_id) VALUES ($1, $2)"
+                  " ON CONFLICT (job_id, worker_id) DO NOTHING",
+                  DB_ARGS(db_int(job_id), db_text(worker_id)));
+}
+
+/* A stock server notes only its last claim. Whoever was registered after that one began has held
+ * none before it; of everybody else nothing is known, and a lost claim is what is likely. */
+static bool may_have_held(const struct store_worker *worker, const struct store_job *job)
+{
+    return !job->started_at[0] || strcmp(worker->registered_at, job->started_at) <= 0;
+}
+
+int store_read_held(struct store *store, struct db *db, const struct store_worker *worker,
+                    const struct store_job *job, bool *held, struct error *err)
+{
+    int64_t one;
+    int got = db_one_int(db, &one, err,
+                         "SELECT 1 FROM job_holders WHERE job_id = $1 AND worker_id = $2",
+                         DB_ARGS(db_int(job->id), db_text(worker->worker_id)));
+    *held = got == 1 || (store->settings.schema == STORE_SCHEMA_VLOG && may_have_held(worker, job));
+    return got < 0 ? -1 : 0;
 }
 
 static enum tailslate_holder who(const char *worker_id, const struct store_caller *caller)
@@ -350,36 +364,4 @@ int store_upload(struct store *store, const struct store_caller *caller, int64_t
     if (extended == 0)
         return 0;
     return publish(publish_ctx, err) == 0 ? store_commit(&tx, err) : -1;
-}
-
-/* sql ends with a limit, $1. */
-static int list_jobs(struct store *store, const char *sql, struct store_job **jobs, size_t *count,
-                     struct error *err)
-{
-    TRANSACTION(tx);
-    if (store_begin_reading(store, &tx, err) != 0)
-        return -1;
-    DB_ROWS(rows) = db_query(tx.db, sql, DB_ARGS(db_int(STORE_LIST_MAX)), err);
-    if (!rows)
-        return -1;
-    *jobs = must_calloc(STORE_LIST_MAX, sizeof **jobs);
-    *count = 0;
-    int got;
-    while ((got = db_next(rows, err)) == 1 && *count < STORE_LIST_MAX)
-        job_from_row(rows, &(*jobs)[(*count)++]);
-    return got < 0 ? -1 : 0;
-}
-
-int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err)
-{
-    return list_jobs(store, JOB_COLUMNS " ORDER BY j.id DESC LIMIT $1", jobs, count, err);
-}
-
-int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
-                       struct error *err)
-{
-    return list_jobs(store,
-                     JOB_COLUMNS " WHERE j.completed_at IS NULL AND j.claimed_at IS NOT NULL"
-                                 " ORDER BY j.claim_expires_at, j.id LIMIT $1",
-                     jobs, count, err);
 }

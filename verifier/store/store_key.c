@@ -1,9 +1,10 @@
 /* Workers' keys: made, found by what a caller presents, replaced. */
+#include "verifier/store/store_key.h"
+
 #include "base/log.h"
 #include "lib/hash.h"
 #include "lib/uuid.h"
 #include "verifier/store/keys.h"
-#include "verifier/store/store.h"
 #include "verifier/store/store_private.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 #ifndef VERIFIER_STORE_METRICS_H
 #define VERIFIER_STORE_METRICS_H
 
+#include "verifier/store/store_fleet.h"
 #include "verifier/store/store_sweep.h"
 
 void store_metrics_register(void); /* once, before threads start */

@@ -4,7 +4,7 @@
 #ifndef VERIFIER_STORE_OVERVIEW_H
 #define VERIFIER_STORE_OVERVIEW_H
 
-#include "verifier/store/store.h"
+#include "verifier/store/store_operator.h"
 
 enum {
     OVERVIEW_COMPLETIONS_MAX = 10,
@@ -47,10 +47,6 @@ struct store_overview {
 };
 int store_overview(struct store *store, struct store_overview *overview, struct error *err);
 void store_overview_fini(struct store_overview *overview);
-
-/* The claims that stand, the one that ends first at the top. *jobs is owned. */
-int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
-                       struct error *err);
 
 /* So many more replays of this claim's completion. */
 struct store_replays {

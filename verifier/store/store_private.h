@@ -4,7 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "verifier/db/db.h"
-#include "verifier/store/store.h"
+#include "verifier/store/store_operator.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,6 +62,20 @@ int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job 
 int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *recorded,
                         struct error *err);
 
+#define STORE_JOB_FROM                                                                             \
+    " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"                                  \
+    " LEFT JOIN job_epochs e ON e.job_id = j.id"
+#define STORE_JOB_COLUMNS                                                                          \
+    "SELECT j.id, j.video_id, COALESCE(e.claim_epoch, 0), COALESCE(j.attempt_number, 1),"          \
+    " COALESCE(j.max_attempts, 3), v.slug, v.title, v.status, j.current_step, v.deleted_at,"       \
+    " j.progress_percent, j.worker_id,"                                                            \
+    " COALESCE(j.processed_by_worker_id, j.worker_id), j.processed_by_worker_name, j.claimed_at,"  \
+    " j.claim_expires_at, j.completed_at, v.created_at, j.last_error, v.streaming_format,"         \
+    " v.primary_codec, v.duration, v.source_width, v.source_height, j.started_at,"                 \
+    " CASE WHEN EXISTS (SELECT 1 FROM completions c WHERE c.job_id = j.id"                         \
+    " AND c.committed_at = j.completed_at) THEN 1 ELSE 0 END" STORE_JOB_FROM
+void store_job_from_row(struct db_rows *rows, struct store_job *job);
+
 int store_read_counts(struct db *db, struct store_counts *counts, struct error *err);
 /* The recorded answer of a completion says that it was late. NULL: not. */
 bool store_response_late(const char *response);
@@ -76,7 +90,7 @@ void store_make_key(char key[64]);
 int store_add_key(struct db *db, int64_t worker, const char *api_key, const char *now,
                   struct error *err);
 
-/* store_holders.c: who has ever held a job. Noted in the transaction of each claim. */
+/* store_job.c: who has ever held a job. Noted in the transaction of each claim. */
 int store_note_holder(struct db *db, int64_t job_id, const char *worker_id, struct error *err);
 int store_read_held(struct store *store, struct db *db, const struct store_worker *worker,
                     const struct store_job *job, bool *held, struct error *err);

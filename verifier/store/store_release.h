@@ -23,6 +23,8 @@ int fleet_read(struct store *store, struct db *db, bool hold, struct fleet *flee
 /* may_write: a changed suspicion is written into the row, which is held. */
 int fleet_judge(struct store *store, struct db *db, const struct fleet *fleet, int64_t last_run_ms,
                 bool may_write, enum grace_verdict *verdict, struct error *err);
+/* 0 for NULL and what is not a time. */
+int64_t fleet_ms(const char *text);
 /* "" for 0. */
 void fleet_time(int64_t ms, char text[WALL_TEXT_BYTES]);
 

@@ -1,6 +1,7 @@
 /* What must be there of a stock vlog server's tables before we work on them. They are read here and
  * never made or altered; a database that is not as it should be is refused with the name of what is
  * wrong, before any worker is told anything. */
+
 #include "verifier/store/store_schema.h"
 
 #include <stdio.h>

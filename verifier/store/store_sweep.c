@@ -1,4 +1,6 @@
 /* Sweeps: the judgement, the release in batches, and the record of what was done and why. */
+#include "verifier/store/store_sweep.h"
+
 #include "base/log.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
@@ -136,6 +138,42 @@ static int write_sweep(struct db *db, const struct fleet *fleet, const struct st
     return !is_last ? 0
                     : db_run(db, NULL, err, "UPDATE fleet SET last_sweep_at = $1 WHERE id = 1",
                              DB_ARGS(db_text(fleet->now)));
+}
+
+int sweep_record(struct db *db, const char *now, const char *instance, enum store_outcome outcome,
+                 int64_t count, const char *released, struct error *err)
+{
+    int64_t newest = 0;
+    /* What only goes on does not push out what happened. */
+    if (count == 0 && outcome != SWEEP_OUTAGE &&
+        db_one_int(db, &newest, err,
+                   "UPDATE sweeps SET swept_at = $1, instance = $2"
+                   " WHERE id = (SELECT MAX(id) FROM sweeps) AND outcome = $3"
+                   " AND released_count = 0 RETURNING id",
+                   DB_ARGS(db_text(now), db_text(instance), db_text(store_outcome_name(outcome)))) <
+            0)
+        return -1;
+    if (newest != 0)
+        return 0;
+    if (db_run(db, NULL, err,
+               "INSERT INTO sweeps (swept_at, instance, outcome, released_count, released)"
+               " VALUES ($1, $2, $3, $4, $5)",
+               DB_ARGS(db_text(now), db_text(instance), db_text(store_outcome_name(outcome)),
+                       db_int(count), db_text(released))) != 0)
+        return -1;
+    return db_run(db, NULL, err, "DELETE FROM sweeps WHERE id <= (SELECT MAX(id) FROM sweeps) - $1",
+                  DB_ARGS(db_int(SWEEP_ROWS_MAX)));
+}
+
+int store_note_outcome(struct store *store, const char *instance, enum store_outcome outcome,
+                       struct error *err)
+{
+    char now[WALL_TEXT_BYTES];
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
+        sweep_record(tx.db, now, instance, outcome, 0, "[]", err) != 0)
+        return -1;
+    return store_commit(&tx, err);
 }
 
 static int write_batch(struct store *store, struct db *db, const struct fleet *fleet,

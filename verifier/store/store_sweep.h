@@ -21,27 +21,6 @@ enum {
     SWEEP_REASON_BYTES = 192,
 };
 
-/* ---- the fleet's row ---- */
-struct store_tick {
-    bool leads;
-    enum grace_gap gap;
-    int64_t gap_ms, credit_ms, credited; /* credited: how many claims were moved */
-    int64_t jump_ms;                     /* of the database's clock, see grace_jump */
-    int64_t now_ms, last_sweep_ms, last_cleanup_ms;
-};
-/* Records one sign of life of the server: measures the gap since the last one, credits it to the
- * open claims, once for the fleet, and extends or takes the lease of the leader. own_ms: how long
- * ago this process gave its last, by boot_ms; -1: this is its first. A clock that jumped is not
- * an outage: silence is counted again, no claim is extended, no time is left in the future. */
-int store_alive(struct store *store, const char *instance, int64_t own_ms, struct store_tick *tick,
-                struct error *err);
-/* Ends the lease, if it is ours. Releases no claims. */
-int store_resign(struct store *store, const char *instance, struct error *err);
-/* Records a complete cleanup; *noted false: another instance is the leader. */
-int store_note_cleanup(struct store *store, const char *instance, char now[WALL_TEXT_BYTES],
-                       bool *noted, struct error *err);
-
-/* ---- sweeps ---- */
 enum store_reason {
     REASON_NONE, /* it is held */
     REASON_UNKNOWN_WORKER,
@@ -106,20 +85,5 @@ int store_sweep_choose(struct store *store, int64_t after, struct store_candidat
                        struct error *err);
 int store_sweep_release(struct store *store, const struct store_candidates *candidates,
                         struct store_sweep *sweep, struct error *err);
-
-/* ---- for the clean-up ---- */
-struct store_video_dir {
-    bool known;   /* a video has this slug */
-    bool settled; /* its job is completed, and nothing re-opens it */
-    tailslate_quality_set recorded;
-    int64_t since_ms; /* if not known: creation of the oldest video; 0: no videos */
-};
-/* Reads the video of this slug under the lock of its job's row, and calls act(ctx) while the lock
- * is held. preview: without a lock; nothing may be changed. */
-typedef int store_video_dir_act(void *ctx, const struct store_video_dir *dir, struct error *err);
-int store_with_video_dir(struct store *store, const char *slug, bool preview,
-                         store_video_dir_act *act, void *ctx, struct error *err);
-/* The store's clock in ms. */
-int store_clock(struct store *store, int64_t *now_ms, struct error *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* Workers and their heartbeats. */
+#include "verifier/store/store_worker.h"
+
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/uuid.h"
-#include "verifier/store/store.h"
 #include "verifier/store/store_private.h"
 
 #include <stdlib.h>

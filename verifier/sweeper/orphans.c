@@ -5,8 +5,8 @@
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 #include "verifier/base/slug.h"
+#include "verifier/store/store_cleanup.h"
 #include "verifier/store/store_metrics.h"
-#include "verifier/store/store_sweep.h"
 #include "verifier/sweeper/orphans_private.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 #include "verifier/base/segment.h"
-#include "verifier/store/store_sweep.h"
+#include "verifier/store/store_cleanup.h"
 #include "verifier/sweeper/orphans_private.h"
 
 #include <errno.h>

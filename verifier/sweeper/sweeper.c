@@ -3,8 +3,8 @@
 #include "base/log.h"
 #include "lib/uuid.h"
 #include "verifier/base/deadline.h"
+#include "verifier/store/store_cleanup.h"
 #include "verifier/store/store_metrics.h"
-#include "verifier/store/store_sweep.h"
 #include "verifier/sweeper/orphans.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 #include "bench.h"
 
 #include "lib/cleanup.h"
+#include "verifier/store/store.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #include "bench.h"
 #include "lib/cleanup.h"
 #include "verifier/db/db.h"
+#include "verifier/store/store_complete.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

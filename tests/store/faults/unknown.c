@@ -4,6 +4,8 @@
 #include "bench.h"
 #include "verifier/db/db.h"
 #include "verifier/http/complete.h"
+#include "verifier/store/store_claim.h"
+#include "verifier/store/store_fail.h"
 
 #include <criterion/criterion.h>
 

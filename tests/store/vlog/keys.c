@@ -4,6 +4,7 @@
 #include "lib/hash.h"
 #include "store_rig.h"
 #include "verifier/base/counters.h"
+#include "verifier/store/store_key.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

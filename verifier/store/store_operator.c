@@ -1,8 +1,9 @@
 /* What an operator does: add, release, look into. */
+#include "verifier/store/store_operator.h"
+
 #include "lib/json.h"
 #include "lib/warnings_json.h"
 #include "verifier/base/slug.h"
-#include "verifier/store/store.h"
 #include "verifier/store/store_private.h"
 
 #include <errno.h>
@@ -270,4 +271,36 @@ int store_count(struct store *store, struct store_counts *counts, struct error *
     if (store_begin_reading(store, &tx, err) != 0)
         return -1;
     return store_read_counts(tx.db, counts, err);
+}
+
+/* sql ends with a limit, $1. */
+static int list_jobs(struct store *store, const char *sql, struct store_job **jobs, size_t *count,
+                     struct error *err)
+{
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    DB_ROWS(rows) = db_query(tx.db, sql, DB_ARGS(db_int(STORE_LIST_MAX)), err);
+    if (!rows)
+        return -1;
+    *jobs = must_calloc(STORE_LIST_MAX, sizeof **jobs);
+    *count = 0;
+    int got;
+    while ((got = db_next(rows, err)) == 1 && *count < STORE_LIST_MAX)
+        store_job_from_row(rows, &(*jobs)[(*count)++]);
+    return got < 0 ? -1 : 0;
+}
+
+int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err)
+{
+    return list_jobs(store, STORE_JOB_COLUMNS " ORDER BY j.id DESC LIMIT $1", jobs, count, err);
+}
+
+int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
+                       struct error *err)
+{
+    return list_jobs(store,
+                     STORE_JOB_COLUMNS " WHERE j.completed_at IS NULL AND j.claimed_at IS NOT NULL"
+                                       " ORDER BY j.claim_expires_at, j.id LIMIT $1",
+                     jobs, count, err);
 }

@@ -1,6 +1,7 @@
 /* What the database says of a video's directory, for the clean-up. */
-#include "verifier/store/store_private.h"
-#include "verifier/store/store_sweep.h"
+#include "verifier/store/store_cleanup.h"
+
+#include "verifier/store/store_release.h"
 
 #include <string.h>
 
@@ -69,4 +70,28 @@ int store_with_video_dir(struct store *store, const char *slug, bool preview,
         return -1;
     /* Only files are changed: there is nothing to commit. */
     return act(ctx, &dir, err) == 0 ? 0 : -1;
+}
+
+int store_note_cleanup(struct store *store, const char *instance, char now[WALL_TEXT_BYTES],
+                       bool *noted, struct error *err)
+{
+    int64_t rows = 0;
+    TRANSACTION(tx);
+    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
+        db_run(tx.db, &rows, err,
+               "UPDATE fleet SET last_cleanup_at = $1 WHERE id = 1 AND leader = $2",
+               DB_ARGS(db_text(now), db_text(instance))) != 0)
+        return -1;
+    *noted = rows == 1;
+    return store_commit(&tx, err);
+}
+
+int store_clock(struct store *store, int64_t *now_ms, struct error *err)
+{
+    char now[WALL_TEXT_BYTES];
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
+        return -1;
+    *now_ms = fleet_ms(now);
+    return 0;
 }
