@@ -4,6 +4,7 @@
 #include "agent/base/tool.h"
 #include "agent/cli/doctor_report.h"
 #include "agent/daemon/node.h"
+#include "agent/daemon/server_link.h"
 #include "agent/spool/spool.h"
 #include "agent/step/disk.h"
 #include "lib/cleanup.h"

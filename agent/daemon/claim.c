@@ -1,7 +1,10 @@
 #include "agent/daemon/claim.h"
 
-#include "agent/daemon/claim_retained.h"
+#include "agent/daemon/admission.h"
+#include "agent/daemon/roster.h"
+#include "agent/daemon/server_link.h"
 #include "agent/spool/control_file.h"
+#include "agent/spool/retained.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
@@ -76,58 +79,6 @@ static struct live *find_held(struct live *live, int64_t job_id)
     while (live && (live->job_id != job_id || job_next(live->state, JOB_REBOUND) == JOB_WRONG))
         live = live->next;
     return live;
-}
-
-/* An ordinary claim may be faster than the reclaim of the same job, which is then useless. And the
- * answer to a report in flight would be about the former claim: "lost" would end the work that the
- * new claim is for. */
-static void cancel_delivery(struct live_delivery *delivery)
-{
-    if (delivery->call)
-        http_cancel(delivery->call);
-    delivery->call = NULL;
-    delivery->is_reclaiming = false;
-}
-
-/* Presented under this job ID it would complete the wrong video. Whether the server will accept it
- * again (a backup restored by mistake) only a person can tell. */
-static int put_on_hold(struct live *live, int dir, const struct error *why, struct error *err)
-{
-    if (live->is_on_hold)
-        return 0;
-    if (control_file_create(dir, CONTROL_HOLD, err) != 0)
-        return -1;
-    spool_note_reason(&live->node->spool, live->id, why->message);
-    cancel_delivery(&live->delivery);
-    live->is_on_hold = live->node->is_status_due = true;
-    snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why->message);
-    log_error("job.other_video", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-              LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
-              LOG_TEXT("hint", "on hold until spool retry or spool quarantine"));
-    return 0;
-}
-
-int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err)
-{
-    struct error why;
-    FD(dir) = node_open(live, err);
-    if (dir < 0)
-        return -1;
-    if (record_rebind(dir, claim, &why) != 0) {
-        if (why.code != ENOTUNIQ || put_on_hold(live, dir, &why, err) == 0)
-            *err = why;
-        return -1;
-    }
-    crash_point(CRASH_AGENT_CLAIM_RECORDED);
-    log_info("job.reclaimed", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-             LOG_TEXT("former_token", live->token), LOG_TEXT("token", claim->token),
-             LOG_INT("epoch", claim->claim.claim_epoch));
-    memcpy(live->token, claim->token, sizeof live->token);
-    live->claim_epoch = claim->claim.claim_epoch;
-    cancel_delivery(&live->delivery);
-    live->step.due_ms = live->delivery.due_ms = live->delivery.floor_ms = 0;
-    live->delivery.is_held = live->delivery.is_silent = live->delivery.past_cache = false;
-    return 0;
 }
 
 /* The record exists with this very token although creating it failed (durable.h). It is used:
@@ -234,7 +185,7 @@ static void record_claimed(struct claim *claim)
                     tailslate_backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
     /* Presented under the former claim now, it would be superseded: by ourselves. */
     if (held) {
-        cancel_delivery(&held->delivery);
+        claim_cancel_delivery(&held->delivery);
         held->delivery.due_ms = claim->due_ms + 1;
     }
     log_warning("claim.not_recorded", LOG_INT("job", answered->claim.job_id),

@@ -15,7 +15,6 @@
 enum {
     CLAIM_DEADLINE_SLACK_MS = 15 * 1000,
     CLAIM_PATH_BYTES = 64,
-    CLAIM_TAKE_BACK_HOURS = 48, /* older retained work may not match the current source */
 };
 
 struct claim {
@@ -33,11 +32,6 @@ void claim_register_metrics(void);
 int64_t claim_tick(struct claim *claim, int64_t now_ms);
 /* Cancels the long poll: the server checks for that before it assigns a job. */
 void claim_cancel(struct claim *claim);
-
-/* Binds a finished record to a new claim of its job, durably: new token, new epoch. It is due at
- * once; a request in flight for the former claim is cancelled. -1 with code ENOTUNIQ if the claim
- * is for another video: the record is then on hold, as if an operator had requested it. */
-int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err);
 
 /* Pure: when to ask again after an answer without a job. */
 int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64_t random);

@@ -1,6 +1,8 @@
 #include "agent/daemon/control.h"
 
+#include "agent/daemon/admission.h"
 #include "agent/daemon/retire.h"
+#include "agent/daemon/roster.h"
 #include "agent/spool/control_file.h"
 #include "base/log.h"
 #include "lib/cleanup.h"

@@ -2,8 +2,9 @@
 
 #include "agent/api/connect.h"
 #include "agent/api/reclaim.h"
-#include "agent/daemon/claim.h"
 #include "agent/daemon/retire.h"
+#include "agent/daemon/roster.h"
+#include "agent/daemon/server_link.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"

@@ -11,9 +11,27 @@
 #ifndef AGENT_ENCODER_PROBE_H
 #define AGENT_ENCODER_PROBE_H
 
+#include "agent/base/tool.h"
 #include "agent/daemon/heartbeat.h"
 #include "agent/daemon/node.h"
 #include "agent/media/encoders.h"
+
+enum { VERSION_AGAIN_MS = 30 * 1000 };
+
+struct version {
+    struct node *node;
+    char *text; /* char[TOOL_VERSION_BYTES], borrowed: the version */
+    struct tool_question question;
+    int64_t due_ms, limit_ms;
+    bool is_heard; /* the first heartbeat is done */
+};
+
+void version_init(struct version *version, struct node *node, char text[TOOL_VERSION_BYTES]);
+int64_t version_tick(struct version *version, bool is_heard, int64_t now_ms);
+/* fd is readable. False: it is not ours. */
+bool version_handle(struct version *version, int fd);
+bool version_handle_pid(struct version *version, pid_t pid); /* the same, by a child's PID */
+void version_cancel(struct version *version);
 
 enum {
     ENCODER_PROBE_CHECK_MS = 60 * 1000,

@@ -1,5 +1,7 @@
 #include "agent/daemon/health.h"
 
+#include "agent/daemon/admission.h"
+#include "agent/daemon/roster.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "lib/cleanup.h"

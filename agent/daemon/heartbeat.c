@@ -1,6 +1,8 @@
 #include "agent/daemon/heartbeat.h"
 
 #include "agent/api/connect.h"
+#include "agent/daemon/roster.h"
+#include "agent/daemon/server_link.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "lib/cleanup.h"

@@ -74,8 +74,6 @@ enum server_state {
     SERVER_FAILING, /* it answers, but not as it should */
     SERVER_STATE_COUNT,
 };
-const char *server_state_name(enum server_state state);
-
 /* How a job ended, for status. */
 struct node_final {
     int64_t at_us, job_id;
@@ -118,35 +116,6 @@ struct node {
     unsigned final_count;
     char server_reason[NODE_REASON_BYTES];
 };
-
-/* Add a record of spool->live to the list. NULL (err filled): it cannot be read. */
-struct live *node_take(struct node *node, const char *id, struct error *err);
-void node_forget(
-    struct live *live); /* frees it; its requests are cancelled, its step keeps running */
-/* -1: the record has become unreadable or matches no state. */
-int node_refresh(struct live *live, struct error *err);
-
-unsigned node_slots_held(const struct node *node);
-unsigned node_count_state(const struct node *node, enum job_state state);
-/* Each job once. False, and none: there are more than max. */
-bool node_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *count);
-
-/* Logs only when the state changes. */
-void node_server_is(struct node *node, enum server_state state, const char *reason);
-/* From the answer to a request that is not about a job. */
-enum server_state node_server_state(enum tailslate_answer_class class);
-enum server_state node_server_state_of(const struct http_answer *answer, char *reason,
-                                       size_t capacity);
-
-/* Call before an attempt: uses a key that was rotated in its file. Reports on hold may be on hold
- * because of the key and are presented again. */
-void node_renew_key(struct node *node);
-
-/* Why nothing is claimed; NULL: jobs are claimed. */
-const char *node_claim_block_reason(const struct node *node, int64_t now_ms);
-void node_reset_faults(struct node *node); /* resets the count of failures */
-
-int node_open(const struct live *live, struct error *err); /* the record's directory */
 
 int64_t soonest_ms(int64_t a, int64_t b); /* NODE_NEVER is later than any other time */
 

@@ -1,5 +1,6 @@
 #include "agent/daemon/retire.h"
 
+#include "agent/daemon/roster.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"

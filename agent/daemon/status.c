@@ -1,5 +1,8 @@
 #include "agent/daemon/status.h"
 
+#include "agent/daemon/admission.h"
+#include "agent/daemon/roster.h"
+#include "agent/daemon/server_link.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"

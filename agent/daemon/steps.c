@@ -2,6 +2,7 @@
 
 #include "agent/api/connect.h"
 #include "agent/daemon/retire.h"
+#include "agent/daemon/roster.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"

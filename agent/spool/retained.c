@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -79,4 +80,62 @@ bool retained_free_space(const struct spool *spool)
         return true;
     log_error("retained.not_removed", LOG_TEXT("record", name), LOG_TEXT("reason", err.message));
     return false;
+}
+
+static bool is_same_work(const struct record_claim *former, const struct record_claim *claim)
+{
+    int64_t age_us = claim->claimed_at_us - former->claimed_at_us;
+    return record_is_same_video(&former->claim, &claim->claim) &&
+           former->claim.claim_epoch <= claim->claim.claim_epoch &&
+           strcmp(former->claim.source_filename, claim->claim.source_filename) == 0 &&
+           former->claim.existing == claim->claim.existing &&
+           age_us < CLAIM_TAKE_BACK_HOURS * INT64_C(3600) * 1000000;
+}
+
+/* Sealed work records in its reason why it is here, other work in lost.json. */
+static bool was_claim_lost(const struct spool *spool, const char *id, int dir)
+{
+    static const char code[] = "claim_lost";
+    enum job_state state;
+    enum tailslate_problem why;
+    char detail[256], reason[SPOOL_REASON_BYTES];
+    struct error ignored;
+    if (record_state(dir, &state, &ignored) != 0)
+        return false;
+    if (state == JOB_LOST)
+        return record_read_lost(dir, &why, detail, &ignored) == 0 &&
+               why == TAILSLATE_PROBLEM_CLAIM_LOST;
+    spool_read_reason(spool->retained, id, reason);
+    return state == JOB_SEALED && strncmp(reason, code, strlen(code)) == 0;
+}
+
+/* If it has the token of this very claim, an earlier attempt was interrupted. */
+static bool fits(const struct spool *spool, const char *id, const struct record_claim *claim)
+{
+    struct record_claim former;
+    struct record_outcome outcome;
+    struct error ignored;
+    FD(dir) = spool_open_record(spool->retained, id, &ignored);
+    return dir >= 0 && record_read_claim(dir, &former, &ignored) == 0 &&
+           record_read_outcome(dir, &outcome, &ignored) == 0 && is_same_work(&former, claim) &&
+           (strcmp(former.token, claim->token) == 0 || was_claim_lost(spool, id, dir));
+}
+
+bool claim_find_retained(const struct spool *spool, const struct record_claim *claim,
+                         char id[SPOOL_ID_BYTES])
+{
+    struct spool_entry *entries = NULL;
+    struct error ignored;
+    size_t count = 0;
+    bool is_found = false;
+    if (spool_list(spool->retained, &entries, &count, NULL, &ignored) != 0)
+        return false;
+    for (size_t i = count; i-- > 0 && !is_found;) {
+        if (entries[i].job_id != claim->claim.job_id || !fits(spool, entries[i].id, claim))
+            continue;
+        memcpy(id, entries[i].id, SPOOL_ID_BYTES);
+        is_found = true;
+    }
+    free(entries);
+    return is_found;
 }

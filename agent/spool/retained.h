@@ -13,4 +13,13 @@ enum { RETAINED_FILES_PER_TICK = 200 };
 /* Does one tick's work. False: there is nothing (more) to delete. */
 bool retained_free_space(const struct spool *spool);
 
+/* Finds finished work in kept/ that matches a new claim of its job.
+ *
+ * Refuses work that the server no longer wanted (job_gone), work for another video, file or set of
+ * renditions, and work that was claimed more than CLAIM_TAKE_BACK_HOURS ago. A job that another
+ * worker completed and that must be transcoded again is transcoded again. */
+enum { CLAIM_TAKE_BACK_HOURS = 48 }; /* older retained work may not match the current source */
+bool claim_find_retained(const struct spool *spool, const struct record_claim *claim,
+                         char id[SPOOL_ID_BYTES]);
+
 #endif

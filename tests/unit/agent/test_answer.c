@@ -8,6 +8,7 @@
 #include "agent/api/session_part.h"
 #include "agent/cli/doctor_report.h"
 #include "agent/daemon/node.h"
+#include "agent/daemon/server_link.h"
 #include "lib/cleanup.h"
 
 #include <criterion/criterion.h>

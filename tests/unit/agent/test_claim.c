@@ -1,7 +1,9 @@
 #include "../base/scratch.h"
 #include "agent/base/tool.h"
+#include "agent/daemon/admission.h"
 #include "agent/daemon/claim.h"
 #include "agent/daemon/heartbeat.h"
+#include "agent/daemon/roster.h"
 #include "fixture.h"
 
 Test(claim, a_server_with_a_long_poll_is_asked_again_at_once)
