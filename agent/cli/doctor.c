@@ -3,7 +3,6 @@
 #include "agent/api/connect.h"
 #include "agent/base/tool.h"
 #include "agent/cli/doctor_report.h"
-#include "agent/daemon/node.h"
 #include "agent/daemon/server_link.h"
 #include "agent/spool/spool.h"
 #include "agent/step/disk.h"
@@ -159,7 +158,7 @@ static void report_failing(struct doctor *doctor, const struct http_answer *answ
 void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer)
 {
     const char *url = doctor->config->server.url;
-    switch (node_server_state(http_answer_class(answer))) {
+    switch (server_state_of_class(http_answer_class(answer))) {
     case SERVER_FINE:
         doctor_report(doctor, FINDING_GOOD, "key accepted", NULL, "by %s", url);
         break;

@@ -131,7 +131,7 @@ static bool are_all_stopped(const struct operation *operation, const void *ctx)
     return count(operation).moving == 0;
 }
 
-static void print_node_request(const struct operation *operation, enum control control,
+static void print_node_request(const struct operation *operation, enum control_file control,
                                bool is_given)
 {
     struct tally tally = count(operation);
@@ -146,7 +146,7 @@ static void print_node_request(const struct operation *operation, enum control c
         printf("no agent is running; it takes effect when one starts\n");
 }
 
-static int request_node(struct operation *operation, enum control control, bool is_given)
+static int request_node(struct operation *operation, enum control_file control, bool is_given)
 {
     struct error err;
     struct spool *spool = &operation->spool;
@@ -169,7 +169,7 @@ static int request_node(struct operation *operation, enum control control, bool 
     return EX_OK;
 }
 
-int operate_node(const struct config *config, enum control control, bool is_given)
+int operate_node(const struct config *config, enum control_file control, bool is_given)
 {
     struct operation operation;
     int status = begin(&operation, config);
@@ -216,7 +216,7 @@ static int retry_live(const struct operation *operation, const char *id, int dir
 static void withdraw_all(int dir)
 {
     struct error ignored;
-    for (enum control control = CONTROL_RETRY; control < CONTROL_COUNT; control++)
+    for (enum control_file control = CONTROL_RETRY; control < CONTROL_COUNT; control++)
         (void)control_file_remove(dir, control, &ignored);
     record_forget_refusal(dir); /* the days of refusal are counted from now */
 }
@@ -298,7 +298,7 @@ int operate_retry_all(const struct config *config)
     return status;
 }
 
-static int give(const struct operation *operation, const char *id, enum control control)
+static int give(const struct operation *operation, const char *id, enum control_file control)
 {
     struct error err;
     FD(dir) = spool_open_record(operation->spool.live, id, &err);

@@ -1,5 +1,6 @@
 #include "agent/daemon/admission.h"
 
+#include "agent/daemon/node.h"
 #include "agent/spool/retained.h"
 #include "agent/step/disk.h"
 #include "base/clock.h"
@@ -8,106 +9,143 @@
 
 #include "tailslate/backoff.h"
 
-static const struct tailslate_backoff rests = {.base_ms = 60 * 1000, .cap_ms = 30 * 60 * 1000};
+enum { DISK_OK_PERCENT = 105 };
+static const struct tailslate_backoff suspensions = {.base_ms = 60 * 1000,
+                                                     .cap_ms = 30 * 60 * 1000};
 
-/* A faulty node would use up the attempts of job after job, so it suspends claims, longer each
- * time. At least half of the time is not jittered, or it could be zero. */
-void node_note_fault(struct live *live, int dir)
+static const char *const texts[ADMISSION_REASON_COUNT] = {
+    [ADMISSION_STOPPING] = "the agent is stopping",
+    [ADMISSION_DRAINING] = "the agent is stopping",
+    [ADMISSION_DRAINED] = "drained by an operator",
+    [ADMISSION_PAUSED] = "paused by an operator",
+    [ADMISSION_VERSION_REFUSED] = "the server requires another worker version",
+    [ADMISSION_DISK_LOW] = "the disk is nearly full",
+    [ADMISSION_DISK_AWAITED] = "a job is waiting for disk space",
+    [ADMISSION_TOOL_BROKEN] = "ffmpeg does not work",
+    [ADMISSION_CONFIG_BROKEN] = "the configuration cannot be read",
+    [ADMISSION_RECORD_UNREADABLE] = "a record in the spool cannot be read",
+    [ADMISSION_SUSPENDED] = "recent jobs failed because of this node",
+};
+
+bool admission_set(struct node *node, enum admission_reason reason, bool is_set)
 {
-    struct node *node = live->node;
-    if (live->state == JOB_WRONG || !record_is_fault(dir))
+    must(reason < ADMISSION_REASON_COUNT);
+    if (node->admission.is_set[reason] == is_set)
+        return false;
+    node->admission.is_set[reason] = is_set;
+    node_status_changed(node);
+    return true;
+}
+
+bool admission_has(const struct node *node, enum admission_reason reason)
+{
+    must(reason < ADMISSION_REASON_COUNT);
+    return node->admission.is_set[reason];
+}
+
+int64_t admission_suspended_until_ms(const struct node *node, int64_t now_ms)
+{
+    int64_t until_ms = node->admission.suspended_until_ms;
+    return until_ms > now_ms ? until_ms : 0;
+}
+
+static enum admission_reason first_reason(const struct node *node, int64_t now_ms)
+{
+    enum admission_reason reason = 0;
+    while (reason < ADMISSION_SUSPENDED && !node->admission.is_set[reason])
+        reason++;
+    if (reason == ADMISSION_SUSPENDED && !admission_suspended_until_ms(node, now_ms))
+        return ADMISSION_REASON_COUNT;
+    return reason;
+}
+
+const char *admission_block_reason(const struct node *node, int64_t now_ms)
+{
+    enum admission_reason reason = first_reason(node, now_ms);
+    return reason == ADMISSION_REASON_COUNT ? NULL : texts[reason];
+}
+
+char *admission_explain(const struct node *node, int64_t now_ms)
+{
+    enum admission_reason reason = first_reason(node, now_ms);
+    if (reason == ADMISSION_REASON_COUNT)
+        return NULL;
+    if (reason == ADMISSION_SUSPENDED)
+        return must_printf("%s: %s", texts[reason], node->admission.fault);
+    return must_strdup(texts[reason]);
+}
+
+/* ---- failures that this node caused ---------------------------------------------------------- */
+
+/* At least half of the time is not jittered, or it could be zero. */
+static int64_t suspension_ms(unsigned exponent)
+{
+    int64_t most_ms = tailslate_backoff_delay_ms(suspensions, exponent, -1, UINT64_MAX);
+    return most_ms / 2 + tailslate_backoff_delay_ms(suspensions, exponent, -1, random_u64()) / 2;
+}
+
+static void note_fault(struct node *node, int dir)
+{
+    struct admission *admission = &node->admission;
+    record_read_fault(dir, admission->fault);
+    if (++admission->faults < ADMISSION_FAULTS_MAX)
         return;
-    record_read_fault(dir, node->fault);
-    if (++node->faults < NODE_FAULTS_MAX)
-        return;
-    unsigned exponent = node->faults - NODE_FAULTS_MAX;
-    int64_t most_ms = tailslate_backoff_delay_ms(rests, exponent, -1, UINT64_MAX);
-    int64_t delay_ms = most_ms / 2 +
-                       tailslate_backoff_delay_ms(rests, exponent, -1, random_u64()) / 2;
-    node->rest_until_ms = mono_ms() + delay_ms;
-    log_error("claims.suspended", LOG_INT("failures", node->faults), LOG_INT("delay_ms", delay_ms),
-              LOG_TEXT("reason", node->fault));
+    int64_t delay_ms = suspension_ms(admission->faults - ADMISSION_FAULTS_MAX);
+    admission->suspended_until_ms = mono_ms() + delay_ms;
+    log_error("claims.suspended", LOG_INT("failures", admission->faults),
+              LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", admission->fault));
 }
 
-void node_reset_faults(struct node *node)
+void admission_reset_faults(struct node *node)
 {
-    node->faults = 0;
-    node->rest_until_ms = 0;
+    node->admission.faults = 0;
+    node->admission.suspended_until_ms = 0;
 }
 
-static bool waits_for_disk(const struct node *node)
+static void on_state(struct live *live, int dir, enum job_state former)
 {
-    for (const struct live *live = node->lives; live; live = live->next)
-        if (live->is_waiting)
-            return true;
-    return false;
+    bool is_new = former != JOB_WRONG; /* otherwise an earlier run of the agent counted it */
+    if (live->state == JOB_FAILED && is_new && record_is_fault(dir))
+        note_fault(live->node, dir);
+    if (live->state == JOB_TRANSCODED)
+        admission_reset_faults(live->node);
 }
 
-const char *node_claim_block_reason(const struct node *node, int64_t now_ms)
-{
-    if (node->is_stopping || node->is_draining)
-        return "the agent is stopping";
-    if (node->is_drained)
-        return "drained by an operator";
-    if (node->is_paused)
-        return "paused by an operator";
-    if (node->is_version_refused)
-        return "the server requires another worker version";
-    if (node->is_disk_low)
-        return "the disk is nearly full";
-    if (waits_for_disk(node))
-        return "a job is waiting for disk space";
-    if (node->is_tool_broken)
-        return "ffmpeg does not work";
-    if (node->is_config_broken)
-        return "the configuration cannot be read";
-    if (node->has_unread)
-        return "a record in the spool cannot be read";
-    if (node->rest_until_ms > now_ms)
-        return "recent jobs failed because of this node";
-    return NULL;
-}
+const struct roster_owner admission_owner = {.on_state = on_state};
 
-enum { RELEASE_PERCENT = 105 };
+/* ---- the disk -------------------------------------------------------------------------------- */
 
-static int64_t limit_bytes(const struct node *node)
+int64_t admission_disk_limit_bytes(const struct node *node)
 {
     return (int64_t)(node->config->node.min_free_disk_gb * 1e9);
 }
 
-static void set_low(struct node *node, bool is_low)
+static void set_disk_low(struct node *node, bool is_low)
 {
-    if (is_low == node->is_disk_low)
-        return;
-    node->is_disk_low = is_low;
-    node->is_status_due = true;
-    log_at(is_low ? LOG_WARNING : LOG_INFO, is_low ? "disk.low" : "disk.ok",
-           LOG_INT("free_bytes", node->disk_free_bytes), LOG_INT("limit_bytes", limit_bytes(node)));
+    if (admission_set(node, ADMISSION_DISK_LOW, is_low))
+        log_at(is_low ? LOG_WARNING : LOG_INFO, is_low ? "disk.low" : "disk.ok",
+               LOG_INT("free_bytes", node->admission.disk_free_bytes),
+               LOG_INT("limit_bytes", admission_disk_limit_bytes(node)));
 }
 
-static int look(struct node *node)
+int64_t admission_tick(struct node *node, int64_t now_ms)
 {
+    struct admission *admission = &node->admission;
     struct error err;
-    if (disk_free_bytes(node->spool.state_dir, &node->disk_free_bytes, &err) == 0)
-        return 0;
-    log_error("disk.unreadable", LOG_TEXT("reason", err.message));
-    return -1;
-}
-
-int64_t disk_guard_tick(struct disk_guard *guard, int64_t now_ms)
-{
-    struct node *node = guard->node;
-    if (guard->due_ms > now_ms)
-        return guard->due_ms;
-    guard->due_ms = now_ms + DISK_CHECK_MS;
-    int64_t limit = limit_bytes(node);
-    if (look(node) != 0)
-        return guard->due_ms;
+    if (admission->disk_due_ms > now_ms)
+        return admission->disk_due_ms;
+    admission->disk_due_ms = now_ms + ADMISSION_DISK_CHECK_MS;
+    int64_t limit = admission_disk_limit_bytes(node);
+    if (disk_free_bytes(node->spool.state_dir, &admission->disk_free_bytes, &err) != 0) {
+        log_error("disk.unreadable", LOG_TEXT("reason", err.message));
+        return admission->disk_due_ms;
+    }
     /* One limited step per tick, and check again before the next: no more is deleted than needed.
      */
-    if (node->disk_free_bytes < limit && retained_free_space(&node->spool))
-        guard->due_ms = now_ms + DISK_AGAIN_MS;
-    int64_t wanted = node->is_disk_low ? limit / 100 * RELEASE_PERCENT : limit;
-    set_low(node, node->disk_free_bytes < wanted);
-    return guard->due_ms;
+    if (admission->disk_free_bytes < limit && retained_free_space(&node->spool))
+        admission->disk_due_ms = now_ms + ADMISSION_DISK_AGAIN_MS;
+    int64_t wanted = admission_has(node, ADMISSION_DISK_LOW) ? limit / 100 * DISK_OK_PERCENT
+                                                             : limit;
+    set_disk_low(node, admission->disk_free_bytes < wanted);
+    return admission->disk_due_ms;
 }

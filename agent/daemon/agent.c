@@ -1,7 +1,6 @@
 #include "agent/daemon/agent.h"
 
 #include "agent/api/connect.h"
-#include "agent/daemon/admission.h"
 #include "agent/daemon/claim.h"
 #include "agent/daemon/control.h"
 #include "agent/daemon/courier.h"
@@ -9,7 +8,6 @@
 #include "agent/daemon/health.h"
 #include "agent/daemon/heartbeat.h"
 #include "agent/daemon/retire.h"
-#include "agent/daemon/roster.h"
 #include "agent/daemon/status.h"
 #include "agent/daemon/steps.h"
 #include "base/clock.h"
@@ -33,17 +31,15 @@ struct agent {
     struct config *config;
     struct node node;
     struct claim claim;
-    struct courier courier;
+    struct control control;
     struct heartbeat heartbeat;
-    struct disk_guard disk_guard;
     struct status status;
     struct health *health;
     struct version version;
     struct encoder_probe probe;
     int signals;
     int64_t watchdog_ms, watchdog_due_ms; /* 0: no watchdog of a service manager */
-    int64_t replay_due_ms;
-    int64_t stop_ms; /* the courier's deadline while stopping */
+    int64_t stop_ms;                      /* the courier's deadline while stopping */
     bool is_done;
 };
 
@@ -85,14 +81,6 @@ static int watch(struct agent *agent, int fd, struct error *err)
     return 0;
 }
 
-/* An operator can add records, too (spool retry of a quarantined record). */
-static int watch_live(const struct node *node)
-{
-    TEXT(path) = must_printf("%s/spool", node->config->node.state_dir);
-    return node->inotify < 0 ? -1
-                             : inotify_add_watch(node->inotify, path, IN_MOVED_TO | IN_ONLYDIR);
-}
-
 static int open_loop(struct agent *agent, struct error *err)
 {
     struct node *node = &agent->node;
@@ -104,70 +92,9 @@ static int open_loop(struct agent *agent, struct error *err)
         log_warning("inotify.unavailable", LOG_INT("errno", errno));
     else if (watch(agent, node->inotify, err) != 0)
         return -1;
-    control_watch(node);
-    node->live_watch = watch_live(node);
+    control_watch(&agent->control);
+    roster_watch(node);
     return watch(agent, agent->signals, err);
-}
-
-/* False: it may become readable later. */
-static bool set_aside(struct node *node, const char *id, const struct error *why)
-{
-    struct error err;
-    if (why->class == ERROR_TEMPORARY) {
-        log_error("record.unreadable", LOG_TEXT("record", id), LOG_TEXT("reason", why->message));
-        return false;
-    }
-    int moved = spool_quarantine(&node->spool, id, why->message, &err);
-    log_error("record.quarantined", LOG_TEXT("record", id), LOG_TEXT("reason", why->message),
-              LOG_TEXT("move_error", moved == 0 ? "" : err.message));
-    return true;
-}
-
-static bool is_taken(const struct node *node, const char *id)
-{
-    for (const struct live *live = node->lives; live; live = live->next)
-        if (strcmp(live->id, id) == 0)
-            return true;
-    return false;
-}
-
-static int replay(struct agent *agent, struct error *err)
-{
-    struct node *node = &agent->node;
-    struct spool_entry *entries = NULL;
-    size_t count = 0, foreign = 0;
-    if (spool_list(node->spool.live, &entries, &count, &foreign, err) != 0)
-        return -1;
-    node->has_unread = false;
-    for (size_t i = 0; i < count; i++) {
-        struct error why;
-        if (!is_taken(node, entries[i].id) && !node_take(node, entries[i].id, &why) &&
-            !set_aside(node, entries[i].id, &why))
-            node->has_unread = true;
-    }
-    agent->replay_due_ms = mono_ms() + AGENT_CHECK_MS;
-    free(entries);
-    if (foreign > 0)
-        log_warning("spool.foreign_names", LOG_INT("count", foreign),
-                    LOG_TEXT("hint", "they are left alone"));
-    return 0;
-}
-
-/* A record that could not be read at the start is work that nobody delivers: it is read again until
- * that succeeds. */
-static int64_t replay_tick(struct agent *agent, int64_t now_ms)
-{
-    struct error err;
-    if (!agent->node.has_unread && !agent->node.has_arrived)
-        return NODE_NEVER;
-    if (agent->node.has_arrived)
-        agent->replay_due_ms = now_ms;
-    agent->node.has_arrived = false;
-    if (agent->replay_due_ms <= now_ms && replay(agent, &err) != 0) {
-        agent->replay_due_ms = now_ms + AGENT_CHECK_MS;
-        log_error("spool.unreadable", LOG_TEXT("reason", err.message));
-    }
-    return agent->node.has_unread ? agent->replay_due_ms : NODE_NEVER;
 }
 
 static int start(struct agent *agent, struct error *err)
@@ -177,10 +104,10 @@ static int start(struct agent *agent, struct error *err)
     if (block_signals(agent, err) != 0 || find_tools(agent->config, err) != 0 ||
         http_global_init(err) != 0)
         return -1;
-    node->http = connect_client(agent->config, err);
-    if (!node->http || spool_open(agent->config->node.state_dir, SPOOL_OWN, &node->spool, err) != 0)
+    if (server_link_open(node, err) != 0 ||
+        spool_open(agent->config->node.state_dir, SPOOL_OWN, &node->spool, err) != 0)
         return -1;
-    if (open_loop(agent, err) != 0 || replay(agent, err) != 0)
+    if (open_loop(agent, err) != 0 || roster_read(node, err) != 0)
         return -1;
     retire_register_metrics();
     courier_register_metrics();
@@ -211,15 +138,8 @@ static void change_client(struct agent *agent, struct http_client *client)
     claim_cancel(&agent->claim);
     agent->heartbeat.call = NULL; /* http_client_free cancels it, and the deliveries */
     agent->heartbeat.due_ms = 0;
-    for (struct live *live = agent->node.lives; live; live = live->next) {
-        live->delivery.call = NULL;
-        live->delivery.is_reclaiming = false;
-        /* A pause before bypassing the cache is kept to its end (delivery.h). */
-        if (!live->delivery.is_silent)
-            live->delivery.due_ms = live->delivery.floor_ms = 0;
-    }
-    http_client_free(agent->node.http);
-    agent->node.http = client;
+    courier_client_replaced(&agent->node);
+    server_link_replace(&agent->node, client);
 }
 
 /* All or nothing: after any error the old configuration stays in force. */
@@ -255,9 +175,8 @@ static void stop(struct agent *agent, const char *why)
 {
     notify_stopping();
     log_info("agent.stopping", LOG_TEXT("signal", why));
-    agent->is_done = agent->node.is_stopping; /* the second time: stop at once */
-    agent->node.is_stopping = true;
-    agent->node.is_status_due = true;
+    /* The second time: stop at once. */
+    agent->is_done = !admission_set(&agent->node, ADMISSION_STOPPING, true);
     agent->stop_ms = mono_ms() + AGENT_STOP_MS;
     claim_cancel(&agent->claim);
 }
@@ -287,32 +206,23 @@ static void handle_signals(struct agent *agent)
             on_hangup(agent);
         } else if (info.ssi_signo == SIGUSR1) {
             log_info("agent.draining");
-            agent->node.is_draining = true;
-            agent->node.is_status_due = true;
+            admission_set(&agent->node, ADMISSION_DRAINING, true);
         } else {
             stop(agent, info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
         }
     }
 }
 
-static void take_event(struct node *node, const struct inotify_event *event)
-{
-    int64_t job_id;
-    control_event(node, event);
-    if (event->wd == node->live_watch && event->len > 0 && spool_is_id(event->name, &job_id) &&
-        !is_taken(node, event->name))
-        node->has_arrived = true;
-}
-
 /* It does not matter which record has changed: reading them all costs seven lookups each. */
-static void drain_inotify(struct node *node)
+static void drain_inotify(struct agent *agent)
 {
     _Alignas(struct inotify_event) char events[INOTIFY_BYTES];
     ssize_t size;
-    while ((size = read(node->inotify, events, sizeof events)) > 0) {
+    while ((size = read(agent->node.inotify, events, sizeof events)) > 0) {
         for (ssize_t at = 0; at < size;) {
             const struct inotify_event *event = (const void *)(events + at);
-            take_event(node, event);
+            control_event(&agent->control, event);
+            roster_event(&agent->node, event);
             at += (ssize_t)(sizeof *event + event->len);
         }
     }
@@ -320,10 +230,10 @@ static void drain_inotify(struct node *node)
 
 static void check_running(struct node *node)
 {
-    for (struct live *live = node->lives; live; live = live->next) {
+    for (struct live *live = node->roster.first; live; live = live->next) {
         struct error err;
         /* An invalid record is handled when its step has ended. */
-        if ((live->step.pidfd >= 0 || live->step.is_unseen) && node_refresh(live, &err) != 0)
+        if ((live->step.pidfd >= 0 || live->step.is_unseen) && roster_refresh(live, &err) != 0)
             log_debug("record.unreadable", LOG_TEXT("record", live->id),
                       LOG_TEXT("reason", err.message));
     }
@@ -338,7 +248,7 @@ static void handle_events(struct agent *agent)
         if (fd == agent->signals)
             handle_signals(agent);
         else if (fd == agent->node.inotify)
-            drain_inotify(&agent->node);
+            drain_inotify(agent);
         else if (version_handle(&agent->version, fd) || encoder_probe_handle(&agent->probe, fd))
             continue;
         else if (!agent->health || fd != health_fd(agent->health))
@@ -365,15 +275,15 @@ static int64_t tick(struct agent *agent)
     struct node *node = &agent->node;
     int64_t now_ms = mono_ms();
     int64_t due_ms = now_ms + AGENT_CHECK_MS;
-    due_ms = soonest_ms(due_ms, replay_tick(agent, now_ms));
+    due_ms = soonest_ms(due_ms, roster_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, watchdog_tick(agent, now_ms));
-    due_ms = soonest_ms(due_ms, control_tick(node, now_ms));
+    due_ms = soonest_ms(due_ms, control_tick(&agent->control, now_ms));
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
     due_ms = soonest_ms(due_ms, version_tick(&agent->version, !agent->heartbeat.call, now_ms));
     due_ms = soonest_ms(due_ms, encoder_probe_tick(&agent->probe, now_ms));
-    due_ms = soonest_ms(due_ms, disk_guard_tick(&agent->disk_guard, now_ms));
+    due_ms = soonest_ms(due_ms, admission_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
-    due_ms = soonest_ms(due_ms, courier_tick(&agent->courier, now_ms));
+    due_ms = soonest_ms(due_ms, courier_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, retire_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, claim_tick(&agent->claim, now_ms));
     due_ms = soonest_ms(due_ms, status_tick(&agent->status, now_ms));
@@ -383,13 +293,13 @@ static int64_t tick(struct agent *agent)
 static bool may_end(const struct agent *agent)
 {
     const struct node *node = &agent->node;
-    if (agent->is_done ||
-        (node->is_draining && !node->lives && !node->has_unread && !agent->claim.unrecorded))
+    if (agent->is_done || (admission_has(node, ADMISSION_DRAINING) && !node->roster.first &&
+                           !node->roster.is_incomplete && !agent->claim.unrecorded))
         return true;
-    if (!node->is_stopping)
+    if (!admission_has(node, ADMISSION_STOPPING))
         return false;
     int64_t now_ms = mono_ms();
-    return now_ms >= agent->stop_ms || !courier_is_busy(&agent->courier, now_ms);
+    return now_ms >= agent->stop_ms || !courier_is_busy(node, now_ms);
 }
 
 static void loop(struct agent *agent)
@@ -400,7 +310,7 @@ static void loop(struct agent *agent)
             return;
         int64_t left_ms = due_ms - mono_ms();
         struct http_wait_fd ready = {.fd = agent->node.epoll, .events = 1};
-        http_wait(agent->node.http, &ready, 1, left_ms > 0 ? left_ms : 0);
+        http_wait(agent->node.server.client, &ready, 1, left_ms > 0 ? left_ms : 0);
         handle_events(agent);
         check_running(&agent->node);
     }
@@ -415,9 +325,9 @@ static void end(struct agent *agent)
     version_cancel(&agent->version);
     encoder_probe_cancel(&agent->probe);
     claim_cancel(&agent->claim);
-    while (node->lives)
-        node_forget(node->lives);
-    http_client_free(node->http);
+    while (node->roster.first)
+        roster_forget(node->roster.first);
+    server_link_close(node);
     free(agent->claim.unrecorded);
     spool_close(&node->spool);
     cleanup_fd(&node->inotify);
@@ -425,20 +335,24 @@ static void end(struct agent *agent)
     cleanup_fd(&agent->signals);
 }
 
+/* A failure counts before it is presented. */
+static const struct roster_owner *const owners[] = {&admission_owner, &steps_owner, &courier_owner,
+                                                    &retire_owner};
+
 static void init(struct agent *agent, struct config *config, const char *config_path)
 {
     struct node *node = &agent->node;
     *agent = (struct agent){.config = config, .signals = -1};
     node->config = config;
     node->config_path = config_path;
-    node->epoll = node->inotify = node->control_file_watch = node->live_watch = -1;
+    node->epoll = node->inotify = -1;
+    roster_init(node, owners, sizeof owners / sizeof owners[0]);
     node->spool = (struct spool)SPOOL_INIT;
-    node->is_status_due = true;
-    node->fine_since_us = wall_us();
+    node_status_changed(node);
     agent->claim.node = node;
-    agent->courier.node = node;
+    agent->control.node = node;
+    agent->control.watch = -1;
     agent->heartbeat.node = node;
-    agent->disk_guard.node = node;
     version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
     encoder_probe_init(&agent->probe, node, &agent->heartbeat);
     agent->status.node = node;

@@ -1,9 +1,6 @@
 #include "agent/daemon/claim.h"
 
-#include "agent/daemon/admission.h"
-#include "agent/daemon/roster.h"
-#include "agent/daemon/server_link.h"
-#include "agent/spool/control_file.h"
+#include "agent/daemon/courier.h"
 #include "agent/spool/retained.h"
 #include "base/clock.h"
 #include "base/crash.h"
@@ -112,7 +109,7 @@ static int add(struct node *node, const struct record_claim *claim, struct error
              LOG_INT("epoch", claim->claim.claim_epoch),
              LOG_TEXT("expires_at", claim->claim.claim_expires_at));
     /* It is on disk: another attempt would create it twice. A restart replays it. */
-    must(node_take(node, id, err));
+    must(roster_add(node, id, err));
     return 0;
 }
 
@@ -127,14 +124,14 @@ static int take_back(struct node *node, const char *id, const struct record_clai
     crash_point(CRASH_AGENT_CLAIM_RECORDED);
     log_info("job.reclaimed", LOG_INT("job", claim->claim.job_id), LOG_TEXT("record", id),
              LOG_TEXT("token", claim->token), LOG_INT("epoch", claim->claim.claim_epoch));
-    must(node_take(node, id, err));
+    must(roster_add(node, id, err));
     return 0;
 }
 
 /* Lost, but its step has not ended: it will soon be in kept/, and may match this claim. */
 static bool is_leaving(const struct node *node, int64_t job_id)
 {
-    for (const struct live *live = node->lives; live; live = live->next)
+    for (const struct live *live = node->roster.first; live; live = live->next)
         if (live->job_id == job_id && live->state == JOB_LOST)
             return true;
     return false;
@@ -146,7 +143,7 @@ static int record_somehow(struct node *node, const struct record_claim *claim, s
 {
     char retained[SPOOL_ID_BYTES];
     while (*held) {
-        if (claim_rebind(*held, claim, err) == 0)
+        if (roster_rebind(*held, claim, err) == 0)
             return 0;
         if (err->code != ENOTUNIQ)
             return -1;
@@ -162,7 +159,7 @@ static void record_claimed(struct claim *claim)
     struct node *node = claim->node;
     const struct record_claim *answered = claim->unrecorded;
     struct error err;
-    struct live *held = find_held(node->lives, answered->claim.job_id);
+    struct live *held = find_held(node->roster.first, answered->claim.job_id);
     if (!held && is_leaving(node, answered->claim.job_id)) {
         claim->due_ms = mono_ms() + LEAVING_CHECK_MS;
         return;
@@ -180,14 +177,12 @@ static void record_claimed(struct claim *claim)
     /* The step may have ended the job meanwhile: then the next attempt finds no record to bind. */
     struct error ignored;
     if (held && err.code == EBUSY)
-        node_refresh(held, &ignored);
+        roster_refresh(held, &ignored);
     claim->due_ms = mono_ms() +
                     tailslate_backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
     /* Presented under the former claim now, it would be superseded: by ourselves. */
-    if (held) {
-        claim_cancel_delivery(&held->delivery);
-        held->delivery.due_ms = claim->due_ms + 1;
-    }
+    if (held)
+        courier_cancel(held, claim->due_ms + 1);
     log_warning("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
                 LOG_TEXT("token", answered->token), LOG_INT("attempt", claim->failures),
                 LOG_TEXT("reason", err.message));
@@ -220,10 +215,10 @@ static void on_answer(void *ctx, const struct http_answer *answer)
 {
     struct claim *claim = ctx;
     claim->call = NULL;
-    char reason[NODE_REASON_BYTES];
+    char reason[SERVER_REASON_BYTES];
     struct message_claim given;
     struct error err;
-    if (node_server_state_of(answer, reason, sizeof reason) != SERVER_FINE) {
+    if (server_state_of(answer, reason, sizeof reason) != SERVER_FINE) {
         fail(claim, answer, reason);
         return;
     }
@@ -252,16 +247,14 @@ static void ask(struct claim *claim, int64_t now_ms)
     struct http_request request = http_post(path, NULL);
     request.deadline_ms = wait_seconds(claim) * 1000 + CLAIM_DEADLINE_SLACK_MS;
     claim->asked_ms = now_ms;
-    claim->call = http_start(claim->node->http, &request, on_answer, claim);
+    claim->call = http_start(claim->node->server.client, &request, on_answer, claim);
 }
 
 static bool may_ask(const struct node *node, int64_t now_ms)
 {
-    size_t count = 0;
-    for (const struct live *live = node->lives; live; live = live->next)
-        count++;
-    return !node_claim_block_reason(node, now_ms) &&
-           node_slots_held(node) < node->config->node.slots && count < SPOOL_RECORDS_MAX;
+    return !admission_block_reason(node, now_ms) &&
+           roster_slots_held(node) < node->config->node.slots &&
+           roster_count(node) < SPOOL_RECORDS_MAX;
 }
 
 int64_t claim_tick(struct claim *claim, int64_t now_ms)
@@ -275,7 +268,8 @@ int64_t claim_tick(struct claim *claim, int64_t now_ms)
     if (!may_ask(claim->node, now_ms)) {
         claim_cancel(claim);
         /* A free slot, disk space, a control file or a signal wakes the loop. */
-        return claim->node->rest_until_ms > now_ms ? claim->node->rest_until_ms : NODE_NEVER;
+        int64_t until_ms = admission_suspended_until_ms(claim->node, now_ms);
+        return until_ms ? until_ms : NODE_NEVER;
     }
     if (claim->call)
         return NODE_NEVER;

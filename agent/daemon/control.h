@@ -15,10 +15,17 @@
 
 #include <sys/inotify.h>
 
-void control_watch(
-    struct node *node); /* the directory of control files; call after the spool has been opened */
-/* Does this event mean that control files have changed? */
-void control_event(struct node *node, const struct inotify_event *event);
-int64_t control_tick(struct node *node, int64_t now_ms);
+struct control {
+    struct node *node;
+    int watch;     /* inotify, of state_dir/orders; -1 none: it is checked regularly */
+    bool is_stuck; /* a control file could not be removed: try again later */
+    int64_t due_ms;
+};
+
+/* Call after the spool and inotify have been opened. */
+void control_watch(struct control *control);
+/* If the event means that control files have changed, they are read at the next tick. */
+void control_event(struct control *control, const struct inotify_event *event);
+int64_t control_tick(struct control *control, int64_t now_ms);
 
 #endif

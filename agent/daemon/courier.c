@@ -3,8 +3,7 @@
 #include "agent/api/connect.h"
 #include "agent/api/reclaim.h"
 #include "agent/daemon/retire.h"
-#include "agent/daemon/roster.h"
-#include "agent/daemon/server_link.h"
+#include "agent/daemon/steps.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
@@ -59,10 +58,10 @@ static bool is_waiting(const struct live *live)
 static void wake_others(struct node *node, int64_t now_ms)
 {
     int64_t count = 0;
-    for (const struct live *live = node->lives; live; live = live->next)
+    for (const struct live *live = node->roster.first; live; live = live->next)
         count += is_waiting(live);
     int64_t spread_ms = (int64_t)((double)count * 1000 / node->config->retry.rate_per_second);
-    for (struct live *live = node->lives; live; live = live->next) {
+    for (struct live *live = node->roster.first; live; live = live->next) {
         struct live_delivery *delivery = &live->delivery;
         if (!is_waiting(live) || delivery->is_held || delivery->is_silent)
             continue;
@@ -102,7 +101,7 @@ static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_
     delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
     snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
     log_trouble(live, verdict, delay_ms, is_news);
-    live->node->is_status_due = true;
+    node_status_changed(live->node);
 }
 
 static void postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
@@ -119,13 +118,13 @@ static void hold(struct live *live, const struct delivery_judgement *judgement,
 {
     struct error ignored;
     struct record_refusal refusal;
-    FD(dir) = judgement->is_about_job ? node_open(live, &ignored) : -1;
+    FD(dir) = judgement->is_about_job ? roster_open(live, &ignored) : -1;
     if (dir < 0) {
         postpone(live, DELIVERY_HOLD, retry_after_ms, judgement->why);
         return;
     }
     record_note_refusal(dir, judgement->why, &refusal);
-    live->node->is_control_due = true;
+    node_control_changed(live->node);
     live->delivery.failures++;
     postpone_by(live, DELIVERY_HOLD,
                 delivery_hold_ms(connect_backoff(live->node->config),
@@ -145,11 +144,11 @@ static void on_local_error(struct live *live, const struct error *err)
 static int write_acknowledgement(struct live *live, const struct http_answer *answer,
                                  struct error *err)
 {
-    FD(dir) = node_open(live, err);
+    FD(dir) = roster_open(live, err);
     if (dir < 0 || record_acknowledge(dir, answer->body, answer->body_size, err) != 0)
         return -1;
     crash_point(CRASH_AGENT_ACKNOWLEDGED);
-    return node_refresh(live, err);
+    return roster_refresh(live, err);
 }
 
 static void acknowledge(struct live *live, const struct http_answer *answer)
@@ -166,7 +165,7 @@ static void acknowledge(struct live *live, const struct http_answer *answer)
 
 static int reopen(struct live *live, tailslate_quality_set missing, struct error *err)
 {
-    FD(dir) = node_open(live, err);
+    FD(dir) = roster_open(live, err);
     struct record_outcome outcome;
     if (dir < 0 || record_read_outcome(dir, &outcome, err) != 0)
         return -1;
@@ -174,7 +173,7 @@ static int reopen(struct live *live, tailslate_quality_set missing, struct error
     if (record_mark_missing(dir, missing & ours ? missing & ours : ours, err) != 0)
         return -1;
     record_forget_refusal(dir);
-    return node_refresh(live, err);
+    return roster_refresh(live, err);
 }
 
 static void upload_again(struct live *live, const struct delivery_judgement *judgement)
@@ -187,9 +186,9 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
         on_local_error(live, &err);
     else if (live->delivery.reuploads++ >
              0) /* do not upload forever to a server that never finds the files */
-        live->step.due_ms = mono_ms() + tailslate_backoff_delay_ms(reupload_pauses,
-                                                                   live->delivery.reuploads - 2, -1,
-                                                                   random_u64());
+        steps_postpone(live, mono_ms() + tailslate_backoff_delay_ms(reupload_pauses,
+                                                                    live->delivery.reuploads - 2,
+                                                                    -1, random_u64()));
 }
 
 /* Rows 6 and 7. A failure report has no work to retain, so that answer ends it like any other. A
@@ -213,7 +212,7 @@ static void keep(struct live *live, const struct delivery_judgement *judgement,
 static void be_silent(struct live *live, const char *why)
 {
     struct error ignored;
-    FD(dir) = node_open(live, &ignored);
+    FD(dir) = roster_open(live, &ignored);
     if (dir >= 0)
         record_note_silence(dir, live->token, wall_us());
     live->delivery.past_cache = true;
@@ -273,7 +272,7 @@ static bool is_claim_over(const struct live *live)
     struct record_claim claim;
     struct error ignored;
     int64_t expires_us;
-    FD(dir) = node_open(live, &ignored);
+    FD(dir) = roster_open(live, &ignored);
     if (dir < 0 || record_read_claim(dir, &claim, &ignored) != 0)
         return false;
     int64_t lease_ms = wall_parse(claim.claim.claim_expires_at, &expires_us)
@@ -294,8 +293,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     };
     struct delivery_judgement judgement;
     live->delivery.call = NULL;
-    node->is_key_refused = node->is_key_refused ||
-                           tailslate_answer_concerns_key(http_answer_class(answer));
+    if (tailslate_answer_concerns_key(http_answer_class(answer)))
+        server_link_note_key_refused(node);
     delivery_judge(&report, answer, &judgement);
     enum delivery verdict = judgement.delivery;
     apply(live, &judgement, answer); /* live may have been freed */
@@ -318,7 +317,7 @@ static void ask(struct live *live)
     snprintf(path, sizeof path, "/api/worker/%" PRId64 "/verify-complete", live->job_id);
     struct http_request request = http_get(path);
     request.claim_epoch = live->claim_epoch;
-    live->delivery.call = http_start(live->node->http, &request, on_verification, live);
+    live->delivery.call = http_start(live->node->server.client, &request, on_verification, live);
 }
 
 static void on_reclaim(void *ctx, const struct http_answer *answer)
@@ -336,7 +335,7 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
     live->delivery.is_reclaimed = true;
     /* If it could not be written, the former token is presented: the server knows us as the holder
      * anyway. */
-    if (claim_rebind(live, &claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
+    if (roster_rebind(live, &claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
         on_local_error(live, &err);
 }
 
@@ -353,7 +352,7 @@ static void reclaim(struct live *live, const struct delivery_judgement *judgemen
     log_info("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
     delivery->is_reclaiming = true;
-    delivery->call = reclaim_start(live->node->http, live->job_id, on_reclaim, live);
+    delivery->call = reclaim_start(live->node->server.client, live->job_id, on_reclaim, live);
 }
 
 static void post(struct live *live, const char *body)
@@ -368,7 +367,7 @@ static void post(struct live *live, const char *body)
         request.headers[0] = key;
     live->delivery.attempts++;
     metric_add(&attempts, 1);
-    live->delivery.call = http_start(live->node->http, &request, on_answer, live);
+    live->delivery.call = http_start(live->node->server.client, &request, on_answer, live);
 }
 
 /* The token is always in the header: our verifier reads it there, also when the cache is bypassed.
@@ -376,7 +375,7 @@ static void post(struct live *live, const char *body)
 static int read_body(struct live *live, char **body, struct error *err)
 {
     size_t size;
-    FD(dir) = node_open(live, err);
+    FD(dir) = roster_open(live, err);
     if (dir < 0 || record_read_sealed(dir, body, &size, &live->delivery.is_failure, err) != 0)
         return -1;
     if (!live->delivery.past_cache)
@@ -389,9 +388,9 @@ static void present(struct live *live)
 {
     struct error err;
     TEXT(body) = NULL;
-    node_renew_key(live->node);
+    server_link_renew_key(live->node);
     /* A write that failed in its last fsync may have succeeded. */
-    if (node_refresh(live, &err) != 0) {
+    if (roster_refresh(live, &err) != 0) {
         on_local_error(live, &err);
         return;
     }
@@ -410,7 +409,7 @@ static void present(struct live *live)
 static unsigned count_in_flight(const struct node *node)
 {
     unsigned count = 0;
-    for (const struct live *live = node->lives; live; live = live->next)
+    for (const struct live *live = node->roster.first; live; live = live->next)
         count += live->delivery.call != NULL;
     return count;
 }
@@ -418,34 +417,125 @@ static unsigned count_in_flight(const struct node *node)
 static struct live *find_due(const struct node *node)
 {
     struct live *first = NULL;
-    for (struct live *live = node->lives; live; live = live->next)
+    for (struct live *live = node->roster.first; live; live = live->next)
         if (is_waiting(live) && (!first || live->delivery.due_ms < first->delivery.due_ms))
             first = live;
     return first;
 }
 
-int64_t courier_tick(struct courier *courier, int64_t now_ms)
+static void wake(struct node *node, int64_t now_ms)
 {
-    struct node *node = courier->node;
-    if (node->wakes_deliveries)
-        wake_others(node, now_ms);
-    node->wakes_deliveries = false;
+    switch (server_link_take_wake(node)) {
+    case SERVER_WAKE_NONE:
+        return;
+    case SERVER_WAKE_ALL:
+        for (struct live *live = node->roster.first; live; live = live->next)
+            live->delivery.is_held = false;
+        break;
+    case SERVER_WAKE_WAITING:
+        break;
+    }
+    wake_others(node, now_ms);
+}
+
+int64_t courier_tick(struct node *node, int64_t now_ms)
+{
+    wake(node, now_ms);
     for (unsigned sent = count_in_flight(node); sent < COURIER_IN_FLIGHT_MAX; sent++) {
         struct live *live = find_due(node);
         if (!live)
             return NODE_NEVER;
-        int64_t due_ms = live->delivery.due_ms > courier->not_before_ms ? live->delivery.due_ms
-                                                                        : courier->not_before_ms;
+        int64_t not_before_ms = node->server.not_before_ms;
+        int64_t due_ms = live->delivery.due_ms > not_before_ms ? live->delivery.due_ms
+                                                               : not_before_ms;
         if (due_ms > now_ms)
             return due_ms;
-        courier->not_before_ms = now_ms + (int64_t)(1000 / node->config->retry.rate_per_second);
+        server_link_note_report(node, now_ms);
         present(live);
     }
     return NODE_NEVER; /* an answer wakes the loop */
 }
 
-bool courier_is_busy(const struct courier *courier, int64_t now_ms)
+bool courier_is_busy(const struct node *node, int64_t now_ms)
 {
-    const struct live *due = find_due(courier->node);
-    return count_in_flight(courier->node) > 0 || (due && due->delivery.due_ms <= now_ms);
+    const struct live *due = find_due(node);
+    return count_in_flight(node) > 0 || (due && due->delivery.due_ms <= now_ms);
 }
+
+/* ---- what happens to a record ---------------------------------------------------------------- */
+
+static void cancel_call(struct live_delivery *delivery)
+{
+    if (delivery->call)
+        http_cancel(delivery->call);
+    delivery->call = NULL;
+    delivery->is_reclaiming = false;
+}
+
+void courier_cancel(struct live *live, int64_t due_ms)
+{
+    cancel_call(&live->delivery);
+    live->delivery.due_ms = due_ms;
+}
+
+void courier_retry(struct live *live)
+{
+    struct live_delivery *delivery = &live->delivery;
+    delivery->due_ms = delivery->floor_ms = 0;
+    delivery->is_held = delivery->is_silent = false;
+}
+
+void courier_client_replaced(struct node *node)
+{
+    for (struct live *live = node->roster.first; live; live = live->next) {
+        live->delivery.call = NULL;
+        live->delivery.is_reclaiming = false;
+        /* A pause before bypassing the cache is kept to its end (delivery.h). */
+        if (!live->delivery.is_silent)
+            live->delivery.due_ms = live->delivery.floor_ms = 0;
+    }
+}
+
+/* The pause continues where an earlier run of the agent left it. */
+static void read_silence(struct live *live, int dir)
+{
+    struct live_delivery *delivery = &live->delivery;
+    int64_t since_us;
+    delivery->past_cache = delivery->is_silent = live->state == JOB_SEALED &&
+                                                 record_read_silence(dir, live->token, &since_us);
+    if (delivery->is_silent)
+        delivery->due_ms = mono_ms() + delivery_silence_left_ms(since_us, wall_us());
+}
+
+static void on_state(struct live *live, int dir, enum job_state former)
+{
+    (void)former;
+    live->delivery.due_ms = 0;
+    live->delivery.failures = 0;
+    live->delivery.is_failure = live->state == JOB_FAILED;
+    read_silence(live, dir);
+}
+
+/* An ordinary claim may be faster than the reclaim of the same job, which is then useless. And the
+ * answer to a report in flight would be about the former claim: "lost" would end the work that the
+ * new claim is for. */
+static void on_claim(struct live *live)
+{
+    cancel_call(&live->delivery);
+    courier_retry(live);
+    live->delivery.past_cache = false;
+}
+
+static void on_hold(struct live *live, const char *why)
+{
+    cancel_call(&live->delivery);
+    snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why);
+}
+
+static void on_forget(struct live *live)
+{
+    cancel_call(&live->delivery);
+}
+
+const struct roster_owner courier_owner = {
+    .on_state = on_state, .on_claim = on_claim, .on_hold = on_hold, .on_forget = on_forget};

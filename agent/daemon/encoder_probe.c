@@ -28,12 +28,10 @@ static void set_broken(struct version *version, const struct error *err)
 {
     struct node *node = version->node;
     version->due_ms = mono_ms() + VERSION_AGAIN_MS;
-    if (!node->is_tool_broken)
+    if (admission_set(node, ADMISSION_TOOL_BROKEN, true))
         log_error("ffmpeg.broken", LOG_TEXT("program", node->config->transcode.ffmpeg),
                   LOG_TEXT("reason", err->message),
                   LOG_TEXT("hint", "nothing is claimed until this is fixed"));
-    node->is_tool_broken = true;
-    node->is_status_due = true;
 }
 
 static int watch(struct version *version, struct error *err)
@@ -70,10 +68,9 @@ bool version_handle(struct version *version, int fd)
         set_broken(version, &err);
         return true;
     }
-    if (version->node->is_tool_broken)
+    if (admission_set(version->node, ADMISSION_TOOL_BROKEN, false))
         log_info("ffmpeg.ok", LOG_TEXT("version", version->text));
-    version->node->is_tool_broken = false;
-    version->node->is_status_due = true;
+    node_status_changed(version->node);
     return true;
 }
 
@@ -141,12 +138,9 @@ static void tell(const struct encoder_probe *probe, enum encoder_id failed)
 static void set_useless(struct encoder_probe *probe, bool is_useless)
 {
     struct node *node = probe->node;
-    if (is_useless && !node->is_tool_broken)
+    if (admission_set(node, ADMISSION_TOOL_BROKEN, is_useless) && is_useless)
         log_error("encoders.none", LOG_TEXT("codec", node->config->transcode.codec),
                   LOG_TEXT("hint", "nothing is claimed; run tailslate-agent check for the reason"));
-    if (node->is_tool_broken != is_useless)
-        node->is_status_due = true;
-    node->is_tool_broken = is_useless;
 }
 
 /* The results are not usable: the probe is repeated. */
@@ -166,7 +160,7 @@ static void take_up(struct encoder_probe *probe, bool is_new)
     if (is_new || chosen != probe->chosen)
         tell(probe, failed);
     if (is_new || chosen != probe->chosen || failed != heartbeat->failed_encoder)
-        node->is_status_due = true;
+        node_status_changed(node);
     probe->chosen = chosen;
     probe->is_known = true;
     heartbeat->encoders = &probe->found;
@@ -288,7 +282,7 @@ void encoder_probe_renew(struct encoder_probe *probe)
     probe->is_known = false;
     probe->due_ms = 0;
     probe->heartbeat->encoders = NULL;
-    probe->node->is_status_due = true;
+    node_status_changed(probe->node);
     if (!is_needed(probe))
         set_useless(probe, false);
 }

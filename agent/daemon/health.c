@@ -1,7 +1,5 @@
 #include "agent/daemon/health.h"
 
-#include "agent/daemon/admission.h"
-#include "agent/daemon/roster.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "lib/cleanup.h"
@@ -69,7 +67,7 @@ static void register_metrics(void)
 static void set_queue(const struct node *node)
 {
     int64_t oldest_us = 0, count = 0, held = 0;
-    for (const struct live *live = node->lives; live; live = live->next) {
+    for (const struct live *live = node->roster.first; live; live = live->next) {
         if (job_need(live->state) != JOB_NEEDS_COURIER)
             continue;
         count++;
@@ -87,25 +85,25 @@ static char *print_metrics(const struct node *node)
 {
     const struct config *config = node->config;
     metric_set(&gauge_slots, config->node.slots);
-    metric_set(&gauge_held, node_slots_held(node));
-    metric_set(&gauge_disk, node->disk_free_bytes);
-    metric_set(&gauge_disk_limit, (int64_t)(config->node.min_free_disk_gb * 1e9));
-    metric_set(&gauge_disk_low, node->is_disk_low);
-    metric_set(&gauge_server, node->server == SERVER_FINE);
-    metric_set(&gauge_asking, !node_claim_block_reason(node, mono_ms()));
-    metric_set(&gauge_drained, node->is_drained);
-    metric_set(&gauge_paused, node->is_paused);
-    metric_set(&gauge_faults, node->faults);
+    metric_set(&gauge_held, roster_slots_held(node));
+    metric_set(&gauge_disk, node->admission.disk_free_bytes);
+    metric_set(&gauge_disk_limit, admission_disk_limit_bytes(node));
+    metric_set(&gauge_disk_low, admission_has(node, ADMISSION_DISK_LOW));
+    metric_set(&gauge_server, node->server.state == SERVER_FINE);
+    metric_set(&gauge_asking, !admission_block_reason(node, mono_ms()));
+    metric_set(&gauge_drained, admission_has(node, ADMISSION_DRAINED));
+    metric_set(&gauge_paused, admission_has(node, ADMISSION_PAUSED));
+    metric_set(&gauge_faults, node->admission.faults);
     set_queue(node);
     for (enum job_state state = JOB_CLAIMED; state < JOB_STATE_COUNT; state++)
-        metric_set(&gauge_records[state], node_count_state(node, state));
+        metric_set(&gauge_records[state], roster_count_state(node, state));
     return metrics_print();
 }
 
 static char *print_readiness(const struct node *node, unsigned *status)
 {
-    const char *obstacle = node_claim_block_reason(node, mono_ms());
-    if (!obstacle && node->server != SERVER_FINE)
+    const char *obstacle = admission_block_reason(node, mono_ms());
+    if (!obstacle && node->server.state != SERVER_FINE)
         obstacle = "the server is unreachable or refuses this agent";
     *status = obstacle ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
     return obstacle ? must_printf("not ready: %s\n", obstacle) : must_strdup("ready\n");

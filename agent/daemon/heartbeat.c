@@ -1,8 +1,6 @@
 #include "agent/daemon/heartbeat.h"
 
 #include "agent/api/connect.h"
-#include "agent/daemon/roster.h"
-#include "agent/daemon/server_link.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
@@ -108,14 +106,14 @@ char *heartbeat_format(const struct heartbeat *heartbeat)
 {
     const struct node *node = heartbeat->node;
     struct message_heartbeat message = {
-        .status = node->lives || node->has_unread ? WORKER_BUSY : WORKER_IDLE,
+        .status = node->roster.first || node->roster.is_incomplete ? WORKER_BUSY : WORKER_IDLE,
         .metadata = format_metadata(heartbeat),
         .capabilities = format_capabilities(heartbeat),
     };
     snprintf(message.code_version, sizeof message.code_version, "%.40s",
              node->config->heartbeat.code_version);
-    message.jobs_known = !node->has_unread &&
-                         node_job_ids(node, message.jobs, HELD_JOBS_MAX, &message.job_count) &&
+    message.jobs_known = !node->roster.is_incomplete &&
+                         roster_job_ids(node, message.jobs, HELD_JOBS_MAX, &message.job_count) &&
                          message_heartbeat_fits(message.jobs, message.job_count);
     if (!message.jobs_known)
         message.job_count = 0;
@@ -132,10 +130,8 @@ void heartbeat_note_version(struct node *node, const char *body, size_t size)
     bool is_ok = true;
     json_get_bool(root, "version_ok", &is_ok);
     json_get_text(root, "required_version", VERSION_MAX_BYTES, &required);
-    if (node->is_version_refused != is_ok)
+    if (!admission_set(node, ADMISSION_VERSION_REFUSED, !is_ok))
         return;
-    node->is_version_refused = !is_ok;
-    node->is_status_due = true;
     if (is_ok)
         log_info("server.version_accepted");
     else
@@ -151,11 +147,12 @@ static void on_answer(void *ctx, const struct http_answer *answer)
 {
     struct heartbeat *heartbeat = ctx;
     struct node *node = heartbeat->node;
-    char reason[NODE_REASON_BYTES];
+    char reason[SERVER_REASON_BYTES];
     heartbeat->call = NULL;
-    enum server_state state = node_server_state_of(answer, reason, sizeof reason);
-    node_server_is(node, state, reason);
-    node->is_key_refused = node->is_key_refused || state == SERVER_KEY_REFUSED;
+    enum server_state state = server_state_of(answer, reason, sizeof reason);
+    server_link_note(node, state, reason);
+    if (state == SERVER_KEY_REFUSED)
+        server_link_note_key_refused(node);
     int64_t interval_ms = (int64_t)(node->config->heartbeat.interval_seconds * 1000);
     if (state == SERVER_FINE) {
         heartbeat_note_version(node, answer->body, answer->body_size);
@@ -175,13 +172,13 @@ int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms)
 {
     if (heartbeat->call)
         return NODE_NEVER;
-    heartbeat->node->server_due_ms = heartbeat->due_ms;
+    server_link_note_heartbeat(heartbeat->node, heartbeat->due_ms);
     if (heartbeat->due_ms > now_ms)
         return heartbeat->due_ms;
     TEXT(body) = heartbeat_format(heartbeat);
-    node_renew_key(heartbeat->node);
+    server_link_renew_key(heartbeat->node);
     struct http_request request = http_post("/api/worker/heartbeat", body);
     request.deadline_ms = HEARTBEAT_CALL_MS;
-    heartbeat->call = http_start(heartbeat->node->http, &request, on_answer, heartbeat);
+    heartbeat->call = http_start(heartbeat->node->server.client, &request, on_answer, heartbeat);
     return NODE_NEVER;
 }

@@ -1,6 +1,5 @@
 #include "agent/daemon/retire.h"
 
-#include "agent/daemon/roster.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
@@ -44,14 +43,10 @@ void retire_register_metrics(void)
 /* Logged once, however often the removal after it is retried. */
 static void log_final(struct live *live, enum job_outcome outcome, const char *reason)
 {
-    struct node *node = live->node;
-    if (live->is_final_said)
+    if (live->end.is_logged)
         return;
-    live->is_final_said = true;
-    struct node_final *final = &node->finals[node->final_count++ % NODE_FINALS_MAX];
-    *final = (struct node_final){.at_us = wall_us(), .job_id = live->job_id};
-    final->outcome = outcome_names[outcome];
-    snprintf(final->reason, sizeof final->reason, "%s", reason);
+    live->end.is_logged = true;
+    roster_note_final(live->node, live->job_id, outcome_names[outcome], reason);
     metric_add(&jobs[outcome], 1);
     log_at(outcome == OUTCOME_QUARANTINED ? LOG_ERROR : LOG_INFO, "job.final",
            LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
@@ -69,7 +64,7 @@ static void set_aside(struct live *live, enum job_outcome outcome, const char *r
     if (moved != 0)
         log_error("record.not_moved", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                   LOG_TEXT("reason", err.message));
-    node_forget(live);
+    roster_forget(live);
 }
 
 void retire_into_quarantine(struct live *live, const char *reason)
@@ -118,7 +113,7 @@ static int remove_record(struct live *live, enum job_outcome outcome, const char
     if (spool_remove(spool, live->id, err) != 0)
         return -1;
     crash_point(CRASH_AGENT_RECORD_REMOVED);
-    node_forget(live);
+    roster_forget(live);
     return 0;
 }
 
@@ -139,7 +134,7 @@ static int retire_lost(struct live *live, int dir, struct error *err)
 }
 
 /* Warnings about work that succeeded: they would be deleted with the record. */
-static void read_warnings(int dir, enum job_outcome end, char text[NODE_REASON_BYTES])
+static void read_warnings(int dir, enum job_outcome end, char text[ROSTER_REASON_BYTES])
 {
     struct record_outcome outcome;
     struct error ignored;
@@ -148,25 +143,25 @@ static void read_warnings(int dir, enum job_outcome end, char text[NODE_REASON_B
     if (end != OUTCOME_COMPLETED || record_read_outcome(dir, &outcome, &ignored) != 0)
         return;
     const struct tailslate_warnings *warnings = &outcome.completion.warnings;
-    for (size_t i = 0; i < warnings->count && used < NODE_REASON_BYTES; i++)
-        used += (size_t)snprintf(text + used, NODE_REASON_BYTES - used, "%s%s",
+    for (size_t i = 0; i < warnings->count && used < ROSTER_REASON_BYTES; i++)
+        used += (size_t)snprintf(text + used, ROSTER_REASON_BYTES - used, "%s%s",
                                  i ? "; " : "warning: ", warnings->texts[i]);
 }
 
 /* 0: removed, or must not be touched yet. */
 static int retire(struct live *live, int64_t now_ms, struct error *err)
 {
-    FD(dir) = node_open(live, err);
+    FD(dir) = roster_open(live, err);
     if (dir < 0)
         return -1;
     if (live->step.pidfd >= 0 || record_is_locked(dir)) {
-        live->retire_due_ms = now_ms + STEP_CHECK_MS;
+        live->end.due_ms = now_ms + STEP_CHECK_MS;
         return 0;
     }
     if (live->state == JOB_LOST)
         return retire_lost(live, dir, err);
     enum job_outcome outcome;
-    char warnings[NODE_REASON_BYTES];
+    char warnings[ROSTER_REASON_BYTES];
     if (read_acknowledged(dir, &outcome, err) != 0)
         return -1;
     read_warnings(dir, outcome, warnings);
@@ -182,22 +177,36 @@ static void retire_or_postpone(struct live *live, int64_t now_ms)
         retire_into_quarantine(live, err.message);
         return;
     }
-    live->retire_due_ms = now_ms + tailslate_backoff_delay_ms(retries, live->retire_failures++, -1,
-                                                              random_u64());
+    live->end.due_ms = now_ms +
+                       tailslate_backoff_delay_ms(retries, live->end.failures++, -1, random_u64());
     log_warning("record.not_removed", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("reason", err.message));
 }
 
 int64_t retire_tick(struct node *node, int64_t now_ms)
 {
-    for (struct live *live = node->lives, *next; live; live = next) {
+    for (struct live *live = node->roster.first, *next; live; live = next) {
         next = live->next;
-        if (job_need(live->state) == JOB_NEEDS_CLEANUP && live->retire_due_ms <= now_ms)
+        if (job_need(live->state) == JOB_NEEDS_CLEANUP && live->end.due_ms <= now_ms)
             retire_or_postpone(live, now_ms);
     }
     int64_t due = NODE_NEVER;
-    for (const struct live *live = node->lives; live; live = live->next)
+    for (const struct live *live = node->roster.first; live; live = live->next)
         if (job_need(live->state) == JOB_NEEDS_CLEANUP)
-            due = soonest_ms(due, live->retire_due_ms);
+            due = soonest_ms(due, live->end.due_ms);
     return due;
 }
+
+void retire_again(struct live *live)
+{
+    live->end.due_ms = 0;
+}
+
+static void on_state(struct live *live, int dir, enum job_state former)
+{
+    (void)dir;
+    (void)former;
+    retire_again(live);
+}
+
+const struct roster_owner retire_owner = {.on_state = on_state};

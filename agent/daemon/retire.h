@@ -27,5 +27,9 @@ int64_t retire_tick(struct node *node, int64_t now_ms);
  * (the next start finds it again). */
 void retire_into_quarantine(struct live *live, const char *reason);
 void retire_retain(struct live *live, enum job_outcome outcome, const char *reason);
+/* What a removal had to wait for is over. */
+void retire_again(struct live *live);
+
+extern const struct roster_owner retire_owner;
 
 #endif

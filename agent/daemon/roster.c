@@ -1,7 +1,6 @@
 #include "agent/daemon/roster.h"
 
-#include "agent/api/delivery.h"
-#include "agent/daemon/admission.h"
+#include "agent/daemon/node.h"
 #include "agent/spool/control_file.h"
 #include "base/clock.h"
 #include "base/crash.h"
@@ -11,12 +10,58 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 
-int node_open(const struct live *live, struct error *err)
+void roster_init(struct node *node, const struct roster_owner *const *owners, size_t count)
+{
+    must(count <= ROSTER_OWNERS_MAX);
+    node->roster = (struct roster){.watch = -1};
+    for (size_t i = 0; i < count; i++)
+        node->roster.owners[i] = owners[i];
+}
+
+/* ---- one record ------------------------------------------------------------------------------ */
+
+int roster_open(const struct live *live, struct error *err)
 {
     return spool_open_record(live->node->spool.live, live->id, err);
+}
+
+static const struct roster_owner *owner_at(const struct live *live, size_t i)
+{
+    return i < ROSTER_OWNERS_MAX ? live->node->roster.owners[i] : NULL;
+}
+
+static void tell_state(struct live *live, int dir, enum job_state former)
+{
+    const struct roster_owner *owner;
+    for (size_t i = 0; (owner = owner_at(live, i)); i++)
+        if (owner->on_state)
+            owner->on_state(live, dir, former);
+}
+
+static void tell_claim(struct live *live)
+{
+    const struct roster_owner *owner;
+    for (size_t i = 0; (owner = owner_at(live, i)); i++)
+        if (owner->on_claim)
+            owner->on_claim(live);
+}
+
+static void tell_hold(struct live *live, const char *why)
+{
+    const struct roster_owner *owner;
+    for (size_t i = 0; (owner = owner_at(live, i)); i++)
+        if (owner->on_hold)
+            owner->on_hold(live, why);
+}
+
+static void tell_forget(struct live *live)
+{
+    const struct roster_owner *owner;
+    for (size_t i = 0; (owner = owner_at(live, i)); i++)
+        if (owner->on_forget)
+            owner->on_forget(live);
 }
 
 /* Without a watch the loop's regular check finds the change a little later. */
@@ -28,55 +73,16 @@ static int watch_record(const struct node *node, const char *id)
     return inotify_add_watch(node->inotify, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
 }
 
-static int read_claim(struct live *live, struct error *err)
+static int read_claim(struct live *live, int dir, struct error *err)
 {
     struct record_claim claim;
-    FD(dir) = node_open(live, err);
-    if (dir < 0 || record_read_claim(dir, &claim, err) != 0)
+    if (record_read_claim(dir, &claim, err) != 0)
         return -1;
     if (claim.claim.job_id != live->job_id)
         return error_set(err, ERROR_PERMANENT, 0, "its claim is for another job");
     memcpy(live->token, claim.token, sizeof live->token);
     live->claim_epoch = claim.claim.claim_epoch;
     return 0;
-}
-
-struct live *node_take(struct node *node, const char *id, struct error *err)
-{
-    struct live *live = must_calloc(1, sizeof *live);
-    live->node = node;
-    live->step.pidfd = -1;
-    live->watch = -1;
-    snprintf(live->id, sizeof live->id, "%s", id);
-    must(spool_is_id(id, &live->job_id));
-    if (node_refresh(live, err) != 0) {
-        free(live);
-        return NULL;
-    }
-    live->watch = watch_record(node, id);
-    struct live **link = &node->lives;
-    while (*link)
-        link = &(*link)->next;
-    *link = live;
-    return live;
-}
-
-void node_forget(struct live *live)
-{
-    struct node *node = live->node;
-    struct live **link = &node->lives;
-    while (*link && *link != live)
-        link = &(*link)->next;
-    must(*link);
-    *link = live->next;
-    if (live->delivery.call)
-        http_cancel(live->delivery.call);
-    if (live->watch >= 0)
-        inotify_rm_watch(node->inotify, live->watch);
-    if (live->step.pidfd >= 0)
-        close(live->step.pidfd);
-    free(live);
-    node->is_status_due = true;
 }
 
 static int64_t sealed_at_us(int dir, enum job_state state)
@@ -88,100 +94,61 @@ static int64_t sealed_at_us(int dir, enum job_state state)
     return (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000;
 }
 
-static void refresh_waiting(struct live *live, int dir)
+static bool waits_for_disk(const struct node *node)
 {
-    bool is_waiting = live->state == JOB_CLAIMED && record_is_waiting(dir);
-    if (is_waiting != live->is_waiting)
-        live->node->is_status_due = true;
+    for (const struct live *live = node->roster.first; live; live = live->next)
+        if (live->is_waiting)
+            return true;
+    return false;
+}
+
+static void set_waiting(struct live *live, bool is_waiting)
+{
+    if (is_waiting == live->is_waiting)
+        return;
     live->is_waiting = is_waiting;
+    admission_set(live->node, ADMISSION_DISK_AWAITED, waits_for_disk(live->node));
+    node_status_changed(live->node);
 }
 
-/* The pause continues where an earlier run of the agent left it. */
-static void refresh_silence(struct live *live, int dir)
+static void set_state(struct live *live, int dir, enum job_state state)
 {
-    struct live_delivery *delivery = &live->delivery;
-    int64_t since_us;
-    delivery->past_cache = delivery->is_silent = live->state == JOB_SEALED &&
-                                                 record_read_silence(dir, live->token, &since_us);
-    if (delivery->is_silent)
-        delivery->due_ms = mono_ms() + delivery_silence_left_ms(since_us, wall_us());
+    enum job_state former = live->state;
+    log_info("job.state", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
+             LOG_TEXT("token", live->token),
+             LOG_TEXT("from", former == JOB_WRONG ? "none" : job_state_name(former)),
+             LOG_TEXT("to", job_state_name(state)));
+    live->state = state;
+    live->sealed_us = sealed_at_us(dir, state);
+    tell_state(live, dir, former);
+    node_status_changed(live->node);
+    node_control_changed(live->node);
 }
 
-int node_refresh(struct live *live, struct error *err)
+int roster_refresh(struct live *live, struct error *err)
 {
-    FD(dir) = node_open(live, err);
+    FD(dir) = roster_open(live, err);
     enum job_state state;
     if (dir < 0 || record_state(dir, &state, err) != 0)
         return -1;
-    refresh_waiting(live, dir);
+    set_waiting(live, state == JOB_CLAIMED && record_is_waiting(dir));
     if (state == live->state && job_need(state) != JOB_NEEDS_COURIER)
         return 0;
     /* The step may have reclaimed the job, or a rebind that failed may have succeeded: what is
      * presented now belongs to the claim on disk. */
-    if (read_claim(live, err) != 0)
+    if (read_claim(live, dir, err) != 0)
         return -1;
-    if (state == live->state)
-        return 0;
-    log_info("job.state", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-             LOG_TEXT("token", live->token),
-             LOG_TEXT("from", live->state == JOB_WRONG ? "none" : job_state_name(live->state)),
-             LOG_TEXT("to", job_state_name(state)));
-    if (state == JOB_FAILED)
-        node_note_fault(live, dir);
-    if (state == JOB_TRANSCODED)
-        node_reset_faults(live->node);
-    live->state = state;
-    live->sealed_us = sealed_at_us(dir, state);
-    live->delivery.due_ms = live->step.due_ms = live->retire_due_ms = 0;
-    live->delivery.failures = 0;
-    live->delivery.is_failure = state == JOB_FAILED;
-    refresh_silence(live, dir);
-    live->node->is_status_due = live->node->is_control_due = true;
+    if (state != live->state)
+        set_state(live, dir, state);
     return 0;
 }
 
-unsigned node_slots_held(const struct node *node)
+void roster_set_on_hold(struct live *live, bool is_on_hold)
 {
-    unsigned held = 0;
-    for (const struct live *live = node->lives; live; live = live->next)
-        held += job_holds_slot(live->state) != 0;
-    return held;
-}
-
-unsigned node_count_state(const struct node *node, enum job_state state)
-{
-    unsigned count = 0;
-    for (const struct live *live = node->lives; live; live = live->next)
-        count += live->state == state;
-    return count;
-}
-
-bool node_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *count)
-{
-    size_t known = 0;
-    *count = 0;
-    for (const struct live *live = node->lives; live; live = live->next) {
-        size_t i = 0;
-        while (i < known && ids[i] != live->job_id)
-            i++;
-        if (i == max)
-            return false;
-        ids[i] = live->job_id;
-        known += i == known;
-    }
-    *count = known;
-    return true;
-}
-
-/* An ordinary claim may be faster than the reclaim of the same job, which is then useless. And the
- * answer to a report in flight would be about the former claim: "lost" would end the work that the
- * new claim is for. */
-void claim_cancel_delivery(struct live_delivery *delivery)
-{
-    if (delivery->call)
-        http_cancel(delivery->call);
-    delivery->call = NULL;
-    delivery->is_reclaiming = false;
+    if (is_on_hold == live->is_on_hold)
+        return;
+    live->is_on_hold = is_on_hold;
+    node_status_changed(live->node);
 }
 
 /* Presented under this job ID it would complete the wrong video. Whether the server will accept it
@@ -193,19 +160,18 @@ static int put_on_hold(struct live *live, int dir, const struct error *why, stru
     if (control_file_create(dir, CONTROL_HOLD, err) != 0)
         return -1;
     spool_note_reason(&live->node->spool, live->id, why->message);
-    claim_cancel_delivery(&live->delivery);
-    live->is_on_hold = live->node->is_status_due = true;
-    snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why->message);
+    roster_set_on_hold(live, true);
+    tell_hold(live, why->message);
     log_error("job.other_video", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
               LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
               LOG_TEXT("hint", "on hold until spool retry or spool quarantine"));
     return 0;
 }
 
-int claim_rebind(struct live *live, const struct record_claim *claim, struct error *err)
+int roster_rebind(struct live *live, const struct record_claim *claim, struct error *err)
 {
     struct error why;
-    FD(dir) = node_open(live, err);
+    FD(dir) = roster_open(live, err);
     if (dir < 0)
         return -1;
     if (record_rebind(dir, claim, &why) != 0) {
@@ -219,8 +185,177 @@ int claim_rebind(struct live *live, const struct record_claim *claim, struct err
              LOG_INT("epoch", claim->claim.claim_epoch));
     memcpy(live->token, claim->token, sizeof live->token);
     live->claim_epoch = claim->claim.claim_epoch;
-    claim_cancel_delivery(&live->delivery);
-    live->step.due_ms = live->delivery.due_ms = live->delivery.floor_ms = 0;
-    live->delivery.is_held = live->delivery.is_silent = live->delivery.past_cache = false;
+    tell_claim(live);
     return 0;
+}
+
+/* ---- the list -------------------------------------------------------------------------------- */
+
+struct live *roster_add(struct node *node, const char *id, struct error *err)
+{
+    struct live *live = must_calloc(1, sizeof *live);
+    live->node = node;
+    live->step.pidfd = -1;
+    live->watch = -1;
+    snprintf(live->id, sizeof live->id, "%s", id);
+    must(spool_is_id(id, &live->job_id));
+    struct live **link = &node->roster.first;
+    while (*link)
+        link = &(*link)->next;
+    *link = live;
+    if (roster_refresh(live, err) != 0) {
+        roster_forget(live);
+        return NULL;
+    }
+    live->watch = watch_record(node, id);
+    return live;
+}
+
+void roster_forget(struct live *live)
+{
+    struct node *node = live->node;
+    struct live **link = &node->roster.first;
+    while (*link && *link != live)
+        link = &(*link)->next;
+    must(*link);
+    set_waiting(live, false);
+    *link = live->next;
+    tell_forget(live);
+    if (live->watch >= 0)
+        inotify_rm_watch(node->inotify, live->watch);
+    free(live);
+    node_status_changed(node);
+}
+
+static bool is_known(const struct node *node, const char *id)
+{
+    for (const struct live *live = node->roster.first; live; live = live->next)
+        if (strcmp(live->id, id) == 0)
+            return true;
+    return false;
+}
+
+unsigned roster_count(const struct node *node)
+{
+    unsigned count = 0;
+    for (const struct live *live = node->roster.first; live; live = live->next)
+        count++;
+    return count;
+}
+
+unsigned roster_slots_held(const struct node *node)
+{
+    unsigned held = 0;
+    for (const struct live *live = node->roster.first; live; live = live->next)
+        held += job_holds_slot(live->state) != 0;
+    return held;
+}
+
+unsigned roster_count_state(const struct node *node, enum job_state state)
+{
+    unsigned count = 0;
+    for (const struct live *live = node->roster.first; live; live = live->next)
+        count += live->state == state;
+    return count;
+}
+
+bool roster_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *count)
+{
+    size_t known = 0;
+    *count = 0;
+    for (const struct live *live = node->roster.first; live; live = live->next) {
+        size_t i = 0;
+        while (i < known && ids[i] != live->job_id)
+            i++;
+        if (i == max)
+            return false;
+        ids[i] = live->job_id;
+        known += i == known;
+    }
+    *count = known;
+    return true;
+}
+
+void roster_note_final(struct node *node, int64_t job_id, const char *outcome, const char *reason)
+{
+    struct roster *roster = &node->roster;
+    struct roster_final *final = &roster->finals[roster->final_count++ % ROSTER_FINALS_MAX];
+    *final = (struct roster_final){.at_us = wall_us(), .job_id = job_id, .outcome = outcome};
+    snprintf(final->reason, sizeof final->reason, "%s", reason);
+}
+
+/* ---- reading the spool ----------------------------------------------------------------------- */
+
+/* An operator can add records, too (spool retry of a quarantined record). */
+void roster_watch(struct node *node)
+{
+    TEXT(path) = must_printf("%s/spool", node->config->node.state_dir);
+    if (node->inotify >= 0)
+        node->roster.watch = inotify_add_watch(node->inotify, path, IN_MOVED_TO | IN_ONLYDIR);
+}
+
+/* False: it may become readable later. */
+static bool set_aside(const struct node *node, const char *id, const struct error *why)
+{
+    struct error err;
+    if (why->class == ERROR_TEMPORARY) {
+        log_error("record.unreadable", LOG_TEXT("record", id), LOG_TEXT("reason", why->message));
+        return false;
+    }
+    int moved = spool_quarantine(&node->spool, id, why->message, &err);
+    log_error("record.quarantined", LOG_TEXT("record", id), LOG_TEXT("reason", why->message),
+              LOG_TEXT("move_error", moved == 0 ? "" : err.message));
+    return true;
+}
+
+static void set_incomplete(struct node *node, bool is_incomplete)
+{
+    node->roster.is_incomplete = is_incomplete;
+    admission_set(node, ADMISSION_RECORD_UNREADABLE, is_incomplete);
+}
+
+int roster_read(struct node *node, struct error *err)
+{
+    struct spool_entry *entries = NULL;
+    size_t count = 0, foreign = 0;
+    bool is_incomplete = false;
+    if (spool_list(node->spool.live, &entries, &count, &foreign, err) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        struct error why;
+        if (!is_known(node, entries[i].id) && !roster_add(node, entries[i].id, &why) &&
+            !set_aside(node, entries[i].id, &why))
+            is_incomplete = true;
+    }
+    set_incomplete(node, is_incomplete);
+    node->roster.read_due_ms = mono_ms() + ROSTER_CHECK_MS;
+    free(entries);
+    if (foreign > 0)
+        log_warning("spool.foreign_names", LOG_INT("count", foreign),
+                    LOG_TEXT("hint", "they are left alone"));
+    return 0;
+}
+
+int64_t roster_tick(struct node *node, int64_t now_ms)
+{
+    struct roster *roster = &node->roster;
+    struct error err;
+    if (!roster->is_incomplete && !roster->has_arrived)
+        return NODE_NEVER;
+    if (roster->has_arrived)
+        roster->read_due_ms = now_ms;
+    roster->has_arrived = false;
+    if (roster->read_due_ms <= now_ms && roster_read(node, &err) != 0) {
+        roster->read_due_ms = now_ms + ROSTER_CHECK_MS;
+        log_error("spool.unreadable", LOG_TEXT("reason", err.message));
+    }
+    return roster->is_incomplete ? roster->read_due_ms : NODE_NEVER;
+}
+
+void roster_event(struct node *node, const struct inotify_event *event)
+{
+    int64_t job_id;
+    if (event->wd == node->roster.watch && event->len > 0 && spool_is_id(event->name, &job_id) &&
+        !is_known(node, event->name))
+        node->roster.has_arrived = true;
 }

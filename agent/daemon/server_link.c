@@ -1,6 +1,7 @@
 #include "agent/daemon/server_link.h"
 
 #include "agent/api/connect.h"
+#include "agent/daemon/node.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -18,22 +19,50 @@ const char *server_state_name(enum server_state state)
     return server_names[state];
 }
 
-void node_server_is(struct node *node, enum server_state state, const char *reason)
+int server_link_open(struct node *node, struct error *err)
 {
-    if (state == node->server)
+    node->server = (struct server_link){.fine_since_us = wall_us()};
+    node->server.client = connect_client(node->config, err);
+    return node->server.client ? 0 : -1;
+}
+
+void server_link_close(struct node *node)
+{
+    http_client_free(node->server.client);
+    node->server.client = NULL;
+}
+
+void server_link_replace(struct node *node, struct http_client *client)
+{
+    server_link_close(node);
+    node->server.client = client;
+}
+
+/* A refusal received before the server was back may be the last one (control.c). */
+static void note_return(struct node *node, bool was_known)
+{
+    struct server_link *server = &node->server;
+    log_info("server.ok", LOG_TEXT("url", node->config->server.url));
+    node_control_changed(node);
+    if (!was_known)
         return;
-    bool was_known = node->server != SERVER_UNKNOWN;
-    node->server = state;
-    node->server_since_us = wall_us();
-    snprintf(node->server_reason, sizeof node->server_reason, "%s", reason);
-    node->is_status_due = true;
+    server->fine_since_us = server->since_us;
+    if (server->wake == SERVER_WAKE_NONE)
+        server->wake = SERVER_WAKE_WAITING;
+}
+
+void server_link_note(struct node *node, enum server_state state, const char *reason)
+{
+    struct server_link *server = &node->server;
+    if (state == server->state)
+        return;
+    bool was_known = server->state != SERVER_UNKNOWN;
+    server->state = state;
+    server->since_us = wall_us();
+    snprintf(server->reason, sizeof server->reason, "%s", reason);
+    node_status_changed(node);
     if (state == SERVER_FINE) {
-        log_info("server.ok", LOG_TEXT("url", node->config->server.url));
-        node->wakes_deliveries = was_known;
-        node->is_control_due =
-            true; /* a refusal received before this may be the last one (control.c) */
-        if (was_known)
-            node->fine_since_us = node->server_since_us;
+        note_return(node, was_known);
         return;
     }
     log_at(state == SERVER_UNREACHED || state == SERVER_FAILING ? LOG_WARNING : LOG_ERROR,
@@ -41,29 +70,44 @@ void node_server_is(struct node *node, enum server_state state, const char *reas
            LOG_TEXT("state", server_state_name(state)), LOG_TEXT("reason", reason));
 }
 
-static void release_held(struct node *node)
+void server_link_note_heartbeat(struct node *node, int64_t next_ms)
 {
-    for (struct live *live = node->lives; live; live = live->next)
-        live->delivery.is_held = false;
-    node->wakes_deliveries = true;
+    node->server.next_ms = next_ms;
 }
 
-void node_renew_key(struct node *node)
+void server_link_note_key_refused(struct node *node)
+{
+    node->server.is_key_refused = true;
+}
+
+void server_link_renew_key(struct node *node)
 {
     struct error err;
-    if (!node->is_key_refused)
+    if (!node->server.is_key_refused)
         return;
-    node->is_key_refused = false;
-    int renewed = connect_renew_key(node->config, node->http, &err);
+    node->server.is_key_refused = false;
+    int renewed = connect_renew_key(node->config, node->server.client, &err);
     if (renewed < 0)
         log_warning("key.unreadable", LOG_TEXT("reason", err.message));
     if (renewed <= 0)
         return;
     log_info("key.reloaded", LOG_TEXT("file", node->config->server.api_key_file));
-    release_held(node);
+    node->server.wake = SERVER_WAKE_ALL;
 }
 
-enum server_state node_server_state(enum tailslate_answer_class class)
+enum server_wake server_link_take_wake(struct node *node)
+{
+    enum server_wake wake = node->server.wake;
+    node->server.wake = SERVER_WAKE_NONE;
+    return wake;
+}
+
+void server_link_note_report(struct node *node, int64_t now_ms)
+{
+    node->server.not_before_ms = now_ms + (int64_t)(1000 / node->config->retry.rate_per_second);
+}
+
+enum server_state server_state_of_class(enum tailslate_answer_class class)
 {
     if (class == TAILSLATE_ANSWER_OK)
         return SERVER_FINE;
@@ -74,10 +118,9 @@ enum server_state node_server_state(enum tailslate_answer_class class)
     return tailslate_answer_concerns_key(class) ? SERVER_KEY_REFUSED : SERVER_FAILING;
 }
 
-enum server_state node_server_state_of(const struct http_answer *answer, char *reason,
-                                       size_t capacity)
+enum server_state server_state_of(const struct http_answer *answer, char *reason, size_t capacity)
 {
-    enum server_state state = node_server_state(http_answer_class(answer));
+    enum server_state state = server_state_of_class(http_answer_class(answer));
     if (answer->reach != TAILSLATE_REACH_ANSWERED)
         snprintf(reason, capacity, "%s", answer->error.message);
     else if (state == SERVER_FINE)

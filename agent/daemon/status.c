@@ -1,8 +1,5 @@
 #include "agent/daemon/status.h"
 
-#include "agent/daemon/admission.h"
-#include "agent/daemon/roster.h"
-#include "agent/daemon/server_link.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -24,20 +21,20 @@ static struct json *format_server(const struct node *node, int64_t now_ms)
 {
     struct json *server = json_new_object();
     json_set_text(server, "url", node->config->server.url);
-    json_set_text(server, "state", server_state_name(node->server));
-    json_set_text(server, "reason", node->server_reason);
-    if (node->server != SERVER_UNKNOWN)
-        set_time(server, "since", node->server_since_us);
-    if (node->server_due_ms > now_ms)
-        set_time(server, "next_attempt_at", wall_us() + (node->server_due_ms - now_ms) * 1000);
+    json_set_text(server, "state", server_state_name(node->server.state));
+    json_set_text(server, "reason", node->server.reason);
+    if (node->server.state != SERVER_UNKNOWN)
+        set_time(server, "since", node->server.since_us);
+    if (node->server.next_ms > now_ms)
+        set_time(server, "next_attempt_at", wall_us() + (node->server.next_ms - now_ms) * 1000);
     return server;
 }
 
 static struct json *format_disk(const struct node *node)
 {
     struct json *disk = json_new_object();
-    json_set_int(disk, "free_bytes", node->disk_free_bytes);
-    json_set_bool(disk, "low", node->is_disk_low);
+    json_set_int(disk, "free_bytes", node->admission.disk_free_bytes);
+    json_set_bool(disk, "low", admission_has(node, ADMISSION_DISK_LOW));
     return disk;
 }
 
@@ -81,14 +78,13 @@ static struct json *format_live(const struct live *live, int64_t now_ms)
 static struct json *format_claims(const struct node *node, int64_t now_ms)
 {
     struct json *claims = json_new_object();
-    const char *obstacle = node_claim_block_reason(node, now_ms);
-    bool is_resting = node->rest_until_ms > now_ms;
-    TEXT(text) = is_resting && obstacle ? must_printf("%s: %s", obstacle, node->fault) : NULL;
-    json_set_bool(claims, "asking", !obstacle);
-    json_set_text(claims, "obstacle", text ? text : obstacle);
-    json_set_int(claims, "failures_in_a_row", node->faults);
-    if (is_resting)
-        set_time(claims, "resting_until", wall_us() + (node->rest_until_ms - now_ms) * 1000);
+    TEXT(why) = admission_explain(node, now_ms);
+    int64_t until_ms = admission_suspended_until_ms(node, now_ms);
+    json_set_bool(claims, "asking", !why);
+    json_set_text(claims, "obstacle", why);
+    json_set_int(claims, "failures_in_a_row", node->admission.faults);
+    if (until_ms)
+        set_time(claims, "resting_until", wall_us() + (until_ms - now_ms) * 1000);
     return claims;
 }
 
@@ -96,9 +92,11 @@ static struct json *format_claims(const struct node *node, int64_t now_ms)
 static struct json *format_finals(const struct node *node)
 {
     struct json *finals = json_new_array();
-    unsigned known = node->final_count < NODE_FINALS_MAX ? node->final_count : NODE_FINALS_MAX;
+    unsigned known = node->roster.final_count < ROSTER_FINALS_MAX ? node->roster.final_count
+                                                                  : ROSTER_FINALS_MAX;
     for (unsigned i = 1; i <= known; i++) {
-        const struct node_final *final = &node->finals[(node->final_count - i) % NODE_FINALS_MAX];
+        const struct roster_final *final =
+            &node->roster.finals[(node->roster.final_count - i) % ROSTER_FINALS_MAX];
         struct json *one = json_new_object();
         json_set_int(one, "job", final->job_id);
         json_set_text(one, "outcome", final->outcome);
@@ -123,17 +121,17 @@ static char *format_status(const struct status *status)
     json_set(root, "claims", format_claims(node, now_ms));
     json_set(root, "finals", format_finals(node));
     json_set_int(root, "slots", node->config->node.slots);
-    json_set_int(root, "slots_held", node_slots_held(node));
-    json_set_bool(root, "drained", node->is_drained);
-    json_set_bool(root, "paused", node->is_paused);
-    json_set_bool(root, "draining", node->is_draining);
-    json_set_bool(root, "stopping", node->is_stopping);
-    json_set_bool(root, "tool_broken", node->is_tool_broken);
+    json_set_int(root, "slots_held", roster_slots_held(node));
+    json_set_bool(root, "drained", admission_has(node, ADMISSION_DRAINED));
+    json_set_bool(root, "paused", admission_has(node, ADMISSION_PAUSED));
+    json_set_bool(root, "draining", admission_has(node, ADMISSION_DRAINING));
+    json_set_bool(root, "stopping", admission_has(node, ADMISSION_STOPPING));
+    json_set_bool(root, "tool_broken", admission_has(node, ADMISSION_TOOL_BROKEN));
     json_set(root, "disk", format_disk(node));
     if (status->heartbeat->encoders)
         json_set(root, "encoder", format_encoder(status->heartbeat));
     struct json *records = json_new_array();
-    for (const struct live *live = node->lives; live; live = live->next)
+    for (const struct live *live = node->roster.first; live; live = live->next)
         json_append(records, format_live(live, now_ms));
     json_set(root, "records", records);
     return json_print(root);
@@ -151,11 +149,12 @@ void status_publish(struct status *status)
 static void tell_manager(const struct node *node)
 {
     char line[NOTIFY_STATUS_BYTES];
-    unsigned waiting = node_count_state(node, JOB_SEALED) + node_count_state(node, JOB_FAILED);
+    unsigned waiting = roster_count_state(node, JOB_SEALED) + roster_count_state(node, JOB_FAILED);
     snprintf(line, sizeof line, "%s%s%s%u of %d slots in use, %u to be delivered, server %s",
-             node->is_stopping ? "stopping: " : "", node->is_drained ? "drained: " : "",
-             node->is_paused ? "paused: " : "", node_slots_held(node),
-             (int)node->config->node.slots, waiting, server_state_name(node->server));
+             admission_has(node, ADMISSION_STOPPING) ? "stopping: " : "",
+             admission_has(node, ADMISSION_DRAINED) ? "drained: " : "",
+             admission_has(node, ADMISSION_PAUSED) ? "paused: " : "", roster_slots_held(node),
+             (int)node->config->node.slots, waiting, server_state_name(node->server.state));
     notify_status(line);
 }
 
@@ -166,9 +165,9 @@ int64_t status_tick(struct status *status, int64_t now_ms)
         return NODE_NEVER;
     if (status->due_ms > now_ms)
         return status->due_ms;
+    (void)node_take_status_change(node);
     status_publish(status);
     tell_manager(node);
-    node->is_status_due = false;
     status->due_ms = now_ms + STATUS_MIN_MS;
     return NODE_NEVER;
 }

@@ -2,7 +2,6 @@
 
 #include "agent/api/connect.h"
 #include "agent/daemon/retire.h"
-#include "agent/daemon/roster.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
@@ -34,7 +33,7 @@ static int watch_pidfd(struct live *live, int pidfd, struct error *err)
         return error_errno(err, "cannot monitor the step");
     live->step.pidfd = pidfd;
     live->step.started_in = live->state;
-    live->node->is_status_due = true;
+    node_status_changed(live->node);
     return 0;
 }
 
@@ -102,7 +101,7 @@ static int start(struct live *live, struct error *err)
 static void is_seen(struct live *live)
 {
     if (live->step.is_unseen)
-        live->node->is_status_due = true;
+        node_status_changed(live->node);
     live->step.is_unseen = false;
     live->step.unseen = 0;
 }
@@ -121,7 +120,8 @@ static void not_seen(struct live *live, int64_t now_ms, const struct error *why)
     step->due_ms = now_ms + steps_unseen_pause_ms(++step->unseen);
     if (step->is_unseen || step->unseen < STEPS_UNSEEN_MAX)
         return;
-    step->is_unseen = live->node->is_status_due = true;
+    step->is_unseen = true;
+    node_status_changed(live->node);
     log_warning("step.not_adoptable", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
                 LOG_TEXT("hint",
@@ -166,21 +166,21 @@ static int try_config(const struct node *node, struct error *err)
 static bool is_configured(struct node *node)
 {
     struct error err;
-    bool was_broken = node->is_config_broken;
-    node->is_config_broken = try_config(node, &err) != 0;
-    if (node->is_config_broken && !was_broken)
+    bool is_broken = try_config(node, &err) != 0;
+    bool is_news = admission_set(node, ADMISSION_CONFIG_BROKEN, is_broken);
+    if (is_news && is_broken)
         log_error(
             "step.not_configured", LOG_TEXT("reason", err.message),
             LOG_TEXT("hint", "no step is started and nothing is claimed until this is fixed"));
-    if (was_broken && !node->is_config_broken)
+    if (is_news && !is_broken)
         log_info("step.configured");
-    return !node->is_config_broken;
+    return !is_broken;
 }
 
 static void start_or_adopt(struct live *live, int64_t now_ms)
 {
     struct error err;
-    FD(dir) = node_open(live, &err);
+    FD(dir) = roster_open(live, &err);
     bool is_locked = dir >= 0 && record_is_locked(dir);
     if (is_locked && adopt(live, dir, &err) != 0) {
         not_seen(live, now_ms, &err);
@@ -207,9 +207,9 @@ static bool wants_step(const struct live *live)
 int64_t steps_tick(struct node *node, int64_t now_ms)
 {
     int64_t due_ms = NODE_NEVER;
-    if (node->is_stopping)
+    if (admission_has(node, ADMISSION_STOPPING))
         return due_ms;
-    for (struct live *live = node->lives; live; live = live->next) {
+    for (struct live *live = node->roster.first; live; live = live->next) {
         if (wants_step(live) && live->step.due_ms <= now_ms)
             start_or_adopt(live, now_ms);
         if (wants_step(live))
@@ -236,7 +236,7 @@ static int seal_failure(struct live *live, const char *end, struct error *err)
     struct message_failure failure = {.retry = true};
     struct process_identity transcoder;
     struct error ignored;
-    FD(dir) = node_open(live, err);
+    FD(dir) = roster_open(live, err);
     if (dir < 0)
         return -1;
     if (record_read_identity(dir, "transcoder", &transcoder, &ignored) == 0)
@@ -260,7 +260,7 @@ static void after_futile_end(struct live *live, const char *end)
         return;
     int sealed = seal_failure(live, end, &err);
     struct error why;
-    if (node_refresh(live, sealed == 0 ? &err : &why) != 0 || live->state == JOB_CLAIMED)
+    if (roster_refresh(live, sealed == 0 ? &err : &why) != 0 || live->state == JOB_CLAIMED)
         log_warning("step.failure_not_sealed", LOG_INT("job", live->job_id),
                     LOG_TEXT("record", live->id), LOG_TEXT("reason", err.message));
 }
@@ -269,7 +269,7 @@ static void after_end(struct live *live, const char *end)
 {
     struct error err;
     bool is_told_to_end = live->step.is_told_to_end; /* ended by us: the next one starts at once */
-    bool is_readable = node_refresh(live, &err) == 0;
+    bool is_readable = roster_refresh(live, &err) == 0;
     live->step.is_told_to_end = false;
     if (!is_readable && err.class == ERROR_PERMANENT)
         retire_into_quarantine(live, err.message);
@@ -281,7 +281,7 @@ static void after_end(struct live *live, const char *end)
 
 bool steps_handle(struct node *node, int pidfd)
 {
-    struct live *live = node->lives;
+    struct live *live = node->roster.first;
     while (live && live->step.pidfd != pidfd)
         live = live->next;
     if (!live)
@@ -289,8 +289,9 @@ bool steps_handle(struct node *node, int pidfd)
     char end[END_BYTES];
     describe_end(live, end);
     close(steal_fd(&live->step.pidfd));
-    live->retire_due_ms = 0; /* a removal had to wait for the step */
-    node->is_status_due = node->is_control_due = true;
+    retire_again(live); /* a removal had to wait for the step */
+    node_status_changed(node);
+    node_control_changed(node);
     log_info("step.ended", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_INT("pid", live->step.pid), LOG_TEXT("end", end));
     after_end(live, end);
@@ -299,7 +300,7 @@ bool steps_handle(struct node *node, int pidfd)
 
 bool steps_handle_pid(struct node *node, pid_t pid)
 {
-    for (const struct live *live = node->lives; live; live = live->next)
+    for (const struct live *live = node->roster.first; live; live = live->next)
         if (live->step.pidfd >= 0 && live->step.is_child && live->step.pid == pid)
             return steps_handle(node, live->step.pidfd);
     return false;
@@ -308,7 +309,44 @@ bool steps_handle_pid(struct node *node, pid_t pid)
 unsigned steps_running(const struct node *node)
 {
     unsigned count = 0;
-    for (const struct live *live = node->lives; live; live = live->next)
+    for (const struct live *live = node->roster.first; live; live = live->next)
         count += live->step.pidfd >= 0;
     return count;
 }
+
+void steps_tell_to_end(struct live *live)
+{
+    live->step.is_told_to_end = true;
+    pidfd_send_signal(live->step.pidfd, SIGTERM, NULL, 0);
+}
+
+void steps_retry(struct live *live)
+{
+    live->step.due_ms = 0;
+    live->step.futile = 0;
+}
+
+void steps_postpone(struct live *live, int64_t due_ms)
+{
+    live->step.due_ms = due_ms;
+}
+
+static void on_state(struct live *live, int dir, enum job_state former)
+{
+    (void)dir;
+    (void)former;
+    live->step.due_ms = 0;
+}
+
+static void on_claim(struct live *live)
+{
+    live->step.due_ms = 0;
+}
+
+static void on_forget(struct live *live)
+{
+    cleanup_fd(&live->step.pidfd);
+}
+
+const struct roster_owner steps_owner = {
+    .on_state = on_state, .on_claim = on_claim, .on_forget = on_forget};

@@ -30,7 +30,15 @@ bool steps_handle(struct node *node, int pidfd);
 /* A child of ours has ended. Its PID cannot be reused before it is reaped. */
 bool steps_handle_pid(struct node *node, pid_t pid);
 
+/* A step is running: ends it, its transcoder too. A successor starts at once. */
+void steps_tell_to_end(struct live *live);
+/* Nothing that happened to earlier steps counts. */
+void steps_retry(struct live *live);
+void steps_postpone(struct live *live, int64_t due_ms);
+
 unsigned steps_running(const struct node *node);
+
+extern const struct roster_owner steps_owner;
 
 /* When to check again for a step that was not visible in so many consecutive checks. */
 int64_t steps_unseen_pause_ms(unsigned looks);

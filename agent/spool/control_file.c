@@ -14,13 +14,13 @@ static const char *const names[CONTROL_COUNT] = {
     [CONTROL_QUARANTINE] = "quarantine" CONTROL_SUFFIX,
 };
 
-bool control_file_exists(int dir, enum control control)
+bool control_file_exists(int dir, enum control_file control)
 {
     must(control < CONTROL_COUNT);
     return dir >= 0 && durable_exists(dir, names[control]);
 }
 
-int control_file_create(int dir, enum control control, struct error *err)
+int control_file_create(int dir, enum control_file control, struct error *err)
 {
     char now[WALL_TEXT_BYTES];
     must(control < CONTROL_COUNT);
@@ -29,7 +29,7 @@ int control_file_create(int dir, enum control control, struct error *err)
     return durable_write(dir, names[control], text, strlen(text), err);
 }
 
-int control_file_remove(int dir, enum control control, struct error *err)
+int control_file_remove(int dir, enum control_file control, struct error *err)
 {
     must(control < CONTROL_COUNT);
     return durable_unlink(dir, names[control], err);

@@ -16,7 +16,7 @@
 #define CONTROL_DIRECTORY "orders" /* in state_dir */
 #define CONTROL_SUFFIX    ".order" /* in a record */
 
-enum control {
+enum control_file {
     CONTROL_DRAIN,      /* state_dir: claim nothing */
     CONTROL_PAUSE,      /* state_dir: claim nothing, and suspend transcoders */
     CONTROL_RETRY,      /* record: retry now, whatever it waits for; the agent removes it */
@@ -26,8 +26,9 @@ enum control {
 };
 
 /* dir: state_dir/orders or the record, depending on the request. */
-bool control_file_exists(int dir, enum control control);
-int control_file_create(int dir, enum control control, struct error *err);
-int control_file_remove(int dir, enum control control, struct error *err); /* does not exist: 0 */
+bool control_file_exists(int dir, enum control_file control);
+int control_file_create(int dir, enum control_file control, struct error *err);
+int control_file_remove(int dir, enum control_file control,
+                        struct error *err); /* does not exist: 0 */
 
 #endif

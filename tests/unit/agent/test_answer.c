@@ -7,7 +7,6 @@
 #include "agent/api/delivery.h"
 #include "agent/api/session_part.h"
 #include "agent/cli/doctor_report.h"
-#include "agent/daemon/node.h"
 #include "agent/daemon/server_link.h"
 #include "lib/cleanup.h"
 
@@ -62,8 +61,8 @@ static void write_step(FILE *out, const struct http_answer *answer)
 
 static void write_node(FILE *out, const struct http_answer *answer)
 {
-    char reason[NODE_REASON_BYTES];
-    fprintf(out, "%s%s", server_state_name(node_server_state_of(answer, reason, sizeof reason)),
+    char reason[SERVER_REASON_BYTES];
+    fprintf(out, "%s%s", server_state_name(server_state_of(answer, reason, sizeof reason)),
             tailslate_answer_concerns_key(http_answer_class(answer)) ? " renew" : "");
 }
 

@@ -1,9 +1,7 @@
 #include "../base/scratch.h"
 #include "agent/base/tool.h"
-#include "agent/daemon/admission.h"
 #include "agent/daemon/claim.h"
 #include "agent/daemon/heartbeat.h"
-#include "agent/daemon/roster.h"
 #include "fixture.h"
 
 Test(claim, a_server_with_a_long_poll_is_asked_again_at_once)
@@ -49,8 +47,8 @@ static struct nodes *nodes_new(struct spool spool)
 
 static void nodes_free(struct nodes *nodes)
 {
-    while (nodes->node.lives)
-        node_forget(nodes->node.lives);
+    while (nodes->node.roster.first)
+        roster_forget(nodes->node.roster.first);
     free(nodes);
 }
 
@@ -60,7 +58,7 @@ static struct live *put(struct nodes *nodes, int64_t job_id)
     char id[SPOOL_ID_BYTES];
     struct record_claim claim = fixture_claim(job_id, FIXTURE_UUID);
     OK(spool_add(&nodes->node.spool, &claim, id, &err), err);
-    struct live *live = node_take(&nodes->node, id, &err);
+    struct live *live = roster_add(&nodes->node, id, &err);
     cr_assert(live, "%s", err.message);
     return live;
 }
@@ -75,11 +73,11 @@ Test(heartbeat, names_every_job_once_and_those_that_wait_for_delivery_too)
     put(nodes, 7);
     put(nodes, 9);
     struct record_outcome outcome = fixture_outcome();
-    FD(dir) = node_open(live, &err);
+    FD(dir) = roster_open(live, &err);
     OK(record_commit_outcome(dir, &outcome, &err), err);
     OK(record_seal_completion(dir, &err), err);
-    OK(node_refresh(live, &err), err);
-    cr_expect_eq(node_slots_held(&nodes->node), 2, "a sealed record holds no slot");
+    OK(roster_refresh(live, &err), err);
+    cr_expect_eq(roster_slots_held(&nodes->node), 2, "a sealed record holds no slot");
 
     struct heartbeat sender = {.node = &nodes->node, .ffmpeg_version = "5.1.9"};
     TEXT(body) = heartbeat_format(&sender);
@@ -105,15 +103,15 @@ Test(heartbeat, a_server_that_refuses_our_version_is_asked_for_nothing_until_it_
     SCRATCH(scratch);
     SPOOL(spool, scratch);
     struct nodes *nodes = nodes_new(spool);
-    cr_assert_null(node_claim_block_reason(&nodes->node, 0));
+    cr_assert_null(admission_block_reason(&nodes->node, 0));
     heartbeat_note_version(&nodes->node, refused, strlen(refused));
-    cr_expect(node_claim_block_reason(&nodes->node, 0), "a refused version still claims");
+    cr_expect(admission_block_reason(&nodes->node, 0), "a refused version still claims");
     heartbeat_note_version(&nodes->node, refused, strlen(refused));
-    cr_expect(node_claim_block_reason(&nodes->node, 0));
+    cr_expect(admission_block_reason(&nodes->node, 0));
     heartbeat_note_version(&nodes->node, accepted, strlen(accepted));
-    cr_expect_null(node_claim_block_reason(&nodes->node, 0));
+    cr_expect_null(admission_block_reason(&nodes->node, 0));
     heartbeat_note_version(&nodes->node, silent, strlen(silent));
-    cr_expect_null(node_claim_block_reason(&nodes->node, 0));
+    cr_expect_null(admission_block_reason(&nodes->node, 0));
     nodes_free(nodes);
 }
 
@@ -144,7 +142,7 @@ Test(heartbeat, a_node_whose_spool_cannot_be_read_does_not_say_that_it_is_idle)
     struct nodes *nodes = nodes_new(spool);
     struct error err;
     struct heartbeat sender = {.node = &nodes->node};
-    nodes->node.has_unread = true;
+    nodes->node.roster.is_incomplete = true;
     TEXT(body) = heartbeat_format(&sender);
     struct message_heartbeat heartbeat;
     cr_assert_eq(message_heartbeat_parse(body, strlen(body), &heartbeat, &err),
@@ -196,8 +194,8 @@ static void hold(struct nodes *nodes, int64_t from, int64_t to)
         live->node = &nodes->node;
         live->job_id = job_id;
         live->step.pidfd = live->watch = -1;
-        live->next = nodes->node.lives;
-        nodes->node.lives = live;
+        live->next = nodes->node.roster.first;
+        nodes->node.roster.first = live;
     }
 }
 
