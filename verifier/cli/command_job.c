@@ -1,7 +1,7 @@
+#include "verifier/cli/command_job.h"
+
 #include "lib/cleanup.h"
 #include "verifier/base/slug.h"
-#include "verifier/cli/commands.h"
-#include "verifier/cli/context.h"
 #include "verifier/cli/job_print.h"
 #include "verifier/http/request.h"
 

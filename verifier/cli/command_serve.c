@@ -1,9 +1,9 @@
+#include "verifier/cli/command_serve.h"
+
 #include "base/log.h"
 #include "base/notify.h"
 #include "verifier/base/counters.h"
 #include "verifier/base/wakeup.h"
-#include "verifier/cli/commands.h"
-#include "verifier/cli/context.h"
 #include "verifier/db/db.h"
 #include "verifier/http/auth.h"
 #include "verifier/http/health_probe.h"

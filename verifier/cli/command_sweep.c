@@ -1,8 +1,7 @@
-/* `sweep --once`: one sweep now, by an operator's order, and what belongs to nothing any more. */
+#include "verifier/cli/command_sweep.h"
+
 #include "lib/json.h"
 #include "lib/uuid.h"
-#include "verifier/cli/commands.h"
-#include "verifier/cli/context.h"
 #include "verifier/gate/gate.h"
 #include "verifier/store/store_sweep.h"
 #include "verifier/sweeper/orphans.h"

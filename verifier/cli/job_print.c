@@ -2,7 +2,6 @@
 
 #include "lib/json.h"
 #include "lib/warnings_json.h"
-#include "verifier/cli/status_print.h"
 #include "verifier/cli/table.h"
 
 #include <string.h>

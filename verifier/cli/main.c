@@ -1,5 +1,9 @@
 #include "base/log.h"
-#include "verifier/cli/commands.h"
+#include "verifier/cli/command_job.h"
+#include "verifier/cli/command_serve.h"
+#include "verifier/cli/command_status.h"
+#include "verifier/cli/command_sweep.h"
+#include "verifier/cli/command_worker.h"
 
 #include <stddef.h>
 #include <stdio.h>

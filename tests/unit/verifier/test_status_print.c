@@ -1,5 +1,6 @@
 #include "lib/cleanup.h"
-#include "verifier/cli/status_print.h"
+#include "verifier/cli/command_status.h"
+#include "verifier/cli/table.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

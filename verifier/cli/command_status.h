@@ -1,8 +1,9 @@
-/* status_print: the picture of `status`: who works on what, what was completed, what was released
+/* command_status: the picture of `status`: who works on what, what was completed, what was released
  * and why. Pure but for the stream: ages are told from the database's own now. */
-#ifndef VERIFIER_STATUS_PRINT_H
-#define VERIFIER_STATUS_PRINT_H
+#ifndef VERIFIER_COMMAND_STATUS_H
+#define VERIFIER_COMMAND_STATUS_H
 
+#include "verifier/cli/command.h"
 #include "verifier/store/store_overview.h"
 
 #include <stdio.h>
@@ -18,10 +19,6 @@ struct status_view {
 void status_print(const struct status_view *view, FILE *out);
 void status_print_json(const struct status_view *view, FILE *out);
 
-enum { STATUS_SPAN_BYTES = 32, STATUS_BAR_BYTES = 32 };
-/* "12 s ago", "in 28 min", "never" for "". */
-void status_span(const char *now, const char *at, char text[STATUS_SPAN_BYTES]);
-/* [########........]  50% */
-void status_bar(int64_t percent, char text[STATUS_BAR_BYTES]);
+command_action command_status;
 
 #endif

@@ -1,0 +1,50 @@
+/* command: what the command line can do. A command returns the process's exit status (sysexits).
+ * Ids go to stdout, first and alone on their line where something was added; everything else that
+ * is said goes to stderr, except what was asked for (list, show, check). */
+#ifndef VERIFIER_COMMAND_H
+#define VERIFIER_COMMAND_H
+
+#include "base/cli.h"
+#include "verifier/base/config.h"
+#include "verifier/files/files.h"
+#include "verifier/store/store.h"
+
+#include <stdbool.h>
+
+enum { STATUS_OK = 0, STATUS_DATA = 65, STATUS_NO_INPUT = 66 };
+
+struct command {
+    struct cli_line line;
+    const char *key_file, *slug, *title, *overlap;
+    bool json, sample, once, dry_run;
+};
+
+/* What every command opens: the directories and the store. */
+struct context {
+    const struct verifier_config *config;
+    struct files files;
+    struct store *store;
+};
+
+/* files_open and store_open together; the store looks at these files. may_come_later: a database
+ * that cannot be reached yet is waited for while requests get a 503; an exit would let the
+ * supervisor give up on us during an outage that ends by itself. */
+int context_open(const struct verifier_config *config, bool may_come_later, struct context *context,
+                 struct error *err);
+void context_close(struct context *context);
+/* See store_print_remedies. */
+void context_print_remedies(const struct verifier_config *config, FILE *out);
+
+typedef int command_function(const struct verifier_config *config, const struct command *command);
+/* Commands that need the store and the directories. */
+typedef int command_action(struct context *context, const struct command *command,
+                           struct error *err);
+
+/* Opens them, runs the action and prints an error, if any. */
+int command_with_context(const struct verifier_config *config, const struct command *command,
+                         command_action *action);
+
+/* Prints the error and returns its exit status. */
+int command_failed(const struct error *err);
+
+#endif
