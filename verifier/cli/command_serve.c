@@ -62,12 +62,10 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     sigset_t ends;
     block_signals(&ends);
     app->probe = health_probe_start(app->store, app->files);
-    app->replays = replays_start(app->store);
     struct sweeper *sweeper = start_sweeper(app, config);
     if (server_start(server, app, err) != 0) {
         if (!sweeper_free(sweeper))
             _exit(command_failed(err));
-        must(replays_stop(app->replays));
         must(health_probe_stop(app->probe)); /* nobody has asked it yet */
         return -1;
     }
@@ -84,8 +82,7 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     /* Shutdown releases no claim: whoever holds one finds it again. */
     sweeper_stop(sweeper);
     wakeup_close(app->wakeup);
-    bool quiet = server_stop(server) && health_probe_stop(app->probe) &&
-                 replays_stop(app->replays) && sweeper_free(sweeper);
+    bool quiet = server_stop(server) && health_probe_stop(app->probe) && sweeper_free(sweeper);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
     /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
     if (!quiet)
@@ -145,9 +142,11 @@ static int serve(struct opened *opened, struct error *err)
                       .gate = opened->gate,
                       .files = &opened->context.files,
                       .wakeup = wakeup_new(),
+                      .replays = replays_new(opened->context.store),
                       .auth = auth_new(opened->has_secret ? opened->secret : NULL)};
     int result = run(server, &app, config, err);
     server_free(server);
+    replays_free(app.replays);
     auth_free(app.auth);
     wakeup_free(app.wakeup);
     return result;

@@ -6,6 +6,7 @@
 #include "lib/uuid.h"
 #include "verifier/base/counters.h"
 #include "verifier/http/auth.h"
+#include "verifier/http/replays.h"
 #include "verifier/http/request_metrics.h"
 
 #include <stdlib.h>
@@ -382,4 +383,9 @@ void exchange_note_answer(const struct exchange *exchange)
     log_refusal(&exchange->answer, &exchange->request);
     request_metrics_note(route_index(exchange->route), exchange->answer.status,
                          mono_ms() - exchange->begun_ms);
+}
+
+void exchange_note_sent(const struct exchange *exchange)
+{
+    replays_write(exchange->request.app->replays);
 }

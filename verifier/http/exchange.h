@@ -68,7 +68,9 @@ bool exchange_take_field(struct exchange *exchange, const char *key, const char 
 bool exchange_take(struct exchange *exchange, const char *data, size_t size);
 /* The body is here: let the route answer, unless there is an answer already. */
 void exchange_finish(struct exchange *exchange);
-/* The answer goes out: log and count it. */
+/* The answer is queued: log and count it. */
 void exchange_note_answer(const struct exchange *exchange);
+/* The answer was sent, or the connection is lost: what the client need not wait for. */
+void exchange_note_sent(const struct exchange *exchange);
 
 #endif

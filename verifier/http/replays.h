@@ -1,19 +1,26 @@
-/* replays: counts how often a completion was presented again, for those who look later.
+/* replays: counts how often a completion was presented again.
  *
- * A replay is answered from a look, without a lock, and must stay so: the counts are gathered here
- * and written by a thread of their own, about once a second. They are a statistic: what a crash or
- * a full table loses is lost. */
+ * A replay is answered from a read, without a lock, and must stay so. Its count is written after
+ * the answer was sent, by the same thread; replays that arrive during a write are added by the
+ * thread that writes, so that a burst causes few writes and holds one connection of the store. The
+ * counts are a statistic: what a crash, an error or a full table loses is lost. Thread-safe. */
 #ifndef VERIFIER_REPLAYS_H
 #define VERIFIER_REPLAYS_H
 
 #include "verifier/store/store.h"
 
-enum { REPLAYS_JOBS_MAX = 256, REPLAYS_PAUSE_MS = 1000, REPLAYS_STOP_MS = 1000 };
+enum {
+    REPLAYS_JOBS_MAX = 256,
+    REPLAYS_WRITES_MAX = 8, /* by one thread in one call */
+};
 
 struct replays;
-struct replays *replays_start(struct store *store);
+struct replays *replays_new(struct store *store);
+void replays_free(struct replays *replays);
+
 void replays_note(struct replays *replays, int64_t job_id, int64_t claim_epoch);
-/* Writes what is there first. False: the store hangs; nothing of it may be freed then. */
-bool replays_stop(struct replays *replays);
+/* Writes what was noted, if no other thread is writing. Only after an answer was sent: the store
+ * may make it wait. */
+void replays_write(struct replays *replays);
 
 #endif

@@ -101,6 +101,7 @@ static void end_request(struct mhd_connection *mhd)
     mhd->mhd_request = NULL;
     if (mhd_request->form)
         MHD_destroy_post_processor(mhd_request->form);
+    exchange_note_sent(&mhd_request->exchange);
     exchange_fini(&mhd_request->exchange);
     atomic_fetch_sub(&mhd_request->server->in_flight, 1);
     free(mhd_request);
