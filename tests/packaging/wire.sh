@@ -13,7 +13,7 @@ document=$top/docs/WIRE.md
 module() { find "$top" -name build -prune -o -path "$top/tests" -prune -o -name "$1" -print; }
 mapfile -t routes < <(module 'routes*.c' && module complete.c)
 mapfile -t messages < <(module 'message*.c')
-mapfile -t http < <(module 'exchange.c' && module 'request.c' && module 'server.c' && module 'answer.c' && module 'auth.c' && module 'http.c' && module 'upload.c')
+mapfile -t http < <(module 'exchange.c' && module 'framing.c' && module 'request.c' && module 'server.c' && module 'answer.c' && module 'auth.c' && module 'http.c' && module 'upload.c')
 mapfile -t problems < <(module problem.c)
 
 # compare WHAT EXPECTED DOCUMENTED: two lists, one name a line

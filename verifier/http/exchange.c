@@ -11,19 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-/* What the path's decoding would hide: a separator or an end that no name may hold. */
-static bool hides_something(const char *uri)
-{
-    static const char *const hidden[] = {"%00", "%2f", "%5c", "%25"};
-    size_t length = strcspn(uri, "?");
-    for (size_t at = 0; at + 3 <= length; at++)
-        for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
-            if (strncasecmp(uri + at, hidden[i], 3) == 0)
-                return true;
-    return false;
-}
 
 enum { FIRST_CAPACITY = 4096 };
 
@@ -87,9 +74,8 @@ static void body_fini(struct body *body)
 
 void exchange_init(struct exchange *exchange, struct app *app, const char *uri)
 {
-    *exchange = (struct exchange){.content_length = -1, .is_unauthenticated = true};
-    exchange->path_is_hidden = hides_something(uri);
-    exchange->target_end = uri + strlen(uri);
+    *exchange = (struct exchange){.is_unauthenticated = true};
+    framing_init(&exchange->framing, uri);
     exchange->begun_ms = mono_ms();
     exchange->answer.fd = -1;
     request_init(&exchange->request, app);
@@ -102,104 +88,12 @@ void exchange_fini(struct exchange *exchange)
     answer_fini(&exchange->answer);
 }
 
-static bool is_token(const char *name, size_t size)
+static bool check_framing(struct exchange *exchange)
 {
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < size; i++) {
-        char c = name[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!is_letter && !(c >= '0' && c <= '9') && (c == '\0' || !strchr(marks, c)))
-            return false;
-    }
-    return size > 0;
-}
-
-/* A CR that ends no line ends one for others; no other control character means anything here. */
-static bool is_value(const char *value, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f)
-            return false;
-    return true;
-}
-
-/* libmicrohttpd 0.9.75 glues a folded line to the header's name ("Transfer-Encodingchunked"): what
- * would be framing to a proxy in front of us is not to us, so nothing may begin like framing. */
-static bool begins_like_framing(const char *name)
-{
-    return strncasecmp(name, "Content-Length", strlen("Content-Length")) == 0 ||
-           strncasecmp(name, "Transfer-Encoding", strlen("Transfer-Encoding")) == 0;
-}
-
-enum { LINE_END_BYTES = 2 };
-
-void exchange_note_head(struct exchange *exchange, const char *start, size_t size,
-                        const char *version)
-{
-    /* Between the target and the version is the one blank that was overwritten. */
-    exchange->header_is_bad |= version != exchange->target_end + 1;
-    exchange->line = version + strlen(version) + LINE_END_BYTES;
-    exchange->head_end = start + size;
-}
-
-/* A NUL cut the line before, its end was no CRLF, or it is folded and was put together elsewhere.
- */
-static bool begins_elsewhere(const struct exchange *exchange, const char *name)
-{
-    return exchange->line && exchange->line != name;
-}
-
-void exchange_note_header(struct exchange *exchange, const char *name, size_t name_size,
-                          const char *value, size_t value_size)
-{
-    bool is_good = is_token(name, name_size) && value && is_value(value, value_size);
-    if (begins_elsewhere(exchange, name) || !is_good) {
-        exchange->header_is_bad = true;
-    } else if (strcasecmp(name, "Content-Length") == 0) {
-        exchange->lengths++;
-        exchange->length = value;
-    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        exchange->encodings++;
-        exchange->encoding = value;
-    } else if (begins_like_framing(name)) {
-        exchange->header_is_bad = true;
-    } else if (!request_set_header(&exchange->request, name, value)) {
-        /* Which of the two is meant? A proxy in front of us may read the other one. */
-        exchange->twice = true;
-    }
-    if (exchange->line)
-        exchange->line = value ? value + value_size + LINE_END_BYTES : name;
-}
-
-/* Behind the last header stands an empty line, and then the head is over. */
-static bool ends_elsewhere(const struct exchange *exchange)
-{
-    return exchange->line && exchange->line + LINE_END_BYTES != exchange->head_end;
-}
-
-static const char *framing_trouble(const struct exchange *exchange)
-{
-    if (exchange->header_is_bad)
-        return "A header contains a character that is not allowed.";
-    return exchange->twice ? "A header that may appear only once was sent twice."
-                           : "The body's length is given twice or in an unsupported form.";
-}
-
-/* How long the body is must be said once, and in one way. */
-static bool take_framing(struct exchange *exchange)
-{
-    const char *length = exchange->length, *encoding = exchange->encoding;
-    exchange->header_is_bad |= ends_elsewhere(exchange);
-    exchange->framing_is_bad = exchange->header_is_bad || exchange->twice ||
-                               exchange->lengths + exchange->encodings > 1 ||
-                               (exchange->encodings && !encoding) ||
-                               (encoding && strcasecmp(encoding, "chunked") != 0) ||
-                               (exchange->lengths && !length) ||
-                               (length && !request_parse_number(length, &exchange->content_length));
-    if (!exchange->framing_is_bad)
-        return true;
-    answer_problem(&exchange->answer, TAILSLATE_PROBLEM_BAD_JSON, framing_trouble(exchange));
-    return false;
+    const char *problem = framing_check(&exchange->framing);
+    if (problem)
+        answer_problem(&exchange->answer, TAILSLATE_PROBLEM_BAD_JSON, problem);
+    return !problem;
 }
 
 static void take_request_id(struct request *request)
@@ -226,14 +120,14 @@ static bool take_epoch(struct exchange *exchange)
 
 static bool trust_client(struct exchange *exchange)
 {
-    if (!exchange->client_trouble)
+    if (!exchange->client_problem)
         return true;
     struct request *request = &exchange->request;
     count(COUNT_CLIENTS_UNTRUSTED, 1);
     if (auth_may_log(request->app->auth, mono_ms()))
         log_warning("tls.client_refused", LOG_TEXT("request_id", request->id),
                     LOG_TEXT("client", request->client),
-                    LOG_TEXT("reason", exchange->client_trouble));
+                    LOG_TEXT("reason", exchange->client_problem));
     answer_problem(&exchange->answer, TAILSLATE_PROBLEM_FORBIDDEN,
                    "A client certificate from an authority that this server trusts is required.");
     return false;
@@ -259,7 +153,7 @@ static void open_body(struct exchange *exchange)
 {
     const struct route *route = exchange->route;
     exchange->body.max_bytes = route->body_max_bytes;
-    if (exchange->content_length > route->body_max_bytes) {
+    if (exchange->framing.content_length > route->body_max_bytes) {
         answer_problem(&exchange->answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
                        "The body is larger than this route allows.");
         return;
@@ -289,9 +183,9 @@ void exchange_begin(struct exchange *exchange, const char *method, const char *p
     request->method = method;
     request->path = path;
     take_request_id(request);
-    if (!take_framing(exchange) || !trust_client(exchange))
+    if (!check_framing(exchange) || !trust_client(exchange))
         return;
-    if (exchange->path_is_hidden) {
+    if (exchange->framing.path_is_hidden) {
         answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                        "The path contains an encoded character that is not allowed.");
         return;
@@ -308,8 +202,8 @@ bool exchange_answers_at_once(const struct exchange *exchange)
 {
     if (!exchange->answer.status)
         return false;
-    return exchange->framing_is_bad || request_header(&exchange->request, "Expect") ||
-           exchange->content_length > DRAIN_MAX_BYTES;
+    return exchange->framing.is_bad || request_header(&exchange->request, "Expect") ||
+           exchange->framing.content_length > DRAIN_MAX_BYTES;
 }
 
 bool exchange_wants_form(const struct exchange *exchange)

@@ -1,14 +1,13 @@
-/* exchange: one request from its first line to the end of its answer, without the library that
- * carries it: what is refused when the headers are here, where the body goes, what is logged.
+/* exchange: one request from its first line to the end of its answer, independent of the HTTP
+ * library: what is refused before the body is read, where the body goes, what is logged.
  *
- * Refuses: a body whose length is said twice or in an unknown way (what one server takes for a body
- * another takes for the next request); header names with blanks and values with NUL (where C and
- * HTTP disagree about the end of a text), lines that end in a bare LF or are folded (where servers
- * disagree about the end of a line); what is believed once and given twice; a slash, NUL or percent
- * sign hidden in the path. */
+ * exchange_finish is the only place that runs a route's handler, and the request owns all that the
+ * handler reads. A handler that is to answer later needs a change there and in server.c's
+ * on_access only: leave the answer's status 0, suspend the connection, and finish once more. */
 #ifndef VERIFIER_EXCHANGE_H
 #define VERIFIER_EXCHANGE_H
 
+#include "verifier/http/framing.h"
 #include "verifier/http/routes.h"
 
 enum { DRAIN_MAX_BYTES = 64 << 20 };
@@ -27,16 +26,8 @@ struct exchange {
     struct answer answer;
     struct body body;
     const struct route *route;
-    bool path_is_hidden;
-    const char
-        *client_trouble; /* why its certificate is none of ours; NULL: it is, or needs none */
-    /* Of the headers: */
-    int lengths, encodings;
-    const char *length, *encoding;
-    bool header_is_bad, framing_is_bad;
-    bool twice;                               /* a header that may appear only once */
-    const char *target_end, *line, *head_end; /* of exchange_note_head */
-    int64_t content_length;                   /* -1: none given */
+    struct framing framing;
+    const char *client_problem; /* why its certificate is refused; NULL: it is accepted */
     int64_t form_bytes, begun_ms;
     bool is_unauthenticated; /* nobody has shown a good credential */
 };
@@ -45,15 +36,8 @@ struct exchange {
 void exchange_init(struct exchange *exchange, struct app *app, const char *uri);
 void exchange_fini(struct exchange *exchange);
 
-/* Before the headers: the request's head as it lies in memory, where each CRLF was overwritten by
- * two NUL; version: the last word of its first line. Then each line must begin where the one before
- * has ended. Not for a library that refuses bare LF and NUL by itself. */
-void exchange_note_head(struct exchange *exchange, const char *start, size_t size,
-                        const char *version);
-/* Each header once and in its order, before exchange_begin. */
-void exchange_note_header(struct exchange *exchange, const char *name, size_t name_size,
-                          const char *value, size_t value_size);
-/* The headers are here: who is it, what is asked, and will the body be taken? path is borrowed. */
+/* After all headers were noted in framing and request: authenticates, finds the route, decides
+ * whether the body is read. path is borrowed. */
 void exchange_begin(struct exchange *exchange, const char *method, const char *path);
 /* Refused before its body came, and to be told at once: the connection ends then. */
 bool exchange_answers_at_once(const struct exchange *exchange);

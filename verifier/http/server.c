@@ -45,7 +45,7 @@ struct mhd_request {
     struct MHD_Connection *connection;
     struct MHD_PostProcessor *form;
     bool begun;
-    char client_trouble[128];
+    char client_problem[128];
     struct exchange exchange;
 };
 
@@ -179,7 +179,8 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
                                  size_t name_size, const char *value, size_t value_size)
 {
     (void)kind;
-    exchange_note_header(ctx, name, name_size, value, value_size);
+    struct exchange *exchange = ctx;
+    framing_note_header(&exchange->framing, &exchange->request, name, name_size, value, value_size);
     return MHD_YES;
 }
 
@@ -199,9 +200,9 @@ static void check_client(struct mhd_request *mhd_request)
         return;
     const union MHD_ConnectionInfo *session = info(mhd_request->connection,
                                                    MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    if (!tls_client_is_trusted(session->tls_session, mhd_request->client_trouble,
-                               sizeof mhd_request->client_trouble))
-        mhd_request->exchange.client_trouble = mhd_request->client_trouble;
+    if (!tls_client_is_trusted(session->tls_session, mhd_request->client_problem,
+                               sizeof mhd_request->client_problem))
+        mhd_request->exchange.client_problem = mhd_request->client_problem;
 }
 
 static enum MHD_Result on_form_data(void *ctx, enum MHD_ValueKind kind, const char *key,
@@ -221,7 +222,7 @@ static void note_head(struct mhd_request *mhd_request, const char *method, const
     const union MHD_ConnectionInfo *size = info(mhd_request->connection,
                                                 MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     if (MHD_get_version()[0] == '0' && size)
-        exchange_note_head(&mhd_request->exchange, method, size->header_size, version);
+        framing_note_head(&mhd_request->exchange.framing, method, size->header_size, version);
 }
 
 static void begin(struct mhd_request *mhd_request, const char *method, const char *path,
@@ -277,7 +278,7 @@ static enum MHD_Result respond(struct mhd_request *mhd_request)
     MHD_add_response_header(response, "Cache-Control", "no-store");
     for (size_t i = 0; i < answer->header_count; i++)
         MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
-    if (exchange->framing_is_bad || atomic_load(&mhd_request->server->stopping))
+    if (exchange->framing.is_bad || atomic_load(&mhd_request->server->stopping))
         MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result queued = MHD_queue_response(mhd_request->connection, (unsigned)answer->status,
                                                 response);
