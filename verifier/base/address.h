@@ -1,5 +1,5 @@
-/* address: who calls, as far as limits go. An IPv4 address counts by itself, IPv6 by its /64:
- * whoever has one address of such a network has all 2^64. IPv4 in IPv6's clothes is IPv4. Pure. */
+/* address: a client address for limits. An IPv4 address counts by itself, IPv6 by its /64, because
+ * the owner of one address of such a network has all 2^64. IPv4-mapped IPv6 is IPv4. Pure. */
 #ifndef VERIFIER_ADDRESS_H
 #define VERIFIER_ADDRESS_H
 
@@ -13,11 +13,11 @@ struct address {
 
 struct sockaddr;
 struct address address_of_socket(const struct sockaddr *socket);
-/* "192.0.2.1", "2001:db8::1"; what is neither (a proxy's word) is the same for all such. */
+/* "192.0.2.1", "2001:db8::1"; all other strings (from a proxy) are one address. */
 struct address address_of_text(const char *text);
 bool address_is_same(const struct address *left, const struct address *right);
-bool address_is_text(const char *text); /* one of the two */
-/* The very same machine, not only the same network. */
+bool address_is_text(const char *text); /* an IPv4 or IPv6 address */
+/* The same host, not only the same network. */
 bool address_is_one_host(const char *left, const char *right);
 /* "192.0.2.1", "2001:db8:0:1::/64" */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_BYTES]);

@@ -147,8 +147,8 @@ bool verifier_config_sweeps(const struct verifier_config *config)
     return strcmp(config->sweeper_mode, "on") == 0;
 }
 
-/* A claim is released when it has run out *and* its worker is silent. So either time is enough to
- * keep a live worker's job, if it is as long as such a worker may be silent: decisions/0014. */
+/* A claim is released when it has expired *and* its worker is silent. So one of the two times has
+ * to be as long as a live worker may be silent: decisions/0014. */
 static double longest_s(const struct verifier_config *config)
 {
     enum { MINUTE_S = 60 };

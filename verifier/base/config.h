@@ -1,6 +1,6 @@
-/* config: verifier.cfg as one table. The table is the documentation; the sample is printed from it.
+/* config: verifier.cfg as one table, from which the sample and its documentation are printed.
  *
- * Refuses what does not go together, with a sentence, before anything is opened. */
+ * Refuses contradictory settings, in a sentence, before anything is opened. */
 #ifndef VERIFIER_CONFIG_H
 #define VERIFIER_CONFIG_H
 
@@ -35,9 +35,9 @@ extern const size_t verifier_config_key_count;
 
 /* path NULL: defaults and environment. */
 int verifier_config_load(const char *path, struct verifier_config *config, struct error *err);
-/* Claims are released here; mode auto is off beside a stock server. */
+/* True: this verifier releases claims; mode auto is off beside a stock server. */
 bool verifier_config_sweeps(const struct verifier_config *config);
-/* What is allowed, and may cost a live worker its job; NULL: nothing. */
+/* A warning about settings that may release a live worker's job; NULL: none. */
 const char *verifier_config_warning(const struct verifier_config *config);
 void verifier_config_print(const struct verifier_config *config, FILE *out);
 void verifier_config_print_sample(FILE *out);

@@ -17,7 +17,7 @@ enum counter {
     COUNT_AUTH_FAILURES,
     COUNT_KEY_VERIFICATIONS,
     COUNT_RATE_LIMITED,
-    COUNT_CONNECTIONS_OPEN, /* a gauge: down again by -1 */
+    COUNT_CONNECTIONS_OPEN, /* a gauge: decrease it by -1 */
     COUNT_CONNECTIONS_REFUSED,
     COUNT_CONNECTIONS_CUT,
     COUNT_CLIENTS_UNTRUSTED,
@@ -38,7 +38,7 @@ enum counter {
 
 void counters_register(void); /* once, before threads start */
 void count(enum counter counter, int64_t amount);
-void count_set(enum counter counter, int64_t value); /* what is counted elsewhere */
+void count_set(enum counter counter, int64_t value); /* for counts that are made elsewhere */
 /* A request that was answered 503 or 500: by what failed, an errno (db.h: enum db_code). */
 void count_failure(int code);
 

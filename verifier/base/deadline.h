@@ -1,7 +1,7 @@
-/* deadline: waits of a thread that end at a time of the monotonic clock (mono_ms), so that setting
- * the clock of the wall neither ends nor prolongs one.
+/* deadline: waits that end at a time of the monotonic clock (mono_ms), so that changing the wall
+ * clock neither shortens nor extends one.
  *
- * False: the time is over. Fatal: a wait that cannot be, which is a bug. */
+ * False: the deadline has passed. Fatal: an error of the wait itself, which is a bug. */
 #ifndef VERIFIER_DEADLINE_H
 #define VERIFIER_DEADLINE_H
 

@@ -1,8 +1,8 @@
-/* grace: may claims be released now, and how long was nobody there? Pure.
+/* grace: whether claims may be released now, and how long the server side was down. Pure.
  *
- * A worker that is not heard may be dead, or the server side may have been: after an outage all of
- * them look dead at once. What is decided here is used by the sweeper and by /claim alike, so that
- * no path releases what the other would have kept.
+ * A silent worker may be dead, or the server side may have been down: after an outage all of them
+ * look dead at once. The sweeper and /claim share this decision, so that neither releases what the
+ * other would have kept.
  *
  * Times are milliseconds since 1970 by the database's clock; 0 is never. A time in the future (a
  * clock was set back, or a value is forged) proves nothing and shortens nothing. */
@@ -13,22 +13,22 @@
 #include <stdint.h>
 
 enum {
-    GRACE_ALIVE_MS = 5 * 1000,        /* so often whoever is up says so */
-    GRACE_STALE_MS = 15 * 1000,       /* nobody has said so for longer: nobody was up */
-    GRACE_RESTART_MS = 60 * 1000,     /* a gap up to one heartbeat cap is a restart, no outage */
-    GRACE_KNOWN_MS = 120 * 1000,      /* a sweep so young proves that the fleet was monitored */
-    GRACE_REDIS_MIN_MS = 60 * 1000,   /* what Redis says never shortens the grace below this */
-    GRACE_HEARD_MS = 60 * 60 * 1000,  /* workers heard within this are the fleet */
+    GRACE_ALIVE_MS = 5 * 1000,    /* interval of the sign of life */
+    GRACE_STALE_MS = 15 * 1000,   /* a sign of life older than this: nobody was up */
+    GRACE_RESTART_MS = 60 * 1000, /* a gap up to one heartbeat limit is a restart, not an outage */
+    GRACE_KNOWN_MS = 120 * 1000,  /* so recent a sweep proves that the fleet was monitored */
+    GRACE_REDIS_MIN_MS = 60 * 1000,   /* Redis never shortens the grace below this */
+    GRACE_HEARD_MS = 60 * 60 * 1000,  /* workers with a heartbeat within this are the fleet */
     GRACE_SUSPECTS_MIN = 4,           /* of them; fewer prove nothing */
     GRACE_LEASE_MS = 30 * 1000,       /* of the leader */
     GRACE_LATE_FACTOR = 2,            /* a tick later than so many intervals is overdue */
-    GRACE_LONG_EXPIRED_DURATIONS = 4, /* so many after its end a claim is nobody's */
+    GRACE_LONG_EXPIRED_DURATIONS = 4, /* of claims after its end nobody holds a claim */
 };
 
 enum grace_gap {
     GRACE_GAP_FIRST, /* nobody has ever been up */
     GRACE_GAP_NONE,
-    GRACE_GAP_RESTART, /* claims are credited, silence goes on counting */
+    GRACE_GAP_RESTART, /* claims are credited, silence is not reset */
     GRACE_GAP_OUTAGE,  /* claims are credited, silence counts from now */
 };
 /* For how long nobody was there. own_ms: how long ago the asking process was itself, by a clock
@@ -61,7 +61,7 @@ enum grace_verdict {
 /* *suspicious_since_ms: what is to stand in the fleet's row from now on; 0: nothing. */
 enum grace_verdict grace_decide(const struct grace_facts *facts, const struct grace_limits *limits,
                                 int64_t *suspicious_since_ms);
-/* A sentence for an operator. */
+/* One sentence for the operator. */
 const char *grace_reason(enum grace_verdict verdict);
 
 /* How long after its end a claim is nobody's, whatever its worker says. A short claim ends between
@@ -75,7 +75,7 @@ int64_t grace_heard_since(int64_t now_ms, const struct grace_limits *limits);
 
 /* Something that is done every interval_ms, and was done last at last_ms. */
 bool grace_is_due(int64_t now_ms, int64_t last_ms, int64_t interval_ms);
-/* A lease that ends later than a lease can is none. */
+/* A lease that ends later than possible is invalid. */
 bool grace_lease_holds(int64_t now_ms, int64_t until_ms);
 /* By the monotonic clock: due at due_ms, came at now_ms. */
 bool grace_tick_is_overdue(int64_t now_ms, int64_t due_ms, int64_t interval_ms);

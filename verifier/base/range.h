@@ -1,6 +1,5 @@
-/* range: the Range header of a download. Pure. A single byte range is honoured; anything else that
- * is well-formed or not is ignored (RFC 9110: the whole file then), except a single range that lies
- * behind the end. */
+/* range: the Range header of a download. Pure. A single byte range is honored. Everything else is
+ * ignored, and the whole file is sent (RFC 9110), except a single range beyond the end. */
 #ifndef VERIFIER_RANGE_H
 #define VERIFIER_RANGE_H
 

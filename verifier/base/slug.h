@@ -6,9 +6,9 @@
 
 #include <stdbool.h>
 
-enum { SLUG_MAX_LENGTH = 120 }; /* of a name; a number may come behind it */
+enum { SLUG_MAX_LENGTH = 120 }; /* a number may be appended */
 
-/* Lower-case ASCII letters, digits and single dashes from any name; "video" where nothing is left.
+/* Lower-case ASCII letters, digits and single dashes from any name; "video" if nothing is left.
  * The accents of Latin letters are dropped (ü -> u). */
 void slug_from_name(const char *name, char slug[SLUG_BYTES]);
 

@@ -8,7 +8,7 @@
 
 struct wakeup {
     pthread_mutex_t lock;
-    pthread_cond_t rung;
+    pthread_cond_t changed;
     uint64_t count;
     bool closed;
 };
@@ -16,14 +16,14 @@ struct wakeup {
 struct wakeup *wakeup_new(void)
 {
     struct wakeup *wakeup = must_calloc(1, sizeof *wakeup);
-    must(pthread_cond_init(&wakeup->rung, NULL) == 0);
+    must(pthread_cond_init(&wakeup->changed, NULL) == 0);
     must(pthread_mutex_init(&wakeup->lock, NULL) == 0);
     return wakeup;
 }
 
 void wakeup_free(struct wakeup *wakeup)
 {
-    pthread_cond_destroy(&wakeup->rung);
+    pthread_cond_destroy(&wakeup->changed);
     pthread_mutex_destroy(&wakeup->lock);
     free(wakeup);
 }
@@ -40,7 +40,7 @@ void wakeup_notify(struct wakeup *wakeup)
 {
     pthread_mutex_lock(&wakeup->lock);
     wakeup->count++;
-    pthread_cond_broadcast(&wakeup->rung);
+    pthread_cond_broadcast(&wakeup->changed);
     pthread_mutex_unlock(&wakeup->lock);
 }
 
@@ -49,7 +49,7 @@ void wakeup_wait(struct wakeup *wakeup, uint64_t seen, int64_t timeout_ms)
     int64_t until_ms = mono_ms() + timeout_ms;
     pthread_mutex_lock(&wakeup->lock);
     while (!wakeup->closed && wakeup->count == seen &&
-           deadline_wait(&wakeup->rung, &wakeup->lock, until_ms))
+           deadline_wait(&wakeup->changed, &wakeup->lock, until_ms))
         ;
     pthread_mutex_unlock(&wakeup->lock);
 }
@@ -58,7 +58,7 @@ void wakeup_close(struct wakeup *wakeup)
 {
     pthread_mutex_lock(&wakeup->lock);
     wakeup->closed = true;
-    pthread_cond_broadcast(&wakeup->rung);
+    pthread_cond_broadcast(&wakeup->changed);
     pthread_mutex_unlock(&wakeup->lock);
 }
 

@@ -72,7 +72,7 @@ int command_failed(const struct error *err)
     return error_exit_status(err);
 }
 
-/* What was given is wrong, as opposed to the configuration or the machine. */
+/* Distinguishes a wrong argument from a problem of the configuration or the machine. */
 static int status_of(const struct error *err)
 {
     int status = command_failed(err);

@@ -1,6 +1,6 @@
-/* command: what the command line can do. A command returns the process's exit status (sysexits).
- * Ids go to stdout, first and alone on their line where something was added; everything else that
- * is said goes to stderr, except what was asked for (list, show, check). */
+/* command: what all commands share. A command returns the process's exit status (sysexits). The ID
+ * of what was added goes to stdout, alone on its line, as does requested output (list, show,
+ * check); every other message goes to stderr. */
 #ifndef VERIFIER_COMMAND_H
 #define VERIFIER_COMMAND_H
 
@@ -26,9 +26,9 @@ struct context {
     struct store *store;
 };
 
-/* files_open and store_open together; the store looks at these files. may_come_later: a database
- * that cannot be reached yet is waited for while requests get a 503; an exit would let the
- * supervisor give up on us during an outage that ends by itself. */
+/* files_open and store_open; the store checks these files. may_come_later: while the database
+ * cannot be reached, requests are answered 503; exiting would let the supervisor give up during an
+ * outage that ends by itself. */
 int context_open(const struct verifier_config *config, bool may_come_later, struct context *context,
                  struct error *err);
 void context_close(struct context *context);

@@ -29,7 +29,7 @@ static int place(void *ctx, int64_t video_id, struct error *err)
 static int open_source(const char *path, struct error *err)
 {
     struct stat status;
-    /* O_NONBLOCK: a pipe must be refused, not waited for. */
+    /* O_NONBLOCK: a pipe is refused, not waited for. */
     FD(fd) = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         error_errno(err, "%s", path);
@@ -41,7 +41,7 @@ static int open_source(const char *path, struct error *err)
     return steal_fd(&fd);
 }
 
-/* The name without its directory and its extension; what is no UTF-8 there is not our matter. */
+/* The name without its directory and extension; it may be invalid UTF-8. */
 static char *base_of(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
@@ -65,7 +65,7 @@ static int check_new(const struct command *command, const char *extension, struc
     return 0;
 }
 
-/* The copy is durable before the job exists: a half-copied film never becomes one. */
+/* The copy is durable before the job exists: a partial copy never becomes a job. */
 int command_job_add(struct context *context, const struct command *command, struct error *err)
 {
     const char *path = command->line.argument;

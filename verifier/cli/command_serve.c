@@ -21,8 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Until SIGTERM or SIGINT; they were blocked before the first thread was made. */
-static int wait_for_the_end(struct server *server, const sigset_t *ends)
+/* Until SIGTERM or SIGINT, which were blocked before the first thread started. */
+static int wait_for_signal(struct server *server, const sigset_t *ends)
 {
     const struct timespec second = {.tv_sec = 1};
     int number;
@@ -41,7 +41,7 @@ static void block_signals(sigset_t *ends)
     must(pthread_sigmask(SIG_BLOCK, ends, NULL) == 0);
 }
 
-/* Before the first request: an outage is credited before anybody is judged by it. */
+/* Before the first request, so that an outage is credited before any claim is judged. */
 static struct sweeper *start_sweeper(const struct app *app, const struct verifier_config *config)
 {
     struct sweeper_settings settings = sweeper_settings_of(config);
@@ -66,7 +66,7 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     if (server_start(server, app, err) != 0) {
         if (!sweeper_free(sweeper))
             _exit(command_failed(err));
-        must(health_probe_stop(app->probe)); /* nobody has asked it yet */
+        must(health_probe_stop(app->probe)); /* no request has used it yet */
         return -1;
     }
     const char *warning = verifier_config_warning(config);
@@ -76,21 +76,21 @@ static int run(struct server *server, struct app *app, const struct verifier_con
              LOG_TEXT("address", config->listen_address), LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_INT("pid", getpid()));
     notify_ready();
-    int number = wait_for_the_end(server, &ends);
+    int number = wait_for_signal(server, &ends);
     log_info("verifier.stopping", LOG_INT("signal", number));
     notify_stopping();
-    /* Shutdown releases no claim: whoever holds one finds it again. */
+    /* Shutdown releases no claim: their holders continue after the restart. */
     sweeper_stop(sweeper);
     wakeup_close(app->wakeup);
     bool quiet = server_stop(server) && health_probe_stop(app->probe) && sweeper_free(sweeper);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
-    /* What still runs has acknowledged nothing: to leave it now is what a kill does. */
+    /* What still runs has acknowledged nothing: exiting now is the same as a kill. */
     if (!quiet)
         _exit(STATUS_OK);
     return 0;
 }
 
-/* What `serve` needs, and `check` looks at. */
+/* What `serve` needs and `check` checks. */
 struct opened {
     struct context context;
     struct gate *gate;
@@ -164,7 +164,7 @@ int command_serve(const struct verifier_config *config, const struct command *co
     return result == 0 ? STATUS_OK : command_failed(&err);
 }
 
-/* Redis is optional, and so is what it says to a check. */
+/* Redis is optional, so its failure is only a warning. */
 static void check_gate(struct gate *gate)
 {
     struct error err;

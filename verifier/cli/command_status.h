@@ -1,5 +1,5 @@
-/* command_status: the picture of `status`: who works on what, what was completed, what was released
- * and why. Pure but for the stream: ages are told from the database's own now. */
+/* command_status: `status`: running jobs, workers, recent completions and releases with reasons.
+ * Printing is pure but for the stream: ages are relative to the database's clock. */
 #ifndef VERIFIER_COMMAND_STATUS_H
 #define VERIFIER_COMMAND_STATUS_H
 

@@ -23,7 +23,7 @@ static int sweep_claims(struct sweeping *sweeping, struct error *err)
 {
     struct store_sweep *sweep = &sweeping->sweep;
     struct store *store = sweeping->context->store;
-    /* Without a sweeper nobody knows for how long workers could not be heard. */
+    /* Without a sweeper, outages are not measured. */
     if (!verifier_config_sweeps(sweeping->context->config)) {
         sweep->outcome = SWEEP_UNMONITORED;
         return 0;

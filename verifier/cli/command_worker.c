@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The directory that the path names, and the name in it. */
-static int open_folder_of(const char *path, const char **name, struct error *err)
+/* Opens the directory of the path; *name: the last component. */
+static int open_directory_of(const char *path, const char **name, struct error *err)
 {
     const char *slash = strrchr(path, '/');
     TEXT(parent) = slash == path ? must_strdup("/")
@@ -25,13 +25,13 @@ static int open_folder_of(const char *path, const char **name, struct error *err
     return dir < 0 ? error_errno(err, "--key-file %s", path) : dir;
 }
 
-/* Before a key is made that would then be lost. What is there may be the key of another worker, so
- * only an empty file (mktemp) is replaced. */
+/* Before a key is made that could not be saved. An existing file may hold another worker's key, so
+ * only an empty one (mktemp) is replaced. */
 static int key_file_probe(const char *path, struct error *err)
 {
     const char *name;
     struct stat status;
-    FD(dir) = open_folder_of(path, &name, err);
+    FD(dir) = open_directory_of(path, &name, err);
     if (dir < 0)
         return -1;
     if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) != 0)
@@ -48,7 +48,7 @@ static int key_file_probe(const char *path, struct error *err)
 static int key_file_write(const char *path, const char *key, struct error *err)
 {
     const char *name;
-    FD(dir) = open_folder_of(path, &name, err);
+    FD(dir) = open_directory_of(path, &name, err);
     if (dir < 0)
         return -1;
     TEXT(line) = must_printf("%s\n", key);
@@ -57,15 +57,15 @@ static int key_file_write(const char *path, const char *key, struct error *err)
     return result == 0 ? 0 : error_wrap(err, "--key-file");
 }
 
-/* The worker's number to stdout, and the key where it went into no file (path NULL). */
-static void key_file_say(int64_t id, const char *key, const char *path)
+/* Prints the worker's number, and the key if it is not in a file (path NULL). */
+static void print_key(int64_t id, const char *key, const char *path)
 {
     printf("%lld\n", (long long)id);
     if (!path)
         printf("%s\n", key);
 }
 
-/* A key that nobody has is of no use to anybody. */
+/* Nobody has the key, so the worker is disabled again. */
 static int undo(struct context *context, const struct store_registration *registration,
                 struct error *err)
 {
@@ -77,9 +77,9 @@ static int undo(struct context *context, const struct store_registration *regist
                       registration->worker_id);
 }
 
-static void say(const struct store_registration *registration, const char *key_file)
+static void print_registered(const struct store_registration *registration, const char *key_file)
 {
-    key_file_say(registration->id, registration->api_key, key_file);
+    print_key(registration->id, registration->api_key, key_file);
     fprintf(stderr, "worker %s is registered%s%s\n", registration->worker_id,
             key_file ? "; its key is in " : "; its key is the second line of the output",
             key_file ? key_file : "");
@@ -100,7 +100,7 @@ int command_worker_add(struct context *context, const struct command *command, s
     if (command->key_file && key_file_write(command->key_file, registration.api_key, err) != 0)
         result = undo(context, &registration, err);
     else
-        say(&registration, command->key_file);
+        print_registered(&registration, command->key_file);
     explicit_bzero(registration.api_key, sizeof registration.api_key);
     return result;
 }
@@ -199,7 +199,7 @@ static int refuse_rotation(const struct store_rotation *rotation, struct error *
     return error_set(err, ERROR_BUG, 0, "worker rotate");
 }
 
-/* The old keys are good for the overlap whatever happens here: what failed can be done again. */
+/* The old keys stay valid for the overlap in any case, so a failed rotation can be repeated. */
 int command_worker_rotate(struct context *context, const struct command *command, struct error *err)
 {
     const char *file = command->key_file;
@@ -211,7 +211,7 @@ int command_worker_rotate(struct context *context, const struct command *command
         return -1;
     int result = file ? key_file_write(file, rotation.api_key, err) : 0;
     if (result == 0) {
-        key_file_say(rotation.id, rotation.api_key, file);
+        print_key(rotation.id, rotation.api_key, file);
         fprintf(stderr, "worker %s has a new key%s%s; its old keys are valid until %s\n",
                 rotation.name, file ? " in " : ", the second line of the output", file ? file : "",
                 rotation.old_until);

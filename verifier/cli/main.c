@@ -55,7 +55,7 @@ static const struct cli_option of_sweep[] = {
 static const struct {
     struct cli_command cli;
     command_function *run;
-    command_action *act; /* instead of run: with store and directories opened */
+    command_action *act; /* instead of run: needs the store and the directories */
 } commands[] = {
     {{.words = "serve", .summary = "serve the Worker API (the default)"}, command_serve, NULL},
     {{.words = "check",

@@ -27,8 +27,8 @@ static int width_of(const char *text)
     return width;
 }
 
-/* Names come from strangers: none of their bytes drives the terminal. */
-static char *harmless(const char *text)
+/* Names are untrusted: no control characters for the terminal. */
+static char *without_control(const char *text)
 {
     char *copy = must_strdup(text);
     for (unsigned char *at = (unsigned char *)copy; *at; at++) {
@@ -54,7 +54,7 @@ void table_row(struct table *table, const char *const cells[])
 {
     struct row *row = must_calloc(1, sizeof *row);
     for (int i = 0; i < table->columns; i++) {
-        row->cells[i] = harmless(cells[i] && cells[i][0] ? cells[i] : "-");
+        row->cells[i] = without_control(cells[i] && cells[i][0] ? cells[i] : "-");
         int width = width_of(row->cells[i]);
         if (width > table->width[i])
             table->width[i] = width;
@@ -106,7 +106,7 @@ void status_span(const char *now, const char *at, char text[STATUS_SPAN_BYTES])
     size_t i = 0;
     while (i < 3 && seconds < units[i].seconds)
         i++;
-    /* "2 h" begins at two hours, so that nothing is told more roughly than by half. */
+    /* "2 h" begins at two hours, so that rounding loses less than half. */
     int64_t divisor = units[i].seconds > 1 ? units[i].seconds / 2 : 1;
     snprintf(text, STATUS_SPAN_BYTES, is_past ? "%lld %s ago" : "in %lld %s",
              (long long)(seconds / divisor), units[i].unit);

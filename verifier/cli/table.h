@@ -1,4 +1,4 @@
-/* table: rows for a terminal, aligned by what is seen (UTF-8 counted by characters). */
+/* table: rows for a terminal, aligned by characters, not bytes. */
 #ifndef VERIFIER_TABLE_H
 #define VERIFIER_TABLE_H
 

@@ -13,7 +13,7 @@
 #include <time.h>
 
 enum {
-    /* Between two looks at a gate that another one holds. */
+    /* Between two checks of a gate that another one holds. */
     POLL_FIRST_MS = 5,
     POLL_MS = 50,
     PING_MS = 3000,
@@ -41,7 +41,7 @@ static int check_prefix(const char *prefix, struct error *err)
     return 0;
 }
 
-/* Found at the start, not by a warning an hour later. */
+/* Fails at startup instead of in a warning an hour later. */
 static int check_password_file(const char *password_file, struct error *err)
 {
     char secret[CONFIG_SECRET_BYTES];
@@ -102,7 +102,7 @@ static enum gate_outcome ask(struct gate *gate, const char *const words[], int64
 
 enum taken {
     TAKEN,
-    TAKEN_UNKNOWN, /* the question went out, the answer did not come */
+    TAKEN_UNKNOWN, /* the command was sent, no reply came */
     TAKEN_SKIPPED, /* Redis was not asked */
     TAKEN_BY_OTHER,
     TAKEN_NOT_OURS,
@@ -141,7 +141,7 @@ static enum taken take(struct gate *gate, const struct gate_pass *pass)
     return TAKEN_SKIPPED;
 }
 
-/* Sooner at first: most holders are done within a few milliseconds. */
+/* Short at first: most holders end within a few milliseconds. */
 static void sleep_before(unsigned poll, int64_t until_ms)
 {
     int64_t delay_ms = poll < 4 ? POLL_FIRST_MS << poll : POLL_MS;
@@ -181,7 +181,7 @@ void gate_enter(struct gate *gate, int64_t job_id, const char *token, struct gat
     case TAKEN:
         gate->entered++;
         return;
-    case TAKEN_UNKNOWN: /* it may be ours: it is given back if Redis can be asked by then */
+    case TAKEN_UNKNOWN: /* it may be ours, so gate_leave tries to give it back */
         return;
     case TAKEN_SKIPPED:
     case TAKEN_BY_OTHER:

@@ -36,7 +36,7 @@ struct gate_keeper {
     char *prefix;
     pthread_t thread;
 
-    /* Who has the turn uses the connection. Taken before `lock`. */
+    /* Protects the connection. Taken before `lock`. */
     pthread_mutex_t in_use;
     struct gate_link *link; /* NULL unless closed */
 
@@ -47,7 +47,7 @@ struct gate_keeper {
     char reason[GATE_REASON_BYTES];
 };
 
-/* Both under the lock. The reason goes only where the breaker closes. */
+/* Call with `lock` held. The reason stays while a probe is running. */
 static void set_state(struct gate_keeper *keeper, enum gate_state state, const char *reason)
 {
     keeper->state = state;
@@ -57,7 +57,7 @@ static void set_state(struct gate_keeper *keeper, enum gate_state state, const c
     pthread_cond_broadcast(&keeper->changed);
 }
 
-/* False: the time is over, or the keeper is to stop. */
+/* Call with `lock` held. False: timeout, or the keeper has to stop. */
 static bool wait_while(struct gate_keeper *keeper, enum gate_state state, int64_t ms)
 {
     int64_t until_ms = mono_ms() + ms;
@@ -67,7 +67,7 @@ static bool wait_while(struct gate_keeper *keeper, enum gate_state state, int64_
     return !keeper->stopping && keeper->state != state;
 }
 
-/* Under the turn. */
+/* Call with `in_use` held. */
 static void lose(struct gate_keeper *keeper, const struct error *err)
 {
     gate_link_close(keeper->link);
@@ -134,7 +134,7 @@ static struct gate_link *open_link(struct gate_keeper *keeper, struct error *err
     return link;
 }
 
-/* True: the connection is there for everybody. */
+/* True: the connection is ready for all. */
 static bool attempt(struct gate_keeper *keeper)
 {
     struct error err = {0};
@@ -160,18 +160,18 @@ static bool attempt(struct gate_keeper *keeper)
     return link != NULL;
 }
 
-/* How long it stood, in ms. */
+/* Until the connection is lost; how long it lasted, in ms. */
 static int64_t watch(struct gate_keeper *keeper)
 {
     static const char *const ping[] = {"PING", NULL};
     int64_t since_ms = mono_ms();
-    for (bool stands = true; stands;) {
+    for (bool is_up = true; is_up;) {
         struct gate_reply ignored;
         pthread_mutex_lock(&keeper->lock);
         wait_while(keeper, GATE_CLOSED, GATE_PING_MS);
-        stands = !keeper->stopping && keeper->state == GATE_CLOSED;
+        is_up = !keeper->stopping && keeper->state == GATE_CLOSED;
         pthread_mutex_unlock(&keeper->lock);
-        if (stands)
+        if (is_up)
             gate_keeper_ask(keeper, ping, GATE_TURN_MS, &ignored);
     }
     return mono_ms() - since_ms;
@@ -181,9 +181,9 @@ static bool pause_ms(struct gate_keeper *keeper, int64_t ms)
 {
     pthread_mutex_lock(&keeper->lock);
     wait_while(keeper, GATE_OPEN, ms);
-    bool goes_on = !keeper->stopping;
+    bool may_continue = !keeper->stopping;
     pthread_mutex_unlock(&keeper->lock);
-    return goes_on;
+    return may_continue;
 }
 
 static void *keep(void *ctx)
@@ -198,8 +198,7 @@ static void *keep(void *ctx)
     return NULL;
 }
 
-/* hiredis writes to a connection that may be gone; and no signal of the process is for the thread.
- */
+/* hiredis may write to a closed connection; and this thread handles no signals. */
 static void start_thread(struct gate_keeper *keeper)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -234,7 +233,7 @@ void gate_keeper_stop(struct gate_keeper *keeper)
     pthread_cond_broadcast(&keeper->changed);
     pthread_mutex_unlock(&keeper->lock);
     if (!deadline_join(keeper->thread, until_ms)) {
-        /* It hangs in the resolver, which nothing can end: it keeps what it works on. */
+        /* It hangs in the resolver, which cannot be interrupted: its memory must stay. */
         pthread_detach(keeper->thread);
         return;
     }

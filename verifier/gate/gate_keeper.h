@@ -1,10 +1,9 @@
-/* gate_keeper: the gate's connection and its breaker.
+/* gate_keeper: the gate's connection and its circuit breaker.
  *
- * A thread of its own makes the connection and proves by a real gate (taken and given back under a
- * key of its own) that it works: a read-only replica, a node of a cluster, a wrong password show
- * here, and no request pays for finding out. While it stands, the keeper asks it now and then, so
- * that what is said of it is true. Pauses between probes grow and are jittered (backoff.h); they
- * start again only after a connection that lasted. */
+ * A thread opens the connection and probes it by taking and giving back a gate under a key of its
+ * own, so that a read-only replica, a cluster node or a wrong password is found here and by no
+ * request. It pings an idle connection, so that the reported state is true. Pauses between probes
+ * grow and are jittered (backoff.h); a connection that lasted resets them. */
 #ifndef VERIFIER_GATE_KEEPER_H
 #define VERIFIER_GATE_KEEPER_H
 
@@ -14,9 +13,9 @@
 enum {
     GATE_PAUSE_MIN_MS = 1000,
     GATE_PAUSE_MAX_MS = 30 * 1000,
-    GATE_LASTING_MS = 10 * 1000, /* so long, and the next pause is a short one again */
+    GATE_LASTING_MS = 10 * 1000, /* a connection this old resets the pauses */
     GATE_PING_MS = 5 * 1000,     /* between two pings of an idle connection */
-    GATE_END_MS = 2 * 1000,      /* gate_close waits so long for the thread */
+    GATE_END_MS = 2 * 1000,      /* gate_close waits this long for the thread */
 };
 
 struct gate_keeper;
@@ -28,8 +27,8 @@ void gate_keeper_stop(struct gate_keeper *keeper);
 enum gate_outcome {
     GATE_ANSWERED,
     GATE_SKIPPED_OPEN, /* there is no connection */
-    GATE_SKIPPED_SLOW, /* another call has it, for longer than this one waits */
-    GATE_FAILED,       /* it may or may not have been carried out; the breaker is open now */
+    GATE_SKIPPED_SLOW, /* another call used it for too long */
+    GATE_FAILED,       /* the command may or may not have run; the breaker is open now */
 };
 /* words: see gate_link_call. Waits at most wait_ms for another call's end; ends within
  * GATE_CALL_MS.
@@ -43,7 +42,7 @@ extern const char
 extern const char
     gate_script_leave[]; /* value, new value ("": delete), life in s -> 1 if it was ours */
 
-/* Until the first probe has ended, well or not. */
+/* Until the first probe has succeeded or failed. */
 void gate_keeper_wait(struct gate_keeper *keeper, int64_t timeout_ms);
 enum gate_state gate_keeper_state(struct gate_keeper *keeper, char reason[GATE_REASON_BYTES]);
 

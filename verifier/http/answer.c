@@ -81,7 +81,7 @@ void answer_error(struct answer *answer, const struct request *request, const st
     if (err->code == DB_VALUE)
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "A value is larger than the database can store.");
-    /* What is wrong inside is for our log, not for the wire. */
+    /* Internal details go to the log, not to the client. */
     answer_problem(answer,
                    err->class == ERROR_BUG ? TAILSLATE_PROBLEM_INTERNAL
                                            : TAILSLATE_PROBLEM_STORE_UNAVAILABLE,

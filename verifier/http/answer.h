@@ -14,7 +14,7 @@ struct answer_header {
     char value[256];
 };
 struct answer {
-    int status; /* 0: none yet */
+    int status; /* 0: not answered yet */
     enum tailslate_problem problem;
     const char *content_type;
     char *body; /* owned; "" where a file is sent */
@@ -31,9 +31,9 @@ void answer_problem(struct answer *answer, enum tailslate_problem problem, const
 void answer_missing(struct answer *answer, tailslate_quality_set missing);
 /* 200 or 206 of an open file; takes fd. */
 void answer_file(struct answer *answer, int fd, int status, int64_t offset, int64_t length);
-/* The store or the disk could not: 503 with Retry-After, or 500 for a bug; logged here, once. */
+/* The store or the disk failed: 503 with Retry-After, or 500 for a bug; logged here, once. */
 void answer_error(struct answer *answer, const struct request *request, const struct error *err);
-/* The same of a completion: a lock that was not had is `completion_in_progress`. */
+/* The same for a completion: a lock that was not acquired is `completion_in_progress`. */
 void answer_completion_error(struct answer *answer, const struct request *request,
                              const struct error *err);
 void answer_add_header(struct answer *answer, const char *name, const char *format, ...)

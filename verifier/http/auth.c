@@ -13,8 +13,8 @@
 struct auth {
     char *admin_secret;
     struct limiter *limiter;
-    pthread_mutex_t throttle; /* of keys from addresses that guess */
-    pthread_mutex_t lock;     /* of what follows */
+    pthread_mutex_t throttle; /* for keys from addresses over the limit */
+    pthread_mutex_t lock;     /* protects the members below */
     int64_t log_second;
     int logged;
     int64_t unlogged;
@@ -86,7 +86,7 @@ static bool refuse(struct auth *auth, struct request *request, struct answer *an
     return false;
 }
 
-/* False: the answer is written. */
+/* False: the request is answered. */
 static bool find_key(struct auth *auth, const char *key, enum store_key *found,
                      struct request *request, struct answer *answer)
 {
@@ -99,7 +99,7 @@ static bool find_key(struct auth *auth, const char *key, enum store_key *found,
                        "Too many requests with bad credentials from this address.");
         return false;
     }
-    /* A guesser gets none of argon2id's work; a key that was right a moment ago needs none. */
+    /* No argon2id for an address over the limit; a key that was verified recently needs none. */
     struct store *store = request->app->store;
     int result = is_narrow ? store_worker_by_known_key(store, key, found, &request->worker, &err)
                            : store_worker_by_key(store, key, found, &request->worker, &err);
@@ -122,11 +122,11 @@ bool auth_worker(struct auth *auth, struct request *request, struct answer *answ
     switch (found) {
     case STORE_KEY_GOOD:
         return true;
-    case STORE_KEY_DISABLED: /* a key that was right is no guess */
+    case STORE_KEY_DISABLED: /* a key that was valid is not a guess */
         count(COUNT_AUTH_FAILURES, 1);
         answer_problem(answer, TAILSLATE_PROBLEM_FORBIDDEN, "This worker is disabled.");
         return false;
-    case STORE_KEY_OVER: /* nor is this one: a node that has not got its new key yet */
+    case STORE_KEY_OVER: /* nor is this: the node has not received its new key yet */
         count(COUNT_AUTH_FAILURES, 1);
         answer_problem(answer, TAILSLATE_PROBLEM_UNAUTHORIZED,
                        "The API key was revoked or has expired.");

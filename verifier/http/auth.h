@@ -1,12 +1,12 @@
-/* auth: who calls. Workers by their API key, admins by the secret of a file. A key of ours is 256
- * random bits: one SHA-256 and one look. A stock server's is slow to look at (keys.h); what is
- * remembered of it is nothing that a revocation would have to reach.
+/* auth: authentication. Workers by their API key, administrators by the secret in a file. Our keys
+ * have 256 random bits and cost one SHA-256 and one lookup. A stock server's keys are slow to
+ * verify (keys.h); nothing is cached about them that a revocation would have to reach.
  *
- * A good credential is never refused for what its neighbours do. Bad ones are counted per address
- * (limiter.h); over a generous number a minute they are answered 429, and keys from such an address
- * are looked up one at a time, so that a flood of guesses holds one of the store's connections and
- * not all, and they cause none of the work of a slow key. Such refusals are logged up to
- * AUTH_LOG_PER_S, then counted: a flood fills no disk. */
+ * A good credential is never refused because of other requests from its address. Bad ones are
+ * counted by address (limiter.h). Over the limit they are answered 429, and keys from that address
+ * are looked up one at a time and without argon2id, so that a flood of guesses occupies one
+ * connection of the store. Such refusals are logged up to AUTH_LOG_PER_S, then only counted: a
+ * flood does not fill the disk. */
 #ifndef VERIFIER_AUTH_H
 #define VERIFIER_AUTH_H
 
@@ -18,13 +18,13 @@ struct auth;
 struct auth *auth_new(const char *admin_secret); /* NULL: no admin calls; copied */
 void auth_free(struct auth *auth);
 
-/* False: the answer is written. */
+/* False: the request is answered. */
 bool auth_worker(struct auth *auth, struct request *request, struct answer *answer);
 bool auth_admin(struct auth *auth, struct request *request, struct answer *answer);
 
-/* May one more refusal without a valid key be logged? Counts the others. */
+/* True: one more refusal without a valid key may be logged. False: it is counted instead. */
 bool auth_may_log(struct auth *auth, int64_t now_ms);
-/* To be called about once a second: says how many refusals were not logged. */
+/* Call about once a second: logs how many refusals were not logged. */
 void auth_tick(struct auth *auth);
 
 #endif

@@ -32,7 +32,7 @@ int complete_job(struct store *store, struct gate *gate, const struct store_call
     return done;
 }
 
-/* Idempotency-Key is a structured string ("..."); a bare token is taken, too. */
+/* Idempotency-Key is a structured string ("..."); a bare token is accepted, too. */
 static enum tailslate_problem key_of_header(const char *header, int64_t job_id,
                                             char token[TAILSLATE_TOKEN_BYTES])
 {
@@ -133,7 +133,7 @@ static void note_missing(const char *path, void *ctx)
     json_append_text(ctx, path);
 }
 
-/* What of the video's files is there: fills both lists. */
+/* Fills both lists. */
 static int check_files(int video, tailslate_quality_set recorded, struct json *present,
                        struct json *missing, struct error *err)
 {
@@ -193,7 +193,7 @@ void route_verify_complete(struct request *request, struct answer *answer)
                               &err) != 0)
         return answer_error(answer, request, &err);
     enum tailslate_problem problem = tailslate_verify_standing_problem(standing);
-    /* The question is about the job, not about the claim: who held it last may ask. */
+    /* This is about the job and not the claim, so the last holder may ask. */
     bool may_ask = problem == TAILSLATE_PROBLEM_NONE || standing == TAILSLATE_STANDING_COMPLETED ||
                    standing == TAILSLATE_STANDING_FAILED;
     if (!may_ask)

@@ -44,7 +44,7 @@ void connections_free(struct connections *connections)
     free(connections);
 }
 
-/* At most CONNECTIONS_MAX to look at, and only when one more comes. */
+/* Visits at most CONNECTIONS_MAX, and only when a connection arrives. */
 static int64_t count_of(const struct connections *connections, const struct address *address)
 {
     int64_t of_address = 0;
@@ -55,12 +55,12 @@ static int64_t count_of(const struct connections *connections, const struct addr
 
 static void cut(struct connection *connection)
 {
-    shutdown(connection->fd, SHUT_RDWR); /* its thread sees the end and closes it */
+    shutdown(connection->fd, SHUT_RDWR); /* its thread then closes it */
     connection->is_cut = true;
     count(COUNT_CONNECTIONS_CUT, 1);
 }
 
-/* The list begins with the youngest. */
+/* The newest is first in the list. */
 static void cut_oldest_unauthenticated(struct connections *connections)
 {
     struct connection *oldest = NULL;

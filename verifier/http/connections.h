@@ -1,6 +1,6 @@
 /* connections: the listening socket; the open connections with their deadlines, and the limit for
  * each address. libmicrohttpd's own timeout restarts with every byte, so a client that sends one
- * byte a minute could stay forever.
+ * byte a minute could stay for ever.
  *
  * Authenticated connections have priority. Above CONNECTIONS_CROWDED, each new connection cuts the
  * oldest unauthenticated one. A client with a key sends it within milliseconds, so a flood from
@@ -25,7 +25,8 @@ struct connection;
 struct connections *connections_new(int64_t address_max); /* of one address */
 void connections_free(struct connections *connections);   /* none may be open */
 
-/* May this address have one more? Counts refusals. May cut an unauthenticated connection for it. */
+/* True: this address may have one more connection. Counts refusals; may cut an unauthenticated
+ * connection to make space. */
 bool connections_admit(struct connections *connections, const struct address *address,
                        bool is_unlimited);
 struct connection *connections_add(struct connections *connections, const struct address *address,

@@ -195,9 +195,8 @@ void exchange_begin(struct exchange *exchange, const char *method, const char *p
         open_body(exchange);
 }
 
-/* A client that asked first (Expect), or has more than we would read for nothing, or does not say
- * clearly where its body ends; every other body is read first, so that the client is heard out
- * and sees the answer instead of a reset. */
+/* True for a client that asked first (Expect), sends more than is drained, or whose framing is
+ * ambiguous. Every other body is read first, so that the client sees the answer and not a reset. */
 bool exchange_answers_at_once(const struct exchange *exchange)
 {
     if (!exchange->answer.status)
@@ -213,7 +212,7 @@ bool exchange_wants_form(const struct exchange *exchange)
 
 bool exchange_count_form(struct exchange *exchange, size_t size)
 {
-    /* Every field counts, not only the one that is wanted. */
+    /* Every field counts, not only `file`. */
     exchange->form_bytes += (int64_t)size;
     if (exchange->form_bytes <= exchange->body.max_bytes)
         return true;
@@ -256,10 +255,10 @@ void exchange_finish(struct exchange *exchange)
 
 static void log_refusal(const struct answer *answer, const struct request *request)
 {
-    /* Failures of ours are logged where they are found. */
+    /* Our own failures are logged where they occur. */
     if (answer->status < 400 || answer->status >= 500)
         return;
-    /* A stranger must not be able to fill the disk by way of the log. */
+    /* An unauthenticated caller must not fill the disk through the log. */
     bool is_unauthenticated = request->worker.worker_id[0] == '\0' ||
                               answer->problem == TAILSLATE_PROBLEM_UNAUTHORIZED ||
                               answer->problem == TAILSLATE_PROBLEM_FORBIDDEN;

@@ -17,7 +17,7 @@ enum body_sink { BODY_TO_NOWHERE, BODY_TO_MEMORY, BODY_TO_FILE };
 struct body {
     enum body_sink sink;
     int64_t max_bytes, taken_bytes, drained_bytes;
-    char *text; /* owned; NUL behind it */
+    char *text; /* owned; ends in NUL */
     size_t capacity;
 };
 
@@ -29,32 +29,32 @@ struct exchange {
     struct framing framing;
     const char *client_problem; /* why its certificate is refused; NULL: it is accepted */
     int64_t form_bytes, begun_ms;
-    bool is_unauthenticated; /* nobody has shown a good credential */
+    bool is_unauthenticated; /* no valid credential was presented */
 };
 
-/* uri: as it came, not decoded. */
+/* uri: as received, not decoded. */
 void exchange_init(struct exchange *exchange, struct app *app, const char *uri);
 void exchange_fini(struct exchange *exchange);
 
 /* After all headers were noted in framing and request: authenticates, finds the route, decides
  * whether the body is read. path is borrowed. */
 void exchange_begin(struct exchange *exchange, const char *method, const char *path);
-/* Refused before its body came, and to be told at once: the connection ends then. */
+/* True: answer before the body is read; the connection ends then. */
 bool exchange_answers_at_once(const struct exchange *exchange);
-/* Is the body a form, of which only the field `file` is wanted? */
+/* True: the body is a form, and only its field `file` is used. */
 bool exchange_wants_form(const struct exchange *exchange);
-/* A piece of the form's text, before it is taken apart. False: too much of it. */
+/* A part of the form before it is parsed. False: the form is too large. */
 bool exchange_count_form(struct exchange *exchange, size_t size);
-/* A piece of a form's field. False: no more is wanted. */
+/* A part of a form's field. False: stop parsing. */
 bool exchange_take_field(struct exchange *exchange, const char *key, const char *data,
                          uint64_t offset, size_t size);
-/* A piece of the body. False: too much was sent for nothing, the connection is to be cut. */
+/* A part of the body. False: the drain limit is reached, cut the connection. */
 bool exchange_take(struct exchange *exchange, const char *data, size_t size);
-/* The body is here: let the route answer, unless there is an answer already. */
+/* The body is complete: run the route's handler, unless the request is answered already. */
 void exchange_finish(struct exchange *exchange);
 /* The answer is queued: log and count it. */
 void exchange_note_answer(const struct exchange *exchange);
-/* The answer was sent, or the connection is lost: what the client need not wait for. */
+/* The answer was sent, or the connection was lost: does what the client need not wait for. */
 void exchange_note_sent(const struct exchange *exchange);
 
 #endif

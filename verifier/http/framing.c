@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What the path's decoding would hide: a separator or an end that no name may hold. */
+/* Decoding the path would turn these into a separator, an end or another escape. */
 static bool hides_something(const char *uri)
 {
     static const char *const hidden[] = {"%00", "%2f", "%5c", "%25"};
@@ -34,7 +34,7 @@ static bool is_token(const char *name, size_t size)
     return size > 0;
 }
 
-/* A CR that ends no line ends one for others; no other control character means anything here. */
+/* A bare CR ends a line for some servers; no other control character has a meaning here. */
 static bool is_value(const char *value, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -43,8 +43,8 @@ static bool is_value(const char *value, size_t size)
     return true;
 }
 
-/* libmicrohttpd 0.9.75 glues a folded line to the header's name ("Transfer-Encodingchunked"): what
- * would be framing to a proxy in front of us is not to us, so nothing may begin like framing. */
+/* libmicrohttpd 0.9.75 appends a folded line to the header's name ("Transfer-Encodingchunked"). A
+ * proxy in front of us would read it as framing, so no other name may begin like one. */
 static bool begins_like_framing(const char *name)
 {
     return strncasecmp(name, "Content-Length", strlen("Content-Length")) == 0 ||
@@ -55,14 +55,13 @@ enum { LINE_END_BYTES = 2 };
 
 void framing_note_head(struct framing *framing, const char *start, size_t size, const char *version)
 {
-    /* Between the target and the version is the one blank that was overwritten. */
+    /* One overwritten space separates the target from the version. */
     framing->header_is_bad |= version != framing->target_end + 1;
     framing->line = version + strlen(version) + LINE_END_BYTES;
     framing->head_end = start + size;
 }
 
-/* A NUL cut the line before, its end was no CRLF, or it is folded and was put together elsewhere.
- */
+/* The line before contains a NUL, does not end in CRLF, or is folded and was copied elsewhere. */
 static bool begins_elsewhere(const struct framing *framing, const char *name)
 {
     return framing->line && framing->line != name;
@@ -83,20 +82,20 @@ void framing_note_header(struct framing *framing, struct request *request, const
     } else if (begins_like_framing(name)) {
         framing->header_is_bad = true;
     } else if (!request_set_header(request, name, value)) {
-        /* Which of the two is meant? A proxy in front of us may read the other one. */
+        /* A proxy in front of us may use the other value. */
         framing->twice = true;
     }
     if (framing->line)
         framing->line = value ? value + value_size + LINE_END_BYTES : name;
 }
 
-/* Behind the last header stands an empty line, and then the head is over. */
+/* The head ends in one empty line after the last header. */
 static bool ends_elsewhere(const struct framing *framing)
 {
     return framing->line && framing->line + LINE_END_BYTES != framing->head_end;
 }
 
-/* How long the body is must be said once, and in one way. */
+/* The body's length must be given once and in one way. */
 static bool is_bad(struct framing *framing)
 {
     const char *length = framing->length, *encoding = framing->encoding;

@@ -1,4 +1,4 @@
-/* framing: does everybody who reads this request's head see the same request?
+/* framing: whether every server that parses this request's head sees the same request.
  *
  * Refuses: a body whose length is given twice or in an unknown way (one server's body is another
  * one's next request); header names with spaces and values with NUL (C and HTTP disagree about the
@@ -20,7 +20,7 @@ struct framing {
     int64_t content_length;                   /* -1: none given */
 };
 
-/* uri: as it came, not decoded; borrowed, like all strings here, until framing_check. */
+/* uri: as received, not decoded; borrowed, like all strings here, until framing_check. */
 void framing_init(struct framing *framing, const char *uri);
 /* Before the headers: the request's head as it lies in memory, where each CRLF was overwritten by
  * two NUL; version: the last word of its first line. Then each line must begin where the one before

@@ -9,11 +9,11 @@
 typedef void route_handler(struct request *request, struct answer *answer);
 
 struct store_caller route_caller(const struct request *request);
-/* Who calls about the video {id}, and what is its job? True where the claim is the caller's, or the
- * job was completed by it (what then may still be done is the handler's matter); else answered. */
+/* The caller's standing on the job of video {id}. True: the caller holds the claim, or completed
+ * the job (the handler decides what is then allowed). False: the request is answered. */
 bool route_read_job(struct request *request, struct answer *answer,
                     enum tailslate_standing *standing, struct store_job *job);
-/* [sha256:]<64 hexadecimal digits>, to lower case. NULL is none. */
+/* [sha256:]<64 hexadecimal digits>, converted to lower case. False also for NULL. */
 bool route_parse_checksum(const char *text, char hex[HASH_HEX_BYTES]);
 
 #endif

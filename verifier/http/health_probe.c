@@ -16,11 +16,11 @@ struct health_probe {
     pthread_mutex_t lock;
     pthread_cond_t asked, answered;
     bool is_asked, is_stopping;
-    int64_t beat_ms; /* when the question was put that `last` answers */
+    int64_t probed_ms; /* when the probe that `last` reports began */
     struct health_probe_report last;
 };
 
-/* We hold the directory open: whether it still stands where it stood, its links say. */
+/* The directory is open; without links it was removed. */
 static bool is_usable(int dir, int mode)
 {
     struct stat status;
@@ -28,7 +28,7 @@ static bool is_usable(int dir, int mode)
            faccessat(dir, ".", mode, AT_EACCESS) == 0;
 }
 
-static void look(struct health_probe *probe, struct health_probe_report *report)
+static void probe_once(struct health_probe *probe, struct health_probe_report *report)
 {
     struct error err;
     *report = (struct health_probe_report){0};
@@ -38,7 +38,7 @@ static void look(struct health_probe *probe, struct health_probe_report *report)
                            is_usable(probe->files->videos, W_OK | X_OK);
 }
 
-static void *beat(void *ctx)
+static void *run(void *ctx)
 {
     struct health_probe *probe = ctx;
     pthread_mutex_lock(&probe->lock);
@@ -51,10 +51,10 @@ static void *beat(void *ctx)
         int64_t started_ms = mono_ms();
         struct health_probe_report report;
         pthread_mutex_unlock(&probe->lock);
-        look(probe, &report);
+        probe_once(probe, &report);
         pthread_mutex_lock(&probe->lock);
         probe->last = report;
-        probe->beat_ms = started_ms;
+        probe->probed_ms = started_ms;
         pthread_cond_broadcast(&probe->answered);
     }
     pthread_mutex_unlock(&probe->lock);
@@ -66,11 +66,11 @@ struct health_probe *health_probe_start(struct store *store, const struct files 
     struct health_probe *probe = must_calloc(1, sizeof *probe);
     probe->store = store;
     probe->files = files;
-    probe->beat_ms = mono_ms() - HEALTH_PROBE_FRESH_MS - 1;
+    probe->probed_ms = mono_ms() - HEALTH_PROBE_FRESH_MS - 1;
     must(pthread_mutex_init(&probe->lock, NULL) == 0);
     must(pthread_cond_init(&probe->asked, NULL) == 0);
     must(pthread_cond_init(&probe->answered, NULL) == 0);
-    must(pthread_create(&probe->thread, NULL, beat, probe) == 0);
+    must(pthread_create(&probe->thread, NULL, run, probe) == 0);
     return probe;
 }
 
@@ -80,13 +80,13 @@ void health_probe_take(struct health_probe *probe, struct health_probe_report *r
     pthread_mutex_lock(&probe->lock);
     int64_t fresh_ms = mono_ms() - HEALTH_PROBE_FRESH_MS;
     bool in_time = true;
-    while (probe->beat_ms < fresh_ms && in_time) {
+    while (probe->probed_ms < fresh_ms && in_time) {
         probe->is_asked = true;
         pthread_cond_signal(&probe->asked);
         in_time = deadline_wait(&probe->answered, &probe->lock, until_ms);
     }
-    *report = probe->beat_ms >= fresh_ms ? probe->last
-                                         : (struct health_probe_report){.is_late = true};
+    *report = probe->probed_ms >= fresh_ms ? probe->last
+                                           : (struct health_probe_report){.is_late = true};
     pthread_mutex_unlock(&probe->lock);
 }
 

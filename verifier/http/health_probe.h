@@ -1,8 +1,8 @@
 /* health_probe: finds out within a bounded time whether the store and the directories can be used.
  *
  * One thread probes; callers wake it and wait at most HEALTH_PROBE_WAIT_MS. So a database that
- * hangs does not hang health checks, and a hundred checks at once cause one probe. A result from
- * the last HEALTH_PROBE_FRESH_MS is used again. */
+ * hangs does not hang health checks, and a hundred checks at once cause one probe. A result that is
+ * at most HEALTH_PROBE_FRESH_MS old is used again. */
 #ifndef VERIFIER_HEALTH_PROBE_H
 #define VERIFIER_HEALTH_PROBE_H
 
@@ -13,7 +13,7 @@ enum { HEALTH_PROBE_WAIT_MS = 700, HEALTH_PROBE_FRESH_MS = 500, HEALTH_PROBE_STO
 
 struct health_probe_report {
     bool store_is_up, files_are_up;
-    bool is_late;               /* no answer in time: both count as down */
+    bool is_late;               /* the probe did not end in time: both count as down */
     struct store_counts counts; /* meaningful where store_is_up */
 };
 

@@ -35,7 +35,7 @@ void limiter_free(struct limiter *limiter)
     free(limiter);
 }
 
-/* Multiply-shift under keys of our own: who does not know them cannot aim at a place. */
+/* Multiply-shift with random keys, so that nobody can choose an address for its counter. */
 static struct place *place_of(struct limiter *limiter, const struct address *address)
 {
     uint64_t half[2];

@@ -1,8 +1,8 @@
-/* limiter: failures counted by address, so that a guesser is told apart from a mistake.
+/* limiter: failures counted by address, to tell guessing from a mistake.
  *
- * A fixed table of counters under a keyed hash, and nothing is ever pushed out of it: no number of
- * other addresses makes one be forgotten. Two addresses may share a counter; that costs a failing
- * caller another status, and a good key nothing. */
+ * A fixed table of counters under a keyed hash. No entry is ever evicted, so a flood of other
+ * addresses does not reset one. Two addresses may share a counter; that may cost a caller with a
+ * bad credential a 429 instead of a 401, and a good key nothing. */
 #ifndef VERIFIER_LIMITER_H
 #define VERIFIER_LIMITER_H
 
@@ -16,9 +16,9 @@ struct limiter;
 struct limiter *limiter_new(void);
 void limiter_free(struct limiter *limiter);
 
-enum limit { LIMIT_WITHIN, LIMIT_REACHED /* by this very failure */, LIMIT_OVER };
+enum limit { LIMIT_WITHIN, LIMIT_REACHED /* by this failure */, LIMIT_OVER };
 enum limit limiter_count(struct limiter *limiter, const struct address *address, int64_t now_ms);
-/* Has this address failed too often of late? Counts nothing. */
+/* True: this address is over the limit. Counts nothing. */
 bool limiter_is_over(struct limiter *limiter, const struct address *address, int64_t now_ms);
 
 #endif

@@ -8,7 +8,7 @@
 
 struct replays {
     struct store *store;
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* protects the members below */
     bool is_writing;
     struct store_replays entries[REPLAYS_JOBS_MAX];
     size_t count;

@@ -1,5 +1,5 @@
-/* request: all that a handler sees of HTTP. It holds copies and refers to
- * nothing of the HTTP library, so that any thread may finish it. */
+/* request: all that a handler sees of HTTP. It owns copies of what is read of the head, so that any
+ * thread may finish it. */
 #ifndef VERIFIER_REQUEST_H
 #define VERIFIER_REQUEST_H
 
@@ -26,7 +26,7 @@ struct auth;
 struct replays;
 struct health_probe;
 
-/* What every handler works on; made by serve, borrowed by all. */
+/* What all handlers use; owned by `serve`, borrowed here. */
 struct app {
     struct store *store;
     struct gate *gate; /* NULL: none */
@@ -44,22 +44,22 @@ struct request_value {
 
 struct request {
     struct app *app;
-    const char *method, *path;
+    const char *method, *path; /* borrowed until the request ends */
     char id[REQUEST_ID_BYTES], client[REQUEST_CLIENT_BYTES];
-    struct store_worker worker; /* who calls, where the route asks for a worker */
-    int64_t claim_epoch;        /* X-Claim-Epoch; TAILSLATE_ABSENT_INT */
-    /* Of the path: {id}, {quality}, {name}. */
+    struct store_worker worker; /* the caller, on worker routes */
+    int64_t claim_epoch;        /* X-Claim-Epoch; TAILSLATE_ABSENT_INT: not given */
+    /* From the path: {id}, {quality}, {name}. */
     int64_t number;
     enum tailslate_quality quality;
     char name[REQUEST_NAME_BYTES];
     /* The body: whole in memory, or streamed into body_fd (opened by the route's open handler) and
-     * hashed on its way. */
+     * hashed. */
     const char *body;
     size_t body_size;
     int body_fd;
     struct hash *body_hash;
     int64_t streamed_bytes;
-    /* What open leaves for run; freed with free_scratch in every case. */
+    /* From the open handler to the run handler; always freed with free_scratch. */
     void *scratch;
     void (*free_scratch)(void *scratch);
     /* Copies of the headers and query arguments that are read here, in the order of request.c's
@@ -84,7 +84,7 @@ const char *request_query(const struct request *request, const char *name);
 /* Has the client closed its connection? */
 bool request_client_is_gone(const struct request *request);
 
-/* A non-negative number without sign, blanks or leading zeros; at most 18 digits. */
+/* A non-negative number without sign, spaces or leading zeros; at most 18 digits. */
 bool request_parse_number(const char *text, int64_t *value);
 
 #endif

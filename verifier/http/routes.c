@@ -20,7 +20,7 @@ enum {
 };
 #define GIB ((int64_t)1024 * MIB)
 
-/* Bodies are small but for uploads. A rendition of a long film in one tar may be tens of GiB. */
+/* Only uploads are large: a rendition of a long video in one archive may have tens of GiB. */
 #define SMALL  BODY_TEXT, 256 * KIB, 30 * SECOND_MS
 #define NOBODY BODY_NONE, 64 * KIB, 30 * SECOND_MS
 
@@ -115,7 +115,7 @@ static enum fit fit_part(struct part pattern, struct part part, struct request *
     return FIT;
 }
 
-/* Literals first: a bad parameter is a matter only of a call that is meant. */
+/* A bad parameter counts only where all literal components match. */
 static enum fit fit_route(const struct route *route, const struct part *parts, size_t count,
                           struct request *request)
 {

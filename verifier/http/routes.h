@@ -1,4 +1,5 @@
-/* routes: which call is whose. One table; the handlers are in routes_*.c and complete.c by topic.
+/* routes: which handler answers a method and path. One table; the handlers are in routes_*.c and
+ * complete.c by topic.
  */
 #ifndef VERIFIER_ROUTES_H
 #define VERIFIER_ROUTES_H

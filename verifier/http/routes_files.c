@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Strong: another file, size or time of change is another entity. */
+/* Strong: changes with the file, its size and its modification time. */
 static void make_etag(const struct stat *status, char etag[96])
 {
     snprintf(etag, 96, "\"%llx-%llx-%llx\"", (unsigned long long)status->st_ino,
@@ -29,7 +29,7 @@ static void send_source(struct request *request, struct answer *answer, int fd,
     const char *header = request_header(request, "Range");
     const char *if_range = request_header(request, "If-Range");
     if (if_range && strcmp(if_range, etag) != 0)
-        header = NULL; /* a part of something else: the whole, then */
+        header = NULL; /* the source has changed: send all of it */
 
     answer_add_header(answer, "ETag", "%s", etag);
     answer_add_header(answer, "Accept-Ranges", "bytes");
@@ -121,7 +121,7 @@ static void answer_segment(struct request *request, struct answer *answer, bool 
     struct json *root = json_new_object();
     json_set_text(root, "status", "ok");
     json_set_bool(root, "written", written);
-    json_set_int(root, "bytes_written", request->streamed_bytes); /* also of one that was there */
+    json_set_int(root, "bytes_written", request->streamed_bytes); /* also if it was there already */
     json_set_bool(root, "checksum_verified", true);
     answer_object(answer, root);
     count(COUNT_UPLOADS, 1);
@@ -143,7 +143,7 @@ void route_segment(struct request *request, struct answer *answer)
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "The content does not match the file's extension.");
     bool there = segment_upload_is_there(&segment->upload, hex, request->streamed_bytes);
-    /* The slow part of being durable, before the lock is taken. */
+    /* fsync is slow, so it happens before the lock is taken. */
     if (!there && segment_upload_sync(&segment->upload, &err) != 0)
         return answer_error(answer, request, &err);
     if (store_upload(request->app->store, &caller, segment->job.id,

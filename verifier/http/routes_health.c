@@ -22,8 +22,8 @@ static void add_check(struct json *checks, const char *name, bool is_up, const c
     json_set(checks, name, check);
 }
 
-/* What a stock peer reads of a 503 is `detail`. */
-static const char *trouble_of(const struct health_probe_report *report, bool is_stopping)
+/* Of a 503, a stock worker reads `detail`. */
+static const char *problem_of(const struct health_probe_report *report, bool is_stopping)
 {
     return is_stopping             ? "The server is stopping."
            : report->is_late       ? "The database did not answer in time."
@@ -32,7 +32,7 @@ static const char *trouble_of(const struct health_probe_report *report, bool is_
                                    : NULL;
 }
 
-/* Never critical: without Redis completions go on as they are. */
+/* Never critical: completions work without Redis. */
 static void add_gate(struct gate *gate, struct json *checks)
 {
     struct gate_counts counts;
@@ -46,12 +46,12 @@ void route_health(struct request *request, struct answer *answer)
     struct health_probe_report report;
     bool is_stopping = wakeup_is_closed(request->app->wakeup);
     health_probe_take(request->app->probe, &report);
-    const char *trouble = trouble_of(&report, is_stopping);
+    const char *problem = problem_of(&report, is_stopping);
     struct json *root = json_new_object(), *checks = json_new_object();
-    json_set_text(root, "status", trouble ? "unhealthy" : "healthy");
+    json_set_text(root, "status", problem ? "unhealthy" : "healthy");
     json_set_text(root, "version", TAILSLATE_VERSION);
-    if (trouble)
-        json_set_text(root, "detail", trouble);
+    if (problem)
+        json_set_text(root, "detail", problem);
     add_check(checks, "database", report.store_is_up,
               report.is_late ? "no answer in time" : "cannot be used");
     add_check(checks, "files", report.files_are_up,
@@ -59,7 +59,7 @@ void route_health(struct request *request, struct answer *answer)
     add_gate(request->app->gate, checks);
     json_set(root, "checks", checks);
     answer_object(answer, root);
-    if (trouble)
+    if (problem)
         answer->status = 503;
 }
 

@@ -13,9 +13,9 @@
 
 enum {
     WAIT_MAX_S = 60,
-    /* Another process may have added or released a job: so often a waiter looks by itself. */
-    LOOK_MIN_MS = 400,
-    LOOK_SPREAD_MS = 400,
+    /* Another process may add or release a job, so a waiter checks this often without a wakeup. */
+    CHECK_MIN_MS = 400,
+    CHECK_SPREAD_MS = 400,
 };
 
 static void answer_claim(struct request *request, struct answer *answer,
@@ -59,7 +59,7 @@ void route_claim(struct request *request, struct answer *answer)
     int64_t until_ms = mono_ms() + wait_s * 1000;
     for (;;) {
         uint64_t seen = wakeup_count(wakeup);
-        /* A claim that nobody reads keeps its job from everybody until it expires. */
+        /* A claim whose answer nobody reads blocks its job until it expires. */
         if (request_client_is_gone(request))
             return answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
                                   "The client disconnected.");
@@ -68,12 +68,12 @@ void route_claim(struct request *request, struct answer *answer)
         int64_t left_ms = until_ms - mono_ms();
         if (claim.job_id || left_ms <= 0 || wakeup_is_closed(wakeup))
             return answer_claim(request, answer, &claim);
-        int64_t checked_ms = LOOK_MIN_MS + (int64_t)(random_u64() % LOOK_SPREAD_MS);
+        int64_t checked_ms = CHECK_MIN_MS + (int64_t)(random_u64() % CHECK_SPREAD_MS);
         wakeup_wait(wakeup, seen, left_ms < checked_ms ? left_ms : checked_ms);
     }
 }
 
-/* A stock worker asks for this whenever there is no job; here there are never any. */
+/* A stock worker asks for this when there is no job; a verifier never has one. */
 void route_reencode_claim(struct request *request, struct answer *answer)
 {
     (void)request;
@@ -83,7 +83,7 @@ void route_reencode_claim(struct request *request, struct answer *answer)
     answer_object(answer, root);
 }
 
-/* 200 also where the job is completed: a late progress figure changes nothing and hurts nobody. */
+/* 200 also if the job is completed: late progress changes nothing. */
 void route_progress(struct request *request, struct answer *answer)
 {
     struct message_progress progress;

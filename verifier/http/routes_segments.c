@@ -152,9 +152,9 @@ static int64_t count_media(int video, enum tailslate_quality quality)
     return count;
 }
 
-/* Is the playlist that is there the one that the worker means? It has the checksum where one is
- * told. The count only bounds the files from below: a stock worker that uploads while it transcodes
- * counts what it still has of what it has sent, so it says any number from 0. */
+/* True: the playlist on disk is the worker's. It must have the checksum, if one is given. The count
+ * is only a lower bound: a stock worker that uploads while it transcodes counts the segments that
+ * it has not deleted yet, so any number from 0 may come. */
 static bool playlist_fits(int video, const struct finalize *finalize, bool cmaf)
 {
     char name[32];
@@ -188,7 +188,7 @@ void route_segment_finalize(struct request *request, struct answer *answer)
         json_free(missing);
         return answer_error(answer, request, &err);
     }
-    /* Nothing it names is missing, but it is another one: that is what has to come again. */
+    /* All its segments are there, but it is another playlist: it has to be uploaded again. */
     if (json_count(missing) == 0 && !playlist_fits(video, &finalize, cmaf)) {
         char name[32];
         name_playlist(finalize.quality, cmaf, name);

@@ -31,7 +31,7 @@ static bool take_text(const struct json *body, const char *key, size_t max_bytes
 static struct json *body_object(const struct request *request, struct answer *answer)
 {
     struct error err;
-    /* Every member is optional, so no body at all is an empty object. */
+    /* Every member is optional, so an empty body is an empty object. */
     struct json *body = request->body_size == 0
                             ? json_new_object()
                             : json_parse(request->body, request->body_size, &err);
@@ -124,7 +124,7 @@ static struct json *worker_object(const struct store_worker *worker)
     return object;
 }
 
-/* Of all, while the list ends at STORE_LIST_MAX. */
+/* Of all workers, although the list ends at STORE_LIST_MAX. */
 static void add_counts(struct json *root, const struct store_worker_state *states, size_t count)
 {
     static const char *const known[] = {"active", "idle", "busy", "offline", "disabled"};

@@ -39,7 +39,7 @@ struct server {
     atomic_bool stopping;
 };
 
-/* An exchange and the library's handles for it. */
+/* An exchange and libmicrohttpd's handles for it. */
 struct mhd_request {
     struct server *server;
     struct MHD_Connection *connection;
@@ -50,10 +50,10 @@ struct mhd_request {
 };
 
 /* A connection and its current request. If a request line has more arguments than fit into memory,
- * libmicrohttpd reports its beginning but never its end, so the connection keeps track too. */
+ * libmicrohttpd reports its beginning but never its end, so the connection has a pointer, too. */
 struct mhd_connection {
     struct connection *connection;
-    struct mhd_request *mhd_request; /* NULL: nothing */
+    struct mhd_request *mhd_request; /* NULL: no request */
 };
 
 static const union MHD_ConnectionInfo *info(struct MHD_Connection *connection,
@@ -88,7 +88,7 @@ static enum MHD_Result on_accept(void *ctx, const struct sockaddr *socket, sockl
     char name[REQUEST_CLIENT_BYTES];
     (void)size;
     name_host(socket, name);
-    /* The proxy's connections are those of all its clients. */
+    /* The proxy's connections carry the requests of all its clients. */
     bool is_proxy = address_is_one_host(name, server->trusted_proxy);
     return connections_admit(server->connections, &address, is_proxy) ? MHD_YES : MHD_NO;
 }
@@ -107,7 +107,7 @@ static void end_request(struct mhd_connection *mhd)
     free(mhd_request);
 }
 
-/* The request line is here: an exchange begins. */
+/* The request line was received: an exchange begins. */
 static void *on_request_line(void *ctx, const char *uri, struct MHD_Connection *connection)
 {
     struct server *server = ctx;
@@ -192,8 +192,8 @@ static enum MHD_Result on_argument(void *ctx, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
-/* With client certificates the handshake asks for one, and takes none for an answer, so that who
- * has none is told so in HTTP. Nothing is read of the request before this. */
+/* With client certificates the handshake requests one but accepts a client without, which then gets
+ * its refusal over HTTP. Nothing of the request is used before this check. */
 static void check_client(struct mhd_request *mhd_request)
 {
     if (!mhd_request->server->tls.client_ca)
@@ -214,8 +214,8 @@ static enum MHD_Result on_form_data(void *ctx, enum MHD_ValueKind kind, const ch
     return exchange_take_field(ctx, key, data, offset, size) ? MHD_YES : MHD_NO;
 }
 
-/* libmicrohttpd before 1.0 takes a bare LF for the end of a line and a NUL for the end of a value,
- * and tells neither: but it parses in place, so that where each line lies shows it. Since 1.0 it
+/* libmicrohttpd before 1.0 accepts a bare LF as the end of a line and a NUL as the end of a value
+ * and reports neither. It parses in place, so the positions of the lines reveal both. Version 1.0
  * refuses both itself (MHD_OPTION_STRICT_FOR_CLIENT). */
 static void note_head(struct mhd_request *mhd_request, const char *method, const char *version)
 {
@@ -237,7 +237,7 @@ static void begin(struct mhd_request *mhd_request, const char *method, const cha
     take_client(&exchange->request, server, mhd_request->connection);
     check_client(mhd_request);
     exchange_begin(exchange, method, path);
-    /* Without a valid key there is no day to send an upload's body, which is refused anyway. */
+    /* Without a valid key the body is refused, so an upload's time limit does not apply. */
     set_deadline(server, mhd_request->connection,
                  exchange->is_unauthenticated ? UNAUTHENTICATED_MS : exchange->route->wall_ms);
     if (!exchange->is_unauthenticated)
@@ -314,7 +314,7 @@ static enum MHD_Result on_access(void *ctx, struct MHD_Connection *connection, c
     }
     if (*size > 0)
         return take_data(mhd_request, data, size);
-    if (mhd_request->form) { /* it may hold back the last bytes */
+    if (mhd_request->form) { /* it may have buffered the last bytes */
         MHD_destroy_post_processor(mhd_request->form);
         mhd_request->form = NULL;
     }
@@ -322,10 +322,10 @@ static enum MHD_Result on_access(void *ctx, struct MHD_Connection *connection, c
     return respond(mhd_request);
 }
 
-/* What the library refuses by itself (400 for a request line or a chunk that is none, 413 for a
- * number without end, 414 and 431 for heads over REQUEST_HEAD_MAX_BYTES, 505) it answers with HTML
- * of its own, which 0.9.75 lets nobody change: no problem+json and no X-Request-ID. It closes the
- * connection behind each, and to our agent no answer without our JSON is final. */
+/* libmicrohttpd itself refuses malformed request lines and chunks (400), lengths that overflow
+ * (413), heads over REQUEST_HEAD_MAX_BYTES (414, 431) and other versions (505). Its answers are
+ * HTML, which 0.9.75 cannot change: no problem+json and no X-Request-ID. It closes the connection
+ * after each, and our agent treats no answer without our JSON as final. */
 static void __attribute__((format(printf, 2, 0)))
 on_library_log(void *ctx, const char *format, va_list args)
 {
@@ -359,7 +359,7 @@ int64_t server_port(const struct server *server)
     return server->port;
 }
 
-/* tls: filled, and where there is no TLS, empty. */
+/* Without TLS the list is empty. */
 static void list_tls(const struct tls *tls, struct MHD_OptionItem options[5])
 {
     size_t count = 0;

@@ -1,4 +1,4 @@
-/* server: HTTP in front of the exchanges (libmicrohttpd stands behind it, and nowhere else here).
+/* server: carries exchanges over HTTP; the only file of the verifier that knows libmicrohttpd.
  *
  * A thread per connection, so that a handler may wait (long poll, database). Everything is bounded:
  * connections, and those of one address, header bytes, body bytes by route, the time from accept to
@@ -14,22 +14,23 @@ struct server_settings {
     const char *address;
     int64_t port;
     struct tls_files tls;
-    int64_t address_connections; /* how many one address may have */
-    const char *trusted_proxy;   /* whose X-Real-IP is believed; "" = nobody's; borrowed */
+    int64_t address_connections; /* limit for one address */
+    const char *trusted_proxy;   /* its X-Real-IP is trusted; "": none; borrowed */
 };
 
 struct server;
-/* Listens; nothing is served before server_run. -1 in *port never: the port that was got. */
+/* Listens; nothing is served before server_start. */
 struct server *server_listen(const struct server_settings *settings, struct error *err);
 int64_t server_port(const struct server *server);
 int server_start(struct server *server, struct app *app, struct error *err);
 
-/* To be called about once a second: ends connections that are past their time. */
+/* Call about once a second: cuts connections past their deadline. */
 void server_tick(struct server *server);
 
-/* No new connections; long polls answer (the caller closes the wakeup first); what runs has
- * SERVER_GRACE_MS to end, then its connection is cut, and SERVER_CUT_MS to see that. False: a
- * handler still runs (an archive is being unpacked); nothing may be freed then, only _exit. */
+/* Accepts no new connections; the caller has closed the wakeup, so long polls answer. Running
+ * requests have SERVER_GRACE_MS to end, then their connections are cut, and SERVER_CUT_MS after
+ * that. False: a handler still runs (an archive is being unpacked): free nothing, only call _exit.
+ */
 enum { SERVER_GRACE_MS = 4000, SERVER_CUT_MS = 3000 };
 bool server_stop(struct server *server);
 void server_free(struct server *server);

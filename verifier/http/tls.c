@@ -57,7 +57,7 @@ static int check_pair(const struct tls_files *files, const struct tls *tls, stru
     return code < 0 ? refuse(err, files->certificate, code) : 0;
 }
 
-/* An expired one is served, for clients may be told to take it; but nobody should have to guess. */
+/* An expired one is still served, because clients may be configured to accept it. */
 static void warn_of_expiry(const char *path, const char *pem)
 {
     gnutls_x509_crt_t certificate;
@@ -112,7 +112,7 @@ bool tls_client_is_trusted(void *session, char *why, size_t size)
 {
     unsigned status;
     gnutls_datum_t text;
-    /* A certificate that was made for a server is not taken from a client. */
+    /* A client may not present a certificate that was issued for a server. */
     gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
                                      .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
     int code = gnutls_certificate_verify_peers(session, &purpose, 1, &status);

@@ -1,7 +1,7 @@
-/* tls: what of TLS is not the HTTP library's: the three files, whether they fit each other, and who
- * the client is (GnuTLS stands behind it, and nowhere else).
+/* tls: the certificate, key and client CA files, and the check of a client's certificate; the only
+ * file that knows GnuTLS.
  *
- * The files are read once. A renewed certificate takes a restart, which costs no job anything. */
+ * The files are read once. A renewed certificate needs a restart, which interrupts no job. */
 #ifndef VERIFIER_TLS_H
 #define VERIFIER_TLS_H
 
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* TLS 1.2 and 1.3, ciphers that authenticate what they encrypt, keys that are forgotten. */
+/* TLS 1.2 and 1.3, authenticated ciphers, forward secrecy. */
 #define TLS_PRIORITIES                                                                             \
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:"      \
     "+AES-128-GCM:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:%SERVER_PRECEDENCE"
@@ -24,8 +24,7 @@ struct tls {
     char *client_ca;         /* NULL = clients need no certificate */
 };
 
-/* Reads and checks: PEM, the key fits the certificate. One that has expired is logged, and served.
- */
+/* Reads and checks: PEM, the key matches the certificate. An expired one is logged and served. */
 int tls_read(const struct tls_files *files, struct tls *tls, struct error *err);
 void tls_fini(struct tls *tls);
 

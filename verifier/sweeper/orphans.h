@@ -1,18 +1,18 @@
-/* orphans: files that belong to nothing any more go to the trash, and what lies there long enough
- * is deleted.
+/* orphans: moves output that no job accounts for to the trash, and deletes what has been there for
+ * trash_ms.
  *
- * Orphans are, once nothing in their tree has changed for trash_ms: temp files; staging directories
- * of archives; in the directory of a completed job, renditions that no row records and no playlist
- * names; a directory that looks like a video's, whose slug no video has, and that is not older than
- * all videos which the database knows. Deleted is only what the trash has held for trash_ms.
+ * An orphan is, if nothing in its tree has changed for trash_ms: a temporary file; the staging
+ * directory of an archive; in the directory of a completed job, a rendition that no row records and
+ * no playlist names; a directory that looks like a video's, whose slug no video has, and that is
+ * newer than the oldest video in the database.
  *
- * Refuses to touch: a video whose job is not completed (a late completion may still need its
- * files), failed or deleted videos, sources, directories that hold anything which no transcode
- * makes, other mounts, whatever a link leads to. What is moved was looked at again under the lock
- * of its job's row.
+ * Never touches a video whose job is not completed (a late completion may still need its files),
+ * failed or deleted videos, sources, directories with anything that a transcode does not make,
+ * other mounts, or the target of a link. Before a move it checks again, under the lock of the job's
+ * row.
  *
- * Ages go by the earlier of this machine's clock and the database's, so that one that runs ahead
- * makes nothing old. Fatal: nothing; what cannot be moved is logged and left. */
+ * Ages are by the earlier of this machine's clock and the database's, so that a fast clock makes
+ * nothing old. Fatal: nothing; what cannot be moved is logged and left. */
 #ifndef VERIFIER_ORPHANS_H
 #define VERIFIER_ORPHANS_H
 
@@ -36,7 +36,7 @@ const char *orphan_reason(enum orphan_kind kind);
 
 struct orphan {
     enum orphan_kind kind;
-    const char *path; /* "videos/film/480p" */
+    const char *path; /* "videos/intro/480p" */
     int64_t entries;  /* files and directories in it */
 };
 typedef void orphan_found(void *ctx, const struct orphan *orphan);
@@ -45,18 +45,18 @@ struct orphans_settings {
     struct store *store;
     const struct files *files;
     int64_t trash_ms;
-    bool preview;        /* say what would be done, and do nothing */
-    orphan_found *found; /* or NULL; else it is logged */
+    bool preview;        /* only report what would be done */
+    orphan_found *found; /* NULL: log it */
     void *ctx;
-    const _Atomic int64_t *ahead_ms; /* a test's way through hours; NULL = nothing */
+    const _Atomic int64_t *ahead_ms; /* for tests: added to the clock; NULL: nothing */
 };
 
 struct orphans;
 struct orphans *orphans_new(const struct orphans_settings *settings);
 void orphans_free(struct orphans *orphans); /* NULL is fine */
 
-/* Goes on with the round for about budget_ms. *complete: that was the last of it. -1: the database
- * could not be asked; the next call goes on where this one stopped. */
+/* Continues the round for about budget_ms. *complete: the round has ended. -1: the database failed;
+ * the next call continues where this one stopped. */
 int orphans_work(struct orphans *orphans, int64_t budget_ms, bool *complete, struct error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* orphans_private: what the two files of orphans share. */
+/* orphans_private: shared by orphans.c and orphans_video.c. */
 #ifndef VERIFIER_ORPHANS_PRIVATE_H
 #define VERIFIER_ORPHANS_PRIVATE_H
 
@@ -13,19 +13,19 @@ struct place {
 struct orphans {
     struct orphans_settings settings;
     int64_t now_ms;
-    struct place *places; /* of this round; NULL: none is under way */
+    struct place *places; /* of this round; NULL: between rounds */
     size_t count, capacity, next;
 };
 
 bool orphans_is_old(const struct orphans *orphans, int64_t time_ms);
 bool orphans_is_temp(const char *name);
 
-/* If dir/name has not changed for long: into the bin with it. move false: it is only looked at, and
- * *found counts it. */
+/* Moves dir/name to the trash if it has not changed for trash_ms. move false: only counts it in
+ * *found. */
 struct orphans_move {
     struct orphans *orphans;
     struct files_bin bin;
-    const char *prefix; /* of the path that is told: "videos/film" */
+    const char *prefix; /* of the reported path: "videos/intro" */
     bool move;
     int64_t found;
 };

@@ -133,9 +133,7 @@ static int check_entry(void *ctx, int dir, const char *name, struct error *err)
     return 0;
 }
 
-/* Nothing but what transcodes make, and some of it: an operator's own directory is not ours to
- * move.
- */
+/* It has output and nothing else: an operator's own directory must not be moved. */
 static bool looks_like_ours(struct video_work *work)
 {
     struct error err;
@@ -147,7 +145,7 @@ static bool looks_like_ours(struct video_work *work)
     return work->ours > 0 && !work->is_foreign;
 }
 
-/* What is older than all that the database knows may be of the time before this database. */
+/* A directory older than every video in the database may be from an earlier database. */
 static bool is_of_its_time(const struct video_work *work, const struct store_video_dir *dir)
 {
     struct files_tree tree;
@@ -189,7 +187,7 @@ int orphans_work_video(struct orphans *orphans, const char *slug, struct error *
     struct store *store = orphans->settings.store;
     if (!is_directory(orphans->settings.files->videos, slug))
         return 0;
-    /* A look takes no lock; only where there is something, it is done again with one. */
+    /* First without a lock; if there is anything, again with one. */
     if (store_with_video_dir(store, slug, true, look, &work, err) != 0)
         return -1;
     if (work.found == 0 || orphans->settings.preview)

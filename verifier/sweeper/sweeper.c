@@ -15,7 +15,7 @@ struct sweeper {
     char instance[TAILSLATE_UUID_BYTES];
     struct orphans *orphans;
     int64_t interval_ms;
-    /* By boot_ms, which goes on while the machine sleeps; 0: no tick has been. alive: when the
+    /* By boot_ms, which also counts while the machine sleeps; 0: no tick yet. alive: when the
      * fleet's row was last written. */
     int64_t due_ms, alive_ms;
     bool leads, is_failing, is_calm;
@@ -54,8 +54,8 @@ struct sweeper *sweeper_new(const struct sweeper_settings *settings)
     return sweeper;
 }
 
-/* Once when it begins, once when it is over. */
-static void tell_failure(struct sweeper *sweeper, const struct error *err)
+/* Logs once when failures begin and once when they end. */
+static void log_failure(struct sweeper *sweeper, const struct error *err)
 {
     if (err && !sweeper->is_failing)
         log_warning("sweeper.failing", LOG_TEXT("error", err->message));
@@ -64,7 +64,7 @@ static void tell_failure(struct sweeper *sweeper, const struct error *err)
     sweeper->is_failing = err != NULL;
 }
 
-static void tell_tick(struct sweeper *sweeper, const struct store_tick *tick)
+static void log_tick(struct sweeper *sweeper, const struct store_tick *tick)
 {
     store_metrics_tick(tick);
     if (tick->jump_ms != 0)
@@ -82,8 +82,8 @@ static void tell_tick(struct sweeper *sweeper, const struct store_tick *tick)
     sweeper->leads = tick->leads;
 }
 
-/* A change of what keeps sweeps back; a release has lines of its own. */
-static void tell_outcome(struct sweeper *sweeper, enum store_outcome outcome)
+/* Logs a change of what holds sweeps back; a release has its own lines. */
+static void log_outcome(struct sweeper *sweeper, enum store_outcome outcome)
 {
     bool changed = outcome != sweeper->last;
     if (changed && !store_sweep_succeeded(outcome))
@@ -96,7 +96,7 @@ static void tell_outcome(struct sweeper *sweeper, enum store_outcome outcome)
     sweeper->is_calm = store_sweep_succeeded(outcome);
 }
 
-/* Redis is asked only where the database knows of no recent sweep. */
+/* Redis is asked only if the database has no recent sweep. */
 static int64_t last_run_ms(const struct sweeper *sweeper, const struct store_tick *tick)
 {
     if (!grace_is_due(tick->now_ms, tick->last_sweep_ms, GRACE_KNOWN_MS))
@@ -106,18 +106,18 @@ static int64_t last_run_ms(const struct sweeper *sweeper, const struct store_tic
 
 static int sweep(struct sweeper *sweeper, const struct store_tick *tick, struct error *err)
 {
-    struct store_sweep order = {.instance = sweeper->instance,
-                                .last_run_ms = last_run_ms(sweeper, tick)};
-    int result = store_sweep(sweeper->settings.store, &order, err);
-    /* Also where a later batch failed: what was released waits for a worker. */
-    if (order.count > 0 && sweeper->settings.wakeup)
+    struct store_sweep request = {.instance = sweeper->instance,
+                                  .last_run_ms = last_run_ms(sweeper, tick)};
+    int result = store_sweep(sweeper->settings.store, &request, err);
+    /* Also if a later batch failed: the released jobs wait for a worker. */
+    if (request.count > 0 && sweeper->settings.wakeup)
         wakeup_notify(sweeper->settings.wakeup);
     if (result == 0) {
-        tell_outcome(sweeper, order.outcome);
-        if (store_sweep_succeeded(order.outcome))
-            gate_note_sweep(sweeper->settings.gate, GATE_SWEEP_STALE_JOBS, order.swept_at);
+        log_outcome(sweeper, request.outcome);
+        if (store_sweep_succeeded(request.outcome))
+            gate_note_sweep(sweeper->settings.gate, GATE_SWEEP_STALE_JOBS, request.swept_at);
     }
-    store_sweep_fini(&order);
+    store_sweep_fini(&request);
     return result;
 }
 
@@ -143,7 +143,7 @@ static int lead(struct sweeper *sweeper, const struct store_tick *tick, struct e
     if (grace_is_due(tick->now_ms, tick->last_sweep_ms, settings->sweep_ms) &&
         sweep(sweeper, tick, err) != 0)
         return -1;
-    /* Not while sweeps are kept back: what is not sure of workers is not sure of their files. */
+    /* Not while sweeps are held back: if workers cannot be judged, their files cannot either. */
     if (sweeper->is_calm && grace_is_due(tick->now_ms, tick->last_cleanup_ms, settings->cleanup_ms))
         return clean_up(sweeper, err);
     return 0;
@@ -166,7 +166,7 @@ static int tick_once(struct sweeper *sweeper, int64_t now_ms, struct error *err)
     if (store_alive(sweeper->settings.store, sweeper->instance, own_ms, &tick, err) != 0)
         return -1;
     sweeper->alive_ms = now_ms;
-    tell_tick(sweeper, &tick);
+    log_tick(sweeper, &tick);
     if (late)
         return skip_overdue(sweeper, now_ms - sweeper->due_ms, err);
     return tick.leads ? lead(sweeper, &tick, err) : 0;
@@ -175,28 +175,28 @@ static int tick_once(struct sweeper *sweeper, int64_t now_ms, struct error *err)
 void sweeper_tick(struct sweeper *sweeper, int64_t boot_now_ms)
 {
     struct error err;
-    bool went_well = tick_once(sweeper, boot_now_ms, &err) == 0;
-    tell_failure(sweeper, went_well ? NULL : &err);
+    bool succeeded = tick_once(sweeper, boot_now_ms, &err) == 0;
+    log_failure(sweeper, succeeded ? NULL : &err);
     sweeper->due_ms = boot_now_ms + sweeper->interval_ms;
 }
 
-/* False: it is to end. */
+/* False: the thread has to end. */
 static bool wait_for_next(struct sweeper *sweeper)
 {
-    /* From here, not from the tick's beginning: its own work is not what makes it late. */
+    /* From here, not from the beginning of the tick: its own work does not make it overdue. */
     int64_t until_ms = mono_ms() + sweeper->interval_ms;
     sweeper->due_ms = boot_ms() + sweeper->interval_ms;
     pthread_mutex_lock(&sweeper->lock);
     while (!sweeper->ends && deadline_wait(&sweeper->asked, &sweeper->lock, until_ms))
         ;
-    bool goes_on = !sweeper->ends;
+    bool may_continue = !sweeper->ends;
     pthread_mutex_unlock(&sweeper->lock);
-    return goes_on;
+    return may_continue;
 }
 
-/* So that the next one leads at once; if not, the lease ends by itself. A database that does not
- * answer is not waited for: the process is to end. */
-static void give_lead_back(struct sweeper *sweeper)
+/* So that another verifier leads at once; otherwise the lease expires. A database that does not
+ * answer is not waited for, because the process is stopping. */
+static void resign(struct sweeper *sweeper)
 {
     struct error err;
     if (sweeper->leads && !sweeper->is_failing &&
@@ -209,7 +209,7 @@ static void *run(void *ctx)
     struct sweeper *sweeper = ctx;
     while (wait_for_next(sweeper))
         sweeper_tick(sweeper, boot_ms());
-    give_lead_back(sweeper);
+    resign(sweeper);
     return NULL;
 }
 
@@ -238,7 +238,7 @@ bool sweeper_free(struct sweeper *sweeper)
         return true;
     sweeper_stop(sweeper);
     if (!sweeper->started)
-        give_lead_back(sweeper);
+        resign(sweeper);
     else if (!deadline_join(sweeper->thread, sweeper->end_by_ms))
         return false;
     orphans_free(sweeper->orphans);
