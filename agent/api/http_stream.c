@@ -45,9 +45,9 @@ static bool keep_text(struct http_stream *stream, const char *data, size_t size)
         stream->is_too_long = true;
         return false;
     }
-    if (stream->text_size + size + 1 > stream->text_room) {
-        stream->text_room = 2 * (stream->text_size + size + 1);
-        stream->text = must_realloc(stream->text, stream->text_room);
+    if (stream->text_size + size + 1 > stream->text_capacity) {
+        stream->text_capacity = 2 * (stream->text_size + size + 1);
+        stream->text = must_realloc(stream->text, stream->text_capacity);
     }
     memcpy(stream->text + stream->text_size, data, size);
     stream->text_size += size;

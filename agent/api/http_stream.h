@@ -20,7 +20,7 @@ struct http_stream {
     void *sink_ctx;
     int64_t sunk;
     char *text; /* the answer's body so far */
-    size_t text_size, text_room, head_size;
+    size_t text_size, text_capacity, head_size;
     bool has_whole_head; /* the empty line after the last header has arrived */
     bool is_too_long;
     bool has_failed_here; /* see `here` for the reason */
@@ -41,9 +41,5 @@ bool http_stream_rewind(struct http_stream *stream, int64_t offset);
 
 /* Moves the body to the answer. */
 void http_stream_hand_over(struct http_stream *stream, struct http_answer *answer);
-
-/* Sets what depends on the Content-Type: is_json, and the problem in a JSON body (http_answer.c).
- */
-void http_answer_read(struct http_answer *answer, const char *content_type);
 
 #endif

@@ -10,7 +10,8 @@
 #ifndef AGENT_SESSION_H
 #define AGENT_SESSION_H
 
-#include "agent/api/http.h"
+#include "agent/api/reclaim.h"
+#include "agent/api/session_answer.h"
 #include "agent/base/child.h"
 #include "agent/base/config.h"
 #include "agent/spool/record.h"
@@ -22,52 +23,11 @@ enum {
     PROGRESS_MIN_MS = 2 * 1000,
     PROGRESS_MAX_MS = 30 * 1000,
     STATUS_WRITE_MS = 1000,
-    SESSION_WAKE_SPREAD_MS = 5 * 1000,
-    SESSION_RECLAIMS_MAX = 3, /* for one job without an outcome, in one run of its step */
-};
-
-enum verdict {
-    VERDICT_OK,      /* 2xx with a JSON body (or the bytes that were requested) */
-    VERDICT_RETRY,   /* says nothing about the job: retry after a pause */
-    VERDICT_HOLD,    /* only a person can help: retry slowly */
-    VERDICT_LOST,    /* the claim is lost, or the job is gone */
-    VERDICT_MISSING, /* our server says that the requested thing does not exist */
-    VERDICT_RECLAIM, /* a stock server says that the claim is lost; session_judge reclaims */
 };
 
 struct reply {
     struct http_answer answer; /* a copy; free with session_reply_fini */
     bool done;
-};
-
-/* The current trouble with the server, so that its begin and its end are logged instead of every
- * attempt. */
-struct trouble {
-    enum tailslate_reach reach;
-    long status;
-    enum tailslate_answer_class class;
-    int64_t since_ms; /* 0: none */
-    unsigned calls;   /* how many requests met it: the first is retried, the second shows that it
-                         persists */
-    bool is_held_said;
-};
-
-/* The pause after failure number attempt + 1. It ends early when another request reaches the server
- * again: spread over SESSION_WAKE_SPREAD_MS, but not before the server's Retry-After. */
-struct session_pause {
-    int64_t begun_ms, until_ms, floor_ms;
-    bool is_patient; /* a person must act: the server's return does not end the pause */
-};
-
-/* A server without our codes says by 403 or 409 that the claim is lost; then the step reclaims the
- * job. If that succeeds, the record is bound to the new claim and the work goes on. If it is
- * refused, work without an outcome is abandoned (its slot becomes free and another worker
- * transcodes the job), and finished work is held. */
-struct session_reclaim {
-    struct http_call *call;
-    unsigned count; /* how often the job was reclaimed in this run */
-    int64_t not_before_ms;
-    char reason[256]; /* for the last refusal, so that it is logged once */
 };
 
 /* An operator's `pause`: transcoders are suspended, uploads and deliveries go on. */
@@ -139,21 +99,6 @@ struct http_call *session_start(struct session *session, struct http_request *re
 void session_reply_fini(struct reply *reply);
 /* The same, and wait for the answer. */
 void session_perform(struct session *session, struct http_request *request, struct reply *reply);
-
-/* What the answer means. Never VERDICT_RECLAIM: starts the reclaim and returns RETRY or HOLD until
- * that is answered. Remembers a lost claim; logs the begin and the end of trouble. A 2xx without
- * the expected JSON comes from a captive portal, not from our server. */
-enum expected { EXPECT_JSON, EXPECT_BYTES };
-enum verdict session_judge(struct session *session, const struct http_answer *answer,
-                           enum expected expected);
-/* See struct session_pause. */
-struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
-                                         unsigned attempt, const struct http_answer *answer);
-int64_t session_pause_end_ms(const struct session *session, const struct session_pause *pause);
-/* A file was accepted: earlier refusals no longer count. */
-void session_is_accepted(struct session *session);
-/* Wait that long, or until the claim is lost. */
-void session_wait_backoff(struct session *session, const struct session_pause *pause);
 
 /* Retry until the server accepts (then *reply belongs to the caller, session_reply_fini) or the
  * claim is lost (-1, without a reply). */

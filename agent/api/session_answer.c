@@ -1,7 +1,8 @@
-/* What the answer to a step's request means, and how long to wait after it (session.h). */
+#include "agent/api/session_answer.h"
+
 #include "agent/api/connect.h"
 #include "agent/api/delivery.h"
-#include "agent/api/session_part.h"
+#include "agent/api/session.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "lib/json.h"

@@ -1,6 +1,6 @@
-/* What this node encodes with, and within which limits (doctor.h). */
+#include "agent/cli/doctor_encoders.h"
+
 #include "agent/base/sandbox.h"
-#include "agent/cli/doctor_report.h"
 #include "agent/media/encoders.h"
 #include "agent/media/encoders_file.h"
 #include "agent/media/limits.h"

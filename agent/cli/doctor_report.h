@@ -1,4 +1,5 @@
-/* doctor_report: how the parts of doctor report their findings (doctor.h). */
+/* doctor_report: how the parts of doctor report their findings (doctor.h), and what an
+ * answer of the server means to it. */
 #ifndef AGENT_DOCTOR_REPORT_H
 #define AGENT_DOCTOR_REPORT_H
 
@@ -17,11 +18,9 @@ void doctor_report(struct doctor *doctor, enum finding finding, const char *subj
                    const char *advice, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* By the worst finding. */
+int doctor_exit_status(const struct doctor *doctor);
+
 /* What the answer to a heartbeat says about URL, key and server. */
 void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer);
-/* Devices, encoders and which of them will be used. Call after `ffmpeg -version` has succeeded. */
-void doctor_check_encoders(struct doctor *doctor);
-/* Limits and sandbox. */
-void doctor_check_limits(struct doctor *doctor);
-
 #endif

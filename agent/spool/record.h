@@ -11,6 +11,8 @@
 #define AGENT_RECORD_H
 
 #include "agent/spool/job.h"
+#include "agent/spool/record_note.h"
+#include "agent/spool/record_process.h"
 #include "base/message.h"
 #include "lib/error.h"
 
@@ -32,13 +34,6 @@ struct record_claim { /* claim.json */
 struct record_outcome {                     /* outcome.json: transcoded and checked */
     struct tailslate_completion completion; /* everything but the token */
     int64_t transcode_ms;
-};
-
-/* A process: boot id + PID + start time, because a PID alone may have been reused. */
-struct process_identity {
-    char boot_id[40];
-    pid_t pid;
-    uint64_t start_ticks; /* field 22 of /proc/<pid>/stat */
 };
 
 int record_state(int dir, enum job_state *state, struct error *err);
@@ -86,48 +81,6 @@ int record_check_sealed(int dir, struct error *err);
 int record_read_missing(int dir, tailslate_quality_set *missing, struct error *err);
 int record_read_lost(int dir, enum tailslate_problem *why, char detail[256], struct error *err);
 int record_read_acknowledgement(int dir, char **answer, size_t *size, struct error *err);
-
-/* Which process works on it. `name` is "step" or "transcoder". No file: -1, code ENOENT. */
-int record_write_identity(int dir, const char *name, pid_t pid, struct error *err);
-int record_read_identity(int dir, const char *name, struct process_identity *identity,
-                         struct error *err);
-/* A pidfd of exactly that process, or -1 if it no longer exists. */
-int process_identity_open(const struct process_identity *identity);
-/* Is it alive, and not stopped? */
-bool process_identity_moves(const struct process_identity *identity);
-/* If it is alive, SIGKILL its process group, using the pidfd first. */
-void process_identity_kill_group(const struct process_identity *identity);
-
-/* The lock that a step holds as long as it lives. -1 with code EWOULDBLOCK: another process holds
- * it. An OFD lock, so that record_is_locked can test it without taking it. */
-int record_lock(int dir, struct error *err); /* the descriptor, CLOEXEC */
-bool record_is_locked(int dir);
-
-/* Notes beside the state: what the step waits for (disk space, in bytes; 0: nothing any more), and
- * that a failure was caused by this node and not by the video. Best effort. */
-#define RECORD_WAITING "waiting.json"
-void record_note_waiting(int dir, int64_t need_bytes);
-bool record_is_waiting(int dir);
-void record_note_fault(int dir, const char *reason);
-bool record_is_fault(int dir);
-void record_read_fault(int dir, char reason[256]); /* "" if it cannot be read */
-
-/* Since when the courier has been waiting to bypass a stock server's cache. False: it is not, or
- * that was for another token. */
-void record_note_silence(int dir, const char *token, int64_t since_us);
-bool record_read_silence(int dir, const char *token, int64_t *since_us);
-
-/* That the server refuses this job's finished work: since when, last when, and why. The first time
- * survives restarts until it is cleared, when a file is accepted or an operator requests a retry. A
- * time in the future is reset. */
-#define RECORD_REFUSED "refused.json"
-struct record_refusal {
-    int64_t since_us, at_us;
-    char reason[256];
-};
-void record_note_refusal(int dir, const char *reason, struct record_refusal *noted);
-bool record_read_refusal(int dir, struct record_refusal *refusal); /* false: there is none */
-void record_forget_refusal(int dir);
 
 /* What the step is doing, for status; not durable. */
 struct record_progress {

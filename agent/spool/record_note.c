@@ -1,4 +1,5 @@
-/* The notes beside the state of a record (record.h). */
+#include "agent/spool/record_note.h"
+
 #include "agent/spool/record.h"
 #include "base/clock.h"
 #include "lib/cleanup.h"

@@ -1,4 +1,5 @@
-/* Which process works on a record: identities and the lock (record.h). */
+#include "agent/spool/record_process.h"
+
 #include "agent/spool/record.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"

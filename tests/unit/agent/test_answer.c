@@ -5,7 +5,7 @@
  *
  * With TAILSLATE_GOLDEN_UPDATE=1 the file is written again; the commit that changes it says why. */
 #include "agent/api/delivery.h"
-#include "agent/api/session_part.h"
+#include "agent/api/session.h"
 #include "agent/cli/doctor_report.h"
 #include "agent/daemon/server_link.h"
 #include "lib/cleanup.h"

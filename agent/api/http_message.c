@@ -1,6 +1,6 @@
-/* The part of http.h that needs no library: initializing requests, parsing answers, and synchronous
- * requests. */
-#include "agent/api/http_stream.h"
+#include "agent/api/http_message.h"
+
+#include "agent/api/http.h"
 #include "base/clock.h"
 #include "lib/cleanup.h"
 
