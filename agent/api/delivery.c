@@ -144,12 +144,12 @@ static void judge_refusal(const struct http_answer *answer, enum delivery delive
 /* A stock server does not echo the token. "Job completed successfully" follows its commit; "Job
  * already completed" may come from its cache while the first request is about to fail. */
 static void judge_stock(const struct delivery_report *report,
-                        const struct tailslate_acknowledgment *said,
+                        const struct tailslate_acknowledgment *acknowledgment,
                         struct delivery_judgement *judgement)
 {
-    if (strcmp(said->message, "Job completed successfully") == 0)
+    if (strcmp(acknowledgment->message, "Job completed successfully") == 0)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
-    else if (strcmp(said->message, "Job already completed") != 0)
+    else if (strcmp(acknowledgment->message, "Job already completed") != 0)
         conclude(judgement, DELIVERY_AGAIN, "the 2xx answer does not acknowledge a token");
     else if (report->past_cache)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
@@ -161,22 +161,22 @@ static void judge_stock(const struct delivery_report *report,
 static void judge_success(const struct delivery_report *report, const struct http_answer *answer,
                           struct delivery_judgement *judgement)
 {
-    struct tailslate_acknowledgment said;
+    struct tailslate_acknowledgment acknowledgment;
     struct error err;
     if (http_answer_class(answer) != TAILSLATE_ANSWER_OK ||
-        tailslate_acknowledgment_parse(answer->body, answer->body_size, &said, err.message) !=
-            TAILSLATE_PROBLEM_NONE ||
-        !said.status_ok)
+        tailslate_acknowledgment_parse(answer->body, answer->body_size, &acknowledgment,
+                                       err.message) != TAILSLATE_PROBLEM_NONE ||
+        !acknowledgment.status_ok)
         conclude(judgement, DELIVERY_AGAIN, "HTTP %ld without an acknowledgment", answer->status);
     else if (report->is_failure)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
-    else if (!said.token[0])
-        judge_stock(report, &said, judgement);
-    else if (strcmp(said.token, report->token) == 0)
+    else if (!acknowledgment.token[0])
+        judge_stock(report, &acknowledgment, judgement);
+    else if (strcmp(acknowledgment.token, report->token) == 0)
         conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
         conclude(judgement, DELIVERY_AGAIN, "the answer acknowledges another token: %s",
-                 said.token);
+                 acknowledgment.token);
 }
 
 void delivery_judge(const struct delivery_report *report, const struct http_answer *answer,

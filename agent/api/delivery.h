@@ -17,14 +17,13 @@ enum delivery {
     DELIVERY_ACKNOWLEDGED, /* rows 1-5 */
     DELIVERY_AGAIN,        /* rows 8, 9, and anything that is not a verdict */
     DELIVERY_HOLD,         /* rows 10-12: a person must act; retry slowly, raise an alarm */
-    DELIVERY_RETAIN,       /* rows 6, 7, and a refused failure report whose claim is over: drop the
-                            record,       retain its output */
-    DELIVERY_QUARANTINE,   /* rows 3, 13 */
-    DELIVERY_REUPLOAD,     /* row 14 */
-    DELIVERY_ASK,     /* a stock "already completed", which may be untrue: ask verify-complete */
-    DELIVERY_RECLAIM, /* a stock 409 or 403: the claim is lost; reclaim the job */
-    DELIVERY_SILENT,  /* verify-complete could not tell: wait, then bypass the cache
-                       */
+    DELIVERY_RETAIN,     /* rows 6, 7, and a refused failure report whose claim is over: remove the
+                            record from the spool, retain its output */
+    DELIVERY_QUARANTINE, /* rows 3, 13 */
+    DELIVERY_REUPLOAD,   /* row 14 */
+    DELIVERY_ASK,        /* a stock "already completed", which may be untrue: ask verify-complete */
+    DELIVERY_RECLAIM,    /* a stock 409 or 403: the claim is lost; reclaim the job */
+    DELIVERY_SILENT,     /* verify-complete could not tell: wait, then bypass the cache */
     DELIVERY_COUNT,
 };
 const char *delivery_name(enum delivery delivery); /* "acknowledged" */
@@ -69,8 +68,8 @@ void delivery_judge_verification(const struct http_answer *answer,
 bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
                             struct message_claim *given, struct delivery_judgement *judgement);
 
-/* The server refuses this one job and is otherwise fine with us. A 403 or 409 without a code counts
- * only if the job cannot be reclaimed either. */
+/* The server refuses this one job, but accepts the key and other requests. A 403 or 409 without a
+ * code counts only if the job cannot be reclaimed either. */
 bool delivery_refuses_job(const struct http_answer *answer);
 /* How long to wait before presenting a report that has been refused for this long. In the first
  * minutes: half the cap to the cap. After that: half to all of its age divided by two, at most an

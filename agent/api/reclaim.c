@@ -53,7 +53,7 @@ static void log_refused(struct session *session, const char *reason, const char 
     char *last = session->reclaim.reason;
     bool is_news = strcmp(last, reason) != 0;
     bool is_held = strcmp(outcome, "held") == 0;
-    enum log_level level = is_held && session_say_held(session) ? LOG_ERROR : LOG_INFO;
+    enum log_level level = is_held && session_is_first_hold(session) ? LOG_ERROR : LOG_INFO;
     snprintf(last, sizeof session->reclaim.reason, "%s", reason);
     log_at(is_news ? level : LOG_DEBUG, "step.not_reclaimed", LOG_TEXT("reason", reason),
            LOG_TEXT("outcome", outcome));
@@ -96,7 +96,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     session->reclaim.count++;
     if (session->transcoded) /* do not fight for a claim that is lost again at once */
         postpone(session, answer);
-    session_is_back(session);
+    session_note_return(session);
 }
 
 void session_reclaim(struct session *session, const struct http_answer *refusal)

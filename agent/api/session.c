@@ -16,7 +16,7 @@
 
 enum {
     WAIT_SLICE_MS = 1000,
-    KEEP_MIN_MS = 500,
+    PROGRESS_KEEP_MIN_MS = 500,
 };
 
 /* ---- progress extends the claim -------------------------------------------------------------- */
@@ -52,24 +52,24 @@ static void on_progress(void *ctx, const struct http_answer *answer)
 }
 
 /* At least once every third of the claim's duration, so that two reports may be lost. */
-static int64_t keep_interval_ms(const struct session *session)
+static int64_t extend_interval_ms(const struct session *session)
 {
     int64_t third = session->progress_lease_ms / 3;
     if (third <= 0 || third > PROGRESS_MAX_MS)
         return PROGRESS_MAX_MS;
-    return third < KEEP_MIN_MS ? KEEP_MIN_MS : third;
+    return third < PROGRESS_KEEP_MIN_MS ? PROGRESS_KEEP_MIN_MS : third;
 }
 
 static int64_t progress_due_ms(const struct session *session)
 {
-    int64_t interval = keep_interval_ms(session);
+    int64_t interval = extend_interval_ms(session);
     if (session->progress_changed && interval > PROGRESS_MIN_MS)
         interval = PROGRESS_MIN_MS;
     int64_t due = session->progress_sent_ms + interval;
     return due > session->progress_not_before_ms ? due : session->progress_not_before_ms;
 }
 
-static void read_claim_anew(struct session *session)
+static void read_claim_again(struct session *session)
 {
     struct error ignored;
     struct record_claim claim;
@@ -83,7 +83,7 @@ static void read_claim_anew(struct session *session)
 
 static void post_progress(struct session *session)
 {
-    read_claim_anew(session);
+    read_claim_again(session);
     TEXT(body) = message_progress_format(&session->progress.progress);
     TEXT(path) = must_printf("/api/worker/%lld/progress", (long long)session->claim.claim.job_id);
     struct http_request request = http_post(path, body);
@@ -174,10 +174,10 @@ enum { CHECK_MS = 1000, EVENTS_BYTES = 1024 };
  * it. */
 static void open_subdirectory(struct session *session)
 {
-    struct session_orders *controls = &session->controls;
+    struct session_control *controls = &session->controls;
     TEXT(path) = must_printf("%s/" CONTROL_DIRECTORY, session->config->node.state_dir);
-    controls->capacity = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (controls->capacity < 0)
+    controls->dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (controls->dir < 0)
         return;
     controls->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (controls->watch >= 0 &&
@@ -189,9 +189,9 @@ static void open_subdirectory(struct session *session)
 
 static void session_control_open(struct session *session)
 {
-    session->controls = (struct session_orders){.capacity = -1, .watch = -1};
+    session->controls = (struct session_control){.dir = -1, .watch = -1};
     open_subdirectory(session);
-    session->controls.is_paused = control_file_exists(session->controls.capacity, CONTROL_PAUSE);
+    session->controls.is_paused = control_file_exists(session->controls.dir, CONTROL_PAUSE);
     session->controls.since_ms = session->controls.checked_ms = mono_ms();
     if (session->controls.is_paused)
         log_info("step.paused");
@@ -199,9 +199,9 @@ static void session_control_open(struct session *session)
 
 static void session_control_close(struct session *session)
 {
-    cleanup_fd(&session->controls.capacity);
+    cleanup_fd(&session->controls.dir);
     cleanup_fd(&session->controls.watch);
-    session->controls.capacity = session->controls.watch = -1;
+    session->controls.dir = session->controls.watch = -1;
 }
 
 static void drain_events(int watch)
@@ -213,15 +213,15 @@ static void drain_events(int watch)
 
 static void session_control_check(struct session *session, bool is_event)
 {
-    struct session_orders *controls = &session->controls;
+    struct session_control *controls = &session->controls;
     int64_t now_ms = mono_ms();
     if (!is_event && now_ms < controls->checked_ms + CHECK_MS)
         return;
     controls->checked_ms = now_ms;
     drain_events(controls->watch);
-    if (controls->capacity < 0)
+    if (controls->dir < 0)
         open_subdirectory(session);
-    bool is_paused = control_file_exists(controls->capacity, CONTROL_PAUSE);
+    bool is_paused = control_file_exists(controls->dir, CONTROL_PAUSE);
     if (is_paused == controls->is_paused)
         return;
     if (controls->is_paused)
@@ -233,7 +233,7 @@ static void session_control_check(struct session *session, bool is_event)
 
 int64_t session_work_ms(const struct session *session)
 {
-    const struct session_orders *controls = &session->controls;
+    const struct session_control *controls = &session->controls;
     int64_t now_ms = controls->is_paused ? controls->since_ms : mono_ms();
     return now_ms - controls->total_ms;
 }
@@ -271,9 +271,9 @@ int session_wait(struct session *session, struct http_wait_fd *fds, unsigned cou
     int ready = http_wait(session->client, all, own + count, wait_ms < 0 ? 0 : wait_ms);
     for (unsigned i = 0; i < count; i++)
         fds[i].revents = all[own + i].revents;
-    bool is_order = own > 0 && all[0].revents != 0;
-    session_control_check(session, is_order);
-    return ready - is_order;
+    bool is_event = own > 0 && all[0].revents != 0;
+    session_control_check(session, is_event);
+    return ready - is_event;
 }
 
 static void on_reply(void *ctx, const struct http_answer *answer)
@@ -288,7 +288,7 @@ static void on_reply(void *ctx, const struct http_answer *answer)
 struct http_call *session_start(struct session *session, struct http_request *request,
                                 struct reply *reply)
 {
-    read_claim_anew(session);
+    read_claim_again(session);
     request->claim_epoch = session->claim.claim.claim_epoch;
     *reply = (struct reply){.done = false};
     return http_start(session->client, request, on_reply, reply);
@@ -354,8 +354,7 @@ int session_run_child(struct session *session, const struct child_options *optio
 
 int session_open(struct session *session, const struct config *config, int dir, struct error *err)
 {
-    *session = (struct session){
-        .config = config, .dir = dir, .controls = {.capacity = -1, .watch = -1}};
+    *session = (struct session){.config = config, .dir = dir, .controls = {.dir = -1, .watch = -1}};
     session->progress.eta_seconds = TAILSLATE_ABSENT_INT;
     session->progress.progress = (struct message_progress){
         .percent = TAILSLATE_ABSENT_INT,

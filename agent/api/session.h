@@ -31,8 +31,8 @@ struct reply {
 };
 
 /* An operator's `pause`: transcoders are suspended, uploads and deliveries go on. */
-struct session_orders {
-    int capacity, watch; /* state_dir/orders; inotify. -1: none */
+struct session_control {
+    int dir, watch; /* state_dir/orders; inotify. -1: none */
     bool is_paused;
     int64_t checked_ms, since_ms,
         total_ms; /* start of the current pause; total of all earlier ones */
@@ -44,7 +44,7 @@ struct session {
     struct http_client *client;
     struct record_claim claim;
     bool transcoded; /* the outcome is on disk: only success may be reported */
-    struct session_orders controls;
+    struct session_control controls;
     enum tailslate_problem lost;
     struct session_reclaim reclaim;
     int64_t refused_since_ms; /* monotonic: first refusal of finished work; 0: not refused */

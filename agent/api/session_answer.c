@@ -108,15 +108,15 @@ bool session_is_outage(enum tailslate_answer_class class)
 static enum log_level trouble_level(struct session *session, enum verdict verdict)
 {
     if (verdict == VERDICT_HOLD)
-        return session_say_held(session) ? LOG_ERROR : LOG_DEBUG;
+        return session_is_first_hold(session) ? LOG_ERROR : LOG_DEBUG;
     return session->trouble.calls == 1 ? LOG_INFO : LOG_WARNING;
 }
 
-bool session_say_held(struct session *session)
+bool session_is_first_hold(struct session *session)
 {
-    bool is_said = session->trouble.is_held_said || session->refused_since_ms != 0;
-    session->trouble.is_held_said = true;
-    return !is_said;
+    bool is_logged = session->trouble.is_hold_logged || session->refused_since_ms != 0;
+    session->trouble.is_hold_logged = true;
+    return !is_logged;
 }
 
 static void note_trouble(struct session *session, enum verdict verdict,
@@ -238,7 +238,7 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
     return verdict;
 }
 
-void session_is_back(struct session *session)
+void session_note_return(struct session *session)
 {
     session->is_away = true;
     note_return(session);

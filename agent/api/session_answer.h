@@ -29,7 +29,7 @@ struct trouble {
     int64_t since_ms; /* 0: none */
     unsigned calls;   /* how many requests met it: the first is retried, the second shows that it
                          persists */
-    bool is_held_said;
+    bool is_hold_logged;
 };
 
 /* The pause after failure number attempt + 1. It ends early when another request reaches the server
@@ -62,10 +62,10 @@ bool session_is_outage(enum tailslate_answer_class class);
 /* The finished work is refused for a reason of its own: the first time counts. */
 void session_note_refusal(struct session *session, const char *reason);
 /* True: it has not been reported yet that something is on hold. */
-bool session_say_held(struct session *session);
+bool session_is_first_hold(struct session *session);
 /* How long to wait before repeating a request that is on hold. */
 int64_t session_hold_ms(const struct session *session, int64_t retry_after_ms);
 /* Ends the pauses of all waiting requests. */
-void session_is_back(struct session *session);
+void session_note_return(struct session *session);
 
 #endif

@@ -24,7 +24,7 @@ struct fsck {
     unsigned records, findings, repaired;
 };
 
-struct patient {
+struct subject {
     struct fsck *fsck;
     const char *directory, *id;
     int directory_fd, dir;
@@ -33,22 +33,22 @@ struct patient {
 };
 
 static void __attribute__((format(printf, 3, 4)))
-find(struct patient *patient, const char *cure, const char *format, ...)
+report(struct subject *subject, const char *remedy, const char *format, ...)
 {
     TEXT(text) = NULL;
     va_list args;
     va_start(args, format);
     must(vasprintf(&text, format, args) >= 0);
     va_end(args);
-    printf("%-10s %s: ", patient->directory, patient->id);
+    printf("%-10s %s: ", subject->directory, subject->id);
     tty_escape_print(stdout, text, SIZE_MAX);
-    printf("; %s %s\n", patient->fsck->repairs ? "repair:" : "--repair would:", cure);
-    patient->fsck->findings++;
+    printf("; %s %s\n", subject->fsck->repairs ? "repair:" : "--repair would:", remedy);
+    subject->fsck->findings++;
 }
 
 /* ---- the format ------------------------------------------------------------------------------ */
 
-static int check_reports(struct patient *patient, struct error *err)
+static int check_reports(struct subject *subject, struct error *err)
 {
     struct record_outcome outcome;
     TEXT(body) = NULL;
@@ -57,8 +57,8 @@ static int check_reports(struct patient *patient, struct error *err)
     enum tailslate_problem why;
     tailslate_quality_set missing;
     char detail[256];
-    int dir = patient->dir;
-    switch (patient->state) {
+    int dir = subject->dir;
+    switch (subject->state) {
     case JOB_WRONG:
     case JOB_CLAIMED:
         return 0;
@@ -82,38 +82,38 @@ static int check_reports(struct patient *patient, struct error *err)
     return error_set(err, ERROR_BUG, 0, "unknown state");
 }
 
-static int check_form(struct patient *patient, struct error *err)
+static int check_form(struct subject *subject, struct error *err)
 {
     struct record_claim claim;
     int64_t job_id;
-    if (record_state(patient->dir, &patient->state, err) != 0 ||
-        record_read_claim(patient->dir, &claim, err) != 0)
+    if (record_state(subject->dir, &subject->state, err) != 0 ||
+        record_read_claim(subject->dir, &claim, err) != 0)
         return -1;
-    if (!spool_is_id(patient->id, &job_id) || claim.claim.job_id != job_id)
+    if (!spool_is_id(subject->id, &job_id) || claim.claim.job_id != job_id)
         return error_set(err, ERROR_PERMANENT, EBADMSG, "its claim is for another job");
-    return check_reports(patient, err);
+    return check_reports(subject, err);
 }
 
-static void check_format(struct patient *patient)
+static void check_format(struct subject *subject)
 {
     struct error err;
-    bool is_live = patient->directory_fd == patient->fsck->spool.live;
-    if (check_form(patient, &err) == 0)
+    bool is_live = subject->directory_fd == subject->fsck->spool.live;
+    if (check_form(subject, &err) == 0)
         return;
-    patient->is_corrupt = true;
+    subject->is_corrupt = true;
     if (!is_live) { /* records in quarantine may be broken: that is why they are there */
-        if (patient->directory_fd == patient->fsck->spool.retained)
-            find(patient, "leave it as it is", "%s", err.message);
+        if (subject->directory_fd == subject->fsck->spool.retained)
+            report(subject, "leave it as it is", "%s", err.message);
         return;
     }
-    find(patient, "move it to quarantine", "%s", err.message);
-    if (!patient->fsck->repairs)
+    report(subject, "move it to quarantine", "%s", err.message);
+    if (!subject->fsck->repairs)
         return;
     struct error ignored;
-    int done = patient->fsck->is_running
-                   ? control_file_create(patient->dir, CONTROL_QUARANTINE, &ignored)
-                   : spool_quarantine(&patient->fsck->spool, patient->id, err.message, &ignored);
-    patient->fsck->repaired += done == 0;
+    int done = subject->fsck->is_running
+                   ? control_file_create(subject->dir, CONTROL_QUARANTINE, &ignored)
+                   : spool_quarantine(&subject->fsck->spool, subject->id, err.message, &ignored);
+    subject->fsck->repaired += done == 0;
 }
 
 /* ---- the work -------------------------------------------------------------------------------- */
@@ -161,38 +161,39 @@ static int check_rendition(int output, const struct upload_rendition *rendition,
 }
 
 /* A file that differs from what was uploaded is not sent again: the server has the original. */
-static void inspect_rendition(struct patient *patient, int output, enum tailslate_quality quality)
+static void inspect_rendition(struct subject *subject, int output, enum tailslate_quality quality)
 {
     struct upload_rendition rendition = {.quality = quality, .watch = -1};
     struct error err, ignored;
-    struct fsck *fsck = patient->fsck;
-    if (upload_record_read(patient->dir, &rendition, &err) != 0) {
-        find(patient, "delete its upload record, so that the files are uploaded again", "%s",
-             err.message);
-        if (fsck->repairs && upload_record_forget(patient->dir, &rendition, &ignored) == 0)
+    struct fsck *fsck = subject->fsck;
+    if (upload_record_read(subject->dir, &rendition, &err) != 0) {
+        report(subject, "delete its upload record, so that the files are uploaded again", "%s",
+               err.message);
+        if (fsck->repairs && upload_record_forget(subject->dir, &rendition, &ignored) == 0)
             fsck->repaired++;
     } else if (check_rendition(output, &rendition, &err) != 0) {
-        find(patient, "leave it as it is, the server may have all of it", "%s", err.message);
+        report(subject, "leave it as it is, the server may have all of it", "%s", err.message);
     }
     upload_record_fini(&rendition);
 }
 
-static void check_work(struct patient *patient)
+static void check_work(struct subject *subject)
 {
     struct record_outcome outcome;
     struct error err;
-    if (record_read_outcome(patient->dir, &outcome, &err) != 0)
+    if (record_read_outcome(subject->dir, &outcome, &err) != 0)
         return; /* it contains no finished work */
-    FD(output) = openat(patient->dir, RECORD_OUTPUT,
+    FD(output) = openat(subject->dir, RECORD_OUTPUT,
                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     tailslate_quality_set made = tailslate_completion_qualities(&outcome.completion);
     if (output < 0) {
-        find(patient, "leave it as it is, the server may have all of it", "its output is missing");
+        report(subject, "leave it as it is, the server may have all of it",
+               "its output is missing");
         return;
     }
     for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++)
         if (made & 1u << quality)
-            inspect_rendition(patient, output, quality);
+            inspect_rendition(subject, output, quality);
 }
 
 /* ---- the directories ------------------------------------------------------------------------- */
@@ -203,13 +204,13 @@ static void check_record(struct fsck *fsck, const char *directory, int directory
     FD(dir) = spool_open_record(directory_fd, id, &err);
     if (dir < 0)
         return; /* it has gone meanwhile: delivered or moved */
-    struct patient patient = {
+    struct subject subject = {
         .fsck = fsck, .directory = directory, .id = id, .directory_fd = directory_fd, .dir = dir};
     fsck->records++;
-    patient.is_at_work = record_is_locked(dir);
-    check_format(&patient);
-    if (!patient.is_corrupt && !patient.is_at_work && patient.state != JOB_ACKNOWLEDGED)
-        check_work(&patient);
+    subject.is_at_work = record_is_locked(dir);
+    check_format(&subject);
+    if (!subject.is_corrupt && !subject.is_at_work && subject.state != JOB_ACKNOWLEDGED)
+        check_work(&subject);
 }
 
 static int check_directory(struct fsck *fsck, const char *directory, int directory_fd,

@@ -181,7 +181,7 @@ static const struct {
           "deleted."},
      do_fsck},
     {{.words = "step", .argument = "RECORD"}, do_step},
-    {{.words = "trial"}, do_encoder_probe},
+    {{.words = "probe-encoders"}, do_encoder_probe},
 };
 
 static const struct cli_command *command_at(size_t index)

@@ -20,15 +20,15 @@ struct operation {
     pid_t agent;
 };
 
-static int complain(const struct error *err, int status)
+static int fail(const struct error *err, int status)
 {
     fprintf(stderr, "tailslate-agent: %s\n", err->message);
     return status;
 }
 
-static int complain_all(const struct error *err)
+static int fail_by_class(const struct error *err)
 {
-    return complain(err, error_exit_status(err));
+    return fail(err, error_exit_status(err));
 }
 
 static int begin(struct operation *operation, const struct config *config)
@@ -36,7 +36,7 @@ static int begin(struct operation *operation, const struct config *config)
     struct error err;
     *operation = (struct operation){.config = config, .spool = SPOOL_INIT};
     if (spool_open(config->node.state_dir, SPOOL_READ, &operation->spool, &err) != 0)
-        return err.code == ENOENT ? complain(&err, EX_UNAVAILABLE) : complain_all(&err);
+        return err.code == ENOENT ? fail(&err, EX_UNAVAILABLE) : fail_by_class(&err);
     operation->is_running = spool_is_owned(&operation->spool, &operation->agent);
     return 0;
 }
@@ -92,11 +92,11 @@ static int not_yet(const struct operation *operation)
 
 /* ---- the node -------------------------------------------------------------------------------- */
 
-struct tally {
+struct counts {
     unsigned at_work, waiting, moving; /* moving: transcoders that are not suspended yet */
 };
 
-static void count_record(const struct operation *operation, const char *id, struct tally *tally)
+static void count_record(const struct operation *operation, const char *id, struct counts *counts)
 {
     struct error ignored;
     enum job_state state;
@@ -104,43 +104,44 @@ static void count_record(const struct operation *operation, const char *id, stru
     FD(dir) = spool_open_record(operation->spool.live, id, &ignored);
     if (dir < 0 || record_state(dir, &state, &ignored) != 0)
         return;
-    tally->at_work += job_need(state) == JOB_NEEDS_STEP;
-    tally->waiting += job_need(state) == JOB_NEEDS_COURIER;
+    counts->at_work += job_need(state) == JOB_NEEDS_STEP;
+    counts->waiting += job_need(state) == JOB_NEEDS_COURIER;
     if (state == JOB_CLAIMED &&
         record_read_identity(dir, "transcoder", &transcoder, &ignored) == 0 &&
         process_identity_moves(&transcoder))
-        tally->moving++;
+        counts->moving++;
 }
 
-static struct tally count(const struct operation *operation)
+static struct counts count_records(const struct operation *operation)
 {
-    struct tally tally = {0};
+    struct counts counts = {0};
     struct spool_entry *entries = NULL;
     struct error ignored;
     size_t found = 0;
     if (spool_list(operation->spool.live, &entries, &found, NULL, &ignored) == 0)
         for (size_t i = 0; i < found; i++)
-            count_record(operation, entries[i].id, &tally);
+            count_record(operation, entries[i].id, &counts);
     free(entries);
-    return tally;
+    return counts;
 }
 
 static bool are_all_stopped(const struct operation *operation, const void *ctx)
 {
     (void)ctx;
-    return count(operation).moving == 0;
+    return count_records(operation).moving == 0;
 }
 
 static void print_node_request(const struct operation *operation, enum control_file control,
                                bool is_given)
 {
-    struct tally tally = count(operation);
+    struct counts counts = count_records(operation);
     if (control == CONTROL_DRAIN)
         printf("%s: %u in progress, %u to be delivered%s\n", is_given ? "drained" : "undrained",
-               tally.at_work, tally.waiting, is_given ? "; nothing is claimed until undrain" : "");
+               counts.at_work, counts.waiting,
+               is_given ? "; nothing is claimed until undrain" : "");
     else
         printf("%s: %u in progress, %u to be delivered%s\n", is_given ? "paused" : "unpaused",
-               tally.at_work, tally.waiting,
+               counts.at_work, counts.waiting,
                is_given ? "; nothing is claimed and transcoders are suspended until unpause" : "");
     if (!operation->is_running)
         printf("no agent is running; it takes effect when one starts\n");
@@ -151,11 +152,11 @@ static int request_node(struct operation *operation, enum control_file control, 
     struct error err;
     struct spool *spool = &operation->spool;
     if (spool_need_controls(spool, &err) != 0)
-        return complain_all(&err);
+        return fail_by_class(&err);
     int done = is_given ? control_file_create(spool->controls, control, &err)
                         : control_file_remove(spool->controls, control, &err);
     if (done != 0)
-        return complain_all(&err);
+        return fail_by_class(&err);
     struct published published = {control == CONTROL_DRAIN ? "drained" : "paused", is_given};
     if (operation->is_running && !await(operation, is_published, &published))
         return not_yet(operation);
@@ -181,7 +182,7 @@ int operate_node(const struct config *config, enum control_file control, bool is
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-static bool is_taken_up(const struct operation *operation, const void *ctx)
+static bool is_carried_out(const struct operation *operation, const void *ctx)
 {
     struct error ignored;
     FD(dir) = spool_open_record(operation->spool.live, ctx, &ignored);
@@ -197,16 +198,16 @@ static bool has_left(const struct operation *operation, const void *ctx)
 
 static int no_record(const struct error *err)
 {
-    return complain(err, err->code == ENOENT || err->code == EINVAL ? EX_DATAERR
-                                                                    : error_exit_status(err));
+    return fail(err,
+                err->code == ENOENT || err->code == EINVAL ? EX_DATAERR : error_exit_status(err));
 }
 
 static int retry_live(const struct operation *operation, const char *id, int dir)
 {
     struct error err;
     if (control_file_create(dir, CONTROL_RETRY, &err) != 0)
-        return complain_all(&err);
-    if (operation->is_running && !await(operation, is_taken_up, id))
+        return fail_by_class(&err);
+    if (operation->is_running && !await(operation, is_carried_out, id))
         return not_yet(operation);
     printf("%s: %s\n", id,
            operation->is_running ? "done" : "no agent is running; it takes effect when one starts");
@@ -223,12 +224,12 @@ static void withdraw_all(int dir)
 
 /* Only a complete success is presented again. The rename makes it a live record at once; a running
  * agent notices it. */
-static int retry_aside(const struct operation *operation, const char *id, int directory, int dir)
+static int retry_moved(const struct operation *operation, const char *id, int directory, int dir)
 {
     enum job_state state;
     struct error err;
     if (record_state(dir, &state, &err) != 0)
-        return complain(&err, EX_DATAERR);
+        return fail(&err, EX_DATAERR);
     if (job_next(state, JOB_REBOUND) == JOB_WRONG) {
         fprintf(stderr, "tailslate-agent: %s is %s: it has no report to present\n", id,
                 job_state_name(state));
@@ -236,7 +237,7 @@ static int retry_aside(const struct operation *operation, const char *id, int di
     }
     withdraw_all(dir);
     if (durable_rename(directory, id, operation->spool.live, id, &err) != 0)
-        return complain_all(&err);
+        return fail_by_class(&err);
     printf("%s: back in the spool%s\n", id,
            operation->is_running ? "" : "; no agent is running, it is presented when one starts");
     return EX_OK;
@@ -253,7 +254,7 @@ static int retry(const struct operation *operation, const char *id)
     for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
         FD(dir) = spool_open_record(directories[i], id, &err);
         if (dir >= 0)
-            return retry_aside(operation, id, directories[i], dir);
+            return retry_moved(operation, id, directories[i], dir);
     }
     return no_record(&err);
 }
@@ -275,7 +276,7 @@ static int retry_directory(const struct operation *operation, int directory, boo
     struct error err;
     size_t found = 0;
     if (spool_list(directory, &entries, &found, NULL, &err) != 0)
-        return complain_all(&err);
+        return fail_by_class(&err);
     int status = EX_OK;
     for (size_t i = 0; i < found; i++) {
         int one = retry(operation, entries[i].id);
@@ -298,13 +299,14 @@ int operate_retry_all(const struct config *config)
     return status;
 }
 
-static int give(const struct operation *operation, const char *id, enum control_file control)
+static int request_record(const struct operation *operation, const char *id,
+                          enum control_file control)
 {
     struct error err;
     FD(dir) = spool_open_record(operation->spool.live, id, &err);
     if (dir < 0)
         return no_record(&err);
-    return control_file_create(dir, control, &err) == 0 ? EX_OK : complain_all(&err);
+    return control_file_create(dir, control, &err) == 0 ? EX_OK : fail_by_class(&err);
 }
 
 int operate_hold(const struct config *config, const char *id)
@@ -312,7 +314,7 @@ int operate_hold(const struct config *config, const char *id)
     struct operation operation;
     int status = begin(&operation, config);
     if (status == 0)
-        status = give(&operation, id, CONTROL_HOLD);
+        status = request_record(&operation, id, CONTROL_HOLD);
     if (status == 0)
         printf("%s: on hold until `spool retry %s`; a running step finishes first\n", id, id);
     end(&operation);
@@ -325,7 +327,7 @@ static int quarantine_alone(const struct operation *operation, const char *id)
     struct spool spool;
     struct error err;
     if (spool_open(operation->config->node.state_dir, SPOOL_OWN, &spool, &err) != 0)
-        return complain_all(&err);
+        return fail_by_class(&err);
     FD(dir) = spool_open_record(spool.live, id, &err);
     int status = EX_OK;
     if (dir < 0) {
@@ -334,7 +336,7 @@ static int quarantine_alone(const struct operation *operation, const char *id)
         fprintf(stderr, "tailslate-agent: a step is working on %s; start an agent, or wait\n", id);
         status = EX_TEMPFAIL;
     } else if (spool_quarantine(&spool, id, "requested by an operator", &err) != 0) {
-        status = complain_all(&err);
+        status = fail_by_class(&err);
     }
     spool_close(&spool);
     return status;
@@ -344,7 +346,7 @@ static int quarantine(const struct operation *operation, const char *id)
 {
     if (!operation->is_running)
         return quarantine_alone(operation, id);
-    int status = give(operation, id, CONTROL_QUARANTINE);
+    int status = request_record(operation, id, CONTROL_QUARANTINE);
     if (status == 0 && !await(operation, has_left, id))
         status = not_yet(operation);
     return status;

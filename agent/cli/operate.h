@@ -15,7 +15,7 @@
 
 enum { OPERATE_WAIT_MS = 10 * 1000, OPERATE_CHECK_MS = 20 };
 
-int operate_node(const struct config *config, enum control_file order, bool is_given);
+int operate_node(const struct config *config, enum control_file control, bool is_given);
 int operate_retry(const struct config *config, const char *id);
 int operate_retry_all(const struct config *config);
 int operate_hold(const struct config *config, const char *id);

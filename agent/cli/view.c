@@ -190,7 +190,7 @@ static int add_rows(struct view *view, const struct json *published, struct erro
     return 0;
 }
 
-static int add_room(struct view *view, int directory, const char *name, struct error *err)
+static int add_directory(struct view *view, int directory, const char *name, struct error *err)
 {
     struct spool_entry *entries = NULL;
     size_t count = 0;
@@ -229,9 +229,9 @@ static int fill(struct view *view, struct error *err)
     json_set_bool(view->root, "paused", control_file_exists(view->spool.controls, CONTROL_PAUSE));
     int done = add_rows(view, published, err);
     if (done == 0)
-        done = add_room(view, view->spool.retained, "kept", err);
+        done = add_directory(view, view->spool.retained, "kept", err);
     if (done == 0)
-        done = add_room(view, view->spool.quarantine, "quarantine", err);
+        done = add_directory(view, view->spool.quarantine, "quarantine", err);
     if (published)
         json_set(view->root, "agent", json_copy(published));
     return done;
@@ -326,7 +326,7 @@ struct json *view_record(const struct view *view, const char *id, struct error *
     enum job_state state = JOB_WRONG;
     struct error why;
     json_set_text(row, "record", id);
-    json_set_text(row, "room", directory);
+    json_set_text(row, "directory", directory);
     if (record_state(dir, &state, &why) != 0)
         json_set_text(row, "problem", why.message);
     json_set_text(row, "state", job_state_name(state));

@@ -35,7 +35,7 @@ struct agent {
     struct heartbeat heartbeat;
     struct status status;
     struct health *health;
-    struct version version;
+    struct ffmpeg_version version;
     struct encoder_probe probe;
     int signals;
     int64_t watchdog_ms, watchdog_due_ms; /* 0: no watchdog of a service manager */
@@ -188,7 +188,8 @@ static void reap(struct agent *agent)
     siginfo_t info = {0};
     while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
         pid_t pid = info.si_pid;
-        if (steps_handle_pid(&agent->node, pid) || version_handle_pid(&agent->version, pid) ||
+        if (steps_handle_pid(&agent->node, pid) ||
+            ffmpeg_version_handle_pid(&agent->version, pid) ||
             encoder_probe_handle_pid(&agent->probe, pid))
             continue;
         log_debug("child.reaped", LOG_INT("pid", pid));
@@ -249,7 +250,8 @@ static void handle_events(struct agent *agent)
             handle_signals(agent);
         else if (fd == agent->node.inotify)
             drain_inotify(agent);
-        else if (version_handle(&agent->version, fd) || encoder_probe_handle(&agent->probe, fd))
+        else if (ffmpeg_version_handle(&agent->version, fd) ||
+                 encoder_probe_handle(&agent->probe, fd))
             continue;
         else if (!agent->health || fd != health_fd(agent->health))
             steps_handle(&agent->node, fd);
@@ -279,7 +281,8 @@ static int64_t tick(struct agent *agent)
     due_ms = soonest_ms(due_ms, watchdog_tick(agent, now_ms));
     due_ms = soonest_ms(due_ms, control_tick(&agent->control, now_ms));
     due_ms = soonest_ms(due_ms, heartbeat_tick(&agent->heartbeat, now_ms));
-    due_ms = soonest_ms(due_ms, version_tick(&agent->version, !agent->heartbeat.call, now_ms));
+    due_ms = soonest_ms(due_ms,
+                        ffmpeg_version_tick(&agent->version, !agent->heartbeat.call, now_ms));
     due_ms = soonest_ms(due_ms, encoder_probe_tick(&agent->probe, now_ms));
     due_ms = soonest_ms(due_ms, admission_tick(node, now_ms));
     due_ms = soonest_ms(due_ms, steps_tick(node, now_ms));
@@ -322,7 +325,7 @@ static void end(struct agent *agent)
     if (node->spool.state_dir >= 0 && node->spool.lock >= 0)
         status_publish(&agent->status);
     health_stop(agent->health);
-    version_cancel(&agent->version);
+    ffmpeg_version_cancel(&agent->version);
     encoder_probe_cancel(&agent->probe);
     claim_cancel(&agent->claim);
     while (node->roster.first)
@@ -353,7 +356,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     agent->control.node = node;
     agent->control.watch = -1;
     agent->heartbeat.node = node;
-    version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
+    ffmpeg_version_init(&agent->version, node, agent->heartbeat.ffmpeg_version);
     encoder_probe_init(&agent->probe, node, &agent->heartbeat);
     agent->status.node = node;
     agent->status.heartbeat = &agent->heartbeat;

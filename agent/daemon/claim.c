@@ -81,8 +81,8 @@ static struct live *find_held(struct live *live, int64_t job_id)
 /* The record exists with this very token although creating it failed (durable.h). It is used:
  * created again, the claim would be worked on twice. If a power cut removes it, the claim expires
  * as if its answer had been lost. */
-static bool stands(const struct node *node, const char *id, const struct record_claim *claim,
-                   const struct error *why)
+static bool is_recorded(const struct node *node, const char *id, const struct record_claim *claim,
+                        const struct error *why)
 {
     struct record_claim found;
     struct error ignored;
@@ -99,7 +99,7 @@ static int add(struct node *node, const struct record_claim *claim, struct error
 {
     char id[SPOOL_ID_BYTES];
     struct error why;
-    if (spool_add(&node->spool, claim, id, &why) != 0 && !stands(node, id, claim, &why)) {
+    if (spool_add(&node->spool, claim, id, &why) != 0 && !is_recorded(node, id, claim, &why)) {
         *err = why;
         return -1;
     }
@@ -117,7 +117,8 @@ static int take_back(struct node *node, const char *id, const struct record_clai
                      struct error *err)
 {
     struct error why;
-    if (spool_take_back(&node->spool, id, claim, &why) != 0 && !stands(node, id, claim, &why)) {
+    if (spool_take_back(&node->spool, id, claim, &why) != 0 &&
+        !is_recorded(node, id, claim, &why)) {
         *err = why;
         return -1;
     }
@@ -138,8 +139,8 @@ static bool is_leaving(const struct node *node, int64_t job_id)
 }
 
 /* held: the record that was bound to the claim, or could not be; NULL: none. */
-static int record_somehow(struct node *node, const struct record_claim *claim, struct live **held,
-                          struct error *err)
+static int bind_or_add(struct node *node, const struct record_claim *claim, struct live **held,
+                       struct error *err)
 {
     char retained[SPOOL_ID_BYTES];
     while (*held) {
@@ -149,7 +150,7 @@ static int record_somehow(struct node *node, const struct record_claim *claim, s
             return -1;
         *held = find_held((*held)->next, claim->claim.job_id);
     }
-    if (claim_find_retained(&node->spool, claim, retained))
+    if (retained_find(&node->spool, claim, retained))
         return take_back(node, retained, claim, err);
     return add(node, claim, err);
 }
@@ -164,7 +165,7 @@ static void record_claimed(struct claim *claim)
         claim->due_ms = mono_ms() + LEAVING_CHECK_MS;
         return;
     }
-    if (record_somehow(node, answered, &held, &err) == 0) {
+    if (bind_or_add(node, answered, &held, &err) == 0) {
         /* A server that assigns the same job again and again must not be asked without a pause. */
         claim->rebinds = held ? claim->rebinds + 1 : 0;
         claim->due_ms = held ? mono_ms() + tailslate_backoff_delay_ms(rebind_pauses, claim->rebinds,

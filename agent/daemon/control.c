@@ -101,7 +101,7 @@ static void keep_report(struct live *live, const char *reason)
     retire_retain(live, OUTCOME_LOST, reason);
 }
 
-/* Refused again after so many days, by a server that was otherwise fine with us. A server that has
+/* Refused again after so many days, by a server that accepted our other requests. A server that has
  * just come back is asked once more first. */
 static bool is_refused_too_long(const struct live *live, const struct record_refusal *refusal)
 {

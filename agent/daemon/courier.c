@@ -193,8 +193,8 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
 
 /* Rows 6 and 7. A failure report has no work to retain, so that answer ends it like any other. A
  * refusal without one of our codes explains less, so the report is retained for inspection. */
-static void keep(struct live *live, const struct delivery_judgement *judgement,
-                 const struct http_answer *answer)
+static void retain(struct live *live, const struct delivery_judgement *judgement,
+                   const struct http_answer *answer)
 {
     if (live->delivery.is_failure && judgement->problem != TAILSLATE_PROBLEM_NONE)
         acknowledge(live, answer);
@@ -209,7 +209,7 @@ static void keep(struct live *live, const struct delivery_judgement *judgement,
 
 /* Before it is presented past the cache. The start of the pause is in the record, so that a restart
  * does not begin it again. */
-static void be_silent(struct live *live, const char *why)
+static void pause_before_bypass(struct live *live, const char *why)
 {
     struct error ignored;
     FD(dir) = roster_open(live, &ignored);
@@ -219,7 +219,7 @@ static void be_silent(struct live *live, const char *why)
     postpone(live, DELIVERY_SILENT, -1, why);
 }
 
-static void ask(struct live *live);
+static void verify(struct live *live);
 static void reclaim(struct live *live, const struct delivery_judgement *judgement,
                     const struct http_answer *answer);
 
@@ -238,10 +238,10 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
         postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
         break;
     case DELIVERY_SILENT:
-        be_silent(live, judgement->why);
+        pause_before_bypass(live, judgement->why);
         break;
     case DELIVERY_RETAIN:
-        keep(live, judgement, answer);
+        retain(live, judgement, answer);
         break;
     case DELIVERY_QUARANTINE:
         retire_into_quarantine(live, judgement->why);
@@ -250,7 +250,7 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
         upload_again(live, judgement);
         break;
     case DELIVERY_ASK:
-        ask(live);
+        verify(live);
         break;
     case DELIVERY_RECLAIM:
         reclaim(live, judgement, answer);
@@ -311,7 +311,7 @@ static void on_verification(void *ctx, const struct http_answer *answer)
     apply(live, &judgement, answer);
 }
 
-static void ask(struct live *live)
+static void verify(struct live *live)
 {
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "/api/worker/%" PRId64 "/verify-complete", live->job_id);

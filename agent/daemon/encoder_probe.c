@@ -18,23 +18,24 @@
 
 /* ---- ffmpeg's version ------------------------------------------------------------------------ */
 
-void version_init(struct version *version, struct node *node, char text[TOOL_VERSION_BYTES])
+void ffmpeg_version_init(struct ffmpeg_version *version, struct node *node,
+                         char text[TOOL_VERSION_BYTES])
 {
-    *version = (struct version){.node = node, .text = text};
+    *version = (struct ffmpeg_version){.node = node, .text = text};
     version->question.pidfd = version->question.output = -1;
 }
 
-static void set_broken(struct version *version, const struct error *err)
+static void set_ffmpeg_broken(struct ffmpeg_version *version, const struct error *err)
 {
     struct node *node = version->node;
-    version->due_ms = mono_ms() + VERSION_AGAIN_MS;
+    version->due_ms = mono_ms() + FFMPEG_VERSION_AGAIN_MS;
     if (admission_set(node, ADMISSION_TOOL_BROKEN, true))
         log_error("ffmpeg.broken", LOG_TEXT("program", node->config->transcode.ffmpeg),
                   LOG_TEXT("reason", err->message),
                   LOG_TEXT("hint", "nothing is claimed until this is fixed"));
 }
 
-static int watch(struct version *version, struct error *err)
+static int watch_question(struct ffmpeg_version *version, struct error *err)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = version->question.pidfd};
     if (epoll_ctl(version->node->epoll, EPOLL_CTL_ADD, version->question.pidfd, &event) == 0)
@@ -44,18 +45,18 @@ static int watch(struct version *version, struct error *err)
     return -1;
 }
 
-static void ask(struct version *version)
+static void ask_version(struct ffmpeg_version *version)
 {
     struct error err;
     version->due_ms = INT64_MAX;
     version->limit_ms = mono_ms() + TOOL_WAIT_MS;
     if (tool_ask_start(version->node->config->transcode.ffmpeg, "-version", &version->question,
                        &err) != 0 ||
-        watch(version, &err) != 0)
-        set_broken(version, &err);
+        watch_question(version, &err) != 0)
+        set_ffmpeg_broken(version, &err);
 }
 
-bool version_handle(struct version *version, int fd)
+bool ffmpeg_version_handle(struct ffmpeg_version *version, int fd)
 {
     struct error err;
     TEXT(text) = NULL;
@@ -65,7 +66,7 @@ bool version_handle(struct version *version, int fd)
     if (ended == 0 && !tool_parse_version(text, version->text))
         ended = error_set(&err, ERROR_PERMANENT, 0, "cannot parse the output of -version");
     if (ended != 0) {
-        set_broken(version, &err);
+        set_ffmpeg_broken(version, &err);
         return true;
     }
     if (admission_set(version->node, ADMISSION_TOOL_BROKEN, false))
@@ -74,36 +75,36 @@ bool version_handle(struct version *version, int fd)
     return true;
 }
 
-bool version_handle_pid(struct version *version, pid_t pid)
+bool ffmpeg_version_handle_pid(struct ffmpeg_version *version, pid_t pid)
 {
     return version->question.pidfd >= 0 && version->question.pid == pid &&
-           version_handle(version, version->question.pidfd);
+           ffmpeg_version_handle(version, version->question.pidfd);
 }
 
-static void stop_waiting(struct version *version)
+static void stop_question(struct ffmpeg_version *version)
 {
     struct error err;
     tool_ask_cancel(&version->question);
     error_set(&err, ERROR_PERMANENT, ETIMEDOUT, "-version: still running after %d s",
               TOOL_WAIT_MS / 1000);
-    set_broken(version, &err);
+    set_ffmpeg_broken(version, &err);
 }
 
-int64_t version_tick(struct version *version, bool is_heard, int64_t now_ms)
+int64_t ffmpeg_version_tick(struct ffmpeg_version *version, bool is_heard, int64_t now_ms)
 {
     version->is_heard = version->is_heard || is_heard;
     if (strcmp(version->node->config->transcode.recipe, "ladder") != 0 || !version->is_heard)
         return NODE_NEVER;
     if (version->question.pidfd >= 0 && version->limit_ms <= now_ms)
-        stop_waiting(version);
+        stop_question(version);
     if (version->question.pidfd < 0 && version->due_ms <= now_ms)
-        ask(version);
+        ask_version(version);
     if (version->question.pidfd >= 0)
         return version->limit_ms;
     return version->due_ms == INT64_MAX ? NODE_NEVER : version->due_ms;
 }
 
-void version_cancel(struct version *version)
+void ffmpeg_version_cancel(struct ffmpeg_version *version)
 {
     tool_ask_cancel(&version->question);
 }
@@ -125,7 +126,7 @@ static const char *chosen_for(const struct encoder_probe *probe, const char *cod
     return id == ENCODER_COUNT ? "none" : encoder_name(id);
 }
 
-static void tell(const struct encoder_probe *probe, enum encoder_id failed)
+static void log_choice(const struct encoder_probe *probe, enum encoder_id failed)
 {
     log_info("encoders.found", LOG_TEXT("h264", chosen_for(probe, "h264", failed)),
              LOG_TEXT("hevc", chosen_for(probe, "hevc", failed)),
@@ -135,22 +136,22 @@ static void tell(const struct encoder_probe *probe, enum encoder_id failed)
              LOG_TEXT("ffmpeg", probe->found.version), LOG_TEXT("gpu", probe->found.gpu));
 }
 
-static void set_useless(struct encoder_probe *probe, bool is_useless)
+static void set_no_encoder(struct encoder_probe *probe, bool is_none)
 {
     struct node *node = probe->node;
-    if (admission_set(node, ADMISSION_TOOL_BROKEN, is_useless) && is_useless)
+    if (admission_set(node, ADMISSION_TOOL_BROKEN, is_none) && is_none)
         log_error("encoders.none", LOG_TEXT("codec", node->config->transcode.codec),
                   LOG_TEXT("hint", "nothing is claimed; run tailslate-agent check for the reason"));
 }
 
 /* The results are not usable: the probe is repeated. */
-static bool is_wanting(const struct encoder_probe *probe)
+static bool is_unusable(const struct encoder_probe *probe)
 {
     return probe->is_known && (probe->chosen == ENCODER_COUNT || probe->found.is_incomplete);
 }
 
 /* Also checks for a failure in a job: it changes which encoder is used, and expires. */
-static void take_up(struct encoder_probe *probe, bool is_new)
+static void use_results(struct encoder_probe *probe, bool is_new)
 {
     struct node *node = probe->node;
     struct heartbeat *heartbeat = probe->heartbeat;
@@ -158,7 +159,7 @@ static void take_up(struct encoder_probe *probe, bool is_new)
                                                     heartbeat->encoder_failure);
     enum encoder_id chosen = encoders_choose(node->config, &probe->found, failed).id;
     if (is_new || chosen != probe->chosen)
-        tell(probe, failed);
+        log_choice(probe, failed);
     if (is_new || chosen != probe->chosen || failed != heartbeat->failed_encoder)
         node_status_changed(node);
     probe->chosen = chosen;
@@ -167,9 +168,9 @@ static void take_up(struct encoder_probe *probe, bool is_new)
     heartbeat->encoder = chosen;
     heartbeat->failed_encoder = failed;
     memcpy(heartbeat->ffmpeg_version, probe->found.version, sizeof heartbeat->ffmpeg_version);
-    set_useless(probe, chosen == ENCODER_COUNT && !probe->found.is_incomplete);
+    set_no_encoder(probe, chosen == ENCODER_COUNT && !probe->found.is_incomplete);
     probe->due_ms = mono_ms() +
-                    (is_wanting(probe) ? ENCODER_PROBE_AGAIN_MS : ENCODER_PROBE_CHECK_MS);
+                    (is_unusable(probe) ? ENCODER_PROBE_AGAIN_MS : ENCODER_PROBE_CHECK_MS);
 }
 
 static bool load(struct encoder_probe *probe)
@@ -181,7 +182,7 @@ static bool load(struct encoder_probe *probe)
     bool is_new = !probe->is_known || memcmp(fresh.key, probe->found.key, sizeof fresh.key) != 0 ||
                   fresh.working != probe->found.working;
     probe->found = fresh;
-    take_up(probe, is_new);
+    use_results(probe, is_new);
     return true;
 }
 
@@ -190,7 +191,7 @@ static bool load(struct encoder_probe *probe)
 static int spawn(const struct node *node, pid_t *pid)
 {
     TEXT(config) = must_strdup(node->config_path ? node->config_path : "");
-    char program[] = "tailslate-agent", option[] = "-c", verb[] = "trial";
+    char program[] = "tailslate-agent", option[] = "-c", verb[] = "probe-encoders";
     char *argv[] = {program, option, config, verb, NULL};
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
@@ -244,7 +245,7 @@ void encoder_probe_cancel(struct encoder_probe *probe)
 }
 
 /* Without results nothing is known to be wrong: steps probe for themselves. */
-static void not_found(struct encoder_probe *probe, const char *why)
+static void repeat_later(struct encoder_probe *probe, const char *why)
 {
     log_warning("encoders.unknown", LOG_TEXT("reason", why));
     probe->due_ms = mono_ms() + ENCODER_PROBE_AGAIN_MS;
@@ -257,10 +258,10 @@ bool encoder_probe_handle(struct encoder_probe *probe, int fd)
     int status = reap(probe);
     if (load(probe))
         return true;
-    not_found(probe, "the encoder probe left no result");
+    repeat_later(probe, "the encoder probe left no result");
     /* An upgrade may have broken ffmpeg: find out before it costs jobs their attempts. */
     if (status == EX_UNAVAILABLE)
-        set_useless(probe, true);
+        set_no_encoder(probe, true);
     return true;
 }
 
@@ -284,7 +285,7 @@ void encoder_probe_renew(struct encoder_probe *probe)
     probe->heartbeat->encoders = NULL;
     node_status_changed(probe->node);
     if (!is_needed(probe))
-        set_useless(probe, false);
+        set_no_encoder(probe, false);
 }
 
 int64_t encoder_probe_tick(struct encoder_probe *probe, int64_t now_ms)
@@ -294,17 +295,17 @@ int64_t encoder_probe_tick(struct encoder_probe *probe, int64_t now_ms)
         return NODE_NEVER;
     if (probe->pidfd >= 0 && probe->limit_ms <= now_ms) {
         encoder_probe_cancel(probe);
-        not_found(probe, "the encoder probe did not finish");
+        repeat_later(probe, "the encoder probe did not finish");
     }
     if (probe->pidfd >= 0)
         return probe->limit_ms;
     if (probe->due_ms > now_ms)
         return probe->due_ms;
-    if (!is_wanting(probe) && load(probe))
+    if (!is_unusable(probe) && load(probe))
         return probe->due_ms;
-    probe->limit_ms = now_ms + TRIAL_LIMIT_MS;
+    probe->limit_ms = now_ms + ENCODER_PROBE_LIMIT_MS;
     if (start(probe, &err) < 0)
-        not_found(probe, err.message);
+        repeat_later(probe, err.message);
     return probe->pidfd >= 0 ? probe->limit_ms : probe->due_ms;
 }
 

@@ -1,9 +1,14 @@
-/* encoder_probe: the agent's knowledge of its encoders (encoders.h), kept current in the
- * background.
+/* encoder_probe: whether ffmpeg works, its version, and which encoders work (encoders.h), kept
+ * current in the background.
  *
- * After the first heartbeat, once ffmpeg's version is known, earlier results are used if they are
- * still valid. Otherwise a child of the same program (`tailslate-agent trial`) probes the encoders
- * and writes the results, at the transcoder's niceness. They are checked every
+ * The version is read after the first heartbeat, and again every FFMPEG_VERSION_AGAIN_MS while
+ * ffmpeg does not work: a library missing after an upgrade is noticed before it costs jobs their
+ * attempts. While ffmpeg does not work nothing is claimed. Runs nothing if the recipe does not use
+ * ffmpeg.
+ *
+ * Once the version is known, earlier results are used if they are
+ * still valid. Otherwise a child of the same program (`tailslate-agent probe-encoders`) probes the
+ * encoders and writes the results, at the transcoder's niceness. They are checked every
  * ENCODER_PROBE_CHECK_MS, which costs one stat: an upgraded ffmpeg or a device that was added or
  * removed is noticed. If no encoder makes the configured codec, nothing is claimed, and the probe
  * is repeated. Delays no heartbeat and no claim: a step without results probes the encoders that it
@@ -16,9 +21,9 @@
 #include "agent/daemon/node.h"
 #include "agent/media/encoders.h"
 
-enum { VERSION_AGAIN_MS = 30 * 1000 };
+enum { FFMPEG_VERSION_AGAIN_MS = 30 * 1000 };
 
-struct version {
+struct ffmpeg_version {
     struct node *node;
     char *text; /* char[TOOL_VERSION_BYTES], borrowed: the version */
     struct tool_question question;
@@ -26,18 +31,20 @@ struct version {
     bool is_heard; /* the first heartbeat is done */
 };
 
-void version_init(struct version *version, struct node *node, char text[TOOL_VERSION_BYTES]);
-int64_t version_tick(struct version *version, bool is_heard, int64_t now_ms);
+void ffmpeg_version_init(struct ffmpeg_version *version, struct node *node,
+                         char text[TOOL_VERSION_BYTES]);
+int64_t ffmpeg_version_tick(struct ffmpeg_version *version, bool is_heard, int64_t now_ms);
 /* fd is readable. False: it is not ours. */
-bool version_handle(struct version *version, int fd);
-bool version_handle_pid(struct version *version, pid_t pid); /* the same, by a child's PID */
-void version_cancel(struct version *version);
+bool ffmpeg_version_handle(struct ffmpeg_version *version, int fd);
+bool ffmpeg_version_handle_pid(struct ffmpeg_version *version,
+                               pid_t pid); /* the same, by a child's PID */
+void ffmpeg_version_cancel(struct ffmpeg_version *version);
 
 enum {
     ENCODER_PROBE_CHECK_MS = 60 * 1000,
     ENCODER_PROBE_AGAIN_MS =
         5 * 60 * 1000, /* pause after a probe that found nothing usable or ran out of time */
-    TRIAL_LIMIT_MS = 180 * 1000, /* of the child; its own limits normally end it earlier */
+    ENCODER_PROBE_LIMIT_MS = 180 * 1000, /* of the child; its own limits normally end it earlier */
 };
 
 struct encoder_probe {

@@ -102,11 +102,11 @@ static char *print_metrics(const struct node *node)
 
 static char *print_readiness(const struct node *node, unsigned *status)
 {
-    const char *obstacle = admission_block_reason(node, mono_ms());
-    if (!obstacle && node->server.state != SERVER_FINE)
-        obstacle = "the server is unreachable or refuses this agent";
-    *status = obstacle ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
-    return obstacle ? must_printf("not ready: %s\n", obstacle) : must_strdup("ready\n");
+    const char *reason = admission_block_reason(node, mono_ms());
+    if (!reason && node->server.state != SERVER_FINE)
+        reason = "the server is unreachable or refuses this agent";
+    *status = reason ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
+    return reason ? must_printf("not ready: %s\n", reason) : must_strdup("ready\n");
 }
 
 static char *print_page(const struct node *node, const char *url, unsigned *status)

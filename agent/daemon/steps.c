@@ -106,11 +106,11 @@ static void is_seen(struct live *live)
     live->step.unseen = 0;
 }
 
-int64_t steps_unseen_pause_ms(unsigned looks)
+int64_t steps_unseen_pause_ms(unsigned checks)
 {
     struct tailslate_backoff policy = {.base_ms = STEPS_UNSEEN_MS, .cap_ms = STEPS_UNSEEN_CAP_MS};
-    must(looks > 0);
-    return tailslate_backoff_delay_ms(policy, looks - 1, -1, UINT64_MAX);
+    must(checks > 0);
+    return tailslate_backoff_delay_ms(policy, checks - 1, -1, UINT64_MAX);
 }
 
 /* It holds its record, so it is alive: no second step is started, however long this lasts. */

@@ -41,6 +41,6 @@ unsigned steps_running(const struct node *node);
 extern const struct roster_owner steps_owner;
 
 /* When to check again for a step that was not visible in so many consecutive checks. */
-int64_t steps_unseen_pause_ms(unsigned looks);
+int64_t steps_unseen_pause_ms(unsigned checks);
 
 #endif

@@ -5,9 +5,9 @@
  * ladder's own options, and the result is checked: the codec, and keyframes where they were
  * requested. Each encode has a time limit, all of them together have another, and each is ended
  * with its process group.
-
+ *
  * The results are stored (encoders_file.h) by one process at a time, the agent's child
- * (`tailslate-agent trial`). A step that finds no results probes what it needs itself. */
+ * (`tailslate-agent probe-encoders`). A step that finds no results probes what it needs itself. */
 #ifndef AGENT_ENCODERS_H
 #define AGENT_ENCODERS_H
 

@@ -89,7 +89,7 @@ static bool is_same_work(const struct record_claim *former, const struct record_
            former->claim.claim_epoch <= claim->claim.claim_epoch &&
            strcmp(former->claim.source_filename, claim->claim.source_filename) == 0 &&
            former->claim.existing == claim->claim.existing &&
-           age_us < CLAIM_TAKE_BACK_HOURS * INT64_C(3600) * 1000000;
+           age_us < RETAINED_TAKE_BACK_HOURS * INT64_C(3600) * 1000000;
 }
 
 /* Sealed work records in its reason why it is here, other work in lost.json. */
@@ -121,8 +121,8 @@ static bool fits(const struct spool *spool, const char *id, const struct record_
            (strcmp(former.token, claim->token) == 0 || was_claim_lost(spool, id, dir));
 }
 
-bool claim_find_retained(const struct spool *spool, const struct record_claim *claim,
-                         char id[SPOOL_ID_BYTES])
+bool retained_find(const struct spool *spool, const struct record_claim *claim,
+                   char id[SPOOL_ID_BYTES])
 {
     struct spool_entry *entries = NULL;
     struct error ignored;

@@ -270,7 +270,7 @@ int spool_add(const struct spool *spool, const struct record_claim *claim, char 
 struct listing {
     int directory;
     struct spool_entry *entries;
-    size_t count, room_for, foreign;
+    size_t count, capacity, foreign;
 };
 
 static bool is_directory(int dir, const char *name)
@@ -292,10 +292,10 @@ static int note_entry(void *ctx, const char *name, struct error *err)
     }
     if (listing->count == SPOOL_RECORDS_MAX)
         return 0;
-    if (listing->count == listing->room_for) {
-        listing->room_for = listing->room_for ? 2 * listing->room_for : 16;
+    if (listing->count == listing->capacity) {
+        listing->capacity = listing->capacity ? 2 * listing->capacity : 16;
         listing->entries = must_realloc(listing->entries,
-                                        listing->room_for * sizeof *listing->entries);
+                                        listing->capacity * sizeof *listing->entries);
     }
     struct spool_entry *entry = &listing->entries[listing->count++];
     entry->job_id = job_id;

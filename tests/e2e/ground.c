@@ -83,7 +83,7 @@ Test(ground, the_end_of_a_trial_is_heard_though_a_signal_came_first, .timeout = 
     free(file_read(up)); /* until the trial stands at the gate */
     pid_t trial[1];
     TEXT(config) = rig_path(rig, "agent.cfg");
-    cr_assert_eq(inspect_processes((const char *[]){config, "trial", NULL}, trial, 1), 1);
+    cr_assert_eq(inspect_processes((const char *[]){config, "probe-encoders", NULL}, trial, 1), 1);
     rig_suspend_agent(rig);
     process_signal(rig->agent, SIGCHLD);
     file_write(gate, "", 0600);
