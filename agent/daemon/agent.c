@@ -7,6 +7,7 @@
 #include "agent/daemon/encoder_probe.h"
 #include "agent/daemon/health.h"
 #include "agent/daemon/heartbeat.h"
+#include "agent/daemon/outbox.h"
 #include "agent/daemon/retire.h"
 #include "agent/daemon/status.h"
 #include "agent/daemon/steps.h"
@@ -138,7 +139,7 @@ static void change_client(struct agent *agent, struct http_client *client)
     claim_cancel(&agent->claim);
     agent->heartbeat.call = NULL; /* http_client_free cancels it, and the deliveries */
     agent->heartbeat.due_ms = 0;
-    courier_client_replaced(&agent->node);
+    outbox_client_replaced(&agent->node);
     server_link_replace(&agent->node, client);
 }
 
@@ -339,7 +340,7 @@ static void end(struct agent *agent)
 }
 
 /* A failure counts before it is presented. */
-static const struct roster_owner *const owners[] = {&admission_owner, &steps_owner, &courier_owner,
+static const struct roster_owner *const owners[] = {&admission_owner, &steps_owner, &outbox_owner,
                                                     &retire_owner};
 
 static void init(struct agent *agent, struct config *config, const char *config_path)

@@ -1,6 +1,6 @@
 #include "agent/daemon/claim.h"
 
-#include "agent/daemon/courier.h"
+#include "agent/daemon/outbox.h"
 #include "agent/spool/retained.h"
 #include "base/clock.h"
 #include "base/crash.h"
@@ -183,7 +183,7 @@ static void record_claimed(struct claim *claim)
                     tailslate_backoff_delay_ms(pauses, claim->failures++, -1, random_u64());
     /* Presented under the former claim now, it would be superseded: by ourselves. */
     if (held)
-        courier_cancel(held, claim->due_ms + 1);
+        outbox_cancel(held, claim->due_ms + 1);
     log_warning("claim.not_recorded", LOG_INT("job", answered->claim.job_id),
                 LOG_TEXT("token", answered->token), LOG_INT("attempt", claim->failures),
                 LOG_TEXT("reason", err.message));

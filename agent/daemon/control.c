@@ -1,6 +1,6 @@
 #include "agent/daemon/control.h"
 
-#include "agent/daemon/courier.h"
+#include "agent/daemon/outbox.h"
 #include "agent/daemon/retire.h"
 #include "agent/daemon/steps.h"
 #include "agent/spool/control_file.h"
@@ -68,7 +68,7 @@ static void retry(struct control *control, struct live *live, int dir)
     log_info("job.retried", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_TEXT("reason", live->delivery.reason));
     record_forget_refusal(dir);
-    courier_retry(live);
+    outbox_retry(live);
     steps_retry(live);
     retire_again(live);
     node_status_changed(live->node);

@@ -2,6 +2,7 @@
 
 #include "agent/api/connect.h"
 #include "agent/api/reclaim.h"
+#include "agent/daemon/outbox.h"
 #include "agent/daemon/retire.h"
 #include "agent/daemon/steps.h"
 #include "base/clock.h"
@@ -48,95 +49,10 @@ void courier_register_metrics(void)
         metric_register(&answers[i]);
 }
 
-static bool is_waiting(const struct live *live)
-{
-    return job_need(live->state) == JOB_NEEDS_COURIER && !live->delivery.call && !live->is_on_hold;
-}
-
-/* Reports that are only in backoff may be presented earlier, one after the other at the common
- * rate. */
-static void wake_others(struct node *node, int64_t now_ms)
-{
-    int64_t count = 0;
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        count += is_waiting(live);
-    int64_t spread_ms = (int64_t)((double)count * 1000 / node->config->retry.rate_per_second);
-    for (struct live *live = node->roster.first; live; live = live->next) {
-        struct live_delivery *delivery = &live->delivery;
-        if (!is_waiting(live) || delivery->is_held || delivery->is_silent)
-            continue;
-        delivery->due_ms = tailslate_backoff_wake_ms(delivery->due_ms, delivery->floor_ms, now_ms,
-                                                     spread_ms, random_u64());
-    }
-}
-
-/* Only a hold needs a person. A single failed attempt is repeated, and that usually suffices. */
-static enum log_level trouble_level(const struct live *live, enum delivery verdict, bool is_news)
-{
-    if (verdict == DELIVERY_HOLD)
-        return is_news ? LOG_ERROR : LOG_DEBUG;
-    if (live->delivery.failures == 1 || verdict == DELIVERY_SILENT)
-        return LOG_INFO;
-    return is_news || live->delivery.failures == 2 ? LOG_WARNING : LOG_DEBUG;
-}
-
-static void log_trouble(const struct live *live, enum delivery verdict, int64_t delay_ms,
-                        bool is_news)
-{
-    log_at(trouble_level(live, verdict, is_news), "delivery.refused", LOG_INT("job", live->job_id),
-           LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
-           LOG_INT("attempt", live->delivery.attempts), LOG_TEXT("verdict", delivery_name(verdict)),
-           LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason));
-}
-
-static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_ms,
-                        int64_t retry_after_ms, const char *why)
-{
-    struct live_delivery *delivery = &live->delivery;
-    int64_t now_ms = mono_ms();
-    bool is_news = strcmp(delivery->reason, why) != 0;
-    delivery->is_held = verdict == DELIVERY_HOLD;
-    delivery->is_silent = verdict == DELIVERY_SILENT;
-    delivery->due_ms = now_ms + delay_ms;
-    delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
-    snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
-    log_trouble(live, verdict, delay_ms, is_news);
-    node_status_changed(live->node);
-}
-
-static void postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
-                     const char *why)
-{
-    int64_t delay_ms = delivery_delay_ms(verdict, connect_backoff(live->node->config),
-                                         ++live->delivery.failures, retry_after_ms, random_u64());
-    postpone_by(live, verdict, delay_ms, retry_after_ms, why);
-}
-
-/* The note in the record is the same if its step is refused: control.c acts on both. */
-static void hold(struct live *live, const struct delivery_judgement *judgement,
-                 int64_t retry_after_ms)
-{
-    struct error ignored;
-    struct record_refusal refusal;
-    FD(dir) = judgement->is_about_job ? roster_open(live, &ignored) : -1;
-    if (dir < 0) {
-        postpone(live, DELIVERY_HOLD, retry_after_ms, judgement->why);
-        return;
-    }
-    record_note_refusal(dir, judgement->why, &refusal);
-    node_control_changed(live->node);
-    live->delivery.failures++;
-    postpone_by(live, DELIVERY_HOLD,
-                delivery_hold_ms(connect_backoff(live->node->config),
-                                 (refusal.at_us - refusal.since_us) / 1000, retry_after_ms,
-                                 random_u64()),
-                retry_after_ms, judgement->why);
-}
-
 static void on_local_error(struct live *live, const struct error *err)
 {
     if (err->class == ERROR_TEMPORARY)
-        postpone(live, DELIVERY_AGAIN, -1, err->message);
+        outbox_postpone(live, DELIVERY_AGAIN, -1, err->message);
     else
         retire_into_quarantine(live, err->message);
 }
@@ -216,7 +132,7 @@ static void pause_before_bypass(struct live *live, const char *why)
     if (dir >= 0)
         record_note_silence(dir, live->token, wall_us());
     live->delivery.past_cache = true;
-    postpone(live, DELIVERY_SILENT, -1, why);
+    outbox_postpone(live, DELIVERY_SILENT, -1, why);
 }
 
 static void verify(struct live *live);
@@ -232,10 +148,10 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
         acknowledge(live, answer);
         break;
     case DELIVERY_HOLD:
-        hold(live, judgement, answer->retry_after_ms);
+        outbox_hold(live, judgement, answer->retry_after_ms);
         break;
     case DELIVERY_AGAIN:
-        postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
+        outbox_postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
         break;
     case DELIVERY_SILENT:
         pause_before_bypass(live, judgement->why);
@@ -299,7 +215,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     enum delivery verdict = judgement.delivery;
     apply(live, &judgement, answer); /* live may have been freed */
     if (is_success(verdict))
-        wake_others(node, mono_ms());
+        outbox_wake_waiting(node, mono_ms());
 }
 
 static void on_verification(void *ctx, const struct http_answer *answer)
@@ -346,7 +262,7 @@ static void reclaim(struct live *live, const struct delivery_judgement *judgemen
     struct live_delivery *delivery = &live->delivery;
     if (delivery->is_reclaimed) {
         delivery->is_reclaimed = false;
-        hold(live, judgement, answer->retry_after_ms);
+        outbox_hold(live, judgement, answer->retry_after_ms);
         return;
     }
     log_info("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
@@ -406,43 +322,11 @@ static void present(struct live *live)
     post(live, body);
 }
 
-static unsigned count_in_flight(const struct node *node)
-{
-    unsigned count = 0;
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        count += live->delivery.call != NULL;
-    return count;
-}
-
-static struct live *find_due(const struct node *node)
-{
-    struct live *first = NULL;
-    for (struct live *live = node->roster.first; live; live = live->next)
-        if (is_waiting(live) && (!first || live->delivery.due_ms < first->delivery.due_ms))
-            first = live;
-    return first;
-}
-
-static void wake(struct node *node, int64_t now_ms)
-{
-    switch (server_link_take_wake(node)) {
-    case SERVER_WAKE_NONE:
-        return;
-    case SERVER_WAKE_ALL:
-        for (struct live *live = node->roster.first; live; live = live->next)
-            live->delivery.is_held = false;
-        break;
-    case SERVER_WAKE_WAITING:
-        break;
-    }
-    wake_others(node, now_ms);
-}
-
 int64_t courier_tick(struct node *node, int64_t now_ms)
 {
-    wake(node, now_ms);
-    for (unsigned sent = count_in_flight(node); sent < COURIER_IN_FLIGHT_MAX; sent++) {
-        struct live *live = find_due(node);
+    outbox_wake(node, now_ms);
+    for (unsigned sent = outbox_in_flight(node); sent < COURIER_IN_FLIGHT_MAX; sent++) {
+        struct live *live = outbox_first(node);
         if (!live)
             return NODE_NEVER;
         int64_t not_before_ms = node->server.not_before_ms;
@@ -458,84 +342,6 @@ int64_t courier_tick(struct node *node, int64_t now_ms)
 
 bool courier_is_busy(const struct node *node, int64_t now_ms)
 {
-    const struct live *due = find_due(node);
-    return count_in_flight(node) > 0 || (due && due->delivery.due_ms <= now_ms);
+    const struct live *due = outbox_first(node);
+    return outbox_in_flight(node) > 0 || (due && due->delivery.due_ms <= now_ms);
 }
-
-/* ---- what happens to a record ---------------------------------------------------------------- */
-
-static void cancel_call(struct live_delivery *delivery)
-{
-    if (delivery->call)
-        http_cancel(delivery->call);
-    delivery->call = NULL;
-    delivery->is_reclaiming = false;
-}
-
-void courier_cancel(struct live *live, int64_t due_ms)
-{
-    cancel_call(&live->delivery);
-    live->delivery.due_ms = due_ms;
-}
-
-void courier_retry(struct live *live)
-{
-    struct live_delivery *delivery = &live->delivery;
-    delivery->due_ms = delivery->floor_ms = 0;
-    delivery->is_held = delivery->is_silent = false;
-}
-
-void courier_client_replaced(struct node *node)
-{
-    for (struct live *live = node->roster.first; live; live = live->next) {
-        live->delivery.call = NULL;
-        live->delivery.is_reclaiming = false;
-        /* A pause before bypassing the cache is kept to its end (delivery.h). */
-        if (!live->delivery.is_silent)
-            live->delivery.due_ms = live->delivery.floor_ms = 0;
-    }
-}
-
-/* The pause continues where an earlier run of the agent left it. */
-static void read_silence(struct live *live, int dir)
-{
-    struct live_delivery *delivery = &live->delivery;
-    int64_t since_us;
-    delivery->past_cache = delivery->is_silent = live->state == JOB_SEALED &&
-                                                 record_read_silence(dir, live->token, &since_us);
-    if (delivery->is_silent)
-        delivery->due_ms = mono_ms() + delivery_silence_left_ms(since_us, wall_us());
-}
-
-static void on_state(struct live *live, int dir, enum job_state former)
-{
-    (void)former;
-    live->delivery.due_ms = 0;
-    live->delivery.failures = 0;
-    live->delivery.is_failure = live->state == JOB_FAILED;
-    read_silence(live, dir);
-}
-
-/* An ordinary claim may be faster than the reclaim of the same job, which is then useless. And the
- * answer to a report in flight would be about the former claim: "lost" would end the work that the
- * new claim is for. */
-static void on_claim(struct live *live)
-{
-    cancel_call(&live->delivery);
-    courier_retry(live);
-    live->delivery.past_cache = false;
-}
-
-static void on_hold(struct live *live, const char *why)
-{
-    cancel_call(&live->delivery);
-    snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why);
-}
-
-static void on_forget(struct live *live)
-{
-    cancel_call(&live->delivery);
-}
-
-const struct roster_owner courier_owner = {
-    .on_state = on_state, .on_claim = on_claim, .on_hold = on_hold, .on_forget = on_forget};

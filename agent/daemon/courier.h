@@ -23,13 +23,4 @@ int64_t courier_tick(struct node *node, int64_t now_ms);
 /* Something is in flight or due now. */
 bool courier_is_busy(const struct node *node, int64_t now_ms);
 
-/* Cancels what is in flight for this record, and presents its report not before due_ms. */
-void courier_cancel(struct live *live, int64_t due_ms);
-/* Ends every wait of this record. */
-void courier_retry(struct live *live);
-/* The former client is gone, and its requests with it: they are repeated. */
-void courier_client_replaced(struct node *node);
-
-extern const struct roster_owner courier_owner;
-
 #endif

@@ -1,8 +1,8 @@
 /* roster: the records in the spool that are in progress, and what is known about each.
  *
  * Reads the spool at the start and when a record appears. roster_refresh derives a record's state
- * from its files: it is the only writer of live.state. What the steps, the courier and the clean-up
- * know about a record is assigned by steps.c, courier.c and retire.c alone; the roster tells them
+ * from its files: it is the only writer of live.state. What the steps, the outbox and the clean-up
+ * know about a record is assigned by steps.c, outbox.c and retire.c alone; the roster tells them
  * what has happened to a record (struct roster_owner).
  *
  * A record that cannot be read now is work that nobody delivers: it is read again until that
@@ -38,7 +38,7 @@ struct live_step {
     int64_t due_ms; /* earliest start */
 };
 
-/* courier.c */
+/* outbox.c */
 struct live_delivery {
     struct http_call *call;
     unsigned attempts; /* reports presented by this process */

@@ -1,0 +1,203 @@
+#include "agent/daemon/outbox.h"
+
+#include "agent/api/connect.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "lib/cleanup.h"
+#include "lib/uuid.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_waiting(const struct live *live)
+{
+    return job_need(live->state) == JOB_NEEDS_COURIER && !live->delivery.call && !live->is_on_hold;
+}
+
+/* Reports that are only in backoff may be presented earlier, one after the other at the common
+ * rate. */
+void outbox_wake_waiting(struct node *node, int64_t now_ms)
+{
+    int64_t count = 0;
+    for (const struct live *live = node->roster.first; live; live = live->next)
+        count += is_waiting(live);
+    int64_t spread_ms = (int64_t)((double)count * 1000 / node->config->retry.rate_per_second);
+    for (struct live *live = node->roster.first; live; live = live->next) {
+        struct live_delivery *delivery = &live->delivery;
+        if (!is_waiting(live) || delivery->is_held || delivery->is_silent)
+            continue;
+        delivery->due_ms = tailslate_backoff_wake_ms(delivery->due_ms, delivery->floor_ms, now_ms,
+                                                     spread_ms, random_u64());
+    }
+}
+
+/* Only a hold needs a person. A single failed attempt is repeated, and that usually suffices. */
+static enum log_level trouble_level(const struct live *live, enum delivery verdict, bool is_news)
+{
+    if (verdict == DELIVERY_HOLD)
+        return is_news ? LOG_ERROR : LOG_DEBUG;
+    if (live->delivery.failures == 1 || verdict == DELIVERY_SILENT)
+        return LOG_INFO;
+    return is_news || live->delivery.failures == 2 ? LOG_WARNING : LOG_DEBUG;
+}
+
+static void log_trouble(const struct live *live, enum delivery verdict, int64_t delay_ms,
+                        bool is_news)
+{
+    log_at(trouble_level(live, verdict, is_news), "delivery.refused", LOG_INT("job", live->job_id),
+           LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
+           LOG_INT("attempt", live->delivery.attempts), LOG_TEXT("verdict", delivery_name(verdict)),
+           LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason));
+}
+
+static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_ms,
+                        int64_t retry_after_ms, const char *why)
+{
+    struct live_delivery *delivery = &live->delivery;
+    int64_t now_ms = mono_ms();
+    bool is_news = strcmp(delivery->reason, why) != 0;
+    delivery->is_held = verdict == DELIVERY_HOLD;
+    delivery->is_silent = verdict == DELIVERY_SILENT;
+    delivery->due_ms = now_ms + delay_ms;
+    delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
+    snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
+    log_trouble(live, verdict, delay_ms, is_news);
+    node_status_changed(live->node);
+}
+
+void outbox_postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
+                     const char *why)
+{
+    int64_t delay_ms = delivery_delay_ms(verdict, connect_backoff(live->node->config),
+                                         ++live->delivery.failures, retry_after_ms, random_u64());
+    postpone_by(live, verdict, delay_ms, retry_after_ms, why);
+}
+
+/* The note in the record is the same if its step is refused: control.c acts on both. */
+void outbox_hold(struct live *live, const struct delivery_judgement *judgement,
+                 int64_t retry_after_ms)
+{
+    struct error ignored;
+    struct record_refusal refusal;
+    FD(dir) = judgement->is_about_job ? roster_open(live, &ignored) : -1;
+    if (dir < 0) {
+        outbox_postpone(live, DELIVERY_HOLD, retry_after_ms, judgement->why);
+        return;
+    }
+    record_note_refusal(dir, judgement->why, &refusal);
+    node_control_changed(live->node);
+    live->delivery.failures++;
+    postpone_by(live, DELIVERY_HOLD,
+                delivery_hold_ms(connect_backoff(live->node->config),
+                                 (refusal.at_us - refusal.since_us) / 1000, retry_after_ms,
+                                 random_u64()),
+                retry_after_ms, judgement->why);
+}
+
+unsigned outbox_in_flight(const struct node *node)
+{
+    unsigned count = 0;
+    for (const struct live *live = node->roster.first; live; live = live->next)
+        count += live->delivery.call != NULL;
+    return count;
+}
+
+struct live *outbox_first(const struct node *node)
+{
+    struct live *first = NULL;
+    for (struct live *live = node->roster.first; live; live = live->next)
+        if (is_waiting(live) && (!first || live->delivery.due_ms < first->delivery.due_ms))
+            first = live;
+    return first;
+}
+
+void outbox_wake(struct node *node, int64_t now_ms)
+{
+    switch (server_link_take_wake(node)) {
+    case SERVER_WAKE_NONE:
+        return;
+    case SERVER_WAKE_ALL:
+        for (struct live *live = node->roster.first; live; live = live->next)
+            live->delivery.is_held = false;
+        break;
+    case SERVER_WAKE_WAITING:
+        break;
+    }
+    outbox_wake_waiting(node, now_ms);
+}
+
+static void cancel_call(struct live_delivery *delivery)
+{
+    if (delivery->call)
+        http_cancel(delivery->call);
+    delivery->call = NULL;
+    delivery->is_reclaiming = false;
+}
+
+void outbox_cancel(struct live *live, int64_t due_ms)
+{
+    cancel_call(&live->delivery);
+    live->delivery.due_ms = due_ms;
+}
+
+void outbox_retry(struct live *live)
+{
+    struct live_delivery *delivery = &live->delivery;
+    delivery->due_ms = delivery->floor_ms = 0;
+    delivery->is_held = delivery->is_silent = false;
+}
+
+void outbox_client_replaced(struct node *node)
+{
+    for (struct live *live = node->roster.first; live; live = live->next) {
+        live->delivery.call = NULL;
+        live->delivery.is_reclaiming = false;
+        /* A pause before bypassing the cache is kept to its end (delivery.h). */
+        if (!live->delivery.is_silent)
+            live->delivery.due_ms = live->delivery.floor_ms = 0;
+    }
+}
+
+/* The pause continues where an earlier run of the agent left it. */
+static void read_silence(struct live *live, int dir)
+{
+    struct live_delivery *delivery = &live->delivery;
+    int64_t since_us;
+    delivery->past_cache = delivery->is_silent = live->state == JOB_SEALED &&
+                                                 record_read_silence(dir, live->token, &since_us);
+    if (delivery->is_silent)
+        delivery->due_ms = mono_ms() + delivery_silence_left_ms(since_us, wall_us());
+}
+
+static void on_state(struct live *live, int dir, enum job_state former)
+{
+    (void)former;
+    live->delivery.due_ms = 0;
+    live->delivery.failures = 0;
+    live->delivery.is_failure = live->state == JOB_FAILED;
+    read_silence(live, dir);
+}
+
+/* An ordinary claim may be faster than the reclaim of the same job, which is then useless. And the
+ * answer to a report in flight would be about the former claim: "lost" would end the work that the
+ * new claim is for. */
+static void on_claim(struct live *live)
+{
+    cancel_call(&live->delivery);
+    outbox_retry(live);
+    live->delivery.past_cache = false;
+}
+
+static void on_hold(struct live *live, const char *why)
+{
+    cancel_call(&live->delivery);
+    snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why);
+}
+
+static void on_forget(struct live *live)
+{
+    cancel_call(&live->delivery);
+}
+
+const struct roster_owner outbox_owner = {
+    .on_state = on_state, .on_claim = on_claim, .on_hold = on_hold, .on_forget = on_forget};
