@@ -76,7 +76,7 @@ static void acknowledge(struct live *live, const struct http_answer *answer)
         on_local_error(live, &err);
     else
         log_info("job.acknowledged", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-                 LOG_TEXT("token", live->token), LOG_INT("attempts", live->delivery.attempts));
+                 LOG_TEXT("token", live->token), LOG_INT("attempts", live->courier.attempts));
 }
 
 static int reopen(struct live *live, tailslate_quality_set missing, struct error *err)
@@ -100,11 +100,11 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
                 LOG_TEXT("reason", judgement->why));
     if (reopen(live, judgement->missing, &err) != 0)
         on_local_error(live, &err);
-    else if (live->delivery.reuploads++ >
+    else if (live->courier.reuploads++ >
              0) /* do not upload forever to a server that never finds the files */
         steps_postpone(live, mono_ms() + tailslate_backoff_delay_ms(reupload_pauses,
-                                                                    live->delivery.reuploads - 2,
-                                                                    -1, random_u64()));
+                                                                    live->courier.reuploads - 2, -1,
+                                                                    random_u64()));
 }
 
 /* Rows 6 and 7. A failure report has no work to retain, so that answer ends it like any other. A
@@ -121,18 +121,6 @@ static void retain(struct live *live, const struct delivery_judgement *judgement
                       judgement->problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE
                                                                        : OUTCOME_SUPERSEDED,
                       judgement->why);
-}
-
-/* Before it is presented past the cache. The start of the pause is in the record, so that a restart
- * does not begin it again. */
-static void pause_before_bypass(struct live *live, const char *why)
-{
-    struct error ignored;
-    FD(dir) = roster_open(live, &ignored);
-    if (dir >= 0)
-        record_note_silence(dir, live->token, wall_us());
-    live->delivery.past_cache = true;
-    outbox_postpone(live, DELIVERY_SILENT, -1, why);
 }
 
 static void verify(struct live *live);
@@ -154,7 +142,7 @@ static void apply(struct live *live, const struct delivery_judgement *judgement,
         outbox_postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
         break;
     case DELIVERY_SILENT:
-        pause_before_bypass(live, judgement->why);
+        outbox_await_bypass(live, judgement->why);
         break;
     case DELIVERY_RETAIN:
         retain(live, judgement, answer);
@@ -208,7 +196,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         .past_cache = live->delivery.past_cache,
     };
     struct delivery_judgement judgement;
-    live->delivery.call = NULL;
+    outbox_end_call(live);
     if (tailslate_answer_concerns_key(http_answer_class(answer)))
         server_link_note_key_refused(node);
     delivery_judge(&report, answer, &judgement);
@@ -222,7 +210,7 @@ static void on_verification(void *ctx, const struct http_answer *answer)
 {
     struct live *live = ctx;
     struct delivery_judgement judgement;
-    live->delivery.call = NULL;
+    outbox_end_call(live);
     delivery_judge_verification(answer, &judgement);
     apply(live, &judgement, answer);
 }
@@ -233,7 +221,7 @@ static void verify(struct live *live)
     snprintf(path, sizeof path, "/api/worker/%" PRId64 "/verify-complete", live->job_id);
     struct http_request request = http_get(path);
     request.claim_epoch = live->claim_epoch;
-    live->delivery.call = http_start(live->node->server.client, &request, on_verification, live);
+    outbox_begin_call(live, http_start(live->node->server.client, &request, on_verification, live));
 }
 
 static void on_reclaim(void *ctx, const struct http_answer *answer)
@@ -241,14 +229,13 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
     struct live *live = ctx;
     struct delivery_judgement judgement;
     struct record_claim claim;
-    live->delivery.call = NULL;
-    live->delivery.is_reclaiming = false;
+    outbox_end_call(live);
     if (!reclaim_read(live->job_id, answer, &claim, &judgement)) {
         apply(live, &judgement, answer);
         return;
     }
     struct error err;
-    live->delivery.is_reclaimed = true;
+    live->courier.is_reclaimed = true;
     /* If it could not be written, the former token is presented: the server knows us as the holder
      * anyway. */
     if (roster_rebind(live, &claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
@@ -259,16 +246,15 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
 static void reclaim(struct live *live, const struct delivery_judgement *judgement,
                     const struct http_answer *answer)
 {
-    struct live_delivery *delivery = &live->delivery;
-    if (delivery->is_reclaimed) {
-        delivery->is_reclaimed = false;
+    if (live->courier.is_reclaimed) {
+        live->courier.is_reclaimed = false;
         outbox_hold(live, judgement, answer->retry_after_ms);
         return;
     }
     log_info("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
-    delivery->is_reclaiming = true;
-    delivery->call = reclaim_start(live->node->server.client, live->job_id, on_reclaim, live);
+    outbox_begin_call(live,
+                      reclaim_start(live->node->server.client, live->job_id, on_reclaim, live));
 }
 
 static void post(struct live *live, const char *body)
@@ -281,9 +267,9 @@ static void post(struct live *live, const char *body)
     request.claim_epoch = live->claim_epoch;
     if (!live->delivery.is_failure)
         request.headers[0] = key;
-    live->delivery.attempts++;
+    live->courier.attempts++;
     metric_add(&attempts, 1);
-    live->delivery.call = http_start(live->node->server.client, &request, on_answer, live);
+    outbox_begin_call(live, http_start(live->node->server.client, &request, on_answer, live));
 }
 
 /* The token is always in the header: our verifier reads it there, also when the cache is bypassed.
@@ -291,8 +277,9 @@ static void post(struct live *live, const char *body)
 static int read_body(struct live *live, char **body, struct error *err)
 {
     size_t size;
+    bool is_failure; /* known by the record's state */
     FD(dir) = roster_open(live, err);
-    if (dir < 0 || record_read_sealed(dir, body, &size, &live->delivery.is_failure, err) != 0)
+    if (dir < 0 || record_read_sealed(dir, body, &size, &is_failure, err) != 0)
         return -1;
     if (!live->delivery.past_cache)
         return 0;
@@ -318,7 +305,7 @@ static void present(struct live *live)
     }
     crash_point(CRASH_AGENT_PRESENTING);
     log_debug("delivery.presented", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-              LOG_TEXT("token", live->token), LOG_INT("attempt", live->delivery.attempts + 1));
+              LOG_TEXT("token", live->token), LOG_INT("attempt", live->courier.attempts + 1));
     post(live, body);
 }
 

@@ -46,7 +46,7 @@ static void log_trouble(const struct live *live, enum delivery verdict, int64_t 
 {
     log_at(trouble_level(live, verdict, is_news), "delivery.refused", LOG_INT("job", live->job_id),
            LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
-           LOG_INT("attempt", live->delivery.attempts), LOG_TEXT("verdict", delivery_name(verdict)),
+           LOG_INT("attempt", live->courier.attempts), LOG_TEXT("verdict", delivery_name(verdict)),
            LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason));
 }
 
@@ -94,6 +94,27 @@ void outbox_hold(struct live *live, const struct delivery_judgement *judgement,
                 retry_after_ms, judgement->why);
 }
 
+void outbox_await_bypass(struct live *live, const char *why)
+{
+    struct error ignored;
+    FD(dir) = roster_open(live, &ignored);
+    if (dir >= 0)
+        record_note_silence(dir, live->token, wall_us());
+    live->delivery.past_cache = true;
+    outbox_postpone(live, DELIVERY_SILENT, -1, why);
+}
+
+void outbox_begin_call(struct live *live, struct http_call *call)
+{
+    must(!live->delivery.call);
+    live->delivery.call = call;
+}
+
+void outbox_end_call(struct live *live)
+{
+    live->delivery.call = NULL;
+}
+
 unsigned outbox_in_flight(const struct node *node)
 {
     unsigned count = 0;
@@ -131,7 +152,6 @@ static void cancel_call(struct live_delivery *delivery)
     if (delivery->call)
         http_cancel(delivery->call);
     delivery->call = NULL;
-    delivery->is_reclaiming = false;
 }
 
 void outbox_cancel(struct live *live, int64_t due_ms)
@@ -151,7 +171,6 @@ void outbox_client_replaced(struct node *node)
 {
     for (struct live *live = node->roster.first; live; live = live->next) {
         live->delivery.call = NULL;
-        live->delivery.is_reclaiming = false;
         /* A pause before bypassing the cache is kept to its end (delivery.h). */
         if (!live->delivery.is_silent)
             live->delivery.due_ms = live->delivery.floor_ms = 0;

@@ -13,6 +13,9 @@
 struct live *outbox_first(const struct node *node);
 unsigned outbox_in_flight(const struct node *node);
 
+/* One call for each record at a time. outbox_end_call: it was answered. */
+void outbox_begin_call(struct live *live, struct http_call *call);
+void outbox_end_call(struct live *live);
 /* Cancels what is in flight for this record, and presents its report not before due_ms. */
 void outbox_cancel(struct live *live, int64_t due_ms);
 
@@ -22,6 +25,9 @@ void outbox_postpone(struct live *live, enum delivery verdict, int64_t retry_aft
 /* The longer it is refused, the later. A refusal of this job alone is noted in the record. */
 void outbox_hold(struct live *live, const struct delivery_judgement *judgement,
                  int64_t retry_after_ms);
+/* Before it is presented past the cache. The start of the pause is in the record, so that a restart
+ * does not begin it again. */
+void outbox_await_bypass(struct live *live, const char *why);
 /* Ends every wait of this record. */
 void outbox_retry(struct live *live);
 

@@ -51,7 +51,7 @@ static void log_final(struct live *live, enum job_outcome outcome, const char *r
     log_at(outcome == OUTCOME_QUARANTINED ? LOG_ERROR : LOG_INFO, "job.final",
            LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
            LOG_TEXT("token", live->token), LOG_TEXT("outcome", outcome_names[outcome]),
-           LOG_INT("attempts", live->delivery.attempts), LOG_TEXT("reason", reason));
+           LOG_INT("attempts", live->courier.attempts), LOG_TEXT("reason", reason));
 }
 
 static void set_aside(struct live *live, enum job_outcome outcome, const char *reason)

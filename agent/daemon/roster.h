@@ -1,9 +1,9 @@
 /* roster: the records in the spool that are in progress, and what is known about each.
  *
  * Reads the spool at the start and when a record appears. roster_refresh derives a record's state
- * from its files: it is the only writer of live.state. What the steps, the outbox and the clean-up
- * know about a record is assigned by steps.c, outbox.c and retire.c alone; the roster tells them
- * what has happened to a record (struct roster_owner).
+ * from its files: it is the only writer of live.state. What the steps, the outbox, the courier and
+ * the clean-up know about a record is assigned by their files alone; the roster tells them what has
+ * happened to a record (struct roster_owner).
  *
  * A record that cannot be read now is work that nobody delivers: it is read again until that
  * succeeds. An invalid one is quarantined. */
@@ -38,18 +38,21 @@ struct live_step {
     int64_t due_ms; /* earliest start */
 };
 
+/* courier.c */
+struct live_courier {
+    unsigned attempts; /* reports presented by this process */
+    unsigned reuploads;
+    bool is_reclaimed; /* the job was reclaimed since the report was last on hold */
+};
+
 /* outbox.c */
 struct live_delivery {
-    struct http_call *call;
-    unsigned attempts; /* reports presented by this process */
-    unsigned failures; /* in a row */
-    unsigned reuploads;
+    struct http_call *call; /* in flight: the report, or a question about it */
+    unsigned failures;      /* in a row */
     int64_t due_ms;
     int64_t floor_ms; /* the server's Retry-After ends then */
     bool is_failure, is_held, is_silent;
-    bool past_cache;    /* presented without its token, because a cache may answer wrongly */
-    bool is_reclaiming; /* `call` reclaims the job */
-    bool is_reclaimed;  /* the job was reclaimed since the report was last on hold */
+    bool past_cache; /* presented without its token, because a cache may answer wrongly */
     char reason[ROSTER_REASON_BYTES]; /* of the last answer; "" = none */
 };
 
@@ -73,6 +76,7 @@ struct live {
     int64_t sealed_us; /* wall clock: when its report was sealed; 0: not sealed */
     struct live_step step;
     struct live_delivery delivery;
+    struct live_courier courier;
     struct live_end end;
 };
 

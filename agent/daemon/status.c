@@ -67,7 +67,7 @@ static struct json *format_live(const struct live *live, int64_t now_ms)
                   live->step.is_unseen && job_need(live->state) == JOB_NEEDS_STEP);
     if (job_need(live->state) != JOB_NEEDS_COURIER)
         return record;
-    json_set_int(record, "attempts", delivery->attempts);
+    json_set_int(record, "attempts", live->courier.attempts);
     json_set_text(record, "reason", delivery->reason);
     json_set_bool(record, "held", delivery->is_held);
     int64_t left_ms = delivery->due_ms > now_ms ? delivery->due_ms - now_ms : 0;
