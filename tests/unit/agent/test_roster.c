@@ -1,0 +1,183 @@
+/* The parts of struct node that need no server: the roster and admission. */
+#include "agent/base/config.h"
+#include "agent/daemon/node.h"
+#include "agent/daemon/outbox.h"
+#include "base/clock.h"
+#include "fixture.h"
+
+struct rig {
+    struct config config;
+    struct node node;
+};
+
+static struct rig *rig_new(struct spool spool)
+{
+    static const struct roster_owner *const owners[] = {&admission_owner, &outbox_owner};
+    struct rig *rig = must_calloc(1, sizeof *rig);
+    struct error err;
+    OK(agent_config_load(NULL, &rig->config, &err), err);
+    rig->node = (struct node){.config = &rig->config, .spool = spool, .epoll = -1, .inotify = -1};
+    roster_init(&rig->node, owners, 2);
+    return rig;
+}
+
+static void rig_free(struct rig *rig)
+{
+    while (rig->node.roster.first)
+        roster_forget(rig->node.roster.first);
+    free(rig);
+}
+
+static void put_record(struct rig *rig, int64_t job_id, char id[SPOOL_ID_BYTES])
+{
+    struct error err;
+    struct record_claim claim = fixture_claim(job_id, FIXTURE_UUID);
+    OK(spool_add(&rig->node.spool, &claim, id, &err), err);
+}
+
+static struct live *add_record(struct rig *rig, int64_t job_id)
+{
+    char id[SPOOL_ID_BYTES];
+    struct error err;
+    put_record(rig, job_id, id);
+    struct live *live = roster_add(&rig->node, id, &err);
+    cr_assert(live, "%s", err.message);
+    return live;
+}
+
+static void fail_because_of_the_node(struct rig *rig, const char *id)
+{
+    struct message_failure failure = {.retry = true, .reason = "no device"};
+    struct error err;
+    FD(dir) = spool_open_record(rig->node.spool.live, id, &err);
+    record_note_fault(dir, "no device");
+    OK(record_seal_failure(dir, &failure, &err), err);
+}
+
+static void expect_reason(const struct rig *rig, const char *text)
+{
+    TEXT(why) = admission_explain(&rig->node, mono_ms());
+    cr_expect_str_eq(why ? why : "none", text);
+}
+
+Test(admission, the_most_important_reason_is_shown_and_the_others_remain)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    expect_reason(rig, "none");
+    cr_expect(admission_set(&rig->node, ADMISSION_DISK_LOW, true));
+    cr_expect(admission_set(&rig->node, ADMISSION_DRAINED, true));
+    cr_expect(!admission_set(&rig->node, ADMISSION_DRAINED, true), "this is no change");
+    expect_reason(rig, "drained by an operator");
+    cr_expect(admission_set(&rig->node, ADMISSION_DRAINED, false));
+    expect_reason(rig, "the disk is nearly full");
+    rig_free(rig);
+}
+
+Test(admission, a_change_is_published_once)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    admission_set(&rig->node, ADMISSION_PAUSED, true);
+    cr_expect(node_take_status_change(&rig->node));
+    admission_set(&rig->node, ADMISSION_PAUSED, true);
+    cr_expect(!node_take_status_change(&rig->node));
+    rig_free(rig);
+}
+
+Test(admission, two_failures_in_a_row_that_this_node_caused_suspend_claims)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    struct error err;
+    for (int64_t job_id = 7; job_id <= 8; job_id++) {
+        expect_reason(rig, "none");
+        struct live *live = add_record(rig, job_id);
+        fail_because_of_the_node(rig, live->id);
+        OK(roster_refresh(live, &err), err);
+        cr_expect(live->delivery.is_failure, "the outbox was not told");
+    }
+    expect_reason(rig, "recent jobs failed because of this node: no device");
+    admission_set(&rig->node, ADMISSION_DRAINED, true);
+    expect_reason(rig, "drained by an operator");
+    admission_reset_faults(&rig->node);
+    admission_set(&rig->node, ADMISSION_DRAINED, false);
+    expect_reason(rig, "none");
+    rig_free(rig);
+}
+
+Test(admission, failures_that_an_earlier_run_has_counted_do_not_count)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    struct error err;
+    for (int64_t job_id = 7; job_id <= 9; job_id++) {
+        char id[SPOOL_ID_BYTES];
+        put_record(rig, job_id, id);
+        fail_because_of_the_node(rig, id);
+    }
+    OK(roster_read(&rig->node, &err), err);
+    cr_expect_eq(roster_count_state(&rig->node, JOB_FAILED), 3);
+    expect_reason(rig, "none");
+    rig_free(rig);
+}
+
+Test(admission, a_step_that_waits_for_the_disk_blocks_claims_until_it_is_gone)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    struct live *live = add_record(rig, 7);
+    struct error err;
+    FD(dir) = roster_open(live, &err);
+    record_note_waiting(dir, 1000);
+    OK(roster_refresh(live, &err), err);
+    expect_reason(rig, "a job is waiting for disk space");
+    roster_forget(live);
+    expect_reason(rig, "none");
+    rig_free(rig);
+}
+
+Test(roster, the_spool_is_read_without_adding_a_record_twice)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    char id[SPOOL_ID_BYTES];
+    struct error err;
+    add_record(rig, 7);
+    put_record(rig, 8, id);
+    OK(roster_read(&rig->node, &err), err);
+    OK(roster_read(&rig->node, &err), err);
+    cr_expect_eq(roster_count(&rig->node), 2);
+    cr_expect_eq(roster_slots_held(&rig->node), 2);
+    rig_free(rig);
+}
+
+Test(roster, a_new_claim_ends_every_wait_of_the_report)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    struct live *live = add_record(rig, 7);
+    struct record_outcome outcome = fixture_outcome();
+    struct record_claim claim = fixture_claim(7, FIXTURE_NEXT);
+    struct error err;
+    FD(dir) = roster_open(live, &err);
+    OK(record_commit_outcome(dir, &outcome, &err), err);
+    OK(record_seal_completion(dir, &err), err);
+    OK(roster_refresh(live, &err), err);
+    outbox_postpone(live, DELIVERY_HOLD, 3600 * 1000, "refused");
+    cr_expect(live->delivery.is_held);
+    claim.claim.claim_epoch++;
+    OK(roster_rebind(live, &claim, &err), err);
+    cr_expect_str_eq(live->token, claim.token);
+    cr_expect_eq(live->claim_epoch, claim.claim.claim_epoch);
+    cr_expect(!live->delivery.is_held);
+    cr_expect_eq(live->delivery.due_ms, 0);
+    rig_free(rig);
+}
