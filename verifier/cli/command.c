@@ -1,6 +1,7 @@
 #include "verifier/cli/command.h"
 
 #include "verifier/db/db.h"
+#include "verifier/files/files_check.h"
 
 #include <errno.h>
 #include <stdio.h>

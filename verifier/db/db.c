@@ -1,5 +1,7 @@
 #include "verifier/db/db.h"
 
+#include "verifier/db/db_driver.h"
+
 #include <stdio.h>
 #include <string.h>
 

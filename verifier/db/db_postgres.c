@@ -3,11 +3,10 @@
  * later than the server's own limits, so that as a rule the server says why. A COMMIT knows no
  * limit of the server's (it may wait for a standby), so there the outcome is unknown when ours is
  * over. */
-#include "verifier/db/db_postgres.h"
-
 #include "base/clock.h"
 #include "lib/cleanup.h"
-#include "verifier/db/db.h"
+#include "verifier/db/db_driver.h"
+#include "verifier/db/db_postgres_connect.h"
 
 #include <libpq-fe.h>
 #include <poll.h>

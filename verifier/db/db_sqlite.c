@@ -2,7 +2,7 @@
  * IMMEDIATE (a deferred transaction ignores the busy handler when it turns into a writer). */
 #include "base/clock.h"
 #include "lib/uuid.h"
-#include "verifier/db/db.h"
+#include "verifier/db/db_driver.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>

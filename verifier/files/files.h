@@ -67,20 +67,6 @@ int files_open_dir(int dir, const char *name, bool make, struct error *err);
 typedef int files_entry(void *ctx, int dir, const char *name, struct error *err);
 int files_for_each(int dir, files_entry *each, void *ctx, struct error *err);
 
-/* Which of these renditions are not there, whole: *there* = `<q>/init.mp4` and `<q>/stream.m3u8`,
- * or
- * `<q>.m3u8`, and every segment that the playlist names, none of them empty. */
-int files_missing(const struct files *files, const char *slug, tailslate_quality_set named,
-                  tailslate_quality_set *missing, struct error *err);
-
-/* Calls name(path, ctx) for each file of the rendition that is not there ("720p/seg_0001.m4s").
- * *cmaf: whether the rendition is CMAF. -1: whether all of it is there could not be found out. */
-typedef void files_absent(const char *path, void *ctx);
-int files_check_quality(int video_dir, enum tailslate_quality quality, files_absent *absent,
-                        void *ctx, bool *cmaf, struct error *err);
-/* Is video_dir/name a file that is not empty? */
-bool files_is_there(int dir, const char *name);
-
 /* Move the files of these renditions to the trash. */
 int files_discard(const struct files *files, const char *slug, tailslate_quality_set discarded,
                   struct error *err);

@@ -1,9 +1,10 @@
 /* Is a rendition there, whole? */
+#include "verifier/files/files_check.h"
+
 #include "base/playlist.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 #include "verifier/base/segment.h"
-#include "verifier/files/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

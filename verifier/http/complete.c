@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "lib/cleanup.h"
 #include "verifier/base/counters.h"
+#include "verifier/files/files_check.h"
 #include "verifier/http/replays.h"
 #include "verifier/store/store_complete.h"
 

@@ -2,6 +2,7 @@
 
 #include "lib/cleanup.h"
 #include "verifier/base/segment.h"
+#include "verifier/files/files_check.h"
 
 #include <errno.h>
 #include <fcntl.h>

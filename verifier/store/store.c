@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "verifier/store/keys.h"
 #include "verifier/store/store_private.h"
-#include "verifier/store/store_schema.h"
+#include "verifier/store/store_schema_vlog.h"
 
 #include <stdlib.h>
 

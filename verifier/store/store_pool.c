@@ -1,6 +1,8 @@
 /* The pool of connections. A database that restarts costs nobody a request: what turns out broken
  * when a transaction begins is replaced, once. One that is down is asked by one caller at a time,
  * and everybody else is told at once, so that neither threads nor connections pile up. */
+#include "verifier/store/store_pool.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "verifier/base/deadline.h"

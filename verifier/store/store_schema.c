@@ -1,6 +1,7 @@
 #include "verifier/store/store_schema.h"
 
 #include "lib/cleanup.h"
+#include "verifier/store/store_schema_vlog.h"
 
 #include <stdio.h>
 #include <string.h>

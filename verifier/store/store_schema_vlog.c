@@ -2,7 +2,7 @@
  * never made or altered; a database that is not as it should be is refused with the name of what is
  * wrong, before any worker is told anything. */
 
-#include "verifier/store/store_schema.h"
+#include "verifier/store/store_schema_vlog.h"
 
 #include <stdio.h>
 #include <string.h>

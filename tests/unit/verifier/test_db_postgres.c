@@ -1,5 +1,5 @@
 #include "lib/cleanup.h"
-#include "verifier/db/db_postgres.h"
+#include "verifier/db/db_postgres_connect.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

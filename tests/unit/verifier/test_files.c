@@ -1,7 +1,7 @@
 /* The folders: what is there, what goes to the trash, what never leads outside. */
 #include "../base/scratch.h"
 #include "base/archive.h"
-#include "verifier/files/files.h"
+#include "verifier/files/files_check.h"
 #include "verifier/files/upload.h"
 
 #include <criterion/criterion.h>

@@ -1,9 +1,10 @@
-/* db_postgres: what the files of the PostgreSQL driver share. Nobody else includes this.
+/* db_postgres_connect: a connection to PostgreSQL, and its forms of what others write otherwise.
+ * For the driver only.
  *
  * Every wait has a deadline; libpq is never called where it could block. Messages of libpq are
  * passed on only where they cannot quote a password. */
-#ifndef VERIFIER_DB_POSTGRES_H
-#define VERIFIER_DB_POSTGRES_H
+#ifndef VERIFIER_DB_POSTGRES_CONNECT_H
+#define VERIFIER_DB_POSTGRES_CONNECT_H
 
 #include "base/clock.h"
 #include "lib/error.h"
