@@ -2,7 +2,7 @@
  *
  * A thin interface, so that one set of statements serves every driver: parameters are $1..$n, times
  * are ISO 8601 UTC text parameters (wall_format) and come back in the same form, identifiers and
- * functions are those that SQLite and PostgreSQL share. What stands between slash-star and
+ * functions are those that SQLite and PostgreSQL share. Text between slash-star and
  * star-slash is for PostgreSQL alone: a SELECT that must hold its row until the transaction ends
  * carries the marker DB_FOR_UPDATE (PostgreSQL refuses it in a reading transaction), and SQLite,
  * where db_begin is BEGIN IMMEDIATE, reads it as a comment.
@@ -25,21 +25,21 @@
 enum { DB_WAIT_MS = 5000, DB_PARAMETERS_MAX = 24 };
 
 #define DB_FOR_UPDATE " /*FOR UPDATE*/"
-/* The same without waiting: a row that somebody else has locked is not given. */
+/* The same without waiting: a row that another transaction has locked is left out. */
 #define DB_FOR_UPDATE_SKIP " /*FOR UPDATE SKIP LOCKED*/"
 /* The same of a join: only the rows with the alias j. */
 #define DB_FOR_UPDATE_OF_J      " /*FOR UPDATE OF j*/"
 #define DB_FOR_UPDATE_OF_J_SKIP " /*FOR UPDATE OF j SKIP LOCKED*/"
 
 enum db_code {
-    DB_BUSY = EBUSY,           /* TEMPORARY: a lock was not had within DB_WAIT_MS */
+    DB_BUSY = EBUSY,           /* TEMPORARY: no lock within DB_WAIT_MS */
     DB_CONFLICT = EEXIST,      /* PERMANENT: a unique key is taken */
-    DB_BROKEN = EPIPE,         /* TEMPORARY: the connection is of no use any more */
+    DB_BROKEN = EPIPE,         /* TEMPORARY: the connection is no longer usable */
     DB_UNKNOWN = EINPROGRESS,  /* TEMPORARY: a commit's outcome is unknown; read again */
     DB_NO_CONNECTION = EAGAIN, /* TEMPORARY: the pool had none free (store_pool.c) */
     DB_VALUE = ERANGE,         /* PERMANENT: a value that a column cannot hold */
     DB_UNSUPPORTED = ENOTSUP,  /* PERMANENT: unsupported kind of database */
-    DB_NO_SCHEMA = ENOMEDIUM,  /* PERMANENT: the tables are not there (store.c) */
+    DB_NO_SCHEMA = ENOMEDIUM,  /* PERMANENT: tables or columns are missing */
 };
 
 struct db;
@@ -83,7 +83,7 @@ enum db_kind { DB_SQLITE, DB_POSTGRESQL };
 enum db_kind db_kind(const struct db *db);
 bool db_is_broken(const struct db *db); /* it must be closed */
 
-int db_begin(struct db *db, struct error *err);         /* a writing transaction, the lock is had */
+int db_begin(struct db *db, struct error *err);         /* for writing; on SQLite with the lock */
 int db_begin_reading(struct db *db, struct error *err); /* one snapshot for several reads */
 int db_commit(struct db *db, struct error *err);
 void db_rollback(struct db *db); /* no transaction open: nothing */

@@ -1,8 +1,7 @@
-/* PostgreSQL. libpq is used asynchronously throughout, because its blocking calls wait for ever on
+/* PostgreSQL. libpq is used asynchronously throughout, because its blocking calls wait forever on
  * a server that is stopped or behind a dead network: here each answer has a deadline, a little
- * later than the server's own limits, so that as a rule the server says why. A COMMIT knows no
- * limit of the server's (it may wait for a standby), so there the outcome is unknown when ours is
- * over. */
+ * later than the server's own limits, so that usually the server gives the reason. The server has
+ * no limit for a COMMIT (it may wait for a standby): after the deadline its outcome is unknown. */
 #include "base/clock.h"
 #include "lib/cleanup.h"
 #include "verifier/db/db_driver.h"
@@ -20,7 +19,7 @@ enum {
     NUMBER_BYTES = 32,
 };
 
-/* libpq gives types by number; these never change. */
+/* libpq identifies types by numbers, which never change. */
 enum {
     OID_BOOL = 16,
     OID_INT8 = 20,
@@ -55,7 +54,7 @@ static struct postgres_db *postgres_of(struct db *db)
     return (struct postgres_db *)db;
 }
 
-/* ---- what went wrong ---- */
+/* ---- errors ---- */
 
 /* The first that fits; states are SQLSTATEs or their beginnings. */
 static const struct meaning {
@@ -67,9 +66,9 @@ static const struct meaning {
     {"23", ERROR_PERMANENT, EINVAL},
     {"22", ERROR_PERMANENT, DB_VALUE},     /* out of a column's range or form */
     {"55P03", ERROR_TEMPORARY, DB_BUSY},   /* lock_timeout */
-    {"57014", ERROR_TEMPORARY, DB_BUSY},   /* statement_timeout, or somebody cancelled it */
+    {"57014", ERROR_TEMPORARY, DB_BUSY},   /* statement_timeout, or it was canceled */
     {"40", ERROR_TEMPORARY, DB_BUSY},      /* deadlock, serialization */
-    {"25006", ERROR_TEMPORARY, DB_BROKEN}, /* read-only: no primary any more */
+    {"25006", ERROR_TEMPORARY, DB_BROKEN}, /* read-only: no longer the primary */
     {"25P03", ERROR_TEMPORARY, DB_BROKEN}, /* idle in a transaction for too long */
     {"26000", ERROR_TEMPORARY, DB_BROKEN}, /* a pooler gave us another server's session */
     {"57", ERROR_TEMPORARY, DB_BROKEN},    /* shutdown, crash, not yet up */
@@ -170,7 +169,7 @@ static int still_usable(const struct postgres_db *db, struct error *err)
                          : 0;
 }
 
-/* Statements without parameters, as they stand. */
+/* Statements without parameters, unprepared. */
 static PGresult *run_plain(struct postgres_db *db, const char *sql, struct error *err)
 {
     if (still_usable(db, err) != 0)
@@ -196,8 +195,8 @@ static void ignore_notice(void *ctx, const PGresult *result)
     (void)ctx, (void)result;
 }
 
-/* Limits that the server keeps for us, also where we are gone: a verifier that vanished in a
- * transaction must not hold a job's row for ever. */
+/* Limits that the server enforces, also when the client is gone: a verifier that vanished in a
+ * transaction must not hold a job's row forever. */
 static int set_up_session(struct postgres_db *db, struct error *err)
 {
     PGresult *result = run_plain(
@@ -295,7 +294,7 @@ static int postgres_commit(struct db *base, struct error *err)
 
 static uint64_t types_of(const struct db_value *values, size_t count)
 {
-    uint64_t types = 1; /* the count shows in where this bit ends up */
+    uint64_t types = 1; /* the position of this bit tells the count */
     for (size_t i = 0; i < count; i++)
         types = types << 2 | (values[i].type == DB_INT ? 1u : values[i].type == DB_REAL ? 2u : 0u);
     return types;
@@ -370,7 +369,7 @@ static struct db_rows *postgres_query(struct db *base, const char *sql,
         return NULL;
     PGresult *result = run_prepared(db, name, values, count, err);
     if (!result) {
-        /* Such as a plan from before a table was changed; it is made anew on a new connection. */
+        /* Such as a plan from before a table was changed; a new connection makes a new one. */
         if (err->class == ERROR_BUG)
             db->is_broken = true;
         return NULL;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HOSTS_MAX = 8, CONNECT_WORDS_MAX = 16 };
+enum { HOSTS_MAX = 8, CONNECT_PARAMETERS_MAX = 16 };
 
 bool postgres_wait(const PGconn *conn, short events, int64_t deadline_ms)
 {
@@ -28,7 +28,7 @@ bool postgres_wait(const PGconn *conn, short events, int64_t deadline_ms)
 }
 
 struct target {
-    const char *url, *password; /* password NULL: none of ours */
+    const char *url, *password; /* password NULL: none from store.password_file */
     char hosts[CONFIG_TEXT_BYTES], ports[CONFIG_TEXT_BYTES];
     const char *host[HOSTS_MAX], *port[HOSTS_MAX]; /* into those */
     size_t host_count;                             /* 0: as libpq reads the URL */
@@ -55,8 +55,8 @@ static const char *option(const PQconninfoOption *options, const char *name)
     return NULL;
 }
 
-/* libpq would wait on the first of several hosts until the kernel gives up; so each gets its share
- * of the time from us. */
+/* libpq would wait on the first of several hosts until the kernel gives up; so each gets a share
+ * of the time here. */
 static void list_hosts(const PQconninfoOption *options, struct target *target)
 {
     const char *host = option(options, "host"), *port = option(options, "port");
@@ -102,10 +102,10 @@ static int read_target(const char *url, struct target *target, struct error *err
     return 0;
 }
 
-/* What the URL may override stands before it, what it may not behind it. */
+/* The later value wins: what the URL may override is before it, the rest after it. */
 static PGconn *start_connecting(const struct target *target, size_t host)
 {
-    const char *words[CONNECT_WORDS_MAX][2] = {
+    const char *parameters[CONNECT_PARAMETERS_MAX][2] = {
         {"application_name", "tailslate-verifier"},
         {"target_session_attrs", "read-write"},
         {"gssencmode", "disable"},
@@ -118,19 +118,20 @@ static PGconn *start_connecting(const struct target *target, size_t host)
     };
     size_t count = 9;
     if (target->password) {
-        words[count][0] = "password";
-        words[count++][1] = target->password;
+        parameters[count][0] = "password";
+        parameters[count++][1] = target->password;
     }
     if (host < target->host_count) {
-        words[count][0] = "host";
-        words[count++][1] = target->host[host];
-        words[count][0] = "port";
-        words[count++][1] = target->port[host];
+        parameters[count][0] = "host";
+        parameters[count++][1] = target->host[host];
+        parameters[count][0] = "port";
+        parameters[count++][1] = target->port[host];
     }
-    const char *keywords[CONNECT_WORDS_MAX + 1] = {0}, *values[CONNECT_WORDS_MAX + 1] = {0};
+    const char *keywords[CONNECT_PARAMETERS_MAX + 1] = {0},
+                                                  *values[CONNECT_PARAMETERS_MAX + 1] = {0};
     for (size_t i = 0; i < count; i++) {
-        keywords[i] = words[i][0];
-        values[i] = words[i][1];
+        keywords[i] = parameters[i][0];
+        values[i] = parameters[i][1];
     }
     return PQconnectStartParams(keywords, values, 1);
 }
@@ -216,7 +217,7 @@ void postgres_one_line(const char *message, char text[POSTGRES_REASON_BYTES])
 int64_t postgres_integer(const char *text)
 {
     bool is_negative = *text == '-';
-    int64_t value = 0; /* negative all the way, where there is room for one more */
+    int64_t value = 0; /* kept negative: that range has one value more */
     for (text += is_negative; *text >= '0' && *text <= '9'; text++)
         if (__builtin_mul_overflow(value, 10, &value) ||
             __builtin_sub_overflow(value, *text - '0', &value))

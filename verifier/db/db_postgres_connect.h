@@ -16,8 +16,8 @@ struct pg_conn; /* libpq's PGconn */
 
 enum { POSTGRES_REASON_BYTES = 300 };
 
-/* A connection that answers, within DB_WAIT_MS. NULL: TEMPORARY with DB_BROKEN where it cannot be
- * had now, PERMANENT where the URL or the password file is wrong. */
+/* A connection that answers, within DB_WAIT_MS. NULL: TEMPORARY with DB_BROKEN if the server
+ * cannot be reached now, PERMANENT if the URL or the password file is wrong. */
 struct pg_conn *postgres_connect(const char *url, const char *password_file, struct error *err);
 
 /* False at the deadline (by mono_ms). events as of poll(2). */

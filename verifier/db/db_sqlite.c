@@ -1,5 +1,5 @@
 /* The embedded database: WAL, synchronous=FULL (an acknowledged commit survives a power cut), BEGIN
- * IMMEDIATE (a deferred transaction ignores the busy handler when it turns into a writer). */
+ * IMMEDIATE (a deferred transaction ignores the busy handler when it becomes a writer). */
 #include "base/clock.h"
 #include "lib/uuid.h"
 #include "verifier/db/db_driver.h"
@@ -26,7 +26,7 @@ struct sqlite_db {
     int64_t busy_since_ms;
     int64_t touched;
     struct statement statements[STATEMENTS_MAX];
-    size_t statement_count, next_to_forget;
+    size_t statement_count, next_to_evict;
 };
 
 struct sqlite_rows {
@@ -74,7 +74,7 @@ static int failed(struct sqlite_db *db, const char *doing, struct error *err)
     }
 }
 
-/* sqlite's own handler sleeps in steps of up to 100 ms, which starves some of many writers. */
+/* sqlite's own handler sleeps in steps of up to 100 ms, which starves some writers among many. */
 static int wait_for_lock(void *ctx, int tries)
 {
     struct sqlite_db *db = ctx;
@@ -103,7 +103,7 @@ static int sqlite_script(struct db *base, const char *sql, struct error *err)
     return 0;
 }
 
-/* A commit to a file that was moved, replaced or removed goes well, and nobody ever finds it. */
+/* A commit to a file that was moved, replaced or removed succeeds, but its rows are lost. */
 static int begin(struct db *base, const char *sql, struct error *err)
 {
     struct sqlite_db *db = sqlite_of(base);
@@ -119,7 +119,7 @@ static int sqlite_begin(struct db *base, struct error *err)
     return begin(base, "BEGIN IMMEDIATE", err);
 }
 
-/* Deferred: in WAL mode its first look fixes the snapshot for all that follow. */
+/* Deferred: in WAL mode the first read fixes the snapshot for all that follow. */
 static int sqlite_begin_reading(struct db *base, struct error *err)
 {
     return begin(base, "BEGIN DEFERRED", err);
@@ -153,18 +153,18 @@ static int sqlite_now(struct db *base, char text[WALL_TEXT_BYTES], struct error 
     return 0;
 }
 
-/* A free place, or that of a statement which nobody uses now. */
-static struct statement *place_for_statement(struct sqlite_db *db)
+/* A free entry, or that of a statement which is not in use. */
+static struct statement *entry_for_statement(struct sqlite_db *db)
 {
     if (db->statement_count < STATEMENTS_MAX)
         return &db->statements[db->statement_count++];
     size_t tries = 0;
-    while (db->statements[db->next_to_forget].in_use) {
+    while (db->statements[db->next_to_evict].in_use) {
         must(++tries < STATEMENTS_MAX);
-        db->next_to_forget = (db->next_to_forget + 1) % STATEMENTS_MAX;
+        db->next_to_evict = (db->next_to_evict + 1) % STATEMENTS_MAX;
     }
-    struct statement *statement = &db->statements[db->next_to_forget];
-    db->next_to_forget = (db->next_to_forget + 1) % STATEMENTS_MAX;
+    struct statement *statement = &db->statements[db->next_to_evict];
+    db->next_to_evict = (db->next_to_evict + 1) % STATEMENTS_MAX;
     sqlite3_finalize(statement->handle);
     return statement;
 }
@@ -180,7 +180,7 @@ static struct statement *statement_for(struct sqlite_db *db, const char *sql, st
         failed(db, "prepare", err);
         return NULL;
     }
-    struct statement *statement = place_for_statement(db);
+    struct statement *statement = entry_for_statement(db);
     *statement = (struct statement){.sql = sql, .handle = handle};
     return statement;
 }
@@ -303,9 +303,9 @@ static const struct db_driver sqlite_driver = {
     .script = sqlite_script,
 };
 
-/* The file is ours alone from its first byte on; -wal and -shm take its mode. One that is there is
- * not opened: to close a descriptor of it would drop the locks of this process's other connections.
- */
+/* Nobody else can read the file from its first byte on; -wal and -shm get its mode. An existing
+ * file is not opened: closing a descriptor of it would drop the locks of this process's other
+ * connections. */
 static int make_file(const char *path, struct error *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

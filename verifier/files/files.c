@@ -114,7 +114,7 @@ static int copy_all(int from, int to, struct error *err)
     return 0;
 }
 
-/* A source is nobody's but the server's: it may have come from a directory that others cannot read.
+/* Only the server may read a source: it may have come from a directory that others cannot read.
  * The dir's owner is the server, also where root or a member of its group copies one in. */
 static int give_to_server(const struct files *files, int fd, struct error *err)
 {
@@ -141,7 +141,7 @@ int files_copy_source(const struct files *files, int from, char temp[64], struct
 
 /* Left by an add that died between its rename and its commit, or another database's: the number was
  * given again. */
-static int make_way(const struct files *files, int64_t video_id, struct error *err)
+static int discard_source(const struct files *files, int64_t video_id, struct error *err)
 {
     char name[FILENAME_BYTES];
     struct files_bin bin = FILES_BIN(files->uploads, "source");
@@ -161,7 +161,7 @@ int files_place_source(const struct files *files, const char *temp, int64_t vide
                        const char *extension, struct error *err)
 {
     char name[FILENAME_BYTES];
-    if (make_way(files, video_id, err) != 0)
+    if (discard_source(files, video_id, err) != 0)
         return -1;
     name_source(video_id, extension, name);
     return durable_rename(files->uploads, temp, files->uploads, name, err);
@@ -220,6 +220,6 @@ int files_for_each(int dir, files_entry *each, void *ctx, struct error *err)
         if (each(ctx, dir, entry->d_name, err) != 0)
             return -1;
     }
-    /* An end that is an error is no end: what was not seen may be what matters. */
+    /* An error is not the end of the directory: what was not read may be what matters. */
     return errno == 0 ? 0 : error_errno(err, "cannot list a directory");
 }

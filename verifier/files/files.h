@@ -63,7 +63,7 @@ int files_open_home(const struct files *files, const char *slug, enum tailslate_
 int files_open_beneath(int dir, const char *name, int flags);
 /* A directory below a directory, as above. */
 int files_open_dir(int dir, const char *name, bool make, struct error *err);
-/* Calls each(name) for every entry, in no order, until one gives -1. */
+/* Calls each(name) for every entry, in no order, until one returns -1. */
 typedef int files_entry(void *ctx, int dir, const char *name, struct error *err);
 int files_for_each(int dir, files_entry *each, void *ctx, struct error *err);
 

@@ -23,7 +23,7 @@ struct check {
     const char *prefix; /* "720p/" or "" */
     files_absent *absent;
     void *ctx;
-    int trouble; /* errno of a look that could not be had; 0 */
+    int trouble; /* errno of a file that could not be checked; 0 */
 };
 
 /* Whoever is told that a file is missing may give its work up: only what says so counts as that. */

@@ -37,7 +37,7 @@ struct files_tree {
     int64_t newest_ms;   /* of all times of modification and of change, since 1970 */
     int64_t modified_ms; /* of those of modification alone: a new owner or mode is none */
     int64_t entries;
-    bool is_strange; /* another mount, too deep, too large, or not to be read */
+    bool is_strange; /* another mount, too deep, too large, or unreadable */
 };
 /* Not there: -1 with ENOENT. */
 int files_inspect(int dir, const char *name, struct files_tree *tree, struct error *err);

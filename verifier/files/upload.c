@@ -108,7 +108,7 @@ int tar_upload_begin(const struct files *files, const char *slug, struct tar_upl
     upload->fd = durable_temp(upload->staging_root, temp, err);
     if (upload->fd < 0)
         return -1;
-    /* Without a name, so that no death of ours leaves it behind. */
+    /* Without a name, so that nothing is left behind if the process dies. */
     return unlinkat(upload->staging_root, temp, 0) == 0 ? 0 : error_errno(err, "%s", temp);
 }
 

@@ -143,7 +143,7 @@ static enum keys_match work(const char *api_key, const char *stored)
     }
 }
 
-/* A free place; -1 where there is none, or where this very key is being looked at already. */
+/* A free entry; -1 if there is none, or if this very key is being verified already. */
 static int free_place(const struct keys *keys, const char *digest)
 {
     int place = -1;
@@ -156,7 +156,8 @@ static int free_place(const struct keys *keys, const char *digest)
     return place;
 }
 
-/* With the lock held. Whoever waited for somebody else's look at the same key finds it known. */
+/* With the lock held. A thread that waited for another one's verification of the same key finds it
+ * known. */
 static enum keys_match wait_for_place(struct keys *keys, const char *digest, int64_t now_ms,
                                       int *place)
 {

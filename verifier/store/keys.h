@@ -1,15 +1,15 @@
 /* keys: is this API key the one whose hash is stored? The only place that knows libargon2.
  *
- * A stock server stores argon2id (64 MiB and about 80 ms a look) or, from older days, SHA-256. At
- * one look a request eleven requests a second would fill a server, so an argon2id key that was
- * right is remembered for KEYS_LIFE_MS: as a hash keyed by random octets of this process, in
- * memory, in a table that does not grow. Remembered is only that *this key belongs to this stored
- * hash*, which cannot change; whether the key is revoked or expired and its worker disabled is the
- * database's to say, at every request.
+ * A stock server stores argon2id (64 MiB and about 80 ms for each verification) or, in older
+ * versions, SHA-256. With one verification for each request, eleven requests a second would
+ * saturate a server, so an argon2id key that matched is remembered for KEYS_LIFE_MS: as a hash
+ * keyed by random octets of this process, in memory, in a table that does not grow. Remembered is
+ * only that *this key belongs to this stored hash*, which cannot change; whether the key is revoked
+ * or expired and its worker disabled is the database's to say, at every request.
  *
- * At most KEYS_AT_ONCE looks run, the others wait up to KEYS_WAIT_MS. Refuses stored parameters
- * that would cost more than the limits below, and anything that is not argon2id version 19.
- * Comparisons take constant time. Any thread may call. */
+ * At most KEYS_AT_ONCE verifications run; the others wait up to KEYS_WAIT_MS. Refuses stored
+ * parameters that would cost more than the limits below, and anything that is not argon2id
+ * version 19. Comparisons take constant time. Any thread may call. */
 #ifndef VERIFIER_KEYS_H
 #define VERIFIER_KEYS_H
 
@@ -19,7 +19,7 @@ enum {
     KEYS_LIFE_MS = 60 * 1000,
     KEYS_AT_ONCE = 2,
     KEYS_WAIT_MS = 2000,
-    KEYS_KEY_MAX_BYTES = 256, /* a longer one is nobody's */
+    KEYS_KEY_MAX_BYTES = 256, /* a longer one is never a key */
     KEYS_MEMORY_MAX_KIB = 256 * 1024,
     KEYS_PASSES_MAX = 10,
     KEYS_LANES_MAX = 16,
@@ -35,9 +35,9 @@ enum keys_effort {
 enum keys_match {
     KEYS_DIFFERENT,
     KEYS_SAME,
-    KEYS_NOT_TRIED,  /* it would have needed work */
-    KEYS_BUSY,       /* no place, or no memory, within KEYS_WAIT_MS: try again */
-    KEYS_UNREADABLE, /* the stored hash is of no form, or of no cost, that is taken */
+    KEYS_NOT_TRIED,  /* it would have needed an argon2id verification */
+    KEYS_BUSY,       /* no capacity, or no memory, within KEYS_WAIT_MS: try again */
+    KEYS_UNREADABLE, /* the stored hash has a format or a cost that is not accepted */
 };
 
 struct keys;

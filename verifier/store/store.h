@@ -44,23 +44,23 @@ struct store_settings {
     const char *url;
     const char *password_file; /* "" or NULL = none; read at every connect: it may be rotated */
     enum store_schema schema;
-    /* A database that cannot be reached now does not keep the store from being opened: until it is
-     * there, every call fails TEMPORARY. */
+    /* The store opens even if the database cannot be reached: until it can, every call fails
+     * TEMPORARY. */
     bool may_come_later;
     int64_t claim_ms, offline_ms;
-    /* A worker whose heartbeat said another code_version gets no job; "" or NULL: any will do. */
+    /* A worker that reports another code_version gets no job; "" or NULL: any version. */
     const char *required_version;
     int64_t grace_ms; /* after an outage nothing is released for so long */
     bool monitored;   /* a sweeper keeps the fleet's row (store_sweep.h) */
     struct store_files files;
-    /* A test's way through hours: added to the database's clock. NULL = nothing. */
+    /* For tests, which let hours pass: added to the database's clock. NULL = nothing. */
     const _Atomic int64_t *ahead_ms;
 };
 
 struct store;
-/* Opens, creates or checks the schema. A schema newer than ours is refused. */
+/* Opens, creates or checks the schema. A schema newer than this program's is refused. */
 struct store *store_open(const struct store_settings *settings, struct error *err);
-void store_close(struct store *store); /* nobody may be inside */
+void store_close(struct store *store); /* no call may be running */
 int store_ping(struct store *store, struct error *err);
 /* Where store_open has refused a stock server's tables (err->code DB_NO_SCHEMA): the statements
  * that make its columns as they should be, one a line, for the owner of the tables. None: nothing.

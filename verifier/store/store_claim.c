@@ -1,4 +1,4 @@
-/* Handing out a job. */
+/* A job for a worker. */
 #include "verifier/store/store_claim.h"
 
 #include "lib/json.h"
@@ -15,12 +15,12 @@ struct claiming {
     int64_t job_id;
     struct message_claim *claim;
     char now[WALL_TEXT_BYTES];
-    /* Claims of others that looked releasable, and what became of them. */
+    /* Claims of others that may be released, and those that were. */
     struct store_candidates candidates;
     struct store_sweep released;
 };
 
-/* The sweeper's own predicate and judgement: no way to a job goes around its grace. */
+/* By the sweeper's own predicate and decision: /claim does not get around the grace. */
 static int find_releasable(struct store *store, struct db *db, struct claiming *claiming,
                            struct error *err)
 {
@@ -38,7 +38,7 @@ static int find_releasable(struct store *store, struct db *db, struct claiming *
     return 0;
 }
 
-/* A transaction of its own: it takes other rows than the grant does, in the house's lock order. */
+/* A transaction of its own: it takes other rows than the grant does, in the store's lock order. */
 static int release(struct store *store, struct claiming *claiming, struct error *err)
 {
     struct fleet fleet;
@@ -64,7 +64,8 @@ static int release_candidates(struct store *store, struct claiming *claiming, st
     return result;
 }
 
-/* Its key was looked at when the call came, which may have waited for a minute since. 1: it may. */
+/* The key was checked when the request arrived, which may have waited for a minute since. 1: yes.
+ */
 static int may_claim(struct store *store, struct db *db, const char *worker_id, struct error *err)
 {
     struct error ignored;
@@ -112,7 +113,7 @@ static int anything(struct store *store, struct claiming *claiming, struct error
 static int choose(struct db *db, const struct claiming *claiming, int64_t *job_id,
                   struct error *err)
 {
-    /* At which it has failed itself comes last: another node may do better. */
+    /* Jobs that this worker has failed come last: another node may succeed. */
     if (claiming->job_id == 0)
         return db_one_int(db, job_id, err,
                           "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
@@ -182,12 +183,12 @@ static int delete_renditions(struct db *db, int64_t video_id, tailslate_quality_
     return 0;
 }
 
-/* A new holder starts clean, so that two encodes are never mixed; a re-transcode takes away what it
- * replaces. Files go inside the transaction: if it fails afterwards, the former holder is told
- * output_missing and uploads again. */
-static int make_room(struct store *store, struct db *db, const struct claiming *claiming,
-                     const struct store_job *job, tailslate_quality_set *recorded,
-                     struct error *err)
+/* A new holder starts clean, so that two encodes are never mixed; a re-transcode removes what it
+ * replaces. Files are moved inside the transaction: if it fails afterwards, the former holder is
+ * answered output_missing and uploads again. */
+static int discard_old_output(struct store *store, struct db *db, const struct claiming *claiming,
+                              const struct store_job *job, tailslate_quality_set *recorded,
+                              struct error *err)
 {
     bool replaces;
     tailslate_quality_set discarded;
@@ -280,7 +281,7 @@ static int grant_job(struct store *store, struct db *db, struct claiming *claimi
         return -1;
     must(found);
     store_time_add(claiming->now, store->settings.claim_ms, expires);
-    if (make_room(store, db, claiming, &job, &recorded, err) != 0 ||
+    if (discard_old_output(store, db, claiming, &job, &recorded, err) != 0 ||
         take(db, claiming, &job, expires, err) != 0 ||
         next_epoch(db, job.id, &claiming->claim->claim_epoch, err) != 0 ||
         store_note_holder(db, job.id, claiming->worker->worker_id, err) != 0)

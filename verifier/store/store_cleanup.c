@@ -1,4 +1,4 @@
-/* What the database says of a video's directory, for the clean-up. */
+/* What the database says about a video's directory, for the removal of orphans. */
 #include "verifier/store/store_cleanup.h"
 
 #include "verifier/store/store_release.h"
@@ -17,8 +17,8 @@ static int lock_job_of(struct db *db, const char *slug, struct error *err)
 
 /* Settled: nothing that a worker may still do concerns this directory. A final failure and a
  * deleted video are not: an operator may open them again. */
-static int read_folder(struct db *db, const char *slug, int64_t *video_id,
-                       struct store_video_dir *dir, struct error *err)
+static int read_video(struct db *db, const char *slug, int64_t *video_id,
+                      struct store_video_dir *dir, struct error *err)
 {
     DB_ROWS(rows) = db_query(db,
                              "SELECT v.id, v.status, v.deleted_at, j.completed_at,"
@@ -63,7 +63,7 @@ int store_with_video_dir(struct store *store, const char *slug, bool preview,
     int64_t video_id = 0;
     TRANSACTION(tx);
     if (begin(store, slug, preview, &tx, err) != 0 ||
-        read_folder(tx.db, slug, &video_id, &dir, err) != 0)
+        read_video(tx.db, slug, &video_id, &dir, err) != 0)
         return -1;
     if ((dir.known ? store_read_recorded(tx.db, video_id, &dir.recorded, err)
                    : read_since(tx.db, &dir, err)) != 0)

@@ -7,8 +7,8 @@
 #include "tailslate/ledger.h"
 
 /* What the database says now, without a lock: a verdict that does not commit is the answer, one
- * that does (COMMIT, COMMIT_LATE) is worth a transaction: store_complete judges again in it. The
- * look does not see the files. complete.c puts the two together. */
+ * that does (COMMIT, COMMIT_LATE) is worth a transaction: store_complete decides again in it. The
+ * files are not checked. complete.c combines the two. */
 int store_complete_read(struct store *store, const struct store_caller *caller, int64_t job_id,
                         const struct tailslate_completion *completion,
                         struct tailslate_result *result, struct error *err);

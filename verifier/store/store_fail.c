@@ -37,7 +37,7 @@ static int reopen_job(struct db *db, struct failing *failing, int64_t *rows, str
                DB_ARGS(db_int(failing->job_id), db_text(failing->caller->worker->worker_id),
                        db_int(failing->job.claim_epoch), db_text(failing->failure->reason))) != 0)
         return -1;
-    /* The next attempt must not begin with what this one had reached. */
+    /* The next attempt must not start with the progress of this one. */
     if (db_run(db, NULL, err, "DELETE FROM quality_progress WHERE job_id = $1",
                DB_ARGS(db_int(failing->job_id))) != 0)
         return -1;

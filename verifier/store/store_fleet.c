@@ -52,7 +52,7 @@ static int read_row(struct db *db, bool hold, struct fleet *fleet, struct error 
 int fleet_read(struct store *store, struct db *db, bool hold, struct fleet *fleet,
                struct error *err)
 {
-    /* The time is asked for after the row is had: the wait for it may have been long. */
+    /* The time is read once the row is locked: the wait for it may have been long. */
     if (read_row(db, hold, fleet, err) != 0 || store_now(store, db, fleet->now, err) != 0)
         return -1;
     fleet->now_ms = fleet_ms(fleet->now);
@@ -109,7 +109,8 @@ struct claim_end {
     char expires[WALL_TEXT_BYTES];
 };
 
-/* Claims that were last extended before the gap; who was heard after it needs no credit. */
+/* Claims that were last extended before the gap; a worker that was heard after it needs no credit.
+ */
 static int read_open_claims(struct db *db, const char *extended_by, int64_t after,
                             struct claim_end *claims, size_t *count, struct error *err)
 {
@@ -175,11 +176,11 @@ static int write_alive(struct db *db, const struct fleet *fleet, const char *ins
 {
     static const char never[] = "1970-01-01T00:00:00.000000+00:00";
     char up_since[WALL_TEXT_BYTES], until[WALL_TEXT_BYTES];
-    bool counts_anew = tick->gap == GRACE_GAP_FIRST || tick->gap == GRACE_GAP_OUTAGE ||
-                       tick->jump_ms != 0 || fleet->up_since_ms == 0 ||
-                       fleet->up_since_ms > fleet->now_ms;
+    bool restarts = tick->gap == GRACE_GAP_FIRST || tick->gap == GRACE_GAP_OUTAGE ||
+                    tick->jump_ms != 0 || fleet->up_since_ms == 0 ||
+                    fleet->up_since_ms > fleet->now_ms;
     int64_t rows = 0;
-    fleet_time(counts_anew ? fleet->now_ms : fleet->up_since_ms, up_since);
+    fleet_time(restarts ? fleet->now_ms : fleet->up_since_ms, up_since);
     fleet_time(tick->leads ? fleet->now_ms + GRACE_LEASE_MS : fleet->leader_until_ms, until);
     if (db_run(db, &rows, err,
                "UPDATE fleet SET alive_at = $1, up_since = $2, leader = $3, leader_until = $4"

@@ -18,7 +18,7 @@ struct store_tick {
  * an outage: silence is counted again, no claim is extended, no time is left in the future. */
 int store_alive(struct store *store, const char *instance, int64_t own_ms, struct store_tick *tick,
                 struct error *err);
-/* Ends the lease, if it is ours. Releases no claims. */
+/* Ends the lease of this instance, if it has it. Releases no claims. */
 int store_resign(struct store *store, const char *instance, struct error *err);
 
 #endif

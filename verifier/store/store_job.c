@@ -105,7 +105,7 @@ int store_read_held(struct store *store, struct db *db, const struct store_worke
     return got < 0 ? -1 : 0;
 }
 
-static enum tailslate_holder who(const char *worker_id, const struct store_caller *caller)
+static enum tailslate_holder holder_of(const char *worker_id, const struct store_caller *caller)
 {
     if (!worker_id[0])
         return TAILSLATE_HOLDER_NOBODY;
@@ -126,8 +126,8 @@ int store_read_facts(struct store *store, struct db *db, const char *now,
     facts->video_deleted = job->deleted;
     facts->closed = job->completed_at[0] != '\0';
     facts->requeued = job->requeued;
-    facts->holder = who(job->holder, caller);
-    facts->last_holder = who(job->last_holder, caller);
+    facts->holder = holder_of(job->holder, caller);
+    facts->last_holder = holder_of(job->last_holder, caller);
     facts->reopened = job->reopened;
     facts->claim_expired = strcmp(job->claim_expires_at, now) < 0;
     facts->epoch = job->claim_epoch;
@@ -201,7 +201,8 @@ int store_recorded_qualities(struct store *store, int64_t video_id, tailslate_qu
     return store_read_recorded(tx.db, video_id, recorded, err);
 }
 
-/* A released claim that its last holder takes back: the video and the worker say so again. */
+/* A released claim that its last holder takes back: the rows of the video and the worker show it
+ * again. */
 static int take_back(struct db *db, const struct store_caller *caller, const struct store_job *job,
                      struct error *err)
 {
@@ -275,7 +276,7 @@ static int write_quality(struct db *db, const char *now, const struct store_job 
                 db_text(now), done ? db_text(now) : db_null()));
 }
 
-/* What the worker has measured, only where nobody has written it before. */
+/* What the worker has measured, only where it is not set. */
 static int write_source(struct db *db, const struct store_job *job,
                         const struct message_progress *progress, struct error *err)
 {
@@ -302,26 +303,27 @@ static int record_progress(struct db *db, const char *now, const struct store_jo
     return write_source(db, job, progress, err);
 }
 
-/* A claim that is kept by a progress or an upload. */
-struct kept_claim {
+/* A claim that progress or an upload extends. */
+struct extended_claim {
     struct store_job job;
     enum tailslate_standing standing;
     char now[WALL_TEXT_BYTES], expires[WALL_TEXT_BYTES];
 };
 
 /* 1: the claim is extended. 0: the standing says why not. */
-static int keep_claim(struct store *store, struct db *db, const struct store_caller *caller,
-                      int64_t job_id, struct kept_claim *kept, struct error *err)
+static int extend_claim(struct store *store, struct db *db, const struct store_caller *caller,
+                        int64_t job_id, struct extended_claim *claim, struct error *err)
 {
     bool touched = false;
-    kept->expires[0] = '\0';
-    if (store_lock_job(db, job_id, err) != 0 || store_now(store, db, kept->now, err) != 0 ||
-        store_read_standing(store, db, kept->now, caller, job_id, &kept->standing, &kept->job,
+    claim->expires[0] = '\0';
+    if (store_lock_job(db, job_id, err) != 0 || store_now(store, db, claim->now, err) != 0 ||
+        store_read_standing(store, db, claim->now, caller, job_id, &claim->standing, &claim->job,
                             err) != 0)
         return -1;
-    if (tailslate_verify_standing_problem(kept->standing) != TAILSLATE_PROBLEM_NONE)
+    if (tailslate_verify_standing_problem(claim->standing) != TAILSLATE_PROBLEM_NONE)
         return 0;
-    if (store_extend(store, db, kept->now, caller, &kept->job, &touched, kept->expires, err) != 0)
+    if (store_extend(store, db, claim->now, caller, &claim->job, &touched, claim->expires, err) !=
+        0)
         return -1;
     if (!touched)
         return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
@@ -333,18 +335,18 @@ int store_progress(struct store *store, const struct store_caller *caller, int64
                    const struct message_progress *progress, enum tailslate_standing *standing,
                    char expires[WALL_TEXT_BYTES], struct error *err)
 {
-    struct kept_claim kept;
+    struct extended_claim claim;
     TRANSACTION(tx);
     if (store_begin(store, &tx, err) != 0)
         return -1;
-    int extended = keep_claim(store, tx.db, caller, job_id, &kept, err);
+    int extended = extend_claim(store, tx.db, caller, job_id, &claim, err);
     if (extended < 0)
         return -1;
-    *standing = kept.standing;
-    memcpy(expires, kept.expires, WALL_TEXT_BYTES);
+    *standing = claim.standing;
+    memcpy(expires, claim.expires, WALL_TEXT_BYTES);
     if (extended == 0)
         return 0;
-    if (record_progress(tx.db, kept.now, &kept.job, progress, err) != 0)
+    if (record_progress(tx.db, claim.now, &claim.job, progress, err) != 0)
         return -1;
     return store_commit(&tx, err);
 }
@@ -353,14 +355,14 @@ int store_upload(struct store *store, const struct store_caller *caller, int64_t
                  store_publish *publish, void *publish_ctx, enum tailslate_standing *standing,
                  struct error *err)
 {
-    struct kept_claim kept;
+    struct extended_claim claim;
     TRANSACTION(tx);
     if (store_begin(store, &tx, err) != 0)
         return -1;
-    int extended = keep_claim(store, tx.db, caller, job_id, &kept, err);
+    int extended = extend_claim(store, tx.db, caller, job_id, &claim, err);
     if (extended < 0)
         return -1;
-    *standing = kept.standing;
+    *standing = claim.standing;
     if (extended == 0)
         return 0;
     return publish(publish_ctx, err) == 0 ? store_commit(&tx, err) : -1;

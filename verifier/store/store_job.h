@@ -14,7 +14,7 @@ struct store_job {
     char video_status[16], current_step[32];
     bool deleted;
     int64_t progress_percent;
-    char holder[WORKER_ID_BYTES];      /* of the claim that stands; "" = unclaimed */
+    char holder[WORKER_ID_BYTES];      /* "" = unclaimed */
     char last_holder[WORKER_ID_BYTES]; /* "" = never claimed */
     char last_holder_name[STORE_NAME_BYTES];
     char claimed_at[WALL_TEXT_BYTES], claim_expires_at[WALL_TEXT_BYTES];
@@ -25,7 +25,7 @@ struct store_job {
     double duration;
     int64_t source_width, source_height;
     bool reopened; /* open, was claimed, and not since it was opened */
-    bool requeued; /* closed, but by no completion: a failed video that is to be tried again */
+    bool requeued; /* closed without a completion: a failed video that an operator queued again */
 };
 
 struct store_caller {
@@ -33,7 +33,7 @@ struct store_caller {
     int64_t claim_epoch; /* TAILSLATE_ABSENT_INT: not given */
 };
 
-/* Where the caller stands, and what the job is; changes nothing. */
+/* The caller's standing, and the job; changes nothing. */
 int store_caller_standing(struct store *store, const struct store_caller *caller, int64_t job_id,
                           enum tailslate_standing *standing, struct store_job *job,
                           struct error *err);

@@ -44,7 +44,8 @@ int store_add_key(struct db *db, int64_t worker, const char *api_key, const char
         DB_ARGS(db_int(worker), db_text(hash), db_int(KEYS_SHA256), db_text(prefix), db_text(now)));
 }
 
-/* Keys with the same first characters: chance gives one, and who can write rows gets no more. */
+/* Keys with the same first characters: by chance there is one; whoever can write rows gets no more
+ * than this verified. */
 enum { CANDIDATES_MAX = 8 };
 
 struct candidate {
@@ -71,11 +72,11 @@ static void candidate_from_row(struct db_rows *rows, const char *now, struct can
     candidate->is_over = !db_is_null(rows, 11) || (expires && strcmp(expires, now) < 0);
 }
 
-static int find_keys(struct store *store, struct key_lookup *look, struct error *err)
+static int find_keys(struct store *store, struct key_lookup *lookup, struct error *err)
 {
     char now[WALL_TEXT_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
-    look->count = 0;
-    prefix_of(look->api_key, prefix);
+    lookup->count = 0;
+    prefix_of(lookup->api_key, prefix);
     TRANSACTION(tx);
     if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
         return -1;
@@ -90,34 +91,34 @@ static int find_keys(struct store *store, struct key_lookup *look, struct error 
     if (!rows)
         return -1;
     int got;
-    while ((got = db_next(rows, err)) == 1 && look->count < CANDIDATES_MAX)
-        candidate_from_row(rows, now, &look->candidates[look->count++]);
+    while ((got = db_next(rows, err)) == 1 && lookup->count < CANDIDATES_MAX)
+        candidate_from_row(rows, now, &lookup->candidates[lookup->count++]);
     return got < 0 ? -1 : 0;
 }
 
-struct judgement {
+struct key_result {
     enum keys_match match;
     enum store_key found;
     struct store_worker *worker;
 };
 
-static enum store_key standing_of(const struct candidate *candidate)
+static enum store_key found_by(const struct candidate *candidate)
 {
     if (candidate->is_over)
         return STORE_KEY_OVER;
     return strcmp(candidate->worker.status, "disabled") == 0 ? STORE_KEY_DISABLED : STORE_KEY_GOOD;
 }
 
-/* KEYS_SAME with who it is; else what stood in the way of the last look. */
-static void judge(struct store *store, const struct key_lookup *look, enum keys_effort effort,
-                  struct judgement *judgement)
+/* KEYS_SAME with the worker; else why the last candidate could not be matched. */
+static void match_keys(struct store *store, const struct key_lookup *lookup,
+                       enum keys_effort effort, struct key_result *result)
 {
-    judgement->match = KEYS_DIFFERENT;
-    judgement->found = STORE_KEY_UNKNOWN;
-    for (size_t i = 0; i < look->count; i++) {
-        const struct candidate *candidate = &look->candidates[i];
-        /* What is over is worth no slow look. */
-        enum keys_match match = keys_check(store->keys, look->api_key, candidate->hash_version,
+    result->match = KEYS_DIFFERENT;
+    result->found = STORE_KEY_UNKNOWN;
+    for (size_t i = 0; i < lookup->count; i++) {
+        const struct candidate *candidate = &lookup->candidates[i];
+        /* A key that was revoked or has expired is not worth a slow verification. */
+        enum keys_match match = keys_check(store->keys, lookup->api_key, candidate->hash_version,
                                            candidate->hash,
                                            candidate->is_over ? KEYS_NO_WORK : effort, mono_ms());
         if (match == KEYS_UNREADABLE)
@@ -127,34 +128,34 @@ static void judge(struct store *store, const struct key_lookup *look, enum keys_
         if (match == KEYS_DIFFERENT || match == KEYS_UNREADABLE ||
             (match != KEYS_SAME && candidate->is_over))
             continue;
-        judgement->match = match;
+        result->match = match;
         if (match != KEYS_SAME)
             continue;
-        *judgement->worker = candidate->worker;
-        judgement->worker->key_id = candidate->key_id;
-        judgement->found = standing_of(candidate);
+        *result->worker = candidate->worker;
+        result->worker->key_id = candidate->key_id;
+        result->found = found_by(candidate);
         return;
     }
 }
 
-/* The slow look happens outside of any transaction, and with no connection in hand. */
-static int work_for_key(struct store *store, struct key_lookup *look, struct judgement *judgement,
-                        struct error *err)
+/* The slow verification runs outside of any transaction and without a connection of the pool. */
+static int verify_slowly(struct store *store, struct key_lookup *lookup, struct key_result *result,
+                         struct error *err)
 {
-    judge(store, look, KEYS_ANY_EFFORT, judgement);
-    if (judgement->match == KEYS_SAME) {
+    match_keys(store, lookup, KEYS_ANY_EFFORT, result);
+    if (result->match == KEYS_SAME) {
         /* It took its time: the key may have been revoked since it was read. */
-        if (find_keys(store, look, err) != 0)
+        if (find_keys(store, lookup, err) != 0)
             return -1;
-        judge(store, look, KEYS_NO_WORK, judgement);
+        match_keys(store, lookup, KEYS_NO_WORK, result);
     }
-    if (judgement->match == KEYS_BUSY || judgement->match == KEYS_NOT_TRIED)
+    if (result->match == KEYS_BUSY || result->match == KEYS_NOT_TRIED)
         return error_set(err, ERROR_TEMPORARY, DB_BUSY,
                          "too many API keys are being verified at once");
     return 0;
 }
 
-/* Printable ASCII is what keys are made of; a database may refuse to be asked for anything else. */
+/* Keys are printable ASCII; a database may refuse a query with anything else. */
 static bool may_be_a_key(const char *text)
 {
     size_t length = strlen(text);
@@ -169,18 +170,18 @@ static bool may_be_a_key(const char *text)
 static int worker_by_key(struct store *store, const char *api_key, enum keys_effort effort,
                          enum store_key *found, struct store_worker *worker, struct error *err)
 {
-    struct key_lookup look = {.api_key = api_key};
-    struct judgement judgement = {.worker = worker};
+    struct key_lookup lookup = {.api_key = api_key};
+    struct key_result result = {.worker = worker};
     *found = STORE_KEY_UNKNOWN;
     if (!may_be_a_key(api_key))
         return 0;
-    if (find_keys(store, &look, err) != 0)
+    if (find_keys(store, &lookup, err) != 0)
         return -1;
-    judge(store, &look, KEYS_NO_WORK, &judgement);
-    if (judgement.match == KEYS_NOT_TRIED && effort == KEYS_ANY_EFFORT &&
-        work_for_key(store, &look, &judgement, err) != 0)
+    match_keys(store, &lookup, KEYS_NO_WORK, &result);
+    if (result.match == KEYS_NOT_TRIED && effort == KEYS_ANY_EFFORT &&
+        verify_slowly(store, &lookup, &result, err) != 0)
         return -1;
-    *found = judgement.found;
+    *found = result.found;
     return 0;
 }
 

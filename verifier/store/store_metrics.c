@@ -17,7 +17,7 @@ static struct metric releases[REASON_COUNT] = {
     [REASON_LONG_EXPIRED] = RELEASES("long_expired"),
 };
 
-/* An outage is no sweep. */
+/* An outage is not counted as a sweep. */
 static struct metric sweeps[SWEEP_OUTAGE] = {
     [SWEEP_NOTHING] = SWEEPS("nothing"),
     [SWEEP_RELEASED] = SWEEPS("released"),

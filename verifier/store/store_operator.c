@@ -1,4 +1,4 @@
-/* What an operator does: add, release, look into. */
+/* What an operator does: add, release, list and inspect jobs. */
 #include "verifier/store/store_operator.h"
 
 #include "lib/json.h"
@@ -41,7 +41,7 @@ static int insert_video(struct db *db, const char *now, struct store_new_job *jo
                               db_text(job->chosen_slug), db_text(now)));
 }
 
-/* Another one may take a name between our look and our insert: the unique key decides. */
+/* Another job may take the slug between our SELECT and our INSERT: the unique key decides. */
 static int insert_with_a_slug(struct db *db, const char *now, struct store_new_job *job,
                               struct error *err)
 {
@@ -193,14 +193,14 @@ static int read_progress(struct db *db, struct store_details *details, struct er
     return got < 0 ? -1 : 0;
 }
 
-static void take_warnings(const char *text, struct tailslate_warnings *warnings)
+static void parse_warnings(const char *text, struct tailslate_warnings *warnings)
 {
     struct error ignored;
     JSON(list) = text ? json_parse(text, strlen(text), &ignored) : NULL;
     warnings_read(list, warnings);
 }
 
-/* Only a completed job's: an older row of a job that was re-opened says nothing about it now. */
+/* Only a completed job's: the older row of a job that was opened again does not apply to it. */
 static int read_completion(struct db *db, struct store_details *details, struct error *err)
 {
     if (!details->job.completed_at[0] || strcmp(details->job.video_status, "failed") == 0)
@@ -222,7 +222,7 @@ static int read_completion(struct db *db, struct store_details *details, struct 
     db_copy_text(rows, 3, details->committed_at, sizeof details->committed_at);
     details->late = store_response_late(db_get_text(rows, 4));
     details->replays = db_get_int(rows, 5);
-    take_warnings(db_get_text(rows, 6), &details->warnings);
+    parse_warnings(db_get_text(rows, 6), &details->warnings);
     return 0;
 }
 

@@ -19,7 +19,7 @@ int store_job_may_be_added(const struct store *store, struct error *err);
 /* err->code DB_CONFLICT: the slug that was asked for is taken. */
 int store_job_add(struct store *store, struct store_new_job *job, struct error *err);
 int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err);
-/* The claims that stand, the one that ends first at the top. *jobs is owned. */
+/* The jobs that are claimed, the claim that ends first at the top. *jobs is owned. */
 int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
                        struct error *err);
 enum store_release {
@@ -51,7 +51,7 @@ struct store_details {
 int store_job_details(struct store *store, int64_t job_id, struct store_details *details,
                       struct error *err);
 
-/* How many jobs wait, run, are done, have failed. */
+/* How many jobs are open and unclaimed, claimed, completed, failed for good. */
 struct store_counts {
     int64_t pending, processing, completed, failed;
 };

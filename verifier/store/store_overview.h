@@ -1,6 +1,5 @@
-/* store_overview: what an operator sees at a glance: who runs what, what was completed of late,
- * what the sweeper did and why. Looks only, except for the count of replays, which is a statistic.
- */
+/* store_overview: an operator's overview: the fleet, the latest completions, what the sweeper
+ * did and why. Reads only, except for the count of replays, which is a statistic. */
 #ifndef VERIFIER_STORE_OVERVIEW_H
 #define VERIFIER_STORE_OVERVIEW_H
 

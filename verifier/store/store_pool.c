@@ -1,6 +1,7 @@
-/* The pool of connections. A database that restarts costs nobody a request: what turns out broken
- * when a transaction begins is replaced, once. One that is down is asked by one caller at a time,
- * and everybody else is told at once, so that neither threads nor connections pile up. */
+/* The pool of connections. A restart of the database fails no request: a connection that turns out
+ * to be broken when a transaction begins is replaced, once. While the database is down, one caller
+ * at a time tries to connect and all others fail at once, so that neither threads nor connections
+ * pile up. */
 #include "verifier/store/store_pool.h"
 
 #include "base/clock.h"
@@ -10,8 +11,8 @@
 #include "verifier/store/store_schema.h"
 
 enum {
-    DOWN_PAUSE_MS = 250, /* between two tries while the database is down */
-    AT_ONCE_MS = 1000,   /* what broke later than this has had its share of the waiting */
+    DOWN_PAUSE_MS = 250, /* between two attempts to connect while the database is down */
+    AT_ONCE_MS = 1000,   /* after a longer wait than this there is no second attempt */
 };
 
 void store_pool_init(struct store *store)
@@ -34,35 +35,35 @@ void store_pool_fini(struct store *store)
     pthread_mutex_destroy(&store->lock);
 }
 
-enum turn { TURN_IDLE, TURN_TO_OPEN, TURN_DOWN, TURN_NONE };
+enum acquired { ACQUIRED_IDLE, ACQUIRED_TO_OPEN, ACQUIRED_DOWN, ACQUIRED_NONE };
 
-static enum turn turn_of(struct store *store, struct db **db, struct error *err)
+static enum acquired acquire_locked(struct store *store, struct db **db, struct error *err)
 {
     if (store->idle_count > 0) {
         *db = store->idle[--store->idle_count];
-        return TURN_IDLE;
+        return ACQUIRED_IDLE;
     }
     if (store->open_count == STORE_CONNECTIONS_MAX)
-        return TURN_NONE;
+        return ACQUIRED_NONE;
     if (store->is_down && (store->is_trying || mono_ms() - store->tried_at_ms < DOWN_PAUSE_MS)) {
         *err = store->last_error;
-        return TURN_DOWN;
+        return ACQUIRED_DOWN;
     }
     store->is_trying = store->is_down;
     store->open_count++;
-    return TURN_TO_OPEN;
+    return ACQUIRED_TO_OPEN;
 }
 
-static enum turn acquire(struct store *store, struct db **db, struct error *err)
+static enum acquired acquire(struct store *store, struct db **db, struct error *err)
 {
     int64_t until_ms = mono_ms() + DB_WAIT_MS;
     pthread_mutex_lock(&store->lock);
     while (store->idle_count == 0 && store->open_count == STORE_CONNECTIONS_MAX &&
            deadline_wait(&store->returned, &store->lock, until_ms))
         ;
-    enum turn turn = turn_of(store, db, err);
+    enum acquired result = acquire_locked(store, db, err);
     pthread_mutex_unlock(&store->lock);
-    return turn;
+    return result;
 }
 
 static int check_clock(struct store *store, struct db *db, struct error *err)
@@ -74,8 +75,7 @@ static int check_clock(struct store *store, struct db *db, struct error *err)
     return 0;
 }
 
-/* The tables and the clock are looked at by the first connection that there is, which may be long
- * after the start. */
+/* The first connection checks the tables and the clock; that may be long after the start. */
 static struct db *open_connection(struct store *store, struct error *err)
 {
     struct db *db = db_open(store->url, store->settings.password_file, err);
@@ -90,7 +90,7 @@ static struct db *open_connection(struct store *store, struct error *err)
     return db;
 }
 
-/* error NULL: it went well. */
+/* error NULL: connected. */
 static void note_try(struct store *store, const struct error *error)
 {
     pthread_mutex_lock(&store->lock);
@@ -104,7 +104,7 @@ static void note_try(struct store *store, const struct error *error)
         pthread_cond_signal(&store->returned);
     }
     pthread_mutex_unlock(&store->lock);
-    /* Only where somebody stays to see it end. */
+    /* Not in a command, which ends with the error. */
     if (!store->settings.may_come_later || was_down == (error != NULL))
         return;
     if (error)
@@ -117,15 +117,15 @@ struct db *store_take(struct store *store, struct error *err)
 {
     struct db *db = NULL;
     switch (acquire(store, &db, err)) {
-    case TURN_IDLE:
+    case ACQUIRED_IDLE:
         return db;
-    case TURN_DOWN:
+    case ACQUIRED_DOWN:
         return NULL;
-    case TURN_NONE:
+    case ACQUIRED_NONE:
         error_set(err, ERROR_TEMPORARY, DB_NO_CONNECTION,
                   "no database connection was free within %d ms", DB_WAIT_MS);
         return NULL;
-    case TURN_TO_OPEN:
+    case ACQUIRED_TO_OPEN:
         break;
     }
     db = open_connection(store, err);
@@ -133,7 +133,7 @@ struct db *store_take(struct store *store, struct error *err)
     return db;
 }
 
-/* Where one is broken, the idle ones will be: the server was restarted, or is gone. */
+/* If one connection is broken, the idle ones are too: the server was restarted, or is gone. */
 static void drop(struct store *store, struct db *db)
 {
     struct db *dropped[STORE_CONNECTIONS_MAX];

@@ -48,13 +48,13 @@ int store_note_holder(struct db *db, int64_t job_id, const char *worker_id, stru
 int store_read_held(struct store *store, struct db *db, const struct store_worker *worker,
                     const struct store_job *job, bool *held, struct error *err);
 
-/* The facts that every call about a job is judged by. */
+/* The facts by which every request about a job is decided. */
 int store_read_facts(struct store *store, struct db *db, const char *now,
                      const struct store_caller *caller, int64_t job_id,
                      struct tailslate_verify_facts *facts, struct store_job *job,
                      struct error *err);
 
-/* Where the caller stands by them. */
+/* The caller's standing by them. */
 int store_read_standing(struct store *store, struct db *db, const char *now,
                         const struct store_caller *caller, int64_t job_id,
                         enum tailslate_standing *standing, struct store_job *job,
@@ -86,7 +86,7 @@ void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES]);
             db_text((job)->started_at[0] ? (job)->started_at : NULL))
 
 /* Every guard that a change by the holder of a claim carries in its WHERE: $1 job, $2 worker,
- * $3 epoch. The row is transcoding_jobs without an alias. An open row's worker_id is who holds it,
+ * $3 epoch. The row is transcoding_jobs without an alias. An open row's worker_id is its holder,
  * whatever claimed_at says: a stock server's own transcoder leaves either without the other. */
 #define STORE_HOLDER_GUARD                                                                         \
     " id = $1 AND completed_at IS NULL"                                                            \

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* $1 now, $2 workers not heard since this are silent, $3 claims expired since before this are
- * nobody's whatever the worker says. */
+ * released, whatever the worker reports. */
 #define RELEASE_FROM                                                                               \
     " FROM transcoding_jobs j LEFT JOIN workers w ON w.worker_id = j.worker_id"                    \
     " LEFT JOIN job_epochs e ON e.job_id = j.id"                                                   \
@@ -149,7 +149,7 @@ int release_read(struct store *store, struct db *db, const struct fleet *fleet, 
     return 0;
 }
 
-/* Who has the row at this moment is at work on the job: not ours to release. */
+/* A row that another transaction has locked belongs to a request about the job: not released. */
 static int lock_job(struct db *db, int64_t job_id, bool *locked, struct error *err)
 {
     int64_t id;
@@ -160,7 +160,7 @@ static int lock_job(struct db *db, int64_t job_id, bool *locked, struct error *e
     return got < 0 ? -1 : 0;
 }
 
-static int take_away(struct db *db, const char *now, const struct release_claim *claim,
+static int end_claim(struct db *db, const char *now, const struct release_claim *claim,
                      bool *touched, struct error *err)
 {
     int64_t rows = 0;
@@ -178,8 +178,8 @@ static int take_away(struct db *db, const char *now, const struct release_claim 
     return done;
 }
 
-static int free_the_rest(struct db *db, const struct release_claim *claims, size_t count,
-                         struct error *err)
+static int free_videos_and_workers(struct db *db, const struct release_claim *claims, size_t count,
+                                   struct error *err)
 {
     for (size_t i = 0; i < count; i++)
         if (store_wait_again(db, claims[i].video_id, err) != 0)
@@ -221,11 +221,11 @@ static int release_locked(struct store *store, struct db *db, const struct fleet
             return -1;
         if (claim->released.reason == REASON_NONE)
             continue;
-        if (take_away(db, fleet->now, claim, &yes, err) != 0)
+        if (end_claim(db, fleet->now, claim, &yes, err) != 0)
             return -1;
         *count += yes ? 1 : 0;
     }
-    return free_the_rest(db, claims, *count, err);
+    return free_videos_and_workers(db, claims, *count, err);
 }
 
 int release_all(struct store *store, struct db *db, const struct fleet *fleet,

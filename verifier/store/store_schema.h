@@ -1,8 +1,8 @@
 /* store_schema: the tables, made and checked. Names and columns are a stock server's where it has
- * them; ours stand beside (completions, job_epochs, failures, held_jobs, job_holders, fleet,
- * sweeps, schema_version). In a stock server's own database (STORE_SCHEMA_VLOG) only ours are made;
- * its are looked at, and refused by name where one is missing or of another kind. Refuses to alter,
- * drop or rename anything. */
+ * them; the verifier's own are beside them (completions, job_epochs, failures, held_jobs,
+ * job_holders, fleet, sweeps, schema_version). In a stock server's own database (STORE_SCHEMA_VLOG)
+ * only the verifier's are created; the stock server's are checked, and a column that is missing or
+ * has another type is refused by name. Refuses to alter, drop or rename anything. */
 #ifndef VERIFIER_STORE_SCHEMA_H
 #define VERIFIER_STORE_SCHEMA_H
 

@@ -107,7 +107,7 @@ static const struct right {
     {"workers", "UPDATE"},          {"worker_api_keys", "SELECT"},
 };
 
-/* Rows of ours stand in these: whatever must be filled there, we must know. */
+/* The verifier inserts rows into these: it must know every column that has to be filled. */
 static const char *const filled[] = {"video_qualities", "quality_progress", "workers",
                                      "worker_api_keys"};
 

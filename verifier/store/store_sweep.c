@@ -1,4 +1,4 @@
-/* Sweeps: the judgement, the release in batches, and the record of what was done and why. */
+/* Sweeps: the decision, the release in batches, and the record of what was done and why. */
 #include "verifier/store/store_sweep.h"
 
 #include "base/log.h"
@@ -245,7 +245,7 @@ static int sweep_all(struct store *store, struct store_sweep *sweep, struct erro
 
 int store_sweep(struct store *store, struct store_sweep *sweep, struct error *err)
 {
-    struct error ignored; /* a lease that was not given back ends by itself */
+    struct error ignored; /* a lease that was not released expires by itself */
     int result = sweep_all(store, sweep, err);
     if (sweep->by_order)
         store_resign(store, sweep->instance, &ignored);

@@ -1,10 +1,10 @@
-/* store_sweep: the fleet's row, and the release of claims that nobody holds.
+/* store_sweep: the release of claims that no worker holds.
  *
- * The sweeper, /claim and the operator's `sweep --once` release by one predicate and one judgement
+ * The sweeper, /claim and the operator's `sweep --once` release by one predicate and one decision
  * (store_release.c, grace.c). A release charges no attempt and keeps the last holder and the epoch:
  * a late completion is accepted until another worker claims the job.
  *
- * Refuses to release anything while the fleet's row is not kept (settings.monitored), in grace, and
+ * Refuses to release anything in an unmonitored fleet (settings.monitored), in grace, and
  * in a mass silence. Chosen claims are read again under their lock before they are released. */
 #ifndef VERIFIER_STORE_SWEEP_H
 #define VERIFIER_STORE_SWEEP_H
@@ -16,7 +16,7 @@ struct json;
 
 enum {
     SWEEP_BATCH_MAX = 200,   /* claims released in one transaction */
-    SWEEP_BATCHES_MAX = 100, /* of one sweep; the next one goes on */
+    SWEEP_BATCHES_MAX = 100, /* of one sweep; the next one continues */
     SWEEP_ROWS_MAX = 1000,   /* of the record of sweeps */
     SWEEP_REASON_BYTES = 192,
 };

@@ -154,8 +154,8 @@ int store_worker_revoke(struct store *store, const char *worker, bool *found, st
     return store_commit(&tx, err);
 }
 
-static int name_held_job(struct db *db, const char *now, const char *worker_id, int64_t job_id,
-                         struct error *err)
+static int write_held_job(struct db *db, const char *now, const char *worker_id, int64_t job_id,
+                          struct error *err)
 {
     return db_run(db, NULL, err,
                   "INSERT INTO held_jobs (worker_id, job_id, reported_at) VALUES ($1, $2, $3)"
@@ -171,10 +171,10 @@ static int write_held_jobs(struct db *db, const char *now, const char *worker_id
         return -1;
     if (!heartbeat->jobs_known)
         return 0;
-    if (name_held_job(db, now, worker_id, 0, err) != 0)
+    if (write_held_job(db, now, worker_id, 0, err) != 0)
         return -1;
     for (size_t i = 0; i < heartbeat->job_count; i++)
-        if (name_held_job(db, now, worker_id, heartbeat->jobs[i], err) != 0)
+        if (write_held_job(db, now, worker_id, heartbeat->jobs[i], err) != 0)
             return -1;
     return 0;
 }
@@ -184,15 +184,15 @@ const char *store_required_version(const struct store *store)
     return store->required_version;
 }
 
-/* As a stock server: who says none is let be. */
+/* As a stock server does: a worker that reports no version is accepted. */
 bool store_version_fits(const struct store *store, const char *code_version)
 {
     const char *required = store->required_version;
     return !required[0] || !code_version[0] || strcmp(code_version, required) == 0;
 }
 
-/* The metadata, with the version that a claim is judged by: a stock server keeps it there, too.
- * NULL: neither was said. */
+/* The metadata, with the version that a claim is judged by: a stock server stores it there, too.
+ * NULL: neither was reported. */
 static char *metadata_of(const struct message_heartbeat *heartbeat)
 {
     struct error ignored;
@@ -209,7 +209,7 @@ static int write_heartbeat(struct db *db, const char *now, struct store_worker *
 {
     const char *status = worker_status_name(heartbeat->status);
     TEXT(metadata) = metadata_of(heartbeat);
-    /* One that says nothing but its version does not take back what it has said of itself. */
+    /* A heartbeat with nothing but a version leaves the metadata that was reported before. */
     bool is_bare = !heartbeat->metadata;
     if (db_one_int(db, &worker->current_job_id, err,
                    "UPDATE workers SET last_heartbeat = $2, status = $3,"

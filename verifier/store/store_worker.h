@@ -42,7 +42,7 @@ void store_workers_free(struct store_worker *workers, size_t count);
 /* worker: its worker_id, or its number. *found false: no such worker. */
 int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err);
 
-/* Is this code_version (""; none was said) the required one? */
+/* Is this code_version ("": none was reported) accepted? */
 bool store_version_fits(const struct store *store, const char *code_version);
 /* "": any. */
 const char *store_required_version(const struct store *store);
