@@ -6,7 +6,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { CROWD = 64 };
+enum {
+    CROWD = 64,
+    COUNTED_MS = 10 * 1000, /* a count is written after its answer */
+};
 
 struct caller {
     const struct worker *worker;
@@ -63,7 +66,7 @@ static void check_crowd(const struct scene *scene, const struct caller callers[C
     cr_assert_eq(inspect_int(scene->rig, "SELECT count(*) FROM video_qualities"), 1);
 }
 
-Test(crowd, sixty_four_replays_at_once_have_one_effect)
+Test(crowd, sixty_four_replays_at_once_have_one_effect_and_each_is_counted)
 {
     struct scene scene = scene_uploaded();
     struct caller callers[CROWD] = {0};
@@ -73,6 +76,10 @@ Test(crowd, sixty_four_replays_at_once_have_one_effect)
     }
     call_all_at_once(callers);
     check_crowd(&scene, callers);
+    int replayed = 0;
+    for (int i = 0; i < CROWD; i++)
+        replayed += callers[i].replayed;
+    inspect_wait_int(scene.rig, replayed, COUNTED_MS, "SELECT replays FROM completions");
     rig_end(scene.rig);
 }
 
