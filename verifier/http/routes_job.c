@@ -48,28 +48,39 @@ static bool parse_claim(const struct request *request, int64_t *job_id, int64_t 
     return true;
 }
 
+/* One attempt. False: no job yet, and the caller may wait: the only state is these arguments, so
+ * that the next attempt can come from another thread. */
+static bool try_claim(struct request *request, struct answer *answer, int64_t job_id,
+                      int64_t until_ms)
+{
+    struct message_claim claim;
+    struct error err;
+    /* A claim whose answer nobody reads blocks its job until it expires. */
+    if (request_client_is_gone(request))
+        answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE, "The client disconnected.");
+    else if (store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
+        answer_error(answer, request, &err);
+    else if (claim.job_id || mono_ms() >= until_ms || wakeup_is_closed(request->app->wakeup))
+        answer_claim(request, answer, &claim);
+    else
+        return false;
+    return true;
+}
+
 void route_claim(struct request *request, struct answer *answer)
 {
     int64_t job_id, wait_s;
     struct wakeup *wakeup = request->app->wakeup;
-    struct message_claim claim;
-    struct error err;
     if (!parse_claim(request, &job_id, &wait_s, answer))
         return;
     int64_t until_ms = mono_ms() + wait_s * 1000;
-    for (;;) {
-        uint64_t seen = wakeup_count(wakeup);
-        /* A claim whose answer nobody reads blocks its job until it expires. */
-        if (request_client_is_gone(request))
-            return answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,
-                                  "The client disconnected.");
-        if (store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
-            return answer_error(answer, request, &err);
+    uint64_t seen = wakeup_count(wakeup);
+    while (!try_claim(request, answer, job_id, until_ms)) {
         int64_t left_ms = until_ms - mono_ms();
-        if (claim.job_id || left_ms <= 0 || wakeup_is_closed(wakeup))
-            return answer_claim(request, answer, &claim);
-        int64_t checked_ms = CHECK_MIN_MS + (int64_t)(random_u64() % CHECK_SPREAD_MS);
-        wakeup_wait(wakeup, seen, left_ms < checked_ms ? left_ms : checked_ms);
+        int64_t pause_ms = CHECK_MIN_MS + (int64_t)(random_u64() % CHECK_SPREAD_MS);
+        if (left_ms > 0)
+            wakeup_wait(wakeup, seen, left_ms < pause_ms ? left_ms : pause_ms);
+        seen = wakeup_count(wakeup);
     }
 }
 
