@@ -27,7 +27,7 @@ enum { SECONDS_BYTES = 12 };
 struct gate {
     char *prefix;
     struct gate_keeper *keeper;
-    _Atomic int64_t entered, waited, not_ours, skipped_open, skipped_slow, failed;
+    _Atomic int64_t entered, waited, not_ours, outcomes[GATE_OUTCOMES];
 };
 
 static int check_prefix(const char *prefix, struct error *err)
@@ -84,19 +84,7 @@ static enum gate_outcome ask(struct gate *gate, const char *const words[], int64
                              struct gate_reply *reply)
 {
     enum gate_outcome outcome = gate_keeper_ask(gate->keeper, words, wait_ms, reply);
-    switch (outcome) {
-    case GATE_ANSWERED:
-        break;
-    case GATE_SKIPPED_OPEN:
-        gate->skipped_open++;
-        break;
-    case GATE_SKIPPED_SLOW:
-        gate->skipped_slow++;
-        break;
-    case GATE_FAILED:
-        gate->failed++;
-        break;
-    }
+    gate->outcomes[outcome]++;
     return outcome;
 }
 
@@ -105,8 +93,7 @@ enum taken {
     TAKEN_UNKNOWN, /* the command was sent, no reply came */
     TAKEN_SKIPPED, /* Redis was not asked */
     TAKEN_BY_OTHER,
-    TAKEN_NOT_OURS,
-    TAKEN_COMPLETED,
+    TAKEN_NOT_OURS, /* `completed`, or anything else */
 };
 
 static enum taken judge(const struct gate_reply *reply)
@@ -115,8 +102,6 @@ static enum taken judge(const struct gate_reply *reply)
         return TAKEN;
     if (reply->type != GATE_REPLY_TEXT)
         return TAKEN_NOT_OURS;
-    if (strcmp(reply->text, COMPLETED) == 0)
-        return TAKEN_COMPLETED;
     bool is_nonce = reply->size == strlen(OURS) + TAILSLATE_UUID_BYTES - 1 &&
                     strncmp(reply->text, OURS, strlen(OURS)) == 0 &&
                     tailslate_token_uuid_is_v4(reply->text + strlen(OURS));
@@ -129,16 +114,10 @@ static enum taken take(struct gate *gate, const struct gate_pass *pass)
     snprintf(life, sizeof life, "%d", GATE_HOLD_S);
     const char *const words[] = {"EVAL", gate_script_enter, "1", pass->key, pass->held, life, NULL};
     struct gate_reply reply;
-    switch (ask(gate, words, GATE_TURN_MS, &reply)) {
-    case GATE_ANSWERED:
-        return judge(&reply);
-    case GATE_FAILED:
-        return TAKEN_UNKNOWN;
-    case GATE_SKIPPED_OPEN:
-    case GATE_SKIPPED_SLOW:
-        break;
-    }
-    return TAKEN_SKIPPED;
+    enum gate_outcome outcome = ask(gate, words, GATE_TURN_MS, &reply);
+    return outcome == GATE_ANSWERED ? judge(&reply)
+           : outcome == GATE_FAILED ? TAKEN_UNKNOWN
+                                    : TAKEN_SKIPPED;
 }
 
 /* Short at first: most holders end within a few milliseconds. */
@@ -156,10 +135,8 @@ static enum taken take_within(struct gate *gate, const struct gate_pass *pass)
 {
     int64_t until_ms = mono_ms() + GATE_WAIT_MS;
     enum taken taken = take(gate, pass);
-    if (taken == TAKEN_NOT_OURS || taken == TAKEN_COMPLETED)
-        gate->not_ours++;
-    if (taken == TAKEN_BY_OTHER)
-        gate->waited++;
+    gate->not_ours += taken == TAKEN_NOT_OURS;
+    gate->waited += taken == TAKEN_BY_OTHER;
     for (unsigned poll = 0; taken == TAKEN_BY_OTHER && mono_ms() < until_ms; poll++) {
         sleep_before(poll, until_ms);
         taken = take(gate, pass);
@@ -177,19 +154,11 @@ void gate_enter(struct gate *gate, int64_t job_id, const char *token, struct gat
     snprintf(pass->held, sizeof pass->held, OURS "%s", nonce);
     snprintf(pass->key, sizeof pass->key, "%scompletion_token:%lld:%s", gate->prefix,
              (long long)job_id, token);
-    switch (take_within(gate, pass)) {
-    case TAKEN:
-        gate->entered++;
-        return;
-    case TAKEN_UNKNOWN: /* it may be ours, so gate_leave tries to give it back */
-        return;
-    case TAKEN_SKIPPED:
-    case TAKEN_BY_OTHER:
-    case TAKEN_NOT_OURS:
-    case TAKEN_COMPLETED:
-        break;
-    }
-    pass->key[0] = '\0';
+    enum taken taken = take_within(gate, pass);
+    gate->entered += taken == TAKEN;
+    /* An unknown one may be ours, so gate_leave tries to give it back. */
+    if (taken != TAKEN && taken != TAKEN_UNKNOWN)
+        pass->key[0] = '\0';
 }
 
 void gate_leave(struct gate *gate, struct gate_pass *pass, bool committed)
@@ -259,8 +228,8 @@ void gate_counts(struct gate *gate, struct gate_counts *counts)
     counts->entered = gate->entered;
     counts->waited = gate->waited;
     counts->not_ours = gate->not_ours;
-    counts->skipped_open = gate->skipped_open;
-    counts->skipped_slow = gate->skipped_slow;
-    counts->failed = gate->failed;
+    counts->skipped_open = gate->outcomes[GATE_SKIPPED_OPEN];
+    counts->skipped_slow = gate->outcomes[GATE_SKIPPED_SLOW];
+    counts->failed = gate->outcomes[GATE_FAILED];
     counts->state = gate_keeper_state(gate->keeper, counts->reason);
 }

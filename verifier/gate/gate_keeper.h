@@ -29,6 +29,7 @@ enum gate_outcome {
     GATE_SKIPPED_OPEN, /* there is no connection */
     GATE_SKIPPED_SLOW, /* another call used it for too long */
     GATE_FAILED,       /* the command may or may not have run; the breaker is open now */
+    GATE_OUTCOMES,
 };
 /* words: see gate_link_call. Waits at most wait_ms for another call's end; ends within
  * GATE_CALL_MS.
