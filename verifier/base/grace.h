@@ -22,7 +22,7 @@ enum {
     GRACE_SUSPECTS_MIN = 4,           /* of them; fewer prove nothing */
     GRACE_LEASE_MS = 30 * 1000,       /* of the leader */
     GRACE_LATE_FACTOR = 2,            /* a tick later than so many intervals is overdue */
-    GRACE_LONG_EXPIRED_DURATIONS = 4, /* of claims after its end nobody holds a claim */
+    GRACE_LONG_EXPIRED_DURATIONS = 4, /* so many durations after its end nobody holds a claim */
 };
 
 enum grace_gap {
@@ -31,15 +31,16 @@ enum grace_gap {
     GRACE_GAP_RESTART, /* claims are credited, silence is not reset */
     GRACE_GAP_OUTAGE,  /* claims are credited, silence counts from now */
 };
-/* For how long nobody was there. own_ms: how long ago the asking process was itself, by a clock
- * that never jumps; -1: it was not yet. The server side cannot have been away for longer: what the
- * database's clock says beyond that is a jump of the clock, and no outage.
+/* How long the server side was down. own_ms: time since this process's last sign of life, by a
+ * clock that never jumps; -1: none yet. The server side cannot have been down for longer; any
+ * excess by the database's clock is a jump of that clock and not an outage.
  *
- * *credit_ms: what is added to the open claims. Of a restart the stale time is left out, for the
- * server may have answered in it: who restarts for ever would else keep claims for ever. */
+ * *credit_ms: what is added to the open claims. After a restart GRACE_STALE_MS is not credited,
+ * because the server may have answered in that time; otherwise a server that restarts again and
+ * again would extend claims without end. */
 enum grace_gap grace_gap(int64_t now_ms, int64_t alive_at_ms, int64_t own_ms, int64_t *credit_ms);
-/* How far the database's clock was set forward (or back: negative) since; 0 where that is little,
- * or cannot be told. */
+/* How far the database's clock was set forward (back: negative) since then; 0 if that is little or
+ * unknown. */
 int64_t grace_jump(int64_t now_ms, int64_t alive_at_ms, int64_t own_ms);
 
 struct grace_limits {
@@ -47,37 +48,38 @@ struct grace_limits {
 };
 struct grace_facts {
     int64_t now_ms, alive_at_ms, up_since_ms;
-    int64_t last_sweep_ms; /* the database's */
-    int64_t last_run_ms;   /* what Redis says of it */
+    int64_t last_sweep_ms; /* by the database */
+    int64_t last_run_ms;   /* by Redis */
     int64_t suspicious_since_ms;
-    int64_t heard, silent; /* workers heard within grace_heard_since; of these, now offline */
+    int64_t heard,
+        silent; /* workers heard since grace_heard_since; those of them that are silent */
 };
 enum grace_verdict {
     GRACE_RELEASE,
-    GRACE_UNMONITORED,  /* no server keeps the fleet's row: an outage that nobody has credited */
-    GRACE_WAIT,         /* the server side was away and has not been back for long */
+    GRACE_UNMONITORED,  /* no server writes the sign of life: an uncredited outage */
+    GRACE_WAIT,         /* the server side was down and came back recently */
     GRACE_MASS_SILENCE, /* too many silent at once: the server may be the cause */
 };
-/* *suspicious_since_ms: what is to stand in the fleet's row from now on; 0: nothing. */
+/* *suspicious_since_ms: the new value for the fleet's row; 0: none. */
 enum grace_verdict grace_decide(const struct grace_facts *facts, const struct grace_limits *limits,
                                 int64_t *suspicious_since_ms);
 /* One sentence for the operator. */
 const char *grace_reason(enum grace_verdict verdict);
 
-/* How long after its end a claim is nobody's, whatever its worker says. A short claim ends between
- * two calls of a live worker, which are as far apart as the grace allows for. */
+/* How long after its end nobody holds a claim, whatever its worker reports. A short claim may
+ * expire between two calls of a live worker, which are at most the grace apart. */
 int64_t grace_long_expired(int64_t claim_ms, int64_t grace_ms);
-/* Who was heard before this is silent now; a claim that expired before this has expired for long.
- * 0 where that would reach behind up_since: nobody could be heard then. */
+/* A worker last heard before this is silent; a claim that expired before this has been expired for
+ * long. 0 if this is before up_since, when nobody could be heard. */
 int64_t grace_before(int64_t now_ms, int64_t up_since_ms, int64_t age_ms);
-/* Who was heard since this belongs to the fleet. */
+/* A worker heard since then belongs to the fleet. */
 int64_t grace_heard_since(int64_t now_ms, const struct grace_limits *limits);
 
-/* Something that is done every interval_ms, and was done last at last_ms. */
+/* For what is done every interval_ms and was last done at last_ms. */
 bool grace_is_due(int64_t now_ms, int64_t last_ms, int64_t interval_ms);
 /* A lease that ends later than possible is invalid. */
 bool grace_lease_holds(int64_t now_ms, int64_t until_ms);
-/* By the monotonic clock: due at due_ms, came at now_ms. */
+/* By the monotonic clock: due at due_ms, started at now_ms. */
 bool grace_tick_is_overdue(int64_t now_ms, int64_t due_ms, int64_t interval_ms);
 
 #endif

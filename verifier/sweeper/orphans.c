@@ -76,7 +76,7 @@ void orphans_tell(struct orphans *orphans, enum orphan_kind kind, const char *pr
 void orphans_tell_failure(const char *prefix, const char *name, const struct error *err)
 {
     if (err->code == ENOENT)
-        return; /* somebody else was faster */
+        return; /* another verifier moved it */
     char path[ORPHANS_PATH_BYTES];
     snprintf(path, sizeof path, "%s/%s", prefix, name);
     log_warning("orphan.not_removed", LOG_TEXT("path", path), LOG_TEXT("error", err->message));
@@ -135,7 +135,7 @@ struct listing {
     enum area area;
 };
 
-/* Of uploads_dir only temp files are ever of interest, of videos_dir only what may be a slug. */
+/* In uploads_dir only temporary files count, in videos_dir only what may be a slug. */
 static bool is_of_interest(enum area area, const char *name)
 {
     switch (area) {
@@ -177,7 +177,7 @@ static void end_round(struct orphans *orphans)
     orphans->count = orphans->capacity = orphans->next = 0;
 }
 
-/* All names first: what a round moves into the trash must not be met there again by it. */
+/* All names are read first, so that a round does not find in the trash what it has moved there. */
 static void begin_round(struct orphans *orphans)
 {
     for (enum area area = 0; area < AREA_COUNT; area++) {
@@ -201,7 +201,7 @@ static void work_loose(struct orphans *orphans, enum area area, int dir, const c
     files_bin_close(&move.bin);
 }
 
-/* By the time of the entry itself: what was moved here keeps the times of its inside. */
+/* By the time of the entry itself: a move keeps the times of what is inside. */
 static void work_trash(struct orphans *orphans, enum area area, int dir, const char *name)
 {
     struct error err;

@@ -1,4 +1,4 @@
-/* What is orphaned in the directory of a video, or that directory itself. */
+/* Orphans in the directory of a video, or that directory itself. */
 #include "base/playlist.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
@@ -16,7 +16,7 @@ struct video_work {
     const char *slug;
     bool move;
     int64_t found;
-    /* While its entries are looked at. */
+    /* While its entries are inspected. */
     tailslate_quality_set kept;
     struct orphans_move entries;
     bool is_foreign;
@@ -29,9 +29,9 @@ static bool is_directory(int dir, const char *name)
     return fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* ---- a completed video: renditions that nothing needs ---- */
+/* ---- a completed video: renditions without a row or playlist ---- */
 
-/* "480p/", "480p.m3u8", "480p_0001.ts"; too many rather than too few. */
+/* "480p/", "480p.m3u8", "480p_0001.ts"; in doubt, a match. */
 static bool names_quality(const char *text, enum tailslate_quality quality)
 {
     const char *name = tailslate_quality_name(quality), *at = text;
@@ -44,7 +44,7 @@ static bool names_quality(const char *text, enum tailslate_quality quality)
     return false;
 }
 
-/* All of them, where a playlist is there and cannot be read. */
+/* All, if a playlist exists and cannot be read. */
 static tailslate_quality_set named_by(int video, const char *playlist)
 {
     TEXT(text) = NULL;
@@ -82,7 +82,7 @@ static int consider_entry(void *ctx, int dir, const char *name, struct error *er
     return inner < 0 ? 0 : files_for_each(inner, consider_temp, work, err);
 }
 
-/* A video without any rendition on record is odd: what it has may be all there is. */
+/* Without any recorded rendition the files may be the only copy. */
 static void inspect_settled(struct video_work *work, const struct store_video_dir *dir)
 {
     const struct files *files = work->orphans->settings.files;
