@@ -61,11 +61,14 @@ void replays_note(struct replays *replays, int64_t job_id, int64_t claim_epoch)
 void replays_write(struct replays *replays)
 {
     pthread_mutex_lock(&replays->lock);
-    if (!replays->is_writing) {
-        replays->is_writing = true;
-        for (int i = 0; replays->count > 0 && i < REPLAYS_WRITES_MAX; i++)
-            write_out(replays);
-        replays->is_writing = false;
+    bool is_writer = !replays->is_writing;
+    for (int left = REPLAYS_WRITES_MAX; is_writer && replays->count > 0; left--) {
+        /* During the last write another thread may become the writer, so nothing is left behind. */
+        is_writer = left > 1;
+        replays->is_writing = is_writer;
+        write_out(replays);
     }
+    if (is_writer)
+        replays->is_writing = false;
     pthread_mutex_unlock(&replays->lock);
 }
