@@ -2,7 +2,6 @@
 
 #include "agent/api/session.h"
 #include "agent/step/disk.h"
-#include "agent/step/disk_wait.h"
 #include "base/crash.h"
 #include "base/log.h"
 #include "lib/cleanup.h"

@@ -4,13 +4,11 @@
 #include "agent/media/check.h"
 #include "agent/media/source.h"
 #include "agent/step/command.h"
-#include "agent/step/copy_trial.h"
 #include "agent/step/fetch.h"
-#include "agent/step/outcome.h"
 #include "agent/step/pipeline_check.h"
 #include "agent/step/pipeline_encoder.h"
-#include "agent/step/pipeline_thumbnail.h"
-#include "agent/step/remote_rendition.h"
+#include "agent/step/pipeline_manifest.h"
+#include "agent/step/pipeline_source.h"
 #include "agent/step/transcode.h"
 #include "agent/step/upload.h"
 #include "base/clock.h"
@@ -18,17 +16,14 @@
 #include "base/log.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
+#include "lib/uuid.h"
+
+#include "tailslate/backoff.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
-
-enum {
-    NOMINAL_AUDIO_BPS = 128 * 1000,
-    ORIGINAL_UNKNOWN_BPS = 8 * 1000 * 1000,
-};
 
 struct pipeline {
     struct session *session;
@@ -186,124 +181,76 @@ static int run(struct pipeline *pipeline, struct error *err)
     return is_command(pipeline->session) ? run_command(pipeline, err) : run_ladder(pipeline, err);
 }
 
-/* ---- the check and what follows from it ------------------------------------------------------ */
-
 static int check(struct pipeline *pipeline, struct error *err)
 {
     return pipeline_check(pipeline->session, pipeline->upload.output, &pipeline->source,
                           &pipeline->ladder, &pipeline->check, &pipeline->warnings, err);
 }
 
-static struct manifest_rendition measured(const struct check_rendition *rendition)
-{
-    struct manifest_rendition described = {
-        .quality = rendition->plan.quality,
-        .width = rendition->plan.width,
-        .height = rendition->plan.height,
-        .peak_bps = rendition->rates.peak_bps,
-        .average_bps = rendition->rates.average_bps,
-        .video = rendition->video_rates,
-        .frame_rate = rendition->frame_rate,
-        .video_range = rendition->range == PROBE_RANGE_PQ    ? "PQ"
-                       : rendition->range == PROBE_RANGE_HLG ? "HLG"
-                                                             : NULL,
-        .start_us = rendition->start_us,
-        .segments = &rendition->playlist,
-    };
-    memcpy(described.codecs, rendition->codecs.text, sizeof described.codecs);
-    return described;
-}
-
-/* An encoded rendition of this job: all of them are cut at the same times. */
-static const struct check_rendition *sibling(const struct pipeline *pipeline)
-{
-    for (size_t i = 0; i < pipeline->check.count; i++)
-        if (pipeline->check.renditions[i].plan.quality != TAILSLATE_QUALITY_ORIGINAL)
-            return &pipeline->check.renditions[i];
-    return NULL;
-}
-
-/* Cut like the new renditions: by the same rule, and with as many segments. */
-static void share_segments(const struct pipeline *pipeline, const struct remote_rendition *existing,
-                           struct manifest_rendition *described)
-{
-    const struct check_rendition *made = sibling(pipeline);
-    if (!made || described->quality == TAILSLATE_QUALITY_ORIGINAL || !existing->is_cmaf ||
-        existing->segments != made->playlist.count)
-        return;
-    described->segments = &made->playlist;
-    described->start_us = made->start_us;
-}
-
-/* Already on the server: what the ladder would have made, and what the server reports. */
-static struct manifest_rendition from_before(struct pipeline *pipeline,
-                                             enum tailslate_quality quality)
-{
-    struct ladder_rendition plan;
-    struct remote_rendition existing;
-    ladder_describe(&pipeline->source, quality, &plan);
-    remote_rendition_ask(pipeline->session, quality, &existing);
-    int64_t nominal = plan.bitrate_kbit > 0 ? plan.bitrate_kbit * 1000 : ORIGINAL_UNKNOWN_BPS;
-    int64_t average = nominal + NOMINAL_AUDIO_BPS;
-    if (existing.bytes > 0 && existing.is_cmaf)
-        average = llround((double)existing.bytes * 8 / pipeline->source.duration_s);
-    int64_t peak = nominal * 3 / 2 + NOMINAL_AUDIO_BPS;
-    struct manifest_rendition described = {
-        .quality = quality,
-        .width = plan.width,
-        .height = plan.height,
-        .peak_bps = peak > average ? peak : average,
-        .average_bps = average,
-        .is_flat = existing.is_known && !existing.is_cmaf,
-    };
-    share_segments(pipeline, &existing, &described);
-    return described;
-}
-
-static size_t describe_all(struct pipeline *pipeline,
-                           struct manifest_rendition all[TAILSLATE_QUALITY_COUNT])
-{
-    size_t count = 0;
-    for (enum tailslate_quality quality = 0; quality < TAILSLATE_QUALITY_COUNT; quality++) {
-        const struct check_rendition *made = NULL;
-        for (size_t i = 0; i < pipeline->check.count; i++)
-            if (pipeline->check.renditions[i].plan.quality == quality)
-                made = &pipeline->check.renditions[i];
-        if (made)
-            all[count++] = measured(made);
-        else if (existing_of(pipeline->session) & 1u << quality)
-            all[count++] = from_before(pipeline, quality);
-    }
-    return count;
-}
-
-static int write_unless_there(int output, const char *name, const char *text, struct error *err)
-{
-    if (!text || durable_exists(output, name))
-        return 0;
-    return durable_write(output, name, text, strlen(text), err);
-}
-
-/* A command's own manifests are kept. */
 static int write_manifests(struct pipeline *pipeline, struct error *err)
 {
-    struct manifest_rendition all[TAILSLATE_QUALITY_COUNT];
-    if (pipeline->check.count == 0)
-        return 0; /* nothing new: the server's manifests are still correct */
-    size_t count = describe_all(pipeline, all);
-    if (pipeline->check.audio_count > 0 &&
-        !manifest_has_choice(all, count, pipeline->check.audio_count))
-        tailslate_warnings_add(
-            &pipeline->warnings,
-            "alternate audio tracks are left out: a rendition is from an earlier job");
-    TEXT(master) = manifest_master(all, count, pipeline->check.audio, pipeline->check.audio_count);
-    TEXT(mpd) = manifest_mpd(all, count);
-    if (write_unless_there(pipeline->upload.output, "master.m3u8", master, err) < 0)
-        return -1;
-    return write_unless_there(pipeline->upload.output, "manifest.mpd", mpd, err);
+    const struct pipeline_manifest job = {.session = pipeline->session,
+                                          .source = &pipeline->source,
+                                          .check = &pipeline->check,
+                                          .existing = existing_of(pipeline->session),
+                                          .output = pipeline->upload.output,
+                                          .warnings = &pipeline->warnings};
+    return pipeline_manifest_write(&job, err);
 }
 
 /* ---- the outcome ----------------------------------------------------------------------------- */
+
+/* From here on the work must not be lost (P3), and a single disk error is no reason to lose it. The
+ * outcome is a few hundred bytes: it is written again each time, through a new descriptor, after a
+ * pause in which the claim is extended. Each attempt first reads what the record says, because a
+ * failed attempt may have succeeded (durable.h). On a full disk the source, which is no longer
+ * needed, is deleted, and the step waits as long as the claim lasts. Any other error that persists
+ * after OUTCOME_TRIES_MAX attempts, about two minutes, means that the disk is lost. */
+enum { OUTCOME_TRIES_MAX = 10 };
+static const struct tailslate_backoff pauses = {.base_ms = 500, .cap_ms = 60 * 1000};
+
+static int try_once(const struct session *session, const struct record_outcome *outcome,
+                    struct error *err)
+{
+    enum job_state state;
+    if (record_state(session->dir, &state, err) < 0)
+        return -1;
+    return state == JOB_CLAIMED ? record_commit_outcome(session->dir, outcome, err) : 0;
+}
+
+/* The claim is extended meanwhile. */
+static void pause_until(struct session *session, int64_t until_ms)
+{
+    int64_t left_ms;
+    while (session->lost == TAILSLATE_PROBLEM_NONE && (left_ms = until_ms - mono_ms()) > 0)
+        session_wait(session, NULL, 0, left_ms);
+}
+
+static bool is_full(const struct error *why)
+{
+    return why->code == ENOSPC || why->code == EDQUOT;
+}
+
+static int commit_outcome(struct session *session, const struct record_outcome *outcome,
+                          struct error *err)
+{
+    struct error why, ignored;
+    for (unsigned attempt = 0; try_once(session, outcome, &why) < 0; attempt++) {
+        bool is_hopeless = !is_full(&why) && attempt + 1 >= OUTCOME_TRIES_MAX;
+        if (is_hopeless || session->lost != TAILSLATE_PROBLEM_NONE) {
+            *err = why;
+            return -1;
+        }
+        if (is_full(&why))
+            (void)fetch_forget(session->dir, &ignored);
+        int64_t delay_ms = tailslate_backoff_delay_ms(pauses, attempt, -1, random_u64());
+        log_at(attempt == 0 ? LOG_WARNING : LOG_DEBUG, "step.outcome_not_written",
+               LOG_TEXT("reason", why.message), LOG_INT("attempt", attempt + 1),
+               LOG_INT("delay_ms", delay_ms));
+        pause_until(session, mono_ms() + delay_ms);
+    }
+    return 0;
+}
 
 /* Measured like its files; 0 would mean that there is nothing. */
 static int64_t reported_kbit(const struct check_rendition *rendition)
@@ -351,7 +298,7 @@ static int commit(struct pipeline *pipeline, struct error *err)
     /* The files are durable before the outcome says that they exist: a power cut must not leave
      * empty files. */
     if (tree_sync(pipeline->upload.output, err) < 0 ||
-        outcome_commit(pipeline->session, &outcome, err) < 0)
+        commit_outcome(pipeline->session, &outcome, err) < 0)
         return -1;
     pipeline->session->transcoded = true;
     crash_point(CRASH_STEP_OUTCOME_RECORDED);

@@ -1,6 +1,5 @@
 #include "agent/step/upload.h"
 
-#include "agent/step/upload_file.h"
 #include "agent/step/upload_record.h"
 #include "base/clock.h"
 #include "base/crash.h"
@@ -15,7 +14,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 
-enum { EVENTS_BYTES = 16 * 1024 };
+enum { EVENTS_BYTES = 16 * 1024, WAIT_MS = 1000 };
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -40,6 +39,11 @@ int upload_open(struct upload *upload, struct session *session, struct error *er
         if (upload_record_read(session->dir, &upload->renditions[quality], err) < 0)
             return -1;
     return 0;
+}
+
+int upload_forget(struct upload *upload, enum tailslate_quality quality, struct error *err)
+{
+    return upload_record_forget(upload->session->dir, &upload->renditions[quality], err);
 }
 
 void upload_write_records(struct upload *upload, bool all)
@@ -138,6 +142,21 @@ enum verdict upload_settle_call(struct upload *upload)
     }
     upload_drop_call(upload);
     return verdict;
+}
+
+int upload_file_until_ok(struct upload *upload, enum tailslate_quality quality, const char *name,
+                         struct error *err)
+{
+    while (upload->session->lost == TAILSLATE_PROBLEM_NONE) {
+        session_wait_backoff(upload->session, &upload->session->upload_pause);
+        if (upload_send_file(upload, quality, name, err) < 0)
+            return -1;
+        while (!upload->reply.done)
+            session_wait(upload->session, NULL, 0, WAIT_MS);
+        if (upload_settle_call(upload) == VERDICT_OK)
+            return 0;
+    }
+    return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
 }
 
 /* ---- while the transcoder runs --------------------------------------------------------------- */

@@ -3,8 +3,7 @@
  * Uploaded files are listed in `uploads-<quality>.sha256` of the record, in sha256sum's format. A
  * file is skipped only if this list has it with its current SHA-256 and the server lists it. During
  * the transcode a file is sent when it is closed or renamed into place, one at a time, and nothing
- * waits for it. Afterwards upload_finish handles each rendition: what is missing or has changed,
- * then the playlist, then the server's own count. Losing the list costs bandwidth, never
+ * waits for it; what follows is upload_finish.h. Losing the list costs bandwidth, never
  * correctness. Refuses names that the wire refuses. */
 #ifndef AGENT_UPLOAD_H
 #define AGENT_UPLOAD_H
@@ -62,14 +61,30 @@ int upload_watch(struct upload *upload, struct error *err);
 void upload_collect(struct upload *upload);
 void upload_tick(struct upload *upload);
 
-/* Afterwards: until the server has the whole rendition. -1: the claim is lost (code ECANCELED), a
- * file of ours is missing (code ENOENT), or this disk fails. */
-int upload_finish(struct upload *upload, enum tailslate_quality quality, struct error *err);
-
 /* The list of this rendition cannot be trusted. */
 int upload_forget(struct upload *upload, enum tailslate_quality quality, struct error *err);
 
-/* The manifests and the thumbnail, if they exist, as one tar.gz. */
-int upload_finalize(struct upload *upload, struct error *err);
+/* ---- one file; for the parts of upload ------------------------------------------------------- */
+
+int upload_open_file(const struct upload *upload, enum tailslate_quality quality, const char *name,
+                     struct error *err);
+
+/* Opens and hashes it (upload->sha) and starts the request. -1: the file is invalid. */
+int upload_send_file(struct upload *upload, enum tailslate_quality quality, const char *name,
+                     struct error *err);
+
+/* Handles the reply: what it means, and when the next attempt is due. */
+enum verdict upload_settle_call(struct upload *upload);
+void upload_drop_call(struct upload *upload);
+
+/* Uploads one file, until it is on the server. */
+int upload_file_until_ok(struct upload *upload, enum tailslate_quality quality, const char *name,
+                         struct error *err);
+
+/* Writes changed lists; all: without waiting for UPLOAD_WRITE_MS. */
+void upload_write_records(struct upload *upload, bool all);
+
+void upload_report(struct upload *upload, const struct upload_rendition *rendition,
+                   enum quality_status status, int64_t percent);
 
 #endif

@@ -1,8 +1,8 @@
+#include "agent/step/upload_finish.h"
+
 #include "agent/media/ladder.h"
-#include "agent/step/upload.h"
-#include "agent/step/upload_file.h"
+#include "agent/step/upload_archive.h"
 #include "agent/step/upload_record.h"
-#include "base/archive.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/log.h"
@@ -16,31 +16,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
-enum { WAIT_MS = 1000 };
-
-/* ---- afterwards ------------------------------------------------------------------------------ */
 
 static int lost(struct error *err)
 {
     return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
-}
-
-int upload_file_until_ok(struct upload *upload, enum tailslate_quality quality, const char *name,
-                         struct error *err)
-{
-    while (upload->session->lost == TAILSLATE_PROBLEM_NONE) {
-        session_wait_backoff(upload->session, &upload->session->upload_pause);
-        if (upload_send_file(upload, quality, name, err) < 0)
-            return -1;
-        while (!upload->reply.done)
-            session_wait(upload->session, NULL, 0, WAIT_MS);
-        if (upload_settle_call(upload) == VERDICT_OK)
-            return 0;
-    }
-    return lost(err);
 }
 
 /* Compares the current file with what was sent. */
@@ -356,50 +335,4 @@ int upload_finish(struct upload *upload, enum tailslate_quality quality, struct 
     (void)upload_record_write(upload->session->dir, rendition, &ignored);
     crash_point(CRASH_STEP_RENDITION_FINALIZED);
     return 0;
-}
-
-int upload_forget(struct upload *upload, enum tailslate_quality quality, struct error *err)
-{
-    return upload_record_forget(upload->session->dir, &upload->renditions[quality], err);
-}
-
-/* ---- manifests and thumbnail ----------------------------------------------------------------- */
-
-static int send_archive(struct upload *upload, int archive, int64_t size, struct error *err)
-{
-    TEXT(path) = must_printf("/api/worker/upload/%lld/finalize",
-                             (long long)upload->session->claim.claim.video_id);
-    struct http_request request = http_post(path, NULL);
-    struct reply reply;
-    request.body_fd = archive;
-    request.body_fd_size = size;
-    request.multipart_name = "manifests.tar.gz";
-    request.deadline_ms = UPLOAD_DEADLINE_MS;
-    request.stall_ms = UPLOAD_STALL_MS;
-    if (session_retry_until_ok(upload->session, &request, &reply) < 0)
-        return lost(err);
-    session_reply_fini(&reply);
-    return 0;
-}
-
-int upload_finalize(struct upload *upload, struct error *err)
-{
-    const char *const all[] = {"master.m3u8", "manifest.mpd", LADDER_THUMBNAIL};
-    const char *names[sizeof all / sizeof all[0]];
-    size_t count = 0;
-    struct stat status;
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (durable_exists(upload->output, all[i]))
-            names[count++] = all[i];
-    if (count == 0)
-        return 0;
-    /* In memory: it is small, and not every file system supports unnamed files. */
-    FD(archive) = memfd_create("manifests", MFD_CLOEXEC);
-    if (archive < 0)
-        return error_errno(err, "cannot write a temporary file");
-    if (archive_pack(upload->output, names, count, archive, err) < 0)
-        return -1;
-    if (fstat(archive, &status) < 0)
-        return error_errno(err, "cannot write a temporary file");
-    return send_archive(upload, archive, status.st_size, err);
 }

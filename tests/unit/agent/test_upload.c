@@ -1,5 +1,5 @@
 #include "../base/scratch.h"
-#include "agent/step/upload_file.h"
+#include "agent/step/upload_archive.h"
 #include "agent/step/upload_record.h"
 #include "lib/cleanup.h"
 #include "lib/hash.h"

@@ -1,9 +1,6 @@
-/* The names that a stock worker's master playlists use for a rendition: original.m3u8 and, for HLS
- * with transport streams, 720p.m3u8. When such a worker makes one rendition of our video again, it
- * writes the master playlist for all of them, so ours must be playable under that name, too. */
+#include "agent/step/upload_archive.h"
+
 #include "agent/media/ladder.h"
-#include "agent/step/upload.h"
-#include "agent/step/upload_file.h"
 #include "base/archive.h"
 #include "base/log.h"
 #include "base/playlist.h"
@@ -18,6 +15,8 @@
 #include <sys/stat.h>
 
 enum { TRIES_MAX = 3, NAME_BYTES = 32 };
+
+/* ---- playlists under other names ------------------------------------------------------------- */
 
 static void put_line(FILE *out, const char *line, size_t size, const char *home)
 {
@@ -114,4 +113,45 @@ int upload_alias(struct upload *upload, enum tailslate_quality quality, struct e
     if (upload->session->claim.claim.claim_epoch == TAILSLATE_ABSENT_INT)
         return send_packed(upload, quality, directory, name, err);
     return upload_file_until_ok(upload, quality, name, err);
+}
+
+/* ---- manifests and thumbnail ----------------------------------------------------------------- */
+
+static int send_archive(struct upload *upload, int archive, int64_t size, struct error *err)
+{
+    TEXT(path) = must_printf("/api/worker/upload/%lld/finalize",
+                             (long long)upload->session->claim.claim.video_id);
+    struct http_request request = http_post(path, NULL);
+    struct reply reply;
+    request.body_fd = archive;
+    request.body_fd_size = size;
+    request.multipart_name = "manifests.tar.gz";
+    request.deadline_ms = UPLOAD_DEADLINE_MS;
+    request.stall_ms = UPLOAD_STALL_MS;
+    if (session_retry_until_ok(upload->session, &request, &reply) < 0)
+        return error_set(err, ERROR_TEMPORARY, ECANCELED, "the claim is lost");
+    session_reply_fini(&reply);
+    return 0;
+}
+
+int upload_finalize(struct upload *upload, struct error *err)
+{
+    const char *const all[] = {"master.m3u8", "manifest.mpd", LADDER_THUMBNAIL};
+    const char *names[sizeof all / sizeof all[0]];
+    size_t count = 0;
+    struct stat status;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (durable_exists(upload->output, all[i]))
+            names[count++] = all[i];
+    if (count == 0)
+        return 0;
+    /* In memory: it is small, and not every file system supports unnamed files. */
+    FD(archive) = memfd_create("manifests", MFD_CLOEXEC);
+    if (archive < 0)
+        return error_errno(err, "cannot write a temporary file");
+    if (archive_pack(upload->output, names, count, archive, err) < 0)
+        return -1;
+    if (fstat(archive, &status) < 0)
+        return error_errno(err, "cannot write a temporary file");
+    return send_archive(upload, archive, status.st_size, err);
 }

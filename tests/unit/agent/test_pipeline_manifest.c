@@ -1,4 +1,4 @@
-#include "agent/step/remote_rendition.h"
+#include "agent/step/pipeline_manifest.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
