@@ -1,4 +1,6 @@
-#include "base/cli_private.h"
+#include "base/cli.h"
+
+#include "base/cli_help.h"
 #include "lib/error.h"
 
 #include <getopt.h>

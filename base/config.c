@@ -1,7 +1,6 @@
 #include "base/config.h"
 
 #include "base/config_file.h"
-#include "base/config_scan.h"
 #include "base/config_value.h"
 #include "lib/cleanup.h"
 

@@ -1,17 +1,37 @@
-/* config_value: what one configuration key accepts, independent of the value's origin.
+/* config_value: the rows of a configuration table: what a key accepts, independent of the value's
+ * origin, and how it is printed.
  *
- * Private to config*.c. A take function says whether the key accepts the value, and then *value
+ * A take function says whether the key accepts the value, and then *value
  * holds it; config_value_refuse formats the message for everything that is refused. Pure, except
  * for the message. */
-#ifndef COMMON_CONFIG_VALUE_H
-#define COMMON_CONFIG_VALUE_H
+#ifndef TAILSLATE_CONFIG_VALUE_H
+#define TAILSLATE_CONFIG_VALUE_H
 
-#include "base/config.h"
+#include "lib/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
-enum { CONFIG_WANT_BYTES = 160 };
+enum { CONFIG_TEXT_BYTES = 1024, CONFIG_WANT_BYTES = 160 };
+
+enum config_type {
+    CONFIG_TEXT,    /* target: char[CONFIG_TEXT_BYTES] */
+    CONFIG_INTEGER, /* target: int64_t */
+    CONFIG_NUMBER,  /* target: double; an integer is accepted */
+    CONFIG_BOOL,    /* target: bool */
+};
+
+struct config_key {
+    const char *group, *name;
+    enum config_type type;
+    size_t offset;        /* into the target struct */
+    const char *fallback; /* the default, as in a file: "\"text\"" for a string */
+    double min, max;      /* INTEGER and NUMBER */
+    const char *choices;  /* TEXT: "a|b|c", or NULL for any */
+    const char *help;     /* one line with the unit; printed in the sample */
+};
 
 struct config_value {
     bool flag;
@@ -42,5 +62,12 @@ void config_value_store(const struct config_key *key, const struct config_value 
                         void *target);
 
 bool config_has_control_bytes(const char *text);
+
+/* The effective values in libconfig's syntax. */
+void config_print(const struct config_key *keys, size_t count, const void *target, FILE *out);
+
+/* The sample: header (a comment, may be NULL), every key with its help and its default. */
+void config_print_sample(const struct config_key *keys, size_t count, const char *header,
+                         FILE *out);
 
 #endif

@@ -7,6 +7,7 @@
 #define TAILSLATE_MESSAGE_H
 
 #include "base/clock.h"
+#include "base/message_heartbeat.h"
 #include "lib/error.h"
 
 #include "tailslate/completion.h"
@@ -23,11 +24,7 @@ enum {
     FILENAME_BYTES = 256,
     WORKER_ID_BYTES = 64,
     REASON_BYTES = 501, /* for error_message, which has at most 500 characters */
-    HELD_JOBS_MAX = 1024,
-    HELD_JOBS_BYTES_MAX = 8000, /* for the list: all of metadata has at most 10 000 */
 };
-
-struct json;
 
 /* POST /api/worker/claim, the answer. job_id 0: no job. */
 struct message_claim {
@@ -99,32 +96,6 @@ struct message_progress {
 enum tailslate_problem message_progress_parse(const char *body, size_t size,
                                               struct message_progress *progress, struct error *err);
 char *message_progress_format(const struct message_progress *progress);
-
-/* POST /api/worker/heartbeat, request. */
-enum { CODE_VERSION_BYTES = 41 };
-enum worker_status { WORKER_ACTIVE, WORKER_BUSY, WORKER_IDLE };
-const char *worker_status_name(enum worker_status status);
-struct message_heartbeat {
-    enum worker_status status;
-    char code_version[CODE_VERSION_BYTES]; /* "" = absent */
-    bool jobs_known;                       /* metadata.jobs was present (our extension) */
-    int64_t jobs[HELD_JOBS_MAX];
-    size_t job_count;
-    char *metadata;     /* the metadata object as one line of JSON, or NULL; owned */
-    char *capabilities; /* metadata.capabilities likewise, or NULL; owned */
-};
-enum tailslate_problem message_heartbeat_parse(const char *body, size_t size,
-                                               struct message_heartbeat *heartbeat,
-                                               struct error *err);
-/* Builds metadata from jobs, `capabilities` and `metadata` (an object with additional members; may
- * be NULL). */
-char *message_heartbeat_format(const struct message_heartbeat *heartbeat);
-/* Do these IDs fit into one heartbeat? An incomplete list is worse than none. */
-bool message_heartbeat_fits(const int64_t *jobs, size_t count);
-void message_heartbeat_fini(struct message_heartbeat *heartbeat);
-/* Does it contain only what a stock server accepts? (Registration uses it, too.) False: see *err.
- */
-bool message_capabilities_check(const struct json *capabilities, struct error *err);
 
 /* An error body, from our server or any other. */
 struct message_problem {

@@ -1,4 +1,5 @@
-#include "base/message.h"
+#include "base/message_heartbeat.h"
+
 #include "lib/message_fields.h"
 
 #include <stdlib.h>

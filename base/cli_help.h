@@ -1,6 +1,6 @@
-/* cli_private: what the parts of cli share. */
-#ifndef COMMON_CLI_PRIVATE_H
-#define COMMON_CLI_PRIVATE_H
+/* cli_help: what the parts of cli share. */
+#ifndef TAILSLATE_CLI_HELP_H
+#define TAILSLATE_CLI_HELP_H
 
 #include "base/cli.h"
 
