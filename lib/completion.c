@@ -3,7 +3,6 @@
 #include "lib/error.h"
 #include "lib/hash.h"
 #include "lib/message_fields.h"
-#include "lib/warnings_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>

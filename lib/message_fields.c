@@ -148,6 +148,24 @@ void put_qualities(struct json *object, const char *key, tailslate_quality_set s
     json_set(object, key, names);
 }
 
+struct json *warnings_new_array(const struct tailslate_warnings *warnings)
+{
+    struct json *array = warnings->count > 0 ? json_new_array() : NULL;
+    for (size_t i = 0; i < warnings->count; i++)
+        json_append_text(array, warnings->texts[i]);
+    return array;
+}
+
+void warnings_read(const struct json *array, struct tailslate_warnings *warnings)
+{
+    warnings->count = 0;
+    if (!json_is_array(array))
+        return;
+    for (const struct json *at = json_first(array); at; at = json_next(at))
+        if (json_text(at))
+            tailslate_warnings_add(warnings, "%s", json_text(at));
+}
+
 char *message_close(struct json *owned_root)
 {
     char *text = json_print(owned_root);

@@ -9,6 +9,7 @@
 
 #include "tailslate/problem.h"
 #include "tailslate/quality.h"
+#include "tailslate/warnings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +50,10 @@ void put_int(struct json *object, const char *key, int64_t value);
 void put_number(struct json *object, const char *key, double value);
 void put_text(struct json *object, const char *key, const char *text); /* NULL or "" = absent */
 void put_qualities(struct json *object, const char *key, tailslate_quality_set set);
+
+/* A list of warnings as an array of strings. */
+struct json *warnings_new_array(const struct tailslate_warnings *warnings); /* owned; NULL: none */
+void warnings_read(const struct json *array, struct tailslate_warnings *warnings); /* NULL: none */
 
 char *message_close(struct json *owned_root); /* prints and frees it */
 

@@ -2,7 +2,6 @@
 
 #include "lib/cleanup.h"
 #include "lib/message_fields.h"
-#include "lib/warnings_json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,22 +27,4 @@ void tailslate_warnings_add(struct tailslate_warnings *warnings, const char *for
     va_end(arguments);
     must(size >= 0);
     add(warnings, text);
-}
-
-struct json *warnings_new_array(const struct tailslate_warnings *warnings)
-{
-    struct json *array = warnings->count > 0 ? json_new_array() : NULL;
-    for (size_t i = 0; i < warnings->count; i++)
-        json_append_text(array, warnings->texts[i]);
-    return array;
-}
-
-void warnings_read(const struct json *array, struct tailslate_warnings *warnings)
-{
-    warnings->count = 0;
-    if (!json_is_array(array))
-        return;
-    for (const struct json *at = json_first(array); at; at = json_next(at))
-        if (json_text(at))
-            add(warnings, json_text(at));
 }

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
-#include "lib/warnings_json.h"
+#include "lib/message_fields.h"
 
 #include <errno.h>
 #include <fcntl.h>

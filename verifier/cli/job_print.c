@@ -1,7 +1,7 @@
 #include "verifier/cli/job_print.h"
 
 #include "lib/json.h"
-#include "lib/warnings_json.h"
+#include "lib/message_fields.h"
 #include "verifier/cli/table.h"
 
 #include <string.h>

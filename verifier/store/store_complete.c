@@ -5,7 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/hash.h"
 #include "lib/json.h"
-#include "lib/warnings_json.h"
+#include "lib/message_fields.h"
 #include "verifier/store/store_private.h"
 
 #include "tailslate/ledger.h"

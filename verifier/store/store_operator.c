@@ -2,7 +2,7 @@
 #include "verifier/store/store_operator.h"
 
 #include "lib/json.h"
-#include "lib/warnings_json.h"
+#include "lib/message_fields.h"
 #include "verifier/base/slug.h"
 #include "verifier/store/store_private.h"
 
