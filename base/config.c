@@ -267,10 +267,10 @@ static int read_variables(const struct table *table, struct error *err)
         const struct config_key *key = &table->keys[i];
         char name[NAME_BYTES], found[FOUND_BYTES];
         variable_name(key, name);
-        const char *word = getenv(name);
-        if (!word || config_value_take_word(key, word, &table->values[i]))
+        const char *string = getenv(name);
+        if (!string || config_value_take_string(key, string, &table->values[i]))
             continue;
-        snprintf(found, sizeof found, "\"%.80s\"", word);
+        snprintf(found, sizeof found, "\"%.80s\"", string);
         return config_value_refuse(key, name, found, err);
     }
     return 0;

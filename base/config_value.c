@@ -94,15 +94,15 @@ bool config_value_take_number(const struct config_key *key, double number,
     return is_within(key, number);
 }
 
-static bool parse_integer(const char *word, int64_t *integer)
+static bool parse_integer(const char *string, int64_t *integer)
 {
-    bool is_negative = *word == '-';
-    word += is_negative;
+    bool is_negative = *string == '-';
+    string += is_negative;
     *integer = 0;
-    if (*word == '\0')
+    if (*string == '\0')
         return false;
-    for (; *word; word++) {
-        int digit = *word - '0';
+    for (; *string; string++) {
+        int digit = *string - '0';
         if (digit < 0 || digit > 9 || __builtin_mul_overflow(*integer, 10, integer) ||
             __builtin_add_overflow(*integer, is_negative ? -digit : digit, integer))
             return false;
@@ -110,31 +110,31 @@ static bool parse_integer(const char *word, int64_t *integer)
     return true;
 }
 
-static bool parse_number(const char *word, double *number)
+static bool parse_number(const char *string, double *number)
 {
     char *end;
     /* Excludes strtod's "inf", "nan" and hexadecimal, and whitespace. */
-    if (*word == '\0' || word[strspn(word, "+-.0123456789eE")] != '\0')
+    if (*string == '\0' || string[strspn(string, "+-.0123456789eE")] != '\0')
         return false;
-    *number = strtod(word, &end);
+    *number = strtod(string, &end);
     return *end == '\0'; /* 1e999 is inf: outside every range */
 }
 
-bool config_value_take_word(const struct config_key *key, const char *word,
-                            struct config_value *value)
+bool config_value_take_string(const struct config_key *key, const char *string,
+                              struct config_value *value)
 {
     int64_t integer;
     double number;
     switch (key->type) {
     case CONFIG_TEXT:
-        return config_value_take_text(key, word, value);
+        return config_value_take_text(key, string, value);
     case CONFIG_INTEGER:
-        return parse_integer(word, &integer) && config_value_take_integer(key, integer, value);
+        return parse_integer(string, &integer) && config_value_take_integer(key, integer, value);
     case CONFIG_NUMBER:
-        return parse_number(word, &number) && config_value_take_number(key, number, value);
+        return parse_number(string, &number) && config_value_take_number(key, number, value);
     case CONFIG_BOOL:
-        value->flag = strcmp(word, "true") == 0;
-        return value->flag || strcmp(word, "false") == 0;
+        value->flag = strcmp(string, "true") == 0;
+        return value->flag || strcmp(string, "false") == 0;
     }
     return false;
 }
@@ -144,17 +144,17 @@ bool config_value_take_fallback(const struct config_key *key, struct config_valu
 {
     bool is_text = key->type == CONFIG_TEXT;
     const char *end = is_text ? "\"" : key->type == CONFIG_INTEGER ? "L" : "";
-    char word[CONFIG_TEXT_BYTES];
+    char string[CONFIG_TEXT_BYTES];
     size_t size = 0;
     const char *at = key->fallback + is_text;
     for (; *at && *at != *end; at++) {
         at += is_text && *at == '\\';
-        must(*at && size < sizeof word - 1);
-        word[size++] = *at;
+        must(*at && size < sizeof string - 1);
+        string[size++] = *at;
     }
-    word[size] = '\0';
+    string[size] = '\0';
     must(!is_text || (key->fallback[0] == '"' && *at == '"'));
-    return config_value_take_word(key, word, value);
+    return config_value_take_string(key, string, value);
 }
 
 void config_value_store(const struct config_key *key, const struct config_value *value,

@@ -54,8 +54,8 @@ bool config_value_take_integer(const struct config_key *key, int64_t integer,
 bool config_value_take_number(const struct config_key *key, double number,
                               struct config_value *value);
 /* As in an environment variable: a string without quotes. */
-bool config_value_take_word(const struct config_key *key, const char *word,
-                            struct config_value *value);
+bool config_value_take_string(const struct config_key *key, const char *string,
+                              struct config_value *value);
 bool config_value_take_fallback(const struct config_key *key, struct config_value *value);
 
 void config_value_store(const struct config_key *key, const struct config_value *value,

@@ -242,7 +242,7 @@ const char *work_step_name(enum work_step step)
 static bool read_status(const struct json *node, enum quality_status *out, struct error *err)
 {
     unsigned status = COUNT_OF(quality_status_names);
-    if (!field_word(node, "status", quality_status_names, COUNT_OF(quality_status_names), &status,
+    if (!field_enum(node, "status", quality_status_names, COUNT_OF(quality_status_names), &status,
                     err))
         return false;
     if (status == COUNT_OF(quality_status_names)) {
@@ -294,7 +294,7 @@ static bool read_progress(const struct json *root, struct message_progress *prog
 {
     unsigned step = WORK_ABSENT;
     bool good =
-        field_word(root, "current_step", work_step_names, COUNT_OF(work_step_names), &step, err) &&
+        field_enum(root, "current_step", work_step_names, COUNT_OF(work_step_names), &step, err) &&
         field_int(root, "progress_percent", 0, 100, &progress->percent, err) &&
         read_qualities(root, progress, err) &&
         field_number(root, "duration", 0, &progress->duration, err) &&

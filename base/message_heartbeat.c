@@ -103,7 +103,7 @@ static bool read_metadata(const struct json *root, struct message_heartbeat *hea
                   METADATA_MAX_BYTES);
         return false;
     }
-    return field_word(metadata, "deployment_type", deployment_types, COUNT_OF(deployment_types),
+    return field_enum(metadata, "deployment_type", deployment_types, COUNT_OF(deployment_types),
                       &deployment_type, err) &&
            read_capabilities(metadata, heartbeat, err) && read_jobs(metadata, heartbeat, err);
 }
@@ -112,7 +112,7 @@ static bool read_heartbeat(const struct json *root, struct message_heartbeat *he
                            struct error *err)
 {
     unsigned status = WORKER_ACTIVE;
-    if (!field_word(root, "status", worker_status_names, COUNT_OF(worker_status_names), &status,
+    if (!field_enum(root, "status", worker_status_names, COUNT_OF(worker_status_names), &status,
                     err))
         return false;
     heartbeat->status = (enum worker_status)status;

@@ -86,8 +86,8 @@ static bool read_completion(const struct json *root, struct tailslate_completion
         field_number(root, "duration", 0, &completion->duration, err) &&
         field_int(root, "source_width", 1, TAILSLATE_SIDE_MAX, &completion->source_width, err) &&
         field_int(root, "source_height", 1, TAILSLATE_SIDE_MAX, &completion->source_height, err) &&
-        field_word(root, "streaming_format", format_names, COUNT_OF(format_names), &format, err) &&
-        field_word(root, "streaming_codec", codec_names, COUNT_OF(codec_names), &codec, err);
+        field_enum(root, "streaming_format", format_names, COUNT_OF(format_names), &format, err) &&
+        field_enum(root, "streaming_codec", codec_names, COUNT_OF(codec_names), &codec, err);
     warnings_read(json_get(root, "warnings"), &completion->warnings);
     completion->format = (enum tailslate_format)format;
     completion->codec = (enum tailslate_codec)codec;

@@ -80,7 +80,7 @@ bool field_text(const struct json *object, const char *key, char *out, size_t si
     return true;
 }
 
-bool field_word(const struct json *object, const char *key, const char *const *names, size_t count,
+bool field_enum(const struct json *object, const char *key, const char *const *names, size_t count,
                 unsigned *out, struct error *err)
 {
     const struct json *member = json_get(object, key);

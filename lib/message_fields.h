@@ -36,7 +36,7 @@ bool field_bool(const struct json *object, const char *key, bool *out, struct er
 bool field_text(const struct json *object, const char *key, char *out, size_t size,
                 struct error *err);
 /* One of names (which may contain NULLs); *out is its index. */
-bool field_word(const struct json *object, const char *key, const char *const *names, size_t count,
+bool field_enum(const struct json *object, const char *key, const char *const *names, size_t count,
                 unsigned *out, struct error *err);
 /* One of the seven qualities; required. */
 bool field_quality(const struct json *object, const char *key, enum tailslate_quality *out,

@@ -163,9 +163,9 @@ bool child_wait(struct child *child, int64_t timeout_ms, struct child_exit *how)
     int64_t deadline = mono_ms() + timeout_ms;
     for (;;) {
         int64_t left = deadline - mono_ms();
-        struct pollfd look = {.fd = child->pidfd, .events = POLLIN};
+        struct pollfd poll_fd = {.fd = child->pidfd, .events = POLLIN};
         int wait_ms = left > INT_MAX ? INT_MAX : left > 0 ? (int)left : 0;
-        int ready = poll(&look, 1, wait_ms);
+        int ready = poll(&poll_fd, 1, wait_ms);
         if (ready > 0)
             break;
         if (ready == 0 && left <= 0)

@@ -32,7 +32,7 @@ static void check_device(struct doctor *doctor, const struct gpu *gpu)
 static void check_devices(struct doctor *doctor)
 {
     struct gpu gpus[GPU_MAX];
-    size_t count = gpu_list(gpus);
+    size_t count = machine_list_gpus(gpus);
     for (size_t i = 0; i < count; i++)
         check_device(doctor, &gpus[i]);
     if (count == 0)
@@ -131,7 +131,7 @@ void doctor_check_encoders(struct doctor *doctor)
     struct error err;
     char reason[ENCODERS_REASON_BYTES];
     check_devices(doctor);
-    if (encoders_try(doctor->config, ENCODERS_SOON, &found, &err) < 0) {
+    if (encoders_probe(doctor->config, ENCODERS_SOON, &found, &err) < 0) {
         doctor_report(doctor, FINDING_BAD, "encoders", "fix transcode.ffmpeg first", "%s",
                       err.message);
         return;
@@ -165,7 +165,7 @@ static const char *network_word(const struct config *config)
 void doctor_check_limits(struct doctor *doctor)
 {
     const struct config *config = doctor->config;
-    double memory_gb = (double)limits_memory_bytes(config, resources_machine_bytes()) / 1e9;
+    double memory_gb = (double)limits_memory_bytes(config, machine_memory_bytes()) / 1e9;
     doctor_report(
         doctor, FINDING_GOOD, "limits", NULL,
         "per transcode: %.1f GB of memory, %g x the duration + %g min, %g s without progress, "

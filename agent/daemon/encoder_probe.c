@@ -316,7 +316,7 @@ int encoder_probe_main(const struct config *config)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     FD(state) = open(config->node.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int status = EX_UNAVAILABLE;
-    if (encoders_try(config, ENCODERS_LATE, &found, &err) == 0) {
+    if (encoders_probe(config, ENCODERS_LATE, &found, &err) == 0) {
         status = EX_IOERR;
         if (state >= 0 && encoders_save(state, &found, &err) == 0)
             return EX_OK;

@@ -18,7 +18,7 @@ enum {
     AUDIO_TRACKS_MAX = 16,   /* tracks that are considered */
     AUDIO_PUBLISHED_MAX = 8, /* tracks that are published */
     AUDIO_CHANNELS_MAX = 64, /* length of ffmpeg's pan filter */
-    AUDIO_WORD_BYTES = 32,
+    AUDIO_NAME_BYTES = 32,
     AUDIO_TITLE_BYTES = 64,
     AUDIO_KBIT = 128,
     AUDIO_HZ = 48000,
@@ -40,8 +40,8 @@ enum audio_mix {
 struct audio_track {
     int index;        /* stream number in the source */
     int64_t channels; /* 0: unknown */
-    char codec[AUDIO_WORD_BYTES];
-    char language[AUDIO_WORD_BYTES]; /* as in the container, "eng"; "" = unknown */
+    char codec[AUDIO_NAME_BYTES];
+    char language[AUDIO_NAME_BYTES]; /* as in the container, "eng"; "" = unknown */
     char title[AUDIO_TITLE_BYTES];
     bool is_default;
     bool is_secondary;    /* commentary, audio description and similar */

@@ -199,7 +199,7 @@ static void add_picture(struct run *run, uint32_t duration, uint32_t flags, int3
     struct fragment *fragment = run->fragment;
     int64_t shown = run->time + shift + run->movie->shift;
     int64_t start_us = to_us(run, shown), end_us = to_us(run, shown + duration);
-    if (fragment->pictures++ == 0) {
+    if (fragment->frames++ == 0) {
         fragment->starts_with_key = !(flags & SAMPLE_NO_KEY);
         fragment->first_us = fragment->start_us = start_us;
         fragment->end_us = end_us;

@@ -35,14 +35,14 @@ struct fragment_movie {
     int64_t shift;            /* from media time to presentation time, in the timescale */
 };
 
-#define FRAGMENT_PICTURES "vide"
-#define FRAGMENT_SOUND    "soun"
+#define FRAGMENT_VIDEO "vide"
+#define FRAGMENT_AUDIO "soun"
 
 /* The first track of this kind; init: the whole init.mp4. False: there is none with a timescale. */
 bool fragment_read_movie(struct span init, const char *kind, struct fragment_movie *movie);
 
 struct fragment {
-    uint64_t pictures;    /* 0: none, and the other members are unused */
+    uint64_t frames;      /* 0: none, and the other members are unused */
     bool starts_with_key; /* the first one is a keyframe */
     int64_t first_us;     /* when the first one is presented */
     int64_t start_us,

@@ -52,7 +52,7 @@ static int check_segments(int directory, struct check_rendition *rendition, stru
         if (rendition->bytes[i] < 0)
             return -1;
     }
-    rendition->rates = rates_measure(list, rendition->bytes, rates_target_s(list));
+    rendition->rates = measure_rates(list, rendition->bytes, measure_target_s(list));
     return 0;
 }
 
@@ -64,7 +64,7 @@ static int read_codecs(int directory, struct check_rendition *rendition, struct 
         durable_read(directory, rendition->playlist.init, CODECS_INIT_MAX_BYTES, &init, &size,
                      err) < 0)
         return -1;
-    codecs_read((const unsigned char *)init, size, &rendition->codecs);
+    measure_codecs((const unsigned char *)init, size, &rendition->codecs);
     return 0;
 }
 
@@ -236,13 +236,13 @@ void check_measure_together(struct check *check)
         check_raise_target(check, &check->renditions[i].playlist);
     for (size_t i = 0; i < check->count; i++) {
         struct check_rendition *rendition = &check->renditions[i];
-        rendition->rates = rates_measure(&rendition->playlist, rendition->bytes, check->target_s);
+        rendition->rates = measure_rates(&rendition->playlist, rendition->bytes, check->target_s);
     }
 }
 
 void check_raise_target(struct check *check, const struct playlist *playlist)
 {
-    int64_t target_s = rates_target_s(playlist);
+    int64_t target_s = measure_target_s(playlist);
     check->target_s = target_s > check->target_s ? target_s : check->target_s;
 }
 
@@ -273,7 +273,7 @@ static int measure_audio_sizes(int directory, const struct playlist *list, int64
         if (bytes[i] < 0)
             return -1;
     }
-    struct rates rates = rates_measure(list, bytes, rates_target_s(list));
+    struct rates rates = measure_rates(list, bytes, measure_target_s(list));
     audio->peak_bps = rates.peak_bps;
     audio->average_bps = rates.average_bps;
     return 0;

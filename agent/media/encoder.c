@@ -169,9 +169,9 @@ static int preset_place(const char *preset)
     return 2;
 }
 
-static void push_rates(const struct encoder_rung *rung, struct argv *argv)
+static void push_rates(const struct encoder_settings *settings, struct argv *argv)
 {
-    long long kbit = (long long)rung->bitrate_kbit;
+    long long kbit = (long long)settings->bitrate_kbit;
     PUSH(argv, "-b:v");
     argv_push(argv, "%lldk", kbit);
     PUSH(argv, "-maxrate:v");
@@ -182,9 +182,9 @@ static void push_rates(const struct encoder_rung *rung, struct argv *argv)
 
 /* Relative to the last keyframe, not by counting: after a gap in a video with a variable frame
  * rate, counting would force every frame until it has caught up. */
-static void push_keyframes(const struct encoder_rung *rung, struct argv *argv)
+static void push_keyframes(const struct encoder_settings *settings, struct argv *argv)
 {
-    double step = rung->keyframe_seconds;
+    double step = settings->keyframe_seconds;
     PUSH(argv, "-force_key_frames");
     argv_push(argv, "expr:if(isnan(prev_forced_t),1,gte(t,(floor(prev_forced_t/%g)+1)*%g))", step,
               step);
@@ -192,124 +192,125 @@ static void push_keyframes(const struct encoder_rung *rung, struct argv *argv)
     argv_push(argv, "%d", FOREVER_FRAMES);
 }
 
-static void push_x264(const struct encoder_rung *rung, struct argv *argv)
+static void push_x264(const struct encoder_settings *settings, struct argv *argv)
 {
-    PUSH(argv, "-preset", rung->preset, "-profile:v", "high");
-    if (rung->threads > 0) {
+    PUSH(argv, "-preset", settings->preset, "-profile:v", "high");
+    if (settings->threads > 0) {
         PUSH(argv, "-threads:v");
-        argv_push(argv, "%lld", (long long)rung->threads);
+        argv_push(argv, "%lld", (long long)settings->threads);
     }
-    push_rates(rung, argv);
-    push_keyframes(rung, argv);
+    push_rates(settings, argv);
+    push_keyframes(settings, argv);
     PUSH(argv, "-sc_threshold", "0");
 }
 
-static void push_x265(const struct encoder_rung *rung, struct argv *argv)
+static void push_x265(const struct encoder_settings *settings, struct argv *argv)
 {
-    PUSH(argv, "-preset", rung->preset, "-profile:v", rung->is_ten_bit ? "main10" : "main");
-    push_rates(rung, argv);
-    push_keyframes(rung, argv);
+    PUSH(argv, "-preset", settings->preset, "-profile:v", settings->is_ten_bit ? "main10" : "main");
+    push_rates(settings, argv);
+    push_keyframes(settings, argv);
     PUSH(argv, "-forced-idr", "1", "-x265-params");
-    if (rung->threads > 0)
+    if (settings->threads > 0)
         argv_push(argv, "log-level=error:scenecut=0:open-gop=0:pools=%lld",
-                  (long long)rung->threads);
+                  (long long)settings->threads);
     else
         PUSH(argv, "log-level=error:scenecut=0:open-gop=0");
 }
 
 /* It does not support forced keyframes with a bit rate (1.4), so they are counted; nor a maximum
  * rate together with one. */
-static void push_svtav1(const struct encoder_rung *rung, struct argv *argv)
+static void push_svtav1(const struct encoder_settings *settings, struct argv *argv)
 {
     static const int presets[PRESET_COUNT] = {12, 11, 10, 9, 8, 7, 6, 5, 4};
-    must(rung->frame_rate > 0);
+    must(settings->frame_rate > 0);
     PUSH(argv, "-preset");
-    argv_push(argv, "%d", presets[preset_place(rung->preset)]);
+    argv_push(argv, "%d", presets[preset_place(settings->preset)]);
     PUSH(argv, "-b:v");
-    argv_push(argv, "%lldk", (long long)rung->bitrate_kbit);
+    argv_push(argv, "%lldk", (long long)settings->bitrate_kbit);
     PUSH(argv, "-g");
-    argv_push(argv, "%ld", lround(rung->keyframe_seconds * rung->frame_rate));
+    argv_push(argv, "%ld", lround(settings->keyframe_seconds * settings->frame_rate));
     PUSH(argv, "-svtav1-params");
-    if (rung->threads > 0)
-        argv_push(argv, "scd=0:lp=%lld", (long long)rung->threads);
+    if (settings->threads > 0)
+        argv_push(argv, "scd=0:lp=%lld", (long long)settings->threads);
     else
         PUSH(argv, "scd=0");
 }
 
-static void push_profile(enum tailslate_codec codec, const struct encoder_rung *rung,
+static void push_profile(enum tailslate_codec codec, const struct encoder_settings *settings,
                          struct argv *argv)
 {
     if (codec == TAILSLATE_CODEC_H264)
         PUSH(argv, "-profile:v", "high");
     else if (codec == TAILSLATE_CODEC_HEVC)
-        PUSH(argv, "-profile:v", rung->is_ten_bit ? "main10" : "main");
+        PUSH(argv, "-profile:v", settings->is_ten_bit ? "main10" : "main");
 }
 
-static void push_nvenc(enum tailslate_codec codec, const struct encoder_rung *rung,
+static void push_nvenc(enum tailslate_codec codec, const struct encoder_settings *settings,
                        struct argv *argv)
 {
     static const char *const presets[PRESET_COUNT] = {"p1", "p1", "p2", "p3", "p3",
                                                       "p4", "p5", "p6", "p7"};
-    PUSH(argv, "-preset", presets[preset_place(rung->preset)], "-rc", "vbr");
-    push_profile(codec, rung, argv);
-    push_rates(rung, argv);
-    push_keyframes(rung, argv);
+    PUSH(argv, "-preset", presets[preset_place(settings->preset)], "-rc", "vbr");
+    push_profile(codec, settings, argv);
+    push_rates(settings, argv);
+    push_keyframes(settings, argv);
     PUSH(argv, "-forced-idr", "1", "-no-scenecut", "1");
 }
 
-static void push_qsv(enum tailslate_codec codec, const struct encoder_rung *rung, struct argv *argv)
+static void push_qsv(enum tailslate_codec codec, const struct encoder_settings *settings,
+                     struct argv *argv)
 {
-    int place = preset_place(rung->preset);
-    PUSH(argv, "-preset", place < 2 ? "veryfast" : rung->preset);
-    push_profile(codec, rung, argv);
-    push_rates(rung, argv);
-    push_keyframes(rung, argv);
+    int place = preset_place(settings->preset);
+    PUSH(argv, "-preset", place < 2 ? "veryfast" : settings->preset);
+    push_profile(codec, settings, argv);
+    push_rates(settings, argv);
+    push_keyframes(settings, argv);
     PUSH(argv, "-forced_idr", "1");
 }
 
-static void push_vaapi(enum tailslate_codec codec, const struct encoder_rung *rung,
+static void push_vaapi(enum tailslate_codec codec, const struct encoder_settings *settings,
                        struct argv *argv)
 {
     PUSH(argv, "-rc_mode", "VBR");
-    push_profile(codec, rung, argv);
-    push_rates(rung, argv);
-    push_keyframes(rung, argv);
+    push_profile(codec, settings, argv);
+    push_rates(settings, argv);
+    push_keyframes(settings, argv);
 }
 
-static void push_cpu(enum encoder_id id, const struct encoder_rung *rung, struct argv *argv)
+static void push_cpu(enum encoder_id id, const struct encoder_settings *settings, struct argv *argv)
 {
     if (id == ENCODER_LIBX264)
-        push_x264(rung, argv);
+        push_x264(settings, argv);
     else if (id == ENCODER_LIBX265)
-        push_x265(rung, argv);
+        push_x265(settings, argv);
     else
-        push_svtav1(rung, argv);
+        push_svtav1(settings, argv);
 }
 
-void encoder_push_video(const struct encoder_use *use, const struct encoder_rung *rung,
+void encoder_push_video(const struct encoder_use *use, const struct encoder_settings *settings,
                         struct argv *argv)
 {
     enum tailslate_codec codec = encoder_codec(use->id);
     PUSH(argv, "-c:v", encoder_name(use->id));
     switch (encoder_kind(use->id)) {
     case ENCODER_CPU:
-        push_cpu(use->id, rung, argv);
+        push_cpu(use->id, settings, argv);
         break;
     case ENCODER_NVENC:
-        push_nvenc(codec, rung, argv);
+        push_nvenc(codec, settings, argv);
         break;
     case ENCODER_QSV:
-        push_qsv(codec, rung, argv);
+        push_qsv(codec, settings, argv);
         break;
     case ENCODER_VAAPI:
-        push_vaapi(codec, rung, argv);
+        push_vaapi(codec, settings, argv);
         break;
     case ENCODER_KIND_COUNT:
         break;
     }
     /* A B-frame waits for later frames: at half a frame per second, a rendition would start four
      * seconds late. */
-    if (rung->frame_rate > 0 && rung->frame_rate < SLOW_FPS && codec != TAILSLATE_CODEC_AV1)
+    if (settings->frame_rate > 0 && settings->frame_rate < SLOW_FPS && codec != TAILSLATE_CODEC_AV1)
         PUSH(argv, "-bf:v", "0");
     PUSH(argv, "-flags:v", "+cgop");
     if (codec == TAILSLATE_CODEC_HEVC)

@@ -57,7 +57,7 @@ struct encoder_use {
 };
 
 /* The parameters of one rendition. */
-struct encoder_rung {
+struct encoder_settings {
     int64_t bitrate_kbit, threads; /* threads 0: the encoder decides */
     const char *preset;            /* an x264 preset */
     double keyframe_seconds;
@@ -71,7 +71,7 @@ void encoder_push_device(const struct encoder_use *use, struct argv *argv);
 const char *encoder_frames(const struct encoder_use *use, bool is_ten_bit);
 /* Does it place keyframes only by counting frames, so that the output's frame rate must be set? */
 bool encoder_counts_frames(enum encoder_id id);
-void encoder_push_video(const struct encoder_use *use, const struct encoder_rung *rung,
+void encoder_push_video(const struct encoder_use *use, const struct encoder_settings *settings,
                         struct argv *argv);
 
 #endif

@@ -16,7 +16,7 @@
 
 enum { OUTPUT_MAX_BYTES = CODECS_INIT_MAX_BYTES, LOG_MAX_BYTES = 16 * 1024 };
 
-/* ---- one test encode ------------------------------------------------------------------------- */
+/* ---- one encoder probe ----------------------------------------------------------------------- */
 
 /* "[h264_nvenc @ 0x55d0] Cannot load libcuda.so.1" -> "Cannot load libcuda.so.1" */
 static const char *without_address(const char *line)
@@ -61,15 +61,15 @@ static bool judge_output(enum encoder_id id, int output, char reason[ENCODERS_RE
     size_t size;
     struct codecs codecs;
     TEXT(data) = read_memory(output, OUTPUT_MAX_BYTES, &size);
-    codecs_read((const unsigned char *)data, size, &codecs);
-    size_t keyframes = codecs_count_boxes((const unsigned char *)data, size, "moof");
+    measure_codecs((const unsigned char *)data, size, &codecs);
+    size_t keyframes = measure_count_boxes((const unsigned char *)data, size, "moof");
     reason[0] = '\0';
     if (codecs.video != encoder_codec(id))
         snprintf(reason, ENCODERS_REASON_BYTES, "its output is not %s",
                  tailslate_codec_name(encoder_codec(id)));
-    else if (keyframes != LADDER_TRIAL_KEYFRAMES)
+    else if (keyframes != LADDER_PROBE_KEYFRAMES)
         snprintf(reason, ENCODERS_REASON_BYTES, "it made %zu keyframes instead of the requested %d",
-                 keyframes, LADDER_TRIAL_KEYFRAMES);
+                 keyframes, LADDER_PROBE_KEYFRAMES);
     return reason[0] == '\0';
 }
 
@@ -97,22 +97,22 @@ static bool wait_or_kill(struct child *child, int64_t limit_ms, struct child_exi
     return false;
 }
 
-enum trial { TRIAL_WORKS, TRIAL_FAILS, TRIAL_HANGS };
+enum encode_result { ENCODE_WORKS, ENCODE_FAILS, ENCODE_HANGS };
 
-static enum trial try_one(const struct config *config, const struct encoder_use *use, int nice,
-                          int64_t limit_ms, char reason[ENCODERS_REASON_BYTES])
+static enum encode_result probe_one(const struct config *config, const struct encoder_use *use,
+                                    int nice, int64_t limit_ms, char reason[ENCODERS_REASON_BYTES])
 {
     struct error err;
     struct argv argv = {0};
     char quiet[] = ENCODERS_QUIET;
     char *environment[] = {quiet, NULL};
-    FD(output) = memfd_create("trial", MFD_CLOEXEC);
-    FD(log) = memfd_create("trial-log", MFD_CLOEXEC);
+    FD(output) = memfd_create("encoder-probe", MFD_CLOEXEC);
+    FD(log) = memfd_create("encoder-probe-log", MFD_CLOEXEC);
     if (output < 0 || log < 0) {
         snprintf(reason, ENCODERS_REASON_BYTES, "memfd: %s", strerror(errno));
-        return TRIAL_FAILS;
+        return ENCODE_FAILS;
     }
-    ladder_trial_argv(config, use, &argv);
+    ladder_encoder_probe_argv(config, use, &argv);
     struct child_options options = {
         .argv = argv.items,
         .environment = environment,
@@ -129,15 +129,15 @@ static enum trial try_one(const struct config *config, const struct encoder_use 
     argv_fini(&argv);
     if (spawned < 0) {
         snprintf(reason, ENCODERS_REASON_BYTES, "%.190s", err.message);
-        return TRIAL_FAILS;
+        return ENCODE_FAILS;
     }
     if (!wait_or_kill(&child, limit_ms, &how)) {
         snprintf(reason, ENCODERS_REASON_BYTES, "it did not finish within %g s%s",
                  (double)limit_ms / 1000,
                  encoder_kind(use->id) == ENCODER_CPU ? " (this node may be overloaded)" : "");
-        return TRIAL_HANGS;
+        return ENCODE_HANGS;
     }
-    return judge(use->id, how, output, log, reason) ? TRIAL_WORKS : TRIAL_FAILS;
+    return judge(use->id, how, output, log, reason) ? ENCODE_WORKS : ENCODE_FAILS;
 }
 
 enum sandbox_network encoders_network(enum encoder_id id)
@@ -166,7 +166,7 @@ static const struct gpu *pick_render_node(const struct gpu *gpus, size_t count)
 static void check_devices(const struct config *config, struct encoders *found)
 {
     struct gpu gpus[GPU_MAX];
-    size_t count = gpu_list(gpus);
+    size_t count = machine_list_gpus(gpus);
     const struct gpu *node = pick_render_node(gpus, count);
     if (config->transcode.device[0])
         snprintf(found->device, sizeof found->device, "%.127s", config->transcode.device);
@@ -175,12 +175,12 @@ static void check_devices(const struct config *config, struct encoders *found)
     for (size_t i = 0; i < count; i++)
         if (gpus[i].is_nvidia || (!found->gpu[0] && strcmp(gpus[i].path, found->device) == 0))
             snprintf(found->gpu, sizeof found->gpu, "%s", gpus[i].name);
-    gpu_nvidia_version(found->driver, sizeof found->driver);
+    machine_nvidia_version(found->driver, sizeof found->driver);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-struct trials {
+struct probes {
     const struct config *config;
     struct encoders *found;
     const char *list; /* the output of -encoders */
@@ -190,44 +190,44 @@ struct trials {
 };
 
 /* NULL: it can be probed. */
-static const char *why_not_tried(struct trials *trials, enum encoder_id id)
+static const char *why_not_probed(struct probes *probes, enum encoder_id id)
 {
     enum encoder_kind kind = encoder_kind(id);
-    if (!tool_has_encoder(trials->list, encoder_name(id)))
+    if (!tool_has_encoder(probes->list, encoder_name(id)))
         return "this ffmpeg build does not have it";
-    if ((kind == ENCODER_QSV || kind == ENCODER_VAAPI) && !trials->found->device[0])
+    if ((kind == ENCODER_QSV || kind == ENCODER_VAAPI) && !probes->found->device[0])
         return "no /dev/dri/renderD* that this user can open";
-    if (trials->hung[kind] != ENCODER_COUNT)
+    if (probes->hung[kind] != ENCODER_COUNT)
         return "not probed: another encoder of its kind did not finish";
-    if (mono_ms() < trials->deadline_ms)
+    if (mono_ms() < probes->deadline_ms)
         return NULL;
-    trials->found->is_incomplete = true;
+    probes->found->is_incomplete = true;
     return "not probed: out of time";
 }
 
-static void try_if_worth(struct trials *trials, enum encoder_id id)
+static void probe_if_possible(struct probes *probes, enum encoder_id id)
 {
-    char *reason = trials->found->reasons[id];
-    const char *why_not = why_not_tried(trials, id);
+    char *reason = probes->found->reasons[id];
+    const char *why_not = why_not_probed(probes, id);
     if (why_not) {
         snprintf(reason, ENCODERS_REASON_BYTES, "%s", why_not);
         return;
     }
     struct encoder_use use = {.id = id};
-    memcpy(use.device, trials->found->device, sizeof use.device);
-    bool is_late = trials->patience == ENCODERS_LATE;
-    int nice = is_late ? (int)trials->config->transcode.nice : 0;
-    int64_t left_ms = trials->deadline_ms - mono_ms();
+    memcpy(use.device, probes->found->device, sizeof use.device);
+    bool is_late = probes->patience == ENCODERS_LATE;
+    int nice = is_late ? (int)probes->config->transcode.nice : 0;
+    int64_t left_ms = probes->deadline_ms - mono_ms();
     int64_t limit_ms = is_late ? ENCODERS_LATE_MS : ENCODERS_SOON_MS;
-    enum trial result = try_one(trials->config, &use, nice, left_ms < limit_ms ? left_ms : limit_ms,
-                                reason);
-    if (result == TRIAL_WORKS)
-        trials->found->working |= 1u << id;
-    if (result == TRIAL_HANGS)
-        trials->found->is_incomplete = true;
+    enum encode_result result = probe_one(probes->config, &use, nice,
+                                          left_ms < limit_ms ? left_ms : limit_ms, reason);
+    if (result == ENCODE_WORKS)
+        probes->found->working |= 1u << id;
+    if (result == ENCODE_HANGS)
+        probes->found->is_incomplete = true;
     /* A driver that hangs does so for all codecs; the CPU's encoders are independent. */
-    if (result == TRIAL_HANGS && encoder_kind(id) != ENCODER_CPU)
-        trials->hung[encoder_kind(id)] = id;
+    if (result == ENCODE_HANGS && encoder_kind(id) != ENCODER_CPU)
+        probes->hung[encoder_kind(id)] = id;
 }
 
 static int ask_ffmpeg(const struct config *config, struct encoders *found, char **list,
@@ -250,7 +250,7 @@ static int ask_ffmpeg(const struct config *config, struct encoders *found, char 
 }
 
 static int begin(const struct config *config, enum encoders_patience patience,
-                 struct encoders *found, struct trials *trials, char **list, struct error *err)
+                 struct encoders *found, struct probes *probes, char **list, struct error *err)
 {
     *found = (struct encoders){.working = 0};
     /* The key first: a change meanwhile invalidates the results. */
@@ -258,7 +258,7 @@ static int begin(const struct config *config, enum encoders_patience patience,
     check_devices(config, found);
     if (ask_ffmpeg(config, found, list, err) < 0)
         return -1;
-    *trials = (struct trials){.config = config,
+    *probes = (struct probes){.config = config,
                               .found = found,
                               .list = *list,
                               .patience = patience,
@@ -266,28 +266,28 @@ static int begin(const struct config *config, enum encoders_patience patience,
                                                               ? ENCODERS_LATE_ALL_MS
                                                               : ENCODERS_SOON_ALL_MS)};
     for (size_t i = 0; i < ENCODER_KIND_COUNT; i++)
-        trials->hung[i] = ENCODER_COUNT;
+        probes->hung[i] = ENCODER_COUNT;
     return 0;
 }
 
-int encoders_try(const struct config *config, enum encoders_patience patience,
-                 struct encoders *found, struct error *err)
+int encoders_probe(const struct config *config, enum encoders_patience patience,
+                   struct encoders *found, struct error *err)
 {
-    struct trials trials;
+    struct probes probes;
     TEXT(list) = NULL;
-    if (begin(config, patience, found, &trials, &list, err) < 0)
+    if (begin(config, patience, found, &probes, &list, err) < 0)
         return -1;
     for (enum encoder_id id = 0; id < ENCODER_COUNT; id++)
-        try_if_worth(&trials, id);
+        probe_if_possible(&probes, id);
     return 0;
 }
 
-int encoders_try_for_job(const struct config *config, encoder_set avoided, struct encoders *found,
-                         struct error *err)
+int encoders_probe_for_job(const struct config *config, encoder_set avoided, struct encoders *found,
+                           struct error *err)
 {
-    struct trials trials;
+    struct probes probes;
     TEXT(list) = NULL;
-    if (begin(config, ENCODERS_LATE, found, &trials, &list, err) < 0)
+    if (begin(config, ENCODERS_LATE, found, &probes, &list, err) < 0)
         return -1;
     enum tailslate_codec codec = encoder_wanted_codec(config->transcode.codec);
     encoder_set left = ENCODERS_ALL & ~avoided;
@@ -296,7 +296,7 @@ int encoders_try_for_job(const struct config *config, encoder_set avoided, struc
         if (id == ENCODER_COUNT)
             break;
         left &= ~(1u << id);
-        try_if_worth(&trials, id);
+        probe_if_possible(&probes, id);
     }
     return 0;
 }

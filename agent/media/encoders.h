@@ -44,11 +44,11 @@ struct encoders {
 /* All encoders. -1: ffmpeg itself does not work. */
 #define ENCODERS_ALL ((1u << ENCODER_COUNT) - 1)
 enum encoders_patience { ENCODERS_SOON, ENCODERS_LATE };
-int encoders_try(const struct config *config, enum encoders_patience patience,
-                 struct encoders *found, struct error *err);
+int encoders_probe(const struct config *config, enum encoders_patience patience,
+                   struct encoders *found, struct error *err);
 /* In order of preference, until one works: what a job needs and no more. */
-int encoders_try_for_job(const struct config *config, encoder_set avoided, struct encoders *found,
-                         struct error *err);
+int encoders_probe_for_job(const struct config *config, encoder_set avoided, struct encoders *found,
+                           struct error *err);
 /* The first informative line of ffmpeg's log, without its address. */
 void encoders_explain(const char *log, char reason[ENCODERS_REASON_BYTES]);
 

@@ -47,7 +47,7 @@ void encoders_key(const struct config *config, char key[HASH_HEX_BYTES])
 {
     struct gpu gpus[GPU_MAX];
     struct hash *hash = hash_new();
-    size_t count = gpu_list(gpus);
+    size_t count = machine_list_gpus(gpus);
     add_text(hash, TAILSLATE_VERSION);
     add_boot(hash);
     add_program(hash, config->transcode.ffmpeg);

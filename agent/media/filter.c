@@ -19,8 +19,8 @@ enum {
 
 double filter_held_s(const struct probe *probe)
 {
-    double missing_s = probe->duration_s - probe->pictures_s;
-    return probe->pictures_s > 0 && missing_s > HOLD_FROM_SECONDS ? missing_s : 0;
+    double missing_s = probe->duration_s - probe->video_s;
+    return probe->video_s > 0 && missing_s > HOLD_FROM_SECONDS ? missing_s : 0;
 }
 
 /* The frame rate is made constant: with a variable rate the last segment's EXTINF would be the sum

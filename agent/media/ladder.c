@@ -8,9 +8,9 @@
 
 enum {
     KEYFRAME_SECONDS = 2,
-    TRIAL_WIDTH_PX = 320,
-    TRIAL_HEIGHT_PX = 240,
-    TRIAL_FPS = 25,
+    TEST_WIDTH_PX = 320,
+    TEST_HEIGHT_PX = 240,
+    TEST_FPS = 25,
     THUMBNAIL_WIDTH_PX = 640,
 };
 
@@ -170,7 +170,7 @@ static void push_video(struct argv *argv, const struct ladder_rendition *renditi
                        const struct probe *probe, const struct config *config,
                        const struct encoder_use *use)
 {
-    struct encoder_rung rung = {
+    struct encoder_settings settings = {
         .bitrate_kbit = rendition->bitrate_kbit,
         .threads = config->transcode.threads,
         .preset = config->transcode.preset,
@@ -178,7 +178,7 @@ static void push_video(struct argv *argv, const struct ladder_rendition *renditi
         .frame_rate = filter_fps(probe, config),
         .is_ten_bit = filter_keeps_hdr(probe, use),
     };
-    encoder_push_video(use, &rung, argv);
+    encoder_push_video(use, &settings, argv);
     PUSH(argv, "-fps_mode:v", "cfr");
     if (filter_changes_rate(probe, config) || encoder_counts_frames(use->id)) {
         PUSH(argv, "-r:v");
@@ -319,29 +319,29 @@ void ladder_thumbnail_argv(const struct probe *probe, const struct config *confi
     argv_push(argv, "file:%s/%s", output, LADDER_THUMBNAIL);
 }
 
-void ladder_first_picture_argv(const struct probe *probe, const struct config *config,
-                               const char *source, const char *output, struct argv *argv)
+void ladder_first_frame_argv(const struct probe *probe, const struct config *config,
+                             const char *source, const char *output, struct argv *argv)
 {
     push_head(argv, config);
     push_input(argv, config, source);
     PUSH(argv, "-map");
     argv_push(argv, "0:%d", probe->video_index);
     PUSH(argv, "-frames:v", "1", "-c:v", "rawvideo", "-f", "rawvideo");
-    argv_push(argv, "file:%s/%s", output, LADDER_FIRST_PICTURE);
+    argv_push(argv, "file:%s/%s", output, LADDER_FIRST_FRAME);
 }
 
 /* Two seconds between keyframes would exceed the whole test, so it uses a shorter interval. */
-void ladder_trial_argv(const struct config *config, const struct encoder_use *use,
-                       struct argv *argv)
+void ladder_encoder_probe_argv(const struct config *config, const struct encoder_use *use,
+                               struct argv *argv)
 {
-    static const struct probe picture = {.width = TRIAL_WIDTH_PX,
-                                         .height = TRIAL_HEIGHT_PX,
-                                         .frame_rate = TRIAL_FPS,
-                                         .tick_rate = TRIAL_FPS};
+    static const struct probe picture = {.width = TEST_WIDTH_PX,
+                                         .height = TEST_HEIGHT_PX,
+                                         .frame_rate = TEST_FPS,
+                                         .tick_rate = TEST_FPS};
     static const struct ladder ladder = {
         .renditions = {{.quality = TAILSLATE_QUALITY_360P,
-                        .width = TRIAL_WIDTH_PX,
-                        .height = TRIAL_HEIGHT_PX,
+                        .width = TEST_WIDTH_PX,
+                        .height = TEST_HEIGHT_PX,
                         .bitrate_kbit = 600}},
         .count = 1,
         .made = 1u << TAILSLATE_QUALITY_360P,
@@ -351,8 +351,8 @@ void ladder_trial_argv(const struct config *config, const struct encoder_use *us
     push_head(argv, config);
     encoder_push_device(use, argv);
     PUSH(argv, "-f", "lavfi", "-i");
-    argv_push(argv, "testsrc2=size=%dx%d:rate=%d:duration=1", TRIAL_WIDTH_PX, TRIAL_HEIGHT_PX,
-              TRIAL_FPS);
+    argv_push(argv, "testsrc2=size=%dx%d:rate=%d:duration=1", TEST_WIDTH_PX, TEST_HEIGHT_PX,
+              TEST_FPS);
     filter_push(&ladder, &picture, &shorter, use, argv);
     push_maps(argv, false, 0, &picture);
     push_video(argv, &ladder.renditions[0], &picture, &shorter, use);
@@ -360,8 +360,8 @@ void ladder_trial_argv(const struct config *config, const struct encoder_use *us
 }
 
 /* Long enough to contain a frame and audio. */
-void ladder_copy_trial_argv(const struct probe *probe, const struct config *config,
-                            const char *source, struct argv *argv)
+void ladder_copy_test_argv(const struct probe *probe, const struct config *config,
+                           const char *source, struct argv *argv)
 {
     struct ladder ladder = {.count = 0};
     add(&ladder, probe, TAILSLATE_QUALITY_ORIGINAL, 0);

@@ -25,7 +25,7 @@
 #define LADDER_VIDEO_PLAYLIST "video.m3u8" /* video only; see rewrite.h */
 #define LADDER_VIDEO_INIT     "video_init.mp4"
 #define LADDER_THUMBNAIL      "thumbnail.jpg"
-#define LADDER_FIRST_PICTURE  "first.raw"
+#define LADDER_FIRST_FRAME    "first.raw"
 
 struct ladder_rendition {
     enum tailslate_quality quality;
@@ -70,18 +70,18 @@ void ladder_thumbnail_argv(const struct probe *probe, const struct config *confi
                            const struct encoder_use *use, double at_s, const char *source,
                            const char *output, struct argv *argv);
 
-/* The first frame that can be decoded, raw, as LADDER_FIRST_PICTURE. */
-void ladder_first_picture_argv(const struct probe *probe, const struct config *config,
-                               const char *source, const char *output, struct argv *argv);
+/* The first frame that can be decoded, raw, as LADDER_FIRST_FRAME. */
+void ladder_first_frame_argv(const struct probe *probe, const struct config *config,
+                             const char *source, const char *output, struct argv *argv);
 
 /* The first seconds of `original`; the output is discarded. */
-void ladder_copy_trial_argv(const struct probe *probe, const struct config *config,
-                            const char *source, struct argv *argv);
+void ladder_copy_test_argv(const struct probe *probe, const struct config *config,
+                           const char *source, struct argv *argv);
 
 /* One second of a test pattern with the same options, as a fragmented MP4 to stdout: one fragment
- * per keyframe, LADDER_TRIAL_KEYFRAMES in all if the encoder places them as requested. */
-enum { LADDER_TRIAL_KEYFRAMES = 3 };
-void ladder_trial_argv(const struct config *config, const struct encoder_use *use,
-                       struct argv *argv);
+ * per keyframe, LADDER_PROBE_KEYFRAMES in all if the encoder places them as requested. */
+enum { LADDER_PROBE_KEYFRAMES = 3 };
+void ladder_encoder_probe_argv(const struct config *config, const struct encoder_use *use,
+                               struct argv *argv);
 
 #endif

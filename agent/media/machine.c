@@ -26,7 +26,7 @@ static void read_line(const char *path, char *line, size_t size)
     line[strcspn(line, "\n")] = '\0';
 }
 
-void gpu_nvidia_version(char *text, size_t size)
+void machine_nvidia_version(char *text, size_t size)
 {
     read_line("/sys/module/nvidia/version", text, size);
 }
@@ -107,7 +107,7 @@ static int compare(const void *left, const void *right)
     return strcmp(((const struct gpu *)left)->path, ((const struct gpu *)right)->path);
 }
 
-size_t gpu_list(struct gpu gpus[GPU_MAX])
+size_t machine_list_gpus(struct gpu gpus[GPU_MAX])
 {
     size_t count = add_from("/dev/dri", "renderD", false, gpus, 0);
     count = add_from("/dev", "nvidia", true, gpus, count);
@@ -167,7 +167,7 @@ static int64_t group_bound(void)
     return root < least ? root : least;
 }
 
-int64_t resources_machine_bytes(void)
+int64_t machine_memory_bytes(void)
 {
     char text[TEXT_BYTES];
     read_text("/proc/meminfo", text);
@@ -196,7 +196,7 @@ static int64_t memory_of(const char *pid)
     return kib_of(text, "RssAnon") + kib_of(text, "VmSwap");
 }
 
-int64_t resources_group_bytes(pid_t group)
+int64_t machine_group_memory_bytes(pid_t group)
 {
     int64_t total = 0;
     DIRECTORY(proc) = opendir("/proc");

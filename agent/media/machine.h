@@ -23,13 +23,13 @@ struct gpu {
 };
 
 /* Sorted by path. Returns how many are in gpus. */
-size_t gpu_list(struct gpu gpus[GPU_MAX]);
+size_t machine_list_gpus(struct gpu gpus[GPU_MAX]);
 /* The version of NVIDIA's kernel module; "" = none. */
-void gpu_nvidia_version(char *text, size_t size);
+void machine_nvidia_version(char *text, size_t size);
 
 /* The machine's memory or the limit of our cgroup, whichever is smaller. */
-int64_t resources_machine_bytes(void);
+int64_t machine_memory_bytes(void);
 /* Of all processes in the group. 0: there are none. */
-int64_t resources_group_bytes(pid_t group);
+int64_t machine_group_memory_bytes(pid_t group);
 
 #endif

@@ -165,7 +165,7 @@ static void put_escaped(FILE *out, const char *text)
 
 /* ---- HLS ------------------------------------------------------------------------------------- */
 
-/* The first of "avc1.64001f,mp4a.40.2" is the pictures'. */
+/* The first of "avc1.64001f,mp4a.40.2" is the video's. */
 static int codecs_size(const struct manifest_rendition *rendition, bool is_alone)
 {
     return (int)(is_alone ? strcspn(rendition->codecs, ",") : strlen(rendition->codecs));

@@ -133,7 +133,7 @@ static void add_track(struct codecs *codecs, struct span track)
         add(codecs, "%s", type);
 }
 
-size_t codecs_count_boxes(const unsigned char *file, size_t size, const char *type)
+size_t measure_count_boxes(const unsigned char *file, size_t size, const char *type)
 {
     struct span rest = {file, size}, body;
     char found[5];
@@ -143,7 +143,7 @@ size_t codecs_count_boxes(const unsigned char *file, size_t size, const char *ty
     return count;
 }
 
-void codecs_read(const unsigned char *init, size_t size, struct codecs *codecs)
+void measure_codecs(const unsigned char *init, size_t size, struct codecs *codecs)
 {
     struct span movie, rest, body;
     char type[5];
@@ -162,7 +162,7 @@ void codecs_read(const unsigned char *init, size_t size, struct codecs *codecs)
 
 enum { SECOND_US = 1000 * 1000, RUN_SEGMENTS_MAX = 1000 };
 
-int64_t rates_target_s(const struct playlist *playlist)
+int64_t measure_target_s(const struct playlist *playlist)
 {
     int64_t target_s = 1;
     for (size_t i = 0; i < playlist->count; i++) {
@@ -194,7 +194,7 @@ static double peak_from(const struct playlist *playlist, const int64_t *bytes, s
     return peak;
 }
 
-struct rates rates_measure(const struct playlist *playlist, const int64_t *bytes, int64_t target_s)
+struct rates measure_rates(const struct playlist *playlist, const int64_t *bytes, int64_t target_s)
 {
     int64_t target_us = target_s * SECOND_US, total_bytes = 0;
     double peak = 0;

@@ -23,18 +23,18 @@ struct codecs {
 };
 
 /* How many top-level boxes of this type a file has: the fragments ("moof") of a video. */
-size_t codecs_count_boxes(const unsigned char *file, size_t size, const char *type);
+size_t measure_count_boxes(const unsigned char *file, size_t size, const char *type);
 
-void codecs_read(const unsigned char *init, size_t size, struct codecs *codecs);
+void measure_codecs(const unsigned char *init, size_t size, struct codecs *codecs);
 
 struct rates {
     int64_t peak_bps, average_bps;
 };
 
 /* In whole seconds, for EXT-X-TARGETDURATION: no segment is longer. At least 1. */
-int64_t rates_target_s(const struct playlist *playlist);
+int64_t measure_target_s(const struct playlist *playlist);
 
 /* bytes: one number per segment. target_s: the playlist's target duration. */
-struct rates rates_measure(const struct playlist *playlist, const int64_t *bytes, int64_t target_s);
+struct rates measure_rates(const struct playlist *playlist, const int64_t *bytes, int64_t target_s);
 
 #endif

@@ -91,7 +91,7 @@ static int run_probe(struct session *session, struct argv *argv, int video, stru
     size_t size = 0;
     if (read_answer(answer_fd, &text, &size, err) < 0)
         return -1;
-    return probe_parse(text, size, video, probe, err) == PROBE_FILM ? 0 : -1;
+    return probe_parse(text, size, video, probe, err) == PROBE_VIDEO ? 0 : -1;
 }
 
 /* formats: the containers that may be opened. */

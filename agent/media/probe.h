@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum {
-    PROBE_WORD_BYTES = 32,
+    PROBE_NAME_BYTES = 32,
     PROBE_STREAMS_MAX = 32, /* further streams are ignored */
     PROBE_ANSWER_MAX_BYTES = 256 * 1024,
     PROBE_LIMIT_MS = 120 * 1000,
@@ -45,19 +45,19 @@ struct probe_stream {
 struct probe {
     double
         duration_s; /* as the file states; source.h replaces it with the measured one; 0: unknown */
-    double pictures_s;        /* of the video alone; set by source.h */
+    double video_s; /* of the video alone; set by source.h */
     bool is_duration_guessed; /* estimated by ffmpeg, because the container does not state it */
     struct probe_stream streams[PROBE_STREAMS_MAX];
     size_t stream_count;
-    char format[PROBE_WORD_BYTES];    /* ffmpeg's name for the container */
-    char video_tag[PROBE_WORD_BYTES]; /* the codec tag in the container */
+    char format[PROBE_NAME_BYTES];    /* ffmpeg's name for the container */
+    char video_tag[PROBE_NAME_BYTES]; /* the codec tag in the container */
     bool encrypted;
     int64_t width, height; /* as displayed: square pixels, after rotation */
     int64_t coded_width, coded_height;
     int video_index;       /* stream number */
     struct audio audio;    /* tracks with a known codec, best first; source.h decides */
     int64_t audio_streams; /* in the file, known or not */
-    char video_codec[PROBE_WORD_BYTES], pixel_format[PROBE_WORD_BYTES];
+    char video_codec[PROBE_NAME_BYTES], pixel_format[PROBE_NAME_BYTES];
     double frame_rate; /* on average; 0 = unknown */
     double
         tick_rate;  /* of the smallest time step: much higher than frame_rate if the rate varies */
@@ -65,7 +65,7 @@ struct probe {
     enum probe_range range;
     bool interlaced;
     bool turned;     /* displayed differently than coded: a rotation flag */
-    bool uncopyable; /* set by copy_trial: cannot be copied into MP4 */
+    bool uncopyable; /* set by pipeline_test_copy: cannot be copied into MP4 */
 };
 
 /* ffprobe's arguments are in probe.c; path is relative to the record. -1 with err PERMANENT: this

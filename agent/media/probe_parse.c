@@ -9,12 +9,12 @@
 
 enum { SIDE_LIMIT_PX = 65535, SECONDS_MAX = 365 * 24 * 3600, CHANNELS_LIMIT = 1024 };
 
-static void take_word(const struct json *node, const char *key, char word[PROBE_WORD_BYTES])
+static void take_name(const struct json *node, const char *key, char word[PROBE_NAME_BYTES])
 {
     const char *text;
     word[0] = '\0';
-    if (json_get_text(node, key, PROBE_WORD_BYTES - 1, &text) == JSON_FOUND)
-        snprintf(word, PROBE_WORD_BYTES, "%s", text);
+    if (json_get_text(node, key, PROBE_NAME_BYTES - 1, &text) == JSON_FOUND)
+        snprintf(word, PROBE_NAME_BYTES, "%s", text);
 }
 
 static double text_seconds(const char *text)
@@ -144,7 +144,7 @@ static bool is_identified(const struct json *stream, bool is_video)
     int64_t width = 0;
     if (is_video)
         return json_get_int(stream, "width", 1, SIDE_LIMIT_PX, &width) == JSON_FOUND;
-    return json_get_text(stream, "sample_rate", PROBE_WORD_BYTES - 1, &rate) == JSON_FOUND &&
+    return json_get_text(stream, "sample_rate", PROBE_NAME_BYTES - 1, &rate) == JSON_FOUND &&
            strcmp(rate, "0") != 0;
 }
 
@@ -178,13 +178,13 @@ static void take_track(const struct json *stream, struct audio *audio)
                                 .is_default = has_disposition(stream, "default")};
     const struct json *tags = json_get(stream, "tags");
     const char *text;
-    char layout[PROBE_WORD_BYTES];
-    take_word(stream, "codec_name", track.codec);
+    char layout[PROBE_NAME_BYTES];
+    take_name(stream, "codec_name", track.codec);
     /* A track that could not be identified has no codec. */
     if (!track.codec[0] || track.index < 0 || audio->count == AUDIO_TRACKS_MAX)
         return;
-    take_word(stream, "channel_layout", layout);
-    take_word(tags, "language", track.language);
+    take_name(stream, "channel_layout", layout);
+    take_name(tags, "language", track.language);
     if (json_get_text(tags, "title", sizeof track.title - 1, &text) == JSON_FOUND)
         snprintf(track.title, sizeof track.title, "%s", text);
     json_get_int(stream, "channels", 0, CHANNELS_LIMIT, &track.channels);
@@ -234,21 +234,21 @@ static void take_words(const struct json *root, const struct json *video, struct
     const struct json *streams = json_get(root, "streams");
     for (const struct json *stream = json_first(streams); stream; stream = json_next(stream))
         list_stream(stream, probe);
-    take_word(json_get(root, "format"), "format_name", probe->format);
-    take_word(video, "codec_tag_string", probe->video_tag);
-    take_word(video, "codec_name", probe->video_codec);
+    take_name(json_get(root, "format"), "format_name", probe->format);
+    take_name(video, "codec_tag_string", probe->video_tag);
+    take_name(video, "codec_name", probe->video_codec);
     if (strcmp(probe->video_codec, "unknown") == 0 || strcmp(probe->video_codec, "none") == 0)
         probe->video_codec[0] = '\0';
-    take_word(video, "pix_fmt", probe->pixel_format);
+    take_name(video, "pix_fmt", probe->pixel_format);
     probe->encrypted = is_encrypted_tag(probe->video_tag) ||
                        has_encrypted_packet(root, probe->video_index);
 }
 
 static enum probe_verdict no_video(const struct json *audio, bool has_cover, struct error *err)
 {
-    char codec[PROBE_WORD_BYTES] = "";
+    char codec[PROBE_NAME_BYTES] = "";
     if (audio)
-        take_word(audio, "codec_name", codec);
+        take_name(audio, "codec_name", codec);
     for (char *at = codec; *at; at++)
         *at = (char)toupper((unsigned char)*at);
     error_set(err, ERROR_PERMANENT, 0, "the source has no video stream%s%s%s",
@@ -272,16 +272,16 @@ static enum probe_verdict take_streams(const struct json *root, int wanted, stru
     }
     take_times(root, video, probe);
     take_words(root, video, probe);
-    char order[PROBE_WORD_BYTES], transfer[PROBE_WORD_BYTES];
-    take_word(video, "color_transfer", transfer);
+    char order[PROBE_NAME_BYTES], transfer[PROBE_NAME_BYTES];
+    take_name(video, "color_transfer", transfer);
     probe->range = strcmp(transfer, "smpte2084") == 0      ? PROBE_RANGE_PQ
                    : strcmp(transfer, "arib-std-b67") == 0 ? PROBE_RANGE_HLG
                                                            : PROBE_RANGE_SDR;
-    take_word(video, "field_order", order);
+    take_name(video, "field_order", order);
     probe->interlaced = order[0] && strcmp(order, "progressive") != 0 &&
                         strcmp(order, "unknown") != 0;
     take_audio(streams, probe);
-    return PROBE_FILM;
+    return PROBE_VIDEO;
 }
 
 enum probe_verdict probe_parse(const char *json, size_t size, int video, struct probe *probe,

@@ -5,7 +5,7 @@
 #include "agent/media/probe.h"
 
 enum probe_verdict {
-    PROBE_FILM,
+    PROBE_VIDEO,
     PROBE_NO_VIDEO,   /* audio only, cover art only, nothing: see *err */
     PROBE_UNREADABLE, /* not ffprobe's output for a video */
 };

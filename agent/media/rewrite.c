@@ -17,7 +17,7 @@
 
 #define TAG "\n#EXT-X-TARGETDURATION:"
 
-char *target_replace(const char *text, int64_t target_s)
+char *rewrite_target_text(const char *text, int64_t target_s)
 {
     const char *tag = strstr(text, TAG);
     if (!tag)
@@ -42,11 +42,11 @@ static int write_target(int output, enum tailslate_quality home, const char *nam
         return error_errno(err, "%s", tailslate_quality_name(home));
     if (durable_read(directory, name, PLAYLIST_MAX_BYTES, &text, &size, err) < 0)
         return -1;
-    TEXT(better) = target_replace(text, target_s);
+    TEXT(better) = rewrite_target_text(text, target_s);
     return better ? durable_write(directory, name, better, strlen(better), err) : 0;
 }
 
-int target_write(int output, const struct check *check, struct error *err)
+int rewrite_target(int output, const struct check *check, struct error *err)
 {
     char name[AUDIO_FILE_BYTES];
     for (size_t i = 0; i < check->count; i++)
@@ -115,7 +115,7 @@ static size_t copy_boxes(struct span from, uint32_t track, unsigned char *out)
     return size;
 }
 
-size_t separate_init(struct span init, uint32_t track, unsigned char *out)
+size_t rewrite_video_init(struct span init, uint32_t track, unsigned char *out)
 {
     return copy_boxes(init, track, out);
 }
@@ -155,7 +155,7 @@ static int64_t measure_part(int directory, const char *name, int64_t end, uint32
 {
     FD(fd) = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     int64_t at = 0;
-    bool has_pictures = false;
+    bool has_video = false;
     for (int boxes = 0; fd >= 0 && at < end && boxes < BOXES_MAX; boxes++) {
         unsigned char header[HEADER_BYTES];
         if (pread(fd, header, sizeof header, at) != sizeof header)
@@ -165,12 +165,12 @@ static int64_t measure_part(int directory, const char *name, int64_t end, uint32
         if (size < HEADER_BYTES || size > end - at)
             break;
         if (memcmp(rest.data, "moof", 4) == 0) {
-            has_pictures = is_alone(fd, at + HEADER_BYTES, (size_t)size - HEADER_BYTES, track);
-            if (!has_pictures)
+            has_video = is_alone(fd, at + HEADER_BYTES, (size_t)size - HEADER_BYTES, track);
+            if (!has_video)
                 break;
         }
         at += size;
-        if (has_pictures && memcmp(rest.data, "mdat", 4) == 0)
+        if (has_video && memcmp(rest.data, "mdat", 4) == 0)
             return at;
     }
     return no_part(err, name);
@@ -207,10 +207,10 @@ static int write_init(int directory, const struct playlist *list, struct fragmen
     if (durable_read(directory, list->init, CODECS_INIT_MAX_BYTES, &init, &size, err) < 0)
         return -1;
     struct span whole = {(const unsigned char *)init, size};
-    if (!fragment_read_movie(whole, FRAGMENT_PICTURES, movie))
+    if (!fragment_read_movie(whole, FRAGMENT_VIDEO, movie))
         return error_set(err, ERROR_TEMPORARY, 0, "%s has no video track", list->init);
     TEXT(alone) = must_malloc(size);
-    size_t written = separate_init(whole, movie->track, (unsigned char *)alone);
+    size_t written = rewrite_video_init(whole, movie->track, (unsigned char *)alone);
     return durable_write(directory, LADDER_VIDEO_INIT, alone, written, err);
 }
 
@@ -223,7 +223,7 @@ static int write_list(int directory, struct check_rendition *rendition, uint32_t
         if (parts[i] < 0)
             return -1;
     }
-    rendition->video_rates = rates_measure(list, parts, target_s);
+    rendition->video_rates = measure_rates(list, parts, target_s);
     TEXT(text) = print_playlist(list, parts, target_s);
     return durable_write(directory, LADDER_VIDEO_PLAYLIST, text, strlen(text), err);
 }
@@ -247,7 +247,7 @@ static int write_one(int output, struct check_rendition *rendition, int64_t targ
     return result < 0 ? error_wrap(err, "%s", name) : 0;
 }
 
-int separate_write(int output, struct check *check, struct error *err)
+int rewrite_video_only(int output, struct check *check, struct error *err)
 {
     for (size_t i = 0; i < check->count; i++)
         if (write_one(output, &check->renditions[i], check->target_s, err) < 0)

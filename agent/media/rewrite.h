@@ -16,19 +16,19 @@
 #include "agent/media/check.h"
 
 /* output: as in check.h. Writes only what differs, durably. */
-int target_write(int output, const struct check *check, struct error *err);
+int rewrite_target(int output, const struct check *check, struct error *err);
 
 /* The part that accesses no file: text with its target replaced, owned; NULL: it is already right,
  * or there is no such line. */
-char *target_replace(const char *text, int64_t target_s);
+char *rewrite_target_text(const char *text, int64_t target_s);
 
 /* init.mp4 with only this track; written to out, which is as large. Returns its size; 0: it is not
  * a valid init.mp4. Pure. */
-size_t separate_init(struct span init, uint32_t track, unsigned char *out);
+size_t rewrite_video_init(struct span init, uint32_t track, unsigned char *out);
 
 /* Writes both files of each rendition and measures its bit rates; sets start_us to the start as
  * browsers see it, which ignore the edit list. -1: err TEMPORARY; some segment does not begin with
  * video only. */
-int separate_write(int output, struct check *check, struct error *err);
+int rewrite_video_only(int output, struct check *check, struct error *err);
 
 #endif

@@ -115,17 +115,17 @@ void source_settle(struct probe *probe, const struct scan *scan)
                                           ? scan_find(scan, probe->audio.tracks[0].index)
                                           : NULL;
     if (video && video->end_s > 0)
-        probe->pictures_s = probe->duration_s = video->end_s;
+        probe->video_s = probe->duration_s = video->end_s;
     if (audio && audio->end_s > probe->duration_s)
         probe->duration_s = audio->end_s;
 }
 
 /* ---- pure: what can never be a video --------------------------------------------------------- */
 
-static void upper(const char *word, char text[PROBE_WORD_BYTES])
+static void upper(const char *word, char text[PROBE_NAME_BYTES])
 {
     size_t i = 0;
-    for (; i < PROBE_WORD_BYTES - 1 && word[i]; i++)
+    for (; i < PROBE_NAME_BYTES - 1 && word[i]; i++)
         text[i] = (char)toupper((unsigned char)word[i]);
     text[i] = '\0';
 }
@@ -138,7 +138,7 @@ static bool is_still_image(const struct probe *probe, const struct scan *scan)
 
 static int check_kind(const struct probe *probe, const struct scan *scan, struct error *err)
 {
-    char codec[PROBE_WORD_BYTES];
+    char codec[PROBE_NAME_BYTES];
     upper(probe->video_codec, codec);
     if (probe->encrypted)
         return error_set(err, ERROR_PERMANENT, 0, "the video is encrypted");
@@ -231,8 +231,8 @@ int source_examine(struct session *session, const char *path, struct probe *prob
 
 /* ---- audio tracks ---------------------------------------------------------------------------- */
 
-static void push_trial(const struct config *config, const char *source,
-                       const struct audio_track *track, struct argv *argv)
+static void push_test(const struct config *config, const char *source,
+                      const struct audio_track *track, struct argv *argv)
 {
     const char *const head[] = {
         config->transcode.ffmpeg, "-hide_banner", "-nostdin",          "-nostats",    "-v", "fatal",
@@ -245,7 +245,7 @@ static void push_trial(const struct config *config, const char *source,
     argv_push(argv, "0:%d", track->index);
     audio_push_encoder(track, argv);
     argv_push(argv, "-frames:a");
-    argv_push(argv, "%d", AUDIO_TRIAL_FRAMES);
+    argv_push(argv, "%d", AUDIO_TEST_FRAMES);
     for (size_t i = 0; i < sizeof tail / sizeof tail[0]; i++)
         argv_push(argv, "%s", tail[i]);
 }
@@ -256,8 +256,8 @@ static int try_once(struct session *session, const char *source, const struct au
 {
     struct argv argv = {0};
     double decoded_s;
-    push_trial(session->config, source, track, &argv);
-    int result = probe_run_measure(session, &argv, AUDIO_TRIAL_LIMIT_MS, &decoded_s, err);
+    push_test(session->config, source, track, &argv);
+    int result = probe_run_measure(session, &argv, AUDIO_TEST_LIMIT_MS, &decoded_s, err);
     argv_fini(&argv);
     return result == 0 ? 1 : err->code == ECANCELED ? -1 : 0;
 }
@@ -275,11 +275,11 @@ static int try_track(struct session *session, const char *source, struct audio_t
     return result;
 }
 
-static int drop_dead(struct session *session, const char *path, struct audio *audio,
-                     struct error *err)
+static int drop_undecodable(struct session *session, const char *path, struct audio *audio,
+                            struct error *err)
 {
     size_t retained = 0;
-    int64_t deadline = session_work_ms(session) + AUDIO_TRIAL_ALL_MS;
+    int64_t deadline = session_work_ms(session) + AUDIO_TEST_ALL_MS;
     for (size_t i = 0; i < audio->count && retained < AUDIO_PUBLISHED_MAX; i++) {
         if (session_work_ms(session) >= deadline)
             break;
@@ -294,13 +294,13 @@ static int drop_dead(struct session *session, const char *path, struct audio *au
     return 0;
 }
 
-int audio_choose(struct session *session, const char *path, struct probe *source,
-                 struct tailslate_warnings *warnings, struct error *err)
+int source_choose_audio(struct session *session, const char *path, struct probe *source,
+                        struct tailslate_warnings *warnings, struct error *err)
 {
     if (source->audio_streams == 0)
         return 0;
     const char *codec = source->audio.count > 0 ? source->audio.tracks[0].codec : "unknown codec";
-    if (drop_dead(session, path, &source->audio, err) < 0)
+    if (drop_undecodable(session, path, &source->audio, err) < 0)
         return -1;
     const struct audio_track *main = &source->audio.tracks[0];
     if (source->audio.count == 0)

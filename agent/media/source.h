@@ -20,17 +20,17 @@ int source_examine(struct session *session, const char *path, struct probe *prob
 
 /* Leaves in probe->audio the tracks that can be decoded, best first, each with a mix that works. A
  * track may have no packets, a codec that this ffmpeg does not know, or channels that it cannot
- * mix. Each is tried with the options of the real encode, up to the first AUDIO_TRIAL_FRAMES frames
+ * mix. Each is tried with the options of the real encode, up to the first AUDIO_TEST_FRAMES frames
  * and for a limited time; a track without a decoded frame is dropped. If none is left, the video is
  * published without sound, with a warning. -1: the claim is lost (err->code ECANCELED). */
 enum {
-    AUDIO_TRIAL_FRAMES = 20,
-    AUDIO_TRIAL_LIMIT_MS = 60 *
-                           1000, /* ffmpeg reads the whole file to find a track without packets */
-    AUDIO_TRIAL_ALL_MS = 5 * 60 * 1000,
+    AUDIO_TEST_FRAMES = 20,
+    AUDIO_TEST_LIMIT_MS = 60 *
+                          1000, /* ffmpeg reads the whole file to find a track without packets */
+    AUDIO_TEST_ALL_MS = 5 * 60 * 1000,
 };
-int audio_choose(struct session *session, const char *path, struct probe *source,
-                 struct tailslate_warnings *warnings, struct error *err);
+int source_choose_audio(struct session *session, const char *path, struct probe *source,
+                        struct tailslate_warnings *warnings, struct error *err);
 
 /* Call when the audio tracks are known: sets the duration of the whole, and of its video. */
 void source_settle(struct probe *probe, const struct scan *scan);

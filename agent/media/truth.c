@@ -75,7 +75,7 @@ static int read_segment(int directory, const char *name, const struct fragment_m
                         struct fragment *fragment, struct error *err)
 {
     struct stat status;
-    *fragment = (struct fragment){.pictures = 0};
+    *fragment = (struct fragment){.frames = 0};
     FD(fd) = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) < 0)
         return error_set(err, ERROR_TEMPORARY, errno, "cannot read %s", name);
@@ -106,7 +106,7 @@ static int read_first(int output, const char *name, const struct playlist *playl
                       const char *kind, struct fragment *first, struct error *err)
 {
     struct fragment_movie movie;
-    *first = (struct fragment){.pictures = 0};
+    *first = (struct fragment){.frames = 0};
     FD(fd) = open_rendition(output, name, playlist, kind, &movie, err);
     if (fd < 0)
         return -1;
@@ -137,7 +137,7 @@ static int check_start(const struct truth *truth, const char *kind, const char *
                    truth->playlist, kind, &own, err) < 0 ||
         read_first(truth->output, truth->sibling, truth->sibling_playlist, kind, &other, err) < 0)
         return -1;
-    if (own.pictures == 0 || other.pictures == 0 ||
+    if (own.frames == 0 || other.frames == 0 ||
         is_near(own.start_us, other.start_us, START_LIMIT_US))
         return 0;
     return refuse(err, "its %s at %.2f s, but in %s at %.2f s", what, seconds(own.start_us),
@@ -146,9 +146,9 @@ static int check_start(const struct truth *truth, const char *kind, const char *
 
 static int check_starts(const struct truth *truth, struct error *err)
 {
-    if (check_start(truth, FRAGMENT_PICTURES, "video begins", err) < 0)
+    if (check_start(truth, FRAGMENT_VIDEO, "video begins", err) < 0)
         return -1;
-    return check_start(truth, FRAGMENT_SOUND, "audio begins", err);
+    return check_start(truth, FRAGMENT_AUDIO, "audio begins", err);
 }
 
 static int check_length(const struct truth *truth, const struct fragment *last, int64_t start_us,
@@ -172,7 +172,7 @@ static int check_segment(const struct truth *truth, size_t i, const struct fragm
                          int64_t shown_us, int64_t listed_us, struct error *err)
 {
     const struct playlist_segment *segment = &truth->playlist->segments[i];
-    if (fragment->pictures == 0)
+    if (fragment->frames == 0)
         return refuse(err, "%s has no video frame", segment->name);
     if (!fragment->starts_with_key)
         return refuse(err, "%s does not begin with a keyframe", segment->name);
@@ -212,7 +212,7 @@ int truth_check(const struct truth *truth, struct error *err)
     struct fragment_movie movie;
     FD(directory) = open_rendition(truth->output,
                                    tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL),
-                                   truth->playlist, FRAGMENT_PICTURES, &movie, err);
+                                   truth->playlist, FRAGMENT_VIDEO, &movie, err);
     if (directory < 0)
         return -1;
     if (movie.timescale == 0)

@@ -329,7 +329,7 @@ static int settle(struct fetch *fetch, const struct http_answer *answer, unsigne
     }
     if (fetch->is_too_large)
         return too_large(fetch, err);
-    /* What has come of one without a size cannot be gone on with: it only takes the room. */
+    /* Without a size, the download cannot be resumed: what was received only takes disk space. */
     if (fetch->lacking > 0 && fetch->size < 0 && start_over(fetch, err) < 0)
         return -1;
     if (fetch->lacking > 0)

@@ -61,9 +61,10 @@ static int check_source(struct pipeline *pipeline, struct error *err)
     if (source_examine(session, FETCH_SOURCE, &pipeline->source, &pipeline->scan,
                        &pipeline->warnings, err) < 0)
         return -1;
-    if (!is_command(session) &&
-        (audio_choose(session, FETCH_SOURCE, &pipeline->source, &pipeline->warnings, err) < 0 ||
-         copy_trial(session, FETCH_SOURCE, &pipeline->source, &pipeline->warnings, err) < 0))
+    if (!is_command(session) && (source_choose_audio(session, FETCH_SOURCE, &pipeline->source,
+                                                     &pipeline->warnings, err) < 0 ||
+                                 pipeline_test_copy(session, FETCH_SOURCE, &pipeline->source,
+                                                    &pipeline->warnings, err) < 0))
         return -1;
     source_settle(&pipeline->source, &pipeline->scan);
     struct message_progress *progress = &session->progress.progress;

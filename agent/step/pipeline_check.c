@@ -27,7 +27,7 @@ static int leave_original_out(int output, const struct check *check, struct ladd
 static void separate(int output, struct check *check, struct tailslate_warnings *warnings)
 {
     struct error why;
-    if (check->audio_count == 0 || separate_write(output, check, &why) == 0)
+    if (check->audio_count == 0 || rewrite_video_only(output, check, &why) == 0)
         return;
     tailslate_warnings_add(warnings, "alternate audio tracks are left out: %s", why.message);
     check->audio_count = 0;
@@ -39,7 +39,7 @@ static int settle(int output, struct check *check, struct ladder *ladder,
     if (check->is_without_original && leave_original_out(output, check, ladder, warnings, err) < 0)
         return -1;
     check_measure_together(check);
-    if (target_write(output, check, err) < 0)
+    if (rewrite_target(output, check, err) < 0)
         return -1;
     separate(output, check, warnings);
     return 0;
@@ -75,10 +75,10 @@ static bool is_undecodable(struct session *session, const struct probe *source, 
     double decoded_s;
     if (strcmp(session->config->transcode.recipe, "command") == 0 ||
         probe_measure_decoded(session, FETCH_SOURCE, source, &decoded_s, &ignored) < 0 ||
-        check_duration(TAILSLATE_QUALITY_ORIGINAL, decoded_s, source->pictures_s, &ignored) == 0)
+        check_duration(TAILSLATE_QUALITY_ORIGINAL, decoded_s, source->video_s, &ignored) == 0)
         return false;
     error_set(err, ERROR_PERMANENT, 0, "only %.1f s of the video's %.1f s can be decoded",
-              decoded_s, source->pictures_s);
+              decoded_s, source->video_s);
     return true;
 }
 

@@ -33,7 +33,7 @@ static int choose(const struct config *config, enum encoder_id failed, int state
     if (is_told)
         *use = encoders_choose(config, &found, failed);
     bool is_enough = is_told && (use->id != ENCODER_COUNT || !found.is_incomplete);
-    if (!is_enough && encoders_try_for_job(config, avoided, &found, err) < 0) {
+    if (!is_enough && encoders_probe_for_job(config, avoided, &found, err) < 0) {
         err->class = ERROR_TEMPORARY; /* a fault of this node's ffmpeg, not of the video */
         return -1;
     }

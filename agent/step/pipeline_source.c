@@ -37,11 +37,11 @@ static int test_decode(const struct thumbnail *thumbnail, struct error *err)
 {
     struct argv argv = {0};
     struct error why;
-    ladder_first_picture_argv(thumbnail->source, thumbnail->session->config, FETCH_SOURCE,
-                              RECORD_OUTPUT, &argv);
+    ladder_first_frame_argv(thumbnail->source, thumbnail->session->config, FETCH_SOURCE,
+                            RECORD_OUTPUT, &argv);
     error_set(&why, ERROR_TEMPORARY, 0, "ffmpeg found no frame");
     int result = run(thumbnail, &argv, &why);
-    bool is_there = unlinkat(thumbnail->output, LADDER_FIRST_PICTURE, 0) == 0;
+    bool is_there = unlinkat(thumbnail->output, LADDER_FIRST_FRAME, 0) == 0;
     /* A code means this node, the time or the claim; it says nothing about the frames. */
     if ((result == 0 && is_there) || why.code != 0)
         return 0;
@@ -54,8 +54,7 @@ int pipeline_thumbnail(const struct thumbnail *thumbnail, struct error *err)
     if (durable_exists(thumbnail->output, LADDER_THUMBNAIL))
         return 0;
     session_report(thumbnail->session, WORK_THUMBNAIL, PERCENT);
-    if (take(thumbnail, thumbnail->source->pictures_s / 10, err) == 0 ||
-        take(thumbnail, 0, err) == 0)
+    if (take(thumbnail, thumbnail->source->video_s / 10, err) == 0 || take(thumbnail, 0, err) == 0)
         return 0;
     if (err->code == ECANCELED || err->code == ENOSPC)
         return -1;
@@ -73,14 +72,14 @@ static bool is_wanted(const struct session *session, const struct probe *source)
     return ladder.made & 1u << TAILSLATE_QUALITY_ORIGINAL;
 }
 
-int copy_trial(struct session *session, const char *path, struct probe *source,
-               struct tailslate_warnings *warnings, struct error *err)
+int pipeline_test_copy(struct session *session, const char *path, struct probe *source,
+                       struct tailslate_warnings *warnings, struct error *err)
 {
     struct argv argv = {0};
     if (!is_wanted(session, source))
         return 0;
-    ladder_copy_trial_argv(source, session->config, path, &argv);
-    int result = transcode_run_short(session, &argv, COPY_TRIAL_LIMIT_MS, err);
+    ladder_copy_test_argv(source, session->config, path, &argv);
+    int result = transcode_run_short(session, &argv, COPY_TEST_LIMIT_MS, err);
     argv_fini(&argv);
     if (result == 0)
         return 0;

@@ -29,11 +29,11 @@ struct thumbnail {
  * is full. */
 int pipeline_thumbnail(const struct thumbnail *thumbnail, struct error *err);
 
-enum { COPY_TRIAL_LIMIT_MS = 60 * 1000 };
+enum { COPY_TEST_LIMIT_MS = 60 * 1000 };
 
 /* Sets source->uncopyable, with a warning. Does nothing if no copy is wanted. -1: the claim is lost
  * (err->code ECANCELED). */
-int copy_trial(struct session *session, const char *path, struct probe *source,
-               struct tailslate_warnings *warnings, struct error *err);
+int pipeline_test_copy(struct session *session, const char *path, struct probe *source,
+                       struct tailslate_warnings *warnings, struct error *err);
 
 #endif

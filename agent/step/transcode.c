@@ -188,7 +188,7 @@ static enum limit check_limits(struct run *run)
     int64_t now = session_work_ms(run->session);
     bool grown = is_due(&run->tree_ms, now, TRANSCODE_TREE_CHECK_MS) && check_tree(run);
     if (is_due(&run->memory_ms, now, TRANSCODE_MEMORY_CHECK_MS))
-        run->sample.memory_bytes = resources_group_bytes(run->child.pid);
+        run->sample.memory_bytes = machine_group_memory_bytes(run->child.pid);
     bool moved = false;
     switch (run->job->kind) {
     case TRANSCODE_LADDER:
@@ -309,7 +309,7 @@ int transcode_run(struct session *session, struct upload *upload, const struct t
     run.log_fd = log_fd;
     int64_t log_from = log_end(log_fd);
     run.progress_fd = -1;
-    limits_of(session->config, resources_machine_bytes(), job->duration_s, job->expected_bytes,
+    limits_of(session->config, machine_memory_bytes(), job->duration_s, job->expected_bytes,
               &run.limits);
     struct child_exit how;
     int result = start(&run, err);

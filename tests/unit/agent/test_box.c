@@ -43,7 +43,7 @@ static void put_box(struct bytes *bytes, const char *type, const uint32_t *numbe
     put_box((bytes), (type), (const uint32_t[]){__VA_ARGS__},                                      \
             sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
-enum { SOUND = 0x736f756e, PICTURES = 0x76696465, KEY = 0x02000000, NO_KEY = 0x01010000 };
+enum { AUDIO = 0x736f756e, VIDEO = 0x76696465, KEY = 0x02000000, NO_KEY = 0x01010000 };
 
 static void put_track(struct bytes *init, uint32_t id, uint32_t handler, uint32_t timescale)
 {
@@ -65,8 +65,8 @@ static struct bytes make_init(void)
     struct bytes init = {.size = 0};
     size_t movie = begin(&init, "moov");
     PUT_BOX(&init, "mvhd", 0, 0, 0, 1000, 0);
-    put_track(&init, 1, SOUND, 48000);
-    put_track(&init, 2, PICTURES, 12800);
+    put_track(&init, 1, AUDIO, 48000);
+    put_track(&init, 2, VIDEO, 12800);
     size_t extends = begin(&init, "mvex");
     PUT_BOX(&init, "trex", 0, 1, 1, 1024, 0, KEY);
     PUT_BOX(&init, "trex", 0, 2, 1, 512, 0, NO_KEY);
@@ -75,7 +75,7 @@ static struct bytes make_init(void)
     return init;
 }
 
-/* Four pictures of 512/12800 = 40 ms each, the first one a keyframe where so said. */
+/* Four frames of 512/12800 = 40 ms each, the first one a keyframe where so said. */
 static struct bytes make_moof(uint32_t track, uint32_t time, uint32_t first)
 {
     struct bytes moof = {.size = 0};
@@ -95,9 +95,9 @@ static struct span all(const struct bytes *bytes)
 static struct fragment read_moof(const struct bytes *moof)
 {
     struct fragment_movie movie;
-    struct fragment fragment = {.pictures = 0};
+    struct fragment fragment = {.frames = 0};
     struct bytes init = make_init();
-    cr_assert(fragment_read_movie(all(&init), FRAGMENT_PICTURES, &movie));
+    cr_assert(fragment_read_movie(all(&init), FRAGMENT_VIDEO, &movie));
     fragment_add(&movie, all(moof), &fragment);
     return fragment;
 }
@@ -106,7 +106,7 @@ Test(fragment, times_are_those_of_the_presentation)
 {
     struct bytes moof = make_moof(2, 12800, KEY);
     struct fragment fragment = read_moof(&moof);
-    cr_expect_eq(fragment.pictures, 4);
+    cr_expect_eq(fragment.frames, 4);
     cr_expect(fragment.starts_with_key);
     /* 1 s + 0.04 s of its own + 0.5 s of nothing - 0.04 s that are cut off. */
     cr_expect_eq(fragment.first_us, 1500000, "%lld", (long long)fragment.first_us);
@@ -125,11 +125,11 @@ Test(fragment, sound_is_no_picture_and_has_times_of_its_own)
 {
     struct bytes init = make_init(), moof = make_moof(1, 48000, KEY);
     struct fragment_movie movie;
-    struct fragment fragment = {.pictures = 0};
-    cr_expect_eq(read_moof(&moof).pictures, 0);
-    cr_assert(fragment_read_movie(all(&init), FRAGMENT_SOUND, &movie));
+    struct fragment fragment = {.frames = 0};
+    cr_expect_eq(read_moof(&moof).frames, 0);
+    cr_assert(fragment_read_movie(all(&init), FRAGMENT_AUDIO, &movie));
     fragment_add(&movie, all(&moof), &fragment);
-    cr_expect_eq(fragment.pictures, 4);
+    cr_expect_eq(fragment.frames, 4);
     cr_expect_eq(fragment.first_us, 1500000, "%lld", (long long)fragment.first_us);
 }
 
@@ -137,11 +137,11 @@ Test(fragment, a_second_one_goes_on_where_the_first_ends)
 {
     struct bytes init = make_init(), first = make_moof(2, 0, KEY), second = make_moof(2, 2048, 0);
     struct fragment_movie movie;
-    struct fragment fragment = {.pictures = 0};
-    cr_assert(fragment_read_movie(all(&init), FRAGMENT_PICTURES, &movie));
+    struct fragment fragment = {.frames = 0};
+    cr_assert(fragment_read_movie(all(&init), FRAGMENT_VIDEO, &movie));
     fragment_add(&movie, all(&first), &fragment);
     fragment_add(&movie, all(&second), &fragment);
-    cr_expect_eq(fragment.pictures, 8);
+    cr_expect_eq(fragment.frames, 8);
     cr_expect_eq(fragment.end_us - fragment.start_us, 320000);
 }
 
@@ -157,12 +157,12 @@ Test(fragment, damage_is_survived)
             memcpy(copy, both[i]->data, size);
             for (size_t at = 0; at <= size; at++) {
                 struct fragment_movie movie;
-                struct fragment fragment = {.pictures = 0};
+                struct fragment fragment = {.frames = 0};
                 unsigned char before = at < size ? copy[at] : 0;
                 if (at < size)
                     copy[at] = 0xff;
-                fragment_read_movie(i == 0 ? (struct span){copy, size} : all(&init),
-                                    FRAGMENT_PICTURES, &movie);
+                fragment_read_movie(i == 0 ? (struct span){copy, size} : all(&init), FRAGMENT_VIDEO,
+                                    &movie);
                 if (movie.timescale > 0)
                     fragment_add(&movie, i == 1 ? (struct span){copy, size} : all(&moof),
                                  &fragment);

@@ -66,14 +66,14 @@ Test(encoder, hardware_that_works_comes_first_and_the_cpu_last)
 static char *video(enum encoder_id id, bool is_ten_bit, int64_t threads)
 {
     struct encoder_use use = {.id = id};
-    struct encoder_rung rung = {.bitrate_kbit = 2500,
-                                .threads = threads,
-                                .preset = "veryfast",
-                                .keyframe_seconds = 2,
-                                .frame_rate = 30000.0 / 1001,
-                                .is_ten_bit = is_ten_bit};
+    struct encoder_settings settings = {.bitrate_kbit = 2500,
+                                        .threads = threads,
+                                        .preset = "veryfast",
+                                        .keyframe_seconds = 2,
+                                        .frame_rate = 30000.0 / 1001,
+                                        .is_ten_bit = is_ten_bit};
     struct argv argv = {0};
-    encoder_push_video(&use, &rung, &argv);
+    encoder_push_video(&use, &settings, &argv);
     return joined(&argv);
 }
 

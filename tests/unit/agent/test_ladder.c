@@ -415,11 +415,11 @@ Test(ladder, rgb_is_converted_by_the_matrix_that_it_is_marked_with)
 Test(ladder, the_last_picture_is_held_while_the_sound_goes_on)
 {
     struct probe probe = film(640, 360);
-    probe.pictures_s = 9.7;
+    probe.video_s = 9.7;
     char *usual = line(probe, Q(ORIGINAL));
     cr_expect_eq(count(usual, "tpad"), 0);
     free(usual);
-    probe.pictures_s = 4;
+    probe.video_s = 4;
     char *held = line(probe, Q(ORIGINAL));
     cr_expect_eq(count(held, "[0:0]fps=25,tpad=stop_mode=clone:stop_duration=6.000,split=1"), 1,
                  "%s", held);

@@ -103,7 +103,7 @@ Test(limits, the_reason_names_the_key_and_only_a_runaway_output_is_final)
 
 Test(resources, the_machine_has_memory)
 {
-    cr_expect_gt(resources_machine_bytes(), 64 * 1024 * 1024);
+    cr_expect_gt(machine_memory_bytes(), 64 * 1024 * 1024);
 }
 
 Test(resources, a_groups_memory_is_that_of_all_its_processes)
@@ -128,10 +128,10 @@ Test(resources, a_groups_memory_is_that_of_all_its_processes)
         char byte;
         cr_assert_eq(read(ready[0], &byte, 1), 1);
     }
-    int64_t both = resources_group_bytes(group);
+    int64_t both = machine_group_memory_bytes(group);
     kill(-group, SIGKILL);
     for (int i = 0; i < CHILDREN; i++)
         waitpid(pids[i], NULL, 0);
     cr_expect_geq(both, (int64_t)CHILDREN * EACH_BYTES);
-    cr_expect_eq(resources_group_bytes(group), 0);
+    cr_expect_eq(machine_group_memory_bytes(group), 0);
 }

@@ -253,7 +253,7 @@ static struct codecs read_boxes(struct boxes *boxes)
 {
     struct codecs codecs;
     wrap(boxes, 0, "moov");
-    codecs_read(boxes->data, boxes->size, &codecs);
+    measure_codecs(boxes->data, boxes->size, &codecs);
     return codecs;
 }
 
@@ -315,11 +315,11 @@ Test(codecs, damage_is_survived)
         unsigned char *copy = malloc(size + 1);
         memcpy(copy, boxes.data, size);
         copy = realloc(copy, size ? size : 1);
-        codecs_read(copy, size, &codecs);
+        measure_codecs(copy, size, &codecs);
         for (size_t at = 0; at < size; at++) {
             unsigned char before = copy[at];
             copy[at] = 0xff;
-            codecs_read(copy, size, &codecs);
+            measure_codecs(copy, size, &codecs);
             copy[at] = before;
         }
         free(copy);

@@ -25,7 +25,7 @@ Test(rates, the_target_is_no_shorter_than_any_segment)
     } cases[] = {{"6 6 2.5", 6}, {"6 6.4 1", 7}, {"6.000001", 7}, {"0.4", 1}, {"", 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct playlist list = list_of(cases[i].durations);
-        cr_expect_eq(rates_target_s(&list), cases[i].target_s, "%s", cases[i].durations);
+        cr_expect_eq(measure_target_s(&list), cases[i].target_s, "%s", cases[i].durations);
         playlist_fini(&list);
     }
 }
@@ -45,7 +45,7 @@ Test(rates, the_peak_is_over_neighbours_that_are_about_a_target_long)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct playlist list = list_of(cases[i].durations);
-        struct rates rates = rates_measure(&list, cases[i].bytes, cases[i].target_s);
+        struct rates rates = measure_rates(&list, cases[i].bytes, cases[i].target_s);
         cr_expect_eq(rates.peak_bps, cases[i].peak_bps, "case %zu: %lld", i,
                      (long long)rates.peak_bps);
         cr_expect_eq(rates.average_bps, cases[i].average_bps, "case %zu: %lld", i,

@@ -26,7 +26,7 @@ Test(probe, a_film_says_what_it_is)
     struct error err;
     cr_assert_eq(parse("{\"streams\":[{" VIDEO SIZE ",\"duration\":\"12.4\"}," AUDIO "]" FORMAT,
                        &probe, &err),
-                 PROBE_FILM);
+                 PROBE_VIDEO);
     cr_expect_float_eq(probe.duration_s, 12.4, 1e-9, "the video's own duration comes first");
     cr_expect_eq(probe.width, 1280);
     cr_expect_eq(probe.height, 720);
@@ -62,7 +62,7 @@ Test(probe, the_duration_is_taken_from_the_stream_its_tag_or_the_container)
         struct error err;
         snprintf(json, sizeof json, "{\"streams\":[{" VIDEO SIZE "%s}]%s", cases[i].member,
                  cases[i].format);
-        cr_assert_eq(parse(json, &probe, &err), PROBE_FILM, "case %zu", i);
+        cr_assert_eq(parse(json, &probe, &err), PROBE_VIDEO, "case %zu", i);
         cr_expect_float_eq(probe.duration_s, cases[i].expected, 1e-9, "case %zu: %g", i,
                            probe.duration_s);
     }
@@ -93,7 +93,7 @@ Test(probe, the_displayed_size_knows_rotation_and_pixel_shape)
         struct probe probe;
         struct error err;
         snprintf(json, sizeof json, "{\"streams\":[{" VIDEO SIZE "%s}]}", cases[i].member);
-        cr_assert_eq(parse(json, &probe, &err), PROBE_FILM, "case %zu", i);
+        cr_assert_eq(parse(json, &probe, &err), PROBE_VIDEO, "case %zu", i);
         cr_expect_eq(probe.width, cases[i].width, "case %zu", i);
         cr_expect_eq(probe.height, cases[i].height, "case %zu", i);
         cr_expect_eq(probe.turned, cases[i].turned, "case %zu", i);
@@ -133,7 +133,7 @@ Test(probe, a_default_stream_goes_before_the_first_and_a_cover_never)
                        "\"height\":8},{\"index\":4,\"codec_type\":\"video\",\"width\":6,"
                        "\"height\":6,\"disposition\":{\"default\":1}}]}",
                        &probe, &err),
-                 PROBE_FILM);
+                 PROBE_VIDEO);
     cr_expect_eq(probe.video_index, 4);
     cr_expect_eq(probe.audio.count, 0);
 }
@@ -160,7 +160,7 @@ Test(probe, sound_without_a_codec_is_no_sound)
     struct error err;
     cr_assert_eq(parse("{\"streams\":[{" VIDEO SIZE "},{\"index\":1,\"codec_type\":\"audio\"}]}",
                        &probe, &err),
-                 PROBE_FILM);
+                 PROBE_VIDEO);
     cr_expect_eq(probe.audio.count, 0);
 }
 
@@ -173,7 +173,7 @@ static void expect_order(const char *tracks, const char *expected)
     struct probe probe;
     struct error err;
     snprintf(json, sizeof json, "{\"streams\":[{" VIDEO SIZE "},%s]}", tracks);
-    cr_assert_eq(parse(json, &probe, &err), PROBE_FILM, "%s", err.message);
+    cr_assert_eq(parse(json, &probe, &err), PROBE_VIDEO, "%s", err.message);
     for (size_t i = 0; i < probe.audio.count; i++)
         snprintf(order + strlen(order), sizeof order - strlen(order), "%d ",
                  probe.audio.tracks[i].index);
