@@ -1,8 +1,8 @@
 #include "agent/media/check.h"
 
 #include "agent/api/session.h"
+#include "agent/media/check_original.h"
 #include "agent/media/probe.h"
-#include "agent/media/truth.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
@@ -170,19 +170,21 @@ static const struct check_rendition *encoded(const struct check *check)
     return NULL;
 }
 
-static int check_truth(int output, const struct check *check,
-                       const struct check_rendition *original, double source_s, struct error *err)
+static int run_original_check(int output, const struct check *check,
+                              const struct check_rendition *original, double source_s,
+                              struct error *err)
 {
-    struct truth said = {.output = output, .source_s = source_s, .playlist = &original->playlist};
-    const struct check_rendition *sibling = encoded(check);
-    if (sibling) {
-        said.sibling = tailslate_quality_name(sibling->plan.quality);
-        said.sibling_playlist = &sibling->playlist;
+    struct original_check job = {
+        .output = output, .source_s = source_s, .playlist = &original->playlist};
+    const struct check_rendition *other = encoded(check);
+    if (other) {
+        job.encoded = tailslate_quality_name(other->plan.quality);
+        job.encoded_playlist = &other->playlist;
     }
     if (original->codecs.video == TAILSLATE_CODEC_ABSENT)
         return error_set(err, ERROR_TEMPORARY, 0,
                          "its init.mp4 names no codec that players support");
-    return truth_check(&said, err);
+    return check_original_playlist(&job, err);
 }
 
 /* The last of the ladder, so that it can be compared with the others. */
@@ -192,7 +194,7 @@ static int check_original(struct session *session, int output, const struct prob
     struct check_rendition *rendition = &check->renditions[check->count];
     if (check_rendition(session, output, source, rendition, err) < 0)
         return -1;
-    if (check_truth(output, check, rendition, source->duration_s, err) == 0)
+    if (run_original_check(output, check, rendition, source->duration_s, err) == 0)
         return 0;
     check_rendition_fini(rendition);
     return -1;

@@ -2,9 +2,10 @@
  *
  * For each rendition: its playlist is complete and ended, every file that it names exists and is
  * not empty, ffprobe opens it with the planned size, and its duration is that of the source (within
- * 1 % or 0.5 s, whichever is larger). `original` must also be playable as listed (truth.h) and is
- * left out if it is not, because the other renditions are what viewers need. Also measures what the
- * manifests state. Only reads; an error is err TEMPORARY with a reason that a person understands
+ * 1 % or 0.5 s, whichever is larger). `original` must also be playable as listed (check_original.h)
+ * and is left out if it is not, because the other renditions are what viewers need. Also measures
+ * what the manifests state. Only reads; an error is err TEMPORARY with a reason that a person
+ * understands
  * ("720p is 20.1 s long, but the source is 60.0 s long"). */
 #ifndef AGENT_CHECK_H
 #define AGENT_CHECK_H

@@ -1,4 +1,4 @@
-#include "agent/media/truth.h"
+#include "agent/media/check_original.h"
 
 #include "agent/media/box.h"
 #include "agent/media/measure.h"
@@ -127,36 +127,36 @@ static bool is_near(int64_t left_us, int64_t right_us, int64_t limit_us)
 }
 
 /* Applies to audio, too: browsers play at once what only an edit list delays. */
-static int check_start(const struct truth *truth, const char *kind, const char *what,
+static int check_start(const struct original_check *check, const char *kind, const char *what,
                        struct error *err)
 {
     struct fragment own, other;
-    if (!truth->sibling)
+    if (!check->encoded)
         return 0;
-    if (read_first(truth->output, tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL),
-                   truth->playlist, kind, &own, err) < 0 ||
-        read_first(truth->output, truth->sibling, truth->sibling_playlist, kind, &other, err) < 0)
+    if (read_first(check->output, tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL),
+                   check->playlist, kind, &own, err) < 0 ||
+        read_first(check->output, check->encoded, check->encoded_playlist, kind, &other, err) < 0)
         return -1;
     if (own.frames == 0 || other.frames == 0 ||
         is_near(own.start_us, other.start_us, START_LIMIT_US))
         return 0;
     return refuse(err, "its %s at %.2f s, but in %s at %.2f s", what, seconds(own.start_us),
-                  truth->sibling, seconds(other.start_us));
+                  check->encoded, seconds(other.start_us));
 }
 
-static int check_starts(const struct truth *truth, struct error *err)
+static int check_starts(const struct original_check *check, struct error *err)
 {
-    if (check_start(truth, FRAGMENT_VIDEO, "video begins", err) < 0)
+    if (check_start(check, FRAGMENT_VIDEO, "video begins", err) < 0)
         return -1;
-    return check_start(truth, FRAGMENT_AUDIO, "audio begins", err);
+    return check_start(check, FRAGMENT_AUDIO, "audio begins", err);
 }
 
-static int check_length(const struct truth *truth, const struct fragment *last, int64_t start_us,
-                        struct error *err)
+static int check_length(const struct original_check *check, const struct fragment *last,
+                        int64_t start_us, struct error *err)
 {
-    int64_t listed_us = truth->playlist->total_us, shown_us = last->end_us - start_us;
-    int64_t wanted_us = truth->sibling ? truth->sibling_playlist->total_us
-                                       : (int64_t)(truth->source_s * 1e6);
+    int64_t listed_us = check->playlist->total_us, shown_us = last->end_us - start_us;
+    int64_t wanted_us = check->encoded ? check->encoded_playlist->total_us
+                                       : (int64_t)(check->source_s * 1e6);
     int64_t tolerance_us = wanted_us / 100 > TOLERANCE_US ? wanted_us / 100 : TOLERANCE_US;
     if (!is_near(listed_us, wanted_us, tolerance_us))
         return refuse(err, "its playlist is %.1f s long, not %.1f s", seconds(listed_us),
@@ -168,10 +168,11 @@ static int check_length(const struct truth *truth, const struct fragment *last, 
     return 0;
 }
 
-static int check_segment(const struct truth *truth, size_t i, const struct fragment *fragment,
-                         int64_t shown_us, int64_t listed_us, struct error *err)
+static int check_segment(const struct original_check *check, size_t i,
+                         const struct fragment *fragment, int64_t shown_us, int64_t listed_us,
+                         struct error *err)
 {
-    const struct playlist_segment *segment = &truth->playlist->segments[i];
+    const struct playlist_segment *segment = &check->playlist->segments[i];
     if (fragment->frames == 0)
         return refuse(err, "%s has no video frame", segment->name);
     if (!fragment->starts_with_key)
@@ -187,35 +188,35 @@ static int check_segment(const struct truth *truth, size_t i, const struct fragm
     return 0;
 }
 
-static int check_all(const struct truth *truth, int directory, const struct fragment_movie *movie,
-                     struct error *err)
+static int check_all(const struct original_check *check, int directory,
+                     const struct fragment_movie *movie, struct error *err)
 {
     struct fragment fragment = {0};
     int64_t first_us = 0, start_us = 0, listed_us = 0;
-    for (size_t i = 0; i < truth->playlist->count; i++) {
-        const struct playlist_segment *segment = &truth->playlist->segments[i];
+    for (size_t i = 0; i < check->playlist->count; i++) {
+        const struct playlist_segment *segment = &check->playlist->segments[i];
         if (read_segment(directory, segment->name, movie, &fragment, err) < 0)
             return -1;
         if (i == 0) {
             first_us = fragment.first_us;
             start_us = fragment.start_us;
         }
-        if (check_segment(truth, i, &fragment, fragment.first_us - first_us, listed_us, err) < 0)
+        if (check_segment(check, i, &fragment, fragment.first_us - first_us, listed_us, err) < 0)
             return -1;
         listed_us += segment->duration_us;
     }
-    return check_starts(truth, err) < 0 ? -1 : check_length(truth, &fragment, start_us, err);
+    return check_starts(check, err) < 0 ? -1 : check_length(check, &fragment, start_us, err);
 }
 
-int truth_check(const struct truth *truth, struct error *err)
+int check_original_playlist(const struct original_check *check, struct error *err)
 {
     struct fragment_movie movie;
-    FD(directory) = open_rendition(truth->output,
+    FD(directory) = open_rendition(check->output,
                                    tailslate_quality_name(TAILSLATE_QUALITY_ORIGINAL),
-                                   truth->playlist, FRAGMENT_VIDEO, &movie, err);
+                                   check->playlist, FRAGMENT_VIDEO, &movie, err);
     if (directory < 0)
         return -1;
     if (movie.timescale == 0)
-        return refuse(err, "%s has no video track", truth->playlist->init);
-    return check_all(truth, directory, &movie, err);
+        return refuse(err, "%s has no video track", check->playlist->init);
+    return check_all(check, directory, &movie, err);
 }
