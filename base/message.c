@@ -22,11 +22,7 @@ static bool read_existing(const struct json *root, struct message_claim *claim, 
     if (!field_list(root, "existing_qualities", JSON_MAX_NODES, &list, err))
         return false;
     claim->existing_known = list != NULL;
-    for (const struct json *at = json_first(list); at; at = json_next(at)) {
-        enum tailslate_quality quality;
-        if (json_text(at) && tailslate_quality_parse(json_text(at), &quality))
-            claim->existing |= 1u << quality;
-    }
+    claim->existing = field_quality_names(list);
     return true;
 }
 
@@ -186,14 +182,7 @@ void message_problem_parse(const char *body, size_t size, struct message_problem
         problem->problem = tailslate_problem_from_code(code);
     if (detail)
         text_cut(problem->detail, sizeof problem->detail, detail);
-    const struct json *list = json_get(root, "qualities");
-    if (!json_is_array(list))
-        return;
-    for (const struct json *at = json_first(list); at; at = json_next(at)) {
-        enum tailslate_quality quality;
-        if (json_text(at) && tailslate_quality_parse(json_text(at), &quality))
-            problem->missing |= 1u << quality;
-    }
+    problem->missing = field_quality_names(json_get(root, "qualities"));
 }
 
 char *message_problem_format(enum tailslate_problem problem, const char *detail,
@@ -253,40 +242,20 @@ static bool read_status(const struct json *node, enum quality_status *out, struc
     return true;
 }
 
-static bool read_quality(const struct json *node, struct message_quality_progress *progress,
+static bool read_quality(const struct json *node, void *item, enum tailslate_quality *quality,
                          struct error *err)
 {
+    struct message_quality_progress *progress = item;
     *progress = (struct message_quality_progress){.segments_total = TAILSLATE_ABSENT_INT,
                                                   .segments_completed = TAILSLATE_ABSENT_INT};
-    return field_quality(node, "name", &progress->quality, err) &&
-           read_status(node, &progress->status, err) &&
-           field_int(node, "progress", 0, 100, &progress->percent, err) &&
-           field_int(node, "segments_total", 0, COLUMN_MAX, &progress->segments_total, err) &&
-           field_int(node, "segments_completed", 0, COLUMN_MAX, &progress->segments_completed, err);
-}
-
-static bool read_qualities(const struct json *root, struct message_progress *progress,
-                           struct error *err)
-{
-    const struct json *list;
-    if (!field_list(root, "quality_progress", TAILSLATE_QUALITY_COUNT, &list, err))
-        return false;
-    tailslate_quality_set seen = 0;
-    for (const struct json *at = json_first(list); at; at = json_next(at)) {
-        struct message_quality_progress *quality = &progress->qualities[progress->quality_count];
-        if (!read_quality(at, quality, err)) {
-            error_wrap(err, "quality_progress[%zu]", progress->quality_count);
-            return false;
-        }
-        if (seen & (1u << quality->quality)) {
-            error_set(err, ERROR_PERMANENT, 0, "quality_progress: %s appears twice",
-                      tailslate_quality_name(quality->quality));
-            return false;
-        }
-        seen |= 1u << quality->quality;
-        progress->quality_count++;
-    }
-    return true;
+    bool good = field_quality(node, "name", &progress->quality, err) &&
+                read_status(node, &progress->status, err) &&
+                field_int(node, "progress", 0, 100, &progress->percent, err) &&
+                field_int(node, "segments_total", 0, COLUMN_MAX, &progress->segments_total, err) &&
+                field_int(node, "segments_completed", 0, COLUMN_MAX, &progress->segments_completed,
+                          err);
+    *quality = progress->quality;
+    return good;
 }
 
 static bool read_progress(const struct json *root, struct message_progress *progress,
@@ -296,7 +265,8 @@ static bool read_progress(const struct json *root, struct message_progress *prog
     bool good =
         field_enum(root, "current_step", work_step_names, COUNT_OF(work_step_names), &step, err) &&
         field_int(root, "progress_percent", 0, 100, &progress->percent, err) &&
-        read_qualities(root, progress, err) &&
+        field_qualities(root, "quality_progress", read_quality, progress->qualities,
+                        sizeof progress->qualities[0], &progress->quality_count, err) &&
         field_number(root, "duration", 0, &progress->duration, err) &&
         field_int(root, "source_width", 1, TAILSLATE_SIDE_MAX, &progress->source_width, err) &&
         field_int(root, "source_height", 1, TAILSLATE_SIDE_MAX, &progress->source_height, err);

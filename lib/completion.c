@@ -31,9 +31,10 @@ const char *tailslate_codec_name(enum tailslate_codec codec)
     return codec_names[codec];
 }
 
-static bool read_rendition(const struct json *node, struct tailslate_rendition *rendition,
+static bool read_rendition(const struct json *node, void *item, enum tailslate_quality *quality,
                            struct error *err)
 {
+    struct tailslate_rendition *rendition = item;
     *rendition = (struct tailslate_rendition){.width = TAILSLATE_ABSENT_INT,
                                               .height = TAILSLATE_ABSENT_INT,
                                               .bitrate_kbit = TAILSLATE_ABSENT_INT};
@@ -42,6 +43,7 @@ static bool read_rendition(const struct json *node, struct tailslate_rendition *
         !field_int(node, "height", 1, TAILSLATE_SIDE_MAX, &rendition->height, err) ||
         !field_int(node, "bitrate", 0, COLUMN_MAX, &rendition->bitrate_kbit, err))
         return false;
+    *quality = rendition->quality;
     if (rendition->width > 0 && rendition->height > 0 && rendition->bitrate_kbit >= 0)
         return true;
     error_set(err, ERROR_PERMANENT, 0, "width, height and bitrate expected");
@@ -51,30 +53,13 @@ static bool read_rendition(const struct json *node, struct tailslate_rendition *
 static bool read_renditions(const struct json *root, struct tailslate_completion *completion,
                             struct error *err)
 {
-    const struct json *list;
-    if (!field_list(root, "qualities", TAILSLATE_QUALITY_COUNT, &list, err))
+    if (!field_qualities(root, "qualities", read_rendition, completion->renditions,
+                         sizeof completion->renditions[0], &completion->rendition_count, err))
         return false;
-    if (!list) {
-        error_set(err, ERROR_PERMANENT, 0, "qualities: missing");
-        return false;
-    }
-    tailslate_quality_set seen = 0;
-    for (const struct json *at = json_first(list); at; at = json_next(at)) {
-        struct tailslate_rendition *rendition =
-            &completion->renditions[completion->rendition_count];
-        if (!read_rendition(at, rendition, err)) {
-            error_wrap(err, "qualities[%zu]", completion->rendition_count);
-            return false;
-        }
-        if (seen & (1u << rendition->quality)) {
-            error_set(err, ERROR_PERMANENT, 0, "qualities: %s appears twice",
-                      tailslate_quality_name(rendition->quality));
-            return false;
-        }
-        seen |= 1u << rendition->quality;
-        completion->rendition_count++;
-    }
-    return true;
+    if (json_get(root, "qualities"))
+        return true;
+    error_set(err, ERROR_PERMANENT, 0, "qualities: missing");
+    return false;
 }
 
 static bool read_completion(const struct json *root, struct tailslate_completion *completion,

@@ -121,6 +121,42 @@ bool field_list(const struct json *object, const char *key, int max, const struc
     return false;
 }
 
+bool field_qualities(const struct json *object, const char *key, field_read_quality *read,
+                     void *items, size_t item_bytes, size_t *count, struct error *err)
+{
+    const struct json *list;
+    tailslate_quality_set seen = 0;
+    size_t used = 0;
+    if (!field_list(object, key, TAILSLATE_QUALITY_COUNT, &list, err))
+        return false;
+    for (const struct json *at = json_first(list); at; at = json_next(at), used++) {
+        enum tailslate_quality quality;
+        if (!read(at, (char *)items + used * item_bytes, &quality, err)) {
+            error_wrap(err, "%s[%zu]", key, used);
+            return false;
+        }
+        if (seen & 1u << quality) {
+            error_set(err, ERROR_PERMANENT, 0, "%s: %s appears twice", key,
+                      tailslate_quality_name(quality));
+            return false;
+        }
+        seen |= 1u << quality;
+    }
+    *count = used;
+    return true;
+}
+
+tailslate_quality_set field_quality_names(const struct json *array)
+{
+    tailslate_quality_set set = 0;
+    enum tailslate_quality quality;
+    for (const struct json *at = json_is_array(array) ? json_first(array) : NULL; at;
+         at = json_next(at))
+        if (json_text(at) && tailslate_quality_parse(json_text(at), &quality))
+            set |= 1u << quality;
+    return set;
+}
+
 void put_int(struct json *object, const char *key, int64_t value)
 {
     if (value >= 0)

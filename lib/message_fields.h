@@ -45,6 +45,18 @@ bool field_quality(const struct json *object, const char *key, enum tailslate_qu
 bool field_list(const struct json *object, const char *key, int max, const struct json **out,
                 struct error *err);
 
+/* Reads one element of a list of qualities into *item, and which quality it is about. */
+typedef bool field_read_quality(const struct json *element, void *item,
+                                enum tailslate_quality *quality, struct error *err);
+
+/* A list with at most one element for each quality, read into items, an array of
+ * TAILSLATE_QUALITY_COUNT elements of this size. *count: how many; 0 if the list is absent. */
+bool field_qualities(const struct json *object, const char *key, field_read_quality *read,
+                     void *items, size_t item_bytes, size_t *count, struct error *err);
+
+/* The known names in an array of strings; anything else in it is ignored. */
+tailslate_quality_set field_quality_names(const struct json *array);
+
 /* Absent values are not written; TAILSLATE_ABSENT_INT and TAILSLATE_ABSENT_NUMBER are negative. */
 void put_int(struct json *object, const char *key, int64_t value);
 void put_number(struct json *object, const char *key, double value);

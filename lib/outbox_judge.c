@@ -80,19 +80,6 @@ static void judge_success(const char *token, bool past_cache,
                  said.token);
 }
 
-static tailslate_quality_set qualities_of(const struct json *list)
-{
-    tailslate_quality_set set = 0;
-    enum tailslate_quality quality;
-    for (const struct json *at = json_is_array(list) ? json_first(list) : NULL; at;
-         at = json_next(at)) {
-        const char *name = json_text(at);
-        if (name && tailslate_quality_parse(name, &quality))
-            set |= 1u << quality;
-    }
-    return set;
-}
-
 static void judge_refusal(const struct tailslate_answer *facts, const struct json *problem,
                           enum tailslate_answer_class class, struct outbox_judgment *judgment)
 {
@@ -100,7 +87,7 @@ static void judge_refusal(const struct tailslate_answer *facts, const struct jso
     char cut[200];
     text_cut(cut, sizeof cut, detail ? detail : "");
     judgment->problem = tailslate_answer_known_problem(facts);
-    judgment->missing = qualities_of(json_get(problem, "qualities"));
+    judgment->missing = field_quality_names(json_get(problem, "qualities"));
     if (facts->reach != TAILSLATE_REACH_ANSWERED)
         conclude(judgment, outcomes[class], "the server was not reached");
     else if (judgment->problem != TAILSLATE_PROBLEM_NONE)
