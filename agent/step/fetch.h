@@ -3,7 +3,7 @@
  * Appends to `source.part` and resumes where it stopped, in this run or the next: `source.json`
  * holds the ETag and size that the part belongs to. If the server has no ranges, or the source has
  * changed, it starts over. If the source and its output do not fit on this disk, it waits
- * (disk_wait.h) before downloading more than the first bytes. There is no attempt limit; only our
+ * (disk.h) before downloading more than the first bytes. There is no attempt limit; only our
  * own server's verdicts end it. */
 #ifndef AGENT_FETCH_H
 #define AGENT_FETCH_H
