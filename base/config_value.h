@@ -33,6 +33,19 @@ struct config_key {
     const char *help;     /* one line with the unit; printed in the sample */
 };
 
+/* Rows for a struct with one member for each group and in it one for each key, by the same names. A
+ * table's file defines CONFIG_TARGET as that struct. */
+// clang-format off
+#define CONFIG_TEXT_KEY(group, name, fallback, choices, help) \
+    {#group, #name, CONFIG_TEXT, offsetof(CONFIG_TARGET, group.name), "\"" fallback "\"", 0, 0, choices, help}
+#define CONFIG_INTEGER_KEY(group, name, fallback, min, max, help) \
+    {#group, #name, CONFIG_INTEGER, offsetof(CONFIG_TARGET, group.name), #fallback, min, max, NULL, help}
+#define CONFIG_NUMBER_KEY(group, name, fallback, min, max, help) \
+    {#group, #name, CONFIG_NUMBER, offsetof(CONFIG_TARGET, group.name), #fallback, min, max, NULL, help}
+#define CONFIG_BOOL_KEY(group, name, fallback, help) \
+    {#group, #name, CONFIG_BOOL, offsetof(CONFIG_TARGET, group.name), #fallback, 0, 0, NULL, help}
+// clang-format on
+
 struct config_value {
     bool flag;
     int64_t integer;

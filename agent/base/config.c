@@ -4,122 +4,115 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AT(member) offsetof(struct config, member)
-#define TEXT_KEY(group, name, fallback, choices, help)                                             \
-    {                                                                                              \
-#group, #name, CONFIG_TEXT, AT(group.name), "\"" fallback "\"", 0, 0, choices, help        \
-    }
-#define INTEGER_KEY(group, name, fallback, min, max, help)                                         \
-    {                                                                                              \
-#group, #name, CONFIG_INTEGER, AT(group.name), #fallback, min, max, NULL, help             \
-    }
-#define NUMBER_KEY(group, name, fallback, min, max, help)                                          \
-    {                                                                                              \
-#group, #name, CONFIG_NUMBER, AT(group.name), #fallback, min, max, NULL, help              \
-    }
-#define BOOL_KEY(group, name, fallback, help)                                                      \
-    {                                                                                              \
-#group, #name, CONFIG_BOOL, AT(group.name), #fallback, 0, 0, NULL, help                    \
-    }
+#define CONFIG_TARGET struct config
 
 #define PRESETS "ultrafast|superfast|veryfast|faster|fast|medium|slow|slower|veryslow"
 
 static const struct config_key keys[] = {
-    TEXT_KEY(server, url, "http://127.0.0.1:9002", NULL,
-             "URL of the verifier, or of a stock server's worker API: http:// or https://"),
-    TEXT_KEY(server, api_key_file, "/etc/tailslate/agent.key", NULL,
-             "file that holds the worker's API key, mode 0600; a name without a slash is a systemd "
-             "credential"),
-    TEXT_KEY(server, ca_file, "", NULL, "CA certificates to trust (PEM); empty: the system's"),
-    TEXT_KEY(server, cert_file, "", NULL, "client certificate (PEM); empty: none"),
-    TEXT_KEY(server, key_file, "", NULL, "the client certificate's key (PEM); empty: none"),
+    CONFIG_TEXT_KEY(server, url, "http://127.0.0.1:9002", NULL,
+                    "URL of the verifier, or of a stock server's worker API: http:// or https://"),
+    CONFIG_TEXT_KEY(
+        server, api_key_file, "/etc/tailslate/agent.key", NULL,
+        "file that holds the worker's API key, mode 0600; a name without a slash is a systemd "
+        "credential"),
+    CONFIG_TEXT_KEY(server, ca_file, "", NULL,
+                    "CA certificates to trust (PEM); empty: the system's"),
+    CONFIG_TEXT_KEY(server, cert_file, "", NULL, "client certificate (PEM); empty: none"),
+    CONFIG_TEXT_KEY(server, key_file, "", NULL, "the client certificate's key (PEM); empty: none"),
 
-    TEXT_KEY(node, name, "", NULL, "this node's name in logs and status; empty: the host's name"),
-    TEXT_KEY(node, state_dir, "/var/lib/tailslate-agent", NULL,
-             "directory for the spool and work in progress; must survive a reboot"),
-    INTEGER_KEY(node, slots, 1, 1, 64, "number of transcodes that run at the same time"),
-    NUMBER_KEY(node, min_free_disk_gb, 5.0, 0, 1e6,
-               "claim nothing while state_dir has less free space than this (GB)"),
+    CONFIG_TEXT_KEY(node, name, "", NULL,
+                    "this node's name in logs and status; empty: the host's name"),
+    CONFIG_TEXT_KEY(node, state_dir, "/var/lib/tailslate-agent", NULL,
+                    "directory for the spool and work in progress; must survive a reboot"),
+    CONFIG_INTEGER_KEY(node, slots, 1, 1, 64, "number of transcodes that run at the same time"),
+    CONFIG_NUMBER_KEY(node, min_free_disk_gb, 5.0, 0, 1e6,
+                      "claim nothing while state_dir has less free space than this (GB)"),
 
-    NUMBER_KEY(claim, poll_seconds, 10.0, 0.01, 3600,
-               "pause between claims if the server has no long polling (seconds, +-25 %)"),
-    NUMBER_KEY(claim, wait_seconds, 30.0, 0, 60,
-               "how long the server may wait for a job before it answers a claim (seconds)"),
+    CONFIG_NUMBER_KEY(claim, poll_seconds, 10.0, 0.01, 3600,
+                      "pause between claims if the server has no long polling (seconds, +-25 %)"),
+    CONFIG_NUMBER_KEY(claim, wait_seconds, 30.0, 0, 60,
+                      "how long the server may wait for a job before it answers a claim (seconds)"),
 
-    NUMBER_KEY(heartbeat, interval_seconds, 30.0, 0.05, 300, "pause between heartbeats (seconds)"),
-    TEXT_KEY(
+    CONFIG_NUMBER_KEY(heartbeat, interval_seconds, 30.0, 0.05, 300,
+                      "pause between heartbeats (seconds)"),
+    CONFIG_TEXT_KEY(
         heartbeat, code_version, "", NULL,
         "code version to report to a stock server (at most 40 bytes); if the server requires a "
         "different one, nothing is claimed; empty: report none"),
 
-    NUMBER_KEY(retry, base_seconds, 1.0, 0.01, 60, "shortest backoff (seconds)"),
-    NUMBER_KEY(retry, cap_seconds, 300.0, 0.01, 3600, "longest backoff (seconds)"),
-    NUMBER_KEY(retry, rate_per_second, 5.0, 0.1, 1000,
-               "reports presented per second at most, over all records"),
-    NUMBER_KEY(
+    CONFIG_NUMBER_KEY(retry, base_seconds, 1.0, 0.01, 60, "shortest backoff (seconds)"),
+    CONFIG_NUMBER_KEY(retry, cap_seconds, 300.0, 0.01, 3600, "longest backoff (seconds)"),
+    CONFIG_NUMBER_KEY(retry, rate_per_second, 5.0, 0.1, 1000,
+                      "reports presented per second at most, over all records"),
+    CONFIG_NUMBER_KEY(
         retry, hold_days, 7.0, 0, 3650,
         "move finished work and its output to quarantine when the server has refused it (403, "
         "404, 409) for this long (days); 0: never"),
 
-    TEXT_KEY(
+    CONFIG_TEXT_KEY(
         transcode, recipe, "ladder", "ladder|command",
         "ladder: the built-in ladder, made by ffmpeg; command: the program in transcode.command"),
-    TEXT_KEY(
+    CONFIG_TEXT_KEY(
         transcode, command, "", NULL,
         "for recipe \"command\": the program and its arguments, split at whitespace; quotes group, "
         "no shell runs; {source} {output} {job_id} are replaced"),
-    TEXT_KEY(transcode, codec, "auto", "auto|h264|hevc|av1",
-             "video codec of the ladder; auto: h264, which every player supports"),
-    TEXT_KEY(
+    CONFIG_TEXT_KEY(transcode, codec, "auto", "auto|h264|hevc|av1",
+                    "video codec of the ladder; auto: h264, which every player supports"),
+    CONFIG_TEXT_KEY(
         transcode, encoder, "auto", "auto|cpu|nvenc|qsv|vaapi",
         "auto: the first hardware encoder that works (nvenc, qsv, vaapi), otherwise the CPU; a "
         "name: that encoder, otherwise the CPU; `check` shows what works on this node"),
-    TEXT_KEY(
+    CONFIG_TEXT_KEY(
         transcode, device, "", NULL,
         "render node for qsv and vaapi (/dev/dri/renderD128); empty: the first one that can be "
         "opened"),
-    TEXT_KEY(transcode, preset, "veryfast", PRESETS,
-             "speed or quality, as an x264 preset; other encoders use their closest preset"),
-    NUMBER_KEY(transcode, segment_seconds, 6.0, 1, 60, "length of a segment (seconds)"),
-    NUMBER_KEY(transcode, max_fps, 60.0, 1, 1000,
-               "highest frame rate of an encoded rendition; a faster source is divided evenly"),
-    BOOL_KEY(transcode, original, true, "publish the source, remuxed, as the rendition `original`"),
-    BOOL_KEY(transcode, accept_truncated, false,
-             "publish a truncated source as far as it goes, with a warning"),
-    NUMBER_KEY(transcode, stall_seconds, 120.0, 0.1, 86400,
-               "stop a transcoder that makes no progress for this long (seconds)"),
-    TEXT_KEY(transcode, ffmpeg, "ffmpeg", NULL, "path of ffmpeg, or a name to find in PATH"),
-    TEXT_KEY(transcode, ffprobe, "ffprobe", NULL, "path of ffprobe, or a name to find in PATH"),
-    INTEGER_KEY(transcode, threads, 0, 0, 512, "threads per transcoder; 0: the transcoder decides"),
-    INTEGER_KEY(transcode, nice, 10, 0, 19,
-                "niceness of the transcoder; 0: the same as the agent's"),
-    BOOL_KEY(
+    CONFIG_TEXT_KEY(transcode, preset, "veryfast", PRESETS,
+                    "speed or quality, as an x264 preset; other encoders use their closest preset"),
+    CONFIG_NUMBER_KEY(transcode, segment_seconds, 6.0, 1, 60, "length of a segment (seconds)"),
+    CONFIG_NUMBER_KEY(
+        transcode, max_fps, 60.0, 1, 1000,
+        "highest frame rate of an encoded rendition; a faster source is divided evenly"),
+    CONFIG_BOOL_KEY(transcode, original, true,
+                    "publish the source, remuxed, as the rendition `original`"),
+    CONFIG_BOOL_KEY(transcode, accept_truncated, false,
+                    "publish a truncated source as far as it goes, with a warning"),
+    CONFIG_NUMBER_KEY(transcode, stall_seconds, 120.0, 0.1, 86400,
+                      "stop a transcoder that makes no progress for this long (seconds)"),
+    CONFIG_TEXT_KEY(transcode, ffmpeg, "ffmpeg", NULL, "path of ffmpeg, or a name to find in PATH"),
+    CONFIG_TEXT_KEY(transcode, ffprobe, "ffprobe", NULL,
+                    "path of ffprobe, or a name to find in PATH"),
+    CONFIG_INTEGER_KEY(transcode, threads, 0, 0, 512,
+                       "threads per transcoder; 0: the transcoder decides"),
+    CONFIG_INTEGER_KEY(transcode, nice, 10, 0, 19,
+                       "niceness of the transcoder; 0: the same as the agent's"),
+    CONFIG_BOOL_KEY(
         transcode, network, false,
         "for recipe \"command\": allow it to use the network and gain privileges; the built-in "
         "ladder never can"),
 
-    NUMBER_KEY(limits, wall_factor, 30.0, 0, 100000,
-               "longest transcode, as a multiple of the video's duration; 0: no limit"),
-    NUMBER_KEY(limits, wall_floor_minutes, 30.0, 0, 100000,
-               "time added to that limit, for short videos (minutes)"),
-    NUMBER_KEY(
+    CONFIG_NUMBER_KEY(limits, wall_factor, 30.0, 0, 100000,
+                      "longest transcode, as a multiple of the video's duration; 0: no limit"),
+    CONFIG_NUMBER_KEY(limits, wall_floor_minutes, 30.0, 0, 100000,
+                      "time added to that limit, for short videos (minutes)"),
+    CONFIG_NUMBER_KEY(
         limits, memory_gb, 0.0, 0, 100000,
         "memory limit of a transcoder and its child processes (GB); 0: three quarters of the "
         "machine's memory, divided by node.slots"),
-    NUMBER_KEY(limits, output_factor, 4.0, 0, 1000,
-               "largest output, as a multiple of what its bit rates predict; 0: no limit"),
-    NUMBER_KEY(
+    CONFIG_NUMBER_KEY(limits, output_factor, 4.0, 0, 1000,
+                      "largest output, as a multiple of what its bit rates predict; 0: no limit"),
+    CONFIG_NUMBER_KEY(
         limits, unsized_source_gb, 64.0, 0, 1e6,
         "largest source to download if the server does not state its size (GB); 0: no limit"),
-    TEXT_KEY(limits, io, "low", "low|normal", "the transcoder's disk priority"),
-    INTEGER_KEY(limits, open_files, 1024, 64, 1048576,
-                "files that a transcoder may have open at the same time"),
+    CONFIG_TEXT_KEY(limits, io, "low", "low|normal", "the transcoder's disk priority"),
+    CONFIG_INTEGER_KEY(limits, open_files, 1024, 64, 1048576,
+                       "files that a transcoder may have open at the same time"),
 
-    TEXT_KEY(health, address, "127.0.0.1", NULL, "address for /healthz, /readyz and /metrics"),
-    INTEGER_KEY(health, port, 0, 0, 65535, "port for the same; 0: off"),
+    CONFIG_TEXT_KEY(health, address, "127.0.0.1", NULL,
+                    "address for /healthz, /readyz and /metrics"),
+    CONFIG_INTEGER_KEY(health, port, 0, 0, 65535, "port for the same; 0: off"),
 
-    TEXT_KEY(log, level, "info", "debug|info|warning|error", "lowest level that is logged"),
-    TEXT_KEY(log, format, "text", "text|json", "text is logfmt"),
+    CONFIG_TEXT_KEY(log, level, "info", "debug|info|warning|error", "lowest level that is logged"),
+    CONFIG_TEXT_KEY(log, format, "text", "text|json", "text is logfmt"),
 };
 enum { KEY_COUNT = sizeof keys / sizeof keys[0] };
 

@@ -11,23 +11,42 @@
 
 #define VERIFIER_CONFIG_PATH "/etc/tailslate/verifier.cfg"
 
+/* Members have the names of their keys. */
 struct verifier_config {
-    char listen_address[CONFIG_TEXT_BYTES];
-    int64_t listen_port;                                                    /* 0: any free port */
-    char tls_cert_file[CONFIG_TEXT_BYTES], tls_key_file[CONFIG_TEXT_BYTES]; /* "" = no TLS */
-    char client_ca_file[CONFIG_TEXT_BYTES]; /* "" = no client certificates */
-    int64_t address_connections;
-    char trusted_proxy[CONFIG_TEXT_BYTES]; /* "" = none */
-    char store_url[CONFIG_TEXT_BYTES], store_schema[CONFIG_TEXT_BYTES];
-    char store_password_file[CONFIG_TEXT_BYTES], redis_password_file[CONFIG_TEXT_BYTES];
-    char redis_url[CONFIG_TEXT_BYTES], redis_prefix[CONFIG_TEXT_BYTES];
-    char uploads_dir[CONFIG_TEXT_BYTES], videos_dir[CONFIG_TEXT_BYTES];
-    char admin_secret_file[CONFIG_TEXT_BYTES]; /* "" = no admin calls over HTTP */
-    double claim_minutes, offline_minutes;
-    char required_version[CONFIG_TEXT_BYTES]; /* "" = any */
-    char sweeper_mode[CONFIG_TEXT_BYTES];
-    double sweep_interval_s, sweep_grace_s, cleanup_interval_minutes, trash_hours;
-    char log_level[CONFIG_TEXT_BYTES], log_format[CONFIG_TEXT_BYTES];
+    struct {
+        char address[CONFIG_TEXT_BYTES];
+        int64_t port; /* 0: any free port */
+        char tls_cert_file[CONFIG_TEXT_BYTES], tls_key_file[CONFIG_TEXT_BYTES]; /* "" = no TLS */
+        char client_ca_file[CONFIG_TEXT_BYTES]; /* "" = no client certificates */
+        int64_t connections_per_address;
+        char trusted_proxy[CONFIG_TEXT_BYTES]; /* "" = none */
+    } listen;
+    struct {
+        char url[CONFIG_TEXT_BYTES], password_file[CONFIG_TEXT_BYTES], schema[CONFIG_TEXT_BYTES];
+    } store;
+    struct {
+        char url[CONFIG_TEXT_BYTES], password_file[CONFIG_TEXT_BYTES], prefix[CONFIG_TEXT_BYTES];
+    } redis;
+    struct {
+        char uploads_dir[CONFIG_TEXT_BYTES], videos_dir[CONFIG_TEXT_BYTES];
+    } files;
+    struct {
+        char admin_secret_file[CONFIG_TEXT_BYTES]; /* "" = no admin calls over HTTP */
+    } auth;
+    struct {
+        double duration_minutes;
+    } claims;
+    struct {
+        double offline_minutes;
+        char required_version[CONFIG_TEXT_BYTES]; /* "" = any */
+    } workers;
+    struct {
+        char mode[CONFIG_TEXT_BYTES];
+        double interval_seconds, grace_seconds, cleanup_minutes, trash_hours;
+    } sweeper;
+    struct {
+        char level[CONFIG_TEXT_BYTES], format[CONFIG_TEXT_BYTES];
+    } log;
 };
 
 extern const struct config_key verifier_config_keys[];

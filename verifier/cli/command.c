@@ -27,13 +27,13 @@ static struct store_settings settings_of(const struct verifier_config *config)
 {
     enum { MINUTE_MS = 60 * 1000 };
     return (struct store_settings){
-        .url = config->store_url,
-        .password_file = config->store_password_file,
-        .schema = strcmp(config->store_schema, "vlog") == 0 ? STORE_SCHEMA_VLOG : STORE_SCHEMA_OWN,
-        .claim_ms = (int64_t)(config->claim_minutes * MINUTE_MS),
-        .offline_ms = (int64_t)(config->offline_minutes * MINUTE_MS),
-        .required_version = config->required_version,
-        .grace_ms = (int64_t)(config->sweep_grace_s * 1000),
+        .url = config->store.url,
+        .password_file = config->store.password_file,
+        .schema = strcmp(config->store.schema, "vlog") == 0 ? STORE_SCHEMA_VLOG : STORE_SCHEMA_OWN,
+        .claim_ms = (int64_t)(config->claims.duration_minutes * MINUTE_MS),
+        .offline_ms = (int64_t)(config->workers.offline_minutes * MINUTE_MS),
+        .required_version = config->workers.required_version,
+        .grace_ms = (int64_t)(config->sweeper.grace_seconds * 1000),
         .monitored = verifier_config_sweeps(config),
     };
 }
@@ -42,7 +42,7 @@ int context_open(const struct verifier_config *config, bool may_come_later, stru
                  struct error *err)
 {
     context->config = config;
-    if (files_open(config->uploads_dir, config->videos_dir, &context->files, err) != 0)
+    if (files_open(config->files.uploads_dir, config->files.videos_dir, &context->files, err) != 0)
         return -1;
     struct store_settings settings = settings_of(config);
     settings.may_come_later = may_come_later;

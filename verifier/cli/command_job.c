@@ -128,7 +128,7 @@ int command_job_show(struct context *context, const struct command *command, str
     if (!details.found)
         return no_such_job(id, err);
     command->json ? job_print_json(&details, stdout)
-                  : job_print(&details, context->config->videos_dir, stdout);
+                  : job_print(&details, context->config->files.videos_dir, stdout);
     return 0;
 }
 

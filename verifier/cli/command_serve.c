@@ -73,7 +73,7 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     if (warning)
         log_warning("config.short_times", LOG_TEXT("reason", warning));
     log_info("verifier.ready", LOG_INT("port", server_port(server)),
-             LOG_TEXT("address", config->listen_address), LOG_TEXT("version", TAILSLATE_VERSION),
+             LOG_TEXT("address", config->listen.address), LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_INT("pid", getpid()));
     notify_ready();
     int number = wait_for_signal(server, &ends);
@@ -101,11 +101,11 @@ struct opened {
 static int open_all(const struct verifier_config *config, bool may_come_later,
                     struct opened *opened, struct error *err)
 {
-    opened->has_secret = config->admin_secret_file[0] != '\0';
+    opened->has_secret = config->auth.admin_secret_file[0] != '\0';
     if (opened->has_secret &&
-        config_read_secret(config->admin_secret_file, opened->secret, err) != 0)
+        config_read_secret(config->auth.admin_secret_file, opened->secret, err) != 0)
         return error_wrap(err, "auth.admin_secret_file");
-    if (gate_open(config->redis_url, config->redis_password_file, config->redis_prefix,
+    if (gate_open(config->redis.url, config->redis.password_file, config->redis.prefix,
                   &opened->gate, err) != 0)
         return -1;
     if (context_open(config, may_come_later, &opened->context, err) == 0)
@@ -125,11 +125,11 @@ static int serve(struct opened *opened, struct error *err)
 {
     const struct verifier_config *config = opened->context.config;
     struct server_settings settings = {
-        config->listen_address,
-        config->listen_port,
-        {config->tls_cert_file, config->tls_key_file, config->client_ca_file},
-        config->address_connections,
-        config->trusted_proxy};
+        config->listen.address,
+        config->listen.port,
+        {config->listen.tls_cert_file, config->listen.tls_key_file, config->listen.client_ca_file},
+        config->listen.connections_per_address,
+        config->listen.trusted_proxy};
     struct server *server = server_listen(&settings, err);
     if (!server)
         return -1;
@@ -176,7 +176,8 @@ static void check_gate(struct gate *gate)
 static int check_tls(const struct verifier_config *config, struct error *err)
 {
     struct tls tls;
-    struct tls_files files = {config->tls_cert_file, config->tls_key_file, config->client_ca_file};
+    struct tls_files files = {config->listen.tls_cert_file, config->listen.tls_key_file,
+                              config->listen.client_ca_file};
     if (tls_read(&files, &tls, err) != 0)
         return -1;
     tls_fini(&tls);

@@ -117,7 +117,7 @@ static int sweep_once(struct context *context, const struct command *command, st
         .context = context, .command = command, .sweep = {.instance = instance, .by_order = true}};
     const struct verifier_config *config = context->config;
     uuid_make_v4(instance);
-    if (gate_open(config->redis_url, config->redis_password_file, config->redis_prefix,
+    if (gate_open(config->redis.url, config->redis.password_file, config->redis.prefix,
                   &sweeping.gate, err) != 0)
         return -1;
     sweeping.orphans = json_new_array();

@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     }
     if (verifier_config_load(command.line.config_path, &config, &err) != 0)
         return command_failed(&err);
-    must(log_configure(config.log_level, config.log_format));
+    must(log_configure(config.log.level, config.log.format));
     command_function *run = commands[command.line.command].run;
     return run ? run(&config, &command)
                : command_with_context(&config, &command, commands[command.line.command].act);

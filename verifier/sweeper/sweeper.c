@@ -32,9 +32,9 @@ struct sweeper {
 struct sweeper_settings sweeper_settings_of(const struct verifier_config *config)
 {
     return (struct sweeper_settings){
-        .sweep_ms = (int64_t)(config->sweep_interval_s * 1000),
-        .cleanup_ms = (int64_t)(config->cleanup_interval_minutes * 60 * 1000),
-        .trash_ms = (int64_t)(config->trash_hours * 3600 * 1000),
+        .sweep_ms = (int64_t)(config->sweeper.interval_seconds * 1000),
+        .cleanup_ms = (int64_t)(config->sweeper.cleanup_minutes * 60 * 1000),
+        .trash_ms = (int64_t)(config->sweeper.trash_hours * 3600 * 1000),
     };
 }
 

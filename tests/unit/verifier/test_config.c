@@ -29,9 +29,9 @@ Test(verifier_config, the_sample_says_the_defaults)
     cr_assert_eq(verifier_config_load(TAILSLATE_SOURCE_DIR "/verifier.cfg.sample", &sample, &err),
                  0, "%s", err.message);
     cr_assert_eq(verifier_config_load(NULL, &defaults, &err), 0, "%s", err.message);
-    cr_assert_eq(sample.listen_port, defaults.listen_port);
-    cr_assert_str_eq(sample.store_url, defaults.store_url);
-    cr_assert_float_eq(sample.claim_minutes, defaults.claim_minutes, 1e-9);
+    cr_assert_eq(sample.listen.port, defaults.listen.port);
+    cr_assert_str_eq(sample.store.url, defaults.store.url);
+    cr_assert_float_eq(sample.claims.duration_minutes, defaults.claims.duration_minutes, 1e-9);
 }
 
 Test(verifier_config, what_this_build_has_not_is_refused_by_name)
