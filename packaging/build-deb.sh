@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the Debian packages of HEAD, in a temporary folder: nothing in this work tree is touched.
+# Build the Debian packages of HEAD, in a temporary directory; the work tree is not changed.
 #
 #   packaging/build-deb.sh [OUTPUT]      default: build/deb
 #
@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 source=$work/tailslate
 mkdir "$source"
 git -C "$here" archive HEAD | tar -x -C "$source"
-# Debian wants its folder at the top, we do not.
+# dpkg-buildpackage expects debian/ at the top.
 mv "$source/packaging/debian" "$source/debian"
 
 version=$(sed -n 's/^project(tailslate VERSION \([0-9.]*\) .*/\1/p' "$source/CMakeLists.txt")
@@ -34,7 +34,7 @@ if ! (cd "$source" && DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-parallel=$(nproc)}
     dpkg-buildpackage --no-sign -b -tc) >"$log" 2>&1; then
     cp "$log" "$output/build.log"
     tail -n 40 "$log" >&2
-    echo "build-deb.sh: the build failed; the whole log: $output/build.log" >&2
+    echo "build-deb.sh: the build failed; full log: $output/build.log" >&2
     exit 1
 fi
 cp "$log" "$output/build.log"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install what the tests need, check the sources, build with sanitizers and as released, run every
-# test, say how many passed.
+# test, print how many passed.
 #
 #   packaging/check.sh [CTEST OPTION...]     e.g. -L unit, -R survival
 #
@@ -12,19 +12,19 @@ case ${1-} in -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 started=$SECONDS
 packaging/dependencies.sh test
 
-echo "== form"
-# Each clang-format has its own taste; Debian 12's decides.
+echo "== clang-format"
+# Versions of clang-format differ; that of Debian 12 is used.
 if clang-format --version | grep -q 'version 14\.'; then
     git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror
 else
-    echo "not looked at: that is clang-format 14's, here is $(clang-format --version)"
+    echo "not checked: needs clang-format 14, found $(clang-format --version)"
 fi
 
 echo "== shellcheck"
 git grep -lzE '^#!.*[/ ](ba)?sh$|^# shellcheck shell=' | xargs -0 shellcheck -x
 
 echo "== cppcheck"
-# cppcheck cannot see into cJSON's header, so it is told what its loop is.
+# cppcheck does not read cJSON's header, so its loop macro is defined here.
 cppcheck -q -j2 --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
     -D_GNU_SOURCE '-DcJSON_ArrayForEach(a,b)=while((a=(b)->next))' --suppress=missingIncludeSystem \
     --suppress=normalCheckLevelMaxBranches -I. -Iinclude lib base agent verifier
@@ -34,33 +34,33 @@ build() { # build PRESET [CMAKE OPTION...]
     echo "== build ($1)"
     if ! { cmake --preset "$@" && cmake --build --preset "$1"; } >"build/check-$1.log" 2>&1; then
         tail -n 60 "build/check-$1.log"
-        echo "check.sh: the build failed; the whole log: build/check-$1.log" >&2
+        echo "check.sh: the build failed; full log: build/check-$1.log" >&2
         exit 1
     fi
 }
 build dev
-# For its warnings at -O2, which debug information does not change.
+# For the warnings at -O2, which do not depend on debug information.
 build release -DTAILSLATE_WERROR=ON -DCMAKE_C_FLAGS_RELWITHDEBINFO="-O2 -DNDEBUG"
 
 # Also clang's own warnings. Here, because it needs compile_commands.json.
 echo "== clang-tidy"
 if ! git ls-files -z '*.c' ':!tests' | xargs -0 -P2 -n12 clang-tidy -p build/dev --quiet >build/check-tidy.log 2>&1; then
     grep -A3 -E '(error|warning): ' build/check-tidy.log >&2 || tail build/check-tidy.log >&2
-    echo "check.sh: clang-tidy found something; the whole log: build/check-tidy.log" >&2
+    echo "check.sh: clang-tidy has findings; full log: build/check-tidy.log" >&2
     exit 1
 fi
 
 echo "== tests"
 log=build/dev/check.log
 status=0
-# Five at a time on two cores: most of them wait for a clock or a server rather than for a core, and
-# those that do not count double (tests/CMakeLists.txt).
+# Five at a time on two cores: most tests wait for a clock or a server, not for a core; those that
+# need a core count twice (tests/CMakeLists.txt).
 ctest --preset dev --verbose -j5 "$@" >"$log" 2>&1 || status=$?
 
-# Criterion's closing line counts its tests; an executable without one (the fuzzers) counts as one, and
-# so does one that did not get as far as its closing line.
+# Criterion's last line has the number of its tests; an executable without one (the fuzzers, or one that
+# ended early) counts as one test.
 read -r passed failed < <(awk '
-    # A failed test is shown twice, the second time without its number.
+    # A failed test is printed twice, the second time without its number.
     /^[0-9]+: .*Synthesis: Tested: / {
         counted[$1 + 0] = 1
         for (i = 1; i <= NF; i++) {
@@ -82,7 +82,7 @@ read -r passed failed < <(awk '
 if [ "$failed" -gt 0 ] || [ "$status" -ne 0 ]; then
     grep -E '\[(FAIL|----|XXXX)\]|Test +#|ERROR: |runtime error|SUMMARY' "$log" | grep -vE 'Passed' |
         sed 's/\x1b\[[0-9;]*m//g' | head -n 200
-    echo "The whole log: $log"
+    echo "Full log: $log"
 fi
 if [ "$passed" -eq 0 ]; then
     echo "check.sh: no test ran" >&2

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Install from Debian's packages what a purpose needs. Says nothing and touches nothing where all is there.
+# Install the Debian packages that a purpose needs. Prints and changes nothing if they are installed.
 #
 #   packaging/dependencies.sh build    compile the release
-#   packaging/dependencies.sh run      what a node needs beside our binaries
-#   packaging/dependencies.sh package  what packaging/build-deb.sh uses beside that
+#   packaging/dependencies.sh run      what a node needs in addition to our programs
+#   packaging/dependencies.sh package  what packaging/build-deb.sh uses in addition
 #   packaging/dependencies.sh systemd  what tests/packaging/systemd.sh uses
 #   packaging/dependencies.sh browser  what tests/browser/play.mjs uses
 #   packaging/dependencies.sh monitoring  what judges the alerts and compose.yaml in tests/long.sh
@@ -17,7 +17,7 @@ run=(ffmpeg ca-certificates)
 package=(git build-essential debhelper pkgconf lintian)
 test=("${build[@]}" "${run[@]}" git libcriterion-dev libasan8 libubsan1 clang clang-format clang-tidy
     shellcheck cppcheck curl jq sqlite3 procps postgresql redis-server nginx openssl xz-utils man-db mandoc systemd)
-# Node.js of another origin brings its npm along, and conflicts with Debian's.
+# Node.js from another source includes npm and conflicts with Debian's package.
 node=(nodejs npm)
 if command -v node >/dev/null && command -v npm >/dev/null; then node=(); fi
 
@@ -36,7 +36,7 @@ for purpose in "$@"; do
     monitoring) wanted+=(prometheus docker-compose) ;;
     test) wanted+=("${test[@]}") ;;
     -h | --help) usage; exit 0 ;;
-    *) echo "dependencies.sh: no such purpose: $purpose" >&2; usage >&2; exit 64 ;;
+    *) echo "dependencies.sh: unknown purpose '$purpose'" >&2; usage >&2; exit 64 ;;
     esac
 done
 
@@ -65,11 +65,10 @@ clean_up() {
     [ -z "$our_policy" ] || "${as_root[@]}" rm -f "$policy"
 }
 trap clean_up EXIT
-# The tests start servers of their own; that these packages also start some is not for us to decide,
-# unless somebody has decided it already.
+# The tests start their own servers; these packages must not start theirs, unless a policy exists.
 if [[ " ${missing[*]} " =~ \ (postgresql|redis-server|nginx)\  ]] && [ ! -e "$policy" ]; then
     our_policy=yes
-    printf '#!/bin/sh\n# of packaging/dependencies.sh, while it installs\nexit 101\n' |
+    printf '#!/bin/sh\n# written by packaging/dependencies.sh during an installation\nexit 101\n' |
         "${as_root[@]}" tee "$policy" >/dev/null
     "${as_root[@]}" chmod 755 "$policy"
 fi

@@ -6,7 +6,7 @@
 #       -v tailslate-agent:/var/lib/tailslate-agent -v ./agent.cfg:/etc/tailslate/agent.cfg:ro \
 #       -v ./agent.key:/etc/tailslate/agent.key:ro tailslate-agent
 #
-# - The volume is the spool: without a lasting one, finished work goes with the container.
+# - The volume is the spool: without a persistent one, finished work is lost with the container.
 # - One container is one PID namespace: when it ends, its transcodes end with it (under systemd they
 #   outlive the agent). Nothing is lost but their progress: the next container goes on where the
 #   records stand. To lose none of it, drain first: docker kill -s USR1 node-1; docker wait node-1
