@@ -331,7 +331,7 @@ Test(api, the_source_is_for_those_who_have_a_key)
 
 /* ---- verify-complete ---- */
 
-Test(api, verify_complete_looks_at_the_files)
+Test(api, verify_complete_checks_the_files)
 {
     struct scene scene = scene_claimed();
     REPLY(before) = scene_call(&scene, "verify-complete", NULL);

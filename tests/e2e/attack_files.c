@@ -1,5 +1,6 @@
-/* Uploads that want to lie elsewhere, or to fill the disk: links planted in the folders, names full
- * of tricks, archives that are bombs. Nothing outside of the video's folder ever changes. */
+/* Uploads that want to lie elsewhere, or to fill the disk: links planted in the directories, names
+ * full of tricks, archives that are bombs. Nothing outside of the video's directory ever changes.
+ */
 #include "base/clock.h"
 #include "inspect.h"
 #include "lib/cleanup.h"
@@ -143,25 +144,25 @@ Test(attack_files, a_link_for_a_source_is_not_sent, .timeout = 120)
     rig_end(scene.rig);
 }
 
-static const char *const rooms[] = {
+static const char *const directories[] = {
     "ln -s ../outside videos/.staging",
     "echo x >videos/.staging",
     "ln -s nowhere videos/.staging",
     "ln -s ../outside videos/.trash",
 };
 
-Test(attack_files, rooms_of_ours_that_are_links_are_not_entered, .timeout = 120)
+Test(attack_files, our_directories_that_are_links_are_not_entered, .timeout = 120)
 {
-    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
         struct scene scene = scene_with_outside();
         REPLY(first) = worker_put(&scene.worker, "360p", "init.mp4", BOX, BOX_BYTES);
         reply_is(&first, 200, NULL);
-        make(scene.rig, rooms[i]);
+        make(scene.rig, directories[i]);
         TEXT(before) = outside(scene.rig);
         REPLY(tar) = put_rendition_tar(&scene);
-        cr_expect_geq(tar.status, 500, "%s: %ld %s", rooms[i], tar.status, tar.body);
+        cr_expect_geq(tar.status, 500, "%s: %ld %s", directories[i], tar.status, tar.body);
         TEXT(after) = outside(scene.rig);
-        cr_expect_str_eq(after, before, "%s", rooms[i]);
+        cr_expect_str_eq(after, before, "%s", directories[i]);
         rig_end(scene.rig);
     }
 }
@@ -172,8 +173,8 @@ struct swapper {
     atomic_long rounds;
 };
 
-/* The folder is a link, and a folder again, every other moment. While it is away an upload makes
- * another; then the one that was kept goes out of the way. */
+/* The directory is a link, and a directory again, every other moment. While it is away an upload
+ * makes another; then the one that was kept goes out of the way. */
 static void *swap(void *ctx)
 {
     struct swapper *swapper = ctx;
@@ -191,7 +192,7 @@ static void *swap(void *ctx)
     return NULL;
 }
 
-Test(attack_files, a_folder_that_becomes_a_link_in_between_gets_nothing_out, .timeout = 180)
+Test(attack_files, a_directory_that_becomes_a_link_in_between_lets_nothing_out, .timeout = 180)
 {
     enum { UPLOADS = 300 };
     struct scene scene = scene_with_outside();

@@ -135,7 +135,7 @@ Test(attack_keys, a_flood_of_guesses_is_answered_429_and_hurts_nobody, .timeout 
     rig_end(scene.rig);
 }
 
-/* Otherwise a guesser with many addresses would start anew from each, again and again. */
+/* Otherwise a guesser with many addresses would start again from each, again and again. */
 Test(attack_keys, a_guesser_is_not_forgotten_for_a_crowd_of_others, .timeout = 300)
 {
     enum { OTHERS = 3000 };

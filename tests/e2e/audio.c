@@ -1,4 +1,4 @@
-/* Which sound a film gets: the one that decodes. */
+/* Which sound a video gets: the one that decodes. */
 #include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
@@ -26,7 +26,7 @@ static char *make_clip(const struct rig *rig, const char *name, const char *word
     return path;
 }
 
-/* Writes over every place where the film has these four letters; the sample entries come first. */
+/* Writes over every place where the video has these four letters; the sample entries come first. */
 static void overwrite(const char *path, const char *letters, const char *others)
 {
     TEXT(script) = must_printf("perl -0777 -pi -e 's/%s/%s/' '%s'", letters, others, path);
@@ -34,7 +34,7 @@ static void overwrite(const char *path, const char *letters, const char *others)
     cr_assert(run.status == 0, "%s", run.err);
 }
 
-/* The loudest sample of the published film, in dB of full scale; silence is -91. */
+/* The loudest sample of the published video, in dB of full scale; silence is -91. */
 static double loudness(const struct rig *rig, const char *slug)
 {
     TEXT(path) = rig_path(rig, "videos/%s/360p/stream.m3u8", slug);
@@ -61,10 +61,10 @@ static void expect_loud(const struct rig *rig)
 Test(audio, a_track_without_packets_is_passed_over, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    TEXT(film) = make_clip(rig, "empty.mkv", /* the name is what `job add` goes by */
-                           PICTURE TONE "-map 0 -map 1 -map 1 " X264
-                                        "-c:a:0 ac3 -bsf:a:0 noise=drop=1 -c:a:1 mp2 -f mpegts");
-    publish(rig, film);
+    TEXT(video) = make_clip(rig, "empty.mkv", /* the name is what `job add` goes by */
+                            PICTURE TONE "-map 0 -map 1 -map 1 " X264
+                                         "-c:a:0 ac3 -bsf:a:0 noise=drop=1 -c:a:1 mp2 -f mpegts");
+    publish(rig, video);
     expect_loud(rig);
     rig_end(rig);
 }
@@ -72,24 +72,24 @@ Test(audio, a_track_without_packets_is_passed_over, .timeout = 180)
 Test(audio, a_track_of_an_unknown_codec_is_passed_over, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    TEXT(film) = make_clip(rig, "apac.mp4",
-                           PICTURE SILENCE TONE "-map 0 -map 1 -map 2 " X264 "-c:a aac");
-    overwrite(film, "mp4a", "apac");
-    overwrite(film, "esds", "dapa");
-    publish(rig, film);
+    TEXT(video) = make_clip(rig, "apac.mp4",
+                            PICTURE SILENCE TONE "-map 0 -map 1 -map 2 " X264 "-c:a aac");
+    overwrite(video, "mp4a", "apac");
+    overwrite(video, "esds", "dapa");
+    publish(rig, video);
     expect_loud(rig);
     rig_end(rig);
 }
 
-Test(audio, a_commentary_is_not_the_films_sound_though_it_comes_first, .timeout = 180)
+Test(audio, a_commentary_is_not_the_main_audio_though_it_comes_first, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    TEXT(film) = make_clip(rig, "commentary.mkv",
-                           PICTURE SILENCE TONE
-                           "-map 0 -map 1 -map 1 -map 2 " X264 "-c:a aac "
-                           "-disposition:a:0 default+comment -metadata:s:a:1 'title=Audio "
-                           "description' -disposition:a:1 0 -disposition:a:2 0");
-    publish(rig, film);
+    TEXT(video) = make_clip(rig, "commentary.mkv",
+                            PICTURE SILENCE TONE
+                            "-map 0 -map 1 -map 1 -map 2 " X264 "-c:a aac "
+                            "-disposition:a:0 default+comment -metadata:s:a:1 'title=Audio "
+                            "description' -disposition:a:1 0 -disposition:a:2 0");
+    publish(rig, video);
     expect_loud(rig);
     rig_end(rig);
 }
@@ -113,10 +113,10 @@ Test(audio, any_number_of_channels_is_mixed_down, .timeout = 240)
     rig_start_agent(rig);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *words = must_printf(PICTURE "%s", cases[i].words);
-        TEXT(film) = make_clip(rig, cases[i].name, words);
+        TEXT(video) = make_clip(rig, cases[i].name, words);
         char slug[32];
         snprintf(slug, sizeof slug, "film-%zu", i);
-        rig_wait_completed(rig, rig_add_job(rig, film, slug));
+        rig_wait_completed(rig, rig_add_job(rig, video, slug));
         double peak_db = loudness(rig, slug);
         cr_expect_gt(peak_db, -40.0, "%s: the peak is %.1f dB", cases[i].name, peak_db);
         free(words);
@@ -124,13 +124,14 @@ Test(audio, any_number_of_channels_is_mixed_down, .timeout = 240)
     rig_end(rig);
 }
 
-Test(audio, a_film_whose_sound_nobody_decodes_is_published_silent_and_says_so, .timeout = 180)
+Test(audio, a_video_whose_audio_cannot_be_decoded_is_published_silent_with_a_warning,
+     .timeout = 180)
 {
     struct rig *rig = rig_new();
-    TEXT(film) = make_clip(rig, "deaf.mp4", PICTURE TONE X264 "-c:a aac");
-    overwrite(film, "mp4a", "apac");
-    overwrite(film, "esds", "dapa");
-    publish(rig, film);
+    TEXT(video) = make_clip(rig, "deaf.mp4", PICTURE TONE X264 "-c:a aac");
+    overwrite(video, "mp4a", "apac");
+    overwrite(video, "esds", "dapa");
+    publish(rig, video);
     TEXT(playlist) = rig_path(rig, "videos/film/360p/stream.m3u8");
     TEXT(kinds) = media_probe(playlist, "stream=codec_type", NULL);
     cr_expect_null(strstr(kinds, "audio"), "%s", kinds);
@@ -146,9 +147,9 @@ Test(audio, a_film_whose_sound_nobody_decodes_is_published_silent_and_says_so, .
 Test(audio, sound_that_begins_late_begins_with_silence, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    TEXT(film) = make_clip(rig, "late.mkv",
-                           PICTURE "-itsoffset 0.8 " TONE "-map 0 -map 1 -t 2 " X264 "-c:a aac");
-    publish(rig, film);
+    TEXT(video) = make_clip(rig, "late.mkv",
+                            PICTURE "-itsoffset 0.8 " TONE "-map 0 -map 1 -t 2 " X264 "-c:a aac");
+    publish(rig, video);
     TEXT(playlist) = rig_path(rig, "videos/film/360p/stream.m3u8");
     TEXT(start) = media_probe(playlist, "stream=start_time", "a:0");
     cr_expect_lt(strtod(start, NULL), 0.2, "it begins at %s s", start);
@@ -169,13 +170,13 @@ static int count(const char *text, const char *word)
 Test(audio, every_language_is_a_choice_that_plays, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    TEXT(film) = make_clip(rig, "languages.mkv",
-                           PICTURE SILENCE TONE SILENCE
-                           "-map 0 -map 1 -map 2 -map 3 " X264 "-c:a aac "
-                           "-metadata:s:a:0 language=eng -disposition:a:0 comment "
-                           "-metadata:s:a:1 language=ger -disposition:a:1 default "
-                           "-metadata:s:a:2 language=fre -disposition:a:2 0");
-    publish(rig, film);
+    TEXT(video) = make_clip(rig, "languages.mkv",
+                            PICTURE SILENCE TONE SILENCE
+                            "-map 0 -map 1 -map 2 -map 3 " X264 "-c:a aac "
+                            "-metadata:s:a:0 language=eng -disposition:a:0 comment "
+                            "-metadata:s:a:1 language=ger -disposition:a:1 default "
+                            "-metadata:s:a:2 language=fre -disposition:a:2 0");
+    publish(rig, video);
     expect_loud(rig);
     TEXT(path) = rig_path(rig, "videos/film/master.m3u8");
     TEXT(master) = file_read(path);
@@ -209,11 +210,11 @@ Test(audio, every_language_is_a_choice_that_plays, .timeout = 180)
 Test(audio, a_further_track_that_the_server_lost_is_sent_again, .timeout = 180)
 {
     struct rig *rig = rig_new();
-    TEXT(film) = make_clip(rig, "two.mkv",
-                           PICTURE TONE TONE "-map 0 -map 1 -map 2 " X264 "-c:a aac");
+    TEXT(video) = make_clip(rig, "two.mkv",
+                            PICTURE TONE TONE "-map 0 -map 1 -map 2 " X264 "-c:a aac");
     struct peer *peer = rig_put_peer_between(rig);
     peer_script(peer, "POST *audio_1_0000.m4s", "200 {\"status\":\"ok\"}; pass");
-    publish(rig, film);
+    publish(rig, video);
     cr_expect_eq(peer_count(peer, "POST *audio_1_0000.m4s"), 2);
     TEXT(playlist) = rig_path(rig, "videos/film/360p/audio_1.m3u8");
     media_plays(playlist);

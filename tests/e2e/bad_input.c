@@ -16,15 +16,15 @@
 
 enum { FAILED_MS = 40 * 1000 };
 
-static struct rig *with_source(const char *film, int64_t *job)
+static struct rig *with_source(const char *video, int64_t *job)
 {
     struct rig *rig = rig_new();
     rig_start_verifier(rig);
-    *job = rig_add_job(rig, film, "film");
+    *job = rig_add_job(rig, video, "film");
     return rig;
 }
 
-/* The film ends as failed, with a reason that holds the word, and the node goes on. */
+/* The video ends as failed, with a reason that holds the word, and the node goes on. */
 static void ends_failed(struct rig *rig, int64_t job, const char *word)
 {
     char reason[600];
@@ -85,22 +85,22 @@ Test(bad_source, an_empty_file_is_no_video, .timeout = 120)
     fails_with(MEDIA_EMPTY, "empty");
 }
 
-Test(bad_source, a_film_cut_before_its_index_is_refused, .timeout = 120)
+Test(bad_source, a_video_cut_before_its_index_is_refused, .timeout = 120)
 {
     fails_with(MEDIA_NO_MOOV, "truncated or damaged: its index is missing");
 }
 
-Test(bad_source, a_film_that_ends_early_is_not_taken_for_whole, .timeout = 120)
+Test(bad_source, a_video_that_ends_early_is_not_taken_for_whole, .timeout = 120)
 {
     fails_with(MEDIA_TRUNCATED, "truncated at about 5 s of 20 s");
 }
 
-Test(bad_source, sound_alone_is_no_film, .timeout = 120)
+Test(bad_source, audio_alone_is_not_a_video, .timeout = 120)
 {
     fails_with(MEDIA_AUDIO, "video");
 }
 
-Test(bad_source, a_film_without_sound_is_fine, .timeout = 120)
+Test(bad_source, a_video_without_sound_is_fine, .timeout = 120)
 {
     completes_as(MEDIA_SILENT, "360p 640x360");
 }
@@ -110,7 +110,7 @@ Test(bad_source, portrait_is_measured_by_its_short_side, .timeout = 120)
     completes_as(MEDIA_PORTRAIT, "360p 360x640");
 }
 
-Test(bad_source, a_rotation_flag_is_obeyed, .timeout = 120)
+Test(bad_source, a_rotation_flag_is_applied, .timeout = 120)
 {
     completes_as(MEDIA_ROTATED, "360p 360x640");
 }
@@ -120,7 +120,7 @@ Test(bad_source, odd_dimensions_become_even, .timeout = 120)
     completes_as(MEDIA_ODD, "360p 320x180");
 }
 
-Test(bad_source, a_film_shorter_than_a_segment_is_one_segment, .timeout = 120)
+Test(bad_source, a_video_shorter_than_a_segment_is_one_segment, .timeout = 120)
 {
     int64_t job;
     struct rig *rig = with_source(media_clip(MEDIA_SHORT), &job);
@@ -180,12 +180,12 @@ Test(bad_transcoder, one_that_hangs_and_ignores_sigterm_is_killed, .timeout = 12
     transcoder_fails("trap '' TERM INT; while :; do sleep 1000; done", "progress");
 }
 
-Test(bad_transcoder, a_quarter_of_the_film_with_exit_0_is_not_the_film, .timeout = 120)
+Test(bad_transcoder, a_quarter_of_the_video_with_exit_0_is_not_the_video, .timeout = 120)
 {
     transcoder_fails("exec ffmpeg -t 0.75 \"$@\"", "0.8 s long, but the source is 3.0 s long");
 }
 
-Test(bad_transcoder, exit_0_without_any_output_is_not_the_film, .timeout = 120)
+Test(bad_transcoder, exit_0_without_any_output_is_not_the_video, .timeout = 120)
 {
     transcoder_fails("exit 0", "360p");
 }
@@ -305,9 +305,9 @@ Test(bad_node, a_file_in_the_place_of_the_spool_is_said_at_once, .timeout = 60)
 Test(bad_node, a_foreign_file_and_a_corrupt_record_stop_nobody, .timeout = 120)
 {
     struct rig *rig = rig_new();
-    const char *const rooms[] = {"agent/spool", "agent/spool/7.1", "agent/spool/not-ours"};
-    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
-        TEXT(path) = rig_path(rig, "%s", rooms[i]);
+    const char *const directories[] = {"agent/spool", "agent/spool/7.1", "agent/spool/not-ours"};
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+        TEXT(path) = rig_path(rig, "%s", directories[i]);
         cr_assert(mkdir(path, 0700) == 0);
     }
     TEXT(corrupt) = rig_path(rig, "agent/spool/7.1/claim.json");

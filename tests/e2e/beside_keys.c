@@ -57,7 +57,7 @@ static int64_t slow_looks(const struct beside *beside)
     return number;
 }
 
-Test(beside_keys, a_guessers_address_gets_no_slow_look_and_a_good_key_still_passes, .timeout = 120)
+Test(beside_keys, a_guessers_address_gets_no_slow_check_and_a_good_key_still_passes, .timeout = 120)
 {
     struct beside beside = beside_new();
     free(beside_ask(&beside,

@@ -324,7 +324,7 @@ Test(cli, the_first_number_printed_is_the_id)
     rig_end(rig);
 }
 
-Test(cli, job_add_copies_the_file_and_looks_at_nothing_in_it)
+Test(cli, job_add_copies_the_file_and_reads_nothing_in_it)
 {
     struct rig *rig = rig_new();
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TEXT), "words");

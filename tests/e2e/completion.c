@@ -277,7 +277,7 @@ Test(completion, row_11_who_never_held_it_is_refused)
     rig_end(scene.rig);
 }
 
-Test(completion, row_11_a_stranger_cannot_complete_what_another_holds)
+Test(completion, row_11_a_worker_that_never_held_it_cannot_complete_what_another_holds)
 {
     struct scene scene = scene_uploaded();
     struct worker bob = worker_new(scene.rig, "bob");

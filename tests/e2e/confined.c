@@ -1,4 +1,4 @@
-/* What a transcoder cannot do, whatever the film makes of it; and the limits that end it. */
+/* What a transcoder cannot do, whatever the video makes of it; and the limits that end it. */
 #include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
@@ -12,7 +12,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* ---- films that are lists of other things ---------------------------------------------------- */
+/* ---- videos that are lists of other things --------------------------------------------------- */
 
 static void wait_failed(struct rig *rig, char reason[600])
 {
@@ -28,7 +28,7 @@ static bool was_opened(int watch)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-/* %1$s: a real film beside it; %2$d: the port of a server that would notice. */
+/* %1$s: a real video beside it; %2$d: the port of a server that would notice. */
 static void refuses_to_follow(const char *name, const char *format)
 {
     struct rig *rig = rig_new();
@@ -38,11 +38,11 @@ static void refuses_to_follow(const char *name, const char *format)
                             NULL, RIG_START_MS);
     TEXT(text) = NULL;
     cr_assert(asprintf(&text, format, canary, peer_port(server)) > 0);
-    TEXT(film) = rig_path(rig, "%s", name);
-    file_write(film, text, 0600);
+    TEXT(video) = rig_path(rig, "%s", name);
+    file_write(video, text, 0600);
     FD(watch) = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     cr_assert_geq(inotify_add_watch(watch, canary, IN_OPEN), 0);
-    rig_begin(rig, film);
+    rig_begin(rig, video);
     char reason[600];
     wait_failed(rig, reason);
     cr_assert_not(was_opened(watch), "the other file was opened; %s", reason);
@@ -53,19 +53,19 @@ static void refuses_to_follow(const char *name, const char *format)
 
 #pragma GCC diagnostic pop
 
-Test(confined, a_film_that_is_a_playlist_of_files_opens_none, .timeout = 120)
+Test(confined, a_video_that_is_a_playlist_of_files_opens_none, .timeout = 120)
 {
     refuses_to_follow("evil.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1.5,\nfile:%1$s\n"
                                   "#EXTINF:1.5,\nhttp://127.0.0.1:%2$d/a.ts\n#EXT-X-ENDLIST\n");
 }
 
-Test(confined, a_film_that_is_a_list_to_join_opens_none, .timeout = 120)
+Test(confined, a_video_that_is_a_list_to_join_opens_none, .timeout = 120)
 {
     refuses_to_follow("evil.mkv", "ffconcat version 1.0\nfile '%1$s'\n"
                                   "file 'http://127.0.0.1:%2$d/b.mp4'\n");
 }
 
-Test(confined, a_film_that_is_a_manifest_of_addresses_fetches_none, .timeout = 120)
+Test(confined, a_video_that_is_a_manifest_of_addresses_fetches_none, .timeout = 120)
 {
     refuses_to_follow(
         "evil.webm",
@@ -158,7 +158,7 @@ static void ends_by(struct rig *rig, const char *word)
     rig_end(rig);
 }
 
-Test(confined, a_transcode_has_so_much_time_as_its_film_is_long, .timeout = 180)
+Test(confined, a_transcode_has_so_much_time_as_its_video_is_long, .timeout = 180)
 {
     struct rig *rig = rig_new();
     transcoder_takes_time(rig, "0.2");

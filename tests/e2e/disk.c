@@ -75,7 +75,7 @@ static struct rig *with_a_chunked_source(const char *free_and_capacity)
     return rig;
 }
 
-Test(disk, a_source_without_a_size_waits_for_room_as_any_other, .timeout = 120)
+Test(disk, a_source_without_a_size_waits_for_free_space_as_any_other, .timeout = 120)
 {
     struct rig *rig = with_a_chunked_source("1000 100000000000");
     rig_start_agent(rig);
@@ -109,7 +109,7 @@ Test(disk, a_source_without_a_size_has_a_limit_of_its_own, .timeout = 120)
 }
 
 /* Two slots: what the one is still fetching is no room for the other. */
-Test(disk, the_room_for_a_whole_source_is_taken_with_its_first_bytes, .timeout = 120)
+Test(disk, the_space_for_a_whole_source_is_reserved_with_its_first_bytes, .timeout = 120)
 {
     struct rig *rig = rig_new();
     TEXT(flag) = rig_path(rig, "crash.flag");
@@ -133,7 +133,7 @@ Test(disk, the_room_for_a_whole_source_is_taken_with_its_first_bytes, .timeout =
     cr_assert_geq(part.st_blocks * 512, whole.st_size);
 
     /* What it has taken it need not find free again: there is room for the output only. (A part
-     * whose ETag was asked for in vain is begun anew, and gives back what it has taken.) */
+     * whose ETag was asked for in vain is begun again, and gives back what it has taken.) */
     TEXT(note) = must_printf("%s/source.json", record);
     bool goes_on = access(note, F_OK) == 0;
     int64_t room_bytes = goes_on ? whole.st_size : 2 * whole.st_size;
@@ -207,7 +207,8 @@ static void put_kept(struct rig *rig, int number, int files, int age_s)
     cr_assert_eq(utimensat(AT_FDCWD, record, then, 0), 0);
 }
 
-Test(disk, kept_work_goes_bit_by_bit_the_oldest_first_and_no_more_than_is_needed, .timeout = 120)
+Test(disk, retained_work_goes_bit_by_bit_the_oldest_first_and_no_more_than_is_needed,
+     .timeout = 120)
 {
     struct rig *rig = rig_new();
     rig_agent_set(rig, "node.min_free_disk_gb", "5");

@@ -68,12 +68,12 @@ static void film_becomes(const char *codec, const char *described, const char *w
     rig_end(rig);
 }
 
-Test(encoders, a_film_in_hevc_plays_and_its_renditions_are_aligned, .timeout = 300)
+Test(encoders, a_video_in_hevc_plays_and_its_renditions_are_aligned, .timeout = 300)
 {
     film_becomes("hevc", "hevc hvc1 yuv420p", "hvc1.1.");
 }
 
-Test(encoders, a_film_in_av1_plays_and_its_renditions_are_aligned, .timeout = 300)
+Test(encoders, a_video_in_av1_plays_and_its_renditions_are_aligned, .timeout = 300)
 {
     film_becomes("av1", "av1 av01 yuv420p", "av01.0.");
 }
@@ -121,8 +121,8 @@ static void pq_becomes(const char *codec, const char *described, const char *ran
     TEXT(value) = must_printf("\"%s\"", codec);
     rig_agent_set(rig, "transcode.codec", value);
     rig_start_verifier(rig);
-    TEXT(film) = clip_in_pq(rig);
-    int64_t job = rig_add_job(rig, film, "film");
+    TEXT(video) = clip_in_pq(rig);
+    int64_t job = rig_add_job(rig, video, "film");
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     TEXT(path) = rig_path(rig, "videos/film/360p/stream.m3u8");
@@ -216,7 +216,7 @@ Test(encoders, hardware_that_fails_in_a_job_gives_way_to_the_cpu_once, .timeout 
     rig_end(rig);
 }
 
-Test(encoders, what_was_found_is_not_looked_for_again_until_ffmpeg_changes, .timeout = 180)
+Test(encoders, what_was_found_is_not_probed_again_until_ffmpeg_changes, .timeout = 180)
 {
     struct rig *rig = rig_new();
     use_nvenc_double(rig, ":");

@@ -91,7 +91,7 @@ Test(gate, what_is_refused_leaves_nothing_behind)
     end(redis, scene.rig);
 }
 
-Test(gate, who_is_refused_at_the_first_look_never_enters)
+Test(gate, who_is_refused_at_the_first_read_never_enters)
 {
     struct redis *redis;
     struct scene scene = in_use(&redis);

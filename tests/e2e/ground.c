@@ -33,7 +33,7 @@ Test(ground, an_acknowledgement_that_is_there_already_is_found, .timeout = 120)
 
 /* ---- a command ------------------------------------------------------------------------------- */
 
-Test(ground, what_a_command_leaves_lying_about_is_not_the_film_s_fault, .timeout = 120)
+Test(ground, what_a_command_leaves_lying_about_is_not_the_video_s_fault, .timeout = 120)
 {
     struct rig *rig = rig_new();
     TEXT(text) = must_printf("cp -r '%s'/. \"$1\"\nln -s nowhere \"$1/link\"", media_tree());
@@ -69,7 +69,7 @@ Test(ground, patience_that_a_server_asks_for_does_not_silence_the_heartbeat, .ti
 /* ---- the loop -------------------------------------------------------------------------------- */
 
 /* The signal is fetched before the descriptor: whoever reaps strangers must leave it its child. */
-Test(ground, the_end_of_a_trial_is_heard_though_a_signal_came_first, .timeout = 120)
+Test(ground, the_end_of_an_encoder_probe_is_noticed_though_a_signal_came_first, .timeout = 120)
 {
     struct rig *rig = rig_new();
     TEXT(up) = rig_path(rig, "up");

@@ -1,4 +1,4 @@
-/* The main job, from a film to something that plays. */
+/* The main job, from a video to something that plays. */
 #include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
@@ -57,7 +57,7 @@ static void check_playable(const struct rig *rig)
     cr_assert_str_eq(codec, "mjpeg");
 }
 
-Test(main_job, a_film_becomes_playable_in_every_rendition, .timeout = 180)
+Test(main_job, a_video_becomes_playable_in_every_rendition, .timeout = 180)
 {
     struct rig *rig = rig_new();
     rig_agent_set(rig, "transcode.original", "true");
@@ -75,8 +75,8 @@ Test(main_job, a_film_becomes_playable_in_every_rendition, .timeout = 180)
 }
 
 /* ffmpeg's own DASH reader gives sound and picture of one representation the same number and so
- * cannot decode both; a silent film shows that the manifest names the right segments. */
-Test(main_job, the_manifest_of_a_silent_film_plays, .timeout = 180)
+ * cannot decode both; a silent video shows that the manifest names the right segments. */
+Test(main_job, the_manifest_of_a_silent_video_plays, .timeout = 180)
 {
     struct rig *rig = rig_new();
     int64_t job = rig_begin(rig, media_clip(MEDIA_SILENT));
@@ -153,7 +153,7 @@ Test(main_job, a_program_of_ones_own_makes_the_output, .timeout = 180)
 }
 
 /* A program of one's own has a word for people: it is in the record, the log, both commands. */
-Test(main_job, a_warning_is_seen_wherever_people_look, .timeout = 180)
+Test(main_job, a_warning_is_shown_by_the_log_and_by_both_programs, .timeout = 180)
 {
     struct rig *rig = rig_new();
     peer_script(rig_put_peer_between(rig), "POST *complete", "503 retry-after=3600");

@@ -274,7 +274,7 @@ Test(operate, a_step_that_was_let_go_while_it_ended_is_no_zombie, .timeout = 120
 }
 
 /* As pid 1 of a container: a child that it did not start ends. */
-Test(operate, a_stranger_s_child_is_reaped, .timeout = 120)
+Test(operate, a_child_that_it_did_not_start_is_reaped, .timeout = 120)
 {
     struct rig *rig = rig_new();
     rig_put_peer_between(rig);

@@ -114,12 +114,12 @@ Test(players, each_rendition_is_reported_with_the_bit_rate_that_it_has, .timeout
 
 /* ---- beside stock workers -------------------------------------------------------------------- */
 
-/* Such a worker makes 720p anew, say, and writes the master playlist for all of them. */
+/* Such a worker makes 720p again, say, and writes the master playlist for all of them. */
 Test(players, every_rendition_plays_under_the_name_that_a_stock_worker_gives_it, .timeout = 180)
 {
     struct rig *rig = finished(MEDIA_NORMAL);
-    TEXT(film) = rig_path(rig, "videos/film");
-    TEXT(script) = must_printf("cd '%s'; sed -i 's#/stream.m3u8#.m3u8#' master.m3u8", film);
+    TEXT(video) = rig_path(rig, "videos/film");
+    TEXT(script) = must_printf("cd '%s'; sed -i 's#/stream.m3u8#.m3u8#' master.m3u8", video);
     TEXT(master) = rig_path(rig, "videos/film/master.m3u8");
     RUN(run) = run_program((const char *[]){"sh", "-ec", script, NULL}, NULL, COPY_MS);
     cr_assert_eq(run.status, 0, "%s", run.err);

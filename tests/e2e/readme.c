@@ -14,11 +14,11 @@ Test(readme, every_command_works_as_printed)
 {
     struct rig *rig = rig_new();
     TEXT(home) = rig_path(rig, "home");
-    TEXT(film) = rig_path(rig, "home/film.mp4");
+    TEXT(video) = rig_path(rig, "home/film.mp4");
     TEXT(agent) = rig_path(rig, "home/tailslate-agent");
     TEXT(verifier) = rig_path(rig, "home/tailslate-verifier");
     cr_assert(mkdir(home, 0700) == 0);
-    cr_assert(symlink(media_clip(MEDIA_TINY), film) == 0);
+    cr_assert(symlink(media_clip(MEDIA_TINY), video) == 0);
     cr_assert(symlink(TAILSLATE_AGENT, agent) == 0 && symlink(TAILSLATE_VERIFIER, verifier) == 0);
 
     TEXT(port) = must_printf("%d", rig->port);

@@ -106,10 +106,10 @@ Test(rebound, the_same_job_again_and_again_is_taken_at_a_pace, .timeout = 120)
     peer_stop(behind);
 }
 
-/* The database was put back, or is another one: the number is the same, the film is not. */
+/* The database was put back, or is another one: the number is the same, the video is not. */
 #define OTHER_CLAIM SCRIPTED_CLAIM_OF("4", "other", "\"claim_epoch\":2,\"attempt_number\":1,")
 
-Test(rebound, a_film_is_not_presented_for_another_that_has_its_number, .timeout = 120)
+Test(rebound, a_video_is_not_presented_for_another_that_has_its_number, .timeout = 120)
 {
     struct peer *behind = peer_start();
     struct rig *rig = with_scripts(behind);

@@ -1,4 +1,4 @@
-/* The configuration breaks under an agent that runs: the steps that it starts read the file anew.
+/* The configuration breaks under an agent that runs: the steps that it starts read the file again.
  */
 #include "inspect.h"
 #include "lib/cleanup.h"

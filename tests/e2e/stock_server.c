@@ -230,7 +230,7 @@ Test(stock_server, a_claim_that_is_not_to_be_had_again_is_held_with_its_work, .t
     rig_end(rig);
 }
 
-Test(stock_server, a_job_that_comes_back_as_another_film_is_held_with_its_work, .timeout = 120)
+Test(stock_server, a_job_that_comes_back_as_another_video_is_held_with_its_work, .timeout = 120)
 {
     struct rig *rig = with_stock_server("409");
     peer_script(rig->peer, "POST *claim?*job_id=7*", SCRIPTED_CLAIM_OF("3", "another", ""));

@@ -247,7 +247,7 @@ Test(survival, sigterm_ends_the_verifier_in_a_long_poll_and_releases_nothing, .t
     struct worker alice = worker_new(rig, "alice");
     cr_assert(worker_claim(&alice));
     rig_start_agent(rig);
-    /* The agent's claim waits once its worker has been heard and nothing more is to be had. */
+    /* The agent's claim waits once its worker has been heard and nothing more is available. */
     inspect_wait_int(rig, 1, STARTED_MS,
                      "SELECT count(*) FROM workers WHERE worker_name='node' AND last_heartbeat NOT "
                      "NULL");

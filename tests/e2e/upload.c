@@ -245,7 +245,7 @@ static bool is_in_film(const struct scene *scene, const char *name)
     return access(path, F_OK) == 0;
 }
 
-/* A stock worker packs whatever lies in a rendition's folder. */
+/* A stock worker packs whatever lies in a rendition's directory. */
 Test(upload, captions_are_taken_where_a_stock_server_takes_them)
 {
     struct scene scene = scene_claimed();

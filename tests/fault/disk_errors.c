@@ -301,7 +301,7 @@ static void taken_back_line(const struct faults *faults)
     rig_end(rig);
 }
 
-Test(disk_errors, kept_work_is_taken_back_whatever_failed_in_taking_it, .timeout = 180)
+Test(disk_errors, retained_work_is_taken_back_whatever_failed_in_taking_it, .timeout = 180)
 {
     taken_back_line(&(struct faults){{"fsync:claim.json", "unlink:reason.json", "rename:1.1"}});
     taken_back_line(&(struct faults){{"dirsync:claim.json", "dirsync:reason.json", "dirsync:1.1"}});

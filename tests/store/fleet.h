@@ -14,7 +14,7 @@ enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS };
 #define INSTANCE "11111111-1111-4111-8111-111111111111"
 #define OTHER    "22222222-2222-4222-8222-222222222222"
 struct rig *fleet_new(void);
-struct rig *fleet_new_claimed(void); /* and one film, claimed by anna: rig->job */
+struct rig *fleet_new_claimed(void); /* and one video, claimed by anna: rig->job */
 /* The same with other times, and up for no time at all. */
 struct rig *fleet_new_with(int64_t claim_ms, int64_t offline_ms, int64_t grace_ms);
 struct store *fleet_open(struct rig *rig); /* one more instance's */

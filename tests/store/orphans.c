@@ -148,7 +148,7 @@ Test(orphans, a_folder_without_a_video_goes_only_if_it_is_of_our_making)
     site_free(site);
 }
 
-/* A new database on old folders, as when the kind of store is changed. */
+/* A new database on old directories, as when the kind of store is changed. */
 Test(orphans, what_is_older_than_the_oldest_video_is_of_another_database)
 {
     struct site *site = site_new();
@@ -229,7 +229,7 @@ Test(orphans, no_link_leads_out_of_the_folders)
     fleet_pass(site->rig, 2 * DAY_MS);
     clean_up(site);
     site_keeps(site, "outside/480p/stream.m3u8", "outside/.tmp-0000000000000001");
-    site_keeps(site, "videos/gone", "videos/film"); /* a link is not a folder */
+    site_keeps(site, "videos/gone", "videos/film"); /* a link is not a directory */
     site_lacks(site, "videos/.trash/link", "videos/.trash/film.1");
     site_free(site);
 }

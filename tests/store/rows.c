@@ -349,7 +349,8 @@ static void *call_and_wait(void *ctx)
     return NULL;
 }
 
-/* What is decided is read when the lock is had: here the claim is given anew while a call waits. */
+/* What is decided is read when the lock is had: here the claim is given again while a call waits.
+ */
 Test(rows, are_read_after_the_wait_for_the_lock)
 {
     static calling *const calls[] = {completion_in_the_lock, failure, rig_progress, upload};

@@ -1,4 +1,5 @@
-/* site: a watched store and the two folders beside it, all below the rig's own scratch directory.
+/* site: a watched store and the two directories beside it, all below the rig's own scratch
+ * directory.
  */
 #ifndef TESTS_SITE_H
 #define TESTS_SITE_H

@@ -32,7 +32,7 @@ struct rig {
 
 struct rig *rig_new(void);
 struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms);
-struct rig *rig_new_claimed(void); /* one film, claimed by anna: its first claim */
+struct rig *rig_new_claimed(void); /* one video, claimed by anna: its first claim */
 struct rig *rig_new_bare(void);    /* no store, no workers, no tables but a stock server's */
 void rig_free(struct rig *rig);
 /* Another store with the rig's settings; NULL with *err filled. */

@@ -134,8 +134,8 @@ void beside_end(struct beside *beside)
 
 static void put_output(const struct beside *beside, const char *slug)
 {
-    TEXT(film) = rig_path(beside->rig, "videos/%s", slug);
-    RUN(run) = run_program((const char *[]){"cp", "-r", media_tree(), film, NULL}, NULL,
+    TEXT(video) = rig_path(beside->rig, "videos/%s", slug);
+    RUN(run) = run_program((const char *[]){"cp", "-r", media_tree(), video, NULL}, NULL,
                            RIG_START_MS);
     cr_assert_eq(run.status, 0, "%s", run.err);
 }

@@ -113,11 +113,11 @@ static void print_tail(const char *path)
 
 static void print_logs(const char *scratch)
 {
-    static const char *const rooms[] = {"", "/agent/spool/*", "/agent/quarantine/*"};
-    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+    static const char *const directories[] = {"", "/agent/spool/*", "/agent/quarantine/*"};
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
         char pattern[PATH_BYTES];
         glob_t found;
-        snprintf(pattern, sizeof pattern, "%s%s/*.log", scratch, rooms[i]);
+        snprintf(pattern, sizeof pattern, "%s%s/*.log", scratch, directories[i]);
         if (glob(pattern, 0, NULL, &found) == 0) {
             for (size_t j = 0; j < found.gl_pathc; j++)
                 print_tail(found.gl_pathv[j]);

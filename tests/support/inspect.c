@@ -231,11 +231,11 @@ int inspect_spool_count(const struct rig *rig, const char *room)
 
 void inspect_spool_empty(const struct rig *rig)
 {
-    const char *const rooms[] = {"spool", "kept", "quarantine"};
-    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+    const char *const directories[] = {"spool", "kept", "quarantine"};
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
         char last[256] = "";
-        int count = list_room(rig, rooms[i], last);
-        cr_assert(count == 0, "%d left in %s, e.g. %s", count, rooms[i], last);
+        int count = list_room(rig, directories[i], last);
+        cr_assert(count == 0, "%d left in %s, e.g. %s", count, directories[i], last);
     }
 }
 

@@ -88,7 +88,7 @@ static void make_by_cutting(const char *recipe, int64_t keep_percent, const char
     cr_assert(truncate(out, status.st_size * keep_percent / 100) == 0);
 }
 
-/* From a whole film, by a line of shell: `$0` is that, `$1` the clip. */
+/* From a whole video, by a line of shell: `$0` is that, `$1` the clip. */
 static void make_by_shell(const char *recipe, const char *script, const char *out)
 {
     TEXT(whole) = must_printf("%s.whole.mkv", out);
@@ -111,12 +111,12 @@ static void make_rotated(const char *out)
     FD(fd) = open(out, O_RDWR | O_CLOEXEC);
     struct stat status;
     cr_assert(fd >= 0 && fstat(fd, &status) == 0);
-    char *film = must_malloc((size_t)status.st_size);
-    cr_assert(pread(fd, film, (size_t)status.st_size, 0) == status.st_size);
-    const char *box = memmem(film, (size_t)status.st_size, "tkhd", 4);
+    char *video = must_malloc((size_t)status.st_size);
+    cr_assert(pread(fd, video, (size_t)status.st_size, 0) == status.st_size);
+    const char *box = memmem(video, (size_t)status.st_size, "tkhd", 4);
     cr_assert(box);
-    off_t at = box - film + MATRIX_OFFSET;
-    free(film);
+    off_t at = box - video + MATRIX_OFFSET;
+    free(video);
     cr_assert(pwrite(fd, quarter_turn, sizeof quarter_turn, at) == sizeof quarter_turn);
 }
 

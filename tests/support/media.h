@@ -39,7 +39,7 @@ enum media {
 
 const char *media_clip(enum media clip); /* its path; made if it is not there */
 
-/* A file of the folder that the clips are in, for what else need be made once a build. Owned. */
+/* A file of the directory that the clips are in, for what else need be made once a build. Owned. */
 char *media_beside(const char *name);
 
 /* A finished output tree (360p as CMAF, master.m3u8, manifest.mpd, thumbnail.jpg) of MEDIA_NORMAL,

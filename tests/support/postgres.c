@@ -16,7 +16,7 @@
 
 enum { MAKE_MS = 120 * 1000, READY_MS = 60 * 1000, END_MS = 60 * 1000, WORDS_MAX = 40 };
 
-/* Debian keeps them out of PATH, one folder a version. */
+/* Debian keeps them out of PATH, one directory a version. */
 static char *program(const char *name)
 {
     TEXT(pattern) = must_printf("/usr/lib/postgresql/*/bin/%s", name);

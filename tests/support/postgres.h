@@ -6,7 +6,7 @@
  *     postgres_stop(postgres);
  *
  * It refuses to run as root: then it runs as nobody. fsync is off, but with it on it would only be
- * slower: a test kills processes and never the machine. Dies with the test, and its folder goes
+ * slower: a test kills processes and never the machine. Dies with the test, and its directory goes
  * (guard.h). Its `place` is all that another process needs to use it: Criterion runs each test in
  * one of its own. */
 #ifndef SUPPORT_POSTGRES_H

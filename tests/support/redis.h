@@ -6,7 +6,7 @@
  *     redis_stop(redis);
  *
  * It keeps its port over kill and restart; what it held is then gone, as after a failover to an
- * empty one. Dies with the test, and its folder goes (guard.h). */
+ * empty one. Dies with the test, and its directory goes (guard.h). */
 #ifndef SUPPORT_REDIS_H
 #define SUPPORT_REDIS_H
 

@@ -113,9 +113,9 @@ struct rig *rig_new(void)
     cr_assert(mkdtemp(rig->dir), "cannot make %s", rig->dir);
     guard_start(&rig->guard, rig->dir);
     rig_set_env(rig, "TAILSLATE_TEST_SCRATCH", rig->dir);
-    const char *const rooms[] = {"uploads", "videos", "agent"};
-    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
-        TEXT(room) = rig_path(rig, "%s", rooms[i]);
+    const char *const directories[] = {"uploads", "videos", "agent"};
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+        TEXT(room) = rig_path(rig, "%s", directories[i]);
         cr_assert(mkdir(room, 0700) == 0);
     }
     TEXT(kept) = media_beside("encoders.json");
@@ -298,20 +298,20 @@ static int64_t first_number(const char *text)
     return strtoll(text, NULL, 10);
 }
 
-int64_t rig_add_job(struct rig *rig, const char *film, const char *slug)
+int64_t rig_add_job(struct rig *rig, const char *video, const char *slug)
 {
     RUN(run) = rig_verifier(
-        rig, (const char *[]){"job", "add", film, slug ? "--slug" : NULL, slug, NULL});
-    cr_assert(run.status == 0, "job add %s: %s", film, run.err);
+        rig, (const char *[]){"job", "add", video, slug ? "--slug" : NULL, slug, NULL});
+    cr_assert(run.status == 0, "job add %s: %s", video, run.err);
     int64_t job = first_number(run.out);
     cr_assert(job > 0, "job add printed no id: %s", run.out);
     return job;
 }
 
-int64_t rig_begin(struct rig *rig, const char *film)
+int64_t rig_begin(struct rig *rig, const char *video)
 {
     rig_start_verifier(rig);
-    int64_t job = rig_add_job(rig, film, "film");
+    int64_t job = rig_add_job(rig, video, "film");
     rig_start_agent(rig);
     return job;
 }

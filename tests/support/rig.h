@@ -2,7 +2,7 @@
  *
  *     struct rig *rig = rig_new();
  *     rig_start_verifier(rig);
- *     int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), "film");
+ *     int64_t job = rig_add_job(rig, media_clip(MEDIA_NORMAL), "video");
  *     rig_start_agent(rig);
  *     rig_wait_completed(rig, job);
  *     rig_end(rig);
@@ -64,8 +64,8 @@ char *rig_script(struct rig *rig, const char *name, const char *text);
 struct peer *rig_put_peer_between(struct rig *rig); /* before the agent starts */
 void rig_start_verifier(struct rig *rig);           /* after a stop: on the same port */
 void rig_start_agent(struct rig *rig);
-int64_t rig_begin(struct rig *rig, const char *film); /* both, and a job between them: "film" */
-int rig_stop_verifier(struct rig *rig);               /* SIGTERM; the exit status */
+int64_t rig_begin(struct rig *rig, const char *video); /* both, and a job between them: "film" */
+int rig_stop_verifier(struct rig *rig);                /* SIGTERM; the exit status */
 int rig_stop_agent(struct rig *rig);
 void rig_suspend_agent(struct rig *rig); /* SIGSTOP of this one process; returns once it stopped */
 void rig_resume_agent(struct rig *rig);
@@ -76,7 +76,7 @@ void rig_kill_node(struct rig *rig);  /* kill -9 of agent, steps and transcoders
 struct run rig_verifier(struct rig *rig, const char *const words[]);
 struct run rig_agent(struct rig *rig, const char *const words[]);
 
-int64_t rig_add_job(struct rig *rig, const char *film, const char *slug);
+int64_t rig_add_job(struct rig *rig, const char *video, const char *slug);
 /* Adds a worker; its key goes into key. Returns the number that was printed. */
 int64_t rig_add_worker(struct rig *rig, const char *name, char key[128]);
 

@@ -1,4 +1,4 @@
-/* scripted: a peer that plays a whole server by itself. It has one job, 7: the film of video 3, a
+/* scripted: a peer that plays a whole server by itself. It has one job, 7: the video of video 3, a
  * tiny one, in 360p. Whatever a test scripts afterwards comes first. */
 #ifndef SUPPORT_SCRIPTED_H
 #define SUPPORT_SCRIPTED_H

@@ -31,7 +31,7 @@ static void stock_forgets(struct rig *rig, const struct store_worker *worker)
     rig_sql(rig, sql);
 }
 
-/* One film, given to anna. */
+/* One video, given to anna. */
 static struct rig *given(void)
 {
     struct rig *rig = rig_new();

@@ -349,7 +349,7 @@ Test(courier, what_is_held_is_tried_slowly_from_the_first_time_and_not_in_step)
     cr_expect_neq(first, second);
 }
 
-/* Asked by `refused_ms` alone, so that no restart begins it anew. */
+/* Asked by `refused_ms` alone, so that no restart begins it again. */
 Test(courier, what_is_refused_for_days_is_asked_about_ever_more_seldom)
 {
     struct tailslate_backoff policy = {.base_ms = 1000, .cap_ms = 15000};

@@ -17,7 +17,7 @@ static struct config config(void)
     return config;
 }
 
-static struct probe film(int64_t width, int64_t height)
+static struct probe video(int64_t width, int64_t height)
 {
     struct probe probe = {
         .duration_s = 10,
@@ -60,7 +60,7 @@ Test(ladder, a_rung_applies_where_the_short_side_reaches_it_and_nothing_is_upsca
         {1, 1, Q(360P) | Q(ORIGINAL)},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        cr_expect_eq(plan(film(cases[i].width, cases[i].height), 0).made, cases[i].made,
+        cr_expect_eq(plan(video(cases[i].width, cases[i].height), 0).made, cases[i].made,
                      "%lldx%lld", (long long)cases[i].width, (long long)cases[i].height);
 }
 
@@ -83,7 +83,7 @@ Test(ladder, sizes_are_even_and_keep_the_shape)
         {853, 480, TAILSLATE_QUALITY_480P, 852, 480},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct probe probe = film(cases[i].width, cases[i].height);
+        struct probe probe = video(cases[i].width, cases[i].height);
         struct ladder_rendition rendition;
         ladder_describe(&probe, cases[i].quality, &rendition);
         cr_expect_eq(rendition.width, cases[i].out_width, "case %zu: %lld", i,
@@ -95,10 +95,10 @@ Test(ladder, sizes_are_even_and_keep_the_shape)
 
 Test(ladder, what_exists_already_is_left_out)
 {
-    struct ladder ladder = plan(film(1280, 720), Q(480P) | Q(ORIGINAL));
+    struct ladder ladder = plan(video(1280, 720), Q(480P) | Q(ORIGINAL));
     cr_expect_eq(ladder.made, Q(720P) | Q(360P));
     cr_expect_eq(ladder.count, 2);
-    cr_expect_eq(plan(film(1280, 720), Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)).count, 0);
+    cr_expect_eq(plan(video(1280, 720), Q(720P) | Q(480P) | Q(360P) | Q(ORIGINAL)).count, 0);
 }
 
 Test(ladder, original_is_made_only_where_players_can_read_the_copy)
@@ -113,7 +113,7 @@ Test(ladder, original_is_made_only_where_players_can_read_the_copy)
         {"h264", "yuv420p", true, false},        {"ffv1", "yuv444p", false, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct probe probe = film(1280, 720);
+        struct probe probe = video(1280, 720);
         strcpy(probe.video_codec, cases[i].codec);
         strcpy(probe.pixel_format, cases[i].pixels);
         probe.turned = cases[i].turned;
@@ -126,7 +126,7 @@ Test(ladder, original_is_made_only_where_players_can_read_the_copy)
 Test(ladder, no_original_is_wanted_and_none_is_missed)
 {
     struct config settings = config();
-    struct probe probe = film(640, 360);
+    struct probe probe = video(640, 360);
     struct ladder ladder;
     settings.transcode.original = false;
     ladder_plan(&probe, &settings, 0, &ladder);
@@ -168,7 +168,7 @@ static int count(const char *text, const char *word)
 
 Test(ladder, one_process_decodes_once_and_has_an_output_a_rendition)
 {
-    char *text = line(film(1280, 720), 0);
+    char *text = line(video(1280, 720), 0);
     cr_expect_eq(count(text, "[-i]"), 1);
     cr_expect_eq(count(text, "split=3"), 1);
     cr_expect_eq(count(text, "[-f][hls]"), 4);
@@ -181,16 +181,16 @@ Test(ladder, one_process_decodes_once_and_has_an_output_a_rendition)
 
 Test(ladder, every_encoded_rendition_has_the_same_keyframe_rule)
 {
-    char *text = line(film(1280, 720), 0);
+    char *text = line(video(1280, 720), 0);
     cr_expect_eq(count(text, "[expr:if(isnan(prev_forced_t),1,"
                              "gte(t,(floor(prev_forced_t/2)+1)*2))][-g][100000][-sc_threshold][0]"),
                  3);
     free(text);
 }
 
-Test(ladder, the_input_is_opened_as_a_file_of_a_film_and_nothing_else)
+Test(ladder, the_input_is_opened_as_a_file_of_a_video_and_nothing_else)
 {
-    char *text = line(film(1280, 720), 0);
+    char *text = line(video(1280, 720), 0);
     const char *input = strstr(text, "[-i][file:source]");
     cr_assert_not_null(input);
     const char *guard = strstr(
@@ -201,9 +201,9 @@ Test(ladder, the_input_is_opened_as_a_file_of_a_film_and_nothing_else)
     free(text);
 }
 
-Test(ladder, a_film_without_sound_maps_none)
+Test(ladder, a_video_without_sound_maps_none)
 {
-    struct probe probe = film(640, 360);
+    struct probe probe = video(640, 360);
     probe.audio.count = 0;
     char *text = line(probe, 0);
     cr_expect_eq(count(text, "-c:a"), 0);
@@ -213,7 +213,7 @@ Test(ladder, a_film_without_sound_maps_none)
 
 Test(ladder, a_choice_of_audio_goes_beside_the_smallest_rendition)
 {
-    struct probe probe = film(1280, 720);
+    struct probe probe = video(1280, 720);
     probe.audio.tracks[1] = (struct audio_track){.index = 4, .channels = 2, .codec = "ac3"};
     probe.audio.count = 2;
     char *text = line(probe, 0);
@@ -234,7 +234,7 @@ Test(ladder, a_choice_of_audio_goes_beside_the_smallest_rendition)
 
 Test(ladder, sound_that_mp4_does_not_take_becomes_aac_in_the_original_too)
 {
-    struct probe probe = film(640, 360);
+    struct probe probe = video(640, 360);
     char *copied = line(probe, 0);
     cr_expect_eq(count(copied, "[-c:a][aac]"), 1);
     cr_expect_eq(count(copied, "[-c:a][copy][-bsf:a][aac_adtstoasc]"), 1);
@@ -291,7 +291,7 @@ Test(audio_mix, the_mean_is_the_last_resort)
 
 Test(ladder, hevc_gets_the_tag_that_apple_players_take)
 {
-    struct probe probe = film(640, 360);
+    struct probe probe = video(640, 360);
     strcpy(probe.video_codec, "hevc");
     char *text = line(probe, 0);
     cr_expect_eq(count(text, "[-tag:v][hvc1]"), 1);
@@ -300,7 +300,7 @@ Test(ladder, hevc_gets_the_tag_that_apple_players_take)
 
 static char *line_of_range(enum probe_range range, enum encoder_id id, bool can_tone_map)
 {
-    struct probe probe = film(1280, 720);
+    struct probe probe = video(1280, 720);
     probe.range = range;
     return line_with(probe, Q(ORIGINAL),
                      (struct encoder_use){.id = id, .can_tone_map = can_tone_map});
@@ -332,7 +332,7 @@ Test(ladder, high_dynamic_range_is_kept_where_the_codec_can_and_else_mapped)
 
 Test(ladder, who_counts_frames_is_told_their_rate)
 {
-    struct probe probe = film(640, 360);
+    struct probe probe = video(640, 360);
     probe.frame_rate = probe.tick_rate = 30000.0 / 1001;
     char *text = line_with(probe, Q(ORIGINAL), (struct encoder_use){.id = ENCODER_LIBSVTAV1});
     cr_expect_eq(count(text, "[-g][60]"), 1);
@@ -340,7 +340,7 @@ Test(ladder, who_counts_frames_is_told_their_rate)
     free(text);
 }
 
-Test(ladder, a_film_of_varying_rate_gets_a_usual_one)
+Test(ladder, a_video_of_varying_rate_gets_a_usual_one)
 {
     static const struct {
         double average, tick;
@@ -350,7 +350,7 @@ Test(ladder, a_film_of_varying_rate_gets_a_usual_one)
         {29, 1000, "30"}, {55, 90000, "60"},    {23.976, 240, "30"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct probe probe = film(640, 360);
+        struct probe probe = video(640, 360);
         probe.frame_rate = cases[i].average;
         probe.tick_rate = cases[i].tick;
         char *text = line(probe, Q(ORIGINAL));
@@ -371,7 +371,7 @@ Test(ladder, a_rate_over_the_limit_is_divided_evenly)
     } cases[] = {{60, NULL},  {59.94, NULL}, {60.03, NULL},         {120, "60"}, {119.88, "59.94"},
                  {144, "48"}, {240, "60"},   {1000, "58.82352941"}, {75, "37.5"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct probe probe = film(640, 360);
+        struct probe probe = video(640, 360);
         char expected[32] = "[-r:v]";
         probe.frame_rate = probe.tick_rate = cases[i].rate;
         char *text = line(probe, Q(ORIGINAL));
@@ -384,9 +384,9 @@ Test(ladder, a_rate_over_the_limit_is_divided_evenly)
 
 /* The pictures that B-frames wait for are seconds there, and the rendition would begin with them.
  */
-Test(ladder, a_slow_film_has_no_b_frames)
+Test(ladder, a_slow_video_has_no_b_frames)
 {
-    struct probe probe = film(640, 360);
+    struct probe probe = video(640, 360);
     char *usual = line(probe, Q(ORIGINAL));
     cr_expect_eq(count(usual, "[-bf:v][0]"), 0);
     free(usual);
@@ -403,7 +403,7 @@ Test(ladder, rgb_is_converted_by_the_matrix_that_it_is_marked_with)
         int marked;
     } cases[] = {{"yuv420p", 0}, {"gbrp", 3}, {"bgr0", 3}, {"rgb24", 3}, {"pal8", 3}, {"gray", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct probe probe = film(1280, 720);
+        struct probe probe = video(1280, 720);
         strcpy(probe.pixel_format, cases[i].pixels);
         char *text = line(probe, Q(ORIGINAL));
         cr_expect_eq(count(text, ":out_color_matrix=bt709:out_range=tv,setsar=1,setparams="),
@@ -414,7 +414,7 @@ Test(ladder, rgb_is_converted_by_the_matrix_that_it_is_marked_with)
 
 Test(ladder, the_last_picture_is_held_while_the_sound_goes_on)
 {
-    struct probe probe = film(640, 360);
+    struct probe probe = video(640, 360);
     probe.video_s = 9.7;
     char *usual = line(probe, Q(ORIGINAL));
     cr_expect_eq(count(usual, "tpad"), 0);
@@ -428,7 +428,7 @@ Test(ladder, the_last_picture_is_held_while_the_sound_goes_on)
 
 Test(ladder, only_the_original_is_missing_so_nothing_is_decoded)
 {
-    char *text = line(film(640, 360), Q(360P));
+    char *text = line(video(640, 360), Q(360P));
     cr_expect_eq(count(text, "filter_complex"), 0);
     cr_expect_eq(count(text, "libx264"), 0);
     cr_expect_eq(count(text, "[-c:v][copy]"), 1);

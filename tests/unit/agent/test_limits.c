@@ -23,7 +23,7 @@ static struct config config(void)
 
 enum { GB = 1000000000, MINUTE_MS = 60 * 1000 };
 
-Test(limits, each_comes_from_its_key_and_the_film)
+Test(limits, each_comes_from_its_key_and_the_video)
 {
     struct config settings = config();
     struct limits limits;

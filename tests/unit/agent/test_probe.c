@@ -20,7 +20,7 @@ static enum probe_verdict parse(const char *json, struct probe *probe, struct er
     return probe_parse(json, strlen(json), -1, probe, err);
 }
 
-Test(probe, a_film_says_what_it_is)
+Test(probe, a_video_says_what_it_is)
 {
     struct probe probe;
     struct error err;
@@ -101,7 +101,7 @@ Test(probe, the_displayed_size_knows_rotation_and_pixel_shape)
     }
 }
 
-Test(probe, what_has_no_film_in_it_is_told_apart)
+Test(probe, what_has_no_video_in_it_is_told_apart)
 {
     static const struct {
         const char *json, *why;
@@ -138,7 +138,7 @@ Test(probe, a_default_stream_goes_before_the_first_and_a_cover_never)
     cr_expect_eq(probe.audio.count, 0);
 }
 
-/* A program that could not answer is no word about the film: it is tried again. */
+/* A program that could not answer is no word about the video: it is tried again. */
 Test(probe, no_answer_is_not_final)
 {
     static const char *const answers[] = {

@@ -141,7 +141,7 @@ Test(record, a_new_claim_keeps_the_work_and_changes_the_token)
     cr_expect_eq(read.claim.claim_epoch, 5);
 }
 
-Test(record, a_claim_of_the_same_job_for_another_film_changes_nothing)
+Test(record, a_claim_of_the_same_job_for_another_video_changes_nothing)
 {
     SCRATCH(scratch);
     struct error err;

@@ -120,7 +120,7 @@ Test(upload, done_and_undone_are_counted_once)
     upload_record_fini(&list);
 }
 
-Test(upload, a_long_film_has_room)
+Test(upload, the_list_of_a_long_video_has_all_its_files)
 {
     struct upload_rendition list = rendition();
     char name[32];

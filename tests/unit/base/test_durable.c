@@ -200,11 +200,11 @@ static void expect_old_content_stands(int dir)
 {
     enum { FILM_BYTES = 1 << 20 };
     struct error err = {0};
-    TEXT(film) = must_calloc(1, FILM_BYTES);
+    TEXT(video) = must_calloc(1, FILM_BYTES);
     TEXT(found) = NULL;
     size_t size = 0;
     cr_assert_eq(durable_write(dir, "claim.json", "old", 3, &err), 0, "%s", err.message);
-    cr_assert_eq(durable_write(dir, "claim.json", film, FILM_BYTES, &err), -1);
+    cr_assert_eq(durable_write(dir, "claim.json", video, FILM_BYTES, &err), -1);
     cr_expect(err.code == ENOSPC || err.code == EFBIG, "%s", err.message);
     cr_expect(strstr(err.message, "claim.json"), "%s", err.message);
     cr_assert_eq(durable_read(dir, "claim.json", 100, &found, &size, &err), 0, "%s", err.message);

@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-Test(auth, refusals_of_strangers_are_logged_up_to_a_number_a_second)
+Test(auth, refusals_of_unauthenticated_callers_are_logged_up_to_a_number_a_second)
 {
     struct auth *auth = auth_new("secret");
     for (int i = 0; i < AUTH_LOG_PER_S; i++)

@@ -1,4 +1,4 @@
-/* The folders: what is there, what goes to the trash, what never leads outside. */
+/* The directories: what is there, what goes to the trash, what never leads outside. */
 #include "../base/scratch.h"
 #include "base/archive.h"
 #include "verifier/files/files_check.h"
@@ -87,13 +87,13 @@ static void limit_files(rlim_t more, struct rlimit *before)
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* A worker that is told of missing files may give up a film whose files are all there. */
+/* A worker that is told of missing files may give up a video whose files are all there. */
 Test(files, what_cannot_be_looked_at_is_not_said_to_be_missing)
 {
     SITE(site);
     put_rendition(&site);
     for (rlim_t more = 0; more < 3;
-         more++) { /* the video's folder, the rendition's, its playlist */
+         more++) { /* the video's directory, the rendition's, its playlist */
         struct rlimit before;
         struct error err;
         tailslate_quality_set missing;
@@ -212,7 +212,7 @@ Test(files, a_rendition_that_needs_a_key_or_another_server_is_not_there)
     }
 }
 
-/* It may be the only copy of another database's film. */
+/* It may be the only copy of another database's video. */
 Test(files, a_source_sends_what_has_its_number_to_the_trash)
 {
     SITE(site);
@@ -235,7 +235,7 @@ Test(files, a_source_sends_what_has_its_number_to_the_trash)
     cr_expect_eq(trashed, 2);
 }
 
-/* A root that adds a film gives it to the server, whose the folder is; 65534: nobody. */
+/* A root that adds a video gives it to the server, whose the directory is; 65534: nobody. */
 Test(files, a_source_is_read_by_the_folders_owner_and_group_alone)
 {
     SITE(site);
