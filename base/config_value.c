@@ -230,7 +230,7 @@ static void print_value(const struct config_key *key, const void *target, FILE *
     }
 }
 
-/* One comment, broken at blanks. */
+/* One comment, wrapped at spaces. */
 static void print_comment(const char *text, int indent, FILE *out)
 {
     while (*text) {

@@ -39,8 +39,9 @@ static int take_segment(struct playlist *playlist, const char *name, size_t size
         return refuse(err, "has too many segments");
     /* Doubles at every power of two. */
     if ((playlist->count & (playlist->count - 1)) == 0) {
-        size_t room = playlist->count ? playlist->count * 2 : 1;
-        playlist->segments = must_realloc(playlist->segments, room * sizeof *playlist->segments);
+        size_t capacity = playlist->count ? playlist->count * 2 : 1;
+        playlist->segments = must_realloc(playlist->segments,
+                                          capacity * sizeof *playlist->segments);
     }
     char expected[32];
     snprintf(expected, sizeof expected, "seg_%04zu.m4s", playlist->count);

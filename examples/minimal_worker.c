@@ -1,4 +1,4 @@
-/* minimal_worker: the agent's promise in somebody's own worker.
+/* minimal_worker: the agent's promise in your own worker.
  *
  * Claims jobs one after the other until there is none. WORK is run by the shell with the job's ID
  * in $JOB: it makes the renditions and uploads them, and stands for whatever a worker does. The
@@ -22,9 +22,9 @@ static struct tailslate_outbox_answer claimed;
 static size_t keep(const char *data, size_t size, size_t count, void *ctx)
 {
     struct tailslate_outbox_answer *answer = ctx;
-    size_t bytes = size * count, room = sizeof answer->body - answer->body_size;
-    memcpy(answer->body + answer->body_size, data, bytes < room ? bytes : room);
-    answer->body_size += bytes < room ? bytes : room;
+    size_t bytes = size * count, space = sizeof answer->body - answer->body_size;
+    memcpy(answer->body + answer->body_size, data, bytes < space ? bytes : space);
+    answer->body_size += bytes < space ? bytes : space;
     return bytes;
 }
 

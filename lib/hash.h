@@ -14,7 +14,7 @@ struct hash; /* a running SHA-256 */
 struct hash *hash_new(void);
 void hash_update(struct hash *hash, const void *data, size_t size);
 void hash_hex(struct hash *hash, char hex[HASH_HEX_BYTES]); /* ends it; lower case */
-void hash_free(struct hash *hash);                          /* NULL is fine */
+void hash_free(struct hash *hash);                          /* may be NULL */
 
 void hash_bytes(const void *data, size_t size, char hex[HASH_HEX_BYTES]);
 

@@ -21,7 +21,7 @@ struct json;
 
 /* NULL with *err filled if it is not acceptable JSON. Free with json_free. */
 struct json *json_parse(const char *text, size_t size, struct error *err);
-void json_free(struct json *root); /* NULL is fine */
+void json_free(struct json *root); /* may be NULL */
 void json_cleanup(struct json **root);
 #define JSON(name) __attribute__((cleanup(json_cleanup))) struct json *name
 

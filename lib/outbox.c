@@ -120,7 +120,7 @@ static int take_in(struct tailslate_outbox *outbox, const char *name)
     int64_t job_id = job_id_of(name);
     RECORD(record);
     if (strncmp(name, DURABLE_TEMP_PREFIX, strlen(DURABLE_TEMP_PREFIX)) == 0)
-        unlinkat(outbox->dir, name, 0); /* of a life that died in the middle of a write */
+        unlinkat(outbox->dir, name, 0); /* of a process that died during a write */
     if (job_id == 0)
         return 0;
     struct outbox_entry *entry = find_or_add(outbox, job_id);
@@ -144,7 +144,7 @@ static int read_directory(struct tailslate_outbox *outbox)
             return -1;
     if (errno != 0)
         return error_errno(&outbox->err, "cannot list the directory");
-    /* A rename that we see may have been the last act of the life before. */
+    /* A rename that is visible may have been the last step of an earlier process. */
     return durable_sync_dir(outbox->dir, &outbox->err);
 }
 
@@ -207,7 +207,7 @@ static int renew(struct tailslate_outbox *outbox, struct outbox_record *record, 
 {
     char uuid[TAILSLATE_UUID_BYTES];
     if (!is_new && record->claim_epoch == claim_epoch)
-        /* It may be there by a call that failed after the rename. */
+        /* An earlier call may have written it and failed after the rename. */
         return durable_sync_dir(outbox->dir, &outbox->err);
     record->job_id = job_id;
     record->claim_epoch = claim_epoch;

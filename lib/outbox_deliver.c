@@ -9,7 +9,7 @@
 
 /* A stock server answers a token that it has seen within 900 s from a cache, and does not check
  * whether it was committed. The same completion without its token is answered from the database.
- * It must not meet the first one on its way, or both take effect: hence the pause. */
+ * It must not overlap with the first one, or both take effect: hence the pause. */
 enum { PAST_CACHE_MS = 60 * 1000 };
 
 static int64_t delay_ms(enum tailslate_outbox_outcome outcome, const struct outbox_entry *entry,
@@ -147,7 +147,7 @@ int64_t tailslate_outbox_deliver(struct tailslate_outbox *outbox, int64_t now_ms
                                  const struct tailslate_outbox_sender *sender)
 {
     int64_t next_ms = -1;
-    /* Backwards: the one that takes a dropped one's place has had its turn. */
+    /* Backwards: the entry that replaces a dropped one has been handled already. */
     for (size_t i = outbox->count; i-- > 0;)
         if (outbox->entries[i].sealed && outbox->entries[i].due_ms <= now_ms)
             present(outbox, &outbox->entries[i], now_ms, sender);

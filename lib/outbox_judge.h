@@ -8,7 +8,7 @@ struct outbox_judgment {
     enum tailslate_outbox_outcome outcome;
     enum tailslate_problem problem;
     tailslate_quality_set missing;
-    /* AGAIN: "already completed" says a stock server, and may have it from its cache. */
+    /* AGAIN: a stock server says "already completed", possibly from its cache. */
     bool may_be_cached;
     char why[256];
 };

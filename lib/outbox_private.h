@@ -11,7 +11,7 @@ enum { OUTBOX_NAME_BYTES = TAILSLATE_TOKEN_BYTES + 8 };
 struct outbox_entry {
     int64_t job_id, due_ms;
     unsigned failures;
-    bool sealed;     /* and durably so; or its record cannot be read */
+    bool sealed;     /* durably; or its record cannot be read */
     bool past_cache; /* present it without its token */
 };
 

@@ -22,7 +22,7 @@
 enum { CHILD_TERM_MS = 5 * 1000, CHILD_LAST_LINE_BYTES = 256, CHILD_ENVIRONMENT_MAX = 256 };
 
 struct child_options {
-    char *const *argv;        /* argv[0] is looked up in PATH */
+    char *const *argv;        /* argv[0] is searched for in PATH */
     char *const *environment; /* additional NAME=value strings, NULL-terminated; may be NULL */
     int directory;            /* working directory; -1 = unchanged */
     int out_fd, err_fd;       /* borrowed */

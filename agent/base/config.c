@@ -127,7 +127,7 @@ static bool is_http_url(const char *url)
     return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
 }
 
-enum { CODE_VERSION_MAX_BYTES = 40 }; /* the wire's */
+enum { CODE_VERSION_MAX_BYTES = 40 }; /* as on the wire */
 
 static int check_together(const struct config *config, struct error *err)
 {

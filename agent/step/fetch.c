@@ -135,7 +135,7 @@ static bool may_grow(struct fetch *fetch, int64_t have)
 }
 
 /* Allocated at once, so that the steps of other slots do not count on it. On a file system that
- * cannot allocate they will find out. False: the space was taken in the meantime. */
+ * cannot allocate they notice later. False: the space was taken in the meantime. */
 static bool take_room(const struct fetch *fetch)
 {
     return fallocate(fetch->part, FALLOC_FL_KEEP_SIZE, 0, fetch->size) == 0 || errno != ENOSPC;
@@ -234,7 +234,7 @@ static int learn_etag(struct fetch *fetch, struct error *err)
     return 0;
 }
 
-/* Where the part may be gone on with; otherwise it is emptied. */
+/* Keeps the part if it can be resumed; otherwise empties it. */
 static int prepare(struct fetch *fetch, struct error *err)
 {
     struct stat status;
@@ -278,7 +278,7 @@ static bool is_whole(const struct fetch *fetch, const struct http_answer *answer
         return false;
     if (answer->status != (fetch->offset > 0 ? 206 : 200))
         return false;
-    /* Changed between the two calls: the next life would glue old to new. */
+    /* Changed between the two calls: the next run would append new bytes to old ones. */
     if (fetch->etag[0] && strcmp(fetch->etag, answer->etag) != 0)
         return false;
     return fetch->size < 0 || status.st_size == fetch->size;
@@ -311,7 +311,7 @@ static int too_large(const struct fetch *fetch, struct error *err)
                      fetch->session->config->limits.unsized_source_gb);
 }
 
-/* A stock server has no code for it; said once it may be a server that has just come up. */
+/* A stock server has no code for it; a single one may come from a server that has just started. */
 static bool is_missing(struct fetch *fetch, enum verdict verdict, const struct http_answer *answer)
 {
     bool is_unknown = http_answer_class(answer) == TAILSLATE_ANSWER_STOCK_JOB_UNKNOWN;
@@ -319,7 +319,7 @@ static bool is_missing(struct fetch *fetch, enum verdict verdict, const struct h
     return verdict == VERDICT_MISSING || fetch->missing >= MISSING_MAX;
 }
 
-/* 1: again; 0: it is there; -1: it will not be. */
+/* 1: try again; 0: the source is complete; -1: it never will be. */
 static int settle(struct fetch *fetch, const struct http_answer *answer, unsigned *attempt,
                   struct error *err)
 {
@@ -367,7 +367,7 @@ static int fetch_whole(struct fetch *fetch, struct error *err)
         fstat(fetch->part, &before);
         transfer(fetch, &reply);
         fstat(fetch->part, &after);
-        /* Bytes came: the way is good, whatever cut it. */
+        /* Bytes arrived: the connection works, whatever interrupted it. */
         if (after.st_size > before.st_size)
             attempt = 0;
         result = settle(fetch, &reply.answer, &attempt, err);

@@ -198,7 +198,8 @@ static int do_transcoded(struct session *session, struct error *err)
     struct error why;
     if (record_read_outcome(session->dir, &outcome, err) < 0)
         return -1;
-    /* An earlier run may have died before this. What cannot be removed goes with the record. */
+    /* An earlier run may have died before this. What cannot be removed now is removed with the
+     * record. */
     (void)fetch_forget(session->dir, &why);
     tailslate_quality_set made = tailslate_completion_qualities(&outcome.completion);
     int result = upload_open(&upload, session, &why);
@@ -215,7 +216,7 @@ static int do_transcoded(struct session *session, struct error *err)
     return 0;
 }
 
-/* Nothing named means everything. */
+/* If the server names none, all are uploaded again. */
 static int read_wanted(const struct session *session, tailslate_quality_set *wanted,
                        struct error *err)
 {

@@ -126,7 +126,7 @@ static int compare_all(struct upload *upload, struct upload_rendition *rendition
     return 0;
 }
 
-/* Names, sorted, borrowed: looked up once for every file of a long video. */
+/* Names, sorted, borrowed: searched once for every file of a long video. */
 struct names {
     const char **items;
     size_t count;

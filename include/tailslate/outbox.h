@@ -3,12 +3,12 @@
  * For each claim a worker keeps one record here. tailslate_outbox_claim mints the completion token
  * and writes it; tailslate_outbox_seal adds the completion, once the work is done and uploaded;
  * tailslate_outbox_deliver presents it, by the caller's `send`, until the server acknowledges this
- * very token. Each step is on the disk, with its directory, before the function returns, so that a
+ * very token. Each step is durable before the function returns, so that a
  * worker may die at any point: it opens the outbox again and goes on.
  *
  * NOTHING THAT IS SEALED IS EVER DELETED WITHOUT AN ACKNOWLEDGMENT. What the server refuses for
  * good (the job went to somebody else, the completion is invalid) is moved to `refused/` below the
- * directory, for a person. Everything else is presented again, with full jitter, for ever: refusals
+ * directory, for a person. Everything else is presented again, with full jitter, forever: refusals
  * that a person can lift (a bad key, a wrong URL) between half of the cap and the cap. An answer is
  * judged by answer.h; how often something was refused changes nothing.
  *
@@ -61,7 +61,7 @@ enum tailslate_outbox_claim tailslate_outbox_claim(struct tailslate_outbox *outb
 int tailslate_outbox_seal(struct tailslate_outbox *outbox, int64_t job_id,
                           const struct tailslate_completion *completion);
 
-/* The jobs that are claimed here and not sealed. What an earlier life left is among them: a worker
+/* The jobs that are claimed here and not sealed. What an earlier process left is among them: a worker
  * resumes or abandons it when it starts, or the outbox fills up. Returns how many there are. */
 size_t tailslate_outbox_unsealed(const struct tailslate_outbox *outbox,
                                  int64_t job_ids[TAILSLATE_OUTBOX_JOBS_MAX]);
