@@ -110,7 +110,7 @@ static int work(struct completing *completing)
     return tailslate_verify_commits(completing->result->verdict) ? write_effect(completing) : 0;
 }
 
-static int look(struct completing *completing)
+static int inspect(struct completing *completing)
 {
     const struct tailslate_ledger *ledger = completing->ledger;
     if (ledger->begin(ledger->ctx, TAILSLATE_READ) != 0)
@@ -126,7 +126,7 @@ static int resolve(struct completing *completing)
 {
     struct tailslate_result wanted = *completing->result;
     struct tailslate_result *result = completing->result;
-    if (look(completing) != 0 || result->verdict != TAILSLATE_VERDICT_REPLAY ||
+    if (inspect(completing) != 0 || result->verdict != TAILSLATE_VERDICT_REPLAY ||
         result->claim_epoch != wanted.claim_epoch || !completing->facts.claim.fingerprint_same)
         return -1;
     if (completing->facts.claim.token_known || !completing->request->completion->token[0])
@@ -141,11 +141,11 @@ static struct completing begin(const struct tailslate_ledger *ledger,
     return (struct completing){.ledger = ledger, .request = request, .result = result};
 }
 
-int tailslate_look(const struct tailslate_ledger *ledger, struct tailslate_request *request,
-                   struct tailslate_result *result)
+int tailslate_inspect(const struct tailslate_ledger *ledger, struct tailslate_request *request,
+                      struct tailslate_result *result)
 {
     struct completing completing = begin(ledger, request, result);
-    return look(&completing);
+    return inspect(&completing);
 }
 
 int tailslate_complete(const struct tailslate_ledger *ledger, struct tailslate_request *request,

@@ -20,7 +20,7 @@ struct tailslate_request {
     int64_t job_id;
     int64_t claim_epoch; /* TAILSLATE_ABSENT_INT: not given */
     const struct tailslate_completion *completion;
-    char fingerprint[TAILSLATE_FINGERPRINT_BYTES]; /* filled by tailslate_look and
+    char fingerprint[TAILSLATE_FINGERPRINT_BYTES]; /* filled by tailslate_inspect and
                                                       tailslate_complete */
 };
 
@@ -96,8 +96,8 @@ struct tailslate_ledger {
 
 /* What is on record, without locking and without checking files. A verdict that does not commit is
  * the answer; for one that does (verify_commits) call tailslate_complete. 0, or -1. */
-int tailslate_look(const struct tailslate_ledger *ledger, struct tailslate_request *request,
-                   struct tailslate_result *result);
+int tailslate_inspect(const struct tailslate_ledger *ledger, struct tailslate_request *request,
+                      struct tailslate_result *result);
 
 /* Take effect, once. 0: *result is true and committed. -1: try again later; nothing is known. */
 int tailslate_complete(const struct tailslate_ledger *ledger, struct tailslate_request *request,

@@ -285,7 +285,7 @@ int store_complete_read(struct store *store, const struct store_caller *caller, 
                         const struct tailslate_completion *completion,
                         struct tailslate_result *result, struct error *err)
 {
-    return call(store, tailslate_look, caller, job_id, completion, result, err);
+    return call(store, tailslate_inspect, caller, job_id, completion, result, err);
 }
 
 int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,

@@ -200,7 +200,7 @@ Test(ledger, a_look_reads_one_moment_and_takes_no_lock)
     struct tailslate_ledger ledger = memory_ledger_of(&memory);
     struct tailslate_request request = {
         .job_id = 7, .claim_epoch = TAILSLATE_ABSENT_INT, .completion = &completion};
-    cr_assert_eq(tailslate_look(&ledger, &request, &result), 0);
+    cr_assert_eq(tailslate_inspect(&ledger, &request, &result), 0);
     cr_assert_eq(result.verdict, TAILSLATE_VERDICT_COMMIT);
     cr_assert_str_eq(memory.calls, "snapshot facts recorded rollback");
 }
