@@ -61,8 +61,9 @@ enum tailslate_outbox_claim tailslate_outbox_claim(struct tailslate_outbox *outb
 int tailslate_outbox_seal(struct tailslate_outbox *outbox, int64_t job_id,
                           const struct tailslate_completion *completion);
 
-/* The jobs that are claimed here and not sealed. What an earlier process left is among them: a worker
- * resumes or abandons it when it starts, or the outbox fills up. Returns how many there are. */
+/* The jobs that are claimed here and not sealed. What an earlier process left is among them: a
+ * worker resumes or abandons it when it starts, or the outbox fills up. Returns how many there are.
+ */
 size_t tailslate_outbox_unsealed(const struct tailslate_outbox *outbox,
                                  int64_t job_ids[TAILSLATE_OUTBOX_JOBS_MAX]);
 
