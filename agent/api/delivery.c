@@ -88,12 +88,12 @@ static enum kind kind_of(const struct delivery_report *report)
 }
 
 static void __attribute__((format(printf, 3, 4)))
-conclude(struct delivery_judgement *judgement, enum delivery delivery, const char *format, ...)
+conclude(struct delivery_judgment *judgment, enum delivery delivery, const char *format, ...)
 {
     va_list args;
-    judgement->delivery = delivery;
+    judgment->delivery = delivery;
     va_start(args, format);
-    vsnprintf(judgement->why, sizeof judgement->why, format, args);
+    vsnprintf(judgment->why, sizeof judgment->why, format, args);
     va_end(args);
 }
 
@@ -115,29 +115,29 @@ bool delivery_refuses_job(const struct http_answer *answer)
 /* The reason for an HTTP 409 without one of our codes: from a stock server or something in between.
  */
 static void explain_status(const struct http_answer *answer, enum delivery delivery,
-                           struct delivery_judgement *judgement)
+                           struct delivery_judgment *judgment)
 {
     const char *detail = answer->problem.detail;
     if (delivery == DELIVERY_RETAIN)
-        conclude(judgement, delivery, "HTTP %ld: %.180s; this failure's claim is superseded",
+        conclude(judgment, delivery, "HTTP %ld: %.180s; this failure's claim is superseded",
                  answer->status, detail);
     else
-        conclude(judgement, delivery, "HTTP %ld%s%.200s", answer->status,
+        conclude(judgment, delivery, "HTTP %ld%s%.200s", answer->status,
                  detail[0] ? ": " : ", and not from a verifier", detail);
 }
 
 static void judge_refusal(const struct http_answer *answer, enum delivery delivery,
-                          struct delivery_judgement *judgement)
+                          struct delivery_judgment *judgment)
 {
     struct tailslate_answer facts = http_answer_facts(answer);
-    judgement->is_about_job = delivery_refuses_job(answer);
-    judgement->problem = tailslate_answer_known_problem(&facts);
-    if (judgement->problem == TAILSLATE_PROBLEM_NONE) {
-        explain_status(answer, delivery, judgement);
+    judgment->is_about_job = delivery_refuses_job(answer);
+    judgment->problem = tailslate_answer_known_problem(&facts);
+    if (judgment->problem == TAILSLATE_PROBLEM_NONE) {
+        explain_status(answer, delivery, judgment);
         return;
     }
-    judgement->missing = answer->problem.missing;
-    conclude(judgement, delivery, "%s: %.200s", tailslate_problem_code(judgement->problem),
+    judgment->missing = answer->problem.missing;
+    conclude(judgment, delivery, "%s: %.200s", tailslate_problem_code(judgment->problem),
              answer->problem.detail);
 }
 
@@ -145,21 +145,21 @@ static void judge_refusal(const struct http_answer *answer, enum delivery delive
  * already completed" may come from its cache while the first request is about to fail. */
 static void judge_stock(const struct delivery_report *report,
                         const struct tailslate_acknowledgment *acknowledgment,
-                        struct delivery_judgement *judgement)
+                        struct delivery_judgment *judgment)
 {
     if (strcmp(acknowledgment->message, "Job completed successfully") == 0)
-        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+        conclude(judgment, DELIVERY_ACKNOWLEDGED, "%s", "");
     else if (strcmp(acknowledgment->message, "Job already completed") != 0)
-        conclude(judgement, DELIVERY_AGAIN, "the 2xx answer does not acknowledge a token");
+        conclude(judgment, DELIVERY_AGAIN, "the 2xx answer does not acknowledge a token");
     else if (report->past_cache)
-        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+        conclude(judgment, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
-        conclude(judgement, DELIVERY_ASK,
+        conclude(judgment, DELIVERY_ASK,
                  "the job is already completed, but the answer does not name our token");
 }
 
 static void judge_success(const struct delivery_report *report, const struct http_answer *answer,
-                          struct delivery_judgement *judgement)
+                          struct delivery_judgment *judgment)
 {
     struct tailslate_acknowledgment acknowledgment;
     struct error err;
@@ -167,35 +167,35 @@ static void judge_success(const struct delivery_report *report, const struct htt
         tailslate_acknowledgment_parse(answer->body, answer->body_size, &acknowledgment,
                                        err.message) != TAILSLATE_PROBLEM_NONE ||
         !acknowledgment.status_ok)
-        conclude(judgement, DELIVERY_AGAIN, "HTTP %ld without an acknowledgment", answer->status);
+        conclude(judgment, DELIVERY_AGAIN, "HTTP %ld without an acknowledgment", answer->status);
     else if (report->is_failure)
-        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+        conclude(judgment, DELIVERY_ACKNOWLEDGED, "%s", "");
     else if (!acknowledgment.token[0])
-        judge_stock(report, &acknowledgment, judgement);
+        judge_stock(report, &acknowledgment, judgment);
     else if (strcmp(acknowledgment.token, report->token) == 0)
-        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+        conclude(judgment, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
-        conclude(judgement, DELIVERY_AGAIN, "the answer acknowledges another token: %s",
+        conclude(judgment, DELIVERY_AGAIN, "the answer acknowledges another token: %s",
                  acknowledgment.token);
 }
 
 void delivery_judge(const struct delivery_report *report, const struct http_answer *answer,
-                    struct delivery_judgement *judgement)
+                    struct delivery_judgment *judgment)
 {
-    *judgement = (struct delivery_judgement){0};
+    *judgment = (struct delivery_judgment){0};
     enum tailslate_answer_class class = http_answer_class(answer);
     if (class == TAILSLATE_ANSWER_OK || class == TAILSLATE_ANSWER_OTHER_SUCCESS)
-        judge_success(report, answer, judgement);
+        judge_success(report, answer, judgment);
     else if (answer->reach != TAILSLATE_REACH_ANSWERED)
-        conclude(judgement, delivery_of(class, kind_of(report)), "%.200s", answer->error.message);
+        conclude(judgment, delivery_of(class, kind_of(report)), "%.200s", answer->error.message);
     else
-        judge_refusal(answer, delivery_of(class, kind_of(report)), judgement);
+        judge_refusal(answer, delivery_of(class, kind_of(report)), judgment);
 }
 
 void delivery_judge_verification(const struct http_answer *answer,
-                                 struct delivery_judgement *judgement)
+                                 struct delivery_judgment *judgment)
 {
-    *judgement = (struct delivery_judgement){0};
+    *judgment = (struct delivery_judgment){0};
     struct error err;
     JSON(root) = answer->reach == TAILSLATE_REACH_ANSWERED && answer->status == 200
                      ? json_parse(answer->body, answer->body_size, &err)
@@ -203,41 +203,40 @@ void delivery_judge_verification(const struct http_answer *answer,
     const char *status = json_text(json_get(root, "video_status"));
     bool completed = false;
     if (!root || !status || json_get_bool(root, "job_completed", &completed) != JSON_FOUND)
-        conclude(judgement, DELIVERY_SILENT,
+        conclude(judgment, DELIVERY_SILENT,
                  "the server's token cache says completed, but verify-complete gives no answer");
     else if (!completed)
-        conclude(judgement, DELIVERY_SILENT,
+        conclude(judgment, DELIVERY_SILENT,
                  "the server's token cache says completed, but the job is not");
     else if (strcmp(status, "ready") == 0)
-        conclude(judgement, DELIVERY_ACKNOWLEDGED, "%s", "");
+        conclude(judgment, DELIVERY_ACKNOWLEDGED, "%s", "");
     else
-        conclude(judgement, DELIVERY_HOLD, "the server closed the job, and its video is %.40s",
+        conclude(judgment, DELIVERY_HOLD, "the server closed the job, and its video is %.40s",
                  status);
-    judgement->is_about_job = judgement->delivery == DELIVERY_HOLD;
+    judgment->is_about_job = judgment->delivery == DELIVERY_HOLD;
 }
 
 bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
-                            struct message_claim *given, struct delivery_judgement *judgement)
+                            struct message_claim *given, struct delivery_judgment *judgment)
 {
-    *judgement = (struct delivery_judgement){0};
+    *judgment = (struct delivery_judgment){0};
     struct error err;
     enum tailslate_answer_class class = http_answer_class(answer);
     if (answer->reach != TAILSLATE_REACH_ANSWERED)
-        conclude(judgement, delivery_of(class, RECLAIM), "%.200s", answer->error.message);
+        conclude(judgment, delivery_of(class, RECLAIM), "%.200s", answer->error.message);
     else if (class != TAILSLATE_ANSWER_OK)
-        conclude(judgement, delivery_of(class, RECLAIM),
+        conclude(judgment, delivery_of(class, RECLAIM),
                  "the claim is lost; reclaiming it failed: HTTP %ld%s%.150s", answer->status,
                  answer->problem.detail[0] ? ": " : "", answer->problem.detail);
     else if (message_claim_parse(answer->body, answer->body_size, given, &err) !=
              TAILSLATE_PROBLEM_NONE)
-        conclude(judgement, DELIVERY_HOLD, "the claim is lost; reclaiming it failed: %.200s",
+        conclude(judgment, DELIVERY_HOLD, "the claim is lost; reclaiming it failed: %.200s",
                  err.message);
     else if (given->job_id == job_id)
         return true;
     else { /* another job's claim expires, which does not cost it an attempt */
-        conclude(judgement, DELIVERY_HOLD,
-                 "the claim is lost, and the job cannot be claimed again");
-        judgement->is_about_job = true;
+        conclude(judgment, DELIVERY_HOLD, "the claim is lost, and the job cannot be claimed again");
+        judgment->is_about_job = true;
     }
     return false;
 }

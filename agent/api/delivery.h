@@ -43,7 +43,7 @@ struct delivery_report {
     bool past_cache;    /* sent without its token: a stock server answers from its database */
 };
 
-struct delivery_judgement {
+struct delivery_judgment {
     enum delivery delivery;
     enum tailslate_problem problem;
     tailslate_quality_set missing; /* REUPLOAD: 0 = all */
@@ -58,15 +58,15 @@ enum { DELIVERY_LEASE_MIN_MS = 10 * 60 * 1000 };
 bool delivery_is_claim_over(int64_t sealed_us, int64_t lease_ms, int64_t now_us);
 
 void delivery_judge(const struct delivery_report *report, const struct http_answer *answer,
-                    struct delivery_judgement *judgement);
+                    struct delivery_judgment *judgment);
 /* The answer to verify-complete, after ASK. */
 void delivery_judge_verification(const struct http_answer *answer,
-                                 struct delivery_judgement *judgement);
+                                 struct delivery_judgment *judgment);
 
 /* The answer to `claim?job_id=`, after RECLAIM. True: the job is ours again, under `given`. False:
- * the judgement says how to go on: AGAIN if there was no usable answer, HOLD if it was refused. */
+ * the judgment says how to go on: AGAIN if there was no usable answer, HOLD if it was refused. */
 bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
-                            struct message_claim *given, struct delivery_judgement *judgement);
+                            struct message_claim *given, struct delivery_judgment *judgment);
 
 /* The server refuses this one job, but accepts the key and other requests. A 403 or 409 without a
  * code counts only if the job cannot be reclaimed either. */

@@ -145,7 +145,7 @@ void http_client_free(struct http_client *client)
 static size_t on_header(char *line, size_t one, size_t size, void *ctx)
 {
     struct http_call *call = ctx;
-    return http_stream_take_head(&call->stream, line, one * size) ? one * size : 0;
+    return http_stream_receive_header(&call->stream, line, one * size) ? one * size : 0;
 }
 
 static size_t on_data(char *data, size_t one, size_t size, void *ctx)
@@ -155,13 +155,13 @@ static size_t on_data(char *data, size_t one, size_t size, void *ctx)
     curl_off_t total = -1;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
-    return http_stream_take(&call->stream, data, one * size, status, total) ? one * size : 0;
+    return http_stream_receive(&call->stream, data, one * size, status, total) ? one * size : 0;
 }
 
 static size_t on_body(char *buffer, size_t one, size_t capacity, void *ctx)
 {
     struct http_call *call = ctx;
-    ssize_t given = http_stream_give(&call->stream, buffer, one * capacity);
+    ssize_t given = http_stream_read_body(&call->stream, buffer, one * capacity);
     return given < 0 ? CURL_READFUNC_ABORT : (size_t)given;
 }
 
@@ -354,9 +354,9 @@ static enum tailslate_reach reach_of(CURLcode code)
 static void read_failure(struct http_call *call, CURLcode code, struct http_answer *answer)
 {
     answer->reach = reach_of(code);
-    if (call->stream.has_failed_here) {
+    if (call->stream.has_local_error) {
         answer->reach = TAILSLATE_REACH_LOCAL_FAILURE;
-        answer->error = call->stream.here;
+        answer->error = call->stream.error;
     } else if (call->stream.is_too_long) {
         error_set(&answer->error, ERROR_TEMPORARY, EFBIG, "the answer is longer than %d bytes",
                   HTTP_ANSWER_MAX_BYTES);
@@ -373,9 +373,9 @@ static void finish(struct http_call *call, CURLcode code)
 {
     struct http_answer answer = {
         .retry_after_ms = -1, .date_us = -1, .claim_epoch = call->claim_epoch};
-    http_stream_hand_over(&call->stream, &answer);
+    http_stream_move_body(&call->stream, &answer);
     memcpy(answer.request_id, call->request_id, sizeof call->request_id);
-    if (code == CURLE_OK && call->stream.has_whole_head)
+    if (code == CURLE_OK && call->stream.has_complete_header)
         read_answer(call, &answer);
     else
         read_failure(call, code, &answer);
@@ -400,7 +400,7 @@ static void finish_answered(struct http_client *client)
 
 static int64_t expires_ms(const struct http_call *call)
 {
-    int64_t stall_at = call->stall_ms ? call->stream.moved_ms + call->stall_ms : INT64_MAX;
+    int64_t stall_at = call->stall_ms ? call->stream.last_byte_ms + call->stall_ms : INT64_MAX;
     return stall_at < call->deadline_ms ? stall_at : call->deadline_ms;
 }
 

@@ -11,7 +11,7 @@
 void http_stream_init(struct http_stream *stream, const struct http_request *request)
 {
     *stream = (struct http_stream){
-        .moved_ms = mono_ms(),
+        .last_byte_ms = mono_ms(),
         .body_fd = request->body_fd,
         .body_size = request->body_fd >= 0 ? request->body_fd_size : 0,
         .sink_fd = request->sink_fd,
@@ -27,15 +27,15 @@ void http_stream_fini(struct http_stream *stream)
 }
 
 /* If a connection ends within the headers, libcurl reports an answer without a body. */
-bool http_stream_take_head(struct http_stream *stream, const char *line, size_t size)
+bool http_stream_receive_header(struct http_stream *stream, const char *line, size_t size)
 {
-    stream->head_size += size;
-    stream->is_too_long = stream->head_size > HTTP_HEAD_MAX_BYTES;
+    stream->header_size += size;
+    stream->is_too_long = stream->header_size > HTTP_HEADER_MAX_BYTES;
     /* After a 1xx, more headers follow; lines after the body are trailers. */
     if (size >= 5 && memcmp(line, "HTTP/", 5) == 0)
-        stream->has_whole_head = false;
+        stream->has_complete_header = false;
     else if (line[0] == '\r' || line[0] == '\n')
-        stream->has_whole_head = true;
+        stream->has_complete_header = true;
     return !stream->is_too_long;
 }
 
@@ -57,28 +57,28 @@ static bool keep_text(struct http_stream *stream, const char *data, size_t size)
 
 static bool sink_data(struct http_stream *stream, const char *data, size_t size, int64_t total)
 {
-    stream->has_failed_here = durable_append(stream->sink_fd, data, size, &stream->here) != 0;
-    if (stream->has_failed_here)
+    stream->has_local_error = durable_append(stream->sink_fd, data, size, &stream->error) != 0;
+    if (stream->has_local_error)
         return false;
-    stream->sunk += (int64_t)size;
-    if (!stream->on_sink || stream->on_sink(stream->sink_ctx, stream->sunk, total))
+    stream->sink_size += (int64_t)size;
+    if (!stream->on_sink || stream->on_sink(stream->sink_ctx, stream->sink_size, total))
         return true;
-    error_set(&stream->here, ERROR_TEMPORARY, ECANCELED, "the transfer was stopped");
-    stream->has_failed_here = true;
+    error_set(&stream->error, ERROR_TEMPORARY, ECANCELED, "the transfer was stopped");
+    stream->has_local_error = true;
     return false;
 }
 
-bool http_stream_take(struct http_stream *stream, const char *data, size_t size, long status,
-                      int64_t total)
+bool http_stream_receive(struct http_stream *stream, const char *data, size_t size, long status,
+                         int64_t total)
 {
     if (size == 0)
         return true;
-    stream->moved_ms = mono_ms();
+    stream->last_byte_ms = mono_ms();
     return stream->sink_fd >= 0 && status / 100 == 2 ? sink_data(stream, data, size, total)
                                                      : keep_text(stream, data, size);
 }
 
-ssize_t http_stream_give(struct http_stream *stream, char *buffer, size_t capacity)
+ssize_t http_stream_read_body(struct http_stream *stream, char *buffer, size_t capacity)
 {
     int64_t left = stream->body_size - stream->body_at;
     size_t wanted = left < (int64_t)capacity ? (size_t)left : capacity;
@@ -86,14 +86,14 @@ ssize_t http_stream_give(struct http_stream *stream, char *buffer, size_t capaci
         return 0;
     ssize_t got = pread(stream->body_fd, buffer, wanted, stream->body_at);
     if (got > 0) {
-        stream->moved_ms = mono_ms();
+        stream->last_byte_ms = mono_ms();
         stream->body_at += got;
         return got;
     }
-    stream->has_failed_here = true;
+    stream->has_local_error = true;
     if (got < 0)
-        return error_errno(&stream->here, "cannot read the file to send");
-    return error_set(&stream->here, ERROR_TEMPORARY, EIO, "the file shrank while it was sent");
+        return error_errno(&stream->error, "cannot read the file to send");
+    return error_set(&stream->error, ERROR_TEMPORARY, EIO, "the file shrank while it was sent");
 }
 
 bool http_stream_rewind(struct http_stream *stream, int64_t offset)
@@ -104,7 +104,7 @@ bool http_stream_rewind(struct http_stream *stream, int64_t offset)
     return true;
 }
 
-void http_stream_hand_over(struct http_stream *stream, struct http_answer *answer)
+void http_stream_move_body(struct http_stream *stream, struct http_answer *answer)
 {
     answer->body = stream->text ? stream->text : must_strdup("");
     answer->body_size = stream->text_size;

@@ -21,10 +21,10 @@ struct http_call *reclaim_start(struct http_client *client, int64_t job_id, http
 }
 
 bool reclaim_read(int64_t job_id, const struct http_answer *answer, struct record_claim *claim,
-                  struct delivery_judgement *judgement)
+                  struct delivery_judgment *judgment)
 {
     struct message_claim given;
-    if (!delivery_judge_reclaim(job_id, answer, &given, judgement))
+    if (!delivery_judge_reclaim(job_id, answer, &given, judgment))
         return false;
     crash_point(CRASH_AGENT_CLAIM_ANSWERED);
     record_claim_accept(&given, claim);
@@ -59,16 +59,16 @@ static void log_refused(struct session *session, const char *reason, const char 
            LOG_TEXT("outcome", outcome));
 }
 
-static void refused(struct session *session, const struct delivery_judgement *judgement,
+static void refused(struct session *session, const struct delivery_judgment *judgment,
                     const struct http_answer *answer)
 {
-    bool is_held = judgement->delivery == DELIVERY_HOLD && session->transcoded;
-    bool is_final = judgement->delivery == DELIVERY_HOLD && !session->transcoded;
-    log_refused(session, judgement->why, is_held ? "held" : is_final ? "abandoned" : "retried");
-    if (judgement->is_about_job)
-        session_note_refusal(session, judgement->why);
+    bool is_held = judgment->delivery == DELIVERY_HOLD && session->transcoded;
+    bool is_final = judgment->delivery == DELIVERY_HOLD && !session->transcoded;
+    log_refused(session, judgment->why, is_held ? "held" : is_final ? "abandoned" : "retried");
+    if (judgment->is_about_job)
+        session_note_refusal(session, judgment->why);
     if (is_final)
-        abandon(session, judgement->why);
+        abandon(session, judgment->why);
     else
         postpone(session, answer);
 }
@@ -76,12 +76,12 @@ static void refused(struct session *session, const struct delivery_judgement *ju
 static void on_answer(void *ctx, const struct http_answer *answer)
 {
     struct session *session = ctx;
-    struct delivery_judgement judgement;
+    struct delivery_judgment judgment;
     struct record_claim claim;
     struct error err;
     session->reclaim.call = NULL;
-    if (!reclaim_read(session->claim.claim.job_id, answer, &claim, &judgement)) {
-        refused(session, &judgement, answer);
+    if (!reclaim_read(session->claim.claim.job_id, answer, &claim, &judgment)) {
+        refused(session, &judgment, answer);
         return;
     }
     if (record_rebind(session->dir, &claim, &err) != 0) {

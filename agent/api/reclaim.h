@@ -19,7 +19,7 @@ struct http_call *reclaim_start(struct http_client *client, int64_t job_id, http
 /* True: the job is ours again, under *claim, which has its own new token and is not on disk yet.
  * False: see delivery_judge_reclaim. */
 bool reclaim_read(int64_t job_id, const struct http_answer *answer, struct record_claim *claim,
-                  struct delivery_judgement *judgement);
+                  struct delivery_judgment *judgment);
 
 /* A server without our codes says by 403 or 409 that the claim is lost; then the step reclaims the
  * job. If that succeeds, the record is bound to the new claim and the work goes on. If it is

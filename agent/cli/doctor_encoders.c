@@ -61,7 +61,7 @@ static enum encoder_id failed_lately(const struct config *config,
     return state < 0 ? ENCODER_COUNT : encoders_failed_lately(state, reason);
 }
 
-static void say_failure(struct doctor *doctor, enum encoder_id failed, const char *reason)
+static void report_failure(struct doctor *doctor, enum encoder_id failed, const char *reason)
 {
     char advice[ADVICE_BYTES];
     if (failed == ENCODER_COUNT)
@@ -96,7 +96,8 @@ static void judge_choice(struct doctor *doctor, const struct encoders *found,
                   is_second ? wanted : "");
 }
 
-static void say_others(struct doctor *doctor, const struct encoders *found, enum encoder_id failed)
+static void report_others(struct doctor *doctor, const struct encoders *found,
+                          enum encoder_id failed)
 {
     char text[ADVICE_BYTES] = "";
     struct config other = *doctor->config;
@@ -140,9 +141,9 @@ void doctor_check_encoders(struct doctor *doctor)
         check_encoder(doctor, &found, id);
     check_aac(doctor);
     enum encoder_id failed = failed_lately(doctor->config, reason);
-    say_failure(doctor, failed, reason);
+    report_failure(doctor, failed, reason);
     judge_choice(doctor, &found, failed);
-    say_others(doctor, &found, failed);
+    report_others(doctor, &found, failed);
     if (!found.can_tone_map)
         doctor_report(doctor, FINDING_NOTE, "tone mapping",
                       "use an ffmpeg build with the filters zscale and tonemap",
@@ -151,7 +152,7 @@ void doctor_check_encoders(struct doctor *doctor)
 
 /* ---- limits ---------------------------------------------------------------------------------- */
 
-static const char *network_word(const struct config *config)
+static const char *network_text(const struct config *config)
 {
     if (!sandbox_can_filter())
         return NULL;
@@ -172,8 +173,8 @@ void doctor_check_limits(struct doctor *doctor)
         "nice %lld, disk %s",
         memory_gb, config->limits.wall_factor, config->limits.wall_floor_minutes,
         config->transcode.stall_seconds, (long long)config->transcode.nice, config->limits.io);
-    if (network_word(config))
-        doctor_report(doctor, FINDING_GOOD, "network", NULL, "%s", network_word(config));
+    if (network_text(config))
+        doctor_report(doctor, FINDING_GOOD, "network", NULL, "%s", network_text(config));
     else
         doctor_report(doctor, FINDING_NOTE, "network", "use a kernel with CONFIG_SECCOMP_FILTER",
                       "this kernel has no seccomp: ffmpeg can reach the network");

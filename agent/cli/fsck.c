@@ -75,7 +75,7 @@ static int check_reports(struct subject *subject, struct error *err)
     case JOB_LOST:
         return record_read_lost(dir, &why, detail, err);
     case JOB_ACKNOWLEDGED:
-        return record_read_acknowledgement(dir, &body, &size, err);
+        return record_read_acknowledgment(dir, &body, &size, err);
     case JOB_STATE_COUNT:
         break;
     }

@@ -78,7 +78,7 @@ static void print_server(const struct screen *screen, const struct json *server)
          reason[0] ? ": " : "", reason);
 }
 
-static void print_orders(const struct screen *screen, const struct view *view)
+static void print_control_files(const struct screen *screen, const struct view *view)
 {
     if (view_bool(view->root, "drained"))
         line(screen, "control drained: nothing is claimed until undrain");
@@ -115,7 +115,7 @@ static void print_node(const struct screen *screen, const struct view *view)
 {
     const struct json *agent = json_get(view->root, "agent");
     print_agent(screen, view);
-    print_orders(screen, view);
+    print_control_files(screen, view);
     print_server(screen, json_get(agent, "server"));
     print_claims(screen, agent);
     print_encoder(screen, json_get(agent, "encoder"));

@@ -199,8 +199,8 @@ static void drop_expired(struct claim *claim)
     forget_unrecorded(claim);
 }
 
-static void take(struct claim *claim, const struct message_claim *given,
-                 const struct http_answer *answer)
+static void accept_claim(struct claim *claim, const struct message_claim *given,
+                         const struct http_answer *answer)
 {
     struct record_claim *answered = must_malloc(sizeof *answered);
     crash_point(CRASH_AGENT_CLAIM_ANSWERED);
@@ -231,7 +231,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     claim->reason[0] = '\0';
     metric_add(given.job_id > 0 ? &claims_given : &claims_empty, 1);
     if (given.job_id > 0) {
-        take(claim, &given, answer);
+        accept_claim(claim, &given, answer);
         return;
     }
     int64_t now_ms = mono_ms(), wait_ms = wait_seconds(claim) * 1000;
@@ -241,7 +241,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
                     claim_pause_ms(wait_ms, now_ms - claim->asked_ms, poll_ms, random_u64());
 }
 
-static void ask(struct claim *claim, int64_t now_ms)
+static void request_claim(struct claim *claim, int64_t now_ms)
 {
     char path[CLAIM_PATH_BYTES];
     snprintf(path, sizeof path, "/api/worker/claim?wait=%lld", (long long)wait_seconds(claim));
@@ -251,7 +251,7 @@ static void ask(struct claim *claim, int64_t now_ms)
     claim->call = http_start(claim->node->server.client, &request, on_answer, claim);
 }
 
-static bool may_ask(const struct node *node, int64_t now_ms)
+static bool may_claim(const struct node *node, int64_t now_ms)
 {
     return !admission_block_reason(node, now_ms) &&
            roster_slots_held(node) < node->config->node.slots &&
@@ -266,7 +266,7 @@ int64_t claim_tick(struct claim *claim, int64_t now_ms)
         record_claimed(claim);
     if (claim->unrecorded)
         return claim->due_ms;
-    if (!may_ask(claim->node, now_ms)) {
+    if (!may_claim(claim->node, now_ms)) {
         claim_cancel(claim);
         /* A free slot, disk space, a control file or a signal wakes the loop. */
         int64_t until_ms = admission_suspended_until_ms(claim->node, now_ms);
@@ -276,7 +276,7 @@ int64_t claim_tick(struct claim *claim, int64_t now_ms)
         return NODE_NEVER;
     if (claim->due_ms > now_ms)
         return claim->due_ms;
-    ask(claim, now_ms);
+    request_claim(claim, now_ms);
     return NODE_NEVER;
 }
 

@@ -96,7 +96,7 @@ static bool set_aside(struct live *live, int dir, retire_into *into, const char 
 }
 
 /* A failure report carries no work that would be worth keeping forever. */
-static void keep_report(struct live *live, const char *reason)
+static void retain_report(struct live *live, const char *reason)
 {
     retire_retain(live, OUTCOME_LOST, reason);
 }
@@ -120,7 +120,7 @@ static bool set_aside_refused(struct live *live, int dir)
         return false;
     snprintf(reason, sizeof reason, "refused for %.1f days: %.200s",
              (double)(refusal.at_us - refusal.since_us) / DAY_US, refusal.reason);
-    return set_aside(live, dir, live->state == JOB_FAILED ? keep_report : retire_into_quarantine,
+    return set_aside(live, dir, live->state == JOB_FAILED ? retain_report : retire_into_quarantine,
                      reason);
 }
 

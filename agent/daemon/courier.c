@@ -57,8 +57,8 @@ static void on_local_error(struct live *live, const struct error *err)
         retire_into_quarantine(live, err->message);
 }
 
-static int write_acknowledgement(struct live *live, const struct http_answer *answer,
-                                 struct error *err)
+static int write_acknowledgment(struct live *live, const struct http_answer *answer,
+                                struct error *err)
 {
     FD(dir) = roster_open(live, err);
     if (dir < 0 || record_acknowledge(dir, answer->body, answer->body_size, err) != 0)
@@ -72,7 +72,7 @@ static void acknowledge(struct live *live, const struct http_answer *answer)
     struct error err;
     crash_point(CRASH_AGENT_ANSWERED);
     /* A disk that is full now costs another presentation, not the result. */
-    if (write_acknowledgement(live, answer, &err) != 0)
+    if (write_acknowledgment(live, answer, &err) != 0)
         on_local_error(live, &err);
     else
         log_info("job.acknowledged", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
@@ -92,13 +92,13 @@ static int reopen(struct live *live, tailslate_quality_set missing, struct error
     return roster_refresh(live, err);
 }
 
-static void upload_again(struct live *live, const struct delivery_judgement *judgement)
+static void upload_again(struct live *live, const struct delivery_judgment *judgment)
 {
     struct error err;
     log_warning("delivery.output_missing", LOG_INT("job", live->job_id),
                 LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
-                LOG_TEXT("reason", judgement->why));
-    if (reopen(live, judgement->missing, &err) != 0)
+                LOG_TEXT("reason", judgment->why));
+    if (reopen(live, judgment->missing, &err) != 0)
         on_local_error(live, &err);
     else if (live->courier.reuploads++ >
              0) /* do not upload forever to a server that never finds the files */
@@ -109,58 +109,58 @@ static void upload_again(struct live *live, const struct delivery_judgement *jud
 
 /* Rows 6 and 7. A failure report has no work to retain, so that answer ends it like any other. A
  * refusal without one of our codes explains less, so the report is retained for inspection. */
-static void retain(struct live *live, const struct delivery_judgement *judgement,
+static void retain(struct live *live, const struct delivery_judgment *judgment,
                    const struct http_answer *answer)
 {
-    if (live->delivery.is_failure && judgement->problem != TAILSLATE_PROBLEM_NONE)
+    if (live->delivery.is_failure && judgment->problem != TAILSLATE_PROBLEM_NONE)
         acknowledge(live, answer);
     else if (live->delivery.is_failure)
-        retire_retain(live, OUTCOME_LOST, judgement->why);
+        retire_retain(live, OUTCOME_LOST, judgment->why);
     else
         retire_retain(live,
-                      judgement->problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE
-                                                                       : OUTCOME_SUPERSEDED,
-                      judgement->why);
+                      judgment->problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE
+                                                                      : OUTCOME_SUPERSEDED,
+                      judgment->why);
 }
 
 static void verify(struct live *live);
-static void reclaim(struct live *live, const struct delivery_judgement *judgement,
+static void reclaim(struct live *live, const struct delivery_judgment *judgment,
                     const struct http_answer *answer);
 
-static void apply(struct live *live, const struct delivery_judgement *judgement,
+static void apply(struct live *live, const struct delivery_judgment *judgment,
                   const struct http_answer *answer)
 {
-    metric_add(&answers[judgement->delivery], 1);
-    switch (judgement->delivery) {
+    metric_add(&answers[judgment->delivery], 1);
+    switch (judgment->delivery) {
     case DELIVERY_ACKNOWLEDGED:
         acknowledge(live, answer);
         break;
     case DELIVERY_HOLD:
-        outbox_hold(live, judgement, answer->retry_after_ms);
+        outbox_hold(live, judgment, answer->retry_after_ms);
         break;
     case DELIVERY_AGAIN:
-        outbox_postpone(live, judgement->delivery, answer->retry_after_ms, judgement->why);
+        outbox_postpone(live, judgment->delivery, answer->retry_after_ms, judgment->why);
         break;
     case DELIVERY_SILENT:
-        outbox_await_bypass(live, judgement->why);
+        outbox_await_bypass(live, judgment->why);
         break;
     case DELIVERY_RETAIN:
-        retain(live, judgement, answer);
+        retain(live, judgment, answer);
         break;
     case DELIVERY_QUARANTINE:
-        retire_into_quarantine(live, judgement->why);
+        retire_into_quarantine(live, judgment->why);
         break;
     case DELIVERY_REUPLOAD:
-        upload_again(live, judgement);
+        upload_again(live, judgment);
         break;
     case DELIVERY_ASK:
         verify(live);
         break;
     case DELIVERY_RECLAIM:
-        reclaim(live, judgement, answer);
+        reclaim(live, judgment, answer);
         break;
     case DELIVERY_COUNT:
-        must(judgement->delivery != DELIVERY_COUNT);
+        must(judgment->delivery != DELIVERY_COUNT);
     }
 }
 
@@ -195,13 +195,13 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         .token = live->token,
         .past_cache = live->delivery.past_cache,
     };
-    struct delivery_judgement judgement;
+    struct delivery_judgment judgment;
     outbox_end_call(live);
     if (tailslate_answer_concerns_key(http_answer_class(answer)))
         server_link_note_key_refused(node);
-    delivery_judge(&report, answer, &judgement);
-    enum delivery verdict = judgement.delivery;
-    apply(live, &judgement, answer); /* live may have been freed */
+    delivery_judge(&report, answer, &judgment);
+    enum delivery verdict = judgment.delivery;
+    apply(live, &judgment, answer); /* live may have been freed */
     if (is_success(verdict))
         outbox_wake_waiting(node, mono_ms());
 }
@@ -209,10 +209,10 @@ static void on_answer(void *ctx, const struct http_answer *answer)
 static void on_verification(void *ctx, const struct http_answer *answer)
 {
     struct live *live = ctx;
-    struct delivery_judgement judgement;
+    struct delivery_judgment judgment;
     outbox_end_call(live);
-    delivery_judge_verification(answer, &judgement);
-    apply(live, &judgement, answer);
+    delivery_judge_verification(answer, &judgment);
+    apply(live, &judgment, answer);
 }
 
 static void verify(struct live *live)
@@ -227,11 +227,11 @@ static void verify(struct live *live)
 static void on_reclaim(void *ctx, const struct http_answer *answer)
 {
     struct live *live = ctx;
-    struct delivery_judgement judgement;
+    struct delivery_judgment judgment;
     struct record_claim claim;
     outbox_end_call(live);
-    if (!reclaim_read(live->job_id, answer, &claim, &judgement)) {
-        apply(live, &judgement, answer);
+    if (!reclaim_read(live->job_id, answer, &claim, &judgment)) {
+        apply(live, &judgment, answer);
         return;
     }
     struct error err;
@@ -243,16 +243,16 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
 }
 
 /* Do not fight for a claim that is lost although it was reclaimed just now. */
-static void reclaim(struct live *live, const struct delivery_judgement *judgement,
+static void reclaim(struct live *live, const struct delivery_judgment *judgment,
                     const struct http_answer *answer)
 {
     if (live->courier.is_reclaimed) {
         live->courier.is_reclaimed = false;
-        outbox_hold(live, judgement, answer->retry_after_ms);
+        outbox_hold(live, judgment, answer->retry_after_ms);
         return;
     }
     log_info("delivery.reclaiming", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
-             LOG_TEXT("token", live->token), LOG_TEXT("reason", judgement->why));
+             LOG_TEXT("token", live->token), LOG_TEXT("reason", judgment->why));
     outbox_begin_call(live,
                       reclaim_start(live->node->server.client, live->job_id, on_reclaim, live));
 }

@@ -74,24 +74,24 @@ void outbox_postpone(struct live *live, enum delivery verdict, int64_t retry_aft
 }
 
 /* The note in the record is the same if its step is refused: control.c acts on both. */
-void outbox_hold(struct live *live, const struct delivery_judgement *judgement,
+void outbox_hold(struct live *live, const struct delivery_judgment *judgment,
                  int64_t retry_after_ms)
 {
     struct error ignored;
     struct record_refusal refusal;
-    FD(dir) = judgement->is_about_job ? roster_open(live, &ignored) : -1;
+    FD(dir) = judgment->is_about_job ? roster_open(live, &ignored) : -1;
     if (dir < 0) {
-        outbox_postpone(live, DELIVERY_HOLD, retry_after_ms, judgement->why);
+        outbox_postpone(live, DELIVERY_HOLD, retry_after_ms, judgment->why);
         return;
     }
-    record_note_refusal(dir, judgement->why, &refusal);
+    record_note_refusal(dir, judgment->why, &refusal);
     node_control_changed(live->node);
     live->delivery.failures++;
     postpone_by(live, DELIVERY_HOLD,
                 delivery_hold_ms(connect_backoff(live->node->config),
                                  (refusal.at_us - refusal.since_us) / 1000, retry_after_ms,
                                  random_u64()),
-                retry_after_ms, judgement->why);
+                retry_after_ms, judgment->why);
 }
 
 void outbox_await_bypass(struct live *live, const char *why)

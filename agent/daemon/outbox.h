@@ -23,7 +23,7 @@ void outbox_cancel(struct live *live, int64_t due_ms);
 void outbox_postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
                      const char *why);
 /* The longer it is refused, the later. A refusal of this job alone is noted in the record. */
-void outbox_hold(struct live *live, const struct delivery_judgement *judgement,
+void outbox_hold(struct live *live, const struct delivery_judgment *judgment,
                  int64_t retry_after_ms);
 /* Before it is presented past the cache. The start of the pause is in the record, so that a restart
  * does not begin it again. */

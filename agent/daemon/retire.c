@@ -91,7 +91,7 @@ static int read_acknowledged(int dir, enum job_outcome *outcome, struct error *e
     size_t size, body_size;
     bool is_failure;
     struct message_problem said;
-    if (record_read_acknowledgement(dir, &answer, &size, err) != 0 ||
+    if (record_read_acknowledgment(dir, &answer, &size, err) != 0 ||
         record_read_sealed(dir, &body, &body_size, &is_failure, err) != 0)
         return -1;
     message_problem_parse(answer, size, &said);

@@ -31,7 +31,7 @@ struct live_step {
     pid_t pid;
     bool is_child; /* otherwise adopted: its exit status is unknown */
     enum job_state started_in;
-    unsigned futile; /* consecutive runs without progress */
+    unsigned without_progress; /* consecutive runs */
     unsigned unseen; /* consecutive checks that did not find the process holding the record */
     bool is_unseen;  /* not found often enough that it was reported */
     bool is_told_to_end;

@@ -146,7 +146,7 @@ void status_publish(struct status *status)
         log_debug("status.not_published", LOG_TEXT("reason", err.message));
 }
 
-static void tell_manager(const struct node *node)
+static void notify_manager(const struct node *node)
 {
     char line[NOTIFY_STATUS_BYTES];
     unsigned waiting = roster_count_state(node, JOB_SEALED) + roster_count_state(node, JOB_FAILED);
@@ -167,7 +167,7 @@ int64_t status_tick(struct status *status, int64_t now_ms)
         return status->due_ms;
     (void)node_take_status_change(node);
     status_publish(status);
-    tell_manager(node);
+    notify_manager(node);
     status->due_ms = now_ms + STATUS_MIN_MS;
     return NODE_NEVER;
 }

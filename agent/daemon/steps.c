@@ -98,7 +98,7 @@ static int start(struct live *live, struct error *err)
     return 0;
 }
 
-static void is_seen(struct live *live)
+static void note_seen(struct live *live)
 {
     if (live->step.is_unseen)
         node_status_changed(live->node);
@@ -114,7 +114,7 @@ int64_t steps_unseen_pause_ms(unsigned checks)
 }
 
 /* It holds its record, so it is alive: no second step is started, however long this lasts. */
-static void not_seen(struct live *live, int64_t now_ms, const struct error *why)
+static void note_unseen(struct live *live, int64_t now_ms, const struct error *why)
 {
     struct live_step *step = &live->step;
     step->due_ms = now_ms + steps_unseen_pause_ms(++step->unseen);
@@ -183,18 +183,18 @@ static void start_or_adopt(struct live *live, int64_t now_ms)
     FD(dir) = roster_open(live, &err);
     bool is_locked = dir >= 0 && record_is_locked(dir);
     if (is_locked && adopt(live, dir, &err) != 0) {
-        not_seen(live, now_ms, &err);
+        note_unseen(live, now_ms, &err);
         return;
     }
-    is_seen(live);
+    note_seen(live);
     if (!is_locked && !is_configured(live->node)) {
         live->step.due_ms = now_ms + CONFIG_AGAIN_MS;
         return;
     }
     if (is_locked || (dir >= 0 && start(live, &err) == 0))
         return;
-    live->step.due_ms = now_ms +
-                        tailslate_backoff_delay_ms(pauses, live->step.futile++, -1, random_u64());
+    live->step.due_ms = now_ms + tailslate_backoff_delay_ms(pauses, live->step.without_progress++,
+                                                            -1, random_u64());
     log_warning("step.not_started", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("reason", err.message));
 }
@@ -242,21 +242,22 @@ static int seal_failure(struct live *live, const char *end, struct error *err)
     if (record_read_identity(dir, "transcoder", &transcoder, &ignored) == 0)
         process_identity_kill_group(&transcoder);
     snprintf(failure.reason, sizeof failure.reason, "the step ended %u times without a result: %s",
-             live->step.futile, end);
+             live->step.without_progress, end);
     record_note_fault(dir, failure.reason);
     return record_seal_failure(dir, &failure, err);
 }
 
-static void after_futile_end(struct live *live, const char *end)
+static void after_end_without_progress(struct live *live, const char *end)
 {
     struct error err;
-    live->step.futile++;
-    int64_t delay_ms = tailslate_backoff_delay_ms(pauses, live->step.futile - 1, -1, random_u64());
+    live->step.without_progress++;
+    int64_t delay_ms = tailslate_backoff_delay_ms(pauses, live->step.without_progress - 1, -1,
+                                                  random_u64());
     live->step.due_ms = mono_ms() + delay_ms;
     log_warning("step.no_result", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("token", live->token), LOG_TEXT("end", end),
-                LOG_INT("attempt", live->step.futile), LOG_INT("delay_ms", delay_ms));
-    if (live->state != JOB_CLAIMED || live->step.futile < STEPS_FUTILE_MAX)
+                LOG_INT("attempt", live->step.without_progress), LOG_INT("delay_ms", delay_ms));
+    if (live->state != JOB_CLAIMED || live->step.without_progress < STEPS_WITHOUT_PROGRESS_MAX)
         return;
     int sealed = seal_failure(live, end, &err);
     struct error why;
@@ -274,9 +275,9 @@ static void after_end(struct live *live, const char *end)
     if (!is_readable && err.class == ERROR_PERMANENT)
         retire_into_quarantine(live, err.message);
     else if (live->state != live->step.started_in)
-        live->step.futile = 0;
+        live->step.without_progress = 0;
     else if (job_need(live->state) == JOB_NEEDS_STEP && !is_told_to_end)
-        after_futile_end(live, end);
+        after_end_without_progress(live, end);
 }
 
 bool steps_handle(struct node *node, int pidfd)
@@ -323,7 +324,7 @@ void steps_tell_to_end(struct live *live)
 void steps_retry(struct live *live)
 {
     live->step.due_ms = 0;
-    live->step.futile = 0;
+    live->step.without_progress = 0;
 }
 
 void steps_postpone(struct live *live, int64_t due_ms)

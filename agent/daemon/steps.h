@@ -3,8 +3,8 @@
  * A step is this binary (/proc/self/exe) in its own session, so that it outlives the agent. The
  * next agent finds it by the record's lock and its identity, and monitors it through a pidfd. Only
  * our own children are reaped. A step that ended without progress is started again with backoff;
- * STEPS_FUTILE_MAX such runs in a row before anything was transcoded become a failure report. After
- * that point there is no limit: finished work is never given up.
+ * STEPS_WITHOUT_PROGRESS_MAX such runs in a row before anything was transcoded become a failure
+ * report. After that point there is no limit: finished work is never given up.
  *
  * A step that is running but not visible (hidepid, another PID namespace) is never started a second
  * time: this is reported once, and checked at growing intervals until it has released its record.
@@ -15,7 +15,7 @@
 #include "agent/daemon/node.h"
 
 enum {
-    STEPS_FUTILE_MAX = 5,
+    STEPS_WITHOUT_PROGRESS_MAX = 5,
     STEPS_UNSEEN_MAX = 5, /* checks, 3 s: a step locks its record before it writes its identity */
     STEPS_UNSEEN_MS = 200,
     STEPS_UNSEEN_CAP_MS = 10 * 1000,

@@ -49,7 +49,7 @@ static const enum job_state rules[JOB_STATE_COUNT][JOB_EVENT_COUNT] = {
     [JOB_SEALED] =
         {
             [JOB_OUTPUT_MISSING] = JOB_REOPENED,
-            [JOB_ACKNOWLEDGEMENT_RECORDED] = JOB_ACKNOWLEDGED,
+            [JOB_ACKNOWLEDGMENT_RECORDED] = JOB_ACKNOWLEDGED,
             [JOB_REBOUND] = JOB_SEALED,
         },
     [JOB_REOPENED] =
@@ -60,7 +60,7 @@ static const enum job_state rules[JOB_STATE_COUNT][JOB_EVENT_COUNT] = {
         },
     [JOB_FAILED] =
         {
-            [JOB_ACKNOWLEDGEMENT_RECORDED] = JOB_ACKNOWLEDGED,
+            [JOB_ACKNOWLEDGMENT_RECORDED] = JOB_ACKNOWLEDGED,
         },
 };
 
@@ -85,7 +85,7 @@ static const char *const event_names[JOB_EVENT_COUNT] = {
     [JOB_OUTPUT_MISSING] = "output_missing",
     [JOB_UPLOADED_AGAIN] = "uploaded_again",
     [JOB_CLAIM_GONE] = "claim_gone",
-    [JOB_ACKNOWLEDGEMENT_RECORDED] = "acknowledgement_recorded",
+    [JOB_ACKNOWLEDGMENT_RECORDED] = "acknowledgement_recorded",
     [JOB_REBOUND] = "rebound",
 };
 

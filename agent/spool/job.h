@@ -26,7 +26,7 @@ enum job_event {
     JOB_OUTPUT_MISSING,
     JOB_UPLOADED_AGAIN,
     JOB_CLAIM_GONE,
-    JOB_ACKNOWLEDGEMENT_RECORDED,
+    JOB_ACKNOWLEDGMENT_RECORDED,
     JOB_REBOUND, /* a new claim on the same job: new token, the work is kept */
     JOB_EVENT_COUNT,
 };

@@ -306,12 +306,12 @@ int record_read_lost(int dir, enum tailslate_problem *why, char detail[LOST_DETA
 
 int record_acknowledge(int dir, const char *answer, size_t size, struct error *err)
 {
-    if (allow(dir, JOB_ACKNOWLEDGEMENT_RECORDED, err) != 0)
+    if (allow(dir, JOB_ACKNOWLEDGMENT_RECORDED, err) != 0)
         return -1;
     return durable_write(dir, file_names[JOB_FILE_ACKNOWLEDGEMENT], answer, size, err);
 }
 
-int record_read_acknowledgement(int dir, char **answer, size_t *size, struct error *err)
+int record_read_acknowledgment(int dir, char **answer, size_t *size, struct error *err)
 {
     return read_file(dir, JOB_FILE_ACKNOWLEDGEMENT, answer, size, err);
 }

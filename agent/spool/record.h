@@ -80,7 +80,7 @@ int record_read_tokenless(int dir, char **body, struct error *err);
 int record_check_sealed(int dir, struct error *err);
 int record_read_missing(int dir, tailslate_quality_set *missing, struct error *err);
 int record_read_lost(int dir, enum tailslate_problem *why, char detail[256], struct error *err);
-int record_read_acknowledgement(int dir, char **answer, size_t *size, struct error *err);
+int record_read_acknowledgment(int dir, char **answer, size_t *size, struct error *err);
 
 /* What the step is doing, for status; not durable. */
 struct record_progress {

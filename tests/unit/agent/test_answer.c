@@ -26,18 +26,18 @@ static void write_delivery(FILE *out, const struct http_answer *answer, bool is_
 {
     struct delivery_report report = {
         .is_failure = is_failure, .is_claim_over = is_claim_over, .token = TOKEN};
-    struct delivery_judgement judgement;
-    delivery_judge(&report, answer, &judgement);
-    fprintf(out, "%s%s%s ", delivery_name(judgement.delivery), judgement.is_about_job ? "*" : "",
-            judgement.problem != TAILSLATE_PROBLEM_NONE ? "!" : "");
+    struct delivery_judgment judgment;
+    delivery_judge(&report, answer, &judgment);
+    fprintf(out, "%s%s%s ", delivery_name(judgment.delivery), judgment.is_about_job ? "*" : "",
+            judgment.problem != TAILSLATE_PROBLEM_NONE ? "!" : "");
 }
 
 static void write_reclaim(FILE *out, const struct http_answer *answer)
 {
-    struct delivery_judgement judgement;
+    struct delivery_judgment judgment;
     struct message_claim given;
-    cr_assert(!delivery_judge_reclaim(7, answer, &given, &judgement));
-    fprintf(out, "%s%s", delivery_name(judgement.delivery), judgement.is_about_job ? "*" : "");
+    cr_assert(!delivery_judge_reclaim(7, answer, &given, &judgment));
+    fprintf(out, "%s%s", delivery_name(judgment.delivery), judgment.is_about_job ? "*" : "");
 }
 
 static void write_step(FILE *out, const struct http_answer *answer)

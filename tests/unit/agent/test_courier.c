@@ -16,8 +16,7 @@
 enum kind { COMPLETION, FAILURE, LATE_FAILURE, PAST_CACHE };
 enum form { JSON_TYPE, HTML_TYPE };
 
-static struct delivery_judgement judge(enum kind kind, long status, enum form form,
-                                       const char *body)
+static struct delivery_judgment judge(enum kind kind, long status, enum form form, const char *body)
 {
     char text[1024];
     snprintf(text, sizeof text, "%s", body);
@@ -33,9 +32,9 @@ static struct delivery_judgement judge(enum kind kind, long status, enum form fo
                                      .is_claim_over = kind == LATE_FAILURE,
                                      .token = OURS,
                                      .past_cache = kind == PAST_CACHE};
-    struct delivery_judgement judgement;
-    delivery_judge(&report, &answer, &judgement);
-    return judgement;
+    struct delivery_judgment judgment;
+    delivery_judge(&report, &answer, &judgment);
+    return judgment;
 }
 
 struct answer_case {
@@ -51,11 +50,11 @@ static void check(const struct answer_case *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct answer_case *c = &cases[i];
-        struct delivery_judgement judgement = judge(c->kind, c->status, c->form, c->body);
-        cr_expect_eq(judgement.delivery, c->expected, "%s: %s, not %s (%s)", c->name,
-                     delivery_name(judgement.delivery), delivery_name(c->expected), judgement.why);
-        cr_expect((judgement.why[0] == '\0') == (c->expected == DELIVERY_ACKNOWLEDGED), "%s: '%s'",
-                  c->name, judgement.why);
+        struct delivery_judgment judgment = judge(c->kind, c->status, c->form, c->body);
+        cr_expect_eq(judgment.delivery, c->expected, "%s: %s, not %s (%s)", c->name,
+                     delivery_name(judgment.delivery), delivery_name(c->expected), judgment.why);
+        cr_expect((judgment.why[0] == '\0') == (c->expected == DELIVERY_ACKNOWLEDGED), "%s: '%s'",
+                  c->name, judgment.why);
     }
 }
 #define CHECK(cases) check((cases), sizeof(cases) / sizeof(cases)[0])
@@ -214,12 +213,11 @@ Test(courier, a_claim_is_over_when_it_has_lasted_once_more_since_the_report_was_
 
 Test(courier, output_missing_names_what_is_to_be_uploaded)
 {
-    struct delivery_judgement judgement = judge(
+    struct delivery_judgment judgment = judge(
         COMPLETION, 422, JSON_TYPE,
         "{\"detail\":\"x\",\"code\":\"output_missing\",\"qualities\":[\"720p\",\"360p\"]}");
-    cr_expect_eq(judgement.missing,
-                 (1u << TAILSLATE_QUALITY_720P) | (1u << TAILSLATE_QUALITY_360P));
-    cr_expect_eq(judgement.problem, TAILSLATE_PROBLEM_OUTPUT_MISSING);
+    cr_expect_eq(judgment.missing, (1u << TAILSLATE_QUALITY_720P) | (1u << TAILSLATE_QUALITY_360P));
+    cr_expect_eq(judgment.problem, TAILSLATE_PROBLEM_OUTPUT_MISSING);
 }
 
 Test(courier, without_an_answer_it_tries_again_and_never_trusts_a_wrong_certificate)
@@ -237,10 +235,10 @@ Test(courier, without_an_answer_it_tries_again_and_never_trusts_a_wrong_certific
         struct http_answer answer = {.reach = cases[i].reach, .body = nothing};
         error_set(&answer.error, ERROR_TEMPORARY, 0, "connection reset");
         struct delivery_report report = {.token = OURS};
-        struct delivery_judgement judgement;
-        delivery_judge(&report, &answer, &judgement);
-        cr_expect_eq(judgement.delivery, cases[i].expected);
-        cr_expect_str_eq(judgement.why, "connection reset");
+        struct delivery_judgment judgment;
+        delivery_judge(&report, &answer, &judgment);
+        cr_expect_eq(judgment.delivery, cases[i].expected);
+        cr_expect_str_eq(judgment.why, "connection reset");
     }
 }
 
@@ -253,9 +251,9 @@ static enum delivery verify(long status, const char *body)
                                  .is_json = true,
                                  .body = text,
                                  .body_size = strlen(text)};
-    struct delivery_judgement judgement;
-    delivery_judge_verification(&answer, &judgement);
-    return judgement.delivery;
+    struct delivery_judgment judgment;
+    delivery_judge_verification(&answer, &judgment);
+    return judgment.delivery;
 }
 
 Test(courier, a_doubt_is_settled_by_verify_complete_or_past_the_cache)
@@ -307,12 +305,12 @@ Test(courier, a_claim_that_went_is_ours_again_only_by_an_answer_that_names_the_j
                                      .body = text,
                                      .body_size = strlen(text)};
         error_set(&answer.error, ERROR_TEMPORARY, 0, "refused");
-        struct delivery_judgement judgement;
+        struct delivery_judgment judgment;
         struct message_claim given;
-        bool is_got = delivery_judge_reclaim(7, &answer, &given, &judgement);
-        cr_expect_eq(is_got, cases[i].is_got, "%s: %s", cases[i].name, judgement.why);
-        cr_expect(is_got || judgement.delivery == cases[i].otherwise, "%s: %s", cases[i].name,
-                  delivery_name(judgement.delivery));
+        bool is_got = delivery_judge_reclaim(7, &answer, &given, &judgment);
+        cr_expect_eq(is_got, cases[i].is_got, "%s: %s", cases[i].name, judgment.why);
+        cr_expect(is_got || judgment.delivery == cases[i].otherwise, "%s: %s", cases[i].name,
+                  delivery_name(judgment.delivery));
     }
 }
 

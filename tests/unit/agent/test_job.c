@@ -27,7 +27,7 @@ static unsigned after(unsigned files, enum job_event event)
         return files & ~bit(JOB_FILE_MISSING);
     case JOB_CLAIM_GONE:
         return files | bit(JOB_FILE_LOST);
-    case JOB_ACKNOWLEDGEMENT_RECORDED:
+    case JOB_ACKNOWLEDGMENT_RECORDED:
         return files | bit(JOB_FILE_ACKNOWLEDGEMENT);
     case JOB_REBOUND:
         return files;
@@ -119,7 +119,7 @@ Test(job, only_the_server_s_word_ends_a_sealed_job)
     for (enum job_event event = 0; event < JOB_EVENT_COUNT; event++) {
         enum job_state next = job_next(JOB_SEALED, event);
         cr_expect(next == JOB_WRONG || next == JOB_SEALED || next == JOB_REOPENED ||
-                      event == JOB_ACKNOWLEDGEMENT_RECORDED,
+                      event == JOB_ACKNOWLEDGMENT_RECORDED,
                   "%s leads to %s", job_event_name(event), job_state_name(next));
     }
 }
@@ -137,7 +137,7 @@ Test(job, missing_output_is_uploaded_again_and_presented_again)
 {
     cr_assert_eq(FOLLOW(JOB_CLAIMED, JOB_REBOUND, JOB_OUTCOME_RECORDED, JOB_COMPLETION_SEALED,
                         JOB_OUTPUT_MISSING, JOB_REBOUND, JOB_UPLOADED_AGAIN, JOB_OUTPUT_MISSING,
-                        JOB_UPLOADED_AGAIN, JOB_ACKNOWLEDGEMENT_RECORDED),
+                        JOB_UPLOADED_AGAIN, JOB_ACKNOWLEDGMENT_RECORDED),
                  JOB_ACKNOWLEDGED);
 }
 

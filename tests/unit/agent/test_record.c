@@ -221,7 +221,7 @@ Test(record, an_acknowledgement_is_kept_as_it_came)
     put_sealed(scratch.fd);
     OK(record_acknowledge(scratch.fd, "{\"status\":\"ok\"}", 15, &err), err);
     expect_state(scratch.fd, JOB_ACKNOWLEDGED);
-    OK(record_read_acknowledgement(scratch.fd, &answer, &size, &err), err);
+    OK(record_read_acknowledgment(scratch.fd, &answer, &size, &err), err);
     cr_expect_str_eq(answer, "{\"status\":\"ok\"}");
 }
 
