@@ -1,11 +1,13 @@
 #include "verifier/cli/command_status.h"
 
 #include "lib/json.h"
-#include "verifier/cli/job_print.h"
 #include "verifier/cli/table.h"
+#include "verifier/store/store_json.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { STATUS_RECENT_MAX = 10 }; /* completions in the table; the JSON has all */
 
 static void number(int64_t value, char text[24])
 {
@@ -72,7 +74,7 @@ static void print_recent(const struct store_overview *overview, FILE *out)
     if (overview->recent_count == 0)
         return;
     struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
-    for (size_t i = 0; i < overview->recent_count; i++) {
+    for (size_t i = 0; i < overview->recent_count && i < STATUS_RECENT_MAX; i++) {
         const struct store_recent *recent = &overview->recent[i];
         char id[24], when[STATUS_SPAN_BYTES], replays[24];
         number(recent->job_id, id);
@@ -135,72 +137,17 @@ void status_print(const struct status_view *view, FILE *out)
     print_sweeps(&view->overview, out);
 }
 
-static struct json *fleet_object(const struct store_fleet *fleet)
-{
-    struct json *object = json_new_object();
-    json_set_filled(object, "now", fleet->now);
-    json_set_filled(object, "alive_at", fleet->alive_at);
-    json_set_filled(object, "up_since", fleet->up_since);
-    json_set_filled(object, "leader", fleet->leader);
-    json_set_filled(object, "leader_until", fleet->leader_until);
-    json_set_filled(object, "last_sweep_at", fleet->last_sweep_at);
-    json_set_filled(object, "suspicious_since", fleet->suspicious_since);
-    json_set_filled(object, "last_cleanup_at", fleet->last_cleanup_at);
-    return object;
-}
-
-static struct json *counts_object(const struct store_counts *counts)
-{
-    struct json *object = json_new_object();
-    json_set_int(object, "pending", counts->pending);
-    json_set_int(object, "processing", counts->processing);
-    json_set_int(object, "completed", counts->completed);
-    json_set_int(object, "failed", counts->failed);
-    return object;
-}
-
-static struct json *recent_object(const struct store_recent *recent)
-{
-    struct json *object = json_new_object();
-    json_set_int(object, "job_id", recent->job_id);
-    json_set_text(object, "slug", recent->slug);
-    json_set_filled(object, "token", recent->token);
-    json_set_int(object, "claim_epoch", recent->claim_epoch);
-    json_set_text(object, "worker", recent->worker_name);
-    json_set_text(object, "committed_at", recent->committed_at);
-    json_set_bool(object, "late", recent->late);
-    json_set_int(object, "replays", recent->replays);
-    return object;
-}
-
-static struct json *sweep_object(const struct store_swept *sweep)
-{
-    struct error ignored;
-    struct json *object = json_new_object();
-    struct json *released = json_parse(sweep->released, strlen(sweep->released), &ignored);
-    json_set_text(object, "swept_at", sweep->swept_at);
-    json_set_text(object, "instance", sweep->instance);
-    json_set_text(object, "outcome", sweep->outcome);
-    json_set(object, "released", released ? released : json_new_array());
-    return object;
-}
-
 void status_print_json(const struct status_view *view, FILE *out)
 {
     const struct store_overview *overview = &view->overview;
     JSON(root) = json_new_object();
-    struct json *recent = json_new_array(), *sweeps = json_new_array();
-    for (size_t i = 0; i < overview->recent_count; i++)
-        json_append(recent, recent_object(&overview->recent[i]));
-    for (size_t i = 0; i < overview->sweep_count; i++)
-        json_append(sweeps, sweep_object(&overview->sweeps[i]));
-    json_set(root, "jobs", counts_object(&overview->counts));
-    json_set(root, "fleet", fleet_object(&overview->fleet));
-    json_set(root, "running", job_print_array(view->running, view->running_count));
-    json_set(root, "recent_completions", recent);
-    json_set(root, "sweeps", sweeps);
+    json_set(root, "jobs", store_counts_json(&overview->counts));
+    json_set(root, "fleet", store_fleet_json(&overview->fleet));
+    json_set(root, "running", store_jobs_json(view->running, view->running_count));
+    json_set(root, "recent_completions", store_recent_json(overview));
+    json_set(root, "sweeps", store_sweeps_json(overview));
     json_set(root, "last_release",
-             overview->released_ever ? sweep_object(&overview->last_release) : NULL);
+             overview->released_ever ? store_sweep_json(&overview->last_release) : NULL);
     json_show(root, out);
 }
 

@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/message_fields.h"
 #include "verifier/cli/table.h"
+#include "verifier/store/store_json.h"
 
 #include <string.h>
 
@@ -31,41 +32,9 @@ void job_print_list(const struct store_job *jobs, size_t count, FILE *out)
     table_free(table);
 }
 
-static struct json *object_of(const struct store_job *job)
-{
-    struct json *object = json_new_object();
-    json_set_int(object, "job_id", job->id);
-    json_set_int(object, "video_id", job->video_id);
-    json_set_text(object, "slug", job->slug);
-    json_set_text(object, "title", job->title);
-    json_set_text(object, "status", job->video_status);
-    json_set_int(object, "progress_percent", job->progress_percent);
-    json_set_filled(object, "current_step", job->current_step);
-    json_set_int(object, "claim_epoch", job->claim_epoch);
-    json_set_int(object, "attempt_number", job->attempt_number);
-    json_set_int(object, "max_attempts", job->max_attempts);
-    json_set_filled(object, "worker_id", job->holder);
-    json_set_filled(object, "last_worker_id", job->last_holder);
-    json_set_filled(object, "last_worker_name", job->last_holder_name);
-    json_set_filled(object, "created_at", job->created_at);
-    json_set_filled(object, "claimed_at", job->claimed_at);
-    json_set_filled(object, "claim_expires_at", job->claim_expires_at);
-    json_set_filled(object, "completed_at", job->completed_at);
-    json_set_filled(object, "last_error", job->last_error);
-    return object;
-}
-
-struct json *job_print_array(const struct store_job *jobs, size_t count)
-{
-    struct json *list = json_new_array();
-    for (size_t i = 0; i < count; i++)
-        json_append(list, object_of(&jobs[i]));
-    return list;
-}
-
 void job_print_list_json(const struct store_job *jobs, size_t count, FILE *out)
 {
-    JSON(list) = job_print_array(jobs, count);
+    JSON(list) = store_jobs_json(jobs, count);
     json_show(list, out);
 }
 
@@ -79,20 +48,6 @@ static struct json *renditions(const struct store_details *details)
         json_set_int(object, "width", rendition->width);
         json_set_int(object, "height", rendition->height);
         json_set_int(object, "bitrate", rendition->bitrate);
-        json_append(list, object);
-    }
-    return list;
-}
-
-static struct json *progress(const struct store_details *details)
-{
-    struct json *list = json_new_array();
-    for (size_t i = 0; i < details->progress_count; i++) {
-        const struct message_quality_progress *quality = &details->progress[i];
-        struct json *object = json_new_object();
-        json_set_text(object, "name", tailslate_quality_name(quality->quality));
-        json_set_text(object, "status", quality_status_name(quality->status));
-        json_set_int(object, "progress", quality->percent);
         json_append(list, object);
     }
     return list;
@@ -114,14 +69,15 @@ static struct json *completion(const struct store_details *details)
 void job_print_json(const struct store_details *details, FILE *out)
 {
     const struct store_job *job = &details->job;
-    JSON(root) = object_of(job);
+    JSON(root) = store_job_json(job);
     json_set_filled(root, "streaming_format", job->format);
     json_set_filled(root, "primary_codec", job->codec);
     json_set_number(root, "duration", job->duration);
     json_set_int(root, "source_width", job->source_width);
     json_set_int(root, "source_height", job->source_height);
     json_set(root, "qualities", renditions(details));
-    json_set(root, "quality_progress", progress(details));
+    json_set(root, "quality_progress",
+             store_progress_json(details->progress, details->progress_count));
     json_set(root, "completion", details->completed ? completion(details) : NULL);
     json_show(root, out);
 }

@@ -6,9 +6,6 @@
 
 #include <stdio.h>
 
-struct json;
-struct json *job_print_array(const struct store_job *jobs, size_t count); /* owned */
-
 void job_print_list(const struct store_job *jobs, size_t count, FILE *out);
 void job_print_list_json(const struct store_job *jobs, size_t count, FILE *out);
 void job_print(const struct store_details *details, const char *videos_dir, FILE *out);

@@ -193,7 +193,7 @@ static int read_progress(struct db *db, struct store_details *details, struct er
     return got < 0 ? -1 : 0;
 }
 
-static void parse_warnings(const char *text, struct tailslate_warnings *warnings)
+void store_parse_warnings(const char *text, struct tailslate_warnings *warnings)
 {
     struct error ignored;
     JSON(list) = text ? json_parse(text, strlen(text), &ignored) : NULL;
@@ -222,7 +222,7 @@ static int read_completion(struct db *db, struct store_details *details, struct 
     db_copy_text(rows, 3, details->committed_at, sizeof details->committed_at);
     details->late = store_response_late(db_get_text(rows, 4));
     details->replays = db_get_int(rows, 5);
-    parse_warnings(db_get_text(rows, 6), &details->warnings);
+    store_parse_warnings(db_get_text(rows, 6), &details->warnings);
     return 0;
 }
 

@@ -34,7 +34,8 @@ static int read_recent(struct db *db, struct store_overview *overview, struct er
     DB_ROWS(rows) = db_query(
         db,
         "SELECT c.job_id, c.claim_epoch, c.replays, v.slug, c.token,"
-        " COALESCE(w.worker_name, c.worker_id), c.committed_at, c.response FROM completions c"
+        " COALESCE(w.worker_name, c.worker_id), c.committed_at, c.response, v.title, c.warnings"
+        " FROM completions c"
         " JOIN transcoding_jobs j ON j.id = c.job_id JOIN videos v ON v.id = j.video_id"
         " LEFT JOIN workers w ON w.worker_id = c.worker_id ORDER BY c.committed_at DESC LIMIT $1",
         DB_ARGS(db_int(OVERVIEW_COMPLETIONS_MAX)), err);
@@ -51,6 +52,8 @@ static int read_recent(struct db *db, struct store_overview *overview, struct er
         COPY(rows, 5, recent->worker_name);
         COPY(rows, 6, recent->committed_at);
         recent->late = store_response_late(db_get_text(rows, 7));
+        COPY(rows, 8, recent->title);
+        store_parse_warnings(db_get_text(rows, 9), &recent->warnings);
     }
     return got < 0 ? -1 : 0;
 }

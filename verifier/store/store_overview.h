@@ -6,7 +6,7 @@
 #include "verifier/store/store_operator.h"
 
 enum {
-    OVERVIEW_COMPLETIONS_MAX = 10,
+    OVERVIEW_COMPLETIONS_MAX = 20,
     OVERVIEW_SWEEPS_MAX = 5,
     OVERVIEW_OUTCOME_BYTES = 32,
     OVERVIEW_INSTANCE_BYTES = 64,
@@ -14,9 +14,11 @@ enum {
 
 struct store_recent { /* a completion */
     int64_t job_id, claim_epoch, replays;
-    char slug[SLUG_BYTES], token[TAILSLATE_TOKEN_BYTES], worker_name[STORE_NAME_BYTES];
+    char slug[SLUG_BYTES], title[STORE_TITLE_BYTES], token[TAILSLATE_TOKEN_BYTES],
+        worker_name[STORE_NAME_BYTES];
     char committed_at[WALL_TEXT_BYTES];
     bool late;
+    struct tailslate_warnings warnings;
 };
 
 struct store_swept {

@@ -32,6 +32,8 @@ void store_job_from_row(struct db_rows *rows, struct store_job *job);
 int store_read_counts(struct db *db, struct store_counts *counts, struct error *err);
 /* The recorded answer of a completion says that it was late. NULL: not. */
 bool store_response_late(const char *response);
+/* The recorded list of a completion's warnings. NULL: none. */
+void store_parse_warnings(const char *text, struct tailslate_warnings *warnings);
 
 #define STORE_WORKER_COLUMNS                                                                       \
     "SELECT w.id, w.worker_id, COALESCE(w.worker_name, ''), w.worker_type, w.status,"              \
