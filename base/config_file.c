@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 ssize_t config_file_read(int fd, char *data, size_t max)
 {
@@ -35,12 +36,10 @@ int config_file_open(const char *path, struct stat *status, struct error *err)
     return steal_fd(&fd);
 }
 
-/* systemd grants an unprivileged service access to a credential by an ACL, whose mask appears as
- * the group's read bit; the directory around it is closed to everybody else. */
-static mode_t forbidden_bits(bool is_credential)
-{
-    return is_credential ? 0037 : 0077;
-}
+/* Mode bits that a secret's file may not have. systemd grants an unprivileged service access to a
+ * credential by an ACL, whose mask appears as the group's read bit; the directory around it is
+ * closed to everybody else. */
+enum { OWNER_ALONE = 0077, GROUP_READS = 0037 };
 
 static int open_credential(const char *name, struct stat *status, struct error *err)
 {
@@ -51,14 +50,37 @@ static int open_credential(const char *name, struct stat *status, struct error *
     return config_file_open(path, status, err);
 }
 
-static int check_mode(const char *path, const struct stat *status, mode_t forbidden,
+static bool is_our_group(gid_t gid)
+{
+    if (gid == getegid())
+        return true;
+    int count = getgroups(0, NULL);
+    TEXT(memory) = must_calloc(count > 0 ? (size_t)count : 1, sizeof gid);
+    gid_t *groups = (gid_t *)(void *)memory;
+    count = getgroups(count > 0 ? count : 0, groups);
+    for (int i = 0; i < count; i++)
+        if (groups[i] == gid)
+            return true;
+    return false;
+}
+
+/* A mounted Kubernetes secret belongs to root and is readable by the pod's fsGroup. A file that we
+ * own and can write is ours to make 0600. */
+static bool is_given_by_root(const struct stat *status)
+{
+    bool is_ours = status->st_uid == geteuid() && (status->st_mode & S_IWUSR);
+    return status->st_uid == 0 && !is_ours && is_our_group(status->st_gid);
+}
+
+static int check_mode(const char *path, const struct stat *status, bool is_credential,
                       struct error *err)
 {
-    if (!(status->st_mode & forbidden))
+    bool may_group_read = is_credential || is_given_by_root(status);
+    if (!(status->st_mode & (may_group_read ? GROUP_READS : OWNER_ALONE)))
         return 0;
     return error_set(err, ERROR_PERMANENT, EACCES,
-                     "%s: mode %04o gives others access; use 0600 or stricter "
-                     "(chmod 600)",
+                     "%s: mode %04o gives others access; use 0600, or 0440 with root as its owner "
+                     "and a group of this process",
                      path, (unsigned)(status->st_mode & 07777));
 }
 
@@ -96,7 +118,7 @@ int config_read_secret(const char *path, char secret[CONFIG_SECRET_BYTES], struc
         return error_set(err, ignored.class, ignored.code, "%s", ignored.message);
     if (!is_credential)
         fd = config_file_open(path, &status, err);
-    if (fd < 0 || check_mode(path, &status, forbidden_bits(is_credential), err) < 0)
+    if (fd < 0 || check_mode(path, &status, is_credential, err) < 0)
         return -1;
 
     char content[CONFIG_SECRET_BYTES + 3]; /* "\r\n" and a NUL */

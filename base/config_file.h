@@ -27,9 +27,11 @@ enum { CONFIG_SECRET_BYTES = 512 };
 
 /* Read a secret: the first line of the file, without the line end. Refuses a file that group or
  * others can read, an empty line, more than CONFIG_SECRET_BYTES - 1, and control characters. A name
- * without a slash is first looked up in $CREDENTIALS_DIRECTORY (a systemd credential); there the
- * group's read bit is accepted, because systemd grants access by an ACL, whose mask appears as that
- * bit. */
+ * without a slash is first looked up in $CREDENTIALS_DIRECTORY (a systemd credential).
+ *
+ * The group's read bit is accepted in that directory, because systemd grants access by an ACL,
+ * whose mask appears as that bit; and on a file that belongs to root and to an effective or
+ * supplementary group of this process (a Kubernetes secret with fsGroup). */
 int config_read_secret(const char *path, char secret[CONFIG_SECRET_BYTES], struct error *err);
 
 #endif

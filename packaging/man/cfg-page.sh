@@ -46,7 +46,9 @@ for example
 .Ev $(awk '/^[a-z_]+:$/ { group = substr($0, 1, length - 1) }
     /^    [a-z_]+ = / { print "TAILSLATE_" toupper(group) "_" toupper($1); exit }' "$sample") .
 .Pp
-Secrets are kept in separate files, mode 0600 or stricter.
+Secrets are kept in separate files, mode 0600 or stricter; the group may read a
+file that belongs to root if it is one of the service's groups
+.Pq a Kubernetes secret with Li fsGroup .
 A name without a slash names a systemd credential
 .Pq see Cm LoadCredential No in Xr systemd.exec 5 .
 PAGE

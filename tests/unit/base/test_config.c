@@ -3,8 +3,11 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <grp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct settings {
     char url[CONFIG_TEXT_BYTES], format[CONFIG_TEXT_BYTES];
@@ -382,6 +385,60 @@ Test(config, a_bad_secret_is_refused_and_in_no_message)
         cr_expect_null(strstr(err.message, "GEHEIM"), "%s", err.message);
         cr_expect_str_eq(secret, "untouched");
     }
+}
+
+/* As another user, in a child: the owner of what a test writes is the test's user. */
+static int read_as(const char *path, uid_t user, gid_t group, gid_t supplementary)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        struct error err;
+        char secret[CONFIG_SECRET_BYTES];
+        if (setgroups(1, &supplementary) != 0 || setgid(group) != 0 || setuid(user) != 0)
+            _exit(99);
+        _exit(config_read_secret(path, secret, &err) == 0 ? 0 : err.code);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+Test(config, a_secret_of_root_may_be_read_by_our_group)
+{
+    enum { US = 4101, GROUP = 4102, ELSE = 4103 };
+    static const struct {
+        mode_t mode;
+        uid_t owner;
+        gid_t group;
+        int code;
+    } rows[] = {
+        {0440, 0, GROUP, 0},      {0440, 0, ELSE, 0},       {0640, 0, GROUP, 0},
+        {0400, US, GROUP, 0},     {0440, 0, US, EACCES},    {0440, US, GROUP, EACCES},
+        {0444, 0, GROUP, EACCES}, {0460, 0, GROUP, EACCES}, {0440, ELSE, GROUP, EACCES},
+        {0450, 0, GROUP, EACCES},
+    };
+    SCRATCH(scratch);
+    cr_assert_eq(fchmod(scratch.fd, 0755), 0);
+    TEXT(path) = must_printf("%s/key", scratch.path);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        scratch_put(&scratch, "key", "GEHEIM", 6, 0600);
+        cr_assert_eq(chown(path, rows[i].owner, rows[i].group), 0, "this test needs root");
+        cr_assert_eq(chmod(path, rows[i].mode), 0);
+        cr_expect_eq(read_as(path, US, GROUP, ELSE), rows[i].code, "row %zu", i);
+    }
+}
+
+Test(config, root_reads_a_read_only_secret_of_its_group)
+{
+    SCRATCH(scratch);
+    TEXT(path) = must_printf("%s/key", scratch.path);
+    scratch_put(&scratch, "key", "GEHEIM", 6, 0440);
+    cr_expect_eq(read_as(path, 0, getegid(), getegid()), 0);
+    cr_assert_eq(chmod(path, 0640), 0);
+    cr_expect_eq(read_as(path, 0, getegid(), getegid()), EACCES);
 }
 
 Test(config, a_secret_s_length_is_bounded)
