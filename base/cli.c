@@ -273,7 +273,7 @@ bool cli_parse(const struct cli *cli, int argc, char **argv, struct cli_line *li
                int *status)
 {
     struct parsing parsing = {.cli = cli, .argc = argc, .argv = argv};
-    *line = (struct cli_line){.config_path = cli->config_path};
+    *line = (struct cli_line){0};
     *status = CLI_USAGE;
     names_collect(cli, &parsing.names);
     find_words(&parsing);

@@ -33,15 +33,15 @@ struct cli_command {
  * commands. */
 struct cli {
     const char *name;                                   /* "tailslate-agent" */
-    const char *config_path;                            /* default of -c */
+    const char *config_path;                            /* where -c is not given */
     const char *closing;                                /* the end of the help, or NULL */
     const struct cli_command *(*command)(size_t index); /* ends with NULL */
 };
 
 struct cli_line {
-    size_t command; /* index into the program's commands */
-    const char *config_path;
-    const char *argument; /* NULL if there is none */
+    size_t command;          /* index into the program's commands */
+    const char *config_path; /* NULL: none was named */
+    const char *argument;    /* NULL if there is none */
 };
 
 /* True: run line->command with *options. False: nothing is left to do, or a mistake was reported on

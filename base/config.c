@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     NAME_BYTES = 96,  /* "group.name" and TAILSLATE_GROUP_NAME */
@@ -321,6 +322,14 @@ static int load(const struct table *table, const char *path, void *target, struc
     for (size_t i = 0; i < table->count; i++)
         config_value_store(&table->keys[i], &table->values[i], target);
     return 0;
+}
+
+const char *config_find(const char *named, const char *usual)
+{
+    if (named)
+        return named;
+    bool is_absent = access(usual, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    return is_absent ? NULL : usual;
 }
 
 int config_load(const struct config_key *keys, size_t count, const char *path, void *target,

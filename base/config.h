@@ -16,6 +16,10 @@
 
 enum { CONFIG_FILE_MAX_BYTES = 65536 };
 
+/* The file to load: named, if the operator named one; otherwise the usual one, or NULL if it does
+ * not exist: then the environment alone configures. */
+const char *config_find(const char *named, const char *usual);
+
 /* target: the struct that the offsets refer to. path NULL: defaults and environment only. */
 int config_load(const struct config_key *keys, size_t count, const char *path, void *target,
                 struct error *err);

@@ -158,16 +158,17 @@ static void check_server(struct doctor *doctor)
 
 int doctor_run(const struct config *config, const char *config_path)
 {
+    const char *source = config_path ? config_path : "the environment alone";
     struct doctor doctor = {.config = config};
     struct error err;
     if (http_global_init(&err) != 0) {
         fprintf(stderr, "tailslate-agent: %s\n", err.message);
         return error_exit_status(&err);
     }
-    printf("# effective configuration: %s and the environment\n", config_path);
+    printf("# effective configuration: %s%s\n", source, config_path ? " and the environment" : "");
     agent_config_print(config, stdout);
     putchar('\n');
-    doctor_report(&doctor, FINDING_GOOD, "configuration", NULL, "%s", config_path);
+    doctor_report(&doctor, FINDING_GOOD, "configuration", NULL, "%s", source);
     check_key(&doctor);
     check_state_dir(&doctor);
     check_tools(&doctor);

@@ -203,7 +203,11 @@ static int load(const char *path, struct config *config)
 int main(int argc, char **argv)
 {
     static const struct cli cli = {
-        .name = "tailslate-agent", .config_path = AGENT_CONFIG_PATH, .command = command_at};
+        .name = "tailslate-agent",
+        .config_path = AGENT_CONFIG_PATH,
+        .closing =
+            "TAILSLATE_<GROUP>_<KEY> in the environment overrides any key; no file is needed.",
+        .command = command_at};
     static struct config config; /* 16 KB: not on the stack of every command */
     struct command command = {.is_json = false};
     int status;
@@ -213,6 +217,7 @@ int main(int argc, char **argv)
         agent_config_print_sample(stdout);
         return 0;
     }
+    command.line.config_path = config_find(command.line.config_path, AGENT_CONFIG_PATH);
     status = load(command.line.config_path, &config);
     return status ? status : commands[command.line.command].run(&command, &config);
 }

@@ -122,7 +122,8 @@ static int start(struct agent *agent, struct error *err)
 static int load_fresh(const struct agent *agent, struct config *fresh, struct error *err)
 {
     const struct config *config = agent->config;
-    if (agent_config_load(agent->node.config_path, fresh, err) != 0 || find_tools(fresh, err) != 0)
+    const char *path = config_find(agent->node.config_path, AGENT_CONFIG_PATH);
+    if (agent_config_load(path, fresh, err) != 0 || find_tools(fresh, err) != 0)
         return -1;
     if (strcmp(fresh->node.state_dir, config->node.state_dir) != 0 ||
         strcmp(fresh->health.address, config->health.address) != 0 ||

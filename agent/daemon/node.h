@@ -13,7 +13,7 @@ enum { NODE_NEVER = -1 };
 
 struct node {
     const struct config *config;
-    const char *config_path; /* for steps; NULL = none */
+    const char *config_path; /* as named with -c, also for steps; NULL: none */
     struct spool spool;
     int epoll, inotify;
     struct roster roster;

@@ -62,9 +62,11 @@ static int spawn_step(const struct node *node, const char *record_path, pid_t *p
                       struct error *err)
 {
     TEXT(path) = must_strdup(record_path);
-    TEXT(config) = must_strdup(node->config_path);
+    TEXT(config) = must_strdup(node->config_path ? node->config_path : "");
     char program[] = "tailslate-agent", option[] = "-c", verb[] = "step";
-    char *argv[] = {program, option, config, verb, path, NULL};
+    char *with_config[] = {program, option, config, verb, path, NULL};
+    char *without[] = {program, verb, path, NULL};
+    char **argv = node->config_path ? with_config : without;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_init(&attributes);
@@ -154,7 +156,7 @@ static int try_config(const struct node *node, struct error *err)
 {
     struct config *config = must_calloc(1, sizeof *config);
     struct http_client *client = NULL;
-    if (agent_config_load(node->config_path, config, err) == 0)
+    if (agent_config_load(config_find(node->config_path, AGENT_CONFIG_PATH), config, err) == 0)
         client = connect_client(config, err);
     http_client_free(client);
     free(config);

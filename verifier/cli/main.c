@@ -132,7 +132,9 @@ int main(int argc, char **argv)
     static const struct cli cli = {
         .name = "tailslate-verifier",
         .config_path = VERIFIER_CONFIG_PATH,
-        .closing = "Commands that read or change the store also work while a server runs on it.",
+        .closing =
+            "Commands that read or change the store also work while a server runs on it.\n"
+            "TAILSLATE_<GROUP>_<KEY> in the environment overrides any key; no file is needed.",
         .command = command_at};
     struct command command = {.overlap = "24h"};
     struct verifier_config config;
@@ -144,6 +146,7 @@ int main(int argc, char **argv)
         verifier_config_print_sample(stdout);
         return STATUS_OK;
     }
+    command.line.config_path = config_find(command.line.config_path, VERIFIER_CONFIG_PATH);
     if (verifier_config_load(command.line.config_path, &config, &err) != 0)
         return command_failed(&err);
     must(log_configure(config.log.level, config.log.format));

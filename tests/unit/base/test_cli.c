@@ -96,7 +96,7 @@ Test(cli, the_words_choose_the_command_and_its_argument)
     expect_run("tape add film.mp4", "tape add", "film.mp4");
     expect_run("tape add -- --film", "tape add", "--film");
     expect_run("inside 7.1", "inside", "7.1");
-    cr_expect_str_eq(parse("run").line.config_path, "/etc/deck.cfg");
+    cr_expect_null(parse("run").line.config_path);
 }
 
 Test(cli, options_stand_before_between_and_behind_the_words)
