@@ -63,15 +63,16 @@ static bool has_key_twice_anywhere(const cJSON *node)
     return false;
 }
 
-struct json *json_parse(const char *text, size_t size, struct error *err)
+static struct json *parse(const char *text, size_t size, size_t max_bytes, size_t max_nodes,
+                          struct error *err)
 {
     const char *why;
     size_t where;
-    if (size > JSON_MAX_BYTES) {
-        error_set(err, ERROR_PERMANENT, 0, "JSON: longer than %d bytes", JSON_MAX_BYTES);
+    if (size > max_bytes) {
+        error_set(err, ERROR_PERMANENT, 0, "JSON: longer than %zu bytes", max_bytes);
         return NULL;
     }
-    if (!json_scan(text, size, &why, &where)) {
+    if (!json_scan(text, size, max_nodes, &why, &where)) {
         error_set(err, ERROR_PERMANENT, 0, "JSON: %s at byte %zu", why, where);
         return NULL;
     }
@@ -88,6 +89,16 @@ struct json *json_parse(const char *text, size_t size, struct error *err)
         return NULL;
     }
     return made(root);
+}
+
+struct json *json_parse(const char *text, size_t size, struct error *err)
+{
+    return parse(text, size, JSON_MAX_BYTES, JSON_MAX_NODES, err);
+}
+
+struct json *json_parse_large(const char *text, size_t size, struct error *err)
+{
+    return parse(text, size, JSON_LARGE_MAX_BYTES, JSON_LARGE_MAX_NODES, err);
 }
 
 void json_free(struct json *root)

@@ -16,11 +16,14 @@
 #include <stdio.h>
 
 enum { JSON_MAX_BYTES = 1 << 20, JSON_MAX_DEPTH = 16, JSON_MAX_NODES = 1 << 16 };
+enum { JSON_LARGE_MAX_BYTES = 1 << 24, JSON_LARGE_MAX_NODES = 1 << 19 };
 
 struct json;
 
 /* NULL with *err filled if it is not acceptable JSON. Free with json_free. */
 struct json *json_parse(const char *text, size_t size, struct error *err);
+/* The same up to JSON_LARGE_MAX_*, for a file that this program has written itself. */
+struct json *json_parse_large(const char *text, size_t size, struct error *err);
 void json_free(struct json *root); /* may be NULL */
 void json_cleanup(struct json **root);
 #define JSON(name) __attribute__((cleanup(json_cleanup))) struct json *name

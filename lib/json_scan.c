@@ -8,7 +8,7 @@
 
 struct scan {
     const char *text;
-    size_t size, at, nodes;
+    size_t size, at, nodes, max_nodes;
     int depth;
     const char *why;
 };
@@ -215,7 +215,7 @@ static bool scan_container(struct scan *scan, bool named, char end)
 
 static bool scan_value(struct scan *scan)
 {
-    if (++scan->nodes > JSON_MAX_NODES)
+    if (++scan->nodes > scan->max_nodes)
         return refuse(scan, "too many values");
     skip_blanks(scan);
     switch (peek(scan)) {
@@ -236,9 +236,9 @@ static bool scan_value(struct scan *scan)
     }
 }
 
-bool json_scan(const char *text, size_t size, const char **why, size_t *where)
+bool json_scan(const char *text, size_t size, size_t max_nodes, const char **why, size_t *where)
 {
-    struct scan scan = {.text = text, .size = size};
+    struct scan scan = {.text = text, .size = size, .max_nodes = max_nodes};
     bool good = scan_value(&scan);
     if (good) {
         skip_blanks(&scan);

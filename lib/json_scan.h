@@ -12,7 +12,8 @@
 /* The capacity of cJSON's own buffer for a number. */
 enum { JSON_NUMBER_MAX_BYTES = 63 };
 
-/* False: *why says what is wrong (a constant), *where at which byte. */
-bool json_scan(const char *text, size_t size, const char **why, size_t *where);
+/* With at most max_nodes values. False: *why says what is wrong (a constant), *where at which byte.
+ */
+bool json_scan(const char *text, size_t size, size_t max_nodes, const char **why, size_t *where);
 
 #endif

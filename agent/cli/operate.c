@@ -4,7 +4,6 @@
 #include "agent/spool/spool.h"
 #include "base/clock.h"
 #include "lib/cleanup.h"
-#include "lib/durable.h"
 #include "lib/json.h"
 
 #include <errno.h>
@@ -70,14 +69,8 @@ struct published {
 static bool is_published(const struct operation *operation, const void *ctx)
 {
     const struct published *published = ctx;
-    TEXT(text) = NULL;
-    size_t size;
-    struct error ignored;
     bool value = !published->wanted;
-    if (durable_read(operation->spool.state_dir, STATUS_NAME, STATUS_MAX_BYTES, &text, &size,
-                     &ignored) != 0)
-        return false;
-    JSON(root) = json_parse(text, size, &ignored);
+    JSON(root) = status_read(operation->spool.state_dir);
     return json_get_bool(root, published->key, &value) == JSON_FOUND && value == published->wanted;
 }
 

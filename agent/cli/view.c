@@ -16,25 +16,45 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static struct json *read_published(const struct spool *spool)
+/* What the agent has published about each record, in the order of their IDs. */
+struct published {
+    const char *id;
+    const struct json *record;
+};
+struct index {
+    struct published *items;
+    size_t count;
+};
+
+static int compare_published(const void *left, const void *right)
 {
-    TEXT(text) = NULL;
-    size_t size;
-    struct error ignored;
-    if (durable_read(spool->state_dir, STATUS_NAME, STATUS_MAX_BYTES, &text, &size, &ignored) != 0)
-        return NULL;
-    return json_parse(text, size, &ignored);
+    const struct published *a = left, *b = right;
+    return strcmp(a->id, b->id);
 }
 
-static const struct json *find_published(const struct json *published, const char *id)
+static struct index index_published(const struct json *published)
 {
     const struct json *records = json_get(published, "records");
-    for (int i = 0; json_is_array(records) && i < json_count(records); i++) {
-        const char *name = json_text(json_get(json_at(records, i), "record"));
-        if (name && strcmp(name, id) == 0)
-            return json_at(records, i);
+    struct index index = {.count = 0};
+    if (!json_is_array(records))
+        return index;
+    index.items = must_calloc((size_t)json_count(records) + 1, sizeof *index.items);
+    for (const struct json *one = json_first(records); one; one = json_next(one)) {
+        const char *id = json_text(json_get(one, "record"));
+        if (id)
+            index.items[index.count++] = (struct published){.id = id, .record = one};
     }
-    return NULL;
+    qsort(index.items, index.count, sizeof *index.items, compare_published);
+    return index;
+}
+
+static const struct json *find_published(const struct index *index, const char *id)
+{
+    struct published key = {.id = id};
+    const struct published *found = index->count ? bsearch(&key, index->items, index->count,
+                                                           sizeof key, compare_published)
+                                                 : NULL;
+    return found ? found->record : NULL;
 }
 
 static void copy_member(struct json *to, const struct json *from, const char *key)
@@ -140,7 +160,7 @@ static void add_refusal(struct json *row, int dir, double hold_days)
 }
 
 static struct json *make_row(const struct view *view, const struct spool_entry *entry,
-                             const struct json *published)
+                             const struct index *published)
 {
     const struct spool *spool = &view->spool;
     struct json *row = json_new_object();
@@ -182,8 +202,10 @@ static int add_rows(struct view *view, const struct json *published, struct erro
     if (spool_list(view->spool.live, &entries, &count, &foreign, err) != 0)
         return -1;
     struct json *rows = json_new_array();
+    struct index index = index_published(published);
     for (size_t i = 0; i < count; i++)
-        json_append(rows, make_row(view, &entries[i], published));
+        json_append(rows, make_row(view, &entries[i], &index));
+    free(index.items);
     free(entries);
     json_set(view->root, "jobs", rows);
     json_set_int(view->root, "foreign", (int64_t)foreign);
@@ -217,7 +239,7 @@ static int fill(struct view *view, struct error *err)
         return -1;
     pid_t agent;
     bool is_running = spool_is_owned(&view->spool, &agent);
-    JSON(published) = is_running ? read_published(&view->spool) : NULL;
+    JSON(published) = is_running ? status_read(view->spool.state_dir) : NULL;
     int64_t free_bytes;
     json_set_bool(view->root, "running", is_running);
     json_set_text(view->root, "node", view->config->node.name);
@@ -233,7 +255,8 @@ static int fill(struct view *view, struct error *err)
     if (done == 0)
         done = add_directory(view, view->spool.quarantine, "quarantine", err);
     if (published)
-        json_set(view->root, "agent", json_copy(published));
+        json_set(view->root, "agent", published); /* which owns it now */
+    published = NULL;
     return done;
 }
 

@@ -5,10 +5,11 @@
 #include "base/notify.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
-#include "lib/json.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define STATUS_NAME "status.json"
 
 static void set_time(struct json *object, const char *key, int64_t time_us)
 {
@@ -146,6 +147,16 @@ void status_publish(struct status *status)
         log_debug("status.not_published", LOG_TEXT("reason", err.message));
 }
 
+struct json *status_read(int state_dir)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    struct error ignored;
+    if (durable_read(state_dir, STATUS_NAME, JSON_LARGE_MAX_BYTES, &text, &size, &ignored) != 0)
+        return NULL;
+    return json_parse_large(text, size, &ignored);
+}
+
 static void notify_manager(const struct node *node)
 {
     char line[NOTIFY_STATUS_BYTES];
@@ -168,6 +179,7 @@ int64_t status_tick(struct status *status, int64_t now_ms)
     (void)node_take_status_change(node);
     status_publish(status);
     notify_manager(node);
-    status->due_ms = now_ms + STATUS_MIN_MS;
+    int64_t pause_ms = (mono_ms() - now_ms) * STATUS_SHARE;
+    status->due_ms = now_ms + (pause_ms > STATUS_MIN_MS ? pause_ms : STATUS_MIN_MS);
     return NODE_NEVER;
 }

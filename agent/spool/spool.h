@@ -13,7 +13,7 @@
 #include "agent/spool/record.h"
 #include "lib/durable.h"
 
-enum { SPOOL_ID_BYTES = 48, SPOOL_RECORDS_MAX = 4096 };
+enum { SPOOL_ID_BYTES = 48, SPOOL_RECORDS_MAX = 16384 };
 
 struct spool {
     int state_dir, live, retained, quarantine; /* directory descriptors */
