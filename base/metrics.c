@@ -18,6 +18,15 @@ void metric_register(struct metric *metric)
     *end = metric;
 }
 
+void metrics_register_build_info(void)
+{
+    static struct metric build_info = METRIC_GAUGE(
+        "tailslate_build_info", "version=\"" TAILSLATE_VERSION "\"",
+        "Always 1; the label is the version of this program.");
+    metric_set(&build_info, 1);
+    metric_register(&build_info);
+}
+
 void metric_add(struct metric *metric, int64_t amount)
 {
     atomic_fetch_add_explicit(&metric->value, amount, memory_order_relaxed);

@@ -25,6 +25,8 @@ struct metric {
 void metric_register(struct metric *metric); /* once, before threads start; static storage */
 void metric_add(struct metric *metric, int64_t amount);
 void metric_set(struct metric *metric, int64_t value);
+/* tailslate_build_info, which is always 1: its label is the version. */
+void metrics_register_build_info(void);
 char *metrics_print(void); /* owned; metrics of one name are grouped */
 
 #endif

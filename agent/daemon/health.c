@@ -58,6 +58,7 @@ static void register_metrics(void)
         &gauge_server,      &gauge_asking,    &gauge_drained, &gauge_paused,     &gauge_faults,
         &gauge_undelivered, &gauge_held_back, &gauge_oldest,
     };
+    metrics_register_build_info();
     for (size_t i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
         metric_register(gauges[i]);
     for (size_t state = JOB_CLAIMED; state < JOB_STATE_COUNT; state++)

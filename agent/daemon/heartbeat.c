@@ -98,6 +98,12 @@ static char *format_metadata(const struct heartbeat *heartbeat)
     json_set_text(root, "node", node->config->node.name);
     json_set_text(root, "agent_version", TAILSLATE_VERSION);
     json_set_int(root, "slots", node->config->node.slots);
+    json_set_int(root, "slots_used", roster_slots_held(node));
+    if (node->admission.disk_free_bytes > 0) /* 0: not measured yet */
+        json_set_int(root, "disk_free_bytes", node->admission.disk_free_bytes);
+    TEXT(obstacle) = admission_explain(node, mono_ms());
+    if (obstacle)
+        json_set_text(root, "waiting_reason", obstacle);
     add_encoder(heartbeat, root);
     return json_print(root);
 }

@@ -113,6 +113,34 @@ started+=($!)
 timeout 30 grep -q -m 1 event=verifier.ready <(tail -n +1 -F --pid=$! "$scratch/serve.log" 2>/dev/null) ||
     complain "the verifier does not start: $(cat "$scratch/serve.log")"
 
+# The description of the API, in this verifier's own words: the same routes, methods, credentials and parameters.
+curl -fsS "http://127.0.0.1:$(sed -n 's/.*event=verifier.ready port=\([0-9]*\).*/\1/p' "$scratch/serve.log")/api/openapi.json" >"$scratch/openapi.json"
+jq -e '.openapi == "3.1.0" and (.info | .title and .version) and ([.. | objects | .["$ref"]? // empty] | unique) == ["#/components/schemas/problem"]
+    and ([.paths[][]] | length > 20 and all(.responses | has("200") and all(.description | length > 0))
+        and (map(.operationId) | length == (unique | length)))
+    and ([.paths | to_entries[] | [.key | scan("\\{([a-z]+)\\}") | .[0]] as $names | .value[]
+        | [.parameters[]? | select(.in == "path" and .required) | .name] == $names] | all)
+    and .components.schemas.problem.properties.code.type == "string"' "$scratch/openapi.json" >/dev/null ||
+    complain "openapi.json has not the form of OpenAPI: $(cat "$scratch/openapi.json")"
+jq -r '.paths | to_entries[] | .key as $path | .value | to_entries[]
+    | (.value.security | map(keys[0] // "") | {"": "Open", "worker": "Worker", "admin": "Admin", ",admin": "Page"}[join(",")]) as $who
+    | "\(.key | ascii_upcase) \($path) \($who) \([.value.parameters[]? | select(.in == "query") | .name] | sort | join(" "))"' \
+    "$scratch/openapi.json" >"$scratch/described"
+awk '/^### [A-Z, ]+ \// { split($0, word, / \//); path = "/" word[2]; sub(/^### /, "", word[1]); methods = word[1]; fresh = 1; next }
+    fresh { match($0, /^[A-Z][a-z]+/); who = substr($0, 1, RLENGTH); fresh = 0; on = 1; parameters = 0; names = "" }
+    /^\| parameter/ { parameters = 1; next }
+    parameters && /^\| `/ { match($0, /`[a-z_]+`/); names = names substr($0, RSTART + 1, RLENGTH - 2) "\n"; next }
+    parameters && !/^\|/ { parameters = 0 }
+    on && /^##/ { on = 0 }
+    { said[path] = methods "\t" who "\t" names }
+    END { for (path in said) if (path ~ /^\//) { split(said[path], part, "\t"); count = split(part[1], method, ", ")
+        gsub(/\n/, " ", part[3]); for (i = 1; i <= count; i++) print method[i] " " path " " part[2] " " part[3] } }' "$document" |
+    while read -r method path who names; do
+        # shellcheck disable=SC2086 # one word each
+        echo "$method $path $who $(printf '%s\n' $names | sort | paste -sd ' ')"
+    done >"$scratch/documented"
+compare "route of openapi.json" "$scratch/described" "$scratch/documented"
+
 settle() {
     jq -cS . | sed -E 's/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/UUID/g; s/"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^"]*"/TIME/g'
 }

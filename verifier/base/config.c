@@ -48,6 +48,9 @@ const struct config_key verifier_config_keys[] = {
                     "directory of the renditions, <slug>/; a web server serves it"),
     CONFIG_TEXT_KEY(auth, admin_secret_file, "", NULL,
                     "file (mode 0600) with the secret for the admin routes; empty: they are off"),
+    CONFIG_TEXT_KEY(page, access, "read", "read|login|off",
+                    "the page for operators, GET /: read: everybody who reaches the port can read "
+                    "it, the admin secret is needed for actions; login: for reading, too; off"),
     CONFIG_NUMBER_KEY(claims, duration_minutes, 30, 0.02, 1440,
                       "minutes that a claim lasts after its last progress report or upload"),
     CONFIG_NUMBER_KEY(workers, offline_minutes, 5, 0.02, 1440,
@@ -130,6 +133,9 @@ static int refuse_unsupported(const struct verifier_config *config, struct error
         return error_set(err, ERROR_PERMANENT, 0,
                          "workers.required_version: must be at most %d bytes",
                          CODE_VERSION_BYTES - 1);
+    if (strcmp(config->page.access, "login") == 0 && !config->auth.admin_secret_file[0])
+        return error_set(err, ERROR_PERMANENT, 0,
+                         "page.access \"login\" needs auth.admin_secret_file");
     if (config->listen.client_ca_file[0] && !config->listen.tls_cert_file[0])
         return error_set(err, ERROR_PERMANENT, 0,
                          "listen.client_ca_file needs listen.tls_cert_file: client certificates "

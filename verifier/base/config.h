@@ -34,6 +34,9 @@ struct verifier_config {
         char admin_secret_file[CONFIG_TEXT_BYTES]; /* "" = no admin calls over HTTP */
     } auth;
     struct {
+        char access[CONFIG_TEXT_BYTES];
+    } page;
+    struct {
         double duration_minutes;
     } claims;
     struct {

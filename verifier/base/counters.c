@@ -60,6 +60,7 @@ static struct metric metrics[COUNT_COUNT] = {
 
 void counters_register(void)
 {
+    metrics_register_build_info();
     for (int i = 0; i < COUNT_COUNT; i++)
         metric_register(&metrics[i]);
 }

@@ -7,6 +7,7 @@
 #include "verifier/db/db.h"
 #include "verifier/http/auth.h"
 #include "verifier/http/health_probe.h"
+#include "verifier/http/overview.h"
 #include "verifier/http/replays.h"
 #include "verifier/http/request_metrics.h"
 #include "verifier/http/routes.h"
@@ -121,6 +122,13 @@ static void close_all(struct opened *opened)
     gate_close(opened->gate);
 }
 
+static enum page_access page_access_of(const char *access)
+{
+    return strcmp(access, "read") == 0    ? PAGE_READ
+           : strcmp(access, "login") == 0 ? PAGE_LOGIN
+                                          : PAGE_OFF;
+}
+
 static int serve(struct opened *opened, struct error *err)
 {
     const struct verifier_config *config = opened->context.config;
@@ -143,9 +151,12 @@ static int serve(struct opened *opened, struct error *err)
                       .files = &opened->context.files,
                       .wakeup = wakeup_new(),
                       .replays = replays_new(opened->context.store),
-                      .auth = auth_new(opened->has_secret ? opened->secret : NULL)};
+                      .auth = auth_new(opened->has_secret ? opened->secret : NULL),
+                      .page_access = page_access_of(config->page.access)};
+    app.overview = overview_new(&app);
     int result = run(server, &app, config, err);
     server_free(server);
+    overview_free(app.overview);
     replays_free(app.replays);
     auth_free(app.auth);
     wakeup_free(app.wakeup);

@@ -149,3 +149,24 @@ bool auth_admin(struct auth *auth, struct request *request, struct answer *answe
                       "The admin secret is wrong.");
     return true;
 }
+
+bool auth_page(struct auth *auth, struct request *request, struct answer *answer)
+{
+    switch (request->app->page_access) {
+    case PAGE_OFF:
+        answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "The page is off (page.access).");
+        return false;
+    case PAGE_READ:
+        if (!request_header(request, "X-Admin-Secret"))
+            return true;
+        break;
+    case PAGE_LOGIN:
+        break;
+    }
+    return auth_admin(auth, request, answer);
+}
+
+bool auth_has_admin(const struct auth *auth)
+{
+    return auth->admin_secret != NULL;
+}

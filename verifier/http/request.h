@@ -18,13 +18,17 @@ enum {
     REQUEST_CLIENT_BYTES = 64,
     REQUEST_NAME_BYTES = 256,
     REQUEST_HEADERS = 12,
-    REQUEST_ARGUMENTS = 3,
+    REQUEST_ARGUMENTS = 4,
     REQUEST_HEAD_MAX_BYTES = 32 * 1024, /* all of the request line and the headers */
 };
 
 struct auth;
 struct replays;
 struct health_probe;
+struct overview;
+
+/* Who may read the overview: everybody, who has the admin secret, nobody. */
+enum page_access { PAGE_READ, PAGE_LOGIN, PAGE_OFF };
 
 /* What all handlers use; owned by `serve`, borrowed here. */
 struct app {
@@ -35,6 +39,8 @@ struct app {
     struct replays *replays;
     struct auth *auth;
     struct health_probe *probe;
+    struct overview *overview;
+    enum page_access page_access;
 };
 
 struct request_value {

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { REQUEST_METRICS_ROUTES_MAX = 32 };
+enum { REQUEST_METRICS_ROUTES_MAX = 64 };
 
 void request_metrics_register(const char *const names[],
                               size_t count); /* once, before threads start */

@@ -4,6 +4,7 @@
 #include "verifier/http/routes_files.h"
 #include "verifier/http/routes_health.h"
 #include "verifier/http/routes_job.h"
+#include "verifier/http/routes_page.h"
 #include "verifier/http/routes_segments.h"
 #include "verifier/http/routes_worker.h"
 
@@ -52,8 +53,34 @@ static const struct route routes[] = {
     {"GET", "/readyz", AUTH_NONE, NOBODY, NULL, route_health},
     {"GET", "/healthz", AUTH_NONE, NOBODY, NULL, route_alive},
     {"GET", "/metrics", AUTH_NONE, NOBODY, NULL, route_metrics},
+    {"GET", "/", AUTH_NONE, NOBODY, NULL, route_page},
+    {"GET", "/api/overview", AUTH_PAGE, NOBODY, NULL, route_overview},
+    {"GET", "/api/openapi.json", AUTH_NONE, NOBODY, NULL, route_openapi},
 };
 enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+
+static const struct {
+    route_handler *run;
+    const char *arguments;
+} queries[] = {
+    {route_claim, "job_id wait"},
+    {route_segments_status, "quality"},
+    {route_overview, "wait version"},
+};
+
+const struct route *routes_table(size_t *count)
+{
+    *count = ROUTE_COUNT;
+    return routes;
+}
+
+const char *route_query(const struct route *route)
+{
+    for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++)
+        if (queries[i].run == route->run)
+            return queries[i].arguments;
+    return "";
+}
 
 static const char *names[ROUTE_COUNT + 1];
 

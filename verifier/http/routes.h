@@ -6,7 +6,7 @@
 
 #include "verifier/http/handler.h"
 
-enum route_auth { AUTH_NONE, AUTH_WORKER, AUTH_ADMIN };
+enum route_auth { AUTH_NONE, AUTH_WORKER, AUTH_ADMIN, AUTH_PAGE /* by page.access */ };
 enum route_body {
     BODY_NONE,      /* a body is read and dropped */
     BODY_TEXT,      /* in memory */
@@ -27,6 +27,10 @@ struct route {
 /* Their names, for what counts by route: the patterns, and a last one for what fits none. */
 size_t routes_names(const char *const **names);
 size_t route_index(const struct route *route); /* NULL: that last one */
+
+const struct route *routes_table(size_t *count);
+/* The arguments of the query that it reads, separated by spaces; "": none. */
+const char *route_query(const struct route *route);
 
 /* The route, with the path's parameters in *request; NULL: no such route; the answer is written. */
 const struct route *route_find(struct request *request, struct answer *answer);

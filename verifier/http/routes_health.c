@@ -23,7 +23,7 @@ static void add_check(struct json *checks, const char *name, bool is_up, const c
 }
 
 /* Of a 503, a stock worker reads `detail`. */
-static const char *problem_of(const struct health_probe_report *report, bool is_stopping)
+const char *health_problem(const struct health_probe_report *report, bool is_stopping)
 {
     return is_stopping             ? "The server is stopping."
            : report->is_late       ? "The database did not answer in time."
@@ -46,7 +46,7 @@ void route_health(struct request *request, struct answer *answer)
     struct health_probe_report report;
     bool is_stopping = wakeup_is_closed(request->app->wakeup);
     health_probe_take(request->app->probe, &report);
-    const char *problem = problem_of(&report, is_stopping);
+    const char *problem = health_problem(&report, is_stopping);
     struct json *root = json_new_object(), *checks = json_new_object();
     json_set_text(root, "status", problem ? "unhealthy" : "healthy");
     json_set_text(root, "version", TAILSLATE_VERSION);

@@ -4,6 +4,10 @@
 
 #include "verifier/http/handler.h"
 
+struct health_probe_report;
+/* What keeps the server from working, in a sentence; NULL: nothing. */
+const char *health_problem(const struct health_probe_report *report, bool is_stopping);
+
 route_handler route_health, route_alive, route_metrics;
 
 #endif

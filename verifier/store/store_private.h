@@ -39,6 +39,8 @@ void store_parse_warnings(const char *text, struct tailslate_warnings *warnings)
     "SELECT w.id, w.worker_id, COALESCE(w.worker_name, ''), w.worker_type, w.status,"              \
     " w.registered_at, w.last_heartbeat, COALESCE(w.current_job_id, 0)"
 void store_worker_from_row(struct db_rows *rows, struct store_worker *worker);
+/* Its status is `offline` where its last heartbeat is older than the threshold. */
+void store_mark_offline(const struct store *store, const char *now, struct store_worker *worker);
 
 /* store_key.c: a new key, and its row (worker: workers.id). */
 void store_make_key(char key[64]);

@@ -50,7 +50,7 @@ void store_worker_from_row(struct db_rows *rows, struct store_worker *worker)
     db_copy_text(rows, 6, worker->last_heartbeat, sizeof worker->last_heartbeat);
 }
 
-static void mark_offline(const struct store *store, const char *now, struct store_worker *worker)
+void store_mark_offline(const struct store *store, const char *now, struct store_worker *worker)
 {
     char threshold[WALL_TEXT_BYTES];
     const char *heard = worker->last_heartbeat[0] ? worker->last_heartbeat : worker->registered_at;
@@ -80,7 +80,7 @@ int store_worker_list(struct store *store, struct store_worker **workers, size_t
         store_worker_from_row(rows, worker);
         const char *capabilities = db_get_text(rows, 8);
         worker->capabilities = capabilities ? must_strdup(capabilities) : NULL;
-        mark_offline(store, now, worker);
+        store_mark_offline(store, now, worker);
     }
     return got < 0 ? -1 : 0;
 }
