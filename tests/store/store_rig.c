@@ -33,8 +33,23 @@ static int discard(void *ctx, const char *slug, tailslate_quality_set discarded,
 
 static void source_name(void *ctx, int64_t video_id, char name[FILENAME_BYTES])
 {
-    (void)ctx;
+    const struct rig *rig = ctx;
     snprintf(name, FILENAME_BYTES, "%d.mp4", (int)video_id);
+    if (rig->has_no_source)
+        name[0] = '\0';
+}
+
+static bool directory_exists(void *ctx, const char *slug)
+{
+    const struct rig *rig = ctx;
+    return rig->directory && strcmp(rig->directory, slug) == 0;
+}
+
+static int remove_video(void *ctx, int64_t video_id, const char *slug, struct error *err)
+{
+    (void)video_id, (void)slug, (void)err;
+    ((struct rig *)ctx)->removed++;
+    return 0;
 }
 
 struct store_worker rig_add_worker(struct rig *rig, const char *name)
@@ -70,14 +85,16 @@ static char *new_url(struct rig *rig)
 
 struct store *rig_open(struct rig *rig, const char *url, struct error *err)
 {
-    struct store_settings settings = {.url = url,
-                                      .schema = rig->schema,
-                                      .claim_ms = rig->claim_ms,
-                                      .offline_ms = rig->offline_ms,
-                                      .grace_ms = rig->grace_ms,
-                                      .monitored = rig->monitored,
-                                      .ahead_ms = &rig->ahead_ms,
-                                      .files = {rig, missing, discard, source_name}};
+    struct store_settings settings = {
+        .url = url,
+        .schema = rig->schema,
+        .claim_ms = rig->claim_ms,
+        .offline_ms = rig->offline_ms,
+        .grace_ms = rig->grace_ms,
+        .monitored = rig->monitored,
+        .ahead_ms = &rig->ahead_ms,
+        .retry_delay_ms = rig->retry_delay_ms,
+        .files = {rig, missing, discard, source_name, directory_exists, remove_video}};
     return store_open(&settings, err);
 }
 
@@ -91,18 +108,30 @@ struct rig *rig_new_bare(void)
     return rig;
 }
 
-struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms)
+static struct rig *opened(struct rig *rig)
 {
-    struct rig *rig = rig_new_bare();
     struct error err;
-    rig->claim_ms = claim_ms;
-    rig->offline_ms = offline_ms;
     rig->store = rig_open(rig, rig->url, &err);
     cr_assert(rig->store, "%s", err.message);
     store_gate_open(&rig->gate);
     rig->anna = rig_add_worker(rig, "anna");
     rig->bert = rig_add_worker(rig, "bert");
     return rig;
+}
+
+struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms)
+{
+    struct rig *rig = rig_new_bare();
+    rig->claim_ms = claim_ms;
+    rig->offline_ms = offline_ms;
+    return opened(rig);
+}
+
+struct rig *rig_new_delayed(int64_t retry_delay_ms)
+{
+    struct rig *rig = rig_new_bare();
+    rig->retry_delay_ms = retry_delay_ms;
+    return opened(rig);
 }
 
 struct rig *rig_new(void)

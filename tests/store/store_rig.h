@@ -23,15 +23,18 @@ struct rig {
     int64_t job; /* of rig_new_claimed */
     /* The files, as the store's callbacks see them. */
     tailslate_quality_set missing, discarded;
-    int discards;
+    int discards, removed;
+    bool has_no_source;
+    const char *directory; /* that is there although no video has this slug; NULL: none */
     /* Of every store that is opened from now on. */
-    int64_t claim_ms, offline_ms, grace_ms;
+    int64_t claim_ms, offline_ms, grace_ms, retry_delay_ms;
     bool monitored;
     _Atomic int64_t ahead_ms; /* added to the clock of all of them */
 };
 
 struct rig *rig_new(void);
 struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms);
+struct rig *rig_new_delayed(int64_t retry_delay_ms);
 struct rig *rig_new_claimed(void); /* one video, claimed by anna: its first claim */
 struct rig *rig_new_bare(void);    /* no store, no workers, no tables but a stock server's */
 void rig_free(struct rig *rig);

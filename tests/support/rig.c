@@ -70,6 +70,7 @@ static void configure_verifier(struct rig *rig)
     set_path(rig, settings, "files.uploads_dir", "uploads");
     set_path(rig, settings, "files.videos_dir", "videos");
     settings_set_text(settings, "auth.admin_secret_file", secret);
+    settings_set(settings, "claims.retry_delay_seconds", "0");
 }
 
 static void configure_agent(struct rig *rig)

@@ -20,6 +20,7 @@ rig_start() {
 listen: { address = "127.0.0.1"; port = $port; };
 store: { url = "sqlite:$rig/verifier.db"; };
 files: { uploads_dir = "$rig/uploads"; videos_dir = "$rig/videos"; };
+claims: { retry_delay_seconds = 0; };
 CONFIG
     "$build/verifier/tailslate-verifier" -c "$rig/verifier.cfg" worker add rig \
         --key-file "$rig/rig.key" >/dev/null 2>>"$rig/verifier.log"

@@ -53,6 +53,9 @@ const struct config_key verifier_config_keys[] = {
                     "it, the admin secret is needed for actions; login: for reading, too; off"),
     CONFIG_NUMBER_KEY(claims, duration_minutes, 30, 0.02, 1440,
                       "minutes that a claim lasts after its last progress report or upload"),
+    CONFIG_NUMBER_KEY(claims, retry_delay_seconds, 30, 0, 3600,
+                      "seconds before a worker gets a job again that it has failed, four times as "
+                      "many after each attempt; other workers get it at once; 0: no delay"),
     CONFIG_NUMBER_KEY(workers, offline_minutes, 5, 0.02, 1440,
                       "minutes without a heartbeat after which a worker counts as offline"),
     CONFIG_TEXT_KEY(workers, required_version, "", NULL,

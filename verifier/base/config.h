@@ -37,7 +37,7 @@ struct verifier_config {
         char access[CONFIG_TEXT_BYTES];
     } page;
     struct {
-        double duration_minutes;
+        double duration_minutes, retry_delay_seconds;
     } claims;
     struct {
         double offline_minutes;

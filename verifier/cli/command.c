@@ -23,6 +23,19 @@ static void source_name(void *ctx, int64_t video_id, char name[FILENAME_BYTES])
     files_source_name(ctx, video_id, name);
 }
 
+static bool directory_exists(void *ctx, const char *slug)
+{
+    return files_video_exists(ctx, slug);
+}
+
+/* The output first: what is left behind by a failure is then found again by the video's number. */
+static int remove_video(void *ctx, int64_t video_id, const char *slug, struct error *err)
+{
+    if (files_discard_video(ctx, slug, err) != 0)
+        return -1;
+    return files_discard_source(ctx, video_id, err);
+}
+
 static struct store_settings settings_of(const struct verifier_config *config)
 {
     enum { MINUTE_MS = 60 * 1000 };
@@ -35,6 +48,7 @@ static struct store_settings settings_of(const struct verifier_config *config)
         .required_version = config->workers.required_version,
         .grace_ms = (int64_t)(config->sweeper.grace_seconds * 1000),
         .monitored = verifier_config_sweeps(config),
+        .retry_delay_ms = (int64_t)(config->claims.retry_delay_seconds * 1000),
     };
 }
 
@@ -46,7 +60,8 @@ int context_open(const struct verifier_config *config, bool may_come_later, stru
         return -1;
     struct store_settings settings = settings_of(config);
     settings.may_come_later = may_come_later;
-    settings.files = (struct store_files){&context->files, missing, discard, source_name};
+    settings.files = (struct store_files){&context->files, missing,          discard,
+                                          source_name,     directory_exists, remove_video};
     context->store = store_open(&settings, err);
     if (!context->store) {
         files_close(&context->files);

@@ -141,7 +141,7 @@ int files_copy_source(const struct files *files, int from, char temp[64], struct
 
 /* Left by an add that died between its rename and its commit, or another database's: the number was
  * given again. */
-static int discard_source(const struct files *files, int64_t video_id, struct error *err)
+int files_discard_source(const struct files *files, int64_t video_id, struct error *err)
 {
     char name[FILENAME_BYTES];
     struct files_bin bin = FILES_BIN(files->uploads, "source");
@@ -161,7 +161,7 @@ int files_place_source(const struct files *files, const char *temp, int64_t vide
                        const char *extension, struct error *err)
 {
     char name[FILENAME_BYTES];
-    if (discard_source(files, video_id, err) != 0)
+    if (files_discard_source(files, video_id, err) != 0)
         return -1;
     name_source(video_id, extension, name);
     return durable_rename(files->uploads, temp, files->uploads, name, err);

@@ -48,6 +48,8 @@ void files_source_name(const struct files *files, int64_t video_id, char name[FI
 int files_copy_source(const struct files *files, int from, char temp[64], struct error *err);
 int files_place_source(const struct files *files, const char *temp, int64_t video_id,
                        const char *extension, struct error *err);
+/* What sources this video has go to the trash. */
+int files_discard_source(const struct files *files, int64_t video_id, struct error *err);
 void files_drop_source(const struct files *files, const char *temp);
 
 /* The directory of a video or of one of its renditions. make: create what is missing. Without make,
@@ -67,6 +69,10 @@ int files_open_dir(int dir, const char *name, bool make, struct error *err);
 typedef int files_entry(void *ctx, int dir, const char *name, struct error *err);
 int files_for_each(int dir, files_entry *each, void *ctx, struct error *err);
 
+/* Has videos_dir an entry of this name? */
+bool files_video_exists(const struct files *files, const char *slug);
+/* Move the whole directory of a video to the trash; not there: nothing. */
+int files_discard_video(const struct files *files, const char *slug, struct error *err);
 /* Move the files of these renditions to the trash. */
 int files_discard(const struct files *files, const char *slug, tailslate_quality_set discarded,
                   struct error *err);

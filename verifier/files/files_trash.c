@@ -4,6 +4,7 @@
 #include "lib/durable.h"
 #include "lib/uuid.h"
 #include "verifier/base/segment.h"
+#include "verifier/base/slug.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,6 +69,23 @@ int files_discard(const struct files *files, const char *slug, tailslate_quality
     if (result == 0)
         result = files_bin_sync(&discard.bin, video, err);
     files_bin_close(&discard.bin);
+    return result;
+}
+
+bool files_video_exists(const struct files *files, const char *slug)
+{
+    return slug_is_valid(slug) && durable_exists(files->videos, slug);
+}
+
+int files_discard_video(const struct files *files, const char *slug, struct error *err)
+{
+    if (!files_video_exists(files, slug))
+        return 0;
+    struct files_bin bin = FILES_BIN(files->videos, slug);
+    int result = files_bin_put(&bin, files->videos, slug, err);
+    if (result == 0)
+        result = files_bin_sync(&bin, files->videos, err);
+    files_bin_close(&bin);
     return result;
 }
 

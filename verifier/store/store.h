@@ -24,6 +24,7 @@ enum {
     STORE_LIST_MAX = 1000, /* rows of a list */
     STORE_NAME_BYTES = 101,
     STORE_TITLE_BYTES = 256,
+    STORE_REASON_BYTES = 256,
 };
 
 /* The file operations that a transaction needs. */
@@ -36,6 +37,10 @@ struct store_files {
     int (*discard)(void *ctx, const char *slug, tailslate_quality_set discarded, struct error *err);
     /* The source's file name of this video; "" if it has none. */
     void (*source_name)(void *ctx, int64_t video_id, char name[FILENAME_BYTES]);
+    /* Is there a directory of this name, be it of a video that was deleted? NULL: never. */
+    bool (*directory_exists)(void *ctx, const char *slug);
+    /* Move the source and all output of this video to the trash; not there: nothing. */
+    int (*remove)(void *ctx, int64_t video_id, const char *slug, struct error *err);
 };
 
 enum store_schema { STORE_SCHEMA_OWN, STORE_SCHEMA_VLOG };
@@ -51,7 +56,9 @@ struct store_settings {
     /* A worker that reports another code_version gets no job; "" or NULL: any version. */
     const char *required_version;
     int64_t grace_ms; /* after an outage nothing is released for so long */
-    bool monitored;   /* a sweeper keeps the fleet's row (store_sweep.h) */
+    /* How long the worker that failed waits before its second attempt; 0: not at all. */
+    int64_t retry_delay_ms;
+    bool monitored; /* a sweeper keeps the fleet's row (store_sweep.h) */
     struct store_files files;
     /* For tests, which let hours pass: added to the database's clock. NULL = nothing. */
     const _Atomic int64_t *ahead_ms;

@@ -10,6 +10,12 @@
     " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"                    \
     " AND (v.status = 'pending' OR (v.status = 'ready' AND j.retranscode_metadata IS NOT NULL))"
 
+#define CLAIM_FROM                                                                                 \
+    " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"                                  \
+    " LEFT JOIN job_queue q ON q.job_id = j.id"
+/* $1 the worker, $2 now. */
+#define RIPE " (q.not_before IS NULL OR q.not_before <= $2 OR q.delayed_worker <> $1)"
+
 struct claiming {
     const struct store_worker *worker;
     int64_t job_id;
@@ -29,6 +35,7 @@ static int find_releasable(struct store *store, struct db *db, struct claiming *
     if (fleet_read(store, db, false, &fleet, err) != 0 ||
         release_choose(store, db, &fleet, claiming->job_id, 0, &claiming->candidates, err) != 0)
         return -1;
+    memcpy(claiming->now, fleet.now, sizeof claiming->now);
     if (claiming->candidates.count == 0)
         return 0;
     if (fleet_judge(store, db, &fleet, 0, false, &verdict, err) != 0)
@@ -99,9 +106,10 @@ static int anything(struct store *store, struct claiming *claiming, struct error
     got = claiming->candidates.count > 0;
     if (got == 0)
         got = db_one_int(db, &there, err,
-                         "SELECT 1 FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
-                         " WHERE" CLAIMABLE " AND ($1 = 0 OR j.id = $1) LIMIT 1",
-                         DB_ARGS(db_int(claiming->job_id)));
+                         "SELECT 1" CLAIM_FROM " WHERE" CLAIMABLE
+                         " AND (j.id = $3 OR ($3 = 0 AND" RIPE ")) LIMIT 1",
+                         DB_ARGS(db_text(claiming->worker->worker_id), db_text(claiming->now),
+                                 db_int(claiming->job_id)));
     if (got == 0 && claiming->job_id != 0)
         got = db_one_int(db, &there, err,
                          "SELECT 1 FROM transcoding_jobs WHERE id = $1 AND worker_id = $2"
@@ -116,13 +124,14 @@ static int choose(struct db *db, const struct claiming *claiming, int64_t *job_i
     /* Jobs that this worker has failed come last: another node may succeed. */
     if (claiming->job_id == 0)
         return db_one_int(db, job_id, err,
-                          "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
-                          " WHERE" CLAIMABLE " ORDER BY CASE WHEN EXISTS (SELECT 1 FROM failures f"
+                          "SELECT j.id" CLAIM_FROM " WHERE" CLAIMABLE " AND" RIPE
+                          " ORDER BY COALESCE(q.priority, 0) DESC,"
+                          " CASE WHEN EXISTS (SELECT 1 FROM failures f"
                           " WHERE f.job_id = j.id AND f.worker_id = $1) THEN 1 ELSE 0 END,"
                           " v.created_at, v.id LIMIT 1" DB_FOR_UPDATE_OF_J_SKIP,
-                          DB_ARGS(db_text(claiming->worker->worker_id)));
+                          DB_ARGS(db_text(claiming->worker->worker_id), db_text(claiming->now)));
     /* Asked for by name, a job is given again to the worker that holds it: its first answer may
-     * have been lost. */
+     * have been lost. It has no delay: who asks for it has work for it. */
     return db_one_int(db, job_id, err,
                       "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
                       " WHERE j.id = $1 AND ((" CLAIMABLE ") OR (j.completed_at IS NULL"
@@ -235,7 +244,8 @@ static int take(struct db *db, const struct claiming *claiming, const struct sto
         return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld was taken by another",
                          (long long)job->id);
     if (db_run(db, NULL, err, "UPDATE videos SET status = 'processing' WHERE id = $1",
-               DB_ARGS(db_int(job->video_id))) != 0)
+               DB_ARGS(db_int(job->video_id))) != 0 ||
+        store_queue_now(db, job->id, err) != 0)
         return -1;
     return db_run(db, NULL, err,
                   "UPDATE workers SET current_job_id = $1, status = 'busy' WHERE worker_id = $2"

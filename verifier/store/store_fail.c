@@ -3,6 +3,8 @@
 
 #include "verifier/store/store_private.h"
 
+#include <stdio.h>
+
 struct failing {
     const struct store_caller *caller;
     int64_t job_id;
@@ -27,7 +29,42 @@ static int read_recorded_failure(struct db *db, struct failing *failing, struct 
     return got;
 }
 
-static int reopen_job(struct db *db, struct failing *failing, int64_t *rows, struct error *err)
+/* The delay of the first retry, four times as long for each attempt after it. */
+static int64_t delay_ms(const struct store *store, int64_t attempt)
+{
+    int64_t delay = store->settings.retry_delay_ms;
+    for (int64_t i = 1; i < attempt && delay < STORE_RETRY_DELAY_MAX_MS; i++)
+        delay *= 4;
+    return delay < STORE_RETRY_DELAY_MAX_MS ? delay : STORE_RETRY_DELAY_MAX_MS;
+}
+
+/* The delay is for the worker that failed: another one may find nothing wrong. */
+static int delay_retry(struct store *store, struct db *db, const struct failing *failing,
+                       struct error *err)
+{
+    char until[WALL_TEXT_BYTES], reason[STORE_REASON_BYTES];
+    const struct store_worker *worker = failing->caller->worker;
+    int64_t delay = delay_ms(store, failing->job.attempt_number);
+    if (delay == 0)
+        return 0;
+    store_time_add(failing->now, delay, until);
+    snprintf(reason, sizeof reason,
+             "attempt %lld of %lld failed on worker %s, which waits before it tries again; another "
+             "worker may claim it now",
+             (long long)failing->job.attempt_number, (long long)failing->job.max_attempts,
+             worker->name);
+    return db_run(db, NULL, err,
+                  "INSERT INTO job_queue (job_id, not_before, delayed_worker, waiting_reason,"
+                  " waiting_since) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (job_id) DO UPDATE SET"
+                  " not_before = excluded.not_before, delayed_worker = excluded.delayed_worker,"
+                  " waiting_reason = excluded.waiting_reason,"
+                  " waiting_since = excluded.waiting_since",
+                  DB_ARGS(db_int(failing->job_id), db_text(until), db_text(worker->worker_id),
+                          db_text(reason), db_text(failing->now)));
+}
+
+static int reopen_job(struct store *store, struct db *db, struct failing *failing, int64_t *rows,
+                      struct error *err)
 {
     if (db_run(db, rows, err,
                "UPDATE transcoding_jobs SET worker_id = NULL, processed_by_worker_id = $2,"
@@ -39,7 +76,8 @@ static int reopen_job(struct db *db, struct failing *failing, int64_t *rows, str
         return -1;
     /* The next attempt must not start with the progress of this one. */
     if (db_run(db, NULL, err, "DELETE FROM quality_progress WHERE job_id = $1",
-               DB_ARGS(db_int(failing->job_id))) != 0)
+               DB_ARGS(db_int(failing->job_id))) != 0 ||
+        delay_retry(store, db, failing, err) != 0)
         return -1;
     return store_wait_again(db, failing->job.video_id, err);
 }
@@ -80,19 +118,19 @@ static int record_failure(struct db *db, struct failing *failing, struct error *
     return store_leave(db, failing->caller->worker->worker_id, failing->job_id, err);
 }
 
-static int write_failure(struct db *db, struct failing *failing, struct error *err)
+static int write_failure(struct store *store, struct db *db, struct failing *failing,
+                         struct error *err)
 {
     struct store_failed *result = failing->result;
     int64_t rows = 0;
     result->attempt_number = failing->job.attempt_number;
     result->will_retry = failing->failure->retry &&
                          failing->job.attempt_number < failing->job.max_attempts;
-    if ((result->will_retry ? reopen_job(db, failing, &rows, err)
+    if ((result->will_retry ? reopen_job(store, db, failing, &rows, err)
                             : close_job_failed(db, failing, &rows, err)) != 0)
         return -1;
     if (rows != 1)
-        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
-                         (long long)failing->job_id);
+        return store_job_changed(failing->job_id, err);
     return record_failure(db, failing, err);
 }
 
@@ -114,7 +152,7 @@ static int fail(struct store *store, struct failing *failing, struct error *err)
     switch (failing->result->standing) {
     case TAILSLATE_STANDING_HELD:
     case TAILSLATE_STANDING_LATE:
-        return write_failure(tx.db, failing, err) == 0 ? store_commit(&tx, err) : -1;
+        return write_failure(store, tx.db, failing, err) == 0 ? store_commit(&tx, err) : -1;
     case TAILSLATE_STANDING_FAILED:
     case TAILSLATE_STANDING_GONE: /* perhaps by this very failure */
         return read_recorded_failure(tx.db, failing, err) < 0 ? -1 : 0;

@@ -4,6 +4,8 @@
 
 #include "verifier/store/store_job.h"
 
+enum { STORE_RETRY_DELAY_MAX_MS = 60 * 60 * 1000 };
+
 struct store_failed {
     enum tailslate_standing standing;
     bool will_retry, replayed;

@@ -33,6 +33,14 @@ void store_job_from_row(struct db_rows *rows, struct store_job *job)
     COPY(rows, 19, job->format);
     COPY(rows, 20, job->codec);
     COPY(rows, 24, job->started_at);
+    job->priority = db_get_int(rows, 26);
+    job->cancelled = db_get_int(rows, 27) != 0;
+    if (!job->completed_at[0] && !job->claimed_at[0]) {
+        COPY(rows, 28, job->not_before);
+        COPY(rows, 29, job->delayed_worker);
+        COPY(rows, 30, job->waiting_reason);
+        COPY(rows, 31, job->waiting_since);
+    }
     job->reopened = !job->completed_at[0] && job->last_holder[0] && !job->started_at[0];
     job->requeued = job->completed_at[0] && strcmp(job->video_status, "ready") != 0 &&
                     strcmp(job->video_status, "failed") != 0 && db_get_int(rows, 25) == 0;
@@ -152,6 +160,28 @@ int store_read_standing(struct store *store, struct db *db, const char *now,
         return -1;
     *standing = tailslate_verify_standing(&request, &facts);
     return 0;
+}
+
+int store_queue_now(struct db *db, int64_t job_id, struct error *err)
+{
+    return db_run(db, NULL, err,
+                  "UPDATE job_queue SET not_before = NULL, delayed_worker = NULL,"
+                  " waiting_reason = NULL, waiting_since = NULL, cancelled = 0 WHERE job_id = $1",
+                  DB_ARGS(db_int(job_id)));
+}
+
+int store_write_priority(struct db *db, int64_t job_id, int64_t priority, struct error *err)
+{
+    return db_run(db, NULL, err,
+                  "INSERT INTO job_queue (job_id, priority) VALUES ($1, $2)"
+                  " ON CONFLICT (job_id) DO UPDATE SET priority = excluded.priority",
+                  DB_ARGS(db_int(job_id), db_int(priority)));
+}
+
+int store_job_changed(int64_t job_id, struct error *err)
+{
+    return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
+                     (long long)job_id);
 }
 
 int store_wait_again(struct db *db, int64_t video_id, struct error *err)
@@ -325,10 +355,7 @@ static int extend_claim(struct store *store, struct db *db, const struct store_c
     if (store_extend(store, db, claim->now, caller, &claim->job, &touched, claim->expires, err) !=
         0)
         return -1;
-    if (!touched)
-        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
-                         (long long)job_id);
-    return 1;
+    return touched ? 1 : store_job_changed(job_id, err);
 }
 
 int store_progress(struct store *store, const struct store_caller *caller, int64_t job_id,

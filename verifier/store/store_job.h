@@ -26,6 +26,12 @@ struct store_job {
     int64_t source_width, source_height;
     bool reopened; /* open, was claimed, and not since it was opened */
     bool requeued; /* closed without a completion: a failed video that an operator queued again */
+    int64_t priority; /* greater is claimed first */
+    /* While it waits: it is not given away before this time, to delayed_worker ("": to anybody),
+     * and why. "" = not known. */
+    char not_before[WALL_TEXT_BYTES], delayed_worker[WORKER_ID_BYTES];
+    char waiting_reason[STORE_REASON_BYTES], waiting_since[WALL_TEXT_BYTES];
+    bool cancelled; /* by an operator */
 };
 
 struct store_caller {

@@ -26,6 +26,10 @@ struct json *store_job_json(const struct store_job *job)
     json_set_filled(object, "claim_expires_at", job->claim_expires_at);
     json_set_filled(object, "completed_at", job->completed_at);
     json_set_filled(object, "last_error", job->last_error);
+    json_set_int(object, "priority", job->priority);
+    json_set_filled(object, "not_before", job->not_before);
+    json_set_filled(object, "waiting_reason", job->waiting_reason);
+    json_set_filled(object, "waiting_since", job->waiting_since);
     return object;
 }
 

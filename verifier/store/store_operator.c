@@ -12,21 +12,44 @@
 
 enum { SLUG_NUMBER_MAX = 10000, SLUG_TRIES_MAX = 10 };
 
-/* Counts until a name is free, in one question however many are taken. */
-static int choose_slug(struct db *db, struct store_new_job *job, struct error *err)
+static bool directory_exists(const struct store *store, const char *slug)
 {
-    char base[SLUG_BYTES];
-    slug_from_name(job->title ? job->title : job->base, base);
+    const struct store_files *files = &store->settings.files;
+    return files->directory_exists && files->directory_exists(files->ctx, slug);
+}
+
+/* Counts from *number until no video has the name, in one question however many are taken. */
+static int count_slugs(struct db *db, const char *base, int64_t *number, struct store_new_job *job,
+                       struct error *err)
+{
     DB_ROWS(rows) = db_query(
         db,
-        "WITH RECURSIVE tried (number, slug) AS (SELECT 1, CAST($1 AS TEXT) UNION ALL"
+        "WITH RECURSIVE tried (number, slug) AS (SELECT $3, CASE WHEN $3 = 1"
+        " THEN CAST($1 AS TEXT) ELSE CAST($1 AS TEXT) || '-' || $3 END UNION ALL"
         " SELECT number + 1, CAST($1 AS TEXT) || '-' || (number + 1) FROM tried WHERE number < $2"
         " AND EXISTS (SELECT 1 FROM videos WHERE videos.slug = tried.slug))"
-        " SELECT slug FROM tried ORDER BY number DESC LIMIT 1",
-        DB_ARGS(db_text(base), db_int(SLUG_NUMBER_MAX)), err);
+        " SELECT slug, number FROM tried ORDER BY number DESC LIMIT 1",
+        DB_ARGS(db_text(base), db_int(SLUG_NUMBER_MAX), db_int(*number)), err);
     if (!rows || db_next(rows, err) != 1)
         return -1;
     db_copy_text(rows, 0, job->chosen_slug, sizeof job->chosen_slug);
+    *number = db_get_int(rows, 1);
+    return 0;
+}
+
+static int choose_slug(struct store *store, struct db *db, struct store_new_job *job,
+                       struct error *err)
+{
+    char base[SLUG_BYTES];
+    int64_t number = 1;
+    slug_from_name(job->title ? job->title : job->base, base);
+    if (count_slugs(db, base, &number, job, err) != 0)
+        return -1;
+    while (directory_exists(store, job->chosen_slug) && number < SLUG_NUMBER_MAX) {
+        number++;
+        if (count_slugs(db, base, &number, job, err) != 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -42,19 +65,24 @@ static int insert_video(struct db *db, const char *now, struct store_new_job *jo
 }
 
 /* Another job may take the slug between our SELECT and our INSERT: the unique key decides. */
-static int insert_with_a_slug(struct db *db, const char *now, struct store_new_job *job,
-                              struct error *err)
+static int insert_with_a_slug(struct store *store, struct db *db, const char *now,
+                              struct store_new_job *job, struct error *err)
 {
     int tries = job->slug ? 1 : SLUG_TRIES_MAX, got = 0;
     for (int i = 0; i < tries && got == 0; i++) {
         if (job->slug)
             snprintf(job->chosen_slug, sizeof job->chosen_slug, "%s", job->slug);
-        else if (choose_slug(db, job, err) != 0)
+        else if (choose_slug(store, db, job, err) != 0)
             return -1;
         got = insert_video(db, now, job, err);
     }
     if (got == 0)
         return error_set(err, ERROR_PERMANENT, DB_CONFLICT, "the slug %s is already in use",
+                         job->chosen_slug);
+    if (got == 1 && directory_exists(store, job->chosen_slug))
+        return error_set(err, ERROR_PERMANENT, DB_CONFLICT,
+                         "videos_dir already has a directory %s, of a video that was deleted: "
+                         "choose another slug, or remove it",
                          job->chosen_slug);
     return got == 1 ? 0 : -1;
 }
@@ -62,7 +90,7 @@ static int insert_with_a_slug(struct db *db, const char *now, struct store_new_j
 static int add_job(struct store *store, struct db *db, struct store_new_job *job, struct error *err)
 {
     char now[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0 || insert_with_a_slug(db, now, job, err) != 0)
+    if (store_now(store, db, now, err) != 0 || insert_with_a_slug(store, db, now, job, err) != 0)
         return -1;
     if (db_one_int(db, &job->job_id, err,
                    "INSERT INTO transcoding_jobs (video_id) VALUES ($1) RETURNING id",
@@ -70,6 +98,8 @@ static int add_job(struct store *store, struct db *db, struct store_new_job *job
         return -1;
     if (db_run(db, NULL, err, "INSERT INTO job_epochs (job_id, claim_epoch) VALUES ($1, 0)",
                DB_ARGS(db_int(job->job_id))) != 0)
+        return -1;
+    if (job->priority != 0 && store_write_priority(db, job->job_id, job->priority, err) != 0)
         return -1;
     return job->place(job->ctx, job->video_id, err);
 }
@@ -108,8 +138,7 @@ static int release_job(struct db *db, const struct store_job *job, struct error 
                DB_ARGS(db_int(job->id), db_int(job->claim_epoch))) != 0)
         return -1;
     if (rows != 1)
-        return error_set(err, ERROR_TEMPORARY, DB_BUSY, "job %lld changed while it was being read",
-                         (long long)job->id);
+        return store_job_changed(job->id, err);
     if (store_wait_again(db, job->video_id, err) != 0)
         return -1;
     return db_run(db, NULL, err,

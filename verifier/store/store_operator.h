@@ -8,6 +8,7 @@ struct store_new_job {
     const char *slug;  /* NULL: from the title, with a number behind it where it is taken */
     const char *title; /* NULL: base */
     const char *base;  /* the source's name without directory and extension */
+    int64_t priority;
     /* Put the source in its place, inside the transaction. */
     int (*place)(void *ctx, int64_t video_id, struct error *err);
     void *ctx;
@@ -16,7 +17,8 @@ struct store_new_job {
 };
 /* Not into a stock server's tables: -1, with a sentence for the operator. */
 int store_job_may_be_added(const struct store *store, struct error *err);
-/* err->code DB_CONFLICT: the slug that was asked for is taken. */
+/* err->code DB_CONFLICT: the slug that was asked for is taken, by a video or by a directory that
+ * one has left behind: old output never becomes part of another video. */
 int store_job_add(struct store *store, struct store_new_job *job, struct error *err);
 int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err);
 /* The jobs that are claimed, the claim that ends first at the top. *jobs is owned. */

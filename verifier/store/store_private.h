@@ -17,7 +17,7 @@ int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *
 
 #define STORE_JOB_FROM                                                                             \
     " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"                                  \
-    " LEFT JOIN job_epochs e ON e.job_id = j.id"
+    " LEFT JOIN job_epochs e ON e.job_id = j.id LEFT JOIN job_queue q ON q.job_id = j.id"
 #define STORE_JOB_COLUMNS                                                                          \
     "SELECT j.id, j.video_id, COALESCE(e.claim_epoch, 0), COALESCE(j.attempt_number, 1),"          \
     " COALESCE(j.max_attempts, 3), v.slug, v.title, v.status, j.current_step, v.deleted_at,"       \
@@ -26,7 +26,9 @@ int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *
     " j.claim_expires_at, j.completed_at, v.created_at, j.last_error, v.streaming_format,"         \
     " v.primary_codec, v.duration, v.source_width, v.source_height, j.started_at,"                 \
     " CASE WHEN EXISTS (SELECT 1 FROM completions c WHERE c.job_id = j.id"                         \
-    " AND c.committed_at = j.completed_at) THEN 1 ELSE 0 END" STORE_JOB_FROM
+    " AND c.committed_at = j.completed_at) THEN 1 ELSE 0 END, COALESCE(q.priority, 0),"            \
+    " COALESCE(q.cancelled, 0), q.not_before, q.delayed_worker, q.waiting_reason,"                 \
+    " q.waiting_since" STORE_JOB_FROM
 void store_job_from_row(struct db_rows *rows, struct store_job *job);
 
 int store_read_counts(struct db *db, struct store_counts *counts, struct error *err);
@@ -63,6 +65,14 @@ int store_read_standing(struct store *store, struct db *db, const char *now,
                         const struct store_caller *caller, int64_t job_id,
                         enum tailslate_standing *standing, struct store_job *job,
                         struct error *err);
+
+/* Nothing delays the job any more, nor does a cancellation stand; its priority stays. */
+int store_queue_now(struct db *db, int64_t job_id, struct error *err);
+
+int store_write_priority(struct db *db, int64_t job_id, int64_t priority, struct error *err);
+
+/* -1: a guard refused what was decided a moment ago. */
+int store_job_changed(int64_t job_id, struct error *err);
 
 /* The video waits for a worker again, unless it is something else than processing by now. */
 int store_wait_again(struct db *db, int64_t video_id, struct error *err);

@@ -119,7 +119,18 @@ static const char version_5[] =
     " UNION SELECT job_id, worker_id FROM completions UNION SELECT job_id, worker_id FROM failures;"
     "UPDATE schema_version SET version = 5;";
 
-static const char *const versions[] = {version_1, version_2, version_3, version_4, version_5};
+/* How a job is queued, where that is not as usual; no row: priority 0, and it may be claimed now.
+ * not_before is for delayed_worker alone, or for everybody where that is null. cancelled: an
+ * operator ended the job. */
+static const char version_6[] =
+    "CREATE TABLE job_queue ("
+    " job_id {int} PRIMARY KEY REFERENCES transcoding_jobs (id) ON DELETE CASCADE,"
+    " priority {int} NOT NULL DEFAULT 0, not_before {time}, delayed_worker TEXT,"
+    " waiting_reason TEXT, waiting_since {time}, cancelled {int} NOT NULL DEFAULT 0);"
+    "UPDATE schema_version SET version = 6;";
+
+static const char *const versions[] = {version_1, version_2, version_3,
+                                       version_4, version_5, version_6};
 
 static const struct {
     const char *placeholder, *type[2]; /* by enum db_kind */

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 static int refuse_place(void *ctx, int64_t video_id, struct error *err)
 {
@@ -98,4 +99,33 @@ Test(store_job, a_number_that_is_taken_after_the_look_is_not_taken_twice)
     cr_expect_str_eq(job.chosen_slug, "film");
     cr_expect_eq(rig_number(race.rig, "SELECT COUNT(*) FROM transcoding_jobs"), 2);
     rig_free(race.rig);
+}
+
+/* What a deleted video has left behind never becomes part of another one. */
+Test(store_job, a_directory_that_is_there_already_is_not_taken)
+{
+    struct rig *rig = rig_new();
+    struct error err;
+    rig->directory = "film-2";
+    rig_add_job(rig, NULL);
+    struct store_new_job job = {.base = "film", .place = place_anywhere};
+    cr_assert_eq(store_job_add(rig->store, &job, &err), 0, "%s", err.message);
+    cr_expect_str_eq(job.chosen_slug, "film-3");
+    struct store_new_job named = {.slug = "film-2", .base = "film", .place = place_anywhere};
+    cr_expect_eq(store_job_add(rig->store, &named, &err), -1);
+    cr_expect_eq(err.code, DB_CONFLICT);
+    cr_expect(strstr(err.message, "directory film-2"), "%s", err.message);
+    cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM videos"), 2);
+    rig_free(rig);
+}
+
+Test(store_job, is_added_with_its_priority)
+{
+    struct rig *rig = rig_new();
+    struct error err;
+    rig_add_job(rig, "first");
+    struct store_new_job job = {.base = "film", .place = place_anywhere, .priority = 4};
+    cr_assert_eq(store_job_add(rig->store, &job, &err), 0, "%s", err.message);
+    cr_expect_eq(rig_claim(rig, &rig->anna, 0).job_id, job.job_id);
+    rig_free(rig);
 }
