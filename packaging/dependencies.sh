@@ -5,7 +5,7 @@
 #   packaging/dependencies.sh run      what a node needs in addition to our programs
 #   packaging/dependencies.sh package  what packaging/build-deb.sh uses in addition
 #   packaging/dependencies.sh systemd  what tests/packaging/systemd.sh uses
-#   packaging/dependencies.sh browser  what tests/browser/play.mjs uses
+#   packaging/dependencies.sh browser  what tests/browser uses
 #   packaging/dependencies.sh monitoring  what judges the alerts and compose.yaml in tests/long.sh
 #   packaging/dependencies.sh test     everything that packaging/check.sh uses
 set -euo pipefail
@@ -20,6 +20,7 @@ test=("${build[@]}" "${run[@]}" git libcriterion-dev libasan8 libubsan1 clang cl
 # Node.js from another source includes npm and conflicts with Debian's package.
 node=(nodejs npm)
 if command -v node >/dev/null && command -v npm >/dev/null; then node=(); fi
+test+=(chromium "${node[@]}")
 
 usage() {
     sed -n '2,11s/^# \{0,1\}//p' "$0"

@@ -3,15 +3,13 @@
 //   node play.mjs DIRECTORY hls|dash LIBRARY
 //
 // DIRECTORY holds master.m3u8 and manifest.mpd, LIBRARY is hls.js or dash.all.debug.js. Serves both from a
-// port of its own, drives the browser by the DevTools protocol over a pipe, and needs nothing but
-// node. The page (page.html) plays from the start, seeks forward and back, and plays every level and every sound.
+// port of its own, drives the browser (chromium.mjs), and needs nothing but node. The page (page.html) plays from the start, seeks forward and back, and plays every level and every sound.
 // Prints a line of JSON; exit status 1 where the player met a fatal error or stood still.
-import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
-import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createReadStream, statSync } from 'node:fs';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { launch } from './chromium.mjs';
 
 const LIMIT_MS = 180_000; // of the whole; the page waits 30 s at most for each step
 const [directory, kind, library] = process.argv.slice(2);
@@ -49,47 +47,18 @@ function serve(request, response) {
     }
 }
 
-// The protocol over descriptors 3 and 4: JSON texts that end with a NUL.
-function connect(browser) {
-    const waiting = new Map();
-    let buffer = '', number = 0;
-    browser.stdio[4].setEncoding('utf8').on('data', (text) => {
-        buffer += text;
-        for (let end; (end = buffer.indexOf('\0')) >= 0; buffer = buffer.slice(end + 1)) {
-            const message = JSON.parse(buffer.slice(0, end));
-            waiting.get(message.id)?.(message);
-            waiting.delete(message.id);
-        }
-    });
-    return (method, params = {}, sessionId = undefined) => new Promise((resolve, reject) => {
-        const id = ++number;
-        waiting.set(id, ({ error, result }) =>
-            error ? reject(new Error(`${method}: ${error.message}`)) : resolve(result));
-        browser.stdio[3].write(JSON.stringify({ id, method, params, sessionId }) + '\0');
-    });
-}
-
 async function play(port, browser) {
-    const send = connect(browser);
-    const { targetId } = await send('Target.createTarget', {
-        url: `http://127.0.0.1:${port}/page.html?${kind}`,
-    });
-    const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
+    const page = await browser.open(`http://127.0.0.1:${port}/page.html?${kind}`);
     for (;;) {
-        const { result } = await send('Runtime.evaluate', { expression: 'window.report' }, sessionId);
-        if (result.value) return JSON.parse(result.value);
+        const report = await page.evaluate('window.report');
+        if (report) return JSON.parse(report);
         await new Promise((resolve) => setTimeout(resolve, 200));
     }
 }
 
-const profile = mkdtempSync(join(tmpdir(), 'tailslate-browser-'));
 const server = createServer(serve).listen(0, '127.0.0.1');
 await new Promise((resolve) => server.on('listening', resolve));
-const browser = spawn('chromium', [
-    '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--mute-audio',
-    '--no-first-run', '--autoplay-policy=no-user-gesture-required', `--user-data-dir=${profile}`,
-    '--remote-debugging-pipe', 'about:blank',
-], { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+const browser = launch('--autoplay-policy=no-user-gesture-required');
 const late = new Promise((_, reject) => setTimeout(
     () => reject(new Error(`no report within ${LIMIT_MS / 1000} s`)), LIMIT_MS));
 let status = 1;
@@ -100,9 +69,5 @@ try {
 } catch (error) {
     console.log(JSON.stringify({ failure: error.message }));
 }
-browser.on('exit', () => {
-    // What the browser had started may still write.
-    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
-    process.exit(status);
-});
-browser.kill('SIGKILL');
+await browser.close();
+process.exit(status);

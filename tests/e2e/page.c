@@ -10,7 +10,12 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { PAGE_MAX_BYTES = 60 * 1000, GUESSES = 121, HALF_MINUTE_US = 30 * 1000 * 1000 };
+enum {
+    PAGE_MAX_BYTES = 60 * 1000,
+    GUESSES = 121,
+    BROWSER_MS = 150 * 1000,
+    HALF_MINUTE_US = 30 * 1000 * 1000
+};
 
 static struct reply get(const struct rig *rig, const char *path, const char *header)
 {
@@ -309,4 +314,64 @@ Test(page, a_poll_ends_when_the_server_stops)
     cr_assert_lt(poll.reply.took_ms, 15 * 1000);
     reply_fini(&poll.reply);
     rig_end(rig);
+}
+
+/* ---- in a browser ---- */
+
+static int64_t add_titled(struct rig *rig, const char *title)
+{
+    RUN(run) = rig_verifier(
+        rig, (const char *const[]){"job", "add", media_clip(MEDIA_TINY), "--title", title, NULL});
+    cr_assert_eq(run.status, 0, "%s", run.err);
+    return inspect_int(rig, "SELECT max(id) FROM transcoding_jobs");
+}
+
+static void fail_job(const struct scene *scene, int64_t job)
+{
+    TEXT(path) = must_printf("/api/worker/%lld/fail", (long long)job);
+    REPLY(failure) = worker_call(&scene->worker, path,
+                                 "{\"error_message\":\"the source has no video stream\\nmoov atom "
+                                 "not found\",\"retry\":false}",
+                                 NULL);
+    reply_is(&failure, 200, NULL);
+}
+
+/* One job completed, one failed with a hostile title, one waiting, one running at 42 %. No worker
+ * of the rig reports: there is a problem to show. */
+static struct scene busy_scene(void)
+{
+    struct scene scene = {.rig = rig_new()};
+    rig_verifier_set(scene.rig, "sweeper.mode", "\"off\"");
+    rig_verifier_set(scene.rig, "workers.offline_minutes", "0.02");
+    rig_start_verifier(scene.rig);
+    scene.worker = worker_new(scene.rig, "alice");
+    add_titled(scene.rig, "Interview with the pilot");
+    cr_assert(worker_claim(&scene.worker));
+    worker_token(&scene.worker, scene.token);
+    worker_put_tree(&scene.worker);
+    REPLY(done) = worker_complete(&scene.worker, scene.token);
+    reply_is(&done, 200, NULL);
+    add_titled(scene.rig, "<img src=x onerror=window.hacked=1>");
+    cr_assert(worker_claim(&scene.worker));
+    fail_job(&scene, scene.worker.job);
+    scene.job = add_titled(scene.rig, "Harbor at dawn");
+    cr_assert(worker_claim(&scene.worker));
+    add_titled(scene.rig, "Evening news");
+    REPLY(reported) = scene_call(&scene, "progress", progress);
+    reply_is(&reported, 200, NULL);
+    return scene;
+}
+
+Test(page, works_in_a_browser, .timeout = 180)
+{
+    struct scene scene = busy_scene();
+    TEXT(url) = must_printf("http://127.0.0.1:%d/", scene.rig->port);
+    TEXT(key) = must_printf("PAGE_KEY=%s", scene.worker.key);
+    TEXT(job) = must_printf("PAGE_JOB=%lld", (long long)scene.job);
+    RUN(run) = run_program(
+        (const char *const[]){"node", TAILSLATE_SOURCE_DIR "/tests/browser/page.mjs", url, NULL},
+        (const char *const[]){"PAGE_SECRET=the-admin-secret-of-a-test", key, job, NULL},
+        BROWSER_MS);
+    cr_assert_eq(run.status, 0, "%s%s", run.out, run.err);
+    rig_end(scene.rig);
 }

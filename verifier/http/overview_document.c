@@ -69,12 +69,12 @@ static void add_worker_problems(const struct store_overview *overview,
                     overview->fleet.suspicious_since,
                     "check the network between the workers and the server");
     if (enabled > 0 && workers->offline == enabled && overview->counts.pending > 0) {
-        snprintf(reason, sizeof reason, "no worker is online, and %lld jobs are waiting",
+        snprintf(reason, sizeof reason, "no worker is online, and jobs are waiting: %lld",
                  (long long)overview->counts.pending);
         add_problem(problems, reason, "", "start tailslate-agent on a node");
     } else if (workers->offline > 0) {
-        snprintf(reason, sizeof reason, "%lld of %lld workers are silent",
-                 (long long)workers->offline, (long long)enabled);
+        snprintf(reason, sizeof reason, "silent workers: %lld of %lld", (long long)workers->offline,
+                 (long long)enabled);
         add_problem(problems, reason, "",
                     "start their agents, or revoke them: tailslate-verifier worker revoke NAME");
     }
