@@ -209,7 +209,7 @@ static int read_group(const struct table *table, const config_setting_t *setting
     bool is_known = is_group(table, name), has_members = config_setting_is_group(setting);
     char found[FOUND_BYTES];
     if (is_known && !has_members)
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: want a group in braces, found %s",
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: expected a group in braces, found %s",
                          where, describe_found(setting, found));
     if (!is_known) {
         struct suggestion best = {.unknown = name};

@@ -38,7 +38,7 @@ int config_value_refuse(const struct config_key *key, const char *where, const c
 {
     char want[CONFIG_WANT_BYTES];
     config_value_want(key, want);
-    return error_set(err, ERROR_PERMANENT, EINVAL, "%s: want %s, found %s", where, want, found);
+    return error_set(err, ERROR_PERMANENT, EINVAL, "%s: expected %s, found %s", where, want, found);
 }
 
 static bool is_among(const char *choices, const char *text)

@@ -56,7 +56,7 @@ struct config_value {
 /* "an integer from 1 to 64" */
 void config_value_want(const struct config_key *key, char want[CONFIG_WANT_BYTES]);
 
-/* "<where>: want <...>, found <found>"; -1. */
+/* "<where>: expected <...>, found <found>"; -1. */
 int config_value_refuse(const struct config_key *key, const char *where, const char *found,
                         struct error *err);
 

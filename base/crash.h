@@ -10,7 +10,7 @@
 #define TAILSLATE_CRASH_H
 
 #define CRASH_POINTS(X)                                                                            \
-    X(1, AGENT_CLAIM_ANSWERED, "the claim's answer is here, nothing is written")                   \
+    X(1, AGENT_CLAIM_ANSWERED, "the answer to the claim was received, nothing is written")         \
     X(2, AGENT_CLAIM_RECORDED, "claim and token are on disk, no step runs")                        \
     X(3, AGENT_STEP_STARTED, "the step runs")                                                      \
     X(4, AGENT_PRESENTING, "the sealed report is about to be posted")                              \
@@ -25,7 +25,7 @@
     X(24, STEP_SEGMENT_UPLOADED, "a segment was uploaded while the transcoder runs")               \
     X(25, STEP_TRANSCODER_EXITED, "the transcoder has ended, nothing is written")                  \
     X(26, STEP_OUTCOME_RECORDED, "the outcome is on disk")                                         \
-    X(27, STEP_RENDITION_FINALIZED, "the server has one rendition whole")                          \
+    X(27, STEP_RENDITION_FINALIZED, "the server has one complete rendition")                       \
     X(28, STEP_UPLOADED, "everything is uploaded, nothing is sealed")                              \
     X(29, STEP_SEALED, "the completion is on disk")                                                \
     X(30, STEP_FAILURE_FOUND, "the job has failed, nothing is written")                            \
@@ -33,7 +33,7 @@
 
 /* The verifier's, tested by its own sweep. */
 #define CRASH_SERVER_POINTS(X)                                                                     \
-    X(40, VERIFIER_GATE_ENTERED, "the gate is had, the transaction is not begun")                  \
+    X(40, VERIFIER_GATE_ENTERED, "the gate is entered, the transaction has not begun")             \
     X(41, VERIFIER_IN_TRANSACTION, "everything is written, nothing is committed")                  \
     X(42, VERIFIER_COMMITTED, "the completion is committed, the gate does not know")               \
     X(43, VERIFIER_ANSWERING, "the gate knows, the worker does not")

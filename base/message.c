@@ -38,7 +38,7 @@ static bool read_names(const struct json *root, struct message_claim *claim, str
         (claim->source_filename[0] == '\0' || is_safe_name(claim->source_filename)))
         return true;
     error_set(err, ERROR_PERMANENT, 0,
-              "video_slug, source_filename: a name without a slash expected");
+              "video_slug, source_filename: expected a name without a slash");
     return false;
 }
 
@@ -131,7 +131,7 @@ enum tailslate_problem message_failure_parse(const char *body, size_t size,
     const char *reason = json_text(json_get(root, "error_message"));
     if (!reason || count_characters(reason) >= REASON_BYTES) {
         error_set(err, ERROR_PERMANENT, 0,
-                  "error_message: a string of at most %d characters expected", REASON_BYTES - 1);
+                  "error_message: expected a string of at most %d characters", REASON_BYTES - 1);
         return TAILSLATE_PROBLEM_INVALID_FIELD;
     }
     text_cut(failure->reason, sizeof failure->reason, reason);

@@ -41,7 +41,7 @@ static bool is_capability(const char *key)
 bool message_capabilities_check(const struct json *capabilities, struct error *err)
 {
     if (!json_is_object(capabilities)) {
-        error_set(err, ERROR_PERMANENT, 0, "capabilities: an object expected");
+        error_set(err, ERROR_PERMANENT, 0, "capabilities: expected an object");
         return false;
     }
     /* All keys are known and unique, so it cannot be long. */
@@ -65,7 +65,7 @@ static bool read_jobs(const struct json *metadata, struct message_heartbeat *hea
     for (const struct json *at = json_first(list); at; at = json_next(at)) {
         int64_t *id = &heartbeat->jobs[heartbeat->job_count];
         if (json_int(at, 1, ID_MAX, id) != JSON_FOUND) {
-            error_set(err, ERROR_PERMANENT, 0, "jobs: job IDs expected");
+            error_set(err, ERROR_PERMANENT, 0, "jobs: expected job IDs");
             return false;
         }
         heartbeat->job_count++;
@@ -93,13 +93,13 @@ static bool read_metadata(const struct json *root, struct message_heartbeat *hea
     if (!metadata)
         return true;
     if (!json_is_object(metadata) || json_count(metadata) > METADATA_MAX_KEYS) {
-        error_set(err, ERROR_PERMANENT, 0, "metadata: an object of at most %d members expected",
+        error_set(err, ERROR_PERMANENT, 0, "metadata: expected an object of at most %d members",
                   METADATA_MAX_KEYS);
         return false;
     }
     heartbeat->metadata = json_print(metadata);
     if (strlen(heartbeat->metadata) > METADATA_MAX_BYTES) {
-        error_set(err, ERROR_PERMANENT, 0, "metadata: at most %d bytes expected",
+        error_set(err, ERROR_PERMANENT, 0, "metadata: expected at most %d bytes",
                   METADATA_MAX_BYTES);
         return false;
     }

@@ -46,7 +46,7 @@ static bool read_rendition(const struct json *node, void *item, enum tailslate_q
     *quality = rendition->quality;
     if (rendition->width > 0 && rendition->height > 0 && rendition->bitrate_kbit >= 0)
         return true;
-    error_set(err, ERROR_PERMANENT, 0, "width, height and bitrate expected");
+    error_set(err, ERROR_PERMANENT, 0, "expected width, height and bitrate");
     return false;
 }
 
@@ -88,7 +88,7 @@ static enum tailslate_problem read_token(const struct json *root, int64_t path_j
     const char *text = json_text(member);
     int64_t job_id;
     if (!text || !tailslate_token_parse(text, strlen(text), &job_id, token)) {
-        error_set(err, ERROR_PERMANENT, 0, "completion_token: <job>-<UUIDv4> expected");
+        error_set(err, ERROR_PERMANENT, 0, "completion_token: expected <job>-<UUIDv4>");
         return TAILSLATE_PROBLEM_TOKEN_MALFORMED;
     }
     if (job_id != path_job_id) {
@@ -224,7 +224,7 @@ static bool read_echoed_token(const struct json *root, char token[TAILSLATE_TOKE
         return false;
     if (!json_get(root, "token") || tailslate_token_parse(text, strlen(text), &job_id, token))
         return true;
-    error_set(err, ERROR_PERMANENT, 0, "token: <job>-<UUID> expected");
+    error_set(err, ERROR_PERMANENT, 0, "token: expected <job>-<UUID>");
     return false;
 }
 

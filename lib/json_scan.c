@@ -122,7 +122,7 @@ static bool scan_escape(struct scan *scan)
 static bool scan_string(struct scan *scan)
 {
     if (!take(scan, '"'))
-        return refuse(scan, "a string expected");
+        return refuse(scan, "expected a string");
     while (!take(scan, '"')) {
         int byte = peek(scan);
         if (byte < 0)
@@ -152,7 +152,7 @@ static bool scan_number(struct scan *scan)
     size_t start = scan->at;
     take(scan, '-');
     if (!take(scan, '0') && skip_digits(scan) == 0)
-        return refuse(scan, "a value expected");
+        return refuse(scan, "expected a value");
     if (take(scan, '.') && skip_digits(scan) == 0)
         return refuse(scan, "a digit expected after the decimal point");
     if (take(scan, 'e') || take(scan, 'E')) {
@@ -173,7 +173,7 @@ static bool scan_word(struct scan *scan, const char *word)
 {
     size_t length = strlen(word);
     if (scan->size - scan->at < length || memcmp(scan->text + scan->at, word, length) != 0)
-        return refuse(scan, "a value expected");
+        return refuse(scan, "expected a value");
     scan->at += length;
     return true;
 }
@@ -189,7 +189,7 @@ static bool scan_member(struct scan *scan, bool named)
         return false;
     skip_blanks(scan);
     if (!take(scan, ':'))
-        return refuse(scan, "a colon expected");
+        return refuse(scan, "expected a colon");
     return scan_value(scan);
 }
 
@@ -207,7 +207,7 @@ static bool scan_container(struct scan *scan, bool named, char end)
             skip_blanks(scan);
         } while (take(scan, ','));
         if (!take(scan, end))
-            return refuse(scan, "a comma or the end of the list expected");
+            return refuse(scan, "expected a comma or the end of the list");
     }
     scan->depth--;
     return true;

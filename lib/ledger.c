@@ -94,7 +94,7 @@ static int write_effect(struct completing *completing)
     int written = ledger->write(ledger->ctx, &effect);
     if (written != 0)
         return written;
-    /* The conditions of the write decide: what do they see that the facts did not say? */
+    /* The write's own conditions refused it: classify again to find out why. */
     if (classify(completing) != 0)
         return -1;
     return tailslate_verify_commits(result->verdict) ? -1 : 0;

@@ -14,13 +14,13 @@ enum tailslate_problem message_open(const char *body, size_t size, struct json *
         return TAILSLATE_PROBLEM_BAD_JSON;
     if (json_is_object(*root))
         return TAILSLATE_PROBLEM_NONE;
-    error_set(err, ERROR_PERMANENT, 0, "JSON: an object expected");
+    error_set(err, ERROR_PERMANENT, 0, "JSON: expected an object");
     return TAILSLATE_PROBLEM_BAD_JSON;
 }
 
 static bool expected(struct error *err, const char *key, const char *what)
 {
-    error_set(err, ERROR_PERMANENT, 0, "%s: %s expected", key, what);
+    error_set(err, ERROR_PERMANENT, 0, "%s: expected %s", key, what);
     return false;
 }
 
@@ -29,8 +29,8 @@ bool field_int(const struct json *object, const char *key, int64_t min, int64_t 
 {
     if (json_get_int(object, key, min, max, out) != JSON_WRONG)
         return true;
-    error_set(err, ERROR_PERMANENT, 0,
-              "%s: a whole number from %" PRId64 " to %" PRId64 " expected", key, min, max);
+    error_set(err, ERROR_PERMANENT, 0, "%s: expected a whole number from %" PRId64 " to %" PRId64,
+              key, min, max);
     return false;
 }
 
@@ -39,7 +39,7 @@ bool field_number(const struct json *object, const char *key, double min, double
 {
     if (json_get_number(object, key, min, DBL_MAX, out) != JSON_WRONG)
         return true;
-    error_set(err, ERROR_PERMANENT, 0, "%s: a number of at least %g expected", key, min);
+    error_set(err, ERROR_PERMANENT, 0, "%s: expected a number of at least %g", key, min);
     return false;
 }
 
@@ -72,7 +72,7 @@ bool field_text(const struct json *object, const char *key, char *out, size_t si
         return true;
     if (found == JSON_WRONG || has_control(text)) {
         error_set(err, ERROR_PERMANENT, 0,
-                  "%s: a string of at most %zu bytes without control bytes expected", key,
+                  "%s: expected a string of at most %zu bytes without control bytes", key,
                   size - 1);
         return false;
     }
@@ -97,7 +97,7 @@ bool field_enum(const struct json *object, const char *key, const char *const *n
     for (size_t i = 0; i < count; i++)
         if (names[i])
             snprintf(known + strlen(known), sizeof known - strlen(known), " %s", names[i]);
-    error_set(err, ERROR_PERMANENT, 0, "%s: one of%s expected", key, known);
+    error_set(err, ERROR_PERMANENT, 0, "%s: expected one of%s", key, known);
     return false;
 }
 
@@ -117,7 +117,7 @@ bool field_list(const struct json *object, const char *key, int max, const struc
     *out = member;
     if (!member || (json_is_array(member) && json_count(member) <= max))
         return true;
-    error_set(err, ERROR_PERMANENT, 0, "%s: a list of at most %d expected", key, max);
+    error_set(err, ERROR_PERMANENT, 0, "%s: expected a list of at most %d", key, max);
     return false;
 }
 

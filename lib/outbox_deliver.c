@@ -18,7 +18,7 @@ static int64_t delay_ms(enum tailslate_outbox_outcome outcome, const struct outb
     uint64_t random = random_u64();
     if (outcome != TAILSLATE_OUTBOX_HELD && outcome != TAILSLATE_OUTBOX_CLAIM_GONE)
         return tailslate_backoff_delay_ms(policy, entry->failures - 1, retry_after_ms, random);
-    /* A person has to act: from half of the cap to the cap, from the first time. */
+    /* An operator has to act: the pause is half the cap to the cap from the first attempt on. */
     int64_t half_ms = policy.cap_ms - policy.cap_ms / 2;
     return tailslate_backoff_delay_ms((struct tailslate_backoff){half_ms, half_ms}, 0,
                                       retry_after_ms > half_ms ? retry_after_ms : half_ms, random);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Final is only one of our codes under its own status (answer.h). A 2xx has no row: its body
+/* Only one of our codes under its own status is final (answer.h). A 2xx has no row: its body
  * decides. A row that is missing would be AGAIN. */
 static const enum tailslate_outbox_outcome outcomes[TAILSLATE_ANSWER_CLASS_COUNT] = {
     [TAILSLATE_ANSWER_UNREACHED] = TAILSLATE_OUTBOX_AGAIN,

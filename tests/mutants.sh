@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the mistakes of others once more, one at a time, and looks that a test finds each.
+# Reintroduces known mistakes, one at a time, and checks that a test finds each.
 #
 #   tests/mutants.sh [NAME...]    all of tests/mutants without arguments
 #

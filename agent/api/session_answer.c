@@ -103,8 +103,8 @@ bool session_is_outage(enum tailslate_answer_class class)
            class == TAILSLATE_ANSWER_SERVER_FAILING || class == TAILSLATE_ANSWER_KEY_REFUSED;
 }
 
-/* A request that failed once is retried, and that usually suffices. That a person is needed is
- * logged once, whichever requests are refused, and per status. */
+/* The first failure is retried, and that usually suffices. The need for an operator is logged once
+ * per status, however many requests are refused. */
 static enum log_level trouble_level(struct session *session, enum verdict verdict)
 {
     if (verdict == VERDICT_HOLD)

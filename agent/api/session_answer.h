@@ -1,6 +1,6 @@
 /* session_answer: what the answer to a step's request means, and how long to wait after it.
  *
- * Never gives up: only a lost claim ends a step. Logs the begin and the end of trouble, not every
+ * Never gives up: only a lost claim ends a step. Logs the start and the end of trouble, not every
  * attempt. */
 #ifndef AGENT_SESSION_ANSWER_H
 #define AGENT_SESSION_ANSWER_H
@@ -27,8 +27,8 @@ struct trouble {
     long status;
     enum tailslate_answer_class class;
     int64_t since_ms; /* 0: none */
-    unsigned calls;   /* how many requests met it: the first is retried, the second shows that it
-                         persists */
+    unsigned calls;   /* requests that have failed because of it: the first is retried, the second
+                         shows that it persists */
     bool is_hold_logged;
 };
 

@@ -109,7 +109,8 @@ static const struct config_key keys[] = {
 
     CONFIG_TEXT_KEY(health, address, "127.0.0.1", NULL,
                     "address for /healthz, /readyz and /metrics"),
-    CONFIG_INTEGER_KEY(health, port, 0, 0, 65535, "port for the same; 0: off"),
+    CONFIG_INTEGER_KEY(health, port, 0, 0, 65535,
+                       "port for /healthz, /readyz and /metrics; 0: off"),
 
     CONFIG_TEXT_KEY(log, level, "info", "debug|info|warning|error", "lowest level that is logged"),
     CONFIG_TEXT_KEY(log, format, "text", "text|json", "text is logfmt"),

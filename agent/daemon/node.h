@@ -25,7 +25,7 @@ struct node {
 
 /* The status file is to be published again. */
 void node_status_changed(struct node *node);
-/* Control files, or what decides about them, may have changed: they are to be read. */
+/* Request that control files be read again: they, or what decides about them, may have changed. */
 void node_control_changed(struct node *node);
 /* True once after each change. */
 bool node_take_status_change(struct node *node);

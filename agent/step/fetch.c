@@ -89,7 +89,7 @@ static void report(struct fetch *fetch, int64_t have)
         session_report(fetch->session, WORK_DOWNLOAD, have * PERCENT_MAX / fetch->size);
 }
 
-/* The space that the part still needs, and what will be made from the whole. */
+/* The disk space needed for the rest of the source and for the output. */
 static int64_t needed_bytes(const struct fetch *fetch)
 {
     struct stat status;

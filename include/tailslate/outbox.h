@@ -34,8 +34,8 @@ enum {
 
 struct tailslate_outbox;
 
-/* Open the directory, and make it if it is not there (its parent has to be). NULL: why is in
- * `reason`. */
+/* Open the directory, creating it if it does not exist (its parent must exist). NULL: `reason` says
+ * why. */
 struct tailslate_outbox *tailslate_outbox_open(const char *directory,
                                                char reason[TAILSLATE_REASON_BYTES]);
 void tailslate_outbox_close(struct tailslate_outbox *outbox); /* NULL is fine */
@@ -47,10 +47,9 @@ enum tailslate_outbox_claim {
     TAILSLATE_OUTBOX_SEALED, /* the work was done before: deliver, and do not do it again */
 };
 
-/* The server has given us this job, under this epoch (TAILSLATE_ABSENT_INT: it does not count). The
- * same claim has the same token, however often this is called. Another epoch is another claim, and
- * gets another token; but a sealed completion keeps its token, and is from now on presented under
- * the new epoch. */
+/* Record a claim: the job and its epoch (TAILSLATE_ABSENT_INT: the server has no epochs).
+ * Idempotent: the same claim keeps its token. Another epoch is another claim and gets a new token;
+ * but a sealed completion keeps its token, and is from now on presented under the new epoch. */
 enum tailslate_outbox_claim tailslate_outbox_claim(struct tailslate_outbox *outbox, int64_t job_id,
                                                    int64_t claim_epoch,
                                                    char token[TAILSLATE_TOKEN_BYTES]);
@@ -78,8 +77,8 @@ struct tailslate_outbox_post {
     const char *token, *body;
 };
 
-/* What came back. It starts as zeros but for reach (TAILSLATE_REACH_UNREACHED) and retry_after_ms
- * (-1). */
+/* What came back. All zero before `send`, except reach (TAILSLATE_REACH_UNREACHED) and
+ * retry_after_ms (-1). */
 struct tailslate_outbox_answer {
     enum tailslate_reach reach;
     long status;

@@ -1,4 +1,5 @@
-/* Slow clients: who drips, and who never reads, is cut, and nobody else feels it. */
+/* Slow clients: those that send byte by byte or never read are disconnected, and no other client
+ * notices. */
 #include "base/clock.h"
 #include "inspect.h"
 #include "lib/error.h"

@@ -108,7 +108,7 @@ Test(disk, a_source_without_a_size_has_a_limit_of_its_own, .timeout = 120)
     rig_end(rig);
 }
 
-/* Two slots: what the one is still fetching is no room for the other. */
+/* Two slots: space reserved by one download is not free for the other. */
 Test(disk, the_space_for_a_whole_source_is_reserved_with_its_first_bytes, .timeout = 120)
 {
     struct rig *rig = rig_new();

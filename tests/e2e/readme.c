@@ -1,4 +1,4 @@
-/* What README.md tells a stranger to type, typed. */
+/* Runs the commands of README.md as printed. */
 #include "lib/cleanup.h"
 #include "lib/error.h"
 #include "media.h"

@@ -1,4 +1,4 @@
-/* The order law: killed at every numbered point, the job still ends as promised.
+/* The commit order: killed at every numbered point, the job still ends as promised.
  *
  * For each point of CRASH_POINTS twice: `self`, where only the process that stands there dies, and
  * `node`, where at that moment agent, steps and transcoders are all killed as by a power cut. Then

@@ -2,7 +2,7 @@
 # A throw-away copy of this machine's own system, for tests that install packages. Source it.
 #
 #   overlay_enter "$0" "$@"   runs the script again, as root, in namespaces of its own, with $overlay set to
-#                          a folder that shows this system, writable; returns there
+#                          a directory that shows this system, writable; returns there
 #   overlay_run COMMAND...    in the overlay
 #
 # What is written goes to memory, and all of it, mounts and processes, is gone with the script: nothing

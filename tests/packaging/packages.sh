@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Debian packages of HEAD: built, looked at by lintian, installed, upgraded while a job runs,
+# The Debian packages of HEAD: built, checked by lintian, installed, upgraded while a job runs,
 # removed and purged, with undelivered work and without.
 #
 #   packages.sh [FOLDER]      FOLDER: packages that packaging/build-deb.sh has made already

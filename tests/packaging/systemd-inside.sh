@@ -111,7 +111,7 @@ fi
 pid=$(show agent MainPID)
 systemctl reload tailslate-agent || fail "reload"
 within 20 eval '[ "$(said agent event=agent.reloaded)" = 1 ]' || fail "it did not reload"
-[ "$(show agent MainPID)" = "$pid" ] || fail "a reload started it anew"
+[ "$(show agent MainPID)" = "$pid" ] || fail "a reload restarted it"
 ok "reload"
 
 kill -CONT "${film% *}"

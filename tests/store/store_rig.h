@@ -1,9 +1,9 @@
 /* store_rig: a store on a database of one test, with files that are what the test says.
  *
  * Which kind of database says TAILSLATE_TEST_STORE: sqlite (also without it), postgresql, or vlog,
- * which is PostgreSQL with a stock server's tables (support/vlog_tables.sql). Each
- * test of this room runs against every kind, so what it asks the database is worded for all of
- * them: CASE WHEN where a truth value is asked for. */
+ * which is PostgreSQL with a stock server's tables (support/vlog_tables.sql). Each test in this
+ * directory runs against every kind, so its SQL is portable: CASE WHEN
+ * for a Boolean. */
 #ifndef STORE_RIG_H
 #define STORE_RIG_H
 

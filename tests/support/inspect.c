@@ -209,12 +209,12 @@ static void wait_change(int watch, int timeout_ms)
 }
 
 /* Records only: a name that starts with a dot is a leftover of a write or a creation. */
-static int list_room(const struct rig *rig, const char *room, char last[256])
+static int list_records(const struct rig *rig, const char *directory, char last[256])
 {
-    TEXT(path) = rig_path(rig, "agent/%s", room);
-    DIRECTORY(directory) = opendir(path);
+    TEXT(path) = rig_path(rig, "agent/%s", directory);
+    DIRECTORY(handle) = opendir(path);
     int count = 0;
-    for (struct dirent *entry; directory && (entry = readdir(directory)) != NULL;) {
+    for (struct dirent *entry; handle && (entry = readdir(handle)) != NULL;) {
         if (entry->d_name[0] == '.')
             continue;
         snprintf(last, 256, "%s", entry->d_name);
@@ -223,10 +223,10 @@ static int list_room(const struct rig *rig, const char *room, char last[256])
     return count;
 }
 
-int inspect_spool_count(const struct rig *rig, const char *room)
+int inspect_spool_count(const struct rig *rig, const char *directory)
 {
     char last[256];
-    return list_room(rig, room, last);
+    return list_records(rig, directory, last);
 }
 
 void inspect_spool_empty(const struct rig *rig)
@@ -234,33 +234,33 @@ void inspect_spool_empty(const struct rig *rig)
     const char *const directories[] = {"spool", "kept", "quarantine"};
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
         char last[256] = "";
-        int count = list_room(rig, directories[i], last);
+        int count = list_records(rig, directories[i], last);
         cr_assert(count == 0, "%d left in %s, e.g. %s", count, directories[i], last);
     }
 }
 
-void inspect_wait_spool(const struct rig *rig, const char *room, int count, int64_t timeout_ms)
+void inspect_wait_spool(const struct rig *rig, const char *directory, int count, int64_t timeout_ms)
 {
     int64_t deadline = mono_ms() + timeout_ms;
     FD(watch) = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    TEXT(path) = rig_path(rig, "agent/%s", room);
+    TEXT(path) = rig_path(rig, "agent/%s", directory);
     inotify_add_watch(watch, path, IN_CREATE | IN_DELETE | IN_MOVE);
     for (;;) {
-        int found = inspect_spool_count(rig, room);
+        int found = inspect_spool_count(rig, directory);
         if (found == count)
             return;
-        cr_assert(mono_ms() < deadline, "%d records in %s, not %d, after %d ms", found, room, count,
-                  (int)timeout_ms);
+        cr_assert(mono_ms() < deadline, "%d records in %s, not %d, after %d ms", found, directory,
+                  count, (int)timeout_ms);
         wait_change(watch, TICK_MS);
     }
 }
 
-char *inspect_record(const struct rig *rig, const char *room)
+char *inspect_record(const struct rig *rig, const char *directory)
 {
     char last[256];
-    int count = list_room(rig, room, last);
-    cr_assert(count <= 1, "%d records in %s", count, room);
-    return count == 1 ? rig_path(rig, "agent/%s/%s", room, last) : NULL;
+    int count = list_records(rig, directory, last);
+    cr_assert(count <= 1, "%d records in %s", count, directory);
+    return count == 1 ? rig_path(rig, "agent/%s/%s", directory, last) : NULL;
 }
 
 void inspect_wait_token(const struct rig *rig, char token[128], int64_t timeout_ms)

@@ -1,8 +1,8 @@
-/* look: what a test sees for itself: the verifier's database, its files, the agent's spool.
- * Believes nobody's answer. Reads only; look_change is the one exception, the operator who works
- * on the database by hand. What is not as it must be fails the test. */
-#ifndef SUPPORT_LOOK_H
-#define SUPPORT_LOOK_H
+/* inspect: what a test reads directly: the verifier's database, its files, the agent's spool.
+ * Trusts no answer. Read-only, except inspect_change, which stands for an operator who works on the
+ * database by hand. What is not as it must be fails the test. */
+#ifndef SUPPORT_INSPECT_H
+#define SUPPORT_INSPECT_H
 
 #include "rig.h"
 
@@ -31,11 +31,12 @@ char *inspect_video(const struct rig *rig, int64_t job); /* its directory in vid
 /* No record is left, neither live nor kept nor in quarantine. */
 void inspect_spool_empty(const struct rig *rig);
 int inspect_spool_count(const struct rig *rig,
-                        const char *room); /* "spool", "kept", "quarantine" */
-/* Wait until a room holds so many records; fails the test at the deadline. */
-void inspect_wait_spool(const struct rig *rig, const char *room, int count, int64_t timeout_ms);
-/* The only record of a room: its directory, owned; NULL: there is none. More fail the test. */
-char *inspect_record(const struct rig *rig, const char *room);
+                        const char *directory); /* "spool", "kept", "quarantine" */
+/* Wait until a directory holds so many records; fails the test at the deadline. */
+void inspect_wait_spool(const struct rig *rig, const char *directory, int count,
+                        int64_t timeout_ms);
+/* The only record of a directory: its directory, owned; NULL: there is none. More fail the test. */
+char *inspect_record(const struct rig *rig, const char *directory);
 /* The token in the record's claim.json; waits for the record to appear. */
 void inspect_wait_token(const struct rig *rig, char token[128], int64_t timeout_ms);
 /* Wait until a file is there (or, where wanted is false, gone). False at the deadline. */
@@ -50,7 +51,7 @@ void inspect_wait_int(const struct rig *rig, int64_t value, int64_t timeout_ms, 
 int inspect_processes(const char *const words[], pid_t pids[], int max);
 /* As ps tells it: 'T' is stopped; 'X' where it is no more. */
 char inspect_state(pid_t pid);
-bool inspect_lives(pid_t pid); /* a zombie that nobody has fetched yet does not */
+bool inspect_lives(pid_t pid); /* a zombie that was not waited for does not */
 void inspect_wait_end(pid_t pid);
 /* RssAnon of /proc/<pid>/status in KiB. */
 int64_t inspect_rss_anon_kib(pid_t pid);

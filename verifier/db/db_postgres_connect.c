@@ -30,7 +30,7 @@ bool postgres_wait(const PGconn *conn, short events, int64_t deadline_ms)
 struct target {
     const char *url, *password; /* password NULL: none from store.password_file */
     char hosts[CONFIG_TEXT_BYTES], ports[CONFIG_TEXT_BYTES];
-    const char *host[HOSTS_MAX], *port[HOSTS_MAX]; /* into those */
+    const char *host[HOSTS_MAX], *port[HOSTS_MAX]; /* point into hosts and ports */
     size_t host_count;                             /* 0: as libpq reads the URL */
 };
 

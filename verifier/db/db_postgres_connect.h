@@ -1,5 +1,5 @@
-/* db_postgres_connect: a connection to PostgreSQL, and its forms of what others write otherwise.
- * For the driver only.
+/* db_postgres_connect: a connection to PostgreSQL, and PostgreSQL's own forms of messages, numbers
+ * and times. For the driver only.
  *
  * Every wait has a deadline; libpq is never called where it could block. Messages of libpq are
  * passed on only where they cannot quote a password. */
@@ -25,7 +25,7 @@ bool postgres_wait(const struct pg_conn *conn, short events, int64_t deadline_ms
 
 /* libpq ends its messages with a newline and writes some over several lines. */
 void postgres_one_line(const char *message, char text[POSTGRES_REASON_BYTES]);
-/* What an int64_t cannot hold becomes its end. */
+/* Clamped to the range of int64_t. */
 int64_t postgres_integer(const char *text);
 /* A time in UTC in wall_format's form: times are compared as texts everywhere else. */
 const char *postgres_time(const char *value, bool has_offset, char text[WALL_TEXT_BYTES]);

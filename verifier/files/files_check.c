@@ -1,4 +1,4 @@
-/* Is a rendition there, whole? */
+/* Checks whether a rendition is complete on disk. */
 #include "verifier/files/files_check.h"
 
 #include "base/playlist.h"
@@ -26,7 +26,8 @@ struct check {
     int trouble; /* errno of a file that could not be checked; 0 */
 };
 
-/* Whoever is told that a file is missing may give its work up: only what says so counts as that. */
+/* A worker that is told that a file is missing may abandon its work, so only an error that proves
+ * it counts. */
 static void note_trouble(struct check *check, int code)
 {
     switch (code) {
@@ -119,7 +120,7 @@ static bool check_quality(int video_dir, enum tailslate_quality quality, struct 
     check->home = dir;
     check_segment(check, "init.mp4");
     check_playlist(check, "stream.m3u8");
-    /* The pictures alone: ranges of the same segments. */
+    /* The video alone: byte ranges of the same segments. */
     if (files_is_there(dir, "video.m3u8"))
         check_segment(check, "video_init.mp4");
     struct error err;

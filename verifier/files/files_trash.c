@@ -89,7 +89,7 @@ int files_discard_video(const struct files *files, const char *slug, struct erro
     return result;
 }
 
-/* As files_open_beneath, and never into another mount, be it of the same file system. */
+/* As files_open_beneath, and never into another mount, not even one of the same file system. */
 static int open_inside(int dir, const char *name)
 {
     struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,

@@ -13,7 +13,7 @@
 
 enum { FILE_MODE = 0644, TAR_FILES_MAX = 100 * 1000 };
 static const int64_t TAR_UNPACKED_MAX_BYTES = (int64_t)64 << 30;
-/* Media do not shrink: what grows by more than this is made of nothing, and meant for our disk. */
+/* Media hardly compress: an archive that expands by more than this is a bomb. */
 enum { TAR_RATIO_MAX = 20 };
 static const int64_t TAR_FREE_BYTES = (int64_t)64 << 20; /* whatever its ratio */
 

@@ -28,14 +28,15 @@ bool segment_upload_fits(const struct segment_upload *upload, int64_t size);
 bool segment_upload_is_there(const struct segment_upload *upload, const char *sha256, int64_t size);
 /* The file exists, but the process that renamed it may have died before the rename was durable. */
 int segment_upload_confirm(const struct segment_upload *upload, struct error *err);
-int segment_upload_sync(struct segment_upload *upload, struct error *err); /* before the lock */
+int segment_upload_sync(struct segment_upload *upload,
+                        struct error *err); /* call before the job is locked */
 int segment_upload_publish(struct segment_upload *upload, struct error *err);
-void segment_upload_end(struct segment_upload *upload); /* takes what was not published away */
+void segment_upload_end(struct segment_upload *upload); /* removes what was not published */
 
 struct tar_upload {
     const struct files *files;
     char slug[SLUG_BYTES];
-    bool is_final; /* what is of no rendition but of all (segment.h); else a rendition: */
+    bool is_final; /* the common files (segment.h); otherwise one rendition: */
     enum tailslate_quality quality;
     int fd;                           /* the archive */
     int staging_root, staging, inner; /* descriptors; inner: <staging>/<quality>, or -1 */

@@ -30,7 +30,7 @@ enum {
     GATE_WAIT_MS = 1000,
     GATE_HOLD_S = 10,       /* of `processing:<nonce>`: a verifier that died holds it no longer */
     GATE_COMPLETED_S = 900, /* of `completed` */
-    GATE_SWEEP_S = 300,     /* of a last_run */
+    GATE_SWEEP_S = 300,     /* lifetime of a last_run key */
     GATE_PREFIX_MAX_BYTES = 200,
     GATE_KEY_BYTES = GATE_PREFIX_MAX_BYTES + 160,
     GATE_REASON_BYTES = 200,

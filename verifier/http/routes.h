@@ -24,7 +24,7 @@ struct route {
     route_handler *run;
 };
 
-/* Their names, for what counts by route: the patterns, and a last one for what fits none. */
+/* Their names, for metrics: the patterns, then one for requests that match no route. */
 size_t routes_names(const char *const **names);
 size_t route_index(const struct route *route); /* NULL: that last one */
 

@@ -116,7 +116,7 @@ static bool parameter(const char **at, const char *name, int64_t max)
     return value >= 1 && value <= max;
 }
 
-/* Whoever can write the database must not be able to make us allocate what he likes. */
+/* A row in the database must not be able to make us allocate arbitrary amounts. */
 static bool is_affordable(const char *stored)
 {
     const char *at = stored;
@@ -134,7 +134,7 @@ static enum keys_match work(const char *api_key, const char *stored)
         return KEYS_SAME;
     case ARGON2_VERIFY_MISMATCH:
         return KEYS_DIFFERENT;
-    /* The machine's trouble, not the key's. */
+    /* This machine lacks memory or threads; the key may be valid. */
     case ARGON2_MEMORY_ALLOCATION_ERROR:
     case ARGON2_THREAD_FAIL:
         return KEYS_BUSY;

@@ -31,7 +31,7 @@ struct store *store_open(const struct store_settings *settings, struct error *er
         store_give(store, db);
         return store;
     }
-    /* It is down, or not there yet; what is wrong for good is not waited for. */
+    /* Down or not started yet: only temporary errors are waited out. */
     if (settings->may_come_later && err->class == ERROR_TEMPORARY)
         return store;
     store_close(store);

@@ -95,8 +95,8 @@ int store_note_holder(struct db *db, int64_t job_id, const char *worker_id, stru
                   DB_ARGS(db_int(job_id), db_text(worker_id)));
 }
 
-/* A stock server notes only its last claim. Whoever was registered after that one began has held
- * none before it; of everybody else nothing is known, and a lost claim is what is likely. */
+/* A stock server notes only its last claim. A worker registered after it began has held no earlier
+ * claim; any other worker probably has lost one. */
 static bool may_have_held(const struct store_worker *worker, const struct store_job *job)
 {
     return !job->started_at[0] || strcmp(worker->registered_at, job->started_at) <= 0;

@@ -8,7 +8,7 @@
 
 /* {id}, {time}, {int} and {real} stand for types that databases name differently. */
 
-/* The tables that a stock server has too; beside one they are its, and not made. */
+/* The tables that a stock server has, too: beside one they are not created. */
 static const char stock_tables[] =
     "CREATE TABLE videos ("
     " id {id}, title TEXT NOT NULL, slug TEXT NOT NULL UNIQUE,"

@@ -144,7 +144,7 @@ int sweep_record(struct db *db, const char *now, const char *instance, enum stor
                  int64_t count, const char *released, struct error *err)
 {
     int64_t newest = 0;
-    /* What only goes on does not push out what happened. */
+    /* An unchanged state updates its row, so that it does not push out older events. */
     if (count == 0 && outcome != SWEEP_OUTAGE &&
         db_one_int(db, &newest, err,
                    "UPDATE sweeps SET swept_at = $1, instance = $2"

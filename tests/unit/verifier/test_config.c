@@ -19,7 +19,7 @@ Test(verifier_config, the_sample_in_the_repository_is_what_the_table_prints)
     cr_assert(in);
     cr_assert(fread(file, 1, 65535, in) > 0);
     cr_assert_str_eq(file, printed,
-                     "write it anew: tailslate-verifier check --sample > verifier.cfg.sample");
+                     "regenerate it with: tailslate-verifier check --sample > verifier.cfg.sample");
 }
 
 Test(verifier_config, the_sample_says_the_defaults)
