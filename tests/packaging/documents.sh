@@ -53,7 +53,7 @@ run() { # one command, its words
     journalctl)
         [ "$2" = -u ] && [ -f "$top/packaging/systemd/$3.service" ] || complain "$*: no unit $3"
         ;;
-    apt-get | curl | df | du | install | rm | rsync | sed | sqlite3 | tail) ;;
+    apt-get | curl | df | du | install | mount | rm | rsync | sed | sqlite3 | tail) ;;
     *) complain "what is $1?" ;;
     esac
 }

@@ -298,3 +298,27 @@ Test(orphans, a_database_clock_that_runs_ahead_makes_nothing_old)
     site_keeps(site, "videos/gone/master.m3u8");
     site_free(site);
 }
+
+/* The slugs of another directory would all be unknown. */
+Test(orphans, in_a_directory_that_is_not_the_right_one_nothing_is_touched)
+{
+    struct site *site = site_new();
+    struct error err;
+    bool complete;
+    site_put(site, "videos/unknown/720p/stream.m3u8");
+    site->rig->ahead_ms = 30 * DAY_MS;
+    files_watch_require(&site->files);
+    files_watch_check(&site->files);
+    struct orphans_settings settings = {.store = site->rig->store,
+                                        .files = &site->files,
+                                        .trash_ms = DAY_MS,
+                                        .found = note,
+                                        .ctx = site,
+                                        .ahead_ms = &site->rig->ahead_ms};
+    struct orphans *orphans = orphans_new(&settings);
+    cr_expect_eq(orphans_work(orphans, MINUTE_MS, &complete, &err), -1);
+    cr_expect_eq(err.code, FILES_AWAY, "%s", err.message);
+    orphans_free(orphans);
+    site_keeps(site, "videos/unknown/720p/stream.m3u8");
+    site_free(site);
+}

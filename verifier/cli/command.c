@@ -2,6 +2,7 @@
 
 #include "verifier/db/db.h"
 #include "verifier/files/files_check.h"
+#include "verifier/http/directories.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -67,6 +68,7 @@ int context_open(const struct verifier_config *config, bool may_come_later, stru
         files_close(&context->files);
         return error_wrap(err, "store.url");
     }
+    directories_check(context->store, &context->files);
     return 0;
 }
 

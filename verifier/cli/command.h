@@ -6,7 +6,7 @@
 
 #include "base/cli.h"
 #include "verifier/base/config.h"
-#include "verifier/files/files.h"
+#include "verifier/files/files_watch.h"
 #include "verifier/store/store.h"
 
 #include <stdbool.h>
@@ -16,7 +16,7 @@ enum { STATUS_OK = 0, STATUS_DATA = 65, STATUS_NO_INPUT = 66 };
 struct command {
     struct cli_line line;
     const char *key_file, *slug, *title, *overlap;
-    bool json, sample, once, dry_run;
+    bool json, sample, once, dry_run, adopt_directories;
 };
 
 /* What every command opens: the directories and the store. */

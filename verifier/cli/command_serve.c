@@ -6,6 +6,7 @@
 #include "verifier/base/wakeup.h"
 #include "verifier/db/db.h"
 #include "verifier/http/auth.h"
+#include "verifier/http/directories.h"
 #include "verifier/http/health_probe.h"
 #include "verifier/http/overview.h"
 #include "verifier/http/replays.h"
@@ -63,11 +64,14 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     sigset_t ends;
     block_signals(&ends);
     app->probe = health_probe_start(app->store, app->files);
+    struct directories *directories = directories_start(app->store, app->files);
     struct sweeper *sweeper = start_sweeper(app, config);
     if (server_start(server, app, err) != 0) {
         if (!sweeper_free(sweeper))
             _exit(command_failed(err));
         must(health_probe_stop(app->probe)); /* no request has used it yet */
+        if (!directories_stop(directories))
+            _exit(command_failed(err));
         return -1;
     }
     const char *warning = verifier_config_warning(config);
@@ -83,7 +87,8 @@ static int run(struct server *server, struct app *app, const struct verifier_con
     /* Shutdown releases no claim: their holders continue after the restart. */
     sweeper_stop(sweeper);
     wakeup_close(app->wakeup);
-    bool quiet = server_stop(server) && health_probe_stop(app->probe) && sweeper_free(sweeper);
+    bool quiet = server_stop(server) && health_probe_stop(app->probe) &&
+                 directories_stop(directories) && sweeper_free(sweeper);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
     /* What still runs has acknowledged nothing: exiting now is the same as a kill. */
     if (!quiet)
@@ -203,9 +208,18 @@ static int failed_check(const struct verifier_config *config, const struct error
     return status;
 }
 
+static int check_directories(struct context *context, bool adopt, struct error *err)
+{
+    char reason[FILES_REASON_BYTES];
+    if (adopt && directories_adopt(context->store, &context->files, err) != 0)
+        return -1;
+    return files_problem(&context->files, reason)
+               ? error_set(err, ERROR_TEMPORARY, FILES_AWAY, "%.500s", reason)
+               : 0;
+}
+
 int command_check(const struct verifier_config *config, const struct command *command)
 {
-    (void)command;
     struct opened opened;
     struct error err;
     verifier_config_print(config, stdout);
@@ -213,6 +227,8 @@ int command_check(const struct verifier_config *config, const struct command *co
     if (check_tls(config, &err) != 0 || open_all(config, false, &opened, &err) != 0)
         return failed_check(config, &err);
     int result = store_ping(opened.context.store, &err);
+    if (result == 0)
+        result = check_directories(&opened.context, command->adopt_directories, &err);
     check_gate(opened.gate);
     if (verifier_config_warning(config))
         fprintf(stderr, "warning: %s\n", verifier_config_warning(config));

@@ -26,6 +26,9 @@ static void print_heads(const struct status_view *view, FILE *out)
     fprintf(out, "jobs      %lld waiting, %lld running, %lld completed, %lld failed\n",
             (long long)counts->pending, (long long)counts->processing, (long long)counts->completed,
             (long long)counts->failed);
+    if (view->files_reason[0])
+        fprintf(out, "FILES     %s\n          No job is given to a worker until then.\n",
+                view->files_reason);
     fprintf(out, "workers   %zu online, %zu offline, %zu disabled\n",
             view->worker_count - offline - disabled, offline, disabled);
     if (!fleet->alive_at[0]) {
@@ -142,6 +145,7 @@ void status_print_json(const struct status_view *view, FILE *out)
     const struct store_overview *overview = &view->overview;
     JSON(root) = json_new_object();
     json_set(root, "jobs", store_counts_json(&overview->counts));
+    json_set_filled(root, "files_problem", view->files_reason);
     json_set(root, "fleet", store_fleet_json(&overview->fleet));
     json_set(root, "running", store_jobs_json(view->running, view->running_count));
     json_set(root, "recent_completions", store_recent_json(overview));
@@ -154,6 +158,7 @@ void status_print_json(const struct status_view *view, FILE *out)
 int command_status(struct context *context, const struct command *command, struct error *err)
 {
     struct status_view view = {.running = NULL, .workers = NULL};
+    files_problem(&context->files, view.files_reason);
     if (store_overview(context->store, &view.overview, err) != 0)
         return -1;
     int result = store_jobs_running(context->store, &view.running, &view.running_count, err);

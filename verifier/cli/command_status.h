@@ -14,6 +14,7 @@ struct status_view {
     size_t running_count;
     struct store_worker *workers;
     size_t worker_count;
+    char files_reason[FILES_REASON_BYTES]; /* "": nothing is wrong with the directories */
 };
 
 void status_print(const struct status_view *view, FILE *out);

@@ -21,6 +21,9 @@
 
 static const struct cli_option json_only[] = {JSON_FLAG, {.name = NULL}};
 static const struct cli_option of_check[] = {
+    {.name = "adopt-directories",
+     .offset = AT(adopt_directories),
+     .help = "accept uploads_dir and videos_dir as they are, where they were replaced on purpose"},
     {.name = "sample",
      .offset = AT(sample),
      .help = "print a configuration file with every key, its help and its default"},

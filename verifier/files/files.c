@@ -5,6 +5,7 @@
 #include "verifier/base/segment.h"
 #include "verifier/base/slug.h"
 #include "verifier/files/files_trash.h"
+#include "verifier/files/files_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,19 +32,26 @@ int files_open_beneath(int dir, const char *name, int flags)
     return (int)syscall(SYS_openat2, dir, name, &how, sizeof how);
 }
 
+static int open_root(const char *key, const char *path, struct error *err)
+{
+    FD(dir) = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir >= 0 && faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) == 0)
+        return steal_fd(&dir);
+    error_errno(err, dir < 0 ? "files.%s %s" : "cannot write to files.%s %s", key, path);
+    err->class = ERROR_TEMPORARY;
+    return -1;
+}
+
 int files_open(const char *uploads_dir, const char *videos_dir, struct files *files,
                struct error *err)
 {
-    FD(uploads) = open(uploads_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    FD(uploads) = open_root("uploads_dir", uploads_dir, err);
     if (uploads < 0)
-        return error_errno(err, "files.uploads_dir %s", uploads_dir);
-    FD(videos) = open(videos_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return -1;
+    FD(videos) = open_root("videos_dir", videos_dir, err);
     if (videos < 0)
-        return error_errno(err, "files.videos_dir %s", videos_dir);
-    if (faccessat(uploads, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        return error_errno(err, "cannot write to files.uploads_dir %s", uploads_dir);
-    if (faccessat(videos, ".", W_OK | X_OK, AT_EACCESS) != 0)
-        return error_errno(err, "cannot write to files.videos_dir %s", videos_dir);
+        return -1;
+    files->watch = files_watch_new(uploads_dir, videos_dir);
     files->uploads = steal_fd(&uploads);
     files->videos = steal_fd(&videos);
     return 0;
@@ -51,6 +59,7 @@ int files_open(const char *uploads_dir, const char *videos_dir, struct files *fi
 
 void files_close(struct files *files)
 {
+    files_watch_free(files->watch);
     close(files->uploads);
     close(files->videos);
 }
@@ -72,14 +81,19 @@ static void name_source(int64_t video_id, const char *extension, char name[FILEN
 int files_open_source(const struct files *files, int64_t video_id, struct error *err)
 {
     char name[FILENAME_BYTES];
+    int uploads = files_use(files, FILES_UPLOADS, err);
+    if (uploads < 0)
+        return -1;
     for (size_t i = 0; i < EXTENSION_COUNT; i++) {
         name_source(video_id, extensions[i], name);
-        int fd = files_open_beneath(files->uploads, name, O_RDONLY | O_NONBLOCK);
+        int fd = files_open_beneath(uploads, name, O_RDONLY | O_NONBLOCK);
         if (fd >= 0)
             return fd;
         if (errno != ENOENT)
             return error_errno(err, "source %s", name);
     }
+    if (files_recheck(files, FILES_UPLOADS, err) != 0)
+        return -1;
     return error_set(err, ERROR_PERMANENT, ENOENT, "video %lld has no source", (long long)video_id);
 }
 
@@ -131,7 +145,10 @@ static int give_to_server(const struct files *files, int fd, struct error *err)
 int files_copy_source(const struct files *files, int from, char temp[64], struct error *err)
 {
     temp[0] = '\0';
-    FD(to) = durable_temp(files->uploads, temp, err);
+    int uploads = files_use(files, FILES_UPLOADS, err);
+    if (uploads < 0)
+        return -1;
+    FD(to) = durable_temp(uploads, temp, err);
     if (to < 0)
         return -1;
     if (copy_all(from, to, err) != 0)
@@ -145,7 +162,7 @@ int files_discard_source(const struct files *files, int64_t video_id, struct err
 {
     char name[FILENAME_BYTES];
     struct files_bin bin = FILES_BIN(files->uploads, "source");
-    int result = 0;
+    int result = files_use(files, FILES_UPLOADS, err) < 0 ? -1 : 0;
     for (size_t i = 0; i < EXTENSION_COUNT && result == 0; i++) {
         name_source(video_id, extensions[i], name);
         if (durable_exists(files->uploads, name))
@@ -189,7 +206,8 @@ int files_open_video(const struct files *files, const char *slug, bool make, str
     if (!slug_is_valid(slug))
         return error_set(err, ERROR_PERMANENT, EINVAL, "the slug %s is not a valid directory name",
                          slug);
-    return files_open_dir(files->videos, slug, make, err);
+    int videos = files_use(files, FILES_VIDEOS, err);
+    return videos < 0 ? -1 : files_open_dir(videos, slug, make, err);
 }
 
 int files_open_quality(const struct files *files, const char *slug, enum tailslate_quality quality,

@@ -4,6 +4,7 @@
  *   videos_dir/<slug>/...              what players read (0755 and 0644: a web server is another
  *                                      user)
  *   videos_dir/.trash/<slug>.<uuid>/   what was replaced or orphaned (files_trash.h)
+ *   .tailslate-directory in both       which directory it is (files_watch.h)
  *
  * Everything below the two directories is opened with openat2 and RESOLVE_BENEATH |
  * RESOLVE_NO_SYMLINKS: no name and no link leads outside. Nothing is deleted here, only renamed
@@ -18,10 +19,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum files_root { FILES_UPLOADS, FILES_VIDEOS, FILES_ROOT_COUNT };
+
+struct files_watch;
 struct files {
-    int uploads, videos; /* directory descriptors */
+    int uploads, videos;       /* directory descriptors: after files_use (files_watch.h) only */
+    struct files_watch *watch; /* owned */
 };
 
+/* Both must exist: -1, TEMPORARY, since a share may be mounted later. */
 int files_open(const char *uploads_dir, const char *videos_dir, struct files *files,
                struct error *err);
 void files_close(struct files *files);
@@ -39,7 +45,8 @@ void files_close(struct files *files);
 /* One of them, in lower case without the dot; NULL: none. */
 const char *files_source_extension(const char *path);
 
-/* The source's descriptor; ENOENT in err->code if it has none. */
+/* The source's descriptor. ENOENT in err->code: it has none, in a directory that is the right one;
+ * FILES_AWAY: the directory is away. */
 int files_open_source(const struct files *files, int64_t video_id, struct error *err);
 void files_source_name(const struct files *files, int64_t video_id, char name[FILENAME_BYTES]);
 

@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 #include "verifier/base/segment.h"
+#include "verifier/files/files_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,8 +147,8 @@ static void count_absent(const char *path, void *ctx)
     ++*(int *)ctx;
 }
 
-int files_missing(const struct files *files, const char *slug, tailslate_quality_set named,
-                  tailslate_quality_set *missing, struct error *err)
+static int find_missing(const struct files *files, const char *slug, tailslate_quality_set named,
+                        tailslate_quality_set *missing, struct error *err)
 {
     FD(video) = files_open_video(files, slug, false, err);
     *missing = named;
@@ -164,4 +165,13 @@ int files_missing(const struct files *files, const char *slug, tailslate_quality
             *missing &= ~(1u << quality);
     }
     return 0;
+}
+
+/* A worker that is told so uploads again, or fails: it is said of the right directory only. */
+int files_missing(const struct files *files, const char *slug, tailslate_quality_set named,
+                  tailslate_quality_set *missing, struct error *err)
+{
+    if (find_missing(files, slug, named, missing, err) != 0)
+        return -1;
+    return *missing ? files_recheck(files, FILES_VIDEOS, err) : 0;
 }

@@ -5,6 +5,7 @@
 #include "lib/uuid.h"
 #include "verifier/base/segment.h"
 #include "verifier/base/slug.h"
+#include "verifier/files/files_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,6 +80,8 @@ bool files_video_exists(const struct files *files, const char *slug)
 
 int files_discard_video(const struct files *files, const char *slug, struct error *err)
 {
+    if (files_use(files, FILES_VIDEOS, err) < 0)
+        return -1;
     if (!files_video_exists(files, slug))
         return 0;
     struct files_bin bin = FILES_BIN(files->videos, slug);

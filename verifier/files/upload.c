@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/uuid.h"
 #include "verifier/files/files_trash.h"
+#include "verifier/files/files_watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,9 +101,10 @@ int tar_upload_begin(const struct files *files, const char *slug, struct tar_upl
     *upload = (struct tar_upload){
         .files = files, .fd = -1, .staging_root = -1, .staging = -1, .inner = -1};
     snprintf(upload->slug, sizeof upload->slug, "%s", slug);
-    if (durable_mkdir(files->videos, FILES_STAGING, 0700, err) != 0)
+    int videos = files_use(files, FILES_VIDEOS, err);
+    if (videos < 0 || durable_mkdir(videos, FILES_STAGING, 0700, err) != 0)
         return -1;
-    upload->staging_root = files_open_beneath(files->videos, FILES_STAGING, O_RDONLY | O_DIRECTORY);
+    upload->staging_root = files_open_beneath(videos, FILES_STAGING, O_RDONLY | O_DIRECTORY);
     if (upload->staging_root < 0)
         return error_errno(err, FILES_STAGING);
     upload->fd = durable_temp(upload->staging_root, temp, err);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "verifier/base/counters.h"
 #include "verifier/db/db.h"
+#include "verifier/files/files_watch.h"
 
 #include "tailslate/verify.h"
 
@@ -81,6 +82,8 @@ void answer_error(struct answer *answer, const struct request *request, const st
     if (err->code == DB_VALUE)
         return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                               "A value is larger than the database can store.");
+    if (err->code == FILES_AWAY)
+        return answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE, err->message);
     /* Internal details go to the log, not to the client. */
     answer_problem(answer,
                    err->class == ERROR_BUG ? TAILSLATE_PROBLEM_INTERNAL

@@ -4,10 +4,7 @@
 #include "lib/error.h"
 #include "verifier/base/deadline.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct health_probe {
     struct store *store;
@@ -20,22 +17,13 @@ struct health_probe {
     struct health_probe_report last;
 };
 
-/* The directory is open; without links it was removed. */
-static bool is_usable(int dir, int mode)
-{
-    struct stat status;
-    return fstat(dir, &status) == 0 && status.st_nlink > 0 &&
-           faccessat(dir, ".", mode, AT_EACCESS) == 0;
-}
-
 static void probe_once(struct health_probe *probe, struct health_probe_report *report)
 {
     struct error err;
     *report = (struct health_probe_report){0};
     report->store_is_up = store_ping(probe->store, &err) == 0 &&
                           store_count(probe->store, &report->counts, &err) == 0;
-    report->files_are_up = is_usable(probe->files->uploads, R_OK | X_OK) &&
-                           is_usable(probe->files->videos, W_OK | X_OK);
+    report->files_are_up = !files_problem(probe->files, report->files_reason);
 }
 
 static void *run(void *ctx)

@@ -1,4 +1,5 @@
-/* health_probe: finds out within a bounded time whether the store and the directories can be used.
+/* health_probe: finds out within a bounded time whether the store can be used, and says what
+ * files_watch has found of the directories.
  *
  * One thread probes; callers wake it and wait at most HEALTH_PROBE_WAIT_MS. So a database that
  * hangs does not hang health checks, and a hundred checks at once cause one probe. A result that is
@@ -6,15 +7,16 @@
 #ifndef VERIFIER_HEALTH_PROBE_H
 #define VERIFIER_HEALTH_PROBE_H
 
-#include "verifier/files/files.h"
+#include "verifier/files/files_watch.h"
 #include "verifier/store/store_operator.h"
 
 enum { HEALTH_PROBE_WAIT_MS = 700, HEALTH_PROBE_FRESH_MS = 500, HEALTH_PROBE_STOP_MS = 1000 };
 
 struct health_probe_report {
     bool store_is_up, files_are_up;
-    bool is_late;               /* the probe did not end in time: both count as down */
-    struct store_counts counts; /* meaningful where store_is_up */
+    char files_reason[FILES_REASON_BYTES]; /* where they are not */
+    bool is_late;                          /* the probe did not end in time: both count as down */
+    struct store_counts counts;            /* meaningful where store_is_up */
 };
 
 struct health_probe;

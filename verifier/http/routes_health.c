@@ -28,7 +28,7 @@ const char *health_problem(const struct health_probe_report *report, bool is_sto
     return is_stopping             ? "The server is stopping."
            : report->is_late       ? "The database did not answer in time."
            : !report->store_is_up  ? "The database cannot be used."
-           : !report->files_are_up ? "The uploads or videos directory cannot be used."
+           : !report->files_are_up ? report->files_reason
                                    : NULL;
 }
 
@@ -55,7 +55,7 @@ void route_health(struct request *request, struct answer *answer)
     add_check(checks, "database", report.store_is_up,
               report.is_late ? "no answer in time" : "cannot be used");
     add_check(checks, "files", report.files_are_up,
-              report.is_late ? "unknown" : "a directory cannot be used");
+              report.is_late ? "unknown" : report.files_reason);
     add_gate(request->app->gate, checks);
     json_set(root, "checks", checks);
     answer_object(answer, root);

@@ -6,6 +6,7 @@
 #include "lib/uuid.h"
 #include "verifier/base/counters.h"
 #include "verifier/base/wakeup.h"
+#include "verifier/files/files_watch.h"
 #include "verifier/store/store_claim.h"
 #include "verifier/store/store_fail.h"
 
@@ -55,10 +56,16 @@ static bool try_claim(struct request *request, struct answer *answer, int64_t jo
 {
     struct message_claim claim;
     struct error err;
+    char reason[FILES_REASON_BYTES];
+    bool may_grant = !files_problem(request->app->files, reason);
+    claim.job_id = 0;
     /* A claim whose answer nobody reads blocks its job until it expires. */
     if (request_client_is_gone(request))
         answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE, "The client disconnected.");
-    else if (store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
+    else if (!may_grant && job_id != 0) /* the job is not refused: its holder asks again */
+        answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE, reason);
+    else if (may_grant &&
+             store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
         answer_error(answer, request, &err);
     else if (claim.job_id || mono_ms() >= until_ms || wakeup_is_closed(request->app->wakeup))
         answer_claim(request, answer, &claim);

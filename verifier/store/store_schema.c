@@ -129,8 +129,13 @@ static const char version_6[] =
     " waiting_reason TEXT, waiting_since {time}, cancelled {int} NOT NULL DEFAULT 0);"
     "UPDATE schema_version SET version = 6;";
 
-static const char *const versions[] = {version_1, version_2, version_3,
-                                       version_4, version_5, version_6};
+/* Which marker file uploads_dir and videos_dir have (verifier/files/files_watch.h). */
+static const char version_7[] =
+    "CREATE TABLE directories (name TEXT PRIMARY KEY, marker TEXT NOT NULL);"
+    "UPDATE schema_version SET version = 7;";
+
+static const char *const versions[] = {version_1, version_2, version_3, version_4,
+                                       version_5, version_6, version_7};
 
 static const struct {
     const char *placeholder, *type[2]; /* by enum db_kind */

@@ -1,8 +1,8 @@
 /* store_schema: the tables, made and checked. Names and columns are a stock server's where it has
  * them; the verifier's own are beside them (completions, job_epochs, failures, held_jobs,
- * job_holders, job_queue, fleet, sweeps, schema_version). In a stock server's own database
- * (STORE_SCHEMA_VLOG) only the verifier's are created; the stock server's are checked, and a column
- * that is missing or has another type is refused by name. Refuses to alter, drop or rename
+ * job_holders, job_queue, fleet, sweeps, directories, schema_version). In a stock server's own
+ * database (STORE_SCHEMA_VLOG) only the verifier's are created; the stock server's are checked, and
+ * a column that is missing or has another type is refused by name. Refuses to alter, drop or rename
  * anything. */
 #ifndef VERIFIER_STORE_SCHEMA_H
 #define VERIFIER_STORE_SCHEMA_H
@@ -10,7 +10,7 @@
 #include "verifier/db/db.h"
 #include "verifier/store/store.h"
 
-enum { STORE_SCHEMA_VERSION = 6 };
+enum { STORE_SCHEMA_VERSION = 7 };
 
 int store_schema_prepare(struct db *db, enum store_schema schema, struct error *err);
 

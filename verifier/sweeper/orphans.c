@@ -259,6 +259,10 @@ int orphans_work(struct orphans *orphans, int64_t budget_ms, bool *complete, str
 {
     int64_t until_ms = mono_ms() + budget_ms;
     *complete = false;
+    /* Another directory's files would all be orphans. */
+    if (files_use(orphans->settings.files, FILES_UPLOADS, err) < 0 ||
+        files_use(orphans->settings.files, FILES_VIDEOS, err) < 0)
+        return -1;
     if (read_clocks(orphans, err) != 0)
         return -1;
     if (!orphans->places)

@@ -16,7 +16,7 @@
 #ifndef VERIFIER_ORPHANS_H
 #define VERIFIER_ORPHANS_H
 
-#include "verifier/files/files.h"
+#include "verifier/files/files_watch.h"
 #include "verifier/store/store.h"
 
 enum {

@@ -144,7 +144,9 @@ static int lead(struct sweeper *sweeper, const struct store_tick *tick, struct e
         sweep(sweeper, tick, err) != 0)
         return -1;
     /* Not while sweeps are held back: if workers cannot be judged, their files cannot either. */
-    if (sweeper->is_calm && grace_is_due(tick->now_ms, tick->last_cleanup_ms, settings->cleanup_ms))
+    char reason[FILES_REASON_BYTES];
+    if (sweeper->is_calm && !files_problem(settings->files, reason) &&
+        grace_is_due(tick->now_ms, tick->last_cleanup_ms, settings->cleanup_ms))
         return clean_up(sweeper, err);
     return 0;
 }

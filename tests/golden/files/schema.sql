@@ -17,3 +17,4 @@ CREATE TABLE fleet ( id INTEGER PRIMARY KEY CHECK (id = 1), alive_at TEXT, up_si
 CREATE TABLE sweeps ( id INTEGER PRIMARY KEY AUTOINCREMENT, swept_at TEXT NOT NULL, instance TEXT NOT NULL, outcome TEXT NOT NULL, released_count INTEGER NOT NULL, released TEXT NOT NULL);
 CREATE TABLE job_holders ( job_id INTEGER NOT NULL REFERENCES transcoding_jobs (id) ON DELETE CASCADE, worker_id TEXT NOT NULL, PRIMARY KEY (job_id, worker_id));
 CREATE TABLE job_queue ( job_id INTEGER PRIMARY KEY REFERENCES transcoding_jobs (id) ON DELETE CASCADE, priority INTEGER NOT NULL DEFAULT 0, not_before TEXT, delayed_worker TEXT, waiting_reason TEXT, waiting_since TEXT, cancelled INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE directories (name TEXT PRIMARY KEY, marker TEXT NOT NULL);
