@@ -177,6 +177,35 @@ void config_value_store(const struct config_key *key, const struct config_value 
     }
 }
 
+static size_t size_of(enum config_type type)
+{
+    switch (type) {
+    case CONFIG_TEXT:
+        return CONFIG_TEXT_BYTES;
+    case CONFIG_INTEGER:
+        return sizeof(int64_t);
+    case CONFIG_NUMBER:
+        return sizeof(double);
+    case CONFIG_BOOL:
+        return sizeof(bool);
+    }
+    return 0;
+}
+
+bool config_value_is_same(const struct config_key *key, const void *left, const void *right)
+{
+    const char *first = (const char *)left + key->offset;
+    const char *second = (const char *)right + key->offset;
+    if (key->type == CONFIG_TEXT) /* behind its end a text may be anything */
+        return strcmp(first, second) == 0;
+    return memcmp(first, second, size_of(key->type)) == 0;
+}
+
+void config_value_copy(const struct config_key *key, const void *from, void *to)
+{
+    memcpy((char *)to + key->offset, (const char *)from + key->offset, size_of(key->type));
+}
+
 /* ---- printing -------------------------------------------------------------------------------- */
 
 enum { COMMENT_COLUMNS = 92 };

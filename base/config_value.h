@@ -74,6 +74,10 @@ bool config_value_take_fallback(const struct config_key *key, struct config_valu
 void config_value_store(const struct config_key *key, const struct config_value *value,
                         void *target);
 
+/* One key's value in two target structs. */
+bool config_value_is_same(const struct config_key *key, const void *left, const void *right);
+void config_value_copy(const struct config_key *key, const void *from, void *to);
+
 bool config_has_control_bytes(const char *text);
 
 /* The effective values in libconfig's syntax. */

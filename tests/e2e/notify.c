@@ -99,12 +99,15 @@ Test(notify, another_process_s_watchdog_is_not_fed, .timeout = 120)
     rig_end(rig);
 }
 
-Test(notify, the_verifier_tells_that_it_serves_and_that_it_stops)
+Test(notify, the_verifier_tells_that_it_serves_reloads_and_stops)
 {
     char message[MESSAGE_BYTES];
     struct rig *rig = rig_new();
     FD(fd) = manager(rig, false);
     rig_start_verifier(rig);
+    expect(fd, "READY=1", message);
+    process_signal(rig->verifier, SIGHUP);
+    expect(fd, "RELOADING=1\nMONOTONIC_USEC=", message);
     expect(fd, "READY=1", message);
     cr_expect_eq(rig_stop_verifier(rig), 0);
     expect(fd, "STOPPING=1", message);

@@ -70,6 +70,7 @@ says "$agent" OOMPolicy=continue "an ffmpeg ended for its memory would stop the 
 says "$agent" PrivateUsers=no "the next agent could not see the steps of this one"
 says "$agent" ProcSubset=all "the agent reads the boot's id"
 says "$agent" NoNewPrivileges=yes "the transcoder's filter on socket() needs it"
+says "$units/tailslate-verifier.service" "ExecReload=/bin/kill -HUP \$MAINPID" "SIGHUP is its reload"
 says "$units/tailslate-verifier.service" RestrictSUIDSGID=no "it forbids openat2"
 
 [ "$failures" -eq 0 ]

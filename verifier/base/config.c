@@ -191,13 +191,18 @@ const char *verifier_config_warning(const struct verifier_config *config)
            "whose heartbeat fails for that long loses its job";
 }
 
+int verifier_config_check(const struct verifier_config *config, const char *path, struct error *err)
+{
+    if (refuse_unsupported(config, err) != 0)
+        return path ? error_wrap(err, "%s", path) : -1;
+    return refuse_short_times(config, path, err);
+}
+
 int verifier_config_load(const char *path, struct verifier_config *config, struct error *err)
 {
     if (config_load(verifier_config_keys, verifier_config_key_count, path, config, err) != 0)
         return -1;
-    if (refuse_unsupported(config, err) != 0)
-        return path ? error_wrap(err, "%s", path) : -1;
-    return refuse_short_times(config, path, err);
+    return verifier_config_check(config, path, err);
 }
 
 void verifier_config_print(const struct verifier_config *config, FILE *out)

@@ -57,6 +57,9 @@ extern const size_t verifier_config_key_count;
 
 /* path NULL: defaults and environment. */
 int verifier_config_load(const char *path, struct verifier_config *config, struct error *err);
+/* Refuses contradictory settings; verifier_config_load does so, too. path: for the message. */
+int verifier_config_check(const struct verifier_config *config, const char *path,
+                          struct error *err);
 /* True: this verifier releases claims; mode auto is off beside a stock server. */
 bool verifier_config_sweeps(const struct verifier_config *config);
 /* A warning about settings that may release a live worker's job; NULL: none. */

@@ -37,7 +37,7 @@ static int remove_video(void *ctx, int64_t video_id, const char *slug, struct er
     return files_discard_source(ctx, video_id, err);
 }
 
-static struct store_settings settings_of(const struct verifier_config *config)
+struct store_settings context_store_settings(const struct verifier_config *config)
 {
     enum { MINUTE_MS = 60 * 1000 };
     return (struct store_settings){
@@ -59,7 +59,7 @@ int context_open(const struct verifier_config *config, bool may_come_later, stru
     context->config = config;
     if (files_open(config->files.uploads_dir, config->files.videos_dir, &context->files, err) != 0)
         return -1;
-    struct store_settings settings = settings_of(config);
+    struct store_settings settings = context_store_settings(config);
     settings.may_come_later = may_come_later;
     settings.files = (struct store_files){&context->files, missing,          discard,
                                           source_name,     directory_exists, remove_video};
@@ -74,7 +74,7 @@ int context_open(const struct verifier_config *config, bool may_come_later, stru
 
 void context_print_remedies(const struct verifier_config *config, FILE *out)
 {
-    struct store_settings settings = settings_of(config);
+    struct store_settings settings = context_store_settings(config);
     store_print_remedies(&settings, out);
 }
 

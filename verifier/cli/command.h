@@ -31,6 +31,8 @@ struct context {
  * outage that ends by itself. */
 int context_open(const struct verifier_config *config, bool may_come_later, struct context *context,
                  struct error *err);
+/* Borrows from the configuration; without files. */
+struct store_settings context_store_settings(const struct verifier_config *config);
 void context_close(struct context *context);
 /* See store_print_remedies. */
 void context_print_remedies(const struct verifier_config *config, FILE *out);

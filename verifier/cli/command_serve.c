@@ -4,6 +4,7 @@
 #include "base/notify.h"
 #include "verifier/base/counters.h"
 #include "verifier/base/wakeup.h"
+#include "verifier/cli/reload.h"
 #include "verifier/db/db.h"
 #include "verifier/http/auth.h"
 #include "verifier/http/directories.h"
@@ -23,24 +24,30 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Until SIGTERM or SIGINT, which were blocked before the first thread started. */
-static int wait_for_signal(struct server *server, const sigset_t *ends)
+/* Until SIGTERM or SIGINT. SIGHUP reloads. All were blocked before the first thread started. */
+static int wait_for_signal(const struct reload *reload, const sigset_t *signals)
 {
     const struct timespec second = {.tv_sec = 1};
-    int number;
-    while ((number = sigtimedwait(ends, NULL, &second)) < 0)
-        server_tick(server);
-    return number;
+    for (;;) {
+        int number = sigtimedwait(signals, NULL, &second);
+        if (number == SIGHUP)
+            reload_now(reload);
+        else if (number > 0)
+            return number;
+        else
+            server_tick(reload->server);
+    }
 }
 
-static void block_signals(sigset_t *ends)
+static void block_signals(sigset_t *signals)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     must(sigaction(SIGPIPE, &ignore, NULL) == 0);
-    sigemptyset(ends);
-    sigaddset(ends, SIGTERM);
-    sigaddset(ends, SIGINT);
-    must(pthread_sigmask(SIG_BLOCK, ends, NULL) == 0);
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    must(pthread_sigmask(SIG_BLOCK, signals, NULL) == 0);
 }
 
 /* Before the first request, so that an outage is credited before any claim is judged. */
@@ -58,11 +65,11 @@ static struct sweeper *start_sweeper(const struct app *app, const struct verifie
     return sweeper;
 }
 
-static int run(struct server *server, struct app *app, const struct verifier_config *config,
-               struct error *err)
+static int run(struct server *server, struct app *app, struct verifier_config *config,
+               const char *config_path, struct error *err)
 {
-    sigset_t ends;
-    block_signals(&ends);
+    sigset_t signals;
+    block_signals(&signals);
     app->probe = health_probe_start(app->store, app->files);
     struct directories *directories = directories_start(app->store, app->files);
     struct sweeper *sweeper = start_sweeper(app, config);
@@ -81,7 +88,8 @@ static int run(struct server *server, struct app *app, const struct verifier_con
              LOG_TEXT("address", config->listen.address), LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_INT("pid", getpid()));
     notify_ready();
-    int number = wait_for_signal(server, &ends);
+    struct reload reload = {config_path, config, server, app, sweeper};
+    int number = wait_for_signal(&reload, &signals);
     log_info("verifier.stopping", LOG_INT("signal", number));
     notify_stopping();
     /* Shutdown releases no claim: their holders continue after the restart. */
@@ -100,17 +108,14 @@ static int run(struct server *server, struct app *app, const struct verifier_con
 struct opened {
     struct context context;
     struct gate *gate;
-    bool has_secret;
     char secret[CONFIG_SECRET_BYTES];
 };
 
 static int open_all(const struct verifier_config *config, bool may_come_later,
                     struct opened *opened, struct error *err)
 {
-    opened->has_secret = config->auth.admin_secret_file[0] != '\0';
-    if (opened->has_secret &&
-        config_read_secret(config->auth.admin_secret_file, opened->secret, err) != 0)
-        return error_wrap(err, "auth.admin_secret_file");
+    if (reload_read_secret(config, opened->secret, err) != 0)
+        return -1;
     if (gate_open(config->redis.url, config->redis.password_file, config->redis.prefix,
                   &opened->gate, err) != 0)
         return -1;
@@ -127,22 +132,10 @@ static void close_all(struct opened *opened)
     gate_close(opened->gate);
 }
 
-static enum page_access page_access_of(const char *access)
+static int serve(struct opened *opened, struct verifier_config *config, const char *config_path,
+                 struct error *err)
 {
-    return strcmp(access, "read") == 0    ? PAGE_READ
-           : strcmp(access, "login") == 0 ? PAGE_LOGIN
-                                          : PAGE_OFF;
-}
-
-static int serve(struct opened *opened, struct error *err)
-{
-    const struct verifier_config *config = opened->context.config;
-    struct server_settings settings = {
-        config->listen.address,
-        config->listen.port,
-        {config->listen.tls_cert_file, config->listen.tls_key_file, config->listen.client_ca_file},
-        config->listen.connections_per_address,
-        config->listen.trusted_proxy};
+    struct server_settings settings = reload_server_settings(config);
     struct server *server = server_listen(&settings, err);
     if (!server)
         return -1;
@@ -156,10 +149,10 @@ static int serve(struct opened *opened, struct error *err)
                       .files = &opened->context.files,
                       .wakeup = wakeup_new(),
                       .replays = replays_new(opened->context.store),
-                      .auth = auth_new(opened->has_secret ? opened->secret : NULL),
-                      .page_access = page_access_of(config->page.access)};
+                      .auth = auth_new(opened->secret[0] ? opened->secret : NULL),
+                      .page_access = reload_page_access(config)};
     app.overview = overview_new(&app);
-    int result = run(server, &app, config, err);
+    int result = run(server, &app, config, config_path, err);
     server_free(server);
     overview_free(app.overview);
     replays_free(app.replays);
@@ -170,12 +163,16 @@ static int serve(struct opened *opened, struct error *err)
 
 int command_serve(const struct verifier_config *config, const struct command *command)
 {
-    (void)command;
     struct opened opened;
     struct error err;
-    if (open_all(config, true, &opened, &err) != 0)
+    sigset_t hangup; /* one that comes during the start waits for its end */
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    must(pthread_sigmask(SIG_BLOCK, &hangup, NULL) == 0);
+    struct verifier_config live = *config; /* changed by a reload */
+    if (open_all(&live, true, &opened, &err) != 0)
         return command_failed(&err);
-    int result = serve(&opened, &err);
+    int result = serve(&opened, &live, command->line.config_path, &err);
     close_all(&opened);
     return result == 0 ? STATUS_OK : command_failed(&err);
 }
@@ -236,7 +233,7 @@ int command_check(const struct verifier_config *config, const struct command *co
     if (result != 0)
         return command_failed(&err);
     fprintf(stderr, "configuration, store and directories are OK%s\n",
-            opened.has_secret ? ""
-                              : "; admin routes are off because auth.admin_secret_file is not set");
+            opened.secret[0] ? ""
+                             : "; admin routes are off because auth.admin_secret_file is not set");
     return STATUS_OK;
 }

@@ -11,10 +11,10 @@
 #include <string.h>
 
 struct auth {
-    char *admin_secret;
     struct limiter *limiter;
     pthread_mutex_t throttle; /* for keys from addresses over the limit */
     pthread_mutex_t lock;     /* protects the members below */
+    char *admin_secret;
     int64_t log_second;
     int logged;
     int64_t unlogged;
@@ -30,11 +30,25 @@ struct auth *auth_new(const char *admin_secret)
     return auth;
 }
 
-void auth_free(struct auth *auth)
+static void forget_admin_secret(struct auth *auth)
 {
     if (auth->admin_secret)
         explicit_bzero(auth->admin_secret, strlen(auth->admin_secret));
     free(auth->admin_secret);
+    auth->admin_secret = NULL;
+}
+
+void auth_set_admin_secret(struct auth *auth, const char *admin_secret)
+{
+    pthread_mutex_lock(&auth->lock);
+    forget_admin_secret(auth);
+    auth->admin_secret = admin_secret ? must_strdup(admin_secret) : NULL;
+    pthread_mutex_unlock(&auth->lock);
+}
+
+void auth_free(struct auth *auth)
+{
+    forget_admin_secret(auth);
     limiter_free(auth->limiter);
     pthread_mutex_destroy(&auth->throttle);
     pthread_mutex_destroy(&auth->lock);
@@ -138,13 +152,21 @@ bool auth_worker(struct auth *auth, struct request *request, struct answer *answ
                   "The API key is not valid.");
 }
 
+static bool is_admin_secret(struct auth *auth, const char *secret)
+{
+    pthread_mutex_lock(&auth->lock);
+    bool is_it = auth->admin_secret && hash_equal(auth->admin_secret, secret);
+    pthread_mutex_unlock(&auth->lock);
+    return is_it;
+}
+
 bool auth_admin(struct auth *auth, struct request *request, struct answer *answer)
 {
     const char *secret = request_header(request, "X-Admin-Secret");
     if (!secret || !secret[0])
         return refuse(auth, request, answer, TAILSLATE_PROBLEM_UNAUTHORIZED,
                       "The header X-Admin-Secret is missing.");
-    if (!auth->admin_secret || !hash_equal(auth->admin_secret, secret))
+    if (!is_admin_secret(auth, secret))
         return refuse(auth, request, answer, TAILSLATE_PROBLEM_FORBIDDEN,
                       "The admin secret is wrong.");
     return true;
@@ -152,7 +174,8 @@ bool auth_admin(struct auth *auth, struct request *request, struct answer *answe
 
 bool auth_page(struct auth *auth, struct request *request, struct answer *answer)
 {
-    switch (request->app->page_access) {
+    enum page_access access = request->app->page_access;
+    switch (access) {
     case PAGE_OFF:
         answer_problem(answer, TAILSLATE_PROBLEM_NOT_FOUND, "The page is off (page.access).");
         return false;
@@ -166,7 +189,10 @@ bool auth_page(struct auth *auth, struct request *request, struct answer *answer
     return auth_admin(auth, request, answer);
 }
 
-bool auth_has_admin(const struct auth *auth)
+bool auth_has_admin(struct auth *auth)
 {
-    return auth->admin_secret != NULL;
+    pthread_mutex_lock(&auth->lock);
+    bool has_it = auth->admin_secret != NULL;
+    pthread_mutex_unlock(&auth->lock);
+    return has_it;
 }

@@ -17,13 +17,14 @@ enum { AUTH_LOG_PER_S = 20, AUTH_THROTTLE_WAIT_MS = 2000 };
 struct auth;
 struct auth *auth_new(const char *admin_secret); /* NULL: no admin calls; copied */
 void auth_free(struct auth *auth);
+void auth_set_admin_secret(struct auth *auth, const char *admin_secret);
 
 /* False: the request is answered. */
 bool auth_worker(struct auth *auth, struct request *request, struct answer *answer);
 bool auth_admin(struct auth *auth, struct request *request, struct answer *answer);
 /* What the page reads, as page.access says. A secret that is sent is checked in any case. */
 bool auth_page(struct auth *auth, struct request *request, struct answer *answer);
-bool auth_has_admin(const struct auth *auth); /* admin calls are possible */
+bool auth_has_admin(struct auth *auth); /* admin calls are possible */
 
 /* True: one more refusal without a valid key may be logged. False: it is counted instead. */
 bool auth_may_log(struct auth *auth, int64_t now_ms);

@@ -44,6 +44,13 @@ void connections_free(struct connections *connections)
     free(connections);
 }
 
+void connections_set_address_max(struct connections *connections, int64_t address_max)
+{
+    pthread_mutex_lock(&connections->lock);
+    connections->address_max = address_max;
+    pthread_mutex_unlock(&connections->lock);
+}
+
 /* Visits at most CONNECTIONS_MAX, and only when a connection arrives. */
 static int64_t count_of(const struct connections *connections, const struct address *address)
 {

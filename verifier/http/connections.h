@@ -24,6 +24,7 @@ struct connection;
 
 struct connections *connections_new(int64_t address_max); /* of one address */
 void connections_free(struct connections *connections);   /* none may be open */
+void connections_set_address_max(struct connections *connections, int64_t address_max);
 
 /* True: this address may have one more connection. Counts refusals; may cut an unauthenticated
  * connection to make space. */

@@ -40,7 +40,7 @@ struct app {
     struct auth *auth;
     struct health_probe *probe;
     struct overview *overview;
-    enum page_access page_access;
+    _Atomic(enum page_access) page_access; /* a reload may change it */
 };
 
 struct request_value {

@@ -95,7 +95,8 @@ void route_heartbeat(struct request *request, struct answer *answer)
     if (problem != TAILSLATE_PROBLEM_NONE)
         return answer_problem(answer, problem, err.message);
     bool version_ok = store_version_fits(request->app->store, heartbeat.code_version);
-    const char *required = store_required_version(request->app->store);
+    char required[CODE_VERSION_BYTES];
+    store_required_version(request->app->store, required);
     int done = store_heartbeat(request->app->store, worker, &heartbeat, &err);
     message_heartbeat_fini(&heartbeat);
     if (done != 0)

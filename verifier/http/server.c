@@ -6,6 +6,7 @@
 #include "verifier/http/auth.h"
 #include "verifier/http/connections.h"
 #include "verifier/http/exchange.h"
+#include "verifier/http/live.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -34,7 +35,7 @@ struct server {
     struct app *app;
     struct MHD_Daemon *daemon;
     struct connections *connections;
-    const char *trusted_proxy;
+    struct live *live;
     atomic_int in_flight;
     atomic_bool stopping;
 };
@@ -53,7 +54,8 @@ struct mhd_request {
  * libmicrohttpd reports its beginning but never its end, so the connection has a pointer, too. */
 struct mhd_connection {
     struct connection *connection;
-    struct mhd_request *mhd_request; /* NULL: no request */
+    struct tls_credentials *credentials; /* a reference; NULL: no TLS */
+    struct mhd_request *mhd_request;     /* NULL: no request */
 };
 
 static const union MHD_ConnectionInfo *info(struct MHD_Connection *connection,
@@ -89,7 +91,7 @@ static enum MHD_Result on_accept(void *ctx, const struct sockaddr *socket, sockl
     (void)size;
     name_host(socket, name);
     /* The proxy's connections carry the requests of all its clients. */
-    bool is_proxy = address_is_one_host(name, server->trusted_proxy);
+    bool is_proxy = live_is_trusted_proxy(server->live, name);
     return connections_admit(server->connections, &address, is_proxy) ? MHD_YES : MHD_NO;
 }
 
@@ -143,6 +145,9 @@ static struct mhd_connection *new_mhd_connection(struct server *server,
     mhd->connection = connections_add(
         server->connections, &address,
         info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, mono_ms() + HEADERS_MS);
+    if (server->tls.certificate)
+        mhd->credentials = live_begin_session(
+            server->live, info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session);
     return mhd;
 }
 
@@ -158,20 +163,20 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **c
     case MHD_CONNECTION_NOTIFY_CLOSED:
         end_request(mhd);
         connections_remove(server->connections, mhd->connection);
+        tls_credentials_release(mhd->credentials);
         free(mhd);
         break;
     }
 }
 
 /* After the headers. */
-static void take_client(struct request *request, const struct server *server,
+static void take_client(struct request *request, struct server *server,
                         struct MHD_Connection *connection)
 {
     request->connection_fd = info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     name_host(info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, request->client);
     const char *named = request_header(request, "X-Real-IP");
-    if (named && address_is_one_host(request->client, server->trusted_proxy) &&
-        address_is_text(named))
+    if (named && live_is_trusted_proxy(server->live, request->client) && address_is_text(named))
         snprintf(request->client, sizeof request->client, "%s", named);
 }
 
@@ -196,7 +201,8 @@ static enum MHD_Result on_argument(void *ctx, enum MHD_ValueKind kind, const cha
  * its refusal over HTTP. Nothing of the request is used before this check. */
 static void check_client(struct mhd_request *mhd_request)
 {
-    if (!mhd_request->server->tls.client_ca)
+    struct tls_credentials *credentials = mhd_connection_of(mhd_request->connection)->credentials;
+    if (!credentials || !tls_credentials_ask_client(credentials))
         return;
     const union MHD_ConnectionInfo *session = info(mhd_request->connection,
                                                    MHD_CONNECTION_INFO_GNUTLS_SESSION);
@@ -336,6 +342,19 @@ on_library_log(void *ctx, const char *format, va_list args)
     log_debug("http.library", LOG_TEXT("message", line));
 }
 
+int server_reconfigure(struct server *server, const struct server_settings *settings,
+                       struct error *err)
+{
+    struct tls tls;
+    if (tls_read(&settings->tls, &tls, err) != 0)
+        return -1;
+    must(!tls.certificate == !server->tls.certificate);
+    live_change(server->live, &tls, settings->trusted_proxy);
+    connections_set_address_max(server->connections, settings->address_connections);
+    tls_fini(&tls);
+    return 0;
+}
+
 struct server *server_listen(const struct server_settings *settings, struct error *err)
 {
     FD(fd) = connections_listen(settings->address, settings->port, err);
@@ -344,11 +363,11 @@ struct server *server_listen(const struct server_settings *settings, struct erro
     struct server *server = must_calloc(1, sizeof *server);
     server->listen_fd = -1;
     server->connections = connections_new(settings->address_connections);
-    server->trusted_proxy = settings->trusted_proxy;
     if (tls_read(&settings->tls, &server->tls, err) != 0) {
         server_free(server);
         return NULL;
     }
+    server->live = live_new(&server->tls, settings->trusted_proxy);
     server->port = connections_port(fd);
     server->listen_fd = steal_fd(&fd);
     return server;
@@ -432,6 +451,7 @@ void server_free(struct server *server)
     if (server->listen_fd >= 0)
         close(server->listen_fd);
     connections_free(server->connections);
+    live_free(server->live);
     tls_fini(&server->tls);
     free(server);
 }

@@ -15,7 +15,7 @@ struct server_settings {
     int64_t port;
     struct tls_files tls;
     int64_t address_connections; /* limit for one address */
-    const char *trusted_proxy;   /* its X-Real-IP is trusted; "": none; borrowed */
+    const char *trusted_proxy;   /* its X-Real-IP is trusted; "": none */
 };
 
 struct server;
@@ -23,6 +23,11 @@ struct server;
 struct server *server_listen(const struct server_settings *settings, struct error *err);
 int64_t server_port(const struct server *server);
 int server_start(struct server *server, struct app *app, struct error *err);
+
+/* Takes over what may change while it serves: certificates, the limit for an address, the trusted
+ * proxy. -1: the files of TLS are not usable, and nothing has changed. */
+int server_reconfigure(struct server *server, const struct server_settings *settings,
+                       struct error *err);
 
 /* Call about once a second: cuts connections past their deadline. */
 void server_tick(struct server *server);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,53 @@ void tls_fini(struct tls *tls)
     free(tls->key);
     free(tls->client_ca);
     *tls = (struct tls){0};
+}
+
+struct tls_credentials {
+    gnutls_certificate_credentials_t handle;
+    bool asks_client;
+    atomic_int references;
+};
+
+struct tls_credentials *tls_credentials_new(const struct tls *tls)
+{
+    struct tls_credentials *credentials = must_calloc(1, sizeof *credentials);
+    gnutls_datum_t certificate = datum(tls->certificate), key = datum(tls->key);
+    atomic_init(&credentials->references, 1);
+    must(gnutls_certificate_allocate_credentials(&credentials->handle) == GNUTLS_E_SUCCESS);
+    must(gnutls_certificate_set_x509_key_mem(credentials->handle, &certificate, &key,
+                                             GNUTLS_X509_FMT_PEM) >= 0);
+    credentials->asks_client = tls->client_ca != NULL;
+    if (credentials->asks_client) {
+        gnutls_datum_t authorities = datum(tls->client_ca);
+        must(gnutls_certificate_set_x509_trust_mem(credentials->handle, &authorities,
+                                                   GNUTLS_X509_FMT_PEM) > 0);
+    }
+    return credentials;
+}
+
+/* libmicrohttpd has given the session the credentials of the start. */
+struct tls_credentials *tls_credentials_use(struct tls_credentials *credentials, void *session)
+{
+    must(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials->handle) ==
+         GNUTLS_E_SUCCESS);
+    gnutls_certificate_server_set_request(session, credentials->asks_client ? GNUTLS_CERT_REQUEST
+                                                                            : GNUTLS_CERT_IGNORE);
+    atomic_fetch_add(&credentials->references, 1);
+    return credentials;
+}
+
+void tls_credentials_release(struct tls_credentials *credentials)
+{
+    if (!credentials || atomic_fetch_sub(&credentials->references, 1) > 1)
+        return;
+    gnutls_certificate_free_credentials(credentials->handle);
+    free(credentials);
+}
+
+bool tls_credentials_ask_client(const struct tls_credentials *credentials)
+{
+    return credentials->asks_client;
 }
 
 bool tls_client_is_trusted(void *session, char *why, size_t size)

@@ -1,7 +1,8 @@
 /* tls: the certificate, key and client CA files, and the check of a client's certificate; the only
  * file that knows GnuTLS.
  *
- * The files are read once. A renewed certificate needs a restart, which interrupts no job. */
+ * The files are read at the start and at a reload. Connections that are open keep the credentials
+ * that they began with. */
 #ifndef VERIFIER_TLS_H
 #define VERIFIER_TLS_H
 
@@ -28,7 +29,15 @@ struct tls {
 int tls_read(const struct tls_files *files, struct tls *tls, struct error *err);
 void tls_fini(struct tls *tls);
 
-/* session: a GnuTLS session after its handshake, with tls->client_ca as its trust. */
+/* What sessions present and trust; counted by reference. */
+struct tls_credentials;
+struct tls_credentials *tls_credentials_new(const struct tls *tls); /* read by tls_read */
+/* For a GnuTLS session before its handshake; it holds a reference until its end. */
+struct tls_credentials *tls_credentials_use(struct tls_credentials *credentials, void *session);
+void tls_credentials_release(struct tls_credentials *credentials); /* NULL is fine */
+bool tls_credentials_ask_client(const struct tls_credentials *credentials);
+
+/* session: after its handshake, with a client CA as its trust. */
 bool tls_client_is_trusted(void *session, char *why, size_t size);
 
 #endif

@@ -15,11 +15,10 @@ static struct store *new_store(const struct store_settings *settings)
     store->settings.url = store->url;
     store->password_file = must_strdup(settings->password_file ? settings->password_file : "");
     store->settings.password_file = store->password_file;
-    store->required_version = must_strdup(settings->required_version ? settings->required_version
-                                                                     : "");
-    store->settings.required_version = store->required_version;
+    store->settings.required_version = NULL; /* its copy is */
     store->keys = keys_new();
     store_pool_init(store);
+    store_reconfigure(store, settings);
     return store;
 }
 
@@ -38,6 +37,18 @@ struct store *store_open(const struct store_settings *settings, struct error *er
     return NULL;
 }
 
+void store_reconfigure(struct store *store, const struct store_settings *settings)
+{
+    const char *version = settings->required_version;
+    store->settings.claim_ms = settings->claim_ms;
+    store->settings.offline_ms = settings->offline_ms;
+    store->settings.grace_ms = settings->grace_ms;
+    store->settings.retry_delay_ms = settings->retry_delay_ms;
+    pthread_mutex_lock(&store->lock);
+    snprintf(store->required_version, sizeof store->required_version, "%s", version ? version : "");
+    pthread_mutex_unlock(&store->lock);
+}
+
 void store_close(struct store *store)
 {
     if (!store)
@@ -46,7 +57,6 @@ void store_close(struct store *store)
     keys_free(store->keys);
     free(store->url);
     free(store->password_file);
-    free(store->required_version);
     free(store);
 }
 

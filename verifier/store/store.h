@@ -52,12 +52,12 @@ struct store_settings {
     /* The store opens even if the database cannot be reached: until it can, every call fails
      * TEMPORARY. */
     bool may_come_later;
-    int64_t claim_ms, offline_ms;
+    _Atomic int64_t claim_ms, offline_ms;
     /* A worker that reports another code_version gets no job; "" or NULL: any version. */
     const char *required_version;
-    int64_t grace_ms; /* after an outage nothing is released for so long */
+    _Atomic int64_t grace_ms; /* after an outage nothing is released for so long */
     /* How long the worker that failed waits before its second attempt; 0: not at all. */
-    int64_t retry_delay_ms;
+    _Atomic int64_t retry_delay_ms;
     bool monitored; /* a sweeper keeps the fleet's row (store_sweep.h) */
     struct store_files files;
     /* For tests, which let hours pass: added to the database's clock. NULL = nothing. */
@@ -68,6 +68,8 @@ struct store;
 /* Opens, creates or checks the schema. A schema newer than this program's is refused. */
 struct store *store_open(const struct store_settings *settings, struct error *err);
 void store_close(struct store *store); /* no call may be running */
+/* Takes over the times and the required version, also while calls run. */
+void store_reconfigure(struct store *store, const struct store_settings *settings);
 int store_ping(struct store *store, struct error *err);
 /* Where store_open has refused a stock server's tables (err->code DB_NO_SCHEMA): the statements
  * that make its columns as they should be, one a line, for the owner of the tables. None: nothing.

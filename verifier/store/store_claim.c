@@ -83,7 +83,7 @@ static int may_claim(struct store *store, struct db *db, const char *worker_id, 
                              DB_ARGS(db_text(worker_id)), err);
     int got = rows ? db_next(rows, err) : -1;
     const char *metadata = got == 1 ? db_get_text(rows, 0) : NULL;
-    if (!metadata || !store_required_version(store)[0])
+    if (!metadata)
         return got;
     JSON(root) = json_parse(metadata, strlen(metadata), &ignored);
     json_get_text(root, "code_version", CODE_VERSION_BYTES, &version);

@@ -12,7 +12,8 @@
 
 struct store {
     struct store_settings settings;
-    char *url, *password_file, *required_version;
+    char *url, *password_file;
+    char required_version[CODE_VERSION_BYTES]; /* under the lock */
     struct keys *keys;
     int64_t up_since_us; /* of the first connection, by the database's clock */
     pthread_mutex_t lock;

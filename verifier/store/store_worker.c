@@ -179,15 +179,18 @@ static int write_held_jobs(struct db *db, const char *now, const char *worker_id
     return 0;
 }
 
-const char *store_required_version(const struct store *store)
+void store_required_version(struct store *store, char version[CODE_VERSION_BYTES])
 {
-    return store->required_version;
+    pthread_mutex_lock(&store->lock);
+    snprintf(version, CODE_VERSION_BYTES, "%s", store->required_version);
+    pthread_mutex_unlock(&store->lock);
 }
 
 /* As a stock server does: a worker that reports no version is accepted. */
-bool store_version_fits(const struct store *store, const char *code_version)
+bool store_version_fits(struct store *store, const char *code_version)
 {
-    const char *required = store->required_version;
+    char required[CODE_VERSION_BYTES];
+    store_required_version(store, required);
     return !required[0] || !code_version[0] || strcmp(code_version, required) == 0;
 }
 

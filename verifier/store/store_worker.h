@@ -43,9 +43,9 @@ void store_workers_free(struct store_worker *workers, size_t count);
 int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err);
 
 /* Is this code_version ("": none was reported) accepted? */
-bool store_version_fits(const struct store *store, const char *code_version);
+bool store_version_fits(struct store *store, const char *code_version);
 /* "": any. */
-const char *store_required_version(const struct store *store);
+void store_required_version(struct store *store, char version[CODE_VERSION_BYTES]);
 int store_heartbeat(struct store *store, struct store_worker *worker,
                     const struct message_heartbeat *heartbeat, struct error *err);
 

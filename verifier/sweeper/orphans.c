@@ -255,6 +255,11 @@ void orphans_free(struct orphans *orphans)
     free(orphans);
 }
 
+void orphans_set_trash_ms(struct orphans *orphans, int64_t trash_ms)
+{
+    orphans->settings.trash_ms = trash_ms;
+}
+
 int orphans_work(struct orphans *orphans, int64_t budget_ms, bool *complete, struct error *err)
 {
     int64_t until_ms = mono_ms() + budget_ms;

@@ -54,6 +54,7 @@ struct orphans_settings {
 struct orphans;
 struct orphans *orphans_new(const struct orphans_settings *settings);
 void orphans_free(struct orphans *orphans); /* NULL is fine */
+void orphans_set_trash_ms(struct orphans *orphans, int64_t trash_ms);
 
 /* Continues the round for about budget_ms. *complete: the round has ended. -1: the database failed;
  * the next call continues where this one stopped. */

@@ -24,6 +24,7 @@ struct sweeper {
     bool started;
     bool ends; /* under the lock, and: */
     int64_t end_by_ms;
+    struct sweeper_settings wanted; /* only the intervals */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t asked;
@@ -38,6 +39,19 @@ struct sweeper_settings sweeper_settings_of(const struct verifier_config *config
     };
 }
 
+static void take_intervals(struct sweeper *sweeper)
+{
+    struct sweeper_settings *settings = &sweeper->settings;
+    pthread_mutex_lock(&sweeper->lock);
+    settings->sweep_ms = sweeper->wanted.sweep_ms;
+    settings->cleanup_ms = sweeper->wanted.cleanup_ms;
+    settings->trash_ms = sweeper->wanted.trash_ms;
+    pthread_mutex_unlock(&sweeper->lock);
+    sweeper->interval_ms = settings->sweep_ms < GRACE_ALIVE_MS ? settings->sweep_ms
+                                                               : GRACE_ALIVE_MS;
+    orphans_set_trash_ms(sweeper->orphans, settings->trash_ms);
+}
+
 struct sweeper *sweeper_new(const struct sweeper_settings *settings)
 {
     struct sweeper *sweeper = must_calloc(1, sizeof *sweeper);
@@ -46,11 +60,11 @@ struct sweeper *sweeper_new(const struct sweeper_settings *settings)
     sweeper->settings = *settings;
     sweeper->orphans = orphans_new(&orphans);
     sweeper->last = SWEEP_NOTHING;
-    sweeper->interval_ms = settings->sweep_ms < GRACE_ALIVE_MS ? settings->sweep_ms
-                                                               : GRACE_ALIVE_MS;
     uuid_make_v4(sweeper->instance);
     must(pthread_cond_init(&sweeper->asked, NULL) == 0);
     must(pthread_mutex_init(&sweeper->lock, NULL) == 0);
+    sweeper->wanted = *settings;
+    take_intervals(sweeper);
     return sweeper;
 }
 
@@ -209,8 +223,10 @@ static void resign(struct sweeper *sweeper)
 static void *run(void *ctx)
 {
     struct sweeper *sweeper = ctx;
-    while (wait_for_next(sweeper))
+    while (wait_for_next(sweeper)) {
+        take_intervals(sweeper);
         sweeper_tick(sweeper, boot_ms());
+    }
     resign(sweeper);
     return NULL;
 }
@@ -220,6 +236,15 @@ void sweeper_start(struct sweeper *sweeper)
     sweeper_tick(sweeper, boot_ms());
     must(pthread_create(&sweeper->thread, NULL, run, sweeper) == 0);
     sweeper->started = true;
+}
+
+void sweeper_reconfigure(struct sweeper *sweeper, const struct sweeper_settings *settings)
+{
+    if (!sweeper)
+        return;
+    pthread_mutex_lock(&sweeper->lock);
+    sweeper->wanted = *settings;
+    pthread_mutex_unlock(&sweeper->lock);
 }
 
 void sweeper_stop(struct sweeper *sweeper)

@@ -36,7 +36,9 @@ struct sweeper *sweeper_new(const struct sweeper_settings *settings);
 /* One tick; boot_now_ms: the time by boot_ms. */
 void sweeper_tick(struct sweeper *sweeper, int64_t boot_now_ms);
 void sweeper_start(struct sweeper *sweeper); /* the first tick here, the others in a thread */
-void sweeper_stop(struct sweeper *sweeper);  /* asks the thread to end; NULL is fine */
+/* Takes over the intervals at the next tick; NULL is fine. */
+void sweeper_reconfigure(struct sweeper *sweeper, const struct sweeper_settings *settings);
+void sweeper_stop(struct sweeper *sweeper); /* asks the thread to end; NULL is fine */
 /* Waits for the thread, which gives up the lease; NULL is fine. False: it has not ended within
  * SWEEPER_END_MS of sweeper_stop (a database that hangs, a large tree that is being deleted), and
  * nothing is freed. */
