@@ -38,6 +38,7 @@ static const struct {
     [TAILSLATE_PROBLEM_RANGE] = {"range_not_satisfiable", 416,
                                  "The requested range is outside the source."},
     [TAILSLATE_PROBLEM_INTERNAL] = {"internal", 500, "The server failed."},
+    [TAILSLATE_PROBLEM_SERVER_FULL] = {"server_full", 507, "The server has no space left."},
 };
 
 const char *tailslate_problem_code(enum tailslate_problem problem)

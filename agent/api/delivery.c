@@ -1,5 +1,6 @@
 #include "agent/api/delivery.h"
 
+#include "agent/api/explain.h"
 #include "lib/json.h"
 
 #include <stdarg.h>
@@ -112,18 +113,24 @@ bool delivery_refuses_job(const struct http_answer *answer)
     return answer->status / 100 == 4 && tailslate_answer_concerns_job(http_answer_class(answer));
 }
 
+static void explain(const struct http_answer *answer, enum delivery delivery,
+                    struct delivery_judgment *judgment)
+{
+    judgment->delivery = delivery;
+    judgment->hint = explain_hint(http_answer_class(answer));
+    explain_answer(answer, judgment->why);
+}
+
 /* The reason for an HTTP 409 without one of our codes: from a stock server or something in between.
  */
 static void explain_status(const struct http_answer *answer, enum delivery delivery,
                            struct delivery_judgment *judgment)
 {
-    const char *detail = answer->problem.detail;
     if (delivery == DELIVERY_RETAIN)
         conclude(judgment, delivery, "HTTP %ld: %.180s; this failure's claim is superseded",
-                 answer->status, detail);
+                 answer->status, answer->problem.detail);
     else
-        conclude(judgment, delivery, "HTTP %ld%s%.200s", answer->status,
-                 detail[0] ? ": " : ", and not from a verifier", detail);
+        explain(answer, delivery, judgment);
 }
 
 static void judge_refusal(const struct http_answer *answer, enum delivery delivery,
@@ -137,8 +144,7 @@ static void judge_refusal(const struct http_answer *answer, enum delivery delive
         return;
     }
     judgment->missing = answer->problem.missing;
-    conclude(judgment, delivery, "%s: %.200s", tailslate_problem_code(judgment->problem),
-             answer->problem.detail);
+    explain(answer, delivery, judgment);
 }
 
 /* A stock server does not echo the token. "Job completed successfully" follows its commit; "Job
@@ -187,7 +193,7 @@ void delivery_judge(const struct delivery_report *report, const struct http_answ
     if (class == TAILSLATE_ANSWER_OK || class == TAILSLATE_ANSWER_OTHER_SUCCESS)
         judge_success(report, answer, judgment);
     else if (answer->reach != TAILSLATE_REACH_ANSWERED)
-        conclude(judgment, delivery_of(class, kind_of(report)), "%.200s", answer->error.message);
+        explain(answer, delivery_of(class, kind_of(report)), judgment);
     else
         judge_refusal(answer, delivery_of(class, kind_of(report)), judgment);
 }
@@ -223,7 +229,7 @@ bool delivery_judge_reclaim(int64_t job_id, const struct http_answer *answer,
     struct error err;
     enum tailslate_answer_class class = http_answer_class(answer);
     if (answer->reach != TAILSLATE_REACH_ANSWERED)
-        conclude(judgment, delivery_of(class, RECLAIM), "%.200s", answer->error.message);
+        explain(answer, delivery_of(class, RECLAIM), judgment);
     else if (class != TAILSLATE_ANSWER_OK)
         conclude(judgment, delivery_of(class, RECLAIM),
                  "the claim is lost; reclaiming it failed: HTTP %ld%s%.150s", answer->status,

@@ -50,6 +50,7 @@ struct delivery_judgment {
     bool is_about_job; /* HOLD: because of this job alone, not because of the key, the URL or the
                           server */
     char why[256];     /* one line, for log and status; "" when acknowledged */
+    const char *hint;  /* what a person can do; NULL: nothing. With static lifetime */
 };
 
 /* Is the claim of a failure report that was sealed at sealed_us over? Nobody has extended it since.

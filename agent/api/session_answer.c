@@ -2,6 +2,7 @@
 
 #include "agent/api/connect.h"
 #include "agent/api/delivery.h"
+#include "agent/api/explain.h"
 #include "agent/api/session.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,6 +12,9 @@
 #include "tailslate/backoff.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+enum { NEXT_NEWS_US = 1000 * 1000 };
 
 static bool is_object(const struct http_answer *answer)
 {
@@ -85,18 +89,6 @@ enum verdict session_verdict_of(const struct session *session, const struct http
     return verdict;
 }
 
-static const char *trouble_detail(const struct http_answer *answer)
-{
-    if (answer->reach != TAILSLATE_REACH_ANSWERED)
-        return answer->error.message;
-    enum tailslate_answer_class class = http_answer_class(answer);
-    if (class == TAILSLATE_ANSWER_SERVER_FULL)
-        return "the server has no space left";
-    if (is_success(class))
-        return "the answer is not from our server";
-    return answer->problem.detail[0] ? answer->problem.detail : "no reason given";
-}
-
 bool session_is_outage(enum tailslate_answer_class class)
 {
     return class == TAILSLATE_ANSWER_UNREACHED || class == TAILSLATE_ANSWER_UNTRUSTED ||
@@ -119,6 +111,15 @@ bool session_is_first_hold(struct session *session)
     return !is_logged;
 }
 
+static void note_waiting(struct session *session, const struct http_answer *answer)
+{
+    struct record_waiting *waiting = &session->progress.waiting;
+    const char *hint = explain_hint(http_answer_class(answer));
+    explain_answer(answer, waiting->reason);
+    snprintf(waiting->hint, sizeof waiting->hint, "%s", hint ? hint : "");
+    session->status_changed = true;
+}
+
 static void note_trouble(struct session *session, enum verdict verdict,
                          const struct http_answer *answer)
 {
@@ -129,8 +130,11 @@ static void note_trouble(struct session *session, enum verdict verdict,
     trouble->reach = answer->reach;
     trouble->status = answer->status;
     trouble->class = http_answer_class(answer);
-    if (trouble->since_ms == 0)
+    if (trouble->since_ms == 0) {
         trouble->since_ms = mono_ms();
+        session->progress.waiting.since_us = wall_us();
+    }
+    note_waiting(session, answer);
     trouble->calls++;
     if (!is_new && (verdict == VERDICT_HOLD || trouble->calls != 2))
         return;
@@ -140,7 +144,7 @@ static void note_trouble(struct session *session, enum verdict verdict,
         log_at(trouble_level(session, verdict), "step.server_trouble",
                LOG_INT("status", answer->status),
                LOG_TEXT("code", tailslate_problem_code(answer->problem.problem)),
-               LOG_TEXT("reason", trouble_detail(answer)),
+               LOG_TEXT("reason", session->progress.waiting.reason),
                LOG_TEXT("outcome", verdict == VERDICT_HOLD ? "held" : "retried"));
 }
 
@@ -161,6 +165,8 @@ static void note_end(struct session *session)
     if (session->trouble.since_ms)
         log_info("step.server_recovered",
                  LOG_INT("after_ms", mono_ms() - session->trouble.since_ms));
+    session->status_changed = session->status_changed || session->trouble.since_ms;
+    session->progress.waiting = (struct record_waiting){.reason = ""};
     session->trouble = (struct trouble){.since_ms = 0};
 }
 
@@ -181,10 +187,10 @@ void session_is_accepted(struct session *session)
 
 static void note_refusal(struct session *session, const struct http_answer *answer)
 {
-    char reason[256];
+    char reason[EXPLAIN_BYTES];
     if (!delivery_refuses_job(answer))
         return;
-    snprintf(reason, sizeof reason, "HTTP %ld: %.200s", answer->status, trouble_detail(answer));
+    explain_answer(answer, reason);
     session_note_refusal(session, reason);
 }
 
@@ -282,10 +288,23 @@ int64_t session_pause_end_ms(const struct session *session, const struct session
                                      SESSION_WAKE_SPREAD_MS, session->back_random);
 }
 
+/* For `status`; a second more or less is no news. */
+static void note_next(struct session *session, int64_t left_ms)
+{
+    struct record_waiting *waiting = &session->progress.waiting;
+    int64_t next_us = wall_us() + left_ms * 1000;
+    if (waiting->reason[0] && llabs(next_us - waiting->next_us) > NEXT_NEWS_US) {
+        waiting->next_us = next_us;
+        session->status_changed = true;
+    }
+}
+
 void session_wait_backoff(struct session *session, const struct session_pause *pause)
 {
     int64_t left_ms;
     while (session->lost == TAILSLATE_PROBLEM_NONE &&
-           (left_ms = session_pause_end_ms(session, pause) - mono_ms()) > 0)
+           (left_ms = session_pause_end_ms(session, pause) - mono_ms()) > 0) {
+        note_next(session, left_ms);
         session_wait(session, NULL, 0, left_ms);
+    }
 }

@@ -26,6 +26,44 @@ line(const struct screen *screen, const char *format, ...)
     fputc('\n', screen->out);
 }
 
+/* Breaks at spaces; a longer word is truncated. */
+static void wrapped(const struct screen *screen, const char *label, const char *text)
+{
+    size_t indent = strlen(label);
+    size_t width = screen->columns > 2 * indent ? screen->columns - indent : SIZE_MAX;
+    do {
+        size_t length = strlen(text), end = length;
+        if (end > width)
+            for (end = width; end > 0 && text[end] != ' '; end--)
+                ;
+        if (end == 0)
+            end = strcspn(text, " ");
+        line(screen, "%*s%.*s", (int)indent, label, (int)end, text);
+        label = "";
+        text += end + (text[end] == ' ');
+    } while (*text);
+}
+
+void render_waiting(FILE *out, const struct json *waiting, const char *label, size_t columns)
+{
+    struct screen screen = {.out = out, .columns = columns};
+    char span[VIEW_SPAN_BYTES], since[48] = "", next[48] = "";
+    const char *reason = view_text(waiting, "reason", NULL);
+    const char *hint = view_text(waiting, "hint", NULL);
+    int64_t age;
+    if (!reason)
+        return;
+    if (view_age(waiting, "since", &age))
+        snprintf(since, sizeof since, "for %s", view_span(age, span));
+    if (view_age(waiting, "next_attempt_at", &age))
+        snprintf(next, sizeof next, "%snext attempt in %s", since[0] ? ", " : "",
+                 view_span(-age, span));
+    bool is_timed = since[0] || next[0];
+    TEXT(text) = must_printf("%s%s%s%s%s%s%s", reason, is_timed ? " (" : "", since, next,
+                             is_timed ? ")" : "", hint ? "; to do: " : "", hint ? hint : "");
+    wrapped(&screen, label, text);
+}
+
 static const char *bar(int64_t percent, int cells, char text[BAR_BYTES])
 {
     percent = percent < 0 ? 0 : percent > 100 ? 100 : percent;
@@ -63,19 +101,19 @@ static void print_agent(const struct screen *screen, const struct view *view)
          view_bool(agent, "stopping") ? ", stopping" : "");
 }
 
-static void print_server(const struct screen *screen, const struct json *server)
+static void print_server(const struct screen *screen, const struct json *agent)
 {
-    char since[16], span[VIEW_SPAN_BYTES] = "", next[VIEW_SPAN_BYTES + 16] = "";
-    int64_t age;
+    const struct json *server = json_get(agent, "server");
+    char since[16];
+    /* What is waited for has a line of its own. */
     const char *reason = view_text(server, "reason", "");
-    bool is_fine = strcmp(view_text(server, "state", ""), "fine") == 0;
+    if (strcmp(reason, view_text(json_get(agent, "waiting"), "reason", "")) == 0)
+        reason = "";
     if (!server)
         return;
-    if (!is_fine && view_age(server, "next_attempt_at", &age))
-        snprintf(next, sizeof next, ", next request in %s", view_span(-age, span));
-    line(screen, "server  %s: %s since %s UTC%s%s%s", view_text(server, "url", "?"),
-         view_text(server, "state", "?"), clock_of(server, "since", since), next,
-         reason[0] ? ": " : "", reason);
+    line(screen, "server  %s: %s since %s UTC%s%s", view_text(server, "url", "?"),
+         view_text(server, "state", "?"), clock_of(server, "since", since), reason[0] ? ": " : "",
+         reason);
 }
 
 static void print_control_files(const struct screen *screen, const struct view *view)
@@ -91,10 +129,10 @@ static void print_claims(const struct screen *screen, const struct json *agent)
     const struct json *claims = json_get(agent, "claims");
     if (!agent)
         return;
-    line(screen, "slots   %" PRId64 " of %" PRId64 " in use; %s%s",
-         view_int(agent, "slots_held", 0), view_int(agent, "slots", 0),
-         view_bool(claims, "asking") ? "asking for jobs" : "NOT ASKING FOR JOBS: ",
-         view_text(claims, "obstacle", ""));
+    line(screen, "slots   %" PRId64 " of %" PRId64 " in use; %s", view_int(agent, "slots_held", 0),
+         view_int(agent, "slots", 0),
+         view_bool(claims, "asking") ? "asking for jobs" : "NOT ASKING FOR JOBS");
+    render_waiting(screen->out, json_get(agent, "waiting"), "waits   ", screen->columns);
 }
 
 static void print_encoder(const struct screen *screen, const struct json *encoder)
@@ -116,7 +154,7 @@ static void print_node(const struct screen *screen, const struct view *view)
     const struct json *agent = json_get(view->root, "agent");
     print_agent(screen, view);
     print_control_files(screen, view);
-    print_server(screen, json_get(agent, "server"));
+    print_server(screen, agent);
     print_claims(screen, agent);
     print_encoder(screen, json_get(agent, "encoder"));
     line(screen, "disk    %.1f GB free (nothing is claimed below %g)%s",
@@ -176,19 +214,17 @@ static void print_delivery(const struct screen *screen, const struct json *row)
 {
     char span[VIEW_SPAN_BYTES], when[48] = "when an agent is running";
     int64_t age;
-    const char *reason = view_text(row, "reason", "");
     if (view_bool(row, "on_hold"))
         snprintf(when, sizeof when, "on hold until retry");
     else if (json_get(row, "attempts"))
         snprintf(when, sizeof when, "attempt %" PRId64 "%s", view_int(row, "attempts", 0) + 1,
                  view_bool(row, "held") ? ", HELD," : "");
-    line(screen, "%-8" PRId64 " %-10s %-12s %s%s%s%s%s", view_int(row, "job", 0),
+    line(screen, "%-8" PRId64 " %-10s %-12s %s%s%s", view_int(row, "job", 0),
          view_text(row, "record", "?"), view_text(row, "state", "?"), when,
          view_age(row, "next_attempt_at", &age) && !view_bool(row, "on_hold") ? " in " : "",
          view_age(row, "next_attempt_at", &age) && !view_bool(row, "on_hold")
              ? view_span(-age, span)
-             : "",
-         reason[0] ? ": " : "", reason);
+             : "");
 }
 
 /* Why, until when, and what ends it. */
@@ -227,6 +263,7 @@ static void print_row(const struct screen *screen, const struct json *row, const
              view_text(row, "record", "?"), state);
     else
         print_work(screen, row, view);
+    render_waiting(screen->out, json_get(row, "waiting"), "         ", screen->columns);
     print_refusal(screen, row);
     print_warnings(screen, row);
 }

@@ -84,8 +84,9 @@ static void print_row(const struct json *row)
     printf(" %5" PRId64, view_int(row, "attempts", 0));
     print_next(row);
     putchar(' ');
-    tty_escape_print(stdout, view_text(row, "problem", view_text(row, "reason", "")), SIZE_MAX);
+    tty_escape_print(stdout, view_text(row, "problem", view_text(row, "slug", "")), SIZE_MAX);
     putchar('\n');
+    render_waiting(stdout, json_get(row, "waiting"), "         ", SIZE_MAX);
 }
 
 static void print_directory(const struct view *view, const char *name)
@@ -108,13 +109,15 @@ static void copy_member(struct json *to, const struct json *from, const char *ke
 static void print_spool(const struct view *view)
 {
     printf("%-8s %-10s %-12s %-8s %-9s %8s %5s %-9s %s\n", "JOB", "RECORD", "STATE", "TOKEN", "AGE",
-           "SIZE", "TRIES", "NEXT", "LAST ANSWER");
+           "SIZE", "TRIES", "NEXT", "VIDEO");
     const struct json *rows = json_get(view->root, "jobs");
     for (const struct json *row = json_first(rows); row; row = json_next(row))
         print_row(row);
     print_directory(view, "kept");
     print_directory(view, "quarantine");
     render_count(stdout, view);
+    render_waiting(stdout, json_get(json_get(view->root, "agent"), "waiting"),
+                   "node waits: ", SIZE_MAX);
 }
 
 int show_spool(const struct config *config, bool as_json)

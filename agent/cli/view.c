@@ -98,21 +98,21 @@ static void add_qualities(struct json *row, const struct message_progress *progr
     json_set(row, "qualities", list);
 }
 
-static void add_progress(struct json *row, int dir)
+static bool add_progress(struct json *row, int dir, struct record_progress *progress)
 {
-    struct record_progress progress;
     struct error ignored;
-    if (record_read_progress(dir, &progress, &ignored) != 0)
-        return;
-    if (work_step_name(progress.progress.step))
-        json_set_text(row, "step", work_step_name(progress.progress.step));
-    if (progress.progress.percent >= 0)
-        json_set_int(row, "percent", progress.progress.percent);
-    if (progress.speed > 0)
-        json_set_number(row, "speed", progress.speed);
-    if (progress.eta_seconds >= 0)
-        json_set_int(row, "eta_seconds", progress.eta_seconds);
-    add_qualities(row, &progress.progress);
+    if (record_read_progress(dir, progress, &ignored) != 0)
+        return false;
+    if (work_step_name(progress->progress.step))
+        json_set_text(row, "step", work_step_name(progress->progress.step));
+    if (progress->progress.percent >= 0)
+        json_set_int(row, "percent", progress->progress.percent);
+    if (progress->speed > 0)
+        json_set_number(row, "speed", progress->speed);
+    if (progress->eta_seconds >= 0)
+        json_set_int(row, "eta_seconds", progress->eta_seconds);
+    add_qualities(row, &progress->progress);
+    return true;
 }
 
 static void add_warnings(struct json *row, int dir)
@@ -180,8 +180,8 @@ static struct json *make_row(const struct view *view, const struct spool_entry *
         json_set_text(row, "waits_for", "disk");
     add_size(row, dir);
     add_claim(row, dir);
-    if (job_need(state) == JOB_NEEDS_STEP)
-        add_progress(row, dir);
+    struct record_progress progress;
+    bool has_step = job_need(state) == JOB_NEEDS_STEP && add_progress(row, dir, &progress);
     add_warnings(row, dir);
     const struct json *known = find_published(published, entry->id);
     copy_member(row, known, "step_unseen");
@@ -192,6 +192,7 @@ static struct json *make_row(const struct view *view, const struct spool_entry *
     if (view_bool(row, "on_hold") && !view_text(row, "reason", NULL))
         add_reason(row, spool, entry->id);
     add_refusal(row, dir, view->config->retry.hold_days);
+    view_add_waiting(view, row, dir, has_step ? &progress : NULL, known);
     return row;
 }
 

@@ -25,6 +25,11 @@ void view_close(struct view *view);
  * owned by the caller. NULL: it does not exist (err->code ENOENT, EINVAL) or cannot be opened. */
 struct json *view_record(const struct view *view, const char *id, struct error *err);
 
+/* Adds `waiting` to a record's row, if it waits: what for, since when, the next attempt, what to
+ * do. progress: NULL: no step has reported. known: what the agent has published; NULL: nothing. */
+void view_add_waiting(const struct view *view, struct json *row, int dir,
+                      const struct record_progress *progress, const struct json *known);
+
 /* Members, formatted for display. */
 const char *view_text(const struct json *object, const char *key, const char *otherwise);
 int64_t view_int(const struct json *object, const char *key, int64_t otherwise);

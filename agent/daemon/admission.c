@@ -13,18 +13,24 @@ enum { DISK_OK_PERCENT = 105 };
 static const struct tailslate_backoff suspensions = {.base_ms = 60 * 1000,
                                                      .cap_ms = 30 * 60 * 1000};
 
-static const char *const texts[ADMISSION_REASON_COUNT] = {
-    [ADMISSION_STOPPING] = "the agent is stopping",
-    [ADMISSION_DRAINING] = "the agent is stopping",
-    [ADMISSION_DRAINED] = "drained by an operator",
-    [ADMISSION_PAUSED] = "paused by an operator",
-    [ADMISSION_VERSION_REFUSED] = "the server requires another worker version",
-    [ADMISSION_DISK_LOW] = "the disk is nearly full",
-    [ADMISSION_DISK_AWAITED] = "a job is waiting for disk space",
-    [ADMISSION_TOOL_BROKEN] = "ffmpeg does not work",
-    [ADMISSION_CONFIG_BROKEN] = "the configuration cannot be read",
-    [ADMISSION_RECORD_UNREADABLE] = "a record in the spool cannot be read",
-    [ADMISSION_SUSPENDED] = "recent jobs failed because of this node",
+#define FREE_SPACE "free space in node.state_dir, or lower node.min_free_disk_gb"
+static const struct {
+    const char *reason, *hint;
+} texts[ADMISSION_REASON_COUNT] = {
+    [ADMISSION_STOPPING] = {"the agent is stopping", NULL},
+    [ADMISSION_DRAINING] = {"the agent is stopping when its spool is empty", NULL},
+    [ADMISSION_DRAINED] = {"drained by an operator", "`tailslate-agent undrain`"},
+    [ADMISSION_PAUSED] = {"paused by an operator", "`tailslate-agent unpause`"},
+    [ADMISSION_VERSION_REFUSED] = {"the server requires another worker version",
+                                   "set heartbeat.code_version, or install that version"},
+    [ADMISSION_DISK_LOW] = {"this node's disk is nearly full", FREE_SPACE},
+    [ADMISSION_DISK_AWAITED] = {"a job is waiting for space on this node's disk", FREE_SPACE},
+    [ADMISSION_TOOL_BROKEN] = {"ffmpeg does not work", "`tailslate-agent check`"},
+    [ADMISSION_CONFIG_BROKEN] = {"the configuration cannot be read", "`tailslate-agent check`"},
+    [ADMISSION_RECORD_UNREADABLE] = {"a record in the spool cannot be read",
+                                     "`tailslate-agent spool fsck`"},
+    [ADMISSION_SUSPENDED] = {"recent jobs failed because of this node",
+                             "remove the cause; `drain` and `undrain` end the pause"},
 };
 
 bool admission_set(struct node *node, enum admission_reason reason, bool is_set)
@@ -33,6 +39,7 @@ bool admission_set(struct node *node, enum admission_reason reason, bool is_set)
     if (node->admission.is_set[reason] == is_set)
         return false;
     node->admission.is_set[reason] = is_set;
+    node->admission.since_us[reason] = wall_us();
     node_status_changed(node);
     return true;
 }
@@ -62,7 +69,19 @@ static enum admission_reason first_reason(const struct node *node, int64_t now_m
 const char *admission_block_reason(const struct node *node, int64_t now_ms)
 {
     enum admission_reason reason = first_reason(node, now_ms);
-    return reason == ADMISSION_REASON_COUNT ? NULL : texts[reason];
+    return reason == ADMISSION_REASON_COUNT ? NULL : texts[reason].reason;
+}
+
+const char *admission_hint(const struct node *node, int64_t now_ms)
+{
+    enum admission_reason reason = first_reason(node, now_ms);
+    return reason == ADMISSION_REASON_COUNT ? NULL : texts[reason].hint;
+}
+
+int64_t admission_since_us(const struct node *node, int64_t now_ms)
+{
+    enum admission_reason reason = first_reason(node, now_ms);
+    return reason == ADMISSION_REASON_COUNT ? 0 : node->admission.since_us[reason];
 }
 
 char *admission_explain(const struct node *node, int64_t now_ms)
@@ -71,8 +90,8 @@ char *admission_explain(const struct node *node, int64_t now_ms)
     if (reason == ADMISSION_REASON_COUNT)
         return NULL;
     if (reason == ADMISSION_SUSPENDED)
-        return must_printf("%s: %s", texts[reason], node->admission.fault);
-    return must_strdup(texts[reason]);
+        return must_printf("%s: %s", texts[reason].reason, node->admission.fault);
+    return must_strdup(texts[reason].reason);
 }
 
 /* ---- failures that this node caused ---------------------------------------------------------- */
@@ -92,6 +111,7 @@ static void note_fault(struct node *node, int dir)
         return;
     int64_t delay_ms = suspension_ms(admission->faults - ADMISSION_FAULTS_MAX);
     admission->suspended_until_ms = mono_ms() + delay_ms;
+    admission->since_us[ADMISSION_SUSPENDED] = wall_us();
     log_error("claims.suspended", LOG_INT("failures", admission->faults),
               LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", admission->fault));
 }

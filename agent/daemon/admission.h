@@ -38,7 +38,8 @@ enum admission_reason {
 
 struct admission {
     bool is_set[ADMISSION_REASON_COUNT];
-    unsigned faults; /* consecutive failures caused by this node */
+    int64_t since_us[ADMISSION_REASON_COUNT]; /* wall clock */
+    unsigned faults;                          /* consecutive failures caused by this node */
     int64_t suspended_until_ms;
     char fault[ADMISSION_FAULT_BYTES]; /* the last of them */
     int64_t disk_free_bytes, disk_due_ms;
@@ -52,6 +53,10 @@ bool admission_has(const struct node *node, enum admission_reason reason);
 const char *admission_block_reason(const struct node *node, int64_t now_ms);
 /* The same with the node's fault, for status. Owned by the caller. */
 char *admission_explain(const struct node *node, int64_t now_ms);
+/* What a person can do about it; NULL: nothing. With static lifetime. */
+const char *admission_hint(const struct node *node, int64_t now_ms);
+/* Since when; 0: nothing blocks. */
+int64_t admission_since_us(const struct node *node, int64_t now_ms);
 /* When suspended claims go on; 0: they are not suspended. */
 int64_t admission_suspended_until_ms(const struct node *node, int64_t now_ms);
 

@@ -113,7 +113,7 @@ static int start(struct agent *agent, struct error *err)
     retire_register_metrics();
     courier_register_metrics();
     claim_register_metrics();
-    agent->health = health_start(node, &failed, err);
+    agent->health = health_start(&agent->claim, &failed, err);
     if (failed)
         return -1;
     return agent->health ? watch(agent, health_fd(agent->health), err) : 0;
@@ -362,6 +362,7 @@ static void init(struct agent *agent, struct config *config, const char *config_
     encoder_probe_init(&agent->probe, node, &agent->heartbeat);
     agent->status.node = node;
     agent->status.heartbeat = &agent->heartbeat;
+    agent->status.claim = &agent->claim;
     agent->status.started_us = wall_us();
     agent->watchdog_ms = notify_watchdog_ms();
 }

@@ -1,5 +1,6 @@
 #include "agent/daemon/claim.h"
 
+#include "agent/api/explain.h"
 #include "agent/daemon/outbox.h"
 #include "agent/spool/retained.h"
 #include "base/clock.h"
@@ -51,14 +52,28 @@ int64_t claim_pause_ms(int64_t wait_ms, int64_t took_ms, int64_t poll_ms, uint64
     return tailslate_backoff_jitter_ms(poll_ms, JITTER_PERCENT / 100.0, random);
 }
 
+/* What is waited for before the next job is given. */
+static void note_waiting(struct claim *claim, const char *reason, const char *hint)
+{
+    struct record_waiting *waiting = &claim->waiting;
+    if (strcmp(waiting->reason, reason) != 0) {
+        *waiting = (struct record_waiting){.since_us = wall_us()};
+        snprintf(waiting->reason, sizeof waiting->reason, "%s", reason);
+        snprintf(waiting->hint, sizeof waiting->hint, "%s", hint ? hint : "");
+    }
+    int64_t left_ms = claim->due_ms - mono_ms();
+    waiting->next_us = wall_us() + (left_ms > 0 ? left_ms * 1000 : 0);
+    node_status_changed(claim->node);
+}
+
 static void fail(struct claim *claim, const struct http_answer *answer, const char *reason)
 {
     int64_t delay_ms = tailslate_backoff_delay_ms(pauses, claim->failures++, answer->retry_after_ms,
                                                   random_u64());
     claim->due_ms = mono_ms() + delay_ms;
     metric_add(&claims_failed, 1);
-    bool is_news = strcmp(claim->reason, reason) != 0;
-    snprintf(claim->reason, sizeof claim->reason, "%s", reason);
+    bool is_news = strcmp(claim->waiting.reason, reason) != 0;
+    note_waiting(claim, reason, explain_hint(http_answer_class(answer)));
     enum log_level level = is_news || claim->failures == 2 ? LOG_WARNING : LOG_DEBUG;
     log_at(claim->failures == 1 ? LOG_INFO : level, "claim.failed", LOG_TEXT("reason", reason),
            LOG_INT("attempt", claim->failures), LOG_INT("delay_ms", delay_ms));
@@ -219,7 +234,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     char reason[SERVER_REASON_BYTES];
     struct message_claim given;
     struct error err;
-    if (server_state_of(answer, reason, sizeof reason) != SERVER_FINE) {
+    if (server_state_of(answer, reason) != SERVER_FINE) {
         fail(claim, answer, reason);
         return;
     }
@@ -228,9 +243,9 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         fail(claim, answer, err.message);
         return;
     }
-    claim->reason[0] = '\0';
     metric_add(given.job_id > 0 ? &claims_given : &claims_empty, 1);
     if (given.job_id > 0) {
+        claim->waiting = (struct record_waiting){.reason = ""};
         accept_claim(claim, &given, answer);
         return;
     }
@@ -239,6 +254,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     claim->failures = 0;
     claim->due_ms = now_ms +
                     claim_pause_ms(wait_ms, now_ms - claim->asked_ms, poll_ms, random_u64());
+    note_waiting(claim, "the server has no job for this node", NULL);
 }
 
 static void request_claim(struct claim *claim, int64_t now_ms)

@@ -22,10 +22,11 @@ struct claim {
     struct http_call *call;
     int64_t asked_ms, due_ms;
     unsigned failures;
-    char reason[SERVER_REASON_BYTES]; /* of the last failure; "" = none */
-    struct record_claim *unrecorded;  /* answered, but not on disk yet */
-    int64_t expires_ms;               /* monotonic, for `unrecorded` */
-    unsigned rebinds;                 /* in a row */
+    struct record_waiting waiting;   /* since the last answer without a job */
+    struct record_waiting logged;    /* waiting.c: what the log has said last */
+    struct record_claim *unrecorded; /* answered, but not on disk yet */
+    int64_t expires_ms;              /* monotonic, for `unrecorded` */
+    unsigned rebinds;                /* in a row */
 };
 
 void claim_register_metrics(void);

@@ -52,7 +52,7 @@ void courier_register_metrics(void)
 static void on_local_error(struct live *live, const struct error *err)
 {
     if (err->class == ERROR_TEMPORARY)
-        outbox_postpone(live, DELIVERY_AGAIN, -1, err->message);
+        outbox_postpone(live, DELIVERY_AGAIN, -1, err->message, NULL);
     else
         retire_into_quarantine(live, err->message);
 }
@@ -139,7 +139,8 @@ static void apply(struct live *live, const struct delivery_judgment *judgment,
         outbox_hold(live, judgment, answer->retry_after_ms);
         break;
     case DELIVERY_AGAIN:
-        outbox_postpone(live, judgment->delivery, answer->retry_after_ms, judgment->why);
+        outbox_postpone(live, judgment->delivery, answer->retry_after_ms, judgment->why,
+                        judgment->hint);
         break;
     case DELIVERY_SILENT:
         outbox_await_bypass(live, judgment->why);

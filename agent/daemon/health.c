@@ -17,7 +17,8 @@ enum {
 };
 
 struct health {
-    struct node *node;
+    const struct node *node;
+    const struct claim *claim;
     struct MHD_Daemon *daemon;
     int fd;
 };
@@ -101,22 +102,29 @@ static char *print_metrics(const struct node *node)
     return metrics_print();
 }
 
-static char *print_readiness(const struct node *node, unsigned *status)
+/* Ready, too, while there is no job or no free slot. */
+static char *print_readiness(const struct claim *claim, unsigned *status)
 {
-    const char *reason = admission_block_reason(node, mono_ms());
-    if (!reason && node->server.state != SERVER_FINE)
-        reason = "the server is unreachable or refuses this agent";
-    *status = reason ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK;
-    return reason ? must_printf("not ready: %s\n", reason) : must_strdup("ready\n");
+    struct record_waiting found, waiting = {.reason = "the server has not answered yet"};
+    const struct node *node = claim->node;
+    int64_t now_ms = mono_ms();
+    *status = MHD_HTTP_OK;
+    if (!admission_block_reason(node, now_ms) && node->server.state == SERVER_FINE)
+        return must_strdup("ready\n");
+    *status = MHD_HTTP_SERVICE_UNAVAILABLE;
+    if (waiting_of_node(claim, now_ms, &found))
+        waiting = found;
+    return must_printf("not ready: %s%s%s\n", waiting.reason, waiting.hint[0] ? "; " : "",
+                       waiting.hint);
 }
 
-static char *print_page(const struct node *node, const char *url, unsigned *status)
+static char *print_page(const struct health *health, const char *url, unsigned *status)
 {
     *status = MHD_HTTP_OK;
     if (strcmp(url, "/metrics") == 0)
-        return print_metrics(node);
+        return print_metrics(health->node);
     if (strcmp(url, "/readyz") == 0)
-        return print_readiness(node, status);
+        return print_readiness(health->claim, status);
     if (strcmp(url, "/healthz") == 0)
         return must_strdup("ok\n");
     *status = MHD_HTTP_NOT_FOUND;
@@ -134,8 +142,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     (void)state;
     unsigned status = MHD_HTTP_METHOD_NOT_ALLOWED;
     bool is_read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    char *page = is_read ? print_page(health->node, url, &status)
-                         : must_strdup("only GET is allowed\n");
+    char *page = is_read ? print_page(health, url, &status) : must_strdup("only GET is allowed\n");
     struct MHD_Response *response = MHD_create_response_from_buffer(strlen(page), page,
                                                                     MHD_RESPMEM_MUST_FREE);
     must(response);
@@ -184,13 +191,15 @@ static struct MHD_Daemon *start_daemon(struct health *health, struct error *err)
     return daemon;
 }
 
-struct health *health_start(struct node *node, bool *failed, struct error *err)
+struct health *health_start(const struct claim *claim, bool *failed, struct error *err)
 {
+    const struct node *node = claim->node;
     *failed = false;
     if (node->config->health.port == 0)
         return NULL;
     struct health *health = must_calloc(1, sizeof *health);
     health->node = node;
+    health->claim = claim;
     health->daemon = start_daemon(health, err);
     if (!health->daemon) {
         *failed = true;

@@ -7,12 +7,12 @@
 #ifndef AGENT_HEALTH_H
 #define AGENT_HEALTH_H
 
-#include "agent/daemon/node.h"
+#include "agent/daemon/waiting.h"
 
 struct health;
 
 /* NULL with err unchanged if health.port is 0. *failed distinguishes an error. */
-struct health *health_start(struct node *node, bool *failed, struct error *err);
+struct health *health_start(const struct claim *claim, bool *failed, struct error *err);
 void health_stop(struct health *health); /* NULL is fine */
 int health_fd(const struct health *health);
 void health_run(

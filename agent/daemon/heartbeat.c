@@ -155,8 +155,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     struct node *node = heartbeat->node;
     char reason[SERVER_REASON_BYTES];
     heartbeat->call = NULL;
-    enum server_state state = server_state_of(answer, reason, sizeof reason);
-    server_link_note(node, state, reason);
+    enum server_state state = server_state_of(answer, reason);
+    server_link_note(node, answer);
     if (state == SERVER_KEY_REFUSED)
         server_link_note_key_refused(node);
     int64_t interval_ms = (int64_t)(node->config->heartbeat.interval_seconds * 1000);

@@ -47,11 +47,12 @@ static void log_trouble(const struct live *live, enum delivery verdict, int64_t 
     log_at(trouble_level(live, verdict, is_news), "delivery.refused", LOG_INT("job", live->job_id),
            LOG_TEXT("record", live->id), LOG_TEXT("token", live->token),
            LOG_INT("attempt", live->courier.attempts), LOG_TEXT("verdict", delivery_name(verdict)),
-           LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason));
+           LOG_INT("delay_ms", delay_ms), LOG_TEXT("reason", live->delivery.reason),
+           LOG_TEXT("hint", live->delivery.hint ? live->delivery.hint : ""));
 }
 
 static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_ms,
-                        int64_t retry_after_ms, const char *why)
+                        int64_t retry_after_ms, const char *why, const char *hint)
 {
     struct live_delivery *delivery = &live->delivery;
     int64_t now_ms = mono_ms();
@@ -61,16 +62,19 @@ static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_
     delivery->due_ms = now_ms + delay_ms;
     delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
     snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
+    delivery->hint = hint;
+    if (delivery->since_us == 0)
+        delivery->since_us = wall_us();
     log_trouble(live, verdict, delay_ms, is_news);
     node_status_changed(live->node);
 }
 
 void outbox_postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
-                     const char *why)
+                     const char *why, const char *hint)
 {
     int64_t delay_ms = delivery_delay_ms(verdict, connect_backoff(live->node->config),
                                          ++live->delivery.failures, retry_after_ms, random_u64());
-    postpone_by(live, verdict, delay_ms, retry_after_ms, why);
+    postpone_by(live, verdict, delay_ms, retry_after_ms, why, hint);
 }
 
 /* The note in the record is the same if its step is refused: control.c acts on both. */
@@ -81,7 +85,7 @@ void outbox_hold(struct live *live, const struct delivery_judgment *judgment,
     struct record_refusal refusal;
     FD(dir) = judgment->is_about_job ? roster_open(live, &ignored) : -1;
     if (dir < 0) {
-        outbox_postpone(live, DELIVERY_HOLD, retry_after_ms, judgment->why);
+        outbox_postpone(live, DELIVERY_HOLD, retry_after_ms, judgment->why, judgment->hint);
         return;
     }
     record_note_refusal(dir, judgment->why, &refusal);
@@ -91,7 +95,7 @@ void outbox_hold(struct live *live, const struct delivery_judgment *judgment,
                 delivery_hold_ms(connect_backoff(live->node->config),
                                  (refusal.at_us - refusal.since_us) / 1000, retry_after_ms,
                                  random_u64()),
-                retry_after_ms, judgment->why);
+                retry_after_ms, judgment->why, judgment->hint);
 }
 
 void outbox_await_bypass(struct live *live, const char *why)
@@ -101,7 +105,7 @@ void outbox_await_bypass(struct live *live, const char *why)
     if (dir >= 0)
         record_note_silence(dir, live->token, wall_us());
     live->delivery.past_cache = true;
-    outbox_postpone(live, DELIVERY_SILENT, -1, why);
+    outbox_postpone(live, DELIVERY_SILENT, -1, why, NULL);
 }
 
 void outbox_begin_call(struct live *live, struct http_call *call)
@@ -191,7 +195,7 @@ static void read_silence(struct live *live, int dir)
 static void on_state(struct live *live, int dir, enum job_state former)
 {
     (void)former;
-    live->delivery.due_ms = 0;
+    live->delivery.due_ms = live->delivery.since_us = 0;
     live->delivery.failures = 0;
     live->delivery.is_failure = live->state == JOB_FAILED;
     read_silence(live, dir);

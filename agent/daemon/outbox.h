@@ -19,9 +19,10 @@ void outbox_end_call(struct live *live);
 /* Cancels what is in flight for this record, and presents its report not before due_ms. */
 void outbox_cancel(struct live *live, int64_t due_ms);
 
-/* Present it again later: AGAIN, HOLD or SILENT. `why` is logged. */
+/* Present it again later: AGAIN, HOLD or SILENT. `why` is logged. hint: as in struct
+ * delivery_judgment. */
 void outbox_postpone(struct live *live, enum delivery verdict, int64_t retry_after_ms,
-                     const char *why);
+                     const char *why, const char *hint);
 /* The longer it is refused, the later. A refusal of this job alone is noted in the record. */
 void outbox_hold(struct live *live, const struct delivery_judgment *judgment,
                  int64_t retry_after_ms);

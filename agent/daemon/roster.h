@@ -54,6 +54,8 @@ struct live_delivery {
     bool is_failure, is_held, is_silent;
     bool past_cache; /* presented without its token, because a cache may answer wrongly */
     char reason[ROSTER_REASON_BYTES]; /* of the last answer; "" = none */
+    const char *hint;                 /* what a person can do; NULL: nothing */
+    int64_t since_us;                 /* wall clock: not accepted since then */
 };
 
 /* retire.c */

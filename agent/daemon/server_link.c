@@ -1,6 +1,7 @@
 #include "agent/daemon/server_link.h"
 
 #include "agent/api/connect.h"
+#include "agent/api/explain.h"
 #include "agent/daemon/node.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -51,14 +52,19 @@ static void note_return(struct node *node, bool was_known)
         server->wake = SERVER_WAKE_WAITING;
 }
 
-void server_link_note(struct node *node, enum server_state state, const char *reason)
+void server_link_note(struct node *node, const struct http_answer *answer)
 {
     struct server_link *server = &node->server;
-    if (state == server->state)
+    char reason[SERVER_REASON_BYTES];
+    enum server_state state = server_state_of(answer, reason);
+    const char *hint = state == SERVER_FINE ? NULL : explain_hint(http_answer_class(answer));
+    bool was_known = server->state != SERVER_UNKNOWN, is_new = state != server->state;
+    if (!is_new && hint == server->hint)
         return;
-    bool was_known = server->state != SERVER_UNKNOWN;
+    if (is_new)
+        server->since_us = wall_us();
     server->state = state;
-    server->since_us = wall_us();
+    server->hint = hint;
     snprintf(server->reason, sizeof server->reason, "%s", reason);
     node_status_changed(node);
     if (state == SERVER_FINE) {
@@ -67,7 +73,8 @@ void server_link_note(struct node *node, enum server_state state, const char *re
     }
     log_at(state == SERVER_UNREACHED || state == SERVER_FAILING ? LOG_WARNING : LOG_ERROR,
            "server.trouble", LOG_TEXT("url", node->config->server.url),
-           LOG_TEXT("state", server_state_name(state)), LOG_TEXT("reason", reason));
+           LOG_TEXT("state", server_state_name(state)), LOG_TEXT("reason", reason),
+           LOG_TEXT("hint", hint ? hint : ""));
 }
 
 void server_link_note_heartbeat(struct node *node, int64_t next_ms)
@@ -118,15 +125,13 @@ enum server_state server_state_of_class(enum tailslate_answer_class class)
     return tailslate_answer_concerns_key(class) ? SERVER_KEY_REFUSED : SERVER_FAILING;
 }
 
-enum server_state server_state_of(const struct http_answer *answer, char *reason, size_t capacity)
+enum server_state server_state_of(const struct http_answer *answer,
+                                  char reason[SERVER_REASON_BYTES])
 {
+    _Static_assert((int)SERVER_REASON_BYTES == (int)EXPLAIN_BYTES, "a reason is an explanation");
     enum server_state state = server_state_of_class(http_answer_class(answer));
-    if (answer->reach != TAILSLATE_REACH_ANSWERED)
-        snprintf(reason, capacity, "%s", answer->error.message);
-    else if (state == SERVER_FINE)
-        reason[0] = '\0';
-    else
-        snprintf(reason, capacity, "HTTP %ld%s%.200s", answer->status,
-                 answer->problem.detail[0] ? ": " : "", answer->problem.detail);
+    reason[0] = '\0';
+    if (state != SERVER_FINE)
+        explain_answer(answer, reason);
     return state;
 }

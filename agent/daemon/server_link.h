@@ -32,6 +32,7 @@ struct server_link {
     struct http_client *client;
     enum server_state state;
     char reason[SERVER_REASON_BYTES]; /* of the state; "" = none */
+    const char *hint;                 /* what a person can do; NULL: nothing */
     int64_t since_us;                 /* wall clock */
     int64_t fine_since_us;            /* wall clock: no trouble since then, or since our start */
     int64_t next_ms;                  /* the next heartbeat */
@@ -46,8 +47,8 @@ void server_link_close(struct node *node); /* cancels all requests, without call
 /* Takes over a client of a new configuration. Cancels the requests of the former one. */
 void server_link_replace(struct node *node, struct http_client *client);
 
-/* Logs only when the state changes. */
-void server_link_note(struct node *node, enum server_state state, const char *reason);
+/* Logs only when the state changes, or what a person can do about it. */
+void server_link_note(struct node *node, const struct http_answer *answer);
 void server_link_note_heartbeat(struct node *node, int64_t next_ms);
 void server_link_note_key_refused(struct node *node);
 /* Call before an attempt: uses a key that was rotated in its file. */
@@ -59,6 +60,7 @@ void server_link_note_report(struct node *node, int64_t now_ms);
 
 /* From the answer to a request that is not about a job. */
 enum server_state server_state_of_class(enum tailslate_answer_class class);
-enum server_state server_state_of(const struct http_answer *answer, char *reason, size_t capacity);
+enum server_state server_state_of(const struct http_answer *answer,
+                                  char reason[SERVER_REASON_BYTES]);
 
 #endif

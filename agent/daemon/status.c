@@ -73,6 +73,9 @@ static struct json *format_live(const struct live *live, int64_t now_ms)
     json_set_bool(record, "held", delivery->is_held);
     int64_t left_ms = delivery->due_ms > now_ms ? delivery->due_ms - now_ms : 0;
     set_time(record, "next_attempt_at", wall_us() + left_ms * 1000);
+    struct record_waiting waiting;
+    if (waiting_of_report(live, now_ms, &waiting))
+        json_set(record, "waiting", record_format_waiting(&waiting));
     return record;
 }
 
@@ -120,6 +123,9 @@ static char *format_status(const struct status *status)
     set_time(root, "updated_at", wall_us());
     json_set(root, "server", format_server(node, now_ms));
     json_set(root, "claims", format_claims(node, now_ms));
+    struct record_waiting waiting;
+    if (waiting_of_node(status->claim, now_ms, &waiting))
+        json_set(root, "waiting", record_format_waiting(&waiting));
     json_set(root, "finals", format_finals(node));
     json_set_int(root, "slots", node->config->node.slots);
     json_set_int(root, "slots_held", roster_slots_held(node));
@@ -177,6 +183,7 @@ int64_t status_tick(struct status *status, int64_t now_ms)
     if (status->due_ms > now_ms)
         return status->due_ms;
     (void)node_take_status_change(node);
+    waiting_log(status->claim, now_ms);
     status_publish(status);
     notify_manager(node);
     int64_t pause_ms = (mono_ms() - now_ms) * STATUS_SHARE;

@@ -7,6 +7,7 @@
 #define AGENT_STATUS_H
 
 #include "agent/daemon/heartbeat.h"
+#include "agent/daemon/waiting.h"
 #include "lib/json.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
 struct status {
     struct node *node;
     const struct heartbeat *heartbeat; /* its encoders are shown here too */
+    struct claim *claim;
     int64_t started_us, due_ms;
 };
 

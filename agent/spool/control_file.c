@@ -4,7 +4,9 @@
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *const names[CONTROL_COUNT] = {
     [CONTROL_DRAIN] = "drain",
@@ -33,4 +35,12 @@ int control_file_remove(int dir, enum control_file control, struct error *err)
 {
     must(control < CONTROL_COUNT);
     return durable_unlink(dir, names[control], err);
+}
+
+int64_t control_file_since_us(int dir, enum control_file control)
+{
+    struct stat status;
+    if (fstatat(dir, names[control], &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    return (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000;
 }

@@ -12,6 +12,7 @@
 #include "lib/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define CONTROL_DIRECTORY "orders" /* in state_dir */
 #define CONTROL_SUFFIX    ".order" /* in a record */
@@ -27,6 +28,7 @@ enum control_file {
 
 /* dir: state_dir/orders or the record, depending on the request. */
 bool control_file_exists(int dir, enum control_file control);
+int64_t control_file_since_us(int dir, enum control_file control); /* 0: it does not exist */
 int control_file_create(int dir, enum control_file control, struct error *err);
 int control_file_remove(int dir, enum control_file control,
                         struct error *err); /* does not exist: 0 */

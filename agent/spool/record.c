@@ -3,6 +3,7 @@
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 #include "lib/json.h"
+#include "lib/message_fields.h"
 #include "lib/uuid.h"
 
 #include <errno.h>
@@ -422,6 +423,41 @@ int record_read_sealed(int dir, char **body, size_t *size, bool *is_failure, str
     return found == 0 ? 0 : -1;
 }
 
+static void set_time(struct json *object, const char *key, int64_t at_us)
+{
+    char text[WALL_TEXT_BYTES];
+    wall_format(at_us, text);
+    json_set_text(object, key, text);
+}
+
+struct json *record_format_waiting(const struct record_waiting *waiting)
+{
+    struct json *object = json_new_object();
+    json_set_text(object, "reason", waiting->reason);
+    if (waiting->since_us > 0)
+        set_time(object, "since", waiting->since_us);
+    if (waiting->next_us > 0)
+        set_time(object, "next_attempt_at", waiting->next_us);
+    if (waiting->hint[0])
+        json_set_text(object, "hint", waiting->hint);
+    return object;
+}
+
+/* Whatever is missing or malformed is left out: it is only shown. */
+static void read_waiting(const struct json *root, struct record_waiting *waiting)
+{
+    const char *text;
+    const struct json *object = json_get(root, "waiting");
+    if (json_get_text(object, "reason", sizeof waiting->reason - 1, &text) == JSON_FOUND)
+        text_cut(waiting->reason, sizeof waiting->reason, text);
+    if (json_get_text(object, "hint", sizeof waiting->hint - 1, &text) == JSON_FOUND)
+        text_cut(waiting->hint, sizeof waiting->hint, text);
+    if (json_get_text(object, "since", WALL_TEXT_BYTES - 1, &text) == JSON_FOUND)
+        (void)wall_parse(text, &waiting->since_us);
+    if (json_get_text(object, "next_attempt_at", WALL_TEXT_BYTES - 1, &text) == JSON_FOUND)
+        (void)wall_parse(text, &waiting->next_us);
+}
+
 int record_write_progress(int dir, const struct record_progress *progress, struct error *err)
 {
     char updated_at[WALL_TEXT_BYTES];
@@ -432,6 +468,8 @@ int record_write_progress(int dir, const struct record_progress *progress, struc
     if (progress->eta_seconds >= 0)
         json_set_int(root, "eta_seconds", progress->eta_seconds);
     json_set_text(root, "updated_at", updated_at);
+    if (progress->waiting.reason[0])
+        json_set(root, "waiting", record_format_waiting(&progress->waiting));
     TEXT(text) = json_print(root);
     return durable_write_volatile(dir, PROGRESS_NAME, text, strlen(text), err);
 }
@@ -453,6 +491,7 @@ int record_read_progress(int dir, struct record_progress *progress, struct error
         json_get_text(root, "updated_at", WALL_TEXT_BYTES - 1, &updated_at) != JSON_FOUND ||
         !wall_parse(updated_at, &read.updated_at_us))
         return malformed(PROGRESS_NAME, "speed, eta_seconds or updated_at is invalid", err);
+    read_waiting(root, &read.waiting);
     *progress = read;
     return 0;
 }

@@ -82,12 +82,24 @@ int record_read_missing(int dir, tailslate_quality_set *missing, struct error *e
 int record_read_lost(int dir, enum tailslate_problem *why, char detail[256], struct error *err);
 int record_read_acknowledgment(int dir, char **answer, size_t *size, struct error *err);
 
+/* What somebody waits for. */
+struct record_waiting {
+    char reason[256]; /* "": it does not wait */
+    int64_t since_us; /* 0: unknown */
+    char hint[128];   /* what a person can do; "": nothing */
+    int64_t next_us;  /* the next attempt; 0: unknown */
+};
+
+/* {"reason","since","next_attempt_at","hint"}, as `status --json` shows it too. */
+struct json *record_format_waiting(const struct record_waiting *waiting);
+
 /* What the step is doing, for status; not durable. */
 struct record_progress {
     struct message_progress progress;
     double speed;        /* seconds of video per second; 0 = unknown */
     int64_t eta_seconds; /* TAILSLATE_ABSENT_INT */
     int64_t updated_at_us;
+    struct record_waiting waiting;
 };
 int record_write_progress(int dir, const struct record_progress *progress, struct error *err);
 int record_read_progress(int dir, struct record_progress *progress, struct error *err);

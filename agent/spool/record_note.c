@@ -6,8 +6,10 @@
 #include "lib/durable.h"
 #include "lib/json.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FAULT_NAME   "fault.json"
 #define SILENCE_NAME "silence.json"
@@ -36,6 +38,22 @@ void record_note_waiting(int dir, int64_t need_bytes)
 bool record_is_waiting(int dir)
 {
     return durable_exists(dir, RECORD_WAITING);
+}
+
+bool record_read_need(int dir, int64_t *need_bytes, int64_t *since_us)
+{
+    TEXT(text) = NULL;
+    size_t size;
+    struct stat status;
+    struct error ignored;
+    if (fstatat(dir, RECORD_WAITING, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        durable_read(dir, RECORD_WAITING, RECORD_FILE_MAX_BYTES, &text, &size, &ignored) != 0)
+        return false;
+    JSON(root) = json_parse(text, size, &ignored);
+    *need_bytes = 0;
+    json_get_int(root, "need_bytes", 0, INT64_MAX, need_bytes);
+    *since_us = (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000;
+    return true;
 }
 
 void record_note_fault(int dir, const char *reason)

@@ -10,6 +10,8 @@
 #define RECORD_WAITING "waiting.json"
 void record_note_waiting(int dir, int64_t need_bytes);
 bool record_is_waiting(int dir);
+/* False: it does not wait. */
+bool record_read_need(int dir, int64_t *need_bytes, int64_t *since_us);
 void record_note_fault(int dir, const char *reason);
 bool record_is_fault(int dir);
 void record_read_fault(int dir, char reason[256]); /* "" if it cannot be read */

@@ -25,6 +25,7 @@ enum tailslate_problem {
     TAILSLATE_PROBLEM_METHOD, /* the path exists, but not for this method; `method_not_allowed` */
     TAILSLATE_PROBLEM_RANGE,  /* a range beyond the end of the source; `range_not_satisfiable` */
     TAILSLATE_PROBLEM_INTERNAL,
+    TAILSLATE_PROBLEM_SERVER_FULL, /* no space is left for the database or for files */
     TAILSLATE_PROBLEM_COUNT,
 };
 

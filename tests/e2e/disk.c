@@ -45,8 +45,12 @@ Test(disk, a_source_that_does_not_fit_is_waited_for_and_nothing_else_is_claimed,
     int64_t second = rig_add_job(rig, media_clip(MEDIA_TINY), "two");
     RUN(status) = rig_agent(rig, (const char *[]){"status", NULL});
     cr_assert(strstr(status.out, "WAITING FOR DISK SPACE") &&
-                  strstr(status.out, "NOT ASKING FOR JOBS: a job is waiting for disk space"),
+                  strstr(status.out, "a job is waiting for space on this node's disk"),
               "%s", status.out);
+    RUN(list) = rig_agent(rig, (const char *[]){"spool", "ls", NULL});
+    cr_assert(strstr(list.out, "waiting for space on this node's disk: ") &&
+                  strstr(list.out, "free space in node.state_dir"),
+              "%s", list.out);
     /* Longer than a claim lasts: it is kept alive. */
     peer_wait_more(rig->peer, "POST *progress", 4, DONE_MS);
     cr_assert_eq(

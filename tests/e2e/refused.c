@@ -164,7 +164,8 @@ Test(refused, the_days_count_over_restarts_and_the_next_refusal_is_the_last, .ti
     struct rig *rig = refused_for_days(8);
     int told = peer_count(rig->peer, "POST *complete");
     rig_start_agent(rig);
-    is_set_aside_whole(rig, "refused for 8.0 days: HTTP 404: Job not found");
+    is_set_aside_whole(
+        rig, "refused for 8.0 days: the server does not know this job: HTTP 404: Job not found");
     cr_assert_eq(peer_count(rig->peer, "POST *complete"), told + 1);
     comes_back(rig);
 }

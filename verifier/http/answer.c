@@ -7,12 +7,13 @@
 
 #include "tailslate/verify.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { RETRY_AFTER_S = 2, RETRY_BUSY_AFTER_S = 1 };
+enum { RETRY_AFTER_S = 2, RETRY_BUSY_AFTER_S = 1, RETRY_FULL_AFTER_S = 10 };
 
 void answer_json(struct answer *answer, int status, char *owned_body)
 {
@@ -45,6 +46,8 @@ static void problem_with(struct answer *answer, enum tailslate_problem problem, 
         problem, detail ? detail : tailslate_verify_detail(problem), missing);
     if (problem == TAILSLATE_PROBLEM_STORE_UNAVAILABLE)
         answer_add_header(answer, "Retry-After", "%d", RETRY_AFTER_S);
+    else if (problem == TAILSLATE_PROBLEM_SERVER_FULL)
+        answer_add_header(answer, "Retry-After", "%d", RETRY_FULL_AFTER_S);
     else if (problem == TAILSLATE_PROBLEM_COMPLETION_IN_PROGRESS)
         answer_add_header(answer, "Retry-After", "%d", RETRY_BUSY_AFTER_S);
 }
@@ -84,6 +87,8 @@ void answer_error(struct answer *answer, const struct request *request, const st
                               "A value is larger than the database can store.");
     if (err->code == FILES_AWAY)
         return answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE, err->message);
+    if (err->code == ENOSPC || err->code == EDQUOT)
+        return answer_problem(answer, TAILSLATE_PROBLEM_SERVER_FULL, NULL);
     /* Internal details go to the log, not to the client. */
     answer_problem(answer,
                    err->class == ERROR_BUG ? TAILSLATE_PROBLEM_INTERNAL

@@ -62,7 +62,7 @@ static void write_step(FILE *out, const struct http_answer *answer)
 static void write_node(FILE *out, const struct http_answer *answer)
 {
     char reason[SERVER_REASON_BYTES];
-    fprintf(out, "%s%s", server_state_name(server_state_of(answer, reason, sizeof reason)),
+    fprintf(out, "%s%s", server_state_name(server_state_of(answer, reason)),
             tailslate_answer_concerns_key(http_answer_class(answer)) ? " renew" : "");
 }
 

@@ -238,7 +238,7 @@ Test(courier, without_an_answer_it_tries_again_and_never_trusts_a_wrong_certific
         struct delivery_judgment judgment;
         delivery_judge(&report, &answer, &judgment);
         cr_expect_eq(judgment.delivery, cases[i].expected);
-        cr_expect_str_eq(judgment.why, "connection reset");
+        cr_expect_not_null(strstr(judgment.why, ": connection reset"));
     }
 }
 

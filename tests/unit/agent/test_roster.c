@@ -71,7 +71,7 @@ Test(admission, the_most_important_reason_is_shown_and_the_others_remain)
     cr_expect(!admission_set(&rig->node, ADMISSION_DRAINED, true), "this is no change");
     expect_reason(rig, "drained by an operator");
     cr_expect(admission_set(&rig->node, ADMISSION_DRAINED, false));
-    expect_reason(rig, "the disk is nearly full");
+    expect_reason(rig, "this node's disk is nearly full");
     rig_free(rig);
 }
 
@@ -136,7 +136,7 @@ Test(admission, a_step_that_waits_for_the_disk_blocks_claims_until_it_is_gone)
     FD(dir) = roster_open(live, &err);
     record_note_waiting(dir, 1000);
     OK(roster_refresh(live, &err), err);
-    expect_reason(rig, "a job is waiting for disk space");
+    expect_reason(rig, "a job is waiting for space on this node's disk");
     roster_forget(live);
     expect_reason(rig, "none");
     rig_free(rig);
@@ -171,7 +171,7 @@ Test(roster, a_new_claim_ends_every_wait_of_the_report)
     OK(record_commit_outcome(dir, &outcome, &err), err);
     OK(record_seal_completion(dir, &err), err);
     OK(roster_refresh(live, &err), err);
-    outbox_postpone(live, DELIVERY_HOLD, 3600 * 1000, "refused");
+    outbox_postpone(live, DELIVERY_HOLD, 3600 * 1000, "refused", NULL);
     cr_expect(live->delivery.is_held);
     claim.claim.claim_epoch++;
     OK(roster_rebind(live, &claim, &err), err);

@@ -35,7 +35,8 @@ Test(status, a_full_spool_can_be_published_and_read)
     OK(agent_config_load(NULL, &config, &err), err);
     struct node node = {.config = &config, .spool = spool};
     struct heartbeat heartbeat = {.node = &node};
-    struct status status = {.node = &node, .heartbeat = &heartbeat};
+    struct claim claim = {.node = &node};
+    struct status status = {.node = &node, .heartbeat = &heartbeat, .claim = &claim};
     char reason[ROSTER_REASON_BYTES];
     memset(reason, 'x', sizeof reason - 1);
     reason[sizeof reason - 1] = '\0';
@@ -60,11 +61,12 @@ Test(status, a_view_finds_what_is_published_about_each_of_many_records, .timeout
     snprintf(config.node.state_dir, sizeof config.node.state_dir, "%s", scratch.path);
     struct node node = {.config = &config, .spool = spool};
     struct heartbeat heartbeat = {.node = &node};
-    struct status status = {.node = &node, .heartbeat = &heartbeat};
+    struct claim claim = {.node = &node};
+    struct status status = {.node = &node, .heartbeat = &heartbeat, .claim = &claim};
     for (int64_t job_id = 1; job_id <= RECORDS; job_id++) {
         char id[SPOOL_ID_BYTES];
-        struct record_claim claim = fixture_claim(job_id, FIXTURE_UUID);
-        OK(spool_add(&spool, &claim, id, &err), err);
+        struct record_claim given = fixture_claim(job_id, FIXTURE_UUID);
+        OK(spool_add(&spool, &given, id, &err), err);
         hold(&node, job_id, "no answer");
     }
     status_publish(&status);

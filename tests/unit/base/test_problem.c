@@ -25,6 +25,7 @@ static const struct {
     {TAILSLATE_PROBLEM_RATE_LIMITED, "rate_limited", 429},
     {TAILSLATE_PROBLEM_COMPLETION_IN_PROGRESS, "completion_in_progress", 503},
     {TAILSLATE_PROBLEM_STORE_UNAVAILABLE, "store_unavailable", 503},
+    {TAILSLATE_PROBLEM_SERVER_FULL, "server_full", 507},
     {TAILSLATE_PROBLEM_NOT_FOUND, "not_found", 404},
     {TAILSLATE_PROBLEM_METHOD, "method_not_allowed", 405},
     {TAILSLATE_PROBLEM_RANGE, "range_not_satisfiable", 416},
