@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const CLOSE_MS = 10_000;
+
 // The protocol over descriptors 3 and 4: JSON texts that end with a NUL.
 function connect(browser, onEvent) {
     const waiting = new Map();
@@ -55,10 +57,12 @@ export function launch(...options) {
     }
     async function close() {
         const ended = new Promise((resolve) => browser.on('exit', resolve));
-        browser.kill('SIGKILL');
+        const timer = setTimeout(() => browser.kill('SIGKILL'), CLOSE_MS);
+        send('Browser.close').catch(() => {});
         await ended;
+        clearTimeout(timer);
         // What the browser had started may still write.
-        rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+        rmSync(profile, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
     }
     return { open, close };
 }

@@ -362,16 +362,29 @@ static struct scene busy_scene(void)
     return scene;
 }
 
+static void in_a_browser(const struct rig *rig, const char *const environment[])
+{
+    TEXT(url) = must_printf("http://127.0.0.1:%d/", rig->port);
+    RUN(run) = run_program(
+        (const char *const[]){"node", TAILSLATE_SOURCE_DIR "/tests/browser/page.mjs", url, NULL},
+        environment, BROWSER_MS);
+    cr_assert_eq(run.status, 0, "%s%s", run.out, run.err);
+}
+
 Test(page, works_in_a_browser, .timeout = 180)
 {
     struct scene scene = busy_scene();
-    TEXT(url) = must_printf("http://127.0.0.1:%d/", scene.rig->port);
     TEXT(key) = must_printf("PAGE_KEY=%s", scene.worker.key);
     TEXT(job) = must_printf("PAGE_JOB=%lld", (long long)scene.job);
-    RUN(run) = run_program(
-        (const char *const[]){"node", TAILSLATE_SOURCE_DIR "/tests/browser/page.mjs", url, NULL},
-        (const char *const[]){"PAGE_SECRET=the-admin-secret-of-a-test", key, job, NULL},
-        BROWSER_MS);
-    cr_assert_eq(run.status, 0, "%s%s", run.out, run.err);
+    in_a_browser(scene.rig,
+                 (const char *const[]){"PAGE_SECRET=the-admin-secret-of-a-test", key, job, NULL});
     rig_end(scene.rig);
+}
+
+Test(page, asks_for_a_login_where_one_is_needed, .timeout = 180)
+{
+    struct rig *rig = verifier_with("\"login\"");
+    in_a_browser(rig, (const char *const[]){"PAGE_SECRET=the-admin-secret-of-a-test",
+                                            "PAGE_ACCESS=login", NULL});
+    rig_end(rig);
 }

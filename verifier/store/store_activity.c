@@ -75,7 +75,9 @@ static void add_progress(struct jobs *jobs, struct db_rows *rows)
 #define RUNNING                                                                                    \
     " WHERE j.completed_at IS NULL AND j.claimed_at IS NOT NULL"                                   \
     " ORDER BY j.claimed_at, j.id LIMIT $1"
-#define WAITING " WHERE j.completed_at IS NULL AND j.claimed_at IS NULL ORDER BY j.id LIMIT $1"
+#define WAITING                                                                                    \
+    " WHERE j.completed_at IS NULL AND j.claimed_at IS NULL"                                       \
+    " ORDER BY COALESCE(q.priority, 0) DESC, j.id LIMIT $1"
 #define FAILED                                                                                     \
     " WHERE v.status = 'failed' AND j.completed_at IS NOT NULL"                                    \
     " ORDER BY j.completed_at DESC, j.id DESC LIMIT $1"

@@ -14,8 +14,9 @@ enum { /* rows of a list */
 
 struct json;
 /* Sets the lists `running` (the oldest claim first, with quality_progress and duration), `waiting`
- * (the oldest first) and `failed` (the newest first) of root, and `workers` (disabled ones last)
- * without the times of their heartbeats, which change all the time: those are in *workers, owned.
+ * (the highest priority first, then the oldest) and `failed` (the newest first) of root, and
+ * `workers` (disabled ones last) without the times of their heartbeats, which change all the time:
+ * those are in *workers, owned.
  */
 int store_activity(struct store *store, struct json *root, struct json **workers,
                    struct error *err);
