@@ -157,6 +157,26 @@ Test(directories, a_server_that_starts_without_its_share_says_so_and_uses_it_whe
     rig_end(rig);
 }
 
+/* The first of two is gone; no node is told. */
+Test(directories, a_source_that_is_gone_fails_its_job_in_words_and_the_next_is_given)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    int64_t gone = rig_add_job(rig, media_clip(MEDIA_TINY), "gone");
+    int64_t other = rig_add_job(rig, media_clip(MEDIA_TINY), "other");
+    TEXT(source) = rig_path(rig, "uploads/1.mp4");
+    cr_assert_eq(unlink(source), 0);
+    struct worker worker = worker_new(rig, "by-hand");
+    cr_assert(worker_claim(&worker));
+    cr_expect_eq(worker.job, other);
+    TEXT(id) = must_printf("%d", (int)gone);
+    RUN(show) = rig_verifier(rig, (const char *[]){"job", "show", id, NULL});
+    cr_expect(strstr(show.out, "its source file 1.* is gone from uploads_dir"), "%s", show.out);
+    cr_expect_eq(inspect_int(rig, "SELECT COUNT(*) FROM failures"), 0);
+    cr_expect_eq(inspect_int(rig, "SELECT COUNT(*) FROM videos WHERE status = 'failed'"), 1);
+    rig_end(rig);
+}
+
 Test(directories, an_operator_may_adopt_a_new_directory)
 {
     struct rig *rig = rig_new();

@@ -45,6 +45,15 @@ static bool directory_exists(void *ctx, const char *slug)
     return rig->directory && strcmp(rig->directory, slug) == 0;
 }
 
+static int find_source(void *ctx, int64_t video_id, struct error *err)
+{
+    const struct rig *rig = ctx;
+    if (rig->source_code == 0 || (rig->source_of && rig->source_of != video_id))
+        return 0;
+    return error_set(err, ERROR_TEMPORARY, rig->source_code, "source %d.mp4: code %d",
+                     (int)video_id, rig->source_code);
+}
+
 static int remove_video(void *ctx, int64_t video_id, const char *slug, struct error *err)
 {
     (void)video_id, (void)slug, (void)err;
@@ -94,7 +103,7 @@ struct store *rig_open(struct rig *rig, const char *url, struct error *err)
         .monitored = rig->monitored,
         .ahead_ms = &rig->ahead_ms,
         .retry_delay_ms = rig->retry_delay_ms,
-        .files = {rig, missing, discard, source_name, directory_exists, remove_video}};
+        .files = {rig, missing, discard, source_name, directory_exists, remove_video, find_source}};
     return store_open(&settings, err);
 }
 

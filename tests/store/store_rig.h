@@ -25,6 +25,8 @@ struct rig {
     tailslate_quality_set missing, discarded;
     int discards, removed;
     bool has_no_source;
+    int source_code;       /* errno: why a source cannot be read; 0: it can */
+    int64_t source_of;     /* of this video alone; 0: of each */
     const char *directory; /* that is there although no video has this slug; NULL: none */
     /* Of every store that is opened from now on. */
     int64_t claim_ms, offline_ms, grace_ms, retry_delay_ms;

@@ -1,5 +1,6 @@
 #include "verifier/cli/command.h"
 
+#include "lib/cleanup.h"
 #include "verifier/db/db.h"
 #include "verifier/files/files_check.h"
 #include "verifier/http/directories.h"
@@ -22,6 +23,12 @@ static int discard(void *ctx, const char *slug, tailslate_quality_set discarded,
 static void source_name(void *ctx, int64_t video_id, char name[FILENAME_BYTES])
 {
     files_source_name(ctx, video_id, name);
+}
+
+static int find_source(void *ctx, int64_t video_id, struct error *err)
+{
+    FD(fd) = files_open_source(ctx, video_id, err);
+    return fd < 0 ? -1 : 0;
 }
 
 static bool directory_exists(void *ctx, const char *slug)
@@ -61,8 +68,13 @@ int context_open(const struct verifier_config *config, bool may_come_later, stru
         return -1;
     struct store_settings settings = context_store_settings(config);
     settings.may_come_later = may_come_later;
-    settings.files = (struct store_files){&context->files, missing,          discard,
-                                          source_name,     directory_exists, remove_video};
+    settings.files = (struct store_files){.ctx = &context->files,
+                                          .missing = missing,
+                                          .discard = discard,
+                                          .source_name = source_name,
+                                          .directory_exists = directory_exists,
+                                          .remove = remove_video,
+                                          .find_source = find_source};
     context->store = store_open(&settings, err);
     if (!context->store) {
         files_close(&context->files);

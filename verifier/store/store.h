@@ -41,6 +41,9 @@ struct store_files {
     bool (*directory_exists)(void *ctx, const char *slug);
     /* Move the source and all output of this video to the trash; not there: nothing. */
     int (*remove)(void *ctx, int64_t video_id, const char *slug, struct error *err);
+    /* Can the source of this video be read? -1 with ENOENT: it is gone for good; ESTALE: the
+     * directory is away; else: not now. NULL: always. */
+    int (*find_source)(void *ctx, int64_t video_id, struct error *err);
 };
 
 enum store_schema { STORE_SCHEMA_OWN, STORE_SCHEMA_VLOG };

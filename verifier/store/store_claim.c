@@ -3,6 +3,7 @@
 
 #include "lib/json.h"
 #include "verifier/store/store_release.h"
+#include "verifier/store/store_source.h"
 
 #include <string.h>
 
@@ -300,9 +301,23 @@ static int grant_job(struct store *store, struct db *db, struct claiming *claimi
     return 0;
 }
 
+/* Who asks for a job by name may have its source, or the finished work. */
+static int check_source(struct store *store, struct db *db, const struct claiming *claiming,
+                        int64_t job_id, enum store_source *source, char reason[STORE_REASON_BYTES],
+                        struct error *err)
+{
+    *source = STORE_SOURCE_THERE;
+    return claiming->job_id
+               ? 0
+               : store_check_source(store, db, claiming->now, job_id, source, reason, err);
+}
+
+/* 1: a job was passed over, and another may be there. */
 static int grant(struct store *store, struct claiming *claiming, struct error *err)
 {
     int64_t job_id;
+    enum store_source source;
+    char reason[STORE_REASON_BYTES];
     TRANSACTION(tx);
     claiming->claim->job_id = 0;
     if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, claiming->now, err) != 0)
@@ -310,7 +325,21 @@ static int grant(struct store *store, struct claiming *claiming, struct error *e
     int got = choose(tx.db, claiming, &job_id, err);
     if (got <= 0)
         return got;
-    return grant_job(store, tx.db, claiming, job_id, err) == 0 ? store_commit(&tx, err) : -1;
+    if (check_source(store, tx.db, claiming, job_id, &source, reason, err) != 0)
+        return -1;
+    switch (source) {
+    case STORE_SOURCE_THERE:
+        return grant_job(store, tx.db, claiming, job_id, err) == 0 ? store_commit(&tx, err) : -1;
+    case STORE_SOURCE_AWAY:
+        return 0;
+    case STORE_SOURCE_GONE:
+    case STORE_SOURCE_WAITS:
+        break;
+    }
+    if (store_commit(&tx, err) != 0)
+        return -1;
+    store_announce_source(job_id, source, reason);
+    return 1;
 }
 
 int store_claim(struct store *store, const struct store_worker *worker, int64_t job_id,
@@ -325,5 +354,7 @@ int store_claim(struct store *store, const struct store_worker *worker, int64_t 
         return got;
     if (release_candidates(store, &claiming, err) != 0)
         return -1;
-    return grant(store, &claiming, err);
+    for (int i = 0; i < STORE_SOURCES_MAX && (got = grant(store, &claiming, err)) > 0; i++)
+        ;
+    return got < 0 ? -1 : 0;
 }

@@ -5,6 +5,29 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdatomic.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A file system that is full, or read-only, without one. */
+static atomic_bool is_full, is_read_only;
+
+int fstatvfs(int fd, struct statvfs *space)
+{
+    (void)fd;
+    *space = (struct statvfs){.f_bavail = atomic_load(&is_full) ? 1 : 1 << 20, .f_frsize = 4096};
+    return 0;
+}
+
+int faccessat(int dir, const char *name, int mode, int flags)
+{
+    if (atomic_load(&is_read_only) && mode & W_OK) {
+        errno = EROFS;
+        return -1;
+    }
+    return (int)syscall(SYS_faccessat2, dir, name, mode, flags);
+}
 
 #define MARKER  "8160f552-95b1-4b9c-a7e2-35dcfba31e99"
 #define ANOTHER "1e2d067c-4139-40f8-ace1-98a53d5beef1"
@@ -132,4 +155,25 @@ Test(files_watch, a_marker_that_is_no_file_is_a_reason_and_not_followed)
     cr_assert_eq(symlinkat("../videos/" FILES_MARKER, site.files.uploads, FILES_MARKER), 0);
     files_watch_check(&site.files);
     expect_away(&site, FILES_UPLOADS, "its marker file cannot be read");
+}
+
+Test(files_watch, a_full_or_read_only_videos_directory_stops_new_work_but_is_still_read)
+{
+    WATCHED(site);
+    char reason[FILES_REASON_BYTES];
+    struct error err;
+    atomic_store(&is_full, true);
+    files_watch_check(&site.files);
+    cr_expect(files_problem(&site.files, reason));
+    cr_expect(strstr(reason, "videos_dir") && strstr(reason, "has no space left"), "%s", reason);
+    cr_expect_geq(files_use(&site.files, FILES_VIDEOS, &err), 0);
+    atomic_store(&is_full, false);
+    atomic_store(&is_read_only, true);
+    files_watch_check(&site.files);
+    cr_expect(files_problem(&site.files, reason));
+    cr_expect(strstr(reason, "cannot be written to: Read-only file system"), "%s", reason);
+    cr_expect_geq(files_use(&site.files, FILES_VIDEOS, &err), 0);
+    atomic_store(&is_read_only, false);
+    files_watch_check(&site.files);
+    expect_usable(&site);
 }
