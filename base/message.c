@@ -134,7 +134,7 @@ enum tailslate_problem message_failure_parse(const char *body, size_t size,
                   "error_message: expected a string of at most %d characters", REASON_BYTES - 1);
         return TAILSLATE_PROBLEM_INVALID_FIELD;
     }
-    text_cut(failure->reason, sizeof failure->reason, reason);
+    text_cut_lines(failure->reason, sizeof failure->reason, reason);
     return field_bool(root, "retry", &failure->retry, err) ? TAILSLATE_PROBLEM_NONE
                                                            : TAILSLATE_PROBLEM_INVALID_FIELD;
 }
@@ -142,7 +142,7 @@ enum tailslate_problem message_failure_parse(const char *body, size_t size,
 char *message_failure_format(const struct message_failure *failure)
 {
     char reason[REASON_BYTES];
-    text_cut(reason, sizeof reason, failure->reason);
+    text_cut_lines(reason, sizeof reason, failure->reason);
     struct json *root = json_new_object();
     json_set_text(root, "error_message", reason);
     json_set_bool(root, "retry", failure->retry);

@@ -209,7 +209,7 @@ char *message_close(struct json *owned_root)
     return text;
 }
 
-void text_cut(char *out, size_t size, const char *text)
+static void cut(char *out, size_t size, const char *text, bool keeps_lines)
 {
     size_t length = strnlen(text, size);
     if (length == size) {
@@ -219,6 +219,16 @@ void text_cut(char *out, size_t size, const char *text)
             length--;
     }
     for (size_t i = 0; i < length; i++)
-        out[i] = is_control(text[i]) ? ' ' : text[i];
+        out[i] = is_control(text[i]) && !(keeps_lines && text[i] == '\n') ? ' ' : text[i];
     out[length] = '\0';
+}
+
+void text_cut(char *out, size_t size, const char *text)
+{
+    cut(out, size, text, false);
+}
+
+void text_cut_lines(char *out, size_t size, const char *text)
+{
+    cut(out, size, text, true);
 }

@@ -71,5 +71,6 @@ char *message_close(struct json *owned_root); /* prints and frees it */
 
 /* Copies as many whole UTF-8 sequences as fit; control bytes become spaces. */
 void text_cut(char *out, size_t size, const char *text);
+void text_cut_lines(char *out, size_t size, const char *text); /* newlines are kept */
 
 #endif

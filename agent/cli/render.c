@@ -278,6 +278,18 @@ static void print_finals(const struct screen *screen, const struct json *agent)
              view_text(one, "reason", ""));
 }
 
+/* Also those of earlier runs of the agent. */
+static void print_failures(const struct screen *screen, const struct json *agent)
+{
+    const struct json *failures = json_get(agent, "failures");
+    char at[16];
+    for (const struct json *one = json_first(failures); one; one = json_next(one)) {
+        TEXT(label) = must_printf("failed  %.10s %s  job %" PRId64 ": ", view_text(one, "at", "?"),
+                                  clock_of(one, "at", at), view_int(one, "job", 0));
+        wrapped(screen, label, view_text(one, "reason", "no reason was recorded"));
+    }
+}
+
 void render_count(FILE *out, const struct view *view)
 {
     int64_t foreign = view_int(view->root, "foreign", 0);
@@ -299,4 +311,5 @@ void render_status(FILE *out, const struct view *view, size_t columns)
         print_row(&screen, row, view);
     render_count(out, view);
     print_finals(&screen, json_get(view->root, "agent"));
+    print_failures(&screen, json_get(view->root, "agent"));
 }

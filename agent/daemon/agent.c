@@ -108,6 +108,7 @@ static int start(struct agent *agent, struct error *err)
     if (server_link_open(node, err) != 0 ||
         spool_open(agent->config->node.state_dir, SPOOL_OWN, &node->spool, err) != 0)
         return -1;
+    roster_read_failures(node);
     if (open_loop(agent, err) != 0 || roster_read(node, err) != 0)
         return -1;
     retire_register_metrics();
@@ -332,6 +333,7 @@ static void end(struct agent *agent)
     claim_cancel(&agent->claim);
     while (node->roster.first)
         roster_forget(node->roster.first);
+    json_free(node->roster.failures);
     server_link_close(node);
     free(agent->claim.unrecorded);
     spool_close(&node->spool);

@@ -5,12 +5,14 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "lib/cleanup.h"
+#include "lib/message_fields.h"
 #include "lib/uuid.h"
 
 #include "tailslate/backoff.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
     STEP_CHECK_MS = 200, /* a step that has sealed is about to end */
@@ -48,6 +50,8 @@ static void log_final(struct live *live, enum job_outcome outcome, const char *r
     live->end.is_logged = true;
     roster_note_final(live->node, live->job_id, outcome_names[outcome], reason);
     metric_add(&jobs[outcome], 1);
+    if (outcome == OUTCOME_FAILED || outcome == OUTCOME_QUARANTINED)
+        roster_note_failure(live->node, live->job_id, reason);
     log_at(outcome == OUTCOME_QUARANTINED ? LOG_ERROR : LOG_INFO, "job.final",
            LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
            LOG_TEXT("token", live->token), LOG_TEXT("outcome", outcome_names[outcome]),
@@ -133,13 +137,29 @@ static int retire_lost(struct live *live, int dir, struct error *err)
     return 0;
 }
 
-/* Warnings about work that succeeded: they would be deleted with the record. */
-static void read_warnings(int dir, enum job_outcome end, char text[ROSTER_REASON_BYTES])
+/* What was reported, for `status`: it would be deleted with the record. */
+static void read_failure(int dir, char text[ROSTER_REASON_BYTES])
+{
+    TEXT(body) = NULL;
+    size_t size;
+    bool is_failure;
+    struct message_failure failure;
+    struct error ignored;
+    if (record_read_sealed(dir, &body, &size, &is_failure, &ignored) == 0 && is_failure &&
+        message_failure_parse(body, size, &failure, &ignored) == TAILSLATE_PROBLEM_NONE)
+        text_cut_lines(text, ROSTER_REASON_BYTES, failure.reason);
+    text[strcspn(text, "\n")] = '\0';
+}
+
+/* The reason of a failure, or warnings about work that succeeded. */
+static void read_reason(int dir, enum job_outcome end, char text[ROSTER_REASON_BYTES])
 {
     struct record_outcome outcome;
     struct error ignored;
     size_t used = 0;
     text[0] = '\0';
+    if (end == OUTCOME_FAILED)
+        read_failure(dir, text);
     if (end != OUTCOME_COMPLETED || record_read_outcome(dir, &outcome, &ignored) != 0)
         return;
     const struct tailslate_warnings *warnings = &outcome.completion.warnings;
@@ -161,11 +181,11 @@ static int retire(struct live *live, int64_t now_ms, struct error *err)
     if (live->state == JOB_LOST)
         return retire_lost(live, dir, err);
     enum job_outcome outcome;
-    char warnings[ROSTER_REASON_BYTES];
+    char reason[ROSTER_REASON_BYTES];
     if (read_acknowledged(dir, &outcome, err) != 0)
         return -1;
-    read_warnings(dir, outcome, warnings);
-    return remove_record(live, outcome, warnings, err);
+    read_reason(dir, outcome, reason);
+    return remove_record(live, outcome, reason, err);
 }
 
 static void retire_or_postpone(struct live *live, int64_t now_ms)

@@ -12,6 +12,7 @@
 
 #include "agent/api/http.h"
 #include "agent/spool/spool.h"
+#include "lib/json.h"
 
 #include <sys/inotify.h>
 #include <sys/types.h>
@@ -19,6 +20,7 @@
 enum {
     ROSTER_REASON_BYTES = 256,
     ROSTER_FINALS_MAX = 8,
+    ROSTER_FAILURES_MAX = 5,
     ROSTER_CHECK_MS = 5 * 1000, /* between two attempts to read what cannot be read */
 };
 
@@ -109,6 +111,7 @@ struct roster {
     int64_t read_due_ms;
     struct roster_final finals[ROSTER_FINALS_MAX]; /* a ring buffer */
     unsigned final_count;
+    struct json *failures; /* the last ones, newest first, as in failures.json; NULL: none */
 };
 
 /* owners: ROSTER_OWNERS_MAX at most, each with static lifetime. */
@@ -140,6 +143,11 @@ unsigned roster_count_state(const struct node *node, enum job_state state);
 unsigned roster_slots_held(const struct node *node);
 /* Each job once. False, and none: there are more than max. */
 bool roster_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *count);
+
+/* Reads the last failures that an earlier run of the agent has noted. */
+void roster_read_failures(struct node *node);
+/* In memory and, not durably, in state_dir. */
+void roster_note_failure(struct node *node, int64_t job_id, const char *reason);
 
 /* outcome: a string with static lifetime. */
 void roster_note_final(struct node *node, int64_t job_id, const char *outcome, const char *reason);

@@ -127,6 +127,8 @@ static char *format_status(const struct status *status)
     if (waiting_of_node(status->claim, now_ms, &waiting))
         json_set(root, "waiting", record_format_waiting(&waiting));
     json_set(root, "finals", format_finals(node));
+    if (node->roster.failures)
+        json_set(root, "failures", json_copy(node->roster.failures));
     json_set_int(root, "slots", node->config->node.slots);
     json_set_int(root, "slots_held", roster_slots_held(node));
     json_set_bool(root, "drained", admission_has(node, ADMISSION_DRAINED));

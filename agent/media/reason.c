@@ -153,3 +153,46 @@ int reason_of_line(const char *line, const char *otherwise, struct error *err)
     }
     return error_set(err, ERROR_TEMPORARY, 0, "%s%s%s", otherwise, line[0] ? ": " : "", line);
 }
+
+/* Whether the line from start to end may be shown; its length without line breaks. */
+static bool is_worth_showing(const char *line, size_t length, const char *secret)
+{
+    return length > 0 && !(secret && secret[0] && memmem(line, length, secret, strlen(secret)));
+}
+
+static size_t start_of_line(const char *log, size_t end)
+{
+    while (end > 0 && log[end - 1] != '\n' && log[end - 1] != '\r')
+        end--;
+    return end;
+}
+
+static void append_line(char *text, size_t used, const char *line, size_t length)
+{
+    text[used++] = '\n';
+    for (size_t i = 0; i < length; i++)
+        text[used++] = (unsigned char)line[i] < ' ' || line[i] == 0x7f ? ' ' : line[i];
+    text[used] = '\0';
+}
+
+void reason_add_lines(const char *log, size_t size, const char *secret, char *text, size_t capacity)
+{
+    size_t free_bytes = capacity - strlen(text) - 1, from = size;
+    /* From the end: where do the lines begin that fit? */
+    for (size_t end = size, needed = 0; end > 0;) {
+        size_t start = start_of_line(log, end), length = end - start;
+        bool is_shown = is_worth_showing(log + start, length, secret);
+        needed += is_shown ? length + 1 : 0;
+        if (needed > free_bytes)
+            break;
+        from = is_shown ? start : from;
+        end = start > 0 ? start - 1 : 0;
+    }
+    while (from < size) {
+        size_t length = strcspn(log + from, "\r\n");
+        length = length < size - from ? length : size - from;
+        if (is_worth_showing(log + from, length, secret) && strlen(text) + length + 1 < capacity)
+            append_line(text, strlen(text), log + from, length);
+        from += length + 1;
+    }
+}

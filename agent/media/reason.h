@@ -30,6 +30,12 @@ void reason_find_line(const char *log, size_t size, char line[REASON_LINE_BYTES]
 /* The same for a log file, from an offset on: reads at most REASON_LOG_BYTES. */
 void reason_read_line(int log_fd, int64_t from, char line[REASON_LINE_BYTES]);
 
+/* Appends "\n" and a line for each of the last lines of a log to the text, as many whole lines as
+ * fit into its capacity; without control bytes, blank lines and lines that name `secret` (a path;
+ * NULL: none). */
+void reason_add_lines(const char *log, size_t size, const char *secret, char *text,
+                      size_t capacity);
+
 /* Fills err with the meaning of a line and returns -1. otherwise: the text if the meaning is
  * unknown. */
 int reason_of_line(const char *line, const char *otherwise, struct error *err);

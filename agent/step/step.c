@@ -2,6 +2,7 @@
 
 #include "agent/api/session.h"
 #include "agent/base/tree.h"
+#include "agent/media/reason.h"
 #include "agent/spool/record.h"
 #include "agent/step/disk.h"
 #include "agent/step/fetch.h"
@@ -18,10 +19,14 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 enum {
+    LOG_TAIL_BYTES = 4096,
     PERCENT_UPLOAD = 92,
     PERCENT_FINALIZE = 99,
     HEAP_THRESHOLD_BYTES = 32 * 1024,
@@ -94,18 +99,36 @@ static int seal_failure(const struct session *session, const struct message_fail
     return seal_once(session, failure, is_fault, err);
 }
 
+/* For the person who reads the failure on the server. */
+static void add_log(const struct session *session, char reason[REASON_BYTES])
+{
+    char log[LOG_TAIL_BYTES + 1];
+    struct stat status;
+    FD(fd) = openat(session->dir, RECORD_LOG, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+        return;
+    off_t from = status.st_size > LOG_TAIL_BYTES ? status.st_size - LOG_TAIL_BYTES : 0;
+    ssize_t size = pread(fd, log, LOG_TAIL_BYTES, from);
+    size_t length = size > 0 ? (size_t)size : 0;
+    log[length] = '\0';
+    reason_add_lines(log, length, session->config->server.api_key_file, reason, REASON_BYTES);
+}
+
 static int fail(struct session *session, const struct error *why, struct error *err)
 {
     struct message_failure failure = {.retry = !is_videos_fault(why)};
     const char *step = work_step_name(session->progress.progress.step);
-    snprintf(failure.reason, sizeof failure.reason, "%s%s%.*s", step ? step : "", step ? ": " : "",
+    char reason[REASON_BYTES];
+    snprintf(reason, sizeof reason, "%s%s%.*s", step ? step : "", step ? ": " : "",
              REASON_BYTES - 32, why->message);
+    memcpy(failure.reason, reason, sizeof reason);
+    add_log(session, failure.reason);
     crash_point(CRASH_STEP_FAILURE_FOUND);
     if (seal_failure(session, &failure, is_nodes_fault(why), err) < 0)
         return error_wrap(err, "cannot seal the failure \"%.200s\"", why->message);
     crash_point(CRASH_STEP_FAILURE_SEALED);
-    log_at(failure.retry ? LOG_WARNING : LOG_ERROR, "step.failed",
-           LOG_TEXT("reason", failure.reason), LOG_TEXT("retry", failure.retry ? "yes" : "no"));
+    log_at(failure.retry ? LOG_WARNING : LOG_ERROR, "step.failed", LOG_TEXT("reason", reason),
+           LOG_TEXT("retry", failure.retry ? "yes" : "no"));
     free_the_disk(session);
     return 0;
 }

@@ -40,6 +40,7 @@ static void ends_failed(struct rig *rig, int64_t job, const char *word)
     rig_agent_set(rig, "transcode.stall_seconds", "120.0");
     rig_stop_agent(rig);
     rig_start_agent(rig);
+    inspect_wait_status(rig, NULL, "  job 1: ", FAILED_MS); /* the failure, after a restart, too */
     int64_t next = rig_add_job(rig, media_clip(MEDIA_TINY), "next");
     rig_wait_completed(rig, next);
     rig_end(rig);
@@ -78,6 +79,23 @@ static void completes_as(enum media clip, const char *sizes)
 Test(bad_source, a_text_file_is_no_video, .timeout = 120)
 {
     fails_with(MEDIA_TEXT, "cannot be read");
+}
+
+Test(bad_source, the_report_ends_with_the_last_lines_of_the_transcoder_s_log, .timeout = 120)
+{
+    int64_t job;
+    struct rig *rig = with_source(media_clip(MEDIA_TINY), &job);
+    TEXT(script) = rig_script(rig, "sad", "echo 'line one' >&2; echo 'line two' >&2; exit 1\n");
+    TEXT(quoted) = must_printf("\"%s\"", script);
+    rig_agent_set(rig, "transcode.recipe", "\"command\"");
+    rig_agent_set(rig, "transcode.command", quoted);
+    rig_start_agent(rig);
+    inspect_wait_int(rig, 1, FAILED_MS,
+                     "SELECT count(*) > 0 FROM failures WHERE error_message LIKE '%%line one' || "
+                     "char(10) || 'line two'");
+    RUN(show) = rig_verifier(rig, (const char *[]){"job", "show", "1", NULL});
+    cr_assert(strstr(show.out, "\n            line one\n            line two\n"), "%s", show.out);
+    rig_end(rig);
 }
 
 Test(bad_source, an_empty_file_is_no_video, .timeout = 120)

@@ -82,6 +82,19 @@ void job_print_json(const struct store_details *details, FILE *out)
     json_show(root, out);
 }
 
+/* A failure's reason, and below it the last lines of the transcoder's log. */
+static void print_error(const char *text, FILE *out)
+{
+    fputs("last error  ", out);
+    for (; *text; text++) {
+        if (*text == '\n')
+            fputs("\n            ", out);
+        else
+            fputc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, out);
+    }
+    fputc('\n', out);
+}
+
 static void print_claim(const struct store_job *job, FILE *out)
 {
     fprintf(out, "epoch       %lld\n", (long long)job->claim_epoch);
@@ -92,7 +105,7 @@ static void print_claim(const struct store_job *job, FILE *out)
     if (job->claimed_at[0])
         fprintf(out, "claimed     %s, until %s\n", job->claimed_at, job->claim_expires_at);
     if (job->last_error[0])
-        fprintf(out, "last error  %s\n", job->last_error);
+        print_error(job->last_error, out);
 }
 
 static void print_renditions(const struct store_details *details, FILE *out)

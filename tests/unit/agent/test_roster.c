@@ -181,3 +181,35 @@ Test(roster, a_new_claim_ends_every_wait_of_the_report)
     cr_expect_eq(live->delivery.due_ms, 0);
     rig_free(rig);
 }
+
+Test(roster, the_last_five_failures_are_known_after_a_restart_the_newest_first)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    for (int64_t job_id = 1; job_id <= ROSTER_FAILURES_MAX + 2; job_id++)
+        roster_note_failure(&rig->node, job_id, "no video stream\nits log");
+    json_free(rig->node.roster.failures);
+    rig->node.roster.failures = NULL;
+    roster_read_failures(&rig->node);
+    const struct json *failures = rig->node.roster.failures;
+    cr_assert_eq(json_count(failures), ROSTER_FAILURES_MAX);
+    int64_t job_id = 0;
+    json_get_int(json_first(failures), "job", 0, 100, &job_id);
+    cr_expect_eq(job_id, ROSTER_FAILURES_MAX + 2);
+    cr_expect_str_eq(json_text(json_get(json_first(failures), "reason")), "no video stream");
+    json_free(rig->node.roster.failures);
+    rig_free(rig);
+}
+
+Test(roster, a_file_of_failures_that_is_none_is_ignored)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    fixture_write(spool.state_dir, "failures.json", "[1,{\"job\":\"x\"},{\"job\":2}]");
+    roster_read_failures(&rig->node);
+    cr_expect_eq(json_count(rig->node.roster.failures), 0);
+    json_free(rig->node.roster.failures);
+    rig_free(rig);
+}

@@ -145,6 +145,24 @@ Test(reason, the_line_that_tells_something_is_found_in_a_log)
     }
 }
 
+Test(reason, the_last_lines_of_a_log_that_fit_follow_the_reason)
+{
+    static const struct {
+        const char *log, *text;
+    } cases[] = {
+        {"", "why"},
+        {"one\n\ntwo\n", "why\none\ntwo"},
+        {"a line that is too long for it\nlast\x1b[2J\n", "why\nlast [2J"},
+        {"using /etc/key\nlast", "why\nlast"},
+        {"a line that is too long for it", "why"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[20] = "why";
+        reason_add_lines(cases[i].log, strlen(cases[i].log), "/etc/key", text, sizeof text);
+        cr_expect_str_eq(text, cases[i].text, "case %zu: \"%s\"", i, text);
+    }
+}
+
 Test(reason, a_line_says_whose_fault_it_is)
 {
     static const struct {

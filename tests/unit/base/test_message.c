@@ -345,11 +345,13 @@ Test(message_failure, whatever_a_transcoder_says_becomes_a_report_that_can_be_re
 {
     struct message_failure failure = {.retry = false}, again;
     memset(failure.reason, 0xff, sizeof failure.reason - 1);
-    failure.reason[0] = '\n';
+    failure.reason[0] = '\033'; /* a line break is kept, other control bytes are not */
+    failure.reason[2] = '\n';
     TEXT(body) = message_failure_format(&failure);
     cr_assert_eq(parse_failure(body, &again), TAILSLATE_PROBLEM_NONE);
     cr_expect_eq(again.reason[0], ' ');
     cr_expect_eq(again.reason[1], '?');
+    cr_expect_eq(again.reason[2], '\n');
     cr_expect_not(again.retry);
 }
 
