@@ -39,6 +39,8 @@ static const struct {
                                  "The requested range is outside the source."},
     [TAILSLATE_PROBLEM_INTERNAL] = {"internal", 500, "The server failed."},
     [TAILSLATE_PROBLEM_SERVER_FULL] = {"server_full", 507, "The server has no space left."},
+    [TAILSLATE_PROBLEM_WRONG_STATE] = {"wrong_state", 409,
+                                       "The job is not in a state that allows this."},
 };
 
 const char *tailslate_problem_code(enum tailslate_problem problem)

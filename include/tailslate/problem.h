@@ -26,6 +26,7 @@ enum tailslate_problem {
     TAILSLATE_PROBLEM_RANGE,  /* a range beyond the end of the source; `range_not_satisfiable` */
     TAILSLATE_PROBLEM_INTERNAL,
     TAILSLATE_PROBLEM_SERVER_FULL, /* no space is left for the database or for files */
+    TAILSLATE_PROBLEM_WRONG_STATE, /* of an operator: the job is not in a state for it */
     TAILSLATE_PROBLEM_COUNT,
 };
 

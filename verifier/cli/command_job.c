@@ -2,8 +2,10 @@
 
 #include "lib/cleanup.h"
 #include "verifier/base/slug.h"
+#include "verifier/cli/command_operation.h"
 #include "verifier/cli/job_print.h"
 #include "verifier/http/request.h"
+#include "verifier/store/store_operation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,8 +73,10 @@ int command_job_add(struct context *context, const struct command *command, stru
     const char *path = command->line.argument;
     TEXT(base) = base_of(path);
     struct adding adding = {.files = &context->files, .extension = files_source_extension(path)};
+    int64_t priority;
     if (store_job_may_be_added(context->store, err) != 0 ||
-        check_new(command, adding.extension, err) != 0)
+        check_new(command, adding.extension, err) != 0 ||
+        command_parse_priority(command, &priority, err) != 0)
         return -1;
     FD(from) = open_source(path, err);
     if (from < 0)
@@ -80,6 +84,7 @@ int command_job_add(struct context *context, const struct command *command, stru
     struct store_new_job job = {.slug = command->slug,
                                 .title = command->title,
                                 .base = base,
+                                .priority = priority,
                                 .place = place,
                                 .ctx = &adding};
     int result = files_copy_source(&context->files, from, adding.temp, err);
@@ -94,39 +99,37 @@ int command_job_add(struct context *context, const struct command *command, stru
     return 0;
 }
 
-int command_job_list(struct context *context, const struct command *command, struct error *err)
-{
-    struct store_job *jobs = NULL;
-    size_t count = 0;
-    int result = store_job_list(context->store, &jobs, &count, err);
-    if (result == 0)
-        command->json ? job_print_list_json(jobs, count, stdout)
-                      : job_print_list(jobs, count, stdout);
-    free(jobs);
-    return result;
-}
-
-static int parse_id(const struct command *command, int64_t *id, struct error *err)
+int command_parse_job(const struct command *command, int64_t *id, struct error *err)
 {
     if (request_parse_number(command->line.argument, id) && *id > 0)
         return 0;
     return error_set(err, ERROR_PERMANENT, EINVAL, "'%s' is not a job ID", command->line.argument);
 }
 
-static int no_such_job(int64_t id, struct error *err)
+int command_no_such_job(int64_t id, struct error *err)
 {
     return error_set(err, ERROR_PERMANENT, ENOENT, "there is no job %lld", (long long)id);
+}
+
+int command_parse_priority(const struct command *command, int64_t *priority, struct error *err)
+{
+    *priority = 0;
+    if (!command->priority ||
+        command_parse_integer(command->priority, -STORE_PRIORITY_MAX, STORE_PRIORITY_MAX, priority))
+        return 0;
+    return error_set(err, ERROR_PERMANENT, EINVAL, "--priority %s: must be %d to %d",
+                     command->priority, -STORE_PRIORITY_MAX, STORE_PRIORITY_MAX);
 }
 
 int command_job_show(struct context *context, const struct command *command, struct error *err)
 {
     struct store_details details;
     int64_t id;
-    if (parse_id(command, &id, err) != 0 ||
+    if (command_parse_job(command, &id, err) != 0 ||
         store_job_details(context->store, id, &details, err) != 0)
         return -1;
     if (!details.found)
-        return no_such_job(id, err);
+        return command_no_such_job(id, err);
     command->json ? job_print_json(&details, stdout)
                   : job_print(&details, context->config->files.videos_dir, stdout);
     return 0;
@@ -136,7 +139,7 @@ int command_job_release(struct context *context, const struct command *command, 
 {
     enum store_release result;
     int64_t id;
-    if (parse_id(command, &id, err) != 0 ||
+    if (command_parse_job(command, &id, err) != 0 ||
         store_job_release(context->store, id, &result, err) != 0)
         return -1;
     switch (result) {
@@ -152,5 +155,5 @@ int command_job_release(struct context *context, const struct command *command, 
     case STORE_RELEASE_NO_JOB:
         break;
     }
-    return no_such_job(id, err);
+    return command_no_such_job(id, err);
 }

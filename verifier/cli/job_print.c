@@ -1,8 +1,11 @@
 #include "verifier/cli/job_print.h"
 
+#include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/message_fields.h"
+#include "verifier/base/slug.h"
 #include "verifier/cli/table.h"
+#include "verifier/cli/text.h"
 #include "verifier/store/store_json.h"
 
 #include <string.h>
@@ -12,87 +15,80 @@ static const char *shown(const char *text)
     return text[0] ? text : "-";
 }
 
+/* The title, and the slug where it cannot be guessed from it. */
+static char *video_of(const struct store_job *job)
+{
+    char guessed[SLUG_BYTES];
+    slug_from_name(job->title, guessed);
+    return strcmp(guessed, job->slug) == 0 ? must_strdup(job->title)
+                                           : must_printf("%s (%s)", job->title, job->slug);
+}
+
+/* Owned; NULL: nothing to say. The first line of an error is its reason, the others are of a log.
+ */
+static char *note_of(const struct store_job *job)
+{
+    char until[20];
+    if (strcmp(job->video_status, "failed") == 0)
+        return must_printf("%.*s", (int)strcspn(job->last_error, "\n"), job->last_error);
+    if (!job->waiting_reason[0])
+        return NULL;
+    snprintf(until, sizeof until, "%.19s", job->not_before);
+    return job->not_before[0] ? must_printf("until %s UTC: %s", until, job->waiting_reason)
+                              : must_strdup(job->waiting_reason);
+}
+
 void job_print_list(const struct store_job *jobs, size_t count, FILE *out)
 {
-    static const char *const titles[] = {"ID",      "STATUS", "DONE",   "STEP",
-                                         "ATTEMPT", "EPOCH",  "WORKER", "SLUG"};
+    static const char *const titles[] = {"ID", "STATUS", "DONE", "STEP", "TRY", "WORKER", "VIDEO"};
     struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
     for (size_t i = 0; i < count; i++) {
         const struct store_job *job = &jobs[i];
-        char id[24], done[STATUS_BAR_BYTES], attempt[48], epoch[24];
+        char id[24], done[24], attempt[48];
+        TEXT(video) = video_of(job);
+        TEXT(note) = note_of(job);
         snprintf(id, sizeof id, "%lld", (long long)job->id);
-        status_bar(job->progress_percent, done);
+        snprintf(done, sizeof done, "%lld%%", (long long)job->progress_percent);
         snprintf(attempt, sizeof attempt, "%lld/%lld", (long long)job->attempt_number,
                  (long long)job->max_attempts);
-        snprintf(epoch, sizeof epoch, "%lld", (long long)job->claim_epoch);
         table_row(table, (const char *const[]){id, job->video_status, done, job->current_step,
-                                               attempt, epoch, job->last_holder_name, job->slug});
+                                               attempt, job->last_holder_name, video});
+        table_note(table, note);
     }
     table_print(table, out);
     table_free(table);
 }
 
-void job_print_list_json(const struct store_job *jobs, size_t count, FILE *out)
-{
-    JSON(list) = store_jobs_json(jobs, count);
-    json_show(list, out);
-}
-
-static struct json *renditions(const struct store_details *details)
-{
-    struct json *list = json_new_array();
-    for (size_t i = 0; i < details->rendition_count; i++) {
-        const struct store_rendition *rendition = &details->renditions[i];
-        struct json *object = json_new_object();
-        json_set_text(object, "name", tailslate_quality_name(rendition->quality));
-        json_set_int(object, "width", rendition->width);
-        json_set_int(object, "height", rendition->height);
-        json_set_int(object, "bitrate", rendition->bitrate);
-        json_append(list, object);
-    }
-    return list;
-}
-
-static struct json *completion(const struct store_details *details)
-{
-    struct json *object = json_new_object();
-    json_set_filled(object, "token", details->token);
-    json_set_int(object, "claim_epoch", details->claim_epoch);
-    json_set_text(object, "worker_id", details->worker_id);
-    json_set_text(object, "committed_at", details->committed_at);
-    json_set_bool(object, "late", details->late);
-    json_set_int(object, "replays", details->replays);
-    json_set(object, "warnings", warnings_new_array(&details->warnings));
-    return object;
-}
-
 void job_print_json(const struct store_details *details, FILE *out)
 {
-    const struct store_job *job = &details->job;
-    JSON(root) = store_job_json(job);
-    json_set_filled(root, "streaming_format", job->format);
-    json_set_filled(root, "primary_codec", job->codec);
-    json_set_number(root, "duration", job->duration);
-    json_set_int(root, "source_width", job->source_width);
-    json_set_int(root, "source_height", job->source_height);
-    json_set(root, "qualities", renditions(details));
-    json_set(root, "quality_progress",
-             store_progress_json(details->progress, details->progress_count));
-    json_set(root, "completion", details->completed ? completion(details) : NULL);
+    JSON(root) = store_details_json(details);
     json_show(root, out);
 }
 
-/* A failure's reason, and below it the last lines of the transcoder's log. */
-static void print_error(const char *text, FILE *out)
+/* A line of the form "label  text"; more lines of a text below it. Names and errors come from
+ * others. */
+static void print_text(FILE *out, const char *label, const char *text)
 {
-    fputs("last error  ", out);
-    for (; *text; text++) {
-        if (*text == '\n')
-            fputs("\n            ", out);
-        else
-            fputc((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text, out);
+    for (const char *at = text; at; label = "") {
+        size_t length = strcspn(at, "\n");
+        TEXT(line) = must_printf("%.*s", (int)length, at);
+        TEXT(plain) = text_plain(line);
+        fprintf(out, "%-11s %s\n", label, plain);
+        at = at[length] && at[length + 1] ? at + length + 1 : NULL;
     }
-    fputc('\n', out);
+}
+
+static void print_waiting(const struct store_job *job, FILE *out)
+{
+    if (job->priority)
+        fprintf(out, "priority    %lld\n", (long long)job->priority);
+    if (job->waiting_reason[0])
+        print_text(out, "waits", job->waiting_reason);
+    if (job->waiting_since[0])
+        fprintf(out, "%-11s since %s\n", "", job->waiting_since);
+    if (job->not_before[0])
+        fprintf(out, "%-11s until %s%s\n", "", job->not_before,
+                job->delayed_worker[0] ? ", for that worker" : "");
 }
 
 static void print_claim(const struct store_job *job, FILE *out)
@@ -100,12 +96,13 @@ static void print_claim(const struct store_job *job, FILE *out)
     fprintf(out, "epoch       %lld\n", (long long)job->claim_epoch);
     fprintf(out, "attempt     %lld of %lld\n", (long long)job->attempt_number,
             (long long)job->max_attempts);
+    TEXT(worker) = must_printf("%s (%s)", shown(job->last_holder_name), job->last_holder);
     if (job->last_holder[0])
-        fprintf(out, "worker      %s (%s)\n", shown(job->last_holder_name), job->last_holder);
+        print_text(out, "worker", worker);
     if (job->claimed_at[0])
         fprintf(out, "claimed     %s, until %s\n", job->claimed_at, job->claim_expires_at);
     if (job->last_error[0])
-        print_error(job->last_error, out);
+        print_text(out, "last error", job->last_error);
 }
 
 static void print_renditions(const struct store_details *details, FILE *out)
@@ -127,12 +124,15 @@ void job_print(const struct store_details *details, const char *videos_dir, FILE
 {
     const struct store_job *job = &details->job;
     fprintf(out, "job         %lld\n", (long long)job->id);
-    fprintf(out, "video       %lld, %s\n", (long long)job->video_id, job->title);
-    fprintf(out, "files       %s/%s\n", videos_dir, job->slug);
+    TEXT(video) = must_printf("%lld, %s", (long long)job->video_id, job->title);
+    TEXT(files) = must_printf("%s/%s", videos_dir, job->slug);
+    print_text(out, "video", video);
+    print_text(out, "files", files);
     fprintf(out, "status      %s%s, %lld%%%s%s\n", job->video_status,
             job->deleted ? " (deleted)" : "", (long long)job->progress_percent,
             job->current_step[0] ? ", " : "", job->current_step);
     fprintf(out, "added       %s\n", job->created_at);
+    print_waiting(job, out);
     print_claim(job, out);
     if (job->source_width)
         fprintf(out, "source      %lldx%lld, %.2f s\n", (long long)job->source_width,
@@ -150,5 +150,5 @@ void job_print(const struct store_details *details, const char *videos_dir, FILE
             (long long)details->claim_epoch);
     fprintf(out, "            by worker %s\n", details->worker_id);
     for (size_t i = 0; i < details->warnings.count; i++)
-        fprintf(out, "%-11s %s\n", i ? "" : "warnings", details->warnings.texts[i]);
+        print_text(out, i ? "" : "warnings", details->warnings.texts[i]);
 }

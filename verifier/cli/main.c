@@ -1,5 +1,7 @@
 #include "base/log.h"
 #include "verifier/cli/command_job.h"
+#include "verifier/cli/command_list.h"
+#include "verifier/cli/command_operation.h"
 #include "verifier/cli/command_serve.h"
 #include "verifier/cli/command_status.h"
 #include "verifier/cli/command_sweep.h"
@@ -45,7 +47,53 @@ static const struct cli_option of_job_add[] = {
      .value = "TITLE",
      .offset = AT(title),
      .help = "the video's title; default: the file's name"},
+    {.name = "priority",
+     .value = "N",
+     .offset = AT(priority),
+     .help = "-1000 to 1000; jobs with a greater one are claimed first; default: 0"},
     {.name = NULL}};
+static const struct cli_option of_job_list[] = {
+    {.name = "status",
+     .value = "STATUS",
+     .offset = AT(status),
+     .help = "only these: pending, processing, ready, failed"},
+    {.name = "failed", .offset = AT(failed), .help = "only those that have failed, as --status"},
+    {.name = "worker",
+     .value = "NAME|ID",
+     .offset = AT(worker),
+     .help = "only those that this worker claimed last"},
+    {.name = "since",
+     .value = "TIME",
+     .offset = AT(since),
+     .help = "only those added or ended since: 90s, 30m, 24h, 7d, 2026-01-31"},
+    {.name = "limit",
+     .value = "N",
+     .offset = AT(limit),
+     .help = "how many, the newest first: 1 to 10000; default: 100"},
+    JSON_FLAG,
+    {.name = NULL}};
+static const struct cli_option of_job_retry[] = {
+    {.name = "failed",
+     .offset = AT(failed),
+     .help = "all jobs that have failed; not those that were cancelled"},
+    {.name = NULL}};
+static const struct cli_option of_job_delete[] = {
+    {.name = "files",
+     .offset = AT(files),
+     .help = "move the source and the output to the trash; without it they stay"},
+    {.name = NULL}};
+static const struct cli_option of_job_retranscode[] = {
+    {.name = "quality",
+     .value = "LIST",
+     .offset = AT(quality),
+     .help = "only these renditions, separated by commas: 1080p,720p"},
+    {.name = NULL}};
+static const struct cli_option of_job_priority[] = {{.name = "priority",
+                                                     .value = "N",
+                                                     .offset = AT(priority),
+                                                     .help = "-1000 to 1000; 0 is usual",
+                                                     .is_required = true},
+                                                    {.name = NULL}};
 static const struct cli_option of_sweep[] = {
     {.name = "once",
      .offset = AT(once),
@@ -103,7 +151,10 @@ static const struct {
       .details = "Prints the job's ID."},
      NULL,
      command_job_add},
-    {{.words = "job list", .options = json_only, .summary = "list the jobs"},
+    {{.words = "job list",
+      .options = of_job_list,
+      .summary = "list the jobs, the newest first",
+      .details = "Below a job: why it failed, or what it waits for."},
      NULL,
      command_job_list},
     {{.words = "job show",
@@ -117,6 +168,37 @@ static const struct {
       .summary = "release the claim on a job, so that it can be claimed again"},
      NULL,
      command_job_release},
+    {{.words = "job retry",
+      .argument = "ID",
+      .instead = "failed",
+      .options = of_job_retry,
+      .summary = "let a failed or cancelled job wait for a worker again"},
+     NULL,
+     command_job_retry},
+    {{.words = "job cancel",
+      .argument = "ID",
+      .summary = "end a job for good; its worker stops it at its next report"},
+     NULL,
+     command_job_cancel},
+    {{.words = "job delete",
+      .argument = "ID",
+      .options = of_job_delete,
+      .summary = "delete a job and its video; cancel it first if it is claimed"},
+     NULL,
+     command_job_delete},
+    {{.words = "job retranscode",
+      .argument = "ID",
+      .options = of_job_retranscode,
+      .summary = "transcode a finished video again",
+      .details = "The video plays as before until a worker claims the job."},
+     NULL,
+     command_job_retranscode},
+    {{.words = "job priority",
+      .argument = "ID",
+      .options = of_job_priority,
+      .summary = "let a job be claimed sooner or later than others"},
+     NULL,
+     command_job_priority},
     {{.words = "sweep",
       .options = of_sweep,
       .summary = "release expired claims and remove orphaned output now",

@@ -2,15 +2,16 @@
 
 #include "base/clock.h"
 #include "lib/error.h"
+#include "verifier/cli/text.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAR_CELLS = 16 };
+enum { BAR_CELLS = 16, LAST_MIN = 8, NOTE_INDENT = 4 };
 
 struct row {
-    char *cells[TABLE_COLUMNS_MAX];
+    char *cells[TABLE_COLUMNS_MAX], *note; /* note: NULL: none */
     struct row *next;
 };
 
@@ -18,28 +19,6 @@ struct table {
     int columns, width[TABLE_COLUMNS_MAX];
     struct row *first, *last;
 };
-
-static int width_of(const char *text)
-{
-    int width = 0;
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xC0) != 0x80;
-    return width;
-}
-
-/* Names are untrusted: no control characters for the terminal. */
-static char *without_control(const char *text)
-{
-    char *copy = must_strdup(text);
-    for (unsigned char *at = (unsigned char *)copy; *at; at++) {
-        bool is_c1 = at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0;
-        if (*at < 0x20 || *at == 0x7F || is_c1)
-            at[0] = '?';
-        if (is_c1)
-            at[1] = '?';
-    }
-    return copy;
-}
 
 struct table *table_new(const char *const titles[], int columns)
 {
@@ -54,8 +33,8 @@ void table_row(struct table *table, const char *const cells[])
 {
     struct row *row = must_calloc(1, sizeof *row);
     for (int i = 0; i < table->columns; i++) {
-        row->cells[i] = without_control(cells[i] && cells[i][0] ? cells[i] : "-");
-        int width = width_of(row->cells[i]);
+        row->cells[i] = text_plain(cells[i] && cells[i][0] ? cells[i] : "-");
+        int width = text_width(row->cells[i]);
         if (width > table->width[i])
             table->width[i] = width;
     }
@@ -66,16 +45,42 @@ void table_row(struct table *table, const char *const cells[])
     table->last = row;
 }
 
+void table_note(struct table *table, const char *note)
+{
+    if (note && note[0])
+        table->last->note = text_plain(note);
+}
+
+/* columns 0: as long as it is. */
+static void print_cut(const char *plain, int columns, FILE *out)
+{
+    char *cut = columns ? text_fit(plain, columns) : must_strdup(plain);
+    fputs(cut, out);
+    free(cut);
+}
+
+static void print_row(const struct table *table, const struct row *row, int columns, FILE *out)
+{
+    int last = table->columns - 1, at = 0;
+    for (int i = 0; i < last; i++) {
+        fprintf(out, "%s%*s", row->cells[i], table->width[i] - text_width(row->cells[i]) + 2, "");
+        at += table->width[i] + 2;
+    }
+    print_cut(row->cells[last], columns ? (columns - at > LAST_MIN ? columns - at : LAST_MIN) : 0,
+              out);
+    fputc('\n', out);
+    if (!row->note)
+        return;
+    fprintf(out, "%*s", NOTE_INDENT, "");
+    print_cut(row->note, columns ? columns - NOTE_INDENT : 0, out);
+    fputc('\n', out);
+}
+
 void table_print(const struct table *table, FILE *out)
 {
-    for (const struct row *row = table->first; row; row = row->next) {
-        for (int i = 0; i < table->columns; i++) {
-            bool last = i == table->columns - 1;
-            int padding = last ? 0 : table->width[i] - width_of(row->cells[i]) + 2;
-            fprintf(out, "%s%*s", row->cells[i], padding, "");
-        }
-        fputc('\n', out);
-    }
+    int columns = text_columns(out);
+    for (const struct row *row = table->first; row; row = row->next)
+        print_row(table, row, columns, out);
 }
 
 void table_free(struct table *table)
@@ -85,6 +90,7 @@ void table_free(struct table *table)
         table->first = row->next;
         for (int i = 0; i < table->columns; i++)
             free(row->cells[i]);
+        free(row->note);
         free(row);
     }
     free(table);

@@ -1,4 +1,5 @@
-/* table: rows for a terminal, aligned by characters, not bytes. */
+/* table: rows for a terminal, aligned by columns, without control characters. On a terminal the
+ * last column is cut so that a row fits (text_columns). */
 #ifndef VERIFIER_TABLE_H
 #define VERIFIER_TABLE_H
 
@@ -10,6 +11,7 @@ enum { TABLE_COLUMNS_MAX = 10 };
 struct table;
 struct table *table_new(const char *const titles[], int columns);
 void table_row(struct table *table, const char *const cells[]); /* copied; NULL or "": - */
+void table_note(struct table *table, const char *note);         /* below the last row; NULL: none */
 void table_print(const struct table *table, FILE *out);
 void table_free(struct table *table);
 

@@ -37,3 +37,18 @@ bool route_read_job(struct request *request, struct answer *answer,
     answer_problem(answer, problem, NULL);
     return false;
 }
+
+struct json *route_body_object(const struct request *request, struct answer *answer)
+{
+    struct error err;
+    /* Every member is optional, so an empty body is an empty object. */
+    struct json *body = request->body_size == 0
+                            ? json_new_object()
+                            : json_parse(request->body, request->body_size, &err);
+    if (body && json_is_object(body))
+        return body;
+    answer_problem(answer, TAILSLATE_PROBLEM_BAD_JSON,
+                   body ? "JSON: expected an object" : err.message);
+    json_free(body);
+    return NULL;
+}

@@ -12,7 +12,9 @@ static const char *const headers[REQUEST_HEADERS] = {
     "X-Content-SHA256", "X-Request-ID",   "X-Real-IP",     "Host",
     "Content-Type",     "Expect",         "Range",         "If-Range",
 };
-static const char *const arguments[REQUEST_ARGUMENTS] = {"job_id", "wait", "quality", "version"};
+static const char *const arguments[REQUEST_ARGUMENTS] = {
+    "job_id", "wait", "quality", "version", "status", "worker", "since", "limit", "before", "files",
+};
 
 void request_init(struct request *request, struct app *app)
 {

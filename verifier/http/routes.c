@@ -1,6 +1,7 @@
 #include "verifier/http/routes.h"
 
 #include "verifier/http/complete.h"
+#include "verifier/http/routes_admin.h"
 #include "verifier/http/routes_files.h"
 #include "verifier/http/routes_health.h"
 #include "verifier/http/routes_job.h"
@@ -49,6 +50,13 @@ static const struct route routes[] = {
      60 * MINUTE_MS, route_tar_open, route_finalize_tar},
     {"GET", "/api/workers", AUTH_ADMIN, NOBODY, NULL, route_workers},
     {"POST", "/api/workers/{name}/revoke", AUTH_ADMIN, NOBODY, NULL, route_revoke},
+    {"GET", "/api/jobs", AUTH_ADMIN, NOBODY, NULL, route_jobs},
+    {"GET, DELETE", "/api/jobs/{id}", AUTH_ADMIN, NOBODY, NULL, route_one_job},
+    {"POST", "/api/jobs/{id}/retry", AUTH_ADMIN, NOBODY, NULL, route_job_retry},
+    {"POST", "/api/jobs/{id}/cancel", AUTH_ADMIN, NOBODY, NULL, route_job_cancel},
+    {"POST", "/api/jobs/{id}/release", AUTH_ADMIN, NOBODY, NULL, route_job_release},
+    {"POST", "/api/jobs/{id}/priority", AUTH_ADMIN, SMALL, NULL, route_job_priority},
+    {"POST", "/api/jobs/{id}/retranscode", AUTH_ADMIN, SMALL, NULL, route_job_retranscode},
     {"GET", "/api/health", AUTH_NONE, NOBODY, NULL, route_health},
     {"GET", "/readyz", AUTH_NONE, NOBODY, NULL, route_health},
     {"GET", "/healthz", AUTH_NONE, NOBODY, NULL, route_alive},
@@ -63,9 +71,9 @@ static const struct {
     route_handler *run;
     const char *arguments;
 } queries[] = {
-    {route_claim, "job_id wait"},
-    {route_segments_status, "quality"},
-    {route_overview, "wait version"},
+    {route_claim, "job_id wait"},     {route_segments_status, "quality"},
+    {route_overview, "wait version"}, {route_jobs, "status worker since limit before"},
+    {route_one_job, "files"},
 };
 
 const struct route *routes_table(size_t *count)

@@ -28,21 +28,6 @@ static bool take_text(const struct json *body, const char *key, size_t max_bytes
     return json_get_text(body, key, max_bytes, text) != JSON_WRONG;
 }
 
-static struct json *body_object(const struct request *request, struct answer *answer)
-{
-    struct error err;
-    /* Every member is optional, so an empty body is an empty object. */
-    struct json *body = request->body_size == 0
-                            ? json_new_object()
-                            : json_parse(request->body, request->body_size, &err);
-    if (body && json_is_object(body))
-        return body;
-    answer_problem(answer, TAILSLATE_PROBLEM_BAD_JSON,
-                   body ? "JSON: expected an object" : err.message);
-    json_free(body);
-    return NULL;
-}
-
 static void answer_registration(struct answer *answer, struct store_registration *registration)
 {
     struct json *root = json_new_object();
@@ -55,7 +40,7 @@ static void answer_registration(struct answer *answer, struct store_registration
 
 void route_register(struct request *request, struct answer *answer)
 {
-    JSON(body) = body_object(request, answer);
+    JSON(body) = route_body_object(request, answer);
     if (!body)
         return;
     TEXT(capabilities) = NULL;

@@ -54,6 +54,50 @@ struct json *store_progress_json(const struct message_quality_progress *progress
     return list;
 }
 
+static struct json *renditions(const struct store_details *details)
+{
+    struct json *list = json_new_array();
+    for (size_t i = 0; i < details->rendition_count; i++) {
+        const struct store_rendition *rendition = &details->renditions[i];
+        struct json *object = json_new_object();
+        json_set_text(object, "name", tailslate_quality_name(rendition->quality));
+        json_set_int(object, "width", rendition->width);
+        json_set_int(object, "height", rendition->height);
+        json_set_int(object, "bitrate", rendition->bitrate);
+        json_append(list, object);
+    }
+    return list;
+}
+
+static struct json *completion(const struct store_details *details)
+{
+    struct json *object = json_new_object();
+    json_set_filled(object, "token", details->token);
+    json_set_int(object, "claim_epoch", details->claim_epoch);
+    json_set_text(object, "worker_id", details->worker_id);
+    json_set_text(object, "committed_at", details->committed_at);
+    json_set_bool(object, "late", details->late);
+    json_set_int(object, "replays", details->replays);
+    json_set(object, "warnings", warnings_new_array(&details->warnings));
+    return object;
+}
+
+struct json *store_details_json(const struct store_details *details)
+{
+    const struct store_job *job = &details->job;
+    struct json *root = store_job_json(job);
+    json_set_filled(root, "streaming_format", job->format);
+    json_set_filled(root, "primary_codec", job->codec);
+    json_set_number(root, "duration", job->duration);
+    json_set_int(root, "source_width", job->source_width);
+    json_set_int(root, "source_height", job->source_height);
+    json_set(root, "qualities", renditions(details));
+    json_set(root, "quality_progress",
+             store_progress_json(details->progress, details->progress_count));
+    json_set(root, "completion", details->completed ? completion(details) : NULL);
+    return root;
+}
+
 struct json *store_fleet_json(const struct store_fleet *fleet)
 {
     struct json *object = json_new_object();

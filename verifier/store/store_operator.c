@@ -302,14 +302,17 @@ int store_count(struct store *store, struct store_counts *counts, struct error *
     return store_read_counts(tx.db, counts, err);
 }
 
-/* sql ends with a limit, $1. */
-static int list_jobs(struct store *store, const char *sql, struct store_job **jobs, size_t *count,
-                     struct error *err)
+int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
+                       struct error *err)
 {
     TRANSACTION(tx);
     if (store_begin_reading(store, &tx, err) != 0)
         return -1;
-    DB_ROWS(rows) = db_query(tx.db, sql, DB_ARGS(db_int(STORE_LIST_MAX)), err);
+    DB_ROWS(rows) = db_query(tx.db,
+                             STORE_JOB_COLUMNS
+                             " WHERE j.completed_at IS NULL AND j.claimed_at IS NOT NULL"
+                             " ORDER BY j.claim_expires_at, j.id LIMIT $1",
+                             DB_ARGS(db_int(STORE_LIST_MAX)), err);
     if (!rows)
         return -1;
     *jobs = must_calloc(STORE_LIST_MAX, sizeof **jobs);
@@ -318,18 +321,4 @@ static int list_jobs(struct store *store, const char *sql, struct store_job **jo
     while ((got = db_next(rows, err)) == 1 && *count < STORE_LIST_MAX)
         store_job_from_row(rows, &(*jobs)[(*count)++]);
     return got < 0 ? -1 : 0;
-}
-
-int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err)
-{
-    return list_jobs(store, STORE_JOB_COLUMNS " ORDER BY j.id DESC LIMIT $1", jobs, count, err);
-}
-
-int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
-                       struct error *err)
-{
-    return list_jobs(store,
-                     STORE_JOB_COLUMNS " WHERE j.completed_at IS NULL AND j.claimed_at IS NOT NULL"
-                                       " ORDER BY j.claim_expires_at, j.id LIMIT $1",
-                     jobs, count, err);
 }

@@ -20,7 +20,6 @@ int store_job_may_be_added(const struct store *store, struct error *err);
 /* err->code DB_CONFLICT: the slug that was asked for is taken, by a video or by a directory that
  * one has left behind: old output never becomes part of another video. */
 int store_job_add(struct store *store, struct store_new_job *job, struct error *err);
-int store_job_list(struct store *store, struct store_job **jobs, size_t *count, struct error *err);
 /* The jobs that are claimed, the claim that ends first at the top. *jobs is owned. */
 int store_jobs_running(struct store *store, struct store_job **jobs, size_t *count,
                        struct error *err);

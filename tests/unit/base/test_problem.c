@@ -30,6 +30,7 @@ static const struct {
     {TAILSLATE_PROBLEM_METHOD, "method_not_allowed", 405},
     {TAILSLATE_PROBLEM_RANGE, "range_not_satisfiable", 416},
     {TAILSLATE_PROBLEM_INTERNAL, "internal", 500},
+    {TAILSLATE_PROBLEM_WRONG_STATE, "wrong_state", 409},
 };
 
 Test(problem, codes_and_statuses_are_the_wire_s)
@@ -44,13 +45,15 @@ Test(problem, codes_and_statuses_are_the_wire_s)
     }
 }
 
-/* A stock worker deletes its files on any 409: there must be no second one. */
-Test(problem, only_a_lost_claim_is_409)
+/* A stock worker deletes its files on any 409: there must be no second one. wrong_state is for
+ * operators alone. */
+Test(problem, only_a_lost_claim_is_409_for_a_worker)
 {
     for (enum tailslate_problem problem = 0; problem < TAILSLATE_PROBLEM_COUNT; problem++)
         cr_expect_eq(tailslate_problem_status(problem) == 409,
-                     problem == TAILSLATE_PROBLEM_CLAIM_LOST, "%s",
-                     tailslate_problem_code(problem));
+                     problem == TAILSLATE_PROBLEM_CLAIM_LOST ||
+                         problem == TAILSLATE_PROBLEM_WRONG_STATE,
+                     "%s", tailslate_problem_code(problem));
 }
 
 Test(problem, another_word_is_none_of_ours)
