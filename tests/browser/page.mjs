@@ -130,6 +130,7 @@ async function isDark() {
 async function survivesAnOutage() {
     const network = (offline) => page.call('Network.emulateNetworkConditions', { offline, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
     await network(true);
+    await page.evaluate('refresh()'); // a poll that waits goes on otherwise
     await until('an outage is shown', `alarm.textContent.startsWith('The server does not answer') && Boolean(${row('running', 'Harbor at dawn')})`);
     await network(false);
     await until('and its end', `!alarm.textContent.includes('does not answer')`);

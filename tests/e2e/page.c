@@ -13,6 +13,7 @@
 enum {
     PAGE_MAX_BYTES = 60 * 1000,
     GUESSES = 121,
+    AGENT_MS = 60 * 1000,
     BROWSER_MS = 150 * 1000,
     HALF_MINUTE_US = 30 * 1000 * 1000
 };
@@ -229,6 +230,25 @@ Test(page, the_overview_has_what_a_worker_reports_of_itself)
     cr_assert_not(json_get(worker, "disk_free_bytes") || json_get(worker, "agent_version"));
     cr_assert(json_get(worker, "last_heartbeat"));
     rig_end(scene.rig);
+}
+
+Test(page, the_overview_has_what_our_agent_reports_of_itself, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    RUN(drained) = rig_agent(rig, (const char *const[]){"drain", NULL});
+    cr_assert_eq(drained.status, 0, "%s", drained.err);
+    inspect_wait_int(rig, 1, AGENT_MS,
+                     "SELECT count(*) FROM workers WHERE json_extract(metadata, '$.waiting_reason')"
+                     " IS NOT NULL AND json_extract(metadata, '$.disk_free_bytes') > 0");
+    REPLY(overview) = get(rig, "/api/overview", NULL);
+    const struct json *worker = worker_named(&overview, "node");
+    has_text(worker, "waiting_reason", "drained by an operator");
+    has_text(worker, "agent_version", TAILSLATE_VERSION);
+    has_int(worker, "slots_used", 0);
+    cr_assert(json_get(worker, "slots") && json_get(worker, "disk_free_bytes"));
+    rig_end(rig);
 }
 
 /* ---- the long poll ---- */

@@ -141,6 +141,8 @@ static void add_responses(struct json *operation, const struct route *route)
         add_status(responses, "413", "The body is larger than this route allows.");
     if (route->auth == AUTH_WORKER && strstr(route->pattern, "{id}"))
         add_status(responses, "409", "The claim is not the caller's, or not any more.");
+    if (route->auth == AUTH_ADMIN && strstr(route->pattern, "{id}"))
+        add_status(responses, "409", "The job is in a state in which this cannot be done.");
     json_set(operation, "responses", responses);
 }
 
