@@ -114,6 +114,25 @@ async function logsIn() {
     await until('the right one is accepted', `!document.getElementById('login-dialog').open && ${actions}.length > 0`);
     check(await page.evaluate(`localStorage.length === 0 && document.cookie === '' && !location.href.includes('secret')`), 'the secret is in no URL, cookie or lasting storage');
 }
+async function retries() {
+    await tabTo('Retry');
+    await press('Enter');
+    await until('it asks first', `document.getElementById('confirm').open`);
+    await tabTo('Yes');
+    await press('Enter');
+    await until('the job waits again', `Boolean(${row('waiting', '<img')}) && !${row('failed', '<img')}`);
+    check(await page.evaluate(`document.activeElement.id === 'h-failed'`), 'the focus stays in the list', await page.evaluate('document.activeElement.outerHTML'));
+}
+// Enter in the field is Yes.
+async function prioritizes() {
+    await tabTo('Priority');
+    await press('Enter');
+    await until('it asks for a number', `document.getElementById('confirm').open && document.activeElement.type === 'number'`);
+    await page.evaluate('document.activeElement.select()');
+    await type('7');
+    await press('Enter');
+    await until('the job has the priority', `waiting.textContent.includes('priority 7')`);
+}
 async function fitsAPhone() {
     await size(360, 740, true);
     check(await page.evaluate('document.documentElement.scrollWidth <= 360'), 'a phone needs no horizontal scroll', await page.evaluate('document.documentElement.scrollWidth'));
@@ -161,6 +180,8 @@ async function test() {
     await isDark();
     await survivesAnOutage();
     await logsIn();
+    await retries();
+    await prioritizes();
     await logsOut();
 }
 async function shoot() {
