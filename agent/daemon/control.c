@@ -33,10 +33,16 @@ void control_watch(struct control *control)
 
 void control_event(struct control *control, const struct inotify_event *event)
 {
-    if ((event->mask & IN_Q_OVERFLOW) || event->wd == control->watch ||
-        (event->len > 0 &&
-         (ends_with(event->name, CONTROL_SUFFIX) || strcmp(event->name, RECORD_REFUSED) == 0)))
+    if ((event->mask & IN_Q_OVERFLOW) || event->wd == control->watch) {
         node_control_changed(control->node);
+        return;
+    }
+    if (event->len == 0 ||
+        (!ends_with(event->name, CONTROL_SUFFIX) && strcmp(event->name, RECORD_REFUSED) != 0))
+        return;
+    struct live *live = roster_find_watch(control->node, event->wd);
+    if (live)
+        node_record_changed(live);
 }
 
 static void check_directory(struct node *node)
@@ -145,22 +151,35 @@ static void check_record(struct control *control, struct live *live)
              LOG_TEXT("record", live->id), LOG_TEXT("token", live->token));
 }
 
-static void read_all(struct control *control)
+/* all: otherwise only those that are marked. */
+static void check_records(struct control *control, bool all)
 {
-    check_directory(control->node);
     for (struct live *live = control->node->roster.first, *next; live; live = next) {
         next = live->next;
+        if (!all && !live->is_control_due)
+            continue;
+        live->is_control_due = false;
         check_record(control, live);
     }
 }
 
+/* Nothing announces that such a control file has changed. */
+static bool is_periodic(const struct control *control)
+{
+    return control->watch < 0 || control->is_stuck || control->node->roster.has_unwatched;
+}
+
 int64_t control_tick(struct control *control, int64_t now_ms)
 {
-    bool is_due = (control->watch < 0 || control->is_stuck) && control->due_ms <= now_ms;
+    bool is_due = is_periodic(control) && control->due_ms <= now_ms;
     if (node_take_control_change(control->node) || is_due) {
         control->is_stuck = false;
         control->due_ms = now_ms + CHECK_MS;
-        read_all(control);
+        (void)node_take_record_change(control->node);
+        check_directory(control->node);
+        check_records(control, true);
+    } else if (node_take_record_change(control->node)) {
+        check_records(control, false);
     }
-    return control->watch < 0 || control->is_stuck ? control->due_ms : NODE_NEVER;
+    return is_periodic(control) ? control->due_ms : NODE_NEVER;
 }

@@ -10,6 +10,18 @@ void node_control_changed(struct node *node)
     node->is_control_due = true;
 }
 
+void node_record_changed(struct live *live)
+{
+    live->is_control_due = live->node->is_record_due = true;
+}
+
+bool node_take_record_change(struct node *node)
+{
+    bool is_due = node->is_record_due;
+    node->is_record_due = false;
+    return is_due;
+}
+
 bool node_take_status_change(struct node *node)
 {
     bool is_due = node->is_status_due;

@@ -16,8 +16,9 @@ static bool is_waiting(const struct live *live)
 
 /* Reports that are only in backoff may be presented earlier, one after the other at the common
  * rate. */
-void outbox_wake_waiting(struct node *node, int64_t now_ms)
+static void wake_all(struct node *node, int64_t now_ms)
 {
+    node->has_postponed = false;
     int64_t count = 0;
     for (const struct live *live = node->roster.first; live; live = live->next)
         count += is_waiting(live);
@@ -29,6 +30,13 @@ void outbox_wake_waiting(struct node *node, int64_t now_ms)
         delivery->due_ms = tailslate_backoff_wake_ms(delivery->due_ms, delivery->floor_ms, now_ms,
                                                      spread_ms, random_u64());
     }
+}
+
+/* Those that were woken before need not be woken again: this is called for each delivery. */
+void outbox_wake_waiting(struct node *node, int64_t now_ms)
+{
+    if (node->has_postponed)
+        wake_all(node, now_ms);
 }
 
 /* Only a hold needs a person. A single failed attempt is repeated, and that usually suffices. */
@@ -57,6 +65,7 @@ static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_
     struct live_delivery *delivery = &live->delivery;
     int64_t now_ms = mono_ms();
     bool is_news = strcmp(delivery->reason, why) != 0;
+    live->node->has_postponed = true;
     delivery->is_held = verdict == DELIVERY_HOLD;
     delivery->is_silent = verdict == DELIVERY_SILENT;
     delivery->due_ms = now_ms + delay_ms;
@@ -89,7 +98,7 @@ void outbox_hold(struct live *live, const struct delivery_judgment *judgment,
         return;
     }
     record_note_refusal(dir, judgment->why, &refusal);
-    node_control_changed(live->node);
+    node_record_changed(live);
     live->delivery.failures++;
     postpone_by(live, DELIVERY_HOLD,
                 delivery_hold_ms(connect_backoff(live->node->config),
@@ -148,7 +157,7 @@ void outbox_wake(struct node *node, int64_t now_ms)
     case SERVER_WAKE_WAITING:
         break;
     }
-    outbox_wake_waiting(node, now_ms);
+    wake_all(node, now_ms);
 }
 
 static void cancel_call(struct live_delivery *delivery)

@@ -123,7 +123,7 @@ static void set_state(struct live *live, int dir, enum job_state state)
     live->sealed_us = sealed_at_us(dir, state);
     tell_state(live, dir, former);
     node_status_changed(live->node);
-    node_control_changed(live->node);
+    node_record_changed(live);
 }
 
 int roster_refresh(struct live *live, struct error *err)
@@ -209,6 +209,7 @@ struct live *roster_add(struct node *node, const char *id, struct error *err)
         return NULL;
     }
     live->watch = watch_record(node, id);
+    node->roster.has_unwatched = node->roster.has_unwatched || live->watch < 0;
     return live;
 }
 
@@ -234,6 +235,14 @@ static bool is_known(const struct node *node, const char *id)
         if (strcmp(live->id, id) == 0)
             return true;
     return false;
+}
+
+struct live *roster_find_watch(const struct node *node, int watch)
+{
+    struct live *live = node->roster.first;
+    while (live && live->watch != watch)
+        live = live->next;
+    return live;
 }
 
 unsigned roster_count(const struct node *node)

@@ -74,10 +74,11 @@ struct live {
     int64_t job_id, claim_epoch;
     char token[TAILSLATE_TOKEN_BYTES];
     enum job_state state;
-    int watch;         /* inotify; -1 none */
-    bool is_on_hold;   /* by an operator: no step, no report */
-    bool is_waiting;   /* its step is waiting for disk space */
-    int64_t sealed_us; /* wall clock: when its report was sealed; 0: not sealed */
+    int watch;           /* inotify; -1 none */
+    bool is_control_due; /* its control files may have changed */
+    bool is_on_hold;     /* by an operator: no step, no report */
+    bool is_waiting;     /* its step is waiting for disk space */
+    int64_t sealed_us;   /* wall clock: when its report was sealed; 0: not sealed */
     struct live_step step;
     struct live_delivery delivery;
     struct live_courier courier;
@@ -106,6 +107,7 @@ struct roster {
     struct live *first;                                   /* in order of arrival */
     const struct roster_owner *owners[ROSTER_OWNERS_MAX]; /* told in this order; NULL: no more */
     int watch;                                            /* inotify, of the spool; -1 none */
+    bool has_unwatched; /* there are, or were, records without a watch */
     bool has_arrived;   /* an unknown record has appeared: read the spool */
     bool is_incomplete; /* some records cannot be read now, so their jobs are not known */
     int64_t read_due_ms;
@@ -124,6 +126,8 @@ int roster_read(struct node *node, struct error *err);
 /* Returns when to call it again. */
 int64_t roster_tick(struct node *node, int64_t now_ms);
 void roster_event(struct node *node, const struct inotify_event *event);
+/* The record that a watch belongs to; NULL: none. */
+struct live *roster_find_watch(const struct node *node, int watch);
 
 /* Adds a record of spool->live to the list. NULL (err filled): it cannot be read. */
 struct live *roster_add(struct node *node, const char *id, struct error *err);

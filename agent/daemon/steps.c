@@ -294,7 +294,7 @@ bool steps_handle(struct node *node, int pidfd)
     close(steal_fd(&live->step.pidfd));
     retire_again(live); /* a removal had to wait for the step */
     node_status_changed(node);
-    node_control_changed(node);
+    node_record_changed(live);
     log_info("step.ended", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
              LOG_TEXT("token", live->token), LOG_INT("pid", live->step.pid), LOG_TEXT("end", end));
     after_end(live, end);

@@ -213,3 +213,41 @@ Test(roster, a_file_of_failures_that_is_none_is_ignored)
     json_free(rig->node.roster.failures);
     rig_free(rig);
 }
+
+Test(roster, a_change_of_one_record_marks_that_record_alone)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    struct error err;
+    struct live *first = add_record(rig, 7), *second = add_record(rig, 8);
+    first->is_control_due = second->is_control_due = false;
+    (void)node_take_record_change(&rig->node);
+    fail_because_of_the_node(rig, second->id);
+    OK(roster_refresh(second, &err), err);
+    cr_expect(node_take_record_change(&rig->node));
+    cr_expect(second->is_control_due && !first->is_control_due);
+    cr_expect_not(node_take_control_change(&rig->node), "every record would be read");
+    rig_free(rig);
+}
+
+Test(roster, a_success_wakes_the_reports_that_were_postponed_since_the_last_one)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    struct error err;
+    struct live *live = add_record(rig, 7);
+    fail_because_of_the_node(rig, live->id);
+    OK(roster_refresh(live, &err), err);
+    int64_t now_ms = mono_ms();
+    outbox_postpone(live, DELIVERY_AGAIN, 3600 * 1000, "refused", NULL);
+    live->delivery.floor_ms = 0;
+    cr_assert_gt(live->delivery.due_ms, now_ms + 1000 * 1000);
+    outbox_wake_waiting(&rig->node, now_ms);
+    cr_expect_leq(live->delivery.due_ms, now_ms + 1000 * 1000);
+    live->delivery.due_ms = now_ms + 1000 * 1000;
+    outbox_wake_waiting(&rig->node, now_ms);
+    cr_expect_eq(live->delivery.due_ms, now_ms + 1000 * 1000, "nothing was postponed meanwhile");
+    rig_free(rig);
+}
