@@ -324,3 +324,36 @@ Test(jobs, the_node_stops_what_is_cancelled_drops_it_and_goes_on, .timeout = 180
     inspect_wait_int(rig, 2, RIG_JOB_MS, "SELECT COUNT(*) FROM completions");
     rig_end(rig);
 }
+
+/* ---- workers ---- */
+
+Test(jobs, a_name_is_given_to_one_worker_and_a_pipe_gets_nothing_but_its_key)
+{
+    struct rig *rig = rig_new();
+    RUN(taken) = rig_verifier(rig, (const char *[]){"worker", "add", "node", NULL});
+    cr_expect_eq(taken.status, 65, "%d", taken.status);
+    cr_expect(strstr(taken.err, "a worker node already"), "%s", taken.err);
+    RUN(piped) = rig_verifier(rig,
+                              (const char *[]){"worker", "add", "two", "--key-file", "-", NULL});
+    cr_assert_eq(piped.status, 0, "%s", piped.err);
+    cr_expect_eq(strlen(piped.out), 44, "a key and a newline: %s", piped.out);
+    cr_expect(strstr(piped.err, "two ("), "%s", piped.err);
+    RUN(unknown) = rig_verifier(rig, (const char *[]){"worker", "revoke", "three", NULL});
+    cr_expect_eq(unknown.status, 66, "%s", unknown.err);
+    RUN(revoked) = rig_verifier(rig, (const char *[]){"worker", "revoke", "two", NULL});
+    cr_assert_eq(revoked.status, 0, "%s", revoked.err);
+    RUN(again) = rig_verifier(rig, (const char *[]){"worker", "add", "two", NULL});
+    cr_assert_eq(again.status, 0, "the name of a revoked worker is free: %s", again.err);
+    RUN(rotated) = rig_verifier(rig, (const char *[]){"worker", "rotate", "two", NULL});
+    cr_assert_eq(rotated.status, 0, "%s", rotated.err);
+    rig_end(rig);
+}
+
+Test(jobs, a_worker_that_is_busy_is_revoked_with_a_warning)
+{
+    struct scene scene = scene_claimed();
+    RUN(revoked) = rig_verifier(scene.rig, (const char *[]){"worker", "revoke", "alice", NULL});
+    cr_assert_eq(revoked.status, 0, "%s", revoked.err);
+    cr_expect(strstr(revoked.err, "it holds 1 job;"), "%s", revoked.err);
+    rig_end(scene.rig);
+}

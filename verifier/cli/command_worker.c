@@ -25,10 +25,18 @@ static int open_directory_of(const char *path, const char **name, struct error *
     return dir < 0 ? error_errno(err, "--key-file %s", path) : dir;
 }
 
+/* "-": the key alone goes to stdout, so that a pipe can install it. */
+static bool is_stdout(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
 /* Before a key is made that could not be saved. An existing file may hold another worker's key, so
  * only an empty one (mktemp) is replaced. */
 static int key_file_probe(const char *path, struct error *err)
 {
+    if (!path || is_stdout(path))
+        return 0;
     const char *name;
     struct stat status;
     FD(dir) = open_directory_of(path, &name, err);
@@ -47,6 +55,8 @@ static int key_file_probe(const char *path, struct error *err)
 /* Whole and durable, mode 0600. */
 static int key_file_write(const char *path, const char *key, struct error *err)
 {
+    if (!path || is_stdout(path))
+        return 0;
     const char *name;
     FD(dir) = open_directory_of(path, &name, err);
     if (dir < 0)
@@ -60,9 +70,16 @@ static int key_file_write(const char *path, const char *key, struct error *err)
 /* Prints the worker's number, and the key if it is not in a file (path NULL). */
 static void print_key(int64_t id, const char *key, const char *path)
 {
-    printf("%lld\n", (long long)id);
-    if (!path)
+    if (!is_stdout(path))
+        printf("%lld\n", (long long)id);
+    if (!path || is_stdout(path))
         printf("%s\n", key);
+}
+
+/* Where print_key or key_file_write has put it. */
+static const char *place_of_key(const char *path)
+{
+    return is_stdout(path) ? "on standard output" : path ? path : "the second line of the output";
 }
 
 /* Nobody has the key, so the worker is disabled again. */
@@ -80,24 +97,24 @@ static int undo(struct context *context, const struct store_registration *regist
 static void print_registered(const struct store_registration *registration, const char *key_file)
 {
     print_key(registration->id, registration->api_key, key_file);
-    fprintf(stderr, "worker %s is registered%s%s\n", registration->worker_id,
-            key_file ? "; its key is in " : "; its key is the second line of the output",
-            key_file ? key_file : "");
+    fprintf(stderr, "worker %s (%s, ID %lld) is registered; its key is %s%s\n", registration->name,
+            registration->worker_id, (long long)registration->id,
+            key_file && !is_stdout(key_file) ? "in " : "", place_of_key(key_file));
 }
 
 int command_worker_add(struct context *context, const struct command *command, struct error *err)
 {
     enum { NAME_MAX_BYTES = 100 };
-    struct store_registration registration = {.name = command->line.argument, .type = "remote"};
+    struct store_registration registration = {
+        .name = command->line.argument, .type = "remote", .is_new_name = true};
     if (registration.name[0] == '\0' || strlen(registration.name) > NAME_MAX_BYTES)
         return error_set(err, ERROR_PERMANENT, EINVAL, "NAME: must be 1 to %d bytes",
                          NAME_MAX_BYTES);
-    if (command->key_file && key_file_probe(command->key_file, err) != 0)
-        return -1;
-    if (store_worker_register(context->store, &registration, err) != 0)
+    if (key_file_probe(command->key_file, err) != 0 ||
+        store_worker_register(context->store, &registration, err) != 0)
         return -1;
     int result = 0;
-    if (command->key_file && key_file_write(command->key_file, registration.api_key, err) != 0)
+    if (key_file_write(command->key_file, registration.api_key, err) != 0)
         result = undo(context, &registration, err);
     else
         print_registered(&registration, command->key_file);
@@ -142,15 +159,55 @@ int command_worker_list(struct context *context, const struct command *command, 
     return result;
 }
 
+static int no_such_worker(const char *worker, struct error *err)
+{
+    return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", worker);
+}
+
+static int several_workers(const char *worker, struct error *err)
+{
+    return error_set(err, ERROR_PERMANENT, EINVAL,
+                     "%s matches several workers: give the WORKER ID from `worker list`", worker);
+}
+
+static int find_worker(struct context *context, const char *worker,
+                       struct store_found_worker *found, struct error *err)
+{
+    if (store_worker_find(context->store, worker, found, err) != 0)
+        return -1;
+    switch (found->result) {
+    case STORE_FOUND:
+        return 0;
+    case STORE_FOUND_NONE:
+        return no_such_worker(worker, err);
+    case STORE_FOUND_SEVERAL:
+        break;
+    }
+    return several_workers(worker, err);
+}
+
+static void warn_of_claims(const struct store_found_worker *found)
+{
+    if (found->claims)
+        fprintf(
+            stderr,
+            "warning: it holds %lld job%s; each stays claimed until its claim expires, or until "
+            "`job release`\n",
+            (long long)found->claims, found->claims == 1 ? "" : "s");
+}
+
 int command_worker_revoke(struct context *context, const struct command *command, struct error *err)
 {
+    struct store_found_worker worker;
     bool found;
-    if (store_worker_revoke(context->store, command->line.argument, &found, err) != 0)
+    if (find_worker(context, command->line.argument, &worker, err) != 0 ||
+        store_worker_revoke(context->store, worker.worker_id, &found, err) != 0)
         return -1;
     if (!found)
-        return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s",
-                         command->line.argument);
-    fprintf(stderr, "worker %s is disabled and its keys are revoked\n", command->line.argument);
+        return no_such_worker(command->line.argument, err);
+    fprintf(stderr, "worker %s (%s) is disabled and its keys are revoked\n", worker.name,
+            worker.worker_id);
+    warn_of_claims(&worker);
     return 0;
 }
 
@@ -186,11 +243,9 @@ static int refuse_rotation(const struct store_rotation *rotation, struct error *
     case STORE_ROTATED:
         return 0;
     case STORE_ROTATE_NO_WORKER:
-        return error_set(err, ERROR_PERMANENT, ENOENT, "there is no worker %s", rotation->worker);
+        return no_such_worker(rotation->worker, err);
     case STORE_ROTATE_SEVERAL:
-        return error_set(err, ERROR_PERMANENT, EINVAL,
-                         "%s matches several workers: give the WORKER ID from `worker list`",
-                         rotation->worker);
+        return several_workers(rotation->worker, err);
     case STORE_ROTATE_DISABLED:
         return error_set(err, ERROR_PERMANENT, EINVAL,
                          "worker %s is disabled: register another one with `worker add`",
@@ -205,15 +260,15 @@ int command_worker_rotate(struct context *context, const struct command *command
     const char *file = command->key_file;
     struct store_rotation rotation = {.worker = command->line.argument};
     if (parse_overlap(command->overlap, &rotation.overlap_ms, err) != 0 ||
-        (file && key_file_probe(file, err) != 0) ||
+        key_file_probe(file, err) != 0 ||
         store_worker_rotate(context->store, &rotation, err) != 0 ||
         refuse_rotation(&rotation, err) != 0)
         return -1;
-    int result = file ? key_file_write(file, rotation.api_key, err) : 0;
+    int result = key_file_write(file, rotation.api_key, err);
     if (result == 0) {
         print_key(rotation.id, rotation.api_key, file);
         fprintf(stderr, "worker %s has a new key%s%s; its old keys are valid until %s\n",
-                rotation.name, file ? " in " : ", the second line of the output", file ? file : "",
+                rotation.name, file && !is_stdout(file) ? " in " : ", ", place_of_key(file),
                 rotation.old_until);
     }
     explicit_bzero(rotation.api_key, sizeof rotation.api_key);

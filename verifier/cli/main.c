@@ -18,7 +18,8 @@
 #define KEY_FILE                                                                                   \
     {                                                                                              \
         .name = "key-file", .value = "FILE", .offset = AT(key_file),                               \
-        .help = "write the key to this new file, mode 0600, instead of printing it"                \
+        .help = "write the key to this new file, mode 0600, instead of printing it; -: print "     \
+                "nothing but the key"                                                              \
     }
 
 static const struct cli_option json_only[] = {JSON_FLAG, {.name = NULL}};
@@ -139,7 +140,7 @@ static const struct {
      NULL,
      command_worker_rotate},
     {{.words = "worker revoke",
-      .argument = "ID",
+      .argument = "NAME|ID",
       .summary = "disable a worker and revoke its keys",
       .details = "Its jobs stay claimed until their claims expire."},
      NULL,

@@ -197,30 +197,27 @@ int store_worker_by_known_key(struct store *store, const char *api_key, enum sto
     return worker_by_key(store, api_key, KEYS_NO_WORK, found, worker, err);
 }
 
-/* By its number, its worker_id or its name; id 0: there is none, or several. */
 static int find_worker(struct db *db, struct store_rotation *rotation, struct error *err)
 {
-    DB_ROWS(rows) = db_query(db,
-                             "SELECT id, worker_id, COALESCE(worker_name, ''), status FROM workers"
-                             " WHERE CAST(id AS TEXT) = $1 OR worker_id = $1 OR worker_name = $1"
-                             " ORDER BY id LIMIT 2",
-                             DB_ARGS(db_text(rotation->worker)), err);
-    int got = rows ? db_next(rows, err) : -1;
-    if (got < 0)
+    struct store_found_worker found;
+    if (store_find_worker(db, rotation->worker, &found, err) != 0)
         return -1;
-    rotation->result = STORE_ROTATE_NO_WORKER;
-    if (got == 0)
-        return 0;
-    rotation->id = db_get_int(rows, 0);
-    db_copy_text(rows, 1, rotation->worker_id, sizeof rotation->worker_id);
-    db_copy_text(rows, 2, rotation->name, sizeof rotation->name);
-    const char *status = db_get_text(rows, 3);
-    rotation->result = status && strcmp(status, "disabled") == 0 ? STORE_ROTATE_DISABLED
+    rotation->id = found.id;
+    memcpy(rotation->worker_id, found.worker_id, sizeof rotation->worker_id);
+    memcpy(rotation->name, found.name, sizeof rotation->name);
+    switch (found.result) {
+    case STORE_FOUND:
+        rotation->result = strcmp(found.status, "disabled") == 0 ? STORE_ROTATE_DISABLED
                                                                  : STORE_ROTATED;
-    got = db_next(rows, err);
-    if (got == 1)
+        return 0;
+    case STORE_FOUND_NONE:
+        rotation->result = STORE_ROTATE_NO_WORKER;
+        return 0;
+    case STORE_FOUND_SEVERAL:
         rotation->result = STORE_ROTATE_SEVERAL;
-    return got < 0 ? -1 : 0;
+        return 0;
+    }
+    return error_set(err, ERROR_BUG, 0, "find_worker");
 }
 
 static int replace_keys(struct db *db, const char *now, struct store_rotation *rotation,

@@ -44,6 +44,9 @@ void store_worker_from_row(struct db_rows *rows, struct store_worker *worker);
 /* Its status is `offline` where its last heartbeat is older than the threshold. */
 void store_mark_offline(const struct store *store, const char *now, struct store_worker *worker);
 
+int store_find_worker(struct db *db, const char *worker, struct store_found_worker *found,
+                      struct error *err);
+
 /* store_key.c: a new key, and its row (worker: workers.id). */
 void store_make_key(char key[64]);
 int store_add_key(struct db *db, int64_t worker, const char *api_key, const char *now,

@@ -9,11 +9,77 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int read_found(struct db *db, const char *worker, struct store_found_worker *found,
+                      struct error *err)
+{
+    bool is_disabled;
+    DB_ROWS(rows) = db_query(
+        db,
+        "SELECT id, worker_id, COALESCE(worker_name, ''), status FROM workers"
+        " WHERE CAST(id AS TEXT) = $1 OR worker_id = $1 OR worker_name = $1"
+        " ORDER BY CASE WHEN status = 'disabled' THEN 1 ELSE 0 END, id LIMIT 2",
+        DB_ARGS(db_text(worker)), err);
+    int got = rows ? db_next(rows, err) : -1;
+    *found = (struct store_found_worker){.result = STORE_FOUND_NONE};
+    if (got <= 0)
+        return got;
+    found->id = db_get_int(rows, 0);
+    db_copy_text(rows, 1, found->worker_id, sizeof found->worker_id);
+    db_copy_text(rows, 2, found->name, sizeof found->name);
+    db_copy_text(rows, 3, found->status, sizeof found->status);
+    is_disabled = strcmp(found->status, "disabled") == 0;
+    found->result = STORE_FOUND;
+    got = db_next(rows, err);
+    if (got == 1 && (is_disabled || strcmp(db_get_text(rows, 3), "disabled") != 0))
+        found->result = STORE_FOUND_SEVERAL;
+    return got < 0 ? -1 : 0;
+}
+
+int store_find_worker(struct db *db, const char *worker, struct store_found_worker *found,
+                      struct error *err)
+{
+    if (read_found(db, worker, found, err) != 0)
+        return -1;
+    if (found->result != STORE_FOUND)
+        return 0;
+    return db_one_int(db, &found->claims, err,
+                      "SELECT COUNT(*) FROM transcoding_jobs WHERE worker_id = $1"
+                      " AND completed_at IS NULL AND claimed_at IS NOT NULL",
+                      DB_ARGS(db_text(found->worker_id))) < 0
+               ? -1
+               : 0;
+}
+
+int store_worker_find(struct store *store, const char *worker, struct store_found_worker *found,
+                      struct error *err)
+{
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    return store_find_worker(tx.db, worker, found, err);
+}
+
+static int refuse_taken_name(struct db *db, const char *name, struct error *err)
+{
+    int64_t id;
+    int got = db_one_int(db, &id, err,
+                         "SELECT id FROM workers WHERE worker_name = $1 AND status <> 'disabled'"
+                         " ORDER BY id LIMIT 1",
+                         DB_ARGS(db_text(name)));
+    if (got <= 0)
+        return got;
+    return error_set(err, ERROR_PERMANENT, DB_CONFLICT,
+                     "there is a worker %s already (ID %lld): give it a new key with `worker "
+                     "rotate`, or choose another name",
+                     name, (long long)id);
+}
+
 static int add_worker(struct store *store, struct db *db, struct store_registration *registration,
                       struct error *err)
 {
     char now[WALL_TEXT_BYTES];
-    if (store_now(store, db, now, err) != 0)
+    if (store_now(store, db, now, err) != 0 ||
+        (registration->is_new_name && refuse_taken_name(db, registration->name, err) != 0))
         return -1;
     if (db_one_int(db, &registration->id, err,
                    "INSERT INTO workers (worker_id, worker_name, worker_type, registered_at,"

@@ -19,9 +19,10 @@ struct store_worker {
 /* api_key: shown once, only its hash is kept. */
 struct store_registration {
     const char *name, *type, *capabilities, *metadata; /* NULL = absent */
-    int64_t id;                                        /* out */
-    char worker_id[WORKER_ID_BYTES];                   /* out */
-    char api_key[64];                                  /* out */
+    bool is_new_name; /* refused (DB_CONFLICT) where a worker that is not disabled has the name */
+    int64_t id;       /* out */
+    char worker_id[WORKER_ID_BYTES]; /* out */
+    char api_key[64];                /* out */
 };
 int store_worker_register(struct store *store, struct store_registration *registration,
                           struct error *err);
@@ -39,6 +40,16 @@ int store_worker_count(struct store *store,
                        struct store_worker_state states[STORE_WORKER_STATES_MAX], size_t *count,
                        struct error *err);
 void store_workers_free(struct store_worker *workers, size_t count);
+/* Finds a worker by its number, its worker_id or its name. Of several with one name, the only one
+ * that is not disabled. */
+enum store_found { STORE_FOUND, STORE_FOUND_NONE, STORE_FOUND_SEVERAL };
+struct store_found_worker {
+    enum store_found result;
+    int64_t id, claims; /* claims: how many jobs it holds */
+    char worker_id[WORKER_ID_BYTES], name[STORE_NAME_BYTES], status[16];
+};
+int store_worker_find(struct store *store, const char *worker, struct store_found_worker *found,
+                      struct error *err);
 /* worker: its worker_id, or its number. *found false: no such worker. */
 int store_worker_revoke(struct store *store, const char *worker, bool *found, struct error *err);
 
