@@ -234,12 +234,14 @@ static bool take_argument(const struct parsing *parsing, struct cli_line *line, 
     const struct cli_option *instead = command->instead ? find_option(command, command->instead)
                                                         : NULL;
     int wanted = command->argument && !(instead && is_given(instead, options)) ? 1 : 0;
-    if (parsing->word_count > wanted)
+    if (parsing->word_count > wanted && !(wanted && command->takes_several))
         return refuse(parsing, "unexpected argument '%s'", parsing->words[wanted]);
     if (parsing->word_count < wanted)
         return refuse(parsing, "missing %s%s%s", command->argument, instead ? " or --" : "",
                       instead ? instead->name : "");
     line->argument = wanted ? parsing->words[0] : NULL;
+    line->arguments = parsing->words;
+    line->argument_count = wanted ? parsing->word_count : 0;
     for (const struct cli_option *option = command->options; option && option->name; option++)
         if (option->is_required && !is_given(option, options))
             return refuse(parsing, "missing --%s", option->name);

@@ -23,6 +23,7 @@ struct cli_option {
 struct cli_command {
     const char *words;                /* "job add" */
     const char *argument;             /* the argument's name in the help; NULL: none */
+    bool takes_several;               /* the argument may be repeated */
     const char *instead;              /* a flag that can replace the argument, or NULL */
     const struct cli_option *options; /* NULL: none */
     const char *summary;              /* NULL: internal, neither shown nor completed */
@@ -42,6 +43,8 @@ struct cli_line {
     size_t command;          /* index into the program's commands */
     const char *config_path; /* NULL: none was named */
     const char *argument;    /* NULL if there is none */
+    char **arguments;        /* the same and those after it */
+    int argument_count;
 };
 
 /* True: run line->command with *options. False: nothing is left to do, or a mistake was reported on

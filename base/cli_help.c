@@ -151,8 +151,8 @@ static void print_commands(const struct cli *cli)
         snprintf(group, sizeof group, "%.*s", (int)strcspn(command->words, " "), command->words);
         if (strcmp(group, last) != 0 && cli_is_group(cli, group))
             print_words(cli, group);
-        if (command->argument && strcmp(command->argument, "FILE") == 0)
-            print_options(command, ") value=FILE");
+        if (command->argument && strncmp(command->argument, "FILE", 4) == 0)
+            print_options(command, command->takes_several ? "*) value=FILE" : ") value=FILE");
         if (command->summary)
             print_options(command, "*)");
     }

@@ -59,7 +59,7 @@ Test(cli, a_wrong_command_line_is_said_in_a_line_and_ends_with_64)
         {TAILSLATE_AGENT, {"-c"}, "tailslate-agent: option '-c' needs a value\n"},
         {TAILSLATE_AGENT, {"drain", "--json"}, "drain: unknown option '--json'\n"},
         {TAILSLATE_VERIFIER, {"dance"}, "tailslate-verifier: unknown command 'dance'\n"},
-        {TAILSLATE_VERIFIER, {"job", "add"}, "tailslate-verifier: job add: missing FILE\n"},
+        {TAILSLATE_VERIFIER, {"job", "add"}, "tailslate-verifier: job add: missing FILE...\n"},
         {TAILSLATE_VERIFIER, {"worker", "add"}, "worker add: missing NAME\n"},
         {TAILSLATE_VERIFIER, {"job", "release"}, "job release: missing ID\n"},
         {TAILSLATE_VERIFIER, {"job", "list", "--dry-run"}, "unknown option '--dry-run'\n"},

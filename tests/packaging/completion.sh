@@ -35,9 +35,9 @@ expect "undrain unpause" agent un
 expect "ls" agent -c other.cfg spool l
 expect "worker" verifier w
 expect "rotate revoke" verifier worker r
-expect "--slug" verifier job add video.mp4 --s
+expect "--slug" verifier job add video.mp4 --sl
 expect "video.mp4" verifier job add vid
-expect "" verifier job add video.mp4 vid
+expect "video.mp4" verifier job add video.mp4 vid
 expect "other.cfg" verifier -c oth
 expect "" verifier job add video.mp4 --title ""
 expect "--dry-run" verifier sweep --once --d

@@ -53,6 +53,12 @@ for side in agent verifier; do
     systemd-tmpfiles --root="$scratch/root" --create "$units/tailslate-$side.tmpfiles" ||
         complain "$side: systemd-tmpfiles"
 done
+# The watch folder, which an operator copies.
+for unit in service timer; do
+    sed "s|/usr/bin/tailslate-verifier|${program[verifier]}|" "$units/tailslate-incoming.$unit" >"$scratch/tailslate-incoming.$unit"
+done
+systemd-analyze verify --man=no "$scratch/tailslate-incoming.service" "$scratch/tailslate-incoming.timer" 2>"$scratch/said" || true
+grep "tailslate-incoming" "$scratch/said" >&2 && complain "incoming: systemd-analyze verify"
 for folder in tailslate-agent:700 tailslate:755 tailslate/uploads:750 tailslate/videos:755; do
     [ "$(stat -c %a "$scratch/root/var/lib/${folder%:*}")" = "${folder#*:}" ] || complain "mode of $folder"
 done

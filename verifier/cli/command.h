@@ -16,8 +16,8 @@ enum { STATUS_OK = 0, STATUS_DATA = 65, STATUS_NO_INPUT = 66 };
 struct command {
     struct cli_line line;
     const char *key_file, *slug, *title, *overlap;
-    const char *priority, *quality, *status, *worker, *since, *limit;
-    bool json, sample, once, dry_run, adopt_directories, failed, files;
+    const char *priority, *quality, *status, *worker, *since, *limit, *settled;
+    bool json, sample, once, dry_run, adopt_directories, failed, files, link, remove;
 };
 
 /* What every command opens: the directories and the store. */

@@ -4,7 +4,7 @@
 
 #include "verifier/cli/command.h"
 
-command_action command_job_add, command_job_show, command_job_release;
+command_action command_job_show, command_job_release;
 
 /* The argument as a job's ID. */
 int command_parse_job(const struct command *command, int64_t *id, struct error *err);

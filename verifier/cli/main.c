@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "verifier/cli/command_add.h"
 #include "verifier/cli/command_job.h"
 #include "verifier/cli/command_list.h"
 #include "verifier/cli/command_operation.h"
@@ -52,6 +53,14 @@ static const struct cli_option of_job_add[] = {
      .value = "N",
      .offset = AT(priority),
      .help = "-1000 to 1000; jobs with a greater one are claimed first; default: 0"},
+    {.name = "link",
+     .offset = AT(link),
+     .help = "a hard link instead of a copy: takes no space; do not change the file afterwards"},
+    {.name = "settled",
+     .value = "SECONDS",
+     .offset = AT(settled),
+     .help = "leave files that changed within so many seconds: they may still be written"},
+    {.name = "remove", .offset = AT(remove), .help = "remove each file after its job was added"},
     {.name = NULL}};
 static const struct cli_option of_job_list[] = {
     {.name = "status",
@@ -146,10 +155,13 @@ static const struct {
      NULL,
      command_worker_revoke},
     {{.words = "job add",
-      .argument = "FILE",
+      .argument = "FILE...",
+      .takes_several = true,
       .options = of_job_add,
-      .summary = "copy a video in and add a job for it",
-      .details = "Prints the job's ID."},
+      .summary = "copy videos in and add a job for each",
+      .details = "FILE may also be one directory: all videos in it, but not below it. Prints the "
+                 "ID of each job.\nA file that is refused does not keep the others out; the exit "
+                 "status is then 65."},
      NULL,
      command_job_add},
     {{.words = "job list",

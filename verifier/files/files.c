@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { DIRECTORY_MODE = 0755, SOURCE_MODE = 0640 };
+enum { DIRECTORY_MODE = 0755 };
 
 static const char *const extensions[] = {
 #define EXTENSION(extension) extension,
@@ -73,7 +73,7 @@ const char *files_source_extension(const char *path)
     return NULL;
 }
 
-static void name_source(int64_t video_id, const char *extension, char name[FILENAME_BYTES])
+void files_name_source(int64_t video_id, const char *extension, char name[FILENAME_BYTES])
 {
     snprintf(name, FILENAME_BYTES, "%lld.%s", (long long)video_id, extension);
 }
@@ -85,7 +85,7 @@ int files_open_source(const struct files *files, int64_t video_id, struct error 
     if (uploads < 0)
         return -1;
     for (size_t i = 0; i < EXTENSION_COUNT; i++) {
-        name_source(video_id, extensions[i], name);
+        files_name_source(video_id, extensions[i], name);
         int fd = files_open_beneath(uploads, name, O_RDONLY | O_NONBLOCK);
         if (fd >= 0)
             return fd;
@@ -100,60 +100,11 @@ int files_open_source(const struct files *files, int64_t video_id, struct error 
 void files_source_name(const struct files *files, int64_t video_id, char name[FILENAME_BYTES])
 {
     for (size_t i = 0; i < EXTENSION_COUNT; i++) {
-        name_source(video_id, extensions[i], name);
+        files_name_source(video_id, extensions[i], name);
         if (durable_exists(files->uploads, name))
             return;
     }
     name[0] = '\0';
-}
-
-static int copy_all(int from, int to, struct error *err)
-{
-    enum { STEP_BYTES = 8 << 20, BUFFER_BYTES = 256 * 1024 };
-    ssize_t copied;
-    while ((copied = copy_file_range(from, NULL, to, NULL, STEP_BYTES, 0)) > 0)
-        ;
-    if (copied == 0)
-        return 0;
-    /* Not between these two files (a pipe, another file system): by hand. */
-    TEXT(buffer) = must_malloc(BUFFER_BYTES);
-    while ((copied = read(from, buffer, BUFFER_BYTES)) != 0) {
-        if (copied < 0 && errno == EINTR)
-            continue;
-        if (copied < 0)
-            return error_errno(err, "cannot read");
-        if (durable_append(to, buffer, (size_t)copied, err) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* Only the server may read a source: it may have come from a directory that others cannot read.
- * The dir's owner is the server, also where root or a member of its group copies one in. */
-static int give_to_server(const struct files *files, int fd, struct error *err)
-{
-    struct stat dir;
-    if (fstat(files->uploads, &dir) != 0)
-        return error_errno(err, "uploads_dir");
-    if (fchown(fd, dir.st_uid, dir.st_gid) != 0 && geteuid() != dir.st_uid &&
-        fchown(fd, (uid_t)-1, dir.st_gid) != 0)
-        return error_errno(err,
-                           "cannot set the owner or group of the source to that of uploads_dir");
-    return fchmod(fd, SOURCE_MODE) == 0 ? 0 : error_errno(err, "cannot set the mode of the source");
-}
-
-int files_copy_source(const struct files *files, int from, char temp[64], struct error *err)
-{
-    temp[0] = '\0';
-    int uploads = files_use(files, FILES_UPLOADS, err);
-    if (uploads < 0)
-        return -1;
-    FD(to) = durable_temp(uploads, temp, err);
-    if (to < 0)
-        return -1;
-    if (copy_all(from, to, err) != 0)
-        return -1;
-    return give_to_server(files, to, err) == 0 ? durable_sync_file(to, err) : -1;
 }
 
 /* Left by an add that died between its rename and its commit, or another database's: the number was
@@ -164,7 +115,7 @@ int files_discard_source(const struct files *files, int64_t video_id, struct err
     struct files_bin bin = FILES_BIN(files->uploads, "source");
     int result = files_use(files, FILES_UPLOADS, err) < 0 ? -1 : 0;
     for (size_t i = 0; i < EXTENSION_COUNT && result == 0; i++) {
-        name_source(video_id, extensions[i], name);
+        files_name_source(video_id, extensions[i], name);
         if (durable_exists(files->uploads, name))
             result = files_bin_put(&bin, files->uploads, name, err);
     }
@@ -172,22 +123,6 @@ int files_discard_source(const struct files *files, int64_t video_id, struct err
         result = files_bin_sync(&bin, files->uploads, err);
     files_bin_close(&bin);
     return result;
-}
-
-int files_place_source(const struct files *files, const char *temp, int64_t video_id,
-                       const char *extension, struct error *err)
-{
-    char name[FILENAME_BYTES];
-    if (files_discard_source(files, video_id, err) != 0)
-        return -1;
-    name_source(video_id, extension, name);
-    return durable_rename(files->uploads, temp, files->uploads, name, err);
-}
-
-void files_drop_source(const struct files *files, const char *temp)
-{
-    if (temp[0])
-        unlinkat(files->uploads, temp, 0);
 }
 
 int files_open_dir(int dir, const char *name, bool make, struct error *err)

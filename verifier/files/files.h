@@ -50,14 +50,10 @@ const char *files_source_extension(const char *path);
 int files_open_source(const struct files *files, int64_t video_id, struct error *err);
 void files_source_name(const struct files *files, int64_t video_id, char name[FILENAME_BYTES]);
 
-/* Copy from into uploads_dir under a temp name, durable; then give it its name. What has that
- * number already goes to the trash. */
-int files_copy_source(const struct files *files, int from, char temp[64], struct error *err);
-int files_place_source(const struct files *files, const char *temp, int64_t video_id,
-                       const char *extension, struct error *err);
+/* `7.mp4` */
+void files_name_source(int64_t video_id, const char *extension, char name[FILENAME_BYTES]);
 /* What sources this video has go to the trash. */
 int files_discard_source(const struct files *files, int64_t video_id, struct error *err);
-void files_drop_source(const struct files *files, const char *temp);
 
 /* The directory of a video or of one of its renditions. make: create what is missing. Without make,
  * a directory that is not there is -1 with ENOENT. */

@@ -2,6 +2,7 @@
 #include "../base/scratch.h"
 #include "base/archive.h"
 #include "verifier/files/files_check.h"
+#include "verifier/files/files_source.h"
 #include "verifier/files/upload.h"
 
 #include <criterion/criterion.h>
@@ -217,13 +218,15 @@ Test(files, a_source_sends_what_has_its_number_to_the_trash)
 {
     SITE(site);
     struct error err;
-    char temp[64], name[FILENAME_BYTES];
+    char name[FILENAME_BYTES];
     scratch_put_text(&site.scratch, "film", "the film");
     scratch_put_text(&site.scratch, "uploads/7.mkv", "left over");
     scratch_put_text(&site.scratch, "uploads/7.mp4", "left over");
     FD(from) = openat(site.scratch.fd, "film", O_RDONLY | O_CLOEXEC);
-    cr_assert_eq(files_copy_source(&site.files, from, temp, &err), 0, "%s", err.message);
-    cr_assert_eq(files_place_source(&site.files, temp, 7, "mp4", &err), 0, "%s", err.message);
+    struct files_incoming incoming = {.from = from};
+    cr_assert_eq(files_take_in(&site.files, &incoming, &err), 0, "%s", err.message);
+    cr_assert_eq(files_place_source(&site.files, incoming.temp, 7, "mp4", &err), 0, "%s",
+                 err.message);
     files_source_name(&site.files, 7, name);
     cr_expect_str_eq(name, "7.mp4");
     cr_expect_not(durable_exists(site.files.uploads, "7.mkv"));
@@ -241,13 +244,14 @@ Test(files, a_source_is_read_by_the_folders_owner_and_group_alone)
     SITE(site);
     struct error err;
     struct stat folder, source;
-    char temp[64];
     scratch_put(&site.scratch, "film", "the film", 8, 0666);
     FD(from) = openat(site.scratch.fd, "film", O_RDONLY | O_CLOEXEC);
     if (geteuid() == 0)
         cr_assert_eq(fchown(site.files.uploads, 65534, 65534), 0);
-    cr_assert_eq(files_copy_source(&site.files, from, temp, &err), 0, "%s", err.message);
-    cr_assert_eq(files_place_source(&site.files, temp, 7, "mp4", &err), 0, "%s", err.message);
+    struct files_incoming incoming = {.from = from};
+    cr_assert_eq(files_take_in(&site.files, &incoming, &err), 0, "%s", err.message);
+    cr_assert_eq(files_place_source(&site.files, incoming.temp, 7, "mp4", &err), 0, "%s",
+                 err.message);
     cr_assert_eq(fstatat(site.files.uploads, "7.mp4", &source, 0), 0);
     cr_assert_eq(fstat(site.files.uploads, &folder), 0);
     cr_expect_eq(source.st_mode & 07777, 0640, "%o", (unsigned)source.st_mode);
