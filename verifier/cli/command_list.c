@@ -107,7 +107,7 @@ int command_job_list(struct context *context, const struct command *command, str
 {
     struct store_job_filter filter;
     char since[WALL_TEXT_BYTES];
-    bool more;
+    bool more = false;
     if (parse_filter(command, &filter, since, err) != 0)
         return -1;
     if ((command->json ? print_json : print_table)(context->store, &filter, &more, err) != 0)
