@@ -59,6 +59,16 @@ for unit in service timer; do
 done
 systemd-analyze verify --man=no "$scratch/tailslate-incoming.service" "$scratch/tailslate-incoming.timer" 2>"$scratch/said" || true
 grep "tailslate-incoming" "$scratch/said" >&2 && complain "incoming: systemd-analyze verify"
+
+# The drop-ins that are shipped as examples.
+for conf in "$units"/tailslate-{agent,verifier}-*.conf; do
+    side=$(basename "$conf" | cut -d- -f2)
+    mkdir -p "$scratch/tailslate-$side.service.d"
+    cp "$conf" "$scratch/tailslate-$side.service.d/"
+    systemd-analyze verify --man=no "$scratch/tailslate-$side.service" 2>"$scratch/said" || true
+    grep -E "tailslate-$side|${conf##*/}" "$scratch/said" >&2 && complain "${conf##*/}: systemd-analyze verify"
+    rm -r "$scratch/tailslate-$side.service.d"
+done
 for folder in tailslate-agent:700 tailslate:755 tailslate/uploads:750 tailslate/videos:755; do
     [ "$(stat -c %a "$scratch/root/var/lib/${folder%:*}")" = "${folder#*:}" ] || complain "mode of $folder"
 done
@@ -78,5 +88,10 @@ says "$agent" ProcSubset=all "the agent reads the boot's id"
 says "$agent" NoNewPrivileges=yes "the transcoder's filter on socket() needs it"
 says "$units/tailslate-verifier.service" "ExecReload=/bin/kill -HUP \$MAINPID" "SIGHUP is its reload"
 says "$units/tailslate-verifier.service" RestrictSUIDSGID=no "it forbids openat2"
+
+mounts=$units/tailslate-verifier-mounts.conf
+paths=$(sed -n 's/^RequiresMountsFor=//p' "$mounts")
+[ -n "$paths" ] || complain "${mounts##*/} waits for no mount"
+says "$mounts" "ReadWritePaths=$paths" "the unit sees them read-only otherwise"
 
 [ "$failures" -eq 0 ]
