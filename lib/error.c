@@ -48,6 +48,8 @@ static enum error_class class_of(int code)
     case EINTR:
     case EAGAIN:
     case EBUSY:
+    case EADDRINUSE:
+    case EADDRNOTAVAIL: /* its interface may come up later */
     case EIO:
     case EROFS: /* a disk that was unavailable can come back */
     case ESTALE:

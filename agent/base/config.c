@@ -1,5 +1,6 @@
 #include "agent/base/config.h"
 
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -130,42 +131,74 @@ static bool is_http_url(const char *url)
 
 enum { CODE_VERSION_MAX_BYTES = 40 }; /* as on the wire */
 
-static int check_together(const struct config *config, struct error *err)
+static bool has_user(const char *url)
 {
-    if (!is_http_url(config->server.url))
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "server.url is \"%s\"; it must begin with http:// or https://",
-                         config->server.url);
-    if (config->node.state_dir[0] != '/')
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "node.state_dir is \"%s\"; it must be an absolute path",
-                         config->node.state_dir);
-    if (config->retry.cap_seconds < config->retry.base_seconds)
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "retry.cap_seconds (%g) is below retry.base_seconds (%g)",
-                         config->retry.cap_seconds, config->retry.base_seconds);
+    const char *host = strstr(url, "//");
+    return host && memchr(host, '@', strcspn(host + 2, "/?#") + 2);
+}
+
+static bool is_address(const char *text)
+{
+    unsigned char bytes[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+static void judge_server(const struct config *config, struct findings *findings)
+{
+    const char *url = config->server.url;
+    if (has_user(url)) /* not repeated here */
+        finding_add(findings, FINDING_BAD, "server.url",
+                    "remove it, the server only needs the API key",
+                    "the URL contains a user name or password");
+    else if (!is_http_url(url))
+        finding_add(findings, FINDING_BAD, "server.url", NULL,
+                    "\"%s\" must begin with http:// or https://", url);
     if (!config->server.cert_file[0] != !config->server.key_file[0])
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "set both server.cert_file and server.key_file, or neither");
+        finding_add(findings, FINDING_BAD, "server.key_file", NULL,
+                    "set both server.cert_file and server.key_file, or neither");
+}
+
+void agent_config_judge(const struct config *config, struct findings *findings)
+{
+    judge_server(config, findings);
+    if (config->node.state_dir[0] != '/')
+        finding_add(findings, FINDING_BAD, "node.state_dir", NULL,
+                    "\"%s\" must be an absolute path", config->node.state_dir);
+    if (config->retry.cap_seconds < config->retry.base_seconds)
+        finding_add(findings, FINDING_BAD, "retry.cap_seconds", NULL,
+                    "%g is below retry.base_seconds (%g)", config->retry.cap_seconds,
+                    config->retry.base_seconds);
     if (strlen(config->heartbeat.code_version) > CODE_VERSION_MAX_BYTES)
-        return error_set(err, ERROR_PERMANENT, 0, "heartbeat.code_version is longer than %d bytes",
-                         CODE_VERSION_MAX_BYTES);
-    bool runs_command = strcmp(config->transcode.recipe, "command") == 0;
-    if (runs_command && !config->transcode.command[0])
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "transcode.recipe is \"command\" but transcode.command is empty");
+        finding_add(findings, FINDING_BAD, "heartbeat.code_version", NULL,
+                    "must be at most %d bytes", CODE_VERSION_MAX_BYTES);
+    if (strcmp(config->transcode.recipe, "command") == 0 && !config->transcode.command[0])
+        finding_add(findings, FINDING_BAD, "transcode.command", NULL,
+                    "is empty, but transcode.recipe is \"command\"");
+    if (config->health.port && !is_address(config->health.address))
+        finding_add(findings, FINDING_BAD, "health.address", "use an address like 127.0.0.1",
+                    "%s is not an IP address", config->health.address);
+}
+
+int agent_config_read(const char *path, struct config *config, struct error *err)
+{
+    struct config read = {0};
+    if (config_load(keys, KEY_COUNT, path, &read, err) != 0)
+        return -1;
+    if (!read.node.name[0] && gethostname(read.node.name, sizeof read.node.name - 1) != 0)
+        return error_errno(err, "cannot read the host name");
+    *config = read;
     return 0;
 }
 
 int agent_config_load(const char *path, struct config *config, struct error *err)
 {
-    struct config read = {0};
-    if (config_load(keys, KEY_COUNT, path, &read, err) != 0)
+    struct config read;
+    struct findings findings = {.out = NULL};
+    if (agent_config_read(path, &read, err) != 0)
         return -1;
-    if (check_together(&read, err) != 0)
+    agent_config_judge(&read, &findings);
+    if (findings_refuse(&findings, err) != 0)
         return error_wrap(err, "%s", path ? path : "environment");
-    if (!read.node.name[0] && gethostname(read.node.name, sizeof read.node.name - 1) != 0)
-        return error_errno(err, "cannot read the host name");
     *config = read;
     return 0;
 }

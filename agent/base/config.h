@@ -8,6 +8,7 @@
 #define AGENT_CONFIG_H
 
 #include "base/config.h"
+#include "base/finding.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,6 +71,9 @@ struct config {
 
 /* path NULL: defaults and environment only. All or nothing. */
 int agent_config_load(const char *path, struct config *config, struct error *err);
+/* The same, but accepts values that contradict each other: agent_config_judge finds those. */
+int agent_config_read(const char *path, struct config *config, struct error *err);
+void agent_config_judge(const struct config *config, struct findings *findings);
 void agent_config_print(const struct config *config, FILE *out); /* the effective configuration */
 void agent_config_print_sample(FILE *out);                       /* prints agent.cfg.sample */
 

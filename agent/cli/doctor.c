@@ -4,100 +4,67 @@
 #include "agent/base/tool.h"
 #include "agent/cli/doctor_encoders.h"
 #include "agent/cli/doctor_report.h"
+#include "agent/cli/preflight.h"
 #include "agent/spool/spool.h"
 #include "agent/step/disk.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-static void check_key(struct doctor *doctor)
+static void check_writing(struct doctor *doctor, int dir)
 {
-    char secret[CONFIG_SECRET_BYTES];
+    char name[DURABLE_TEMP_BYTES];
     struct error err;
-    const char *path = doctor->config->server.api_key_file;
-    if (config_read_secret(path, secret, &err) == 0)
-        doctor_report(doctor, FINDING_GOOD, "key file", NULL, "%s", path);
+    FD(fd) = durable_temp(dir, name, &err);
+    if (fd >= 0)
+        unlinkat(dir, name, 0);
     else
-        doctor_report(doctor, FINDING_BAD, "key file",
-                      "write the worker's API key to it (tailslate-verifier worker add NAME "
-                      "--key-file FILE), mode 0600",
-                      "%s", err.message);
-    explicit_bzero(secret, sizeof secret);
+        finding_add_error(&doctor->findings, "node.state_dir", NULL, &err);
 }
 
-static void check_disk(struct doctor *doctor, int dir)
+static void check_disk(struct doctor *doctor)
 {
     int64_t free_bytes;
     struct error err;
     double limit = doctor->config->node.min_free_disk_gb;
-    if (disk_free_bytes(dir, &free_bytes, &err) != 0)
-        doctor_report(doctor, FINDING_BAD, "disk", NULL, "%s", err.message);
-    else if ((double)free_bytes < limit * 1e9)
-        doctor_report(
-            doctor, FINDING_BAD, "disk",
-            "free disk space or lower node.min_free_disk_gb; nothing is claimed until then",
-            "%.1f GB free, node.min_free_disk_gb is %g", (double)free_bytes / 1e9, limit);
-    else
-        doctor_report(doctor, FINDING_GOOD, "disk", NULL, "%.1f GB free (at least %g required)",
-                      (double)free_bytes / 1e9, limit);
-}
-
-static bool is_writable(int dir, struct error *err)
-{
-    char name[DURABLE_TEMP_BYTES];
-    FD(fd) = durable_temp(dir, name, err);
-    if (fd >= 0)
-        unlinkat(dir, name, 0);
-    return fd >= 0;
-}
-
-/* If it does not exist yet, `run` creates it: then check its parent. */
-static void check_state_dir(struct doctor *doctor)
-{
-    const char *advice = "create it on persistent storage, owned by the agent's user, mode 0700";
-    struct error err;
-    TEXT(path) = must_strdup(doctor->config->node.state_dir);
-    FD(dir) = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_there = dir >= 0;
-    if (!is_there && errno == ENOENT && strrchr(path, '/') != path) {
-        *strrchr(path, '/') = '\0';
-        dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
-    if (dir < 0) {
-        error_errno(&err, "%s", path);
-        doctor_report(doctor, FINDING_BAD, "state_dir", advice, "%s", err.message);
+    FD(dir) = open(doctor->config->node.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) /* the preflight's finding, or `run` creates it */
         return;
-    }
-    if (!is_writable(dir, &err))
-        doctor_report(doctor, FINDING_BAD, "state_dir", advice, "%s: %s", path, err.message);
+    check_writing(doctor, dir);
+    if (disk_free_bytes(dir, &free_bytes, &err) != 0)
+        finding_add_error(&doctor->findings, "disk", NULL, &err);
+    else if ((double)free_bytes < limit * 1e9)
+        finding_add(&doctor->findings, FINDING_PASSING, "disk",
+                    "free disk space or lower node.min_free_disk_gb; nothing is claimed until then",
+                    "%.1f GB free, node.min_free_disk_gb is %g", (double)free_bytes / 1e9, limit);
     else
-        doctor_report(doctor, FINDING_GOOD, "state_dir", NULL, "%s%s",
-                      doctor->config->node.state_dir, is_there ? "" : " (`run` creates it)");
-    check_disk(doctor, dir);
+        finding_add(&doctor->findings, FINDING_GOOD, "disk", NULL,
+                    "%.1f GB free (at least %g required)", (double)free_bytes / 1e9, limit);
 }
 
+/* That it is there is the preflight's finding. */
 static bool check_tool(struct doctor *doctor, const char *key, const char *program)
 {
     char version[TOOL_VERSION_BYTES];
     struct error err;
     TEXT(text) = NULL;
-    bool is_fine = false;
-    if (tool_find(program, &err) != 0 || tool_ask(program, "-version", &text, &err) != 0)
-        doctor_report(doctor, FINDING_BAD, key,
-                      "install it (apt-get install ffmpeg) or configure its path", "%s",
-                      err.message);
-    else if (!tool_parse_version(text, version))
-        doctor_report(doctor, FINDING_BAD, key, "configure the right program",
-                      "cannot parse the output of '%s -version'", program);
-    else
-        is_fine = true;
-    if (is_fine)
-        doctor_report(doctor, FINDING_GOOD, key, NULL, "%s, version %s", program, version);
-    return is_fine;
+    if (tool_find(program, &err) != 0)
+        return false;
+    if (tool_ask(program, "-version", &text, &err) != 0) {
+        finding_add(&doctor->findings, FINDING_BAD, key, "install another build of it", "%s",
+                    err.message);
+        return false;
+    }
+    if (!tool_parse_version(text, version)) {
+        finding_add(&doctor->findings, FINDING_BAD, key, "configure the right program",
+                    "cannot parse the output of '%s -version'", program);
+        return false;
+    }
+    finding_add(&doctor->findings, FINDING_GOOD, key, NULL, "%s, version %s", program, version);
+    return true;
 }
 
 static void check_tools(struct doctor *doctor)
@@ -107,8 +74,8 @@ static void check_tools(struct doctor *doctor)
         if (check_tool(doctor, "ffmpeg", config->transcode.ffmpeg))
             doctor_check_encoders(doctor);
     } else {
-        doctor_report(doctor, FINDING_NOTE, "command", NULL, "recipe `command` runs: %s",
-                      config->transcode.command);
+        finding_add(&doctor->findings, FINDING_NOTE, "command", NULL, "recipe `command` runs: %s",
+                    config->transcode.command);
     }
     check_tool(doctor, "ffprobe", config->transcode.ffprobe);
     doctor_check_limits(doctor);
@@ -143,7 +110,8 @@ static void check_server(struct doctor *doctor)
     struct error err;
     struct http_client *client = connect_client(doctor->config, &err);
     if (!client) {
-        doctor_report(doctor, FINDING_NOTE, "server", NULL, "not checked: no usable key");
+        finding_add(&doctor->findings, FINDING_NOTE, "server", NULL,
+                    "not asked: its URL or the key is not usable");
         return;
     }
     TEXT(body) = format_heartbeat(doctor->config);
@@ -156,22 +124,23 @@ static void check_server(struct doctor *doctor)
     http_client_free(client);
 }
 
-int doctor_run(const struct config *config, const char *config_path)
+int doctor_run(const struct config *config, const char *config_path, bool prints)
 {
-    const char *source = config_path ? config_path : "the environment alone";
-    struct doctor doctor = {.config = config};
+    struct doctor doctor = {.config = config, .findings = {.out = stdout}};
     struct error err;
     if (http_global_init(&err) != 0) {
         fprintf(stderr, "tailslate-agent: %s\n", err.message);
         return error_exit_status(&err);
     }
-    printf("# effective configuration: %s%s\n", source, config_path ? " and the environment" : "");
-    agent_config_print(config, stdout);
-    putchar('\n');
-    doctor_report(&doctor, FINDING_GOOD, "configuration", NULL, "%s", source);
-    check_key(&doctor);
-    check_state_dir(&doctor);
+    if (prints) {
+        agent_config_print(config, stdout);
+        putchar('\n');
+    }
+    finding_add(&doctor.findings, FINDING_GOOD, "configuration", NULL, "%s",
+                config_path ? config_path : "the environment alone");
+    preflight(config, &doctor.findings);
+    check_disk(&doctor);
     check_tools(&doctor);
     check_server(&doctor);
-    return doctor_exit_status(&doctor);
+    return findings_exit_status(&doctor.findings);
 }

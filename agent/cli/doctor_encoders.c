@@ -19,14 +19,15 @@ static void check_device(struct doctor *doctor, const struct gpu *gpu)
 {
     char advice[ADVICE_BYTES];
     if (gpu->may_use) {
-        doctor_report(doctor, FINDING_GOOD, "device", NULL, "%s, %s", gpu->path, gpu->name);
+        finding_add(&doctor->findings, FINDING_GOOD, "device", NULL, "%s, %s", gpu->path,
+                    gpu->name);
         return;
     }
     snprintf(advice, sizeof advice,
              "add the agent's user to the group %s (usermod -aG %s USER), then restart it",
              gpu->group[0] ? gpu->group : "render", gpu->group[0] ? gpu->group : "render");
-    doctor_report(doctor, FINDING_NOTE, "device", advice,
-                  "%s, %s: this user has no permission to open it", gpu->path, gpu->name);
+    finding_add(&doctor->findings, FINDING_NOTE, "device", advice,
+                "%s, %s: this user has no permission to open it", gpu->path, gpu->name);
 }
 
 static void check_devices(struct doctor *doctor)
@@ -36,8 +37,8 @@ static void check_devices(struct doctor *doctor)
     for (size_t i = 0; i < count; i++)
         check_device(doctor, &gpus[i]);
     if (count == 0)
-        doctor_report(doctor, FINDING_NOTE, "device", NULL,
-                      "no /dev/dri/renderD* and no /dev/nvidia*: encoding on the CPU");
+        finding_add(&doctor->findings, FINDING_NOTE, "device", NULL,
+                    "no /dev/dri/renderD* and no /dev/nvidia*: encoding on the CPU");
 }
 
 /* ---- encoders -------------------------------------------------------------------------------- */
@@ -47,11 +48,11 @@ static void check_encoder(struct doctor *doctor, const struct encoders *found, e
     const char *codec = tailslate_codec_name(encoder_codec(id));
     bool is_hardware = encoder_kind(id) != ENCODER_CPU;
     if (found->working & 1u << id)
-        doctor_report(doctor, FINDING_GOOD, "encoder", NULL, "%-11s %s%s", encoder_name(id), codec,
-                      is_hardware ? " in hardware" : "");
+        finding_add(&doctor->findings, FINDING_GOOD, "encoder", NULL, "%-11s %s%s",
+                    encoder_name(id), codec, is_hardware ? " in hardware" : "");
     else
-        doctor_report(doctor, FINDING_NOTE, "encoder", NULL, "%-11s not usable: %s",
-                      encoder_name(id), found->reasons[id]);
+        finding_add(&doctor->findings, FINDING_NOTE, "encoder", NULL, "%-11s not usable: %s",
+                    encoder_name(id), found->reasons[id]);
 }
 
 static enum encoder_id failed_lately(const struct config *config,
@@ -68,8 +69,8 @@ static void report_failure(struct doctor *doctor, enum encoder_id failed, const 
         return;
     snprintf(advice, sizeof advice, "it is used again %d minutes after that failure",
              ENCODERS_PAUSE_MS / 60 / 1000);
-    doctor_report(doctor, FINDING_NOTE, "encoder", advice, "%s failed a recent job: %s",
-                  encoder_name(failed), reason);
+    finding_add(&doctor->findings, FINDING_NOTE, "encoder", advice, "%s failed a recent job: %s",
+                encoder_name(failed), reason);
 }
 
 /* For the configured codec. */
@@ -81,19 +82,19 @@ static void judge_choice(struct doctor *doctor, const struct encoders *found,
     struct encoder_use use = encoders_choose(config, found, failed);
     const char *codec = tailslate_codec_name(encoder_wanted_codec(config->transcode.codec));
     if (use.id == ENCODER_COUNT) {
-        doctor_report(doctor, FINDING_BAD, "ladder",
-                      "use an ffmpeg build that has one, or change transcode.codec; "
-                      "nothing is claimed until then",
-                      "no encoder for %s works (transcode.codec = \"%s\")", codec,
-                      config->transcode.codec);
+        finding_add(&doctor->findings, FINDING_BAD, "ladder",
+                    "use an ffmpeg build that has one, or change transcode.codec; "
+                    "nothing is claimed until then",
+                    "no encoder for %s works (transcode.codec = \"%s\")", codec,
+                    config->transcode.codec);
         return;
     }
     bool is_second = strcmp(wanted, "auto") != 0 &&
                      strcmp(wanted, encoder_kind_name(encoder_kind(use.id))) != 0;
-    doctor_report(doctor, is_second ? FINDING_NOTE : FINDING_GOOD, "ladder",
-                  is_second ? "see the reason above, or set transcode.encoder to \"auto\"" : NULL,
-                  "%s by %s%s%s", codec, encoder_name(use.id), is_second ? "; unavailable: " : "",
-                  is_second ? wanted : "");
+    finding_add(&doctor->findings, is_second ? FINDING_NOTE : FINDING_GOOD, "ladder",
+                is_second ? "see the reason above, or set transcode.encoder to \"auto\"" : NULL,
+                "%s by %s%s%s", codec, encoder_name(use.id), is_second ? "; unavailable: " : "",
+                is_second ? wanted : "");
 }
 
 static void report_others(struct doctor *doctor, const struct encoders *found,
@@ -112,7 +113,7 @@ static void report_others(struct doctor *doctor, const struct encoders *found,
         snprintf(text + used, sizeof text - used, "%s%s by %s", used ? ", " : "",
                  tailslate_codec_name(codec), id == ENCODER_COUNT ? "nothing" : encoder_name(id));
     }
-    doctor_report(doctor, FINDING_GOOD, "other codecs", NULL, "%s", text);
+    finding_add(&doctor->findings, FINDING_GOOD, "other codecs", NULL, "%s", text);
 }
 
 /* The audio encoder. */
@@ -122,8 +123,8 @@ static void check_aac(struct doctor *doctor)
     TEXT(list) = NULL;
     if (tool_ask(doctor->config->transcode.ffmpeg, "-encoders", &list, &err) == 0 &&
         !tool_has_encoder(list, "aac"))
-        doctor_report(doctor, FINDING_BAD, "encoder", "use an ffmpeg build that has it",
-                      "aac is not available");
+        finding_add(&doctor->findings, FINDING_BAD, "encoder", "use an ffmpeg build that has it",
+                    "aac is not available");
 }
 
 void doctor_check_encoders(struct doctor *doctor)
@@ -133,8 +134,8 @@ void doctor_check_encoders(struct doctor *doctor)
     char reason[ENCODERS_REASON_BYTES];
     check_devices(doctor);
     if (encoders_probe(doctor->config, ENCODERS_SOON, &found, &err) < 0) {
-        doctor_report(doctor, FINDING_BAD, "encoders", "fix transcode.ffmpeg first", "%s",
-                      err.message);
+        finding_add(&doctor->findings, FINDING_BAD, "encoders", "fix transcode.ffmpeg first", "%s",
+                    err.message);
         return;
     }
     for (enum encoder_id id = 0; id < ENCODER_COUNT; id++)
@@ -145,9 +146,9 @@ void doctor_check_encoders(struct doctor *doctor)
     judge_choice(doctor, &found, failed);
     report_others(doctor, &found, failed);
     if (!found.can_tone_map)
-        doctor_report(doctor, FINDING_NOTE, "tone mapping",
-                      "use an ffmpeg build with the filters zscale and tonemap",
-                      "not available: HDR videos will have washed-out colors in h264");
+        finding_add(&doctor->findings, FINDING_NOTE, "tone mapping",
+                    "use an ffmpeg build with the filters zscale and tonemap",
+                    "not available: HDR videos will have washed-out colors in h264");
 }
 
 /* ---- limits ---------------------------------------------------------------------------------- */
@@ -167,15 +168,16 @@ void doctor_check_limits(struct doctor *doctor)
 {
     const struct config *config = doctor->config;
     double memory_gb = (double)limits_memory_bytes(config, machine_memory_bytes()) / 1e9;
-    doctor_report(
-        doctor, FINDING_GOOD, "limits", NULL,
+    finding_add(
+        &doctor->findings, FINDING_GOOD, "limits", NULL,
         "per transcode: %.1f GB of memory, %g x the duration + %g min, %g s without progress, "
         "nice %lld, disk %s",
         memory_gb, config->limits.wall_factor, config->limits.wall_floor_minutes,
         config->transcode.stall_seconds, (long long)config->transcode.nice, config->limits.io);
     if (network_text(config))
-        doctor_report(doctor, FINDING_GOOD, "network", NULL, "%s", network_text(config));
+        finding_add(&doctor->findings, FINDING_GOOD, "network", NULL, "%s", network_text(config));
     else
-        doctor_report(doctor, FINDING_NOTE, "network", "use a kernel with CONFIG_SECCOMP_FILTER",
-                      "this kernel has no seccomp: ffmpeg can reach the network");
+        finding_add(&doctor->findings, FINDING_NOTE, "network",
+                    "use a kernel with CONFIG_SECCOMP_FILTER",
+                    "this kernel has no seccomp: ffmpeg can reach the network");
 }

@@ -2,44 +2,6 @@
 
 #include "agent/daemon/server_link.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-enum { EXIT_TEMPORARY = 75, EXIT_CONFIGURATION = 78, FINDING_BYTES = 640 };
-
-void doctor_report(struct doctor *doctor, enum finding finding, const char *subject,
-                   const char *advice, const char *format, ...)
-{
-    static const char *const marks[] = {[FINDING_GOOD] = "ok",
-                                        [FINDING_NOTE] = "note",
-                                        [FINDING_PASSING] = "WAIT",
-                                        [FINDING_BAD] = "FAIL"};
-    char text[FINDING_BYTES];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    printf("%-4s  %-14s %s\n", marks[finding], subject, text);
-    if (advice)
-        printf("      %-14s -> %s\n", "", advice);
-    if (finding > doctor->worst)
-        doctor->worst = finding;
-}
-
-int doctor_exit_status(const struct doctor *doctor)
-{
-    switch (doctor->worst) {
-    case FINDING_GOOD:
-    case FINDING_NOTE:
-        return 0;
-    case FINDING_PASSING:
-        return EXIT_TEMPORARY;
-    case FINDING_BAD:
-        break;
-    }
-    return EXIT_CONFIGURATION;
-}
-
 /* Temporary: it can pass without a change of the configuration. */
 static bool is_passing(enum tailslate_answer_class class)
 {
@@ -51,12 +13,12 @@ static void report_failing(struct doctor *doctor, const struct http_answer *answ
 {
     const char *url = doctor->config->server.url;
     if (is_passing(http_answer_class(answer)))
-        doctor_report(doctor, FINDING_PASSING, "server", "check the server's log",
-                      "%s: HTTP %ld %s", url, answer->status, answer->problem.detail);
+        finding_add(&doctor->findings, FINDING_PASSING, "server", "check the server's log",
+                    "%s: HTTP %ld %s", url, answer->status, answer->problem.detail);
     else
-        doctor_report(doctor, FINDING_BAD, "server", "fix server.url: this is not a worker API",
-                      "%s: HTTP %ld, %s", url, answer->status,
-                      answer->is_json ? "JSON" : "not JSON");
+        finding_add(&doctor->findings, FINDING_BAD, "server",
+                    "fix server.url: this is not a worker API", "%s: HTTP %ld, %s", url,
+                    answer->status, answer->is_json ? "JSON" : "not JSON");
 }
 
 void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer)
@@ -64,21 +26,21 @@ void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer
     const char *url = doctor->config->server.url;
     switch (server_state_of_class(http_answer_class(answer))) {
     case SERVER_FINE:
-        doctor_report(doctor, FINDING_GOOD, "key accepted", NULL, "by %s", url);
+        finding_add(&doctor->findings, FINDING_GOOD, "key accepted", NULL, "by %s", url);
         break;
     case SERVER_NOT_TRUSTED:
-        doctor_report(doctor, FINDING_BAD, "server",
-                      "set server.ca_file, or renew the server's certificate", "%s: %s", url,
-                      answer->error.message);
+        finding_add(&doctor->findings, FINDING_BAD, "server",
+                    "set server.ca_file, or renew the server's certificate", "%s: %s", url,
+                    answer->error.message);
         break;
     case SERVER_UNREACHED:
-        doctor_report(doctor, FINDING_PASSING, "server",
-                      "start the server or fix server.url; finished work is kept until then",
-                      "%s: %s", url, answer->error.message);
+        finding_add(&doctor->findings, FINDING_PASSING, "server",
+                    "start the server or fix server.url; finished work is kept until then",
+                    "%s: %s", url, answer->error.message);
         break;
     case SERVER_KEY_REFUSED:
-        doctor_report(
-            doctor, FINDING_BAD, "key accepted",
+        finding_add(
+            &doctor->findings, FINDING_BAD, "key accepted",
             "put a valid key into the file; the agent reads it without a restart and loses nothing "
             "meanwhile",
             "the server refused the key: HTTP %ld %s", answer->status, answer->problem.detail);

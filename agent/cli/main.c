@@ -1,6 +1,7 @@
 #include "agent/cli/doctor.h"
 #include "agent/cli/fsck.h"
 #include "agent/cli/operate.h"
+#include "agent/cli/preflight.h"
 #include "agent/cli/show.h"
 #include "agent/cli/watch.h"
 #include "agent/daemon/agent.h"
@@ -13,13 +14,21 @@
 
 struct command {
     struct cli_line line;
-    bool is_json, is_watch, is_sample, is_all, is_repair;
+    bool is_json, is_watch, is_sample, is_print, is_all, is_repair;
 };
 
 typedef int command_run(const struct command *command, struct config *config);
 
 static int do_run(const struct command *command, struct config *config)
 {
+    struct findings findings = {.out = NULL};
+    preflight(config, &findings);
+    for (size_t i = 0; i < findings.count; i++)
+        if (findings.at[i].level >= FINDING_PASSING)
+            log_error("agent.not_started", LOG_TEXT("key", findings.at[i].key),
+                      LOG_TEXT("reason", findings.at[i].text));
+    if (findings.worst >= FINDING_PASSING)
+        return findings_exit_status(&findings);
     return agent_run(config, command->line.config_path);
 }
 
@@ -36,7 +45,7 @@ static int do_encoder_probe(const struct command *command, struct config *config
 
 static int do_check(const struct command *command, struct config *config)
 {
-    return doctor_run(config, command->line.config_path);
+    return doctor_run(config, command->line.config_path, command->is_print);
 }
 
 static int do_status(const struct command *command, struct config *config)
@@ -111,6 +120,7 @@ static int do_fsck(const struct command *command, struct config *config)
 
 static const struct cli_option json_only[] = {JSON_FLAG, {.name = NULL}};
 static const struct cli_option of_check[] = {
+    {.name = "print", .offset = AT(is_print), .help = "first print the effective configuration"},
     {.name = "sample",
      .offset = AT(is_sample),
      .help = "print a configuration file with every key, its description and its default"},
@@ -140,8 +150,10 @@ static const struct {
     {{.words = "check",
       .options = of_check,
       .summary = "check configuration, disk, tools, server and key",
-      .details = "The exit status is 0, 75 for a temporary problem, or 78 if the configuration is "
-                 "wrong."},
+      .details =
+          "Prints one finding per line, and what to do about it. The exit status is 0, 75 for "
+          "a\ntemporary problem, or 78 if something has to be fixed. `run` refuses to start by "
+          "the\nsame findings."},
      do_check},
     {{.words = "status", .options = of_status, .summary = "show what the agent is doing"},
      do_status},
@@ -189,10 +201,14 @@ static const struct cli_command *command_at(size_t index)
     return index < sizeof commands / sizeof commands[0] ? &commands[index].cli : NULL;
 }
 
-static int load(const char *path, struct config *config)
+/* run and check judge the values by themselves, together with the machine. */
+static int load(const struct command *command, struct config *config)
 {
     struct error err;
-    if (agent_config_load(path, config, &err) != 0) {
+    const char *path = command->line.config_path;
+    command_run *run = commands[command->line.command].run;
+    bool judges = run == do_run || run == do_check;
+    if ((judges ? agent_config_read : agent_config_load)(path, config, &err) != 0) {
         fprintf(stderr, "tailslate-agent: %s\n", err.message);
         return error_exit_status(&err);
     }
@@ -218,6 +234,6 @@ int main(int argc, char **argv)
         return 0;
     }
     command.line.config_path = config_find(command.line.config_path, AGENT_CONFIG_PATH);
-    status = load(command.line.config_path, &config);
+    status = load(&command, &config);
     return status ? status : commands[command.line.command].run(&command, &config);
 }

@@ -235,7 +235,7 @@ Test(beside_stock, the_commands_say_what_is_theirs_there, .timeout = 120)
     free(beside_ask(&beside, "ALTER TABLE workers DROP COLUMN capabilities"));
     RUN(broken) = rig_verifier(rig, (const char *[]){"check", NULL});
     cr_expect_eq(broken.status, 78, "%d %s", broken.status, broken.err);
-    cr_expect(strstr(broken.err, "table workers has no column capabilities"), "%s", broken.err);
+    cr_expect(strstr(broken.out, "table workers has no column capabilities"), "%s", broken.out);
     beside_end(&beside);
 }
 

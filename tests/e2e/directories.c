@@ -61,7 +61,7 @@ static void expect_words(struct rig *rig, const char *words)
     cr_expect_eq(ready.status, 503);
     cr_expect(strstr(reply_text(&ready, "detail"), words), "%s", ready.body);
     cr_expect(strstr(status.out, words), "%s", status.out);
-    cr_expect(strstr(check.err, words), "%s", check.err);
+    cr_expect(strstr(check.out, words), "%s", check.out);
     cr_expect_eq(check.status, 75);
 }
 

@@ -99,54 +99,52 @@ static bool starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-static int refuse_password(const char *url, const char *group, struct error *err)
+static void judge_password(const char *url, const char *group, struct findings *findings)
 {
+    char key[FINDING_KEY_BYTES];
     if (!has_password(url))
-        return 0;
-    return error_set(err, ERROR_PERMANENT, 0,
-                     "%s.url: the URL may not contain a password; put it in a file (mode 0600) and "
-                     "set %s.password_file to its path",
-                     group, group);
+        return;
+    snprintf(key, sizeof key, "%s.url", group);
+    finding_add(findings, FINDING_BAD, key, NULL,
+                "the URL may not contain a password; put it in a file (mode 0600) and set "
+                "%s.password_file to its path",
+                group);
 }
 
-static int refuse_unsupported(const struct verifier_config *config, struct error *err)
+static void judge_store(const struct verifier_config *config, struct findings *findings)
 {
-    if (refuse_password(config->store.url, "store", err) != 0 ||
-        refuse_password(config->redis.url, "redis", err) != 0)
-        return -1;
-    if (strcmp(config->store.url, "sqlite:") == 0)
-        return error_set(err, ERROR_PERMANENT, 0, "store.url: the path is missing");
-    if (!starts_with(config->store.url, "sqlite:") &&
-        !starts_with(config->store.url, "postgresql://") &&
-        !starts_with(config->store.url, "postgres://"))
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "store.url \"%.*s\": unsupported kind of database; expected a URL like "
-                         "sqlite:/path/to/file.db or postgresql://user@host:5432/name",
-                         (int)strcspn(config->store.url, ":"), config->store.url);
-    if (strcmp(config->store.schema, "vlog") == 0 && starts_with(config->store.url, "sqlite:"))
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "store.schema \"vlog\" works beside a stock server, on its database: "
-                         "store.url must be like postgresql://user@host:5432/vlog");
+    const char *url = config->store.url;
+    bool is_sqlite = starts_with(url, "sqlite:");
+    bool is_postgresql = starts_with(url, "postgresql://") || starts_with(url, "postgres://");
+    judge_password(url, "store", findings);
+    if (strcmp(url, "sqlite:") == 0)
+        finding_add(findings, FINDING_BAD, "store.url", NULL, "the path is missing");
+    if (!is_sqlite && !is_postgresql)
+        finding_add(findings, FINDING_BAD, "store.url", NULL,
+                    "\"%.*s\": unsupported kind of database; expected a URL like "
+                    "sqlite:/path/to/file.db or postgresql://user@host:5432/name",
+                    (int)strcspn(url, ":"), url);
+    if (strcmp(config->store.schema, "vlog") == 0 && is_sqlite)
+        finding_add(findings, FINDING_BAD, "store.schema", NULL,
+                    "\"vlog\" works beside a stock server, on its database: store.url must be "
+                    "like postgresql://user@host:5432/vlog");
+}
+
+static void judge_listen(const struct verifier_config *config, struct findings *findings)
+{
+    if (!address_is_text(config->listen.address))
+        finding_add(findings, FINDING_BAD, "listen.address",
+                    "use an address like 127.0.0.1, 0.0.0.0 or ::", "%s is not an IP address",
+                    config->listen.address);
     if (config->listen.trusted_proxy[0] && !address_is_text(config->listen.trusted_proxy))
-        return error_set(
-            err, ERROR_PERMANENT, 0,
-            "listen.trusted_proxy: %s is not an IP address; expected an address like 127.0.0.1",
-            config->listen.trusted_proxy);
-    if (strlen(config->workers.required_version) >= CODE_VERSION_BYTES)
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "workers.required_version: must be at most %d bytes",
-                         CODE_VERSION_BYTES - 1);
-    if (strcmp(config->page.access, "login") == 0 && !config->auth.admin_secret_file[0])
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "page.access \"login\" needs auth.admin_secret_file");
+        finding_add(findings, FINDING_BAD, "listen.trusted_proxy", "use an address like 127.0.0.1",
+                    "%s is not an IP address", config->listen.trusted_proxy);
     if (config->listen.client_ca_file[0] && !config->listen.tls_cert_file[0])
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "listen.client_ca_file needs listen.tls_cert_file: client certificates "
-                         "need TLS");
+        finding_add(findings, FINDING_BAD, "listen.client_ca_file", NULL,
+                    "needs listen.tls_cert_file: client certificates need TLS");
     if (!config->listen.tls_cert_file[0] != !config->listen.tls_key_file[0])
-        return error_set(err, ERROR_PERMANENT, 0,
-                         "listen.tls_cert_file and listen.tls_key_file must be set together");
-    return 0;
+        finding_add(findings, FINDING_BAD, "listen.tls_key_file", NULL,
+                    "listen.tls_cert_file and listen.tls_key_file must be set together");
 }
 
 bool verifier_config_sweeps(const struct verifier_config *config)
@@ -167,20 +165,18 @@ static double longest_s(const struct verifier_config *config)
     return minutes * MINUTE_S;
 }
 
-static int refuse_short_times(const struct verifier_config *config, const char *path,
-                              struct error *err)
+static void judge_times(const struct verifier_config *config, struct findings *findings)
 {
     if (!verifier_config_sweeps(config) || longest_s(config) >= config->sweeper.grace_seconds)
-        return 0;
-    error_set(
-        err, ERROR_PERMANENT, 0,
-        "workers.offline_minutes (%g s) and claims.duration_minutes (%g s) are both shorter "
-        "than sweeper.grace_seconds (%g s), the time that a live worker may need to send a "
-        "heartbeat after an outage: its job would go to another worker; set one of them to at "
-        "least %g minutes",
+        return;
+    finding_add(
+        findings, FINDING_BAD, "workers.offline_minutes", NULL,
+        "is %g s, and claims.duration_minutes is %g s: both are shorter than "
+        "sweeper.grace_seconds (%g s), the time that a live worker may need to send a heartbeat "
+        "after an outage: its job would go to another worker; set one of them to at least %g "
+        "minutes",
         config->workers.offline_minutes * 60, config->claims.duration_minutes * 60,
         config->sweeper.grace_seconds, config->sweeper.grace_seconds / 60);
-    return config_blame(path, "workers", "offline_minutes", err);
 }
 
 const char *verifier_config_warning(const struct verifier_config *config)
@@ -191,18 +187,45 @@ const char *verifier_config_warning(const struct verifier_config *config)
            "whose heartbeat fails for that long loses its job";
 }
 
+void verifier_config_judge(const struct verifier_config *config, struct findings *findings)
+{
+    judge_listen(config, findings);
+    judge_store(config, findings);
+    judge_password(config->redis.url, "redis", findings);
+    if (strlen(config->workers.required_version) >= CODE_VERSION_BYTES)
+        finding_add(findings, FINDING_BAD, "workers.required_version", NULL,
+                    "must be at most %d bytes", CODE_VERSION_BYTES - 1);
+    if (strcmp(config->page.access, "login") == 0 && !config->auth.admin_secret_file[0])
+        finding_add(findings, FINDING_BAD, "page.access", NULL,
+                    "\"login\" needs auth.admin_secret_file");
+    judge_times(config, findings);
+    if (verifier_config_warning(config))
+        finding_add(findings, FINDING_NOTE, "workers.offline_minutes", NULL, "%s",
+                    verifier_config_warning(config));
+}
+
 int verifier_config_check(const struct verifier_config *config, const char *path, struct error *err)
 {
-    if (refuse_unsupported(config, err) != 0)
-        return path ? error_wrap(err, "%s", path) : -1;
-    return refuse_short_times(config, path, err);
+    struct findings findings = {.out = NULL};
+    char group[FINDING_KEY_BYTES];
+    verifier_config_judge(config, &findings);
+    if (findings_refuse(&findings, err) == 0)
+        return 0;
+    const char *key = findings_worst(&findings)->key;
+    size_t size = strcspn(key, ".");
+    snprintf(group, sizeof group, "%.*s", (int)size, key);
+    return config_blame(path, group, key + size + 1, err);
+}
+
+int verifier_config_read(const char *path, struct verifier_config *config, struct error *err)
+{
+    return config_load(verifier_config_keys, verifier_config_key_count, path, config, err);
 }
 
 int verifier_config_load(const char *path, struct verifier_config *config, struct error *err)
 {
-    if (config_load(verifier_config_keys, verifier_config_key_count, path, config, err) != 0)
-        return -1;
-    return verifier_config_check(config, path, err);
+    return verifier_config_read(path, config, err) == 0 ? verifier_config_check(config, path, err)
+                                                        : -1;
 }
 
 void verifier_config_print(const struct verifier_config *config, FILE *out)

@@ -5,6 +5,7 @@
 #define VERIFIER_CONFIG_H
 
 #include "base/config.h"
+#include "base/finding.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,9 +56,12 @@ struct verifier_config {
 extern const struct config_key verifier_config_keys[];
 extern const size_t verifier_config_key_count;
 
-/* path NULL: defaults and environment. */
+/* path NULL: defaults and environment. verifier_config_read accepts what contradicts itself. */
+int verifier_config_read(const char *path, struct verifier_config *config, struct error *err);
 int verifier_config_load(const char *path, struct verifier_config *config, struct error *err);
-/* Refuses contradictory settings; verifier_config_load does so, too. path: for the message. */
+/* Contradictory settings; nothing outside the configuration is inspected. */
+void verifier_config_judge(const struct verifier_config *config, struct findings *findings);
+/* Refuses by the first of them, as verifier_config_load does. path: for the message. */
 int verifier_config_check(const struct verifier_config *config, const char *path,
                           struct error *err);
 /* True: this verifier releases claims; mode auto is off beside a stock server. */

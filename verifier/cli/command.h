@@ -17,7 +17,7 @@ struct command {
     struct cli_line line;
     const char *key_file, *slug, *title, *overlap;
     const char *priority, *quality, *status, *worker, *since, *limit, *settled;
-    bool json, sample, once, dry_run, adopt_directories, failed, files, link, remove;
+    bool json, sample, print, once, dry_run, adopt_directories, failed, files, link, remove;
 };
 
 /* What every command opens: the directories and the store. */

@@ -4,6 +4,7 @@
 #include "base/notify.h"
 #include "verifier/base/counters.h"
 #include "verifier/base/wakeup.h"
+#include "verifier/cli/preflight.h"
 #include "verifier/cli/reload.h"
 #include "verifier/db/db.h"
 #include "verifier/http/auth.h"
@@ -104,22 +105,20 @@ static int run(struct server *server, struct app *app, struct verifier_config *c
     return 0;
 }
 
-/* What `serve` needs and `check` checks. */
 struct opened {
     struct context context;
     struct gate *gate;
     char secret[CONFIG_SECRET_BYTES];
 };
 
-static int open_all(const struct verifier_config *config, bool may_come_later,
-                    struct opened *opened, struct error *err)
+static int open_all(const struct verifier_config *config, struct opened *opened, struct error *err)
 {
     if (reload_read_secret(config, opened->secret, err) != 0)
         return -1;
     if (gate_open(config->redis.url, config->redis.password_file, config->redis.prefix,
                   &opened->gate, err) != 0)
         return -1;
-    if (context_open(config, may_come_later, &opened->context, err) == 0)
+    if (context_open(config, true, &opened->context, err) == 0)
         return 0;
     gate_close(opened->gate);
     return -1;
@@ -169,71 +168,14 @@ int command_serve(const struct verifier_config *config, const struct command *co
     sigemptyset(&hangup);
     sigaddset(&hangup, SIGHUP);
     must(pthread_sigmask(SIG_BLOCK, &hangup, NULL) == 0);
+    struct findings findings = {.out = NULL};
+    preflight(config, &findings);
+    if (findings_print_refusal(&findings, "tailslate-verifier", stderr))
+        return findings_exit_status(&findings);
     struct verifier_config live = *config; /* changed by a reload */
-    if (open_all(&live, true, &opened, &err) != 0)
+    if (open_all(&live, &opened, &err) != 0)
         return command_failed(&err);
     int result = serve(&opened, &live, command->line.config_path, &err);
     close_all(&opened);
     return result == 0 ? STATUS_OK : command_failed(&err);
-}
-
-/* Redis is optional, so its failure is only a warning. */
-static void check_gate(struct gate *gate)
-{
-    struct error err;
-    if (gate && gate_ping(gate, &err) != 0)
-        fprintf(stderr, "warning: redis.url: %s; completions work without the gate until then\n",
-                err.message);
-}
-
-static int check_tls(const struct verifier_config *config, struct error *err)
-{
-    struct tls tls;
-    struct tls_files files = {config->listen.tls_cert_file, config->listen.tls_key_file,
-                              config->listen.client_ca_file};
-    if (tls_read(&files, &tls, err) != 0)
-        return -1;
-    tls_fini(&tls);
-    return 0;
-}
-
-static int failed_check(const struct verifier_config *config, const struct error *err)
-{
-    int status = command_failed(err);
-    if (err->code == DB_NO_SCHEMA)
-        context_print_remedies(config, stderr);
-    return status;
-}
-
-static int check_directories(struct context *context, bool adopt, struct error *err)
-{
-    char reason[FILES_REASON_BYTES];
-    if (adopt && directories_adopt(context->store, &context->files, err) != 0)
-        return -1;
-    return files_problem(&context->files, reason)
-               ? error_set(err, ERROR_TEMPORARY, FILES_AWAY, "%.500s", reason)
-               : 0;
-}
-
-int command_check(const struct verifier_config *config, const struct command *command)
-{
-    struct opened opened;
-    struct error err;
-    verifier_config_print(config, stdout);
-    fflush(stdout);
-    if (check_tls(config, &err) != 0 || open_all(config, false, &opened, &err) != 0)
-        return failed_check(config, &err);
-    int result = store_ping(opened.context.store, &err);
-    if (result == 0)
-        result = check_directories(&opened.context, command->adopt_directories, &err);
-    check_gate(opened.gate);
-    if (verifier_config_warning(config))
-        fprintf(stderr, "warning: %s\n", verifier_config_warning(config));
-    close_all(&opened);
-    if (result != 0)
-        return command_failed(&err);
-    fprintf(stderr, "configuration, store and directories are OK%s\n",
-            opened.secret[0] ? ""
-                             : "; admin routes are off because auth.admin_secret_file is not set");
-    return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "verifier/cli/command_add.h"
+#include "verifier/cli/command_check.h"
 #include "verifier/cli/command_job.h"
 #include "verifier/cli/command_list.h"
 #include "verifier/cli/command_operation.h"
@@ -28,6 +29,7 @@ static const struct cli_option of_check[] = {
     {.name = "adopt-directories",
      .offset = AT(adopt_directories),
      .help = "accept uploads_dir and videos_dir as they are, where they were replaced on purpose"},
+    {.name = "print", .offset = AT(print), .help = "first print the effective configuration"},
     {.name = "sample",
      .offset = AT(sample),
      .help = "print a configuration file with every key, its help and its default"},
@@ -121,9 +123,11 @@ static const struct {
     {{.words = "serve", .summary = "serve the Worker API (the default)"}, command_serve, NULL},
     {{.words = "check",
       .options = of_check,
-      .summary = "check configuration, store, directories and secrets",
-      .details = "Prints what is in effect. The exit status is 0, 75 if the problem may pass, or "
-                 "78 if the\nconfiguration is wrong."},
+      .summary = "check configuration, port, certificates, secrets, directories, store and Redis",
+      .details =
+          "Prints one finding per line, and what to do about it. The exit status is 0, 75 if "
+          "the\nproblem may pass, or 78 if something has to be fixed. `serve` refuses to start "
+          "by the\nsame findings."},
      command_check,
      NULL},
     {{.words = "status",
@@ -225,6 +229,15 @@ static const struct cli_command *command_at(size_t index)
     return index < sizeof commands / sizeof commands[0] ? &commands[index].cli : NULL;
 }
 
+/* serve and check judge the values by themselves, together with the machine. */
+static int load(const struct command *command, struct verifier_config *config, struct error *err)
+{
+    command_function *run = commands[command->line.command].run;
+    bool judges = run == command_serve || run == command_check;
+    return judges ? verifier_config_read(command->line.config_path, config, err)
+                  : verifier_config_load(command->line.config_path, config, err);
+}
+
 int main(int argc, char **argv)
 {
     static const struct cli cli = {
@@ -245,7 +258,7 @@ int main(int argc, char **argv)
         return STATUS_OK;
     }
     command.line.config_path = config_find(command.line.config_path, VERIFIER_CONFIG_PATH);
-    if (verifier_config_load(command.line.config_path, &config, &err) != 0)
+    if (load(&command, &config, &err) != 0)
         return command_failed(&err);
     must(log_configure(config.log.level, config.log.format));
     command_function *run = commands[command.line.command].run;

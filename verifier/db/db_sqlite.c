@@ -303,6 +303,15 @@ static const struct db_driver sqlite_driver = {
     .script = sqlite_script,
 };
 
+/* A directory that is not there may be mounted later. */
+static int refuse_file(const char *path, struct error *err)
+{
+    error_errno(err, "cannot create %s", path);
+    if (err->code == ENOENT)
+        err->class = ERROR_TEMPORARY;
+    return -1;
+}
+
 /* Nobody else can read the file from its first byte on; -wal and -shm get its mode. An existing
  * file is not opened: closing a descriptor of it would drop the locks of this process's other
  * connections. */
@@ -310,7 +319,7 @@ static int make_file(const char *path, struct error *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        return errno == EEXIST ? 0 : error_errno(err, "cannot create %s", path);
+        return errno == EEXIST ? 0 : refuse_file(path, err);
     close(fd);
     return 0;
 }

@@ -167,19 +167,19 @@ void connections_cut(struct connections *connections, int64_t now_ms)
 
 enum { BACKLOG = 512 };
 
-static int listen_on(const struct addrinfo *address, struct error *err)
+static int bind_to(const struct addrinfo *address, struct error *err)
 {
     int yes = 1;
     FD(fd) = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return error_errno(err, "socket");
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
+        bind(fd, address->ai_addr, address->ai_addrlen) != 0)
         return error_errno(err, "cannot listen");
     return steal_fd(&fd);
 }
 
-int connections_listen(const char *address, int64_t port, struct error *err)
+static int bind_at(const char *address, int64_t port, struct error *err)
 {
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
                              .ai_socktype = SOCK_STREAM};
@@ -189,9 +189,26 @@ int connections_listen(const char *address, int64_t port, struct error *err)
     if (getaddrinfo(address, service, &hints, &found) != 0)
         return error_set(err, ERROR_PERMANENT, EINVAL, "listen.address \"%s\" is not an IP address",
                          address);
-    int fd = listen_on(found, err);
+    int fd = bind_to(found, err);
     freeaddrinfo(found);
     return fd < 0 ? error_wrap(err, "%s port %d", address, (int)port) : fd;
+}
+
+int connections_probe(const char *address, int64_t port, struct error *err)
+{
+    FD(fd) = bind_at(address, port, err);
+    return fd < 0 ? -1 : 0;
+}
+
+int connections_listen(const char *address, int64_t port, struct error *err)
+{
+    FD(fd) = bind_at(address, port, err);
+    if (fd < 0)
+        return -1;
+    if (listen(fd, BACKLOG) == 0)
+        return steal_fd(&fd);
+    error_errno(err, "cannot listen");
+    return error_wrap(err, "%s port %d", address, (int)port);
 }
 
 int64_t connections_port(int fd)

@@ -42,6 +42,8 @@ void connections_cut(struct connections *connections, int64_t now_ms);
 
 /* The socket to listen on. address: numeric IPv4 or IPv6. */
 int connections_listen(const char *address, int64_t port, struct error *err);
+/* Could it listen there now? Nobody can connect meanwhile. */
+int connections_probe(const char *address, int64_t port, struct error *err);
 int64_t connections_port(int fd);
 
 #endif

@@ -11,18 +11,36 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { PEM_MAX_BYTES = 256 * 1024 };
 
-static int read_pem(const char *path, char **text, struct error *err)
+enum pem { PEM_PUBLIC, PEM_PRIVATE };
+
+/* A private key of Debian's ssl-cert is 0640: its group may read it. */
+static int check_private(const char *path, int fd, struct error *err)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return error_errno(err, "%s", path);
+    if (!(status.st_mode & S_IRWXO))
+        return 0;
+    return error_set(err, ERROR_PERMANENT, EACCES,
+                     "%s: mode %04o gives everybody access to the private key; use 0600 or 0640",
+                     path, (unsigned)(status.st_mode & 07777));
+}
+
+static int read_pem(const char *path, enum pem kind, char **text, struct error *err)
 {
     if (!path[0])
         return 0;
     FD(fd) = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, "%s", path);
+    if (kind == PEM_PRIVATE && check_private(path, fd, err) != 0)
+        return -1;
     TEXT(buffer) = must_calloc(1, PEM_MAX_BYTES + 1);
     size_t used = 0;
     for (ssize_t got = 1; got > 0 && used < PEM_MAX_BYTES; used += (size_t)got)
@@ -86,9 +104,9 @@ static int check_authorities(const char *path, const char *pem, struct error *er
 int tls_read(const struct tls_files *files, struct tls *tls, struct error *err)
 {
     *tls = (struct tls){0};
-    if (read_pem(files->certificate, &tls->certificate, err) != 0 ||
-        read_pem(files->key, &tls->key, err) != 0 ||
-        read_pem(files->client_ca, &tls->client_ca, err) != 0 ||
+    if (read_pem(files->certificate, PEM_PUBLIC, &tls->certificate, err) != 0 ||
+        read_pem(files->key, PEM_PRIVATE, &tls->key, err) != 0 ||
+        read_pem(files->client_ca, PEM_PUBLIC, &tls->client_ca, err) != 0 ||
         (tls->certificate && check_pair(files, tls, err) != 0) ||
         (tls->client_ca && check_authorities(files->client_ca, tls->client_ca, err) != 0)) {
         tls_fini(tls);

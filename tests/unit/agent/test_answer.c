@@ -70,15 +70,12 @@ static void write_node(FILE *out, const struct http_answer *answer)
 static void write_doctor(FILE *out, const struct http_answer *answer)
 {
     static struct config config;
-    struct doctor doctor = {.config = &config};
     char mark[16], subject[32];
     char *text = NULL;
     size_t size;
-    FILE *former = stdout;
-    stdout = open_memstream(&text, &size);
+    struct doctor doctor = {.config = &config, .findings = {.out = open_memstream(&text, &size)}};
     doctor_judge_server(&doctor, answer);
-    fclose(stdout);
-    stdout = former;
+    fclose(doctor.findings.out);
     cr_assert_eq(sscanf(text, "%15s %31s", mark, subject), 2, "%s", text);
     fprintf(out, "%s %s", mark, subject);
     free(text);

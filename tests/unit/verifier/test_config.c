@@ -105,7 +105,7 @@ Test(verifier_config, a_refusal_of_several_keys_names_the_line_of_one)
     cr_assert_geq(fd, 0);
     cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     cr_expect_eq(verifier_config_load(path, &config, &err), -1);
-    TEXT(where) = must_printf("%s:4: workers.offline_minutes (30 s)", path);
+    TEXT(where) = must_printf("%s:4: workers.offline_minutes: is 30 s", path);
     cr_expect(strstr(err.message, where) == err.message, "%s", err.message);
     close(fd);
     unlink(path);
