@@ -210,6 +210,36 @@ static int run_adapted(struct db *db, const char *sql, struct error *err)
     return db_script(db, text, err);
 }
 
+#define OWN_TABLES "'job_epochs', 'completions', 'failures', 'held_jobs'"
+#define STOCK_TABLES                                                                               \
+    "'videos', 'video_qualities', 'workers', 'worker_api_keys', 'transcoding_jobs', "              \
+    "'quality_progress'"
+#define FIND_SQLITE(names)                                                                         \
+    "SELECT name FROM sqlite_master WHERE name IN (" names ") ORDER BY name LIMIT 1"
+#define FIND_POSTGRESQL(names)                                                                     \
+    "SELECT relname FROM pg_catalog.pg_class WHERE pg_catalog.pg_table_is_visible(oid)"            \
+    " AND relname IN (" names ") ORDER BY relname LIMIT 1"
+
+/* Tables without a version are not ours to change: another program's, or an incomplete restore. */
+static int refuse_unknown_tables(struct db *db, enum store_schema schema, struct error *err)
+{
+    static const char *const find[][2] = {
+        [STORE_SCHEMA_OWN] = {[DB_SQLITE] = FIND_SQLITE(OWN_TABLES ", " STOCK_TABLES),
+                              [DB_POSTGRESQL] = FIND_POSTGRESQL(OWN_TABLES ", " STOCK_TABLES)},
+        [STORE_SCHEMA_VLOG] =
+            {[DB_SQLITE] = FIND_SQLITE(OWN_TABLES), [DB_POSTGRESQL] = FIND_POSTGRESQL(OWN_TABLES)},
+    };
+    DB_ROWS(rows) = db_query(db, find[schema][db_kind(db)], DB_NO_ARGS, err);
+    int got = rows ? db_next(rows, err) : -1;
+    if (got <= 0)
+        return got;
+    return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
+                     "the database has a table %s but no table schema_version: it belongs to "
+                     "another program, or only a part of a backup was restored; use an empty "
+                     "database, or restore the whole backup",
+                     db_get_text(rows, 0));
+}
+
 static int make_tables(struct db *db, enum store_schema schema, struct error *err)
 {
     if (db_begin(db, err) != 0)
@@ -219,6 +249,8 @@ static int make_tables(struct db *db, enum store_schema schema, struct error *er
     int result = lock_schema(db, err);
     if (result == 0)
         result = version_of(db, &version, err);
+    if (result == 0 && version == 0)
+        result = refuse_unknown_tables(db, schema, err);
     if (result == 0 && version == 0 && schema == STORE_SCHEMA_OWN)
         result = run_adapted(db, stock_tables, err);
     for (; result == 0 && version < STORE_SCHEMA_VERSION; version++)

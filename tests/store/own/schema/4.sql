@@ -1,0 +1,2 @@
+ALTER TABLE completions ADD COLUMN warnings TEXT;
+UPDATE schema_version SET version = 4;
