@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int missing(void *ctx, const char *slug, tailslate_quality_set named,
                    tailslate_quality_set *absent, struct error *err)
@@ -63,7 +64,7 @@ struct store_settings context_store_settings(const struct verifier_config *confi
 int context_open(const struct verifier_config *config, bool may_come_later, struct context *context,
                  struct error *err)
 {
-    context->config = config;
+    *context = (struct context){.config = config};
     if (files_open(config->files.uploads_dir, config->files.videos_dir, &context->files, err) != 0)
         return -1;
     struct store_settings settings = context_store_settings(config);
@@ -84,6 +85,45 @@ int context_open(const struct verifier_config *config, bool may_come_later, stru
     return 0;
 }
 
+static bool is_closed_to_us(const char *path)
+{
+    return access(path, R_OK | W_OK | X_OK) != 0 && errno == EACCES;
+}
+
+/* Another user than the service's cannot tell what is wrong with them. */
+static void compare_directories(const struct verifier_config *config, struct context *context)
+{
+    struct error err;
+    const char *uploads = config->files.uploads_dir, *videos = config->files.videos_dir;
+    if (is_closed_to_us(uploads) || is_closed_to_us(videos))
+        return;
+    if (files_open(uploads, videos, &context->files, &err) == 0)
+        directories_compare(context->store, &context->files);
+    else
+        snprintf(context->files_reason, FILES_REASON_BYTES, "%s", err.message);
+}
+
+int context_open_reading(const struct verifier_config *config, struct context *context,
+                         struct error *err)
+{
+    struct store_settings settings = context_store_settings(config);
+    settings.reads = true;
+    *context = (struct context){.config = config, .files = {-1, -1, NULL}};
+    context->store = store_open(&settings, err);
+    if (!context->store)
+        return error_wrap(err, "store.url");
+    compare_directories(config, context);
+    return 0;
+}
+
+bool context_files_problem(const struct context *context, char reason[FILES_REASON_BYTES])
+{
+    if (context->files.watch)
+        return files_problem(&context->files, reason);
+    snprintf(reason, FILES_REASON_BYTES, "%s", context->files_reason);
+    return reason[0] != '\0';
+}
+
 void context_print_remedies(const struct verifier_config *config, FILE *out)
 {
     struct store_settings settings = context_store_settings(config);
@@ -93,7 +133,8 @@ void context_print_remedies(const struct verifier_config *config, FILE *out)
 void context_close(struct context *context)
 {
     store_close(context->store);
-    files_close(&context->files);
+    if (context->files.watch)
+        files_close(&context->files);
 }
 
 int command_failed(const struct error *err)
@@ -111,6 +152,14 @@ static int status_of(const struct error *err)
     return err->code == EINVAL || err->code == DB_CONFLICT ? STATUS_DATA : status;
 }
 
+static int act(struct context *context, const struct command *command, command_action *action)
+{
+    struct error err;
+    int result = action(context, command, &err);
+    context_close(context);
+    return result == 0 ? STATUS_OK : status_of(&err);
+}
+
 int command_with_context(const struct verifier_config *config, const struct command *command,
                          command_action *action)
 {
@@ -118,7 +167,15 @@ int command_with_context(const struct verifier_config *config, const struct comm
     struct error err;
     if (context_open(config, false, &context, &err) != 0)
         return command_failed(&err);
-    int result = action(&context, command, &err);
-    context_close(&context);
-    return result == 0 ? STATUS_OK : status_of(&err);
+    return act(&context, command, action);
+}
+
+int command_reading(const struct verifier_config *config, const struct command *command,
+                    command_action *action)
+{
+    struct context context;
+    struct error err;
+    if (context_open_reading(config, &context, &err) != 0)
+        return command_failed(&err);
+    return act(&context, command, action);
 }

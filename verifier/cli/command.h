@@ -25,6 +25,7 @@ struct context {
     const struct verifier_config *config;
     struct files files;
     struct store *store;
+    char files_reason[FILES_REASON_BYTES]; /* why files were not opened; "": not known */
 };
 
 /* files_open and store_open; the store checks these files. may_come_later: while the database
@@ -34,6 +35,11 @@ int context_open(const struct verifier_config *config, bool may_come_later, stru
                  struct error *err);
 /* Borrows from the configuration; without files. */
 struct store_settings context_store_settings(const struct verifier_config *config);
+/* For a command that only reads: without the directories, and without write access to the store. */
+int context_open_reading(const struct verifier_config *config, struct context *context,
+                         struct error *err);
+/* As files_problem; where the directories were not opened, what is known about them. */
+bool context_files_problem(const struct context *context, char reason[FILES_REASON_BYTES]);
 void context_close(struct context *context);
 /* See store_print_remedies. */
 void context_print_remedies(const struct verifier_config *config, FILE *out);
@@ -46,6 +52,9 @@ typedef int command_action(struct context *context, const struct command *comman
 /* Opens them, runs the action and prints an error, if any. */
 int command_with_context(const struct verifier_config *config, const struct command *command,
                          command_action *action);
+/* The same for an action that only reads. */
+int command_reading(const struct verifier_config *config, const struct command *command,
+                    command_action *action);
 
 /* Prints the error and returns its exit status. */
 int command_failed(const struct error *err);

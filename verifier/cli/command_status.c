@@ -158,7 +158,7 @@ void status_print_json(const struct status_view *view, FILE *out)
 int command_status(struct context *context, const struct command *command, struct error *err)
 {
     struct status_view view = {.running = NULL, .workers = NULL};
-    files_problem(&context->files, view.files_reason);
+    context_files_problem(context, view.files_reason);
     if (store_overview(context->store, &view.overview, err) != 0)
         return -1;
     int result = store_jobs_running(context->store, &view.running, &view.running_count, err);

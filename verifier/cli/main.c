@@ -238,6 +238,12 @@ static int load(const struct command *command, struct verifier_config *config, s
                   : verifier_config_load(command->line.config_path, config, err);
 }
 
+static bool only_reads(command_action *action)
+{
+    return action == command_status || action == command_worker_list ||
+           action == command_job_list || action == command_job_show;
+}
+
 int main(int argc, char **argv)
 {
     static const struct cli cli = {
@@ -262,6 +268,8 @@ int main(int argc, char **argv)
         return command_failed(&err);
     must(log_configure(config.log.level, config.log.format));
     command_function *run = commands[command.line.command].run;
-    return run ? run(&config, &command)
-               : command_with_context(&config, &command, commands[command.line.command].act);
+    if (run)
+        return run(&config, &command);
+    command_action *act = commands[command.line.command].act;
+    return (only_reads(act) ? command_reading : command_with_context)(&config, &command, act);
 }

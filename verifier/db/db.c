@@ -10,17 +10,30 @@ static bool starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-struct db *db_open(const char *url, const char *password_file, struct error *err)
+typedef struct db *open_sqlite(const char *path, struct error *err);
+
+static struct db *open_by(open_sqlite *open_file, const char *url, const char *password_file,
+                          struct error *err)
 {
     static const char sqlite[] = "sqlite:";
     if (starts_with(url, sqlite))
-        return db_sqlite_open(url + sizeof sqlite - 1, err);
+        return open_file(url + sizeof sqlite - 1, err);
     if (starts_with(url, "postgresql://") || starts_with(url, "postgres://"))
         return db_postgres_open(url, password_file, err);
     error_set(err, ERROR_PERMANENT, DB_UNSUPPORTED,
               "unsupported kind of database; expected a URL like sqlite:/path/to/file.db or "
               "postgresql://user@host:5432/name");
     return NULL;
+}
+
+struct db *db_open(const char *url, const char *password_file, struct error *err)
+{
+    return open_by(db_sqlite_open, url, password_file, err);
+}
+
+struct db *db_open_reading(const char *url, const char *password_file, struct error *err)
+{
+    return open_by(db_sqlite_open_reading, url, password_file, err);
 }
 
 enum db_kind db_kind(const struct db *db)

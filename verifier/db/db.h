@@ -76,6 +76,9 @@ static inline struct db_value db_null(void)
 /* sqlite:/path or postgresql://user@host:port/name. password_file: "" or NULL = none; read here, so
  * that it may be rotated, and never quoted in an error. */
 struct db *db_open(const char *url, const char *password_file, struct error *err);
+/* For db_begin_reading only. On SQLite it needs no write access to the file or its directory, and
+ * creates neither. */
+struct db *db_open_reading(const char *url, const char *password_file, struct error *err);
 void db_close(struct db *db); /* NULL is fine */
 
 /* For the few statements that cannot be the same: the schema's. */

@@ -32,6 +32,7 @@ struct db_rows {
     struct db *db;
 };
 struct db *db_sqlite_open(const char *path, struct error *err);
+struct db *db_sqlite_open_reading(const char *path, struct error *err);
 struct db *db_postgres_open(const char *url, const char *password_file, struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* The embedded database: WAL, synchronous=FULL (an acknowledged commit survives a power cut), BEGIN
  * IMMEDIATE (a deferred transaction ignores the busy handler when it becomes a writer). */
 #include "base/clock.h"
+#include "lib/cleanup.h"
 #include "lib/uuid.h"
 #include "verifier/db/db_driver.h"
 
@@ -303,10 +304,10 @@ static const struct db_driver sqlite_driver = {
     .script = sqlite_script,
 };
 
-/* A directory that is not there may be mounted later. */
-static int refuse_file(const char *path, struct error *err)
+/* What is not there may be mounted later. */
+static int refuse_file(const char *doing, const char *path, struct error *err)
 {
-    error_errno(err, "cannot create %s", path);
+    error_errno(err, "cannot %s %s", doing, path);
     if (err->code == ENOENT)
         err->class = ERROR_TEMPORARY;
     return -1;
@@ -319,7 +320,7 @@ static int make_file(const char *path, struct error *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
-        return errno == EEXIST ? 0 : refuse_file(path, err);
+        return errno == EEXIST ? 0 : refuse_file("create", path, err);
     close(fd);
     return 0;
 }
@@ -343,24 +344,100 @@ static int set_up(struct sqlite_db *db, struct error *err)
     return 0;
 }
 
-struct db *db_sqlite_open(const char *path, struct error *err)
+static struct sqlite_db *open_file(const char *name, int flags, struct error *err)
 {
-    if (make_file(path, err) != 0)
-        return NULL;
     struct sqlite_db *db = must_calloc(1, sizeof *db);
     db->db.driver = &sqlite_driver;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(path, &db->handle, flags, NULL) != SQLITE_OK) {
-        error_set(err, ERROR_TEMPORARY, DB_BROKEN, "cannot open %s: %s", path,
+    if (sqlite3_open_v2(name, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        error_set(err, ERROR_TEMPORARY, DB_BROKEN, "cannot open %s: %s", name,
                   db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
         sqlite_close(&db->db);
         return NULL;
     }
     sqlite3_busy_handler(db->handle, wait_for_lock, db);
-    if (set_up(db, err) != 0) {
-        error_wrap(err, "%s", path);
-        sqlite_close(&db->db);
+    return db;
+}
+
+struct db *db_sqlite_open(const char *path, struct error *err)
+{
+    if (make_file(path, err) != 0)
+        return NULL;
+    struct sqlite_db *db = open_file(path, SQLITE_OPEN_READWRITE, err);
+    if (!db || set_up(db, err) == 0)
+        return db ? &db->db : NULL;
+    error_wrap(err, "%s", path);
+    sqlite_close(&db->db);
+    return NULL;
+}
+
+/* ---- reading only ---------------------------------------------------------------------------- */
+
+/* A file: URI; what has a meaning there is escaped. */
+static char *uri_of(const char *path, const char *query)
+{
+    static const char hex[] = "0123456789abcdef";
+    TEXT(escaped) = must_calloc(3, strlen(path) + 1);
+    for (char *out = escaped; *path; path++) {
+        unsigned char byte = (unsigned char)*path;
+        bool is_plain = byte > ' ' && byte < 0x7f && !strchr("%?#", byte);
+        if (is_plain) {
+            *out++ = *path;
+            continue;
+        }
+        *out++ = '%';
+        *out++ = hex[byte >> 4];
+        *out++ = hex[byte & 0xf];
+    }
+    return must_printf("file:%s?%s", escaped, query);
+}
+
+static bool can_read(struct sqlite_db *db)
+{
+    return sqlite3_exec(db->handle, "SELECT COUNT(*) FROM sqlite_master", NULL, NULL, NULL) ==
+           SQLITE_OK;
+}
+
+static bool exists(const char *path, const char *suffix)
+{
+    TEXT(name) = must_printf("%s%s", path, suffix);
+    return access(name, F_OK) == 0;
+}
+
+/* Nobody has the file open: SQLite would have to create the shared memory beside it, and may not.
+ * The file alone is the whole database then, unless its owner was killed and left a log. */
+static struct db *open_immutable(const char *path, struct error *err)
+{
+    if (exists(path, "-wal")) {
+        error_set(err, ERROR_PERMANENT, DB_BROKEN,
+                  "%s was not closed, and this user may not write beside it, which reading it "
+                  "needs: run this as the service's user, or while the server runs",
+                  path);
         return NULL;
     }
-    return &db->db;
+    TEXT(uri) = uri_of(path, "immutable=1");
+    struct sqlite_db *db = open_file(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
+    if (!db || can_read(db))
+        return db ? &db->db : NULL;
+    failed(db, path, err);
+    sqlite_close(&db->db);
+    return NULL;
+}
+
+struct db *db_sqlite_open_reading(const char *path, struct error *err)
+{
+    if (access(path, R_OK) != 0) {
+        refuse_file("read", path, err);
+        return NULL;
+    }
+    struct sqlite_db *db = open_file(path, SQLITE_OPEN_READONLY, err);
+    if (!db)
+        return NULL;
+    if (can_read(db))
+        return &db->db;
+    int code = sqlite3_errcode(db->handle) & 0xff;
+    bool lacks_memory = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
+    if (!lacks_memory)
+        failed(db, path, err);
+    sqlite_close(&db->db);
+    return lacks_memory ? open_immutable(path, err) : NULL;
 }

@@ -98,6 +98,18 @@ void directories_check(struct store *store, struct files *files)
         files_watch_check(files);
 }
 
+void directories_compare(struct store *store, struct files *files)
+{
+    files_watch_require(files);
+    for (enum files_root root = 0; root < FILES_ROOT_COUNT; root++) {
+        char marker[TAILSLATE_UUID_BYTES];
+        struct error ignored; /* it is said that the directory was not compared */
+        if (store_directory_marker(store, files_root_name(root), marker, &ignored) == 0)
+            files_watch_expect(files, root, marker);
+    }
+    files_watch_check(files);
+}
+
 int directories_adopt(struct store *store, struct files *files, struct error *err)
 {
     for (enum files_root root = 0; root < FILES_ROOT_COUNT; root++)

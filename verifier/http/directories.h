@@ -9,6 +9,8 @@
 /* Once. A directory that the database does not know yet is adopted: its marker is written. What is
  * wrong is for files_problem to say. */
 void directories_check(struct store *store, struct files *files);
+/* The same without adopting: nothing is written. */
+void directories_compare(struct store *store, struct files *files);
 /* An operator says that these are the directories: both get a new marker. */
 int directories_adopt(struct store *store, struct files *files, struct error *err);
 

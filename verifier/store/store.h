@@ -55,6 +55,7 @@ struct store_settings {
     /* The store opens even if the database cannot be reached: until it can, every call fails
      * TEMPORARY. */
     bool may_come_later;
+    bool reads; /* only: no write access is needed, and nothing is made or migrated */
     _Atomic int64_t claim_ms, offline_ms;
     /* A worker that reports another code_version gets no job; "" or NULL: any version. */
     const char *required_version;

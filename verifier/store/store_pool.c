@@ -78,10 +78,13 @@ static int check_clock(struct store *store, struct db *db, struct error *err)
 /* The first connection checks the tables and the clock; that may be long after the start. */
 static struct db *open_connection(struct store *store, struct error *err)
 {
-    struct db *db = db_open(store->url, store->settings.password_file, err);
+    bool reads = store->settings.reads;
+    struct db *db = (reads ? db_open_reading : db_open)(store->url, store->settings.password_file,
+                                                        err);
     if (!db || atomic_load(&store->has_schema))
         return db;
-    if (store_schema_prepare(db, store->settings.schema, err) != 0 ||
+    if ((reads ? store_schema_check(db, err)
+               : store_schema_prepare(db, store->settings.schema, err)) != 0 ||
         check_clock(store, db, err) != 0) {
         db_close(db);
         return NULL;

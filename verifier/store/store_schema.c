@@ -275,15 +275,36 @@ static int check_schema(struct db *db, enum store_schema schema, struct error *e
                     : 0;
 }
 
+static int refuse_newer(int64_t version, struct error *err)
+{
+    return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
+                     "the database has schema version %lld, but this program supports up "
+                     "to %d: upgrade this program",
+                     (long long)version, STORE_SCHEMA_VERSION);
+}
+
+int store_schema_check(struct db *db, struct error *err)
+{
+    int64_t version;
+    if (version_of(db, &version, err) != 0)
+        return -1;
+    if (version > STORE_SCHEMA_VERSION)
+        return refuse_newer(version, err);
+    if (version == STORE_SCHEMA_VERSION)
+        return 0;
+    return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
+                     version == 0
+                         ? "the database has no tables yet: `serve` makes them when it starts"
+                         : "the database has an older schema: `serve` migrates it when it "
+                           "starts");
+}
+
 int store_schema_prepare(struct db *db, enum store_schema schema, struct error *err)
 {
     int64_t version;
     if (check_schema(db, schema, err) != 0 || version_of(db, &version, err) != 0)
         return -1;
     if (version > STORE_SCHEMA_VERSION)
-        return error_set(err, ERROR_PERMANENT, DB_NO_SCHEMA,
-                         "the database has schema version %lld, but this program supports up "
-                         "to %d: upgrade this program",
-                         (long long)version, STORE_SCHEMA_VERSION);
+        return refuse_newer(version, err);
     return version < STORE_SCHEMA_VERSION ? make_tables(db, schema, err) : 0;
 }

@@ -13,5 +13,7 @@
 enum { STORE_SCHEMA_VERSION = 7 };
 
 int store_schema_prepare(struct db *db, enum store_schema schema, struct error *err);
+/* For reading: the tables have to be there, of this version. Nothing is made or migrated. */
+int store_schema_check(struct db *db, struct error *err);
 
 #endif
