@@ -72,6 +72,14 @@ static void check_state_dir(const struct config *config, struct findings *findin
     }
 }
 
+static void note_user(const struct config *config, struct findings *findings)
+{
+    struct stat status;
+    if (geteuid() == 0 && stat(config->node.state_dir, &status) == 0 && status.st_uid != 0)
+        finding_add(findings, FINDING_NOTE, "user", "runuser -u USER -- tailslate-agent check",
+                    "checked as root, who can read everything; check as the service's user");
+}
+
 static void check_tool(const char *key, const char *program, struct findings *findings)
 {
     struct error err;
@@ -126,6 +134,7 @@ void preflight(const struct config *config, struct findings *findings)
     check_file("server.cert_file", config->server.cert_file, 0, findings);
     check_file("server.key_file", config->server.key_file, S_IRWXO, findings);
     check_state_dir(config, findings);
+    note_user(config, findings);
     if (strcmp(config->transcode.recipe, "ladder") == 0)
         check_tool("transcode.ffmpeg", config->transcode.ffmpeg, findings);
     check_tool("transcode.ffprobe", config->transcode.ffprobe, findings);
