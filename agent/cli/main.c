@@ -208,7 +208,9 @@ static int load(const struct command *command, struct config *config)
     const char *path = command->line.config_path;
     command_run *run = commands[command->line.command].run;
     bool judges = run == do_run || run == do_check;
-    if ((judges ? agent_config_read : agent_config_load)(path, config, &err) != 0) {
+    int result = judges ? agent_config_read(path, config, &err)
+                        : agent_config_load(path, config, &err);
+    if (result != 0) {
         fprintf(stderr, "tailslate-agent: %s\n", err.message);
         return error_exit_status(&err);
     }
