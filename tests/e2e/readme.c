@@ -14,7 +14,7 @@ Test(readme, every_command_works_as_printed)
 {
     struct rig *rig = rig_new();
     TEXT(home) = rig_path(rig, "home");
-    TEXT(video) = rig_path(rig, "home/film.mp4");
+    TEXT(video) = rig_path(rig, "home/video.mp4");
     TEXT(agent) = rig_path(rig, "home/tailslate-agent");
     TEXT(verifier) = rig_path(rig, "home/tailslate-verifier");
     cr_assert(mkdir(home, 0700) == 0);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run every command of README.md's `sh` blocks as printed: readme.sh SCRATCH PORT README, with the two
-# programs in PATH and film.mp4 in SCRATCH. Only the port and /srv/tailslate are replaced, in all blocks
+# programs in PATH and video.mp4 in SCRATCH. Only the port and /srv/tailslate are replaced, in all blocks
 # alike; behind a command that goes into the background we wait until it says that it is ready.
 set -euo pipefail
 scratch=$1 port=$2 readme=$3

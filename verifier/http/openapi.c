@@ -133,6 +133,8 @@ static void add_responses(struct json *operation, const struct route *route)
         add_status(responses, "429", "Too many requests with bad credentials from this address.");
         add_status(responses, "503", "The store cannot be used now: try again.");
     }
+    if (route->auth == AUTH_WORKER)
+        add_status(responses, "507", "The server has no space left: try again.");
     if (has_parameter)
         add_status(responses, "404", "There is no such thing.");
     if (has_parameter || route->body == BODY_TEXT)
