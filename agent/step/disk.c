@@ -58,7 +58,7 @@ static int wait_for(struct session *session, int64_t need_bytes, struct error *e
 {
     bool is_told = false;
     for (;;) {
-        int64_t free_bytes, capacity_bytes, reserve = reserve_bytes(session);
+        int64_t free_bytes = 0, capacity_bytes = 0, reserve = reserve_bytes(session);
         if (disk_space(session->dir, &free_bytes, &capacity_bytes, err) != 0)
             return -1;
         if (free_bytes - reserve >= need_bytes)
