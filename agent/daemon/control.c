@@ -104,7 +104,7 @@ static bool set_aside(struct live *live, int dir, retire_into *into, const char 
 /* A failure report carries no work that would be worth keeping forever. */
 static void retain_report(struct live *live, const char *reason)
 {
-    retire_retain(live, OUTCOME_LOST, reason);
+    retire_retain(live, OUTCOME_LOST, TAILSLATE_PROBLEM_NONE, reason);
 }
 
 /* Refused again after so many days, by a server that accepted our other requests. A server that has

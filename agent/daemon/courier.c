@@ -115,12 +115,12 @@ static void retain(struct live *live, const struct delivery_judgment *judgment,
     if (live->delivery.is_failure && judgment->problem != TAILSLATE_PROBLEM_NONE)
         acknowledge(live, answer);
     else if (live->delivery.is_failure)
-        retire_retain(live, OUTCOME_LOST, judgment->why);
+        retire_retain(live, OUTCOME_LOST, judgment->problem, judgment->why);
     else
         retire_retain(live,
                       judgment->problem == TAILSLATE_PROBLEM_JOB_GONE ? OUTCOME_GONE
                                                                       : OUTCOME_SUPERSEDED,
-                      judgment->why);
+                      judgment->problem, judgment->why);
 }
 
 static void verify(struct live *live);

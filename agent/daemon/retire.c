@@ -58,13 +58,15 @@ static void log_final(struct live *live, enum job_outcome outcome, const char *r
            LOG_INT("attempts", live->courier.attempts), LOG_TEXT("reason", reason));
 }
 
-static void set_aside(struct live *live, enum job_outcome outcome, const char *reason)
+static void set_aside(struct live *live, enum job_outcome outcome, enum tailslate_problem problem,
+                      const char *reason)
 {
     const struct spool *spool = &live->node->spool;
     struct error err;
     log_final(live, outcome, reason);
-    int moved = outcome == OUTCOME_QUARANTINED ? spool_quarantine(spool, live->id, reason, &err)
-                                               : spool_retain(spool, live->id, reason, &err);
+    int moved = outcome == OUTCOME_QUARANTINED
+                    ? spool_quarantine(spool, live->id, reason, &err)
+                    : spool_retain(spool, live->id, problem, reason, &err);
     if (moved != 0)
         log_error("record.not_moved", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                   LOG_TEXT("reason", err.message));
@@ -73,12 +75,13 @@ static void set_aside(struct live *live, enum job_outcome outcome, const char *r
 
 void retire_into_quarantine(struct live *live, const char *reason)
 {
-    set_aside(live, OUTCOME_QUARANTINED, reason);
+    set_aside(live, OUTCOME_QUARANTINED, TAILSLATE_PROBLEM_NONE, reason);
 }
 
-void retire_retain(struct live *live, enum job_outcome outcome, const char *reason)
+void retire_retain(struct live *live, enum job_outcome outcome, enum tailslate_problem problem,
+                   const char *reason)
 {
-    set_aside(live, outcome, reason);
+    set_aside(live, outcome, problem, reason);
 }
 
 static enum job_outcome outcome_of_problem(enum tailslate_problem problem,
@@ -133,7 +136,7 @@ static int retire_lost(struct live *live, int dir, struct error *err)
     bool is_transcoded = record_read_outcome(dir, &outcome, &ignored) == 0;
     if (!is_transcoded)
         return remove_record(live, end, detail, err);
-    retire_retain(live, end, detail);
+    retire_retain(live, end, TAILSLATE_PROBLEM_NONE, detail);
     return 0;
 }
 

@@ -26,7 +26,9 @@ int64_t retire_tick(struct node *node, int64_t now_ms);
 /* Moves it out of the spool at once. The live record is freed afterwards even if the move failed
  * (the next start finds it again). */
 void retire_into_quarantine(struct live *live, const char *reason);
-void retire_retain(struct live *live, enum job_outcome outcome, const char *reason);
+/* problem: the code of the answer that ended it; TAILSLATE_PROBLEM_NONE: none. */
+void retire_retain(struct live *live, enum job_outcome outcome, enum tailslate_problem problem,
+                   const char *reason);
 /* What a removal had to wait for is over. */
 void retire_again(struct live *live);
 

@@ -95,18 +95,17 @@ static bool is_same_work(const struct record_claim *former, const struct record_
 /* Sealed work records in its reason why it is here, other work in lost.json. */
 static bool was_claim_lost(const struct spool *spool, const char *id, int dir)
 {
-    static const char code[] = "claim_lost";
     enum job_state state;
     enum tailslate_problem why;
-    char detail[256], reason[SPOOL_REASON_BYTES];
+    char detail[256];
     struct error ignored;
     if (record_state(dir, &state, &ignored) != 0)
         return false;
     if (state == JOB_LOST)
         return record_read_lost(dir, &why, detail, &ignored) == 0 &&
                why == TAILSLATE_PROBLEM_CLAIM_LOST;
-    spool_read_reason(spool->retained, id, reason);
-    return state == JOB_SEALED && strncmp(reason, code, strlen(code)) == 0;
+    return state == JOB_SEALED &&
+           spool_read_problem(spool->retained, id) == TAILSLATE_PROBLEM_CLAIM_LOST;
 }
 
 /* If it has the token of this very claim, an earlier attempt was interrupted. */

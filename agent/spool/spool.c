@@ -340,7 +340,8 @@ int spool_open_record(int directory, const char *id, struct error *err)
     return dir >= 0 ? dir : error_errno(err, "cannot open record %s", id);
 }
 
-static void write_reason(int directory, const char *id, const char *reason)
+static void write_reason(int directory, const char *id, enum tailslate_problem problem,
+                         const char *reason)
 {
     struct error
         ignored; /* on a full disk the record moves without its reason, which is in the log */
@@ -351,6 +352,7 @@ static void write_reason(int directory, const char *id, const char *reason)
     wall_format(wall_us(), now);
     JSON(root) = json_new_object();
     json_set_text(root, "reason", reason);
+    json_set_filled(root, "code", tailslate_problem_code(problem));
     json_set_text(root, "at", now);
     TEXT(text) = json_print(root);
     durable_write(dir, REASON_NAME, text, strlen(text), &ignored);
@@ -358,41 +360,57 @@ static void write_reason(int directory, const char *id, const char *reason)
 
 void spool_note_reason(const struct spool *spool, const char *id, const char *reason)
 {
-    write_reason(spool->live, id, reason);
+    write_reason(spool->live, id, TAILSLATE_PROBLEM_NONE, reason);
 }
 
-void spool_read_reason(int directory, const char *id, char reason[SPOOL_REASON_BYTES])
+/* The file of that record; NULL: none, or not JSON. Owned. */
+static struct json *read_reason(int directory, const char *id)
 {
     struct error ignored;
     TEXT(text) = NULL;
     size_t size;
-    reason[0] = '\0';
     FD(dir) = spool_open_record(directory, id, &ignored);
     if (dir < 0 ||
         durable_read(dir, REASON_NAME, RECORD_FILE_MAX_BYTES, &text, &size, &ignored) != 0)
-        return;
-    JSON(root) = json_parse(text, size, &ignored);
+        return NULL;
+    return json_parse(text, size, &ignored);
+}
+
+void spool_read_reason(int directory, const char *id, char reason[SPOOL_REASON_BYTES])
+{
+    JSON(root) = read_reason(directory, id);
     const char *found;
+    reason[0] = '\0';
     if (json_get_text(root, "reason", SPOOL_REASON_BYTES - 1, &found) == JSON_FOUND)
         memcpy(reason, found, strlen(found) + 1);
 }
 
-static int set_aside(const struct spool *spool, int directory, const char *id, const char *reason,
-                     struct error *err)
+enum tailslate_problem spool_read_problem(int directory, const char *id)
 {
-    write_reason(spool->live, id, reason);
+    JSON(root) = read_reason(directory, id);
+    const char *code;
+    return json_get_text(root, "code", SPOOL_REASON_BYTES - 1, &code) == JSON_FOUND
+               ? tailslate_problem_from_code(code)
+               : TAILSLATE_PROBLEM_NONE;
+}
+
+static int set_aside(const struct spool *spool, int directory, const char *id,
+                     enum tailslate_problem problem, const char *reason, struct error *err)
+{
+    write_reason(spool->live, id, problem, reason);
     return durable_rename(spool->live, id, directory, id, err);
 }
 
-int spool_retain(const struct spool *spool, const char *id, const char *reason, struct error *err)
+int spool_retain(const struct spool *spool, const char *id, enum tailslate_problem problem,
+                 const char *reason, struct error *err)
 {
-    return set_aside(spool, spool->retained, id, reason, err);
+    return set_aside(spool, spool->retained, id, problem, reason, err);
 }
 
 int spool_quarantine(const struct spool *spool, const char *id, const char *reason,
                      struct error *err)
 {
-    return set_aside(spool, spool->quarantine, id, reason, err);
+    return set_aside(spool, spool->quarantine, id, TAILSLATE_PROBLEM_NONE, reason, err);
 }
 
 int spool_take_back(const struct spool *spool, const char *id, const struct record_claim *claim,

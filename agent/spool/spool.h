@@ -52,7 +52,9 @@ int spool_list(int directory, struct spool_entry **entries, size_t *count, size_
 int spool_open_record(int directory, const char *id,
                       struct error *err); /* a directory descriptor */
 
-int spool_retain(const struct spool *spool, const char *id, const char *reason, struct error *err);
+/* problem: the code of the answer that ended it, which decides whether it may be taken back. */
+int spool_retain(const struct spool *spool, const char *id, enum tailslate_problem problem,
+                 const char *reason, struct error *err);
 int spool_quarantine(const struct spool *spool, const char *id, const char *reason,
                      struct error *err);
 /* The end of the commit order: first the outputs, while the record still says why; then the record,
@@ -74,6 +76,8 @@ enum { SPOOL_REASON_BYTES = 512 };
 /* Why a live record is on hold, as reason.json; best effort. */
 void spool_note_reason(const struct spool *spool, const char *id, const char *reason);
 void spool_read_reason(int directory, const char *id, char reason[SPOOL_REASON_BYTES]);
+/* The code beside it. */
+enum tailslate_problem spool_read_problem(int directory, const char *id);
 
 bool spool_is_id(const char *text, int64_t *job_id); /* "<job>.<n>" */
 

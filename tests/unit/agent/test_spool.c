@@ -39,14 +39,14 @@ Test(spool, a_new_record_is_there_whole_with_its_claim_and_token)
     cr_expect_str_eq(claim.token, "7-" FIXTURE_UUID);
 }
 
-Test(spool, numbers_count_up_over_all_rooms)
+Test(spool, numbers_count_up_over_all_directories)
 {
     SCRATCH(scratch);
     SPOOL(spool, scratch);
     struct error err;
     char first[SPOOL_ID_BYTES], second[SPOOL_ID_BYTES], third[SPOOL_ID_BYTES];
     add(&spool, 7, first);
-    OK(spool_retain(&spool, first, "superseded", &err), err);
+    OK(spool_retain(&spool, first, TAILSLATE_PROBLEM_CLAIM_LOST, "superseded", &err), err);
     add(&spool, 7, second);
     OK(spool_quarantine(&spool, second, "corrupt", &err), err);
     add(&spool, 7, third);
@@ -56,6 +56,8 @@ Test(spool, numbers_count_up_over_all_rooms)
     char reason[SPOOL_REASON_BYTES];
     spool_read_reason(spool.retained, first, reason);
     cr_expect_str_eq(reason, "superseded");
+    cr_expect_eq(spool_read_problem(spool.retained, first), TAILSLATE_PROBLEM_CLAIM_LOST);
+    cr_expect_eq(spool_read_problem(spool.quarantine, second), TAILSLATE_PROBLEM_NONE);
 }
 
 Test(spool, what_a_crash_left_of_an_addition_or_a_removal_is_no_record_and_is_swept)
