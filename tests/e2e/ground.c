@@ -27,6 +27,8 @@ Test(ground, an_acknowledgement_that_is_there_already_is_found, .timeout = 120)
     TEXT(path) = must_printf("%s/acknowledgement.json", record);
     file_write(path, "{\"status\":\"ok\",\"message\":\"Job completed successfully\"}", 0600);
     rig_wait_final(rig, job);
+    /* The line comes before the record goes. */
+    inspect_wait_spool(rig, "spool", 0, RIG_JOB_MS);
     inspect_spool_empty(rig);
     rig_end(rig);
 }

@@ -134,12 +134,12 @@ static void remove_added(const char *path)
 static int add_file(struct batch *batch, const char *path, struct error *err)
 {
     struct stat status;
-    if (!files_source_extension(path))
-        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: the file name must end in one of%s",
-                         path, FILES_SOURCE_EXTENSIONS);
     FD(from) = open_source(path, &status, err);
     if (from < 0)
         return -1;
+    if (!files_source_extension(path))
+        return error_set(err, ERROR_PERMANENT, EINVAL, "%s: the file name must end in one of%s",
+                         path, FILES_SOURCE_EXTENSIONS);
     if (!is_settled(batch, &status))
         return 0;
     if (take_in(batch, path, from, status.st_size, err) != 0)
