@@ -42,7 +42,8 @@ function check(holds, what, seen = '') {
 async function until(what, expression) {
     const end = Date.now() + STEP_MS;
     for (;;) {
-        if (await page.evaluate(expression)) return console.log(`ok: ${what}`);
+        // The tab is empty at first, and then without its elements.
+        if (await page.evaluate(`location.href !== 'about:blank' && document.readyState === 'complete' && (${expression})`)) return console.log(`ok: ${what}`);
         if (Date.now() > end) throw new Error(`${what}: not within ${STEP_MS / 1000} s; the page says: ${await page.evaluate('document.body.innerText')}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
     }
