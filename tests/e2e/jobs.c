@@ -290,8 +290,8 @@ static struct rig *node_with_a_sleeper(void)
 {
     struct rig *rig = rig_new();
     TEXT(text) = must_printf("[ -e '%s/slept' ] && exec cp -r '%s'/. \"$1\"\n"
-                             "touch '%s/slept'; exec sleep 7777",
-                             rig->dir, media_tree(), rig->dir);
+                             "echo $$ >'%s/begun'; mv '%s/begun' '%s/slept'; exec sleep 7777",
+                             rig->dir, media_tree(), rig->dir, rig->dir, rig->dir);
     TEXT(script) = rig_script(rig, "transcoder", text);
     TEXT(command) = must_printf("\"%s {output}\"", script);
     rig_agent_set(rig, "transcode.recipe", "\"command\"");
@@ -301,15 +301,14 @@ static struct rig *node_with_a_sleeper(void)
 
 Test(jobs, the_node_stops_what_is_cancelled_drops_it_and_goes_on, .timeout = 180)
 {
-    static const char *const sleeper[] = {"sleep", "7777", NULL};
     struct rig *rig = node_with_a_sleeper();
-    pid_t pid;
     rig_begin(rig, media_clip(MEDIA_NORMAL));
     TEXT(slept) = rig_path(rig, "slept");
     cr_assert(inspect_wait_file(slept, true, RIG_JOB_MS));
     rig_expect(rig, "event=step.transcoder_started", RIG_JOB_MS, NULL);
-    while (inspect_processes(sleeper, &pid, 1) == 0)
-        usleep(10 * 1000);
+    TEXT(number) = file_read(slept);
+    pid_t pid = (pid_t)strtol(number, NULL, 10);
+    cr_assert(pid > 0 && inspect_lives(pid), "%s", number);
     int64_t next = rig_add_job(rig, media_clip(MEDIA_NORMAL), "next");
     does(rig, "cancel", "1", NULL, NULL, "worker node stops it");
     rig_expect(rig, "event=step.claim_lost code=job_gone", CANCELLED_MS, NULL);

@@ -255,6 +255,7 @@ Test(page, the_overview_has_what_our_agent_reports_of_itself, .timeout = 120)
 
 struct poll {
     const struct rig *rig;
+    pthread_t thread;
     char path[128];
     struct reply reply;
 };
@@ -264,6 +265,16 @@ static void *poll_overview(void *ctx)
     struct poll *poll = ctx;
     poll->reply = get(poll->rig, poll->path, NULL);
     return NULL;
+}
+
+/* Waits for what comes after the version of this moment. */
+static void start_poll(struct poll *poll, const struct rig *rig)
+{
+    REPLY(first) = get(rig, "/api/overview", NULL);
+    *poll = (struct poll){.rig = rig};
+    snprintf(poll->path, sizeof poll->path, "/api/overview?wait=25&version=%s",
+             reply_text(&first, "etag"));
+    cr_assert_eq(pthread_create(&poll->thread, NULL, poll_overview, poll), 0);
 }
 
 static struct rig *without_sweeps(void)
@@ -304,14 +315,10 @@ Test(page, an_overview_that_has_not_changed_is_not_sent_again)
 Test(page, a_poll_is_answered_as_soon_as_something_happens)
 {
     struct rig *rig = without_sweeps();
-    REPLY(first) = get(rig, "/api/overview", NULL);
-    struct poll poll = {.rig = rig};
-    snprintf(poll.path, sizeof poll.path, "/api/overview?wait=25&version=%s",
-             reply_text(&first, "etag"));
-    pthread_t thread;
-    cr_assert_eq(pthread_create(&thread, NULL, poll_overview, &poll), 0);
+    struct poll poll;
+    start_poll(&poll, rig);
     rig_add_job(rig, media_clip(MEDIA_TINY), "video");
-    pthread_join(thread, NULL);
+    pthread_join(poll.thread, NULL);
     reply_is(&poll.reply, 200, NULL);
     cr_assert_lt(poll.reply.took_ms, 15 * 1000);
     has_int(json_get(poll.reply.json, "jobs"), "pending", 1);
@@ -323,14 +330,10 @@ Test(page, a_poll_is_answered_as_soon_as_something_happens)
 Test(page, a_poll_ends_when_the_server_stops)
 {
     struct rig *rig = without_sweeps();
-    REPLY(first) = get(rig, "/api/overview", NULL);
-    struct poll poll = {.rig = rig};
-    snprintf(poll.path, sizeof poll.path, "/api/overview?wait=25&version=%s",
-             reply_text(&first, "etag"));
-    pthread_t thread;
-    cr_assert_eq(pthread_create(&thread, NULL, poll_overview, &poll), 0);
+    struct poll poll;
+    start_poll(&poll, rig);
     cr_assert_eq(rig_stop_verifier(rig), 0);
-    pthread_join(thread, NULL);
+    pthread_join(poll.thread, NULL);
     cr_assert_lt(poll.reply.took_ms, 15 * 1000);
     reply_fini(&poll.reply);
     rig_end(rig);

@@ -2,11 +2,11 @@
 
 #include "base/clock.h"
 #include "lib/cleanup.h"
+#include "verifier/base/number.h"
 #include "verifier/base/slug.h"
 #include "verifier/cli/add_progress.h"
 #include "verifier/cli/command_job.h"
 #include "verifier/files/files_source.h"
-#include "verifier/http/request.h"
 #include "verifier/store/store_operator.h"
 
 #include <errno.h>
@@ -124,10 +124,14 @@ static int take_in(const struct batch *batch, const char *path, int from, int64_
     return result;
 }
 
-/* After the commit: what dies in between leaves the file, which is then added twice, not never. */
-static void remove_added(const char *path)
+/* After the commit: what dies in between leaves the file, which is then added twice, not never. A
+ * file that has taken its name since then was not added, and stays. */
+static void remove_added(const char *path, const struct stat *added)
 {
-    if (unlink(path) != 0)
+    struct stat now;
+    if (lstat(path, &now) == 0 && (now.st_dev != added->st_dev || now.st_ino != added->st_ino))
+        fprintf(stderr, "warning: %s was replaced while it was added, and is kept\n", path);
+    else if (unlink(path) != 0)
         fprintf(stderr, "warning: %s was added but cannot be removed: %s\n", path, strerror(errno));
 }
 
@@ -146,7 +150,7 @@ static int add_file(struct batch *batch, const char *path, struct error *err)
         return -1;
     batch->added++;
     if (batch->command->remove)
-        remove_added(path);
+        remove_added(path, &status);
     return 0;
 }
 
@@ -231,7 +235,7 @@ static int check_options(struct batch *batch, bool is_one, struct error *err)
     if (command->title && strlen(command->title) >= STORE_TITLE_BYTES)
         return error_set(err, ERROR_PERMANENT, EINVAL, "--title: must be at most %d bytes",
                          STORE_TITLE_BYTES - 1);
-    if (command->settled && !request_parse_number(command->settled, &batch->settled_s))
+    if (command->settled && !number_parse(command->settled, &batch->settled_s))
         return error_set(err, ERROR_PERMANENT, EINVAL, "--settled: '%s' is not a number of seconds",
                          command->settled);
     return 0;

@@ -1,8 +1,8 @@
 #include "verifier/cli/command_job.h"
 
+#include "verifier/base/number.h"
 #include "verifier/cli/command_operation.h"
 #include "verifier/cli/job_print.h"
-#include "verifier/http/request.h"
 #include "verifier/store/store_operation.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 int command_parse_job(const struct command *command, int64_t *id, struct error *err)
 {
-    if (request_parse_number(command->line.argument, id) && *id > 0)
+    if (number_parse(command->line.argument, id) && *id > 0)
         return 0;
     return error_set(err, ERROR_PERMANENT, EINVAL, "'%s' is not a job ID", command->line.argument);
 }

@@ -1,7 +1,7 @@
 #include "verifier/cli/command_operation.h"
 
+#include "verifier/base/number.h"
 #include "verifier/cli/command_job.h"
-#include "verifier/http/request.h"
 #include "verifier/store/store_operation.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 bool command_parse_integer(const char *text, int64_t min, int64_t max, int64_t *value)
 {
     bool is_negative = text[0] == '-';
-    if (!request_parse_number(text + is_negative, value))
+    if (!number_parse(text + is_negative, value))
         return false;
     *value = is_negative ? -*value : *value;
     return *value >= min && *value <= max;

@@ -51,7 +51,8 @@ static int copy_all(const struct files_incoming *incoming, int to, struct error 
         done += copied;
         tell(incoming, done);
     }
-    return copied == 0 ? 0 : copy_by_hand(incoming, to, err);
+    /* Some file systems report the end at once: read(2) decides then. */
+    return copied == 0 && done > 0 ? 0 : copy_by_hand(incoming, to, err);
 }
 
 /* Only the server may read a source: it may have come from a directory that others cannot read.
@@ -76,7 +77,7 @@ static bool is_same(const struct stat *before, const struct stat *after)
 
 static int copy(int uploads, struct files_incoming *incoming, struct error *err)
 {
-    struct stat before, after;
+    struct stat before, after, made;
     FD(to) = durable_temp(uploads, incoming->temp, err);
     if (to < 0)
         return -1;
@@ -86,6 +87,9 @@ static int copy(int uploads, struct files_incoming *incoming, struct error *err)
         return -1;
     if (fstat(incoming->from, &after) != 0 || !is_same(&before, &after))
         return error_set(err, ERROR_PERMANENT, EAGAIN, "it is still being written");
+    /* With `job add --remove` the copy is soon the only one. */
+    if (fstat(to, &made) != 0 || made.st_size != after.st_size)
+        return error_set(err, ERROR_TEMPORARY, EIO, "the copy has not the size of the source");
     return give_to_server(uploads, to, err) == 0 ? durable_sync_file(to, err) : -1;
 }
 

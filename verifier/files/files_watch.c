@@ -94,7 +94,7 @@ static int read_marker(int dir, char marker[TAILSLATE_UUID_BYTES], struct error 
 
 /* ---- one check ------------------------------------------------------------------------------- */
 
-static void find_stranger(const struct root *now, enum files_root root, const char *marker,
+static void explain_other(const struct root *now, enum files_root root, const char *marker,
                           char reason[FILES_REASON_BYTES])
 {
     snprintf(reason, FILES_REASON_BYTES,
@@ -120,7 +120,7 @@ static bool is_the_one(const struct root *now, bool is_required, enum files_root
     else if (strcmp(marker, now->expected) == 0)
         return true;
     else
-        find_stranger(now, root, marker, reason);
+        explain_other(now, root, marker, reason);
     return false;
 }
 

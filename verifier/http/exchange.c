@@ -5,6 +5,7 @@
 #include "lib/durable.h"
 #include "lib/uuid.h"
 #include "verifier/base/counters.h"
+#include "verifier/base/number.h"
 #include "verifier/http/auth.h"
 #include "verifier/http/replays.h"
 #include "verifier/http/request_metrics.h"
@@ -111,7 +112,7 @@ static void take_request_id(struct request *request)
 static bool take_epoch(struct exchange *exchange)
 {
     const char *given = request_header(&exchange->request, "X-Claim-Epoch");
-    if (!given || request_parse_number(given, &exchange->request.claim_epoch))
+    if (!given || number_parse(given, &exchange->request.claim_epoch))
         return true;
     answer_problem(&exchange->answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                    "X-Claim-Epoch: must be an integer from 0");

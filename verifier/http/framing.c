@@ -1,5 +1,7 @@
 #include "verifier/http/framing.h"
 
+#include "verifier/base/number.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -102,7 +104,7 @@ static bool is_bad(struct framing *framing)
     return framing->header_is_bad || framing->twice || framing->lengths + framing->encodings > 1 ||
            (framing->encodings && !encoding) ||
            (encoding && strcasecmp(encoding, "chunked") != 0) || (framing->lengths && !length) ||
-           (length && !request_parse_number(length, &framing->content_length));
+           (length && !number_parse(length, &framing->content_length));
 }
 
 const char *framing_check(struct framing *framing)

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DIGITS_MAX = 18 };
-
 static const char *const headers[REQUEST_HEADERS] = {
     "X-Worker-API-Key", "X-Admin-Secret", "X-Claim-Epoch", "Idempotency-Key",
     "X-Content-SHA256", "X-Request-ID",   "X-Real-IP",     "Host",
@@ -90,15 +88,4 @@ bool request_client_is_gone(const struct request *request)
 {
     struct pollfd connection = {.fd = request->connection_fd, .events = POLLRDHUP};
     return poll(&connection, 1, 0) == 1 && (connection.revents & (POLLRDHUP | POLLHUP | POLLERR));
-}
-
-bool request_parse_number(const char *text, int64_t *value)
-{
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > DIGITS_MAX || text[digits] || (text[0] == '0' && digits > 1))
-        return false;
-    *value = 0;
-    for (size_t i = 0; i < digits; i++)
-        *value = *value * 10 + text[i] - '0';
-    return true;
 }

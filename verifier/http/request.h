@@ -90,7 +90,4 @@ const char *request_query(const struct request *request, const char *name);
 /* Has the client closed its connection? */
 bool request_client_is_gone(const struct request *request);
 
-/* A non-negative number without sign, spaces or leading zeros; at most 18 digits. */
-bool request_parse_number(const char *text, int64_t *value);
-
 #endif

@@ -1,5 +1,6 @@
 #include "verifier/http/routes.h"
 
+#include "verifier/base/number.h"
 #include "verifier/http/complete.h"
 #include "verifier/http/routes_admin.h"
 #include "verifier/http/routes_files.h"
@@ -142,8 +143,7 @@ static enum fit fit_part(struct part pattern, struct part part, struct request *
     memcpy(text, part.start, part.length);
     text[part.length] = '\0';
     if (is(pattern, "{id}"))
-        return request_parse_number(text, &request->number) && request->number > 0 ? FIT
-                                                                                   : BAD_NUMBER;
+        return number_parse(text, &request->number) && request->number > 0 ? FIT : BAD_NUMBER;
     if (is(pattern, "{quality}"))
         return tailslate_quality_parse(text, &request->quality) ? FIT : BAD_QUALITY;
     memcpy(request->name, text, part.length + 1);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "lib/cleanup.h"
+#include "verifier/base/number.h"
 #include "verifier/base/wakeup.h"
 #include "verifier/store/store_json.h"
 #include "verifier/store/store_list.h"
@@ -20,7 +21,7 @@ static bool take_number(const struct request *request, const char *name, int64_t
 {
     char detail[DETAIL_BYTES];
     const char *text = request_query(request, name);
-    if (!text || (request_parse_number(text, number) && *number >= min && *number <= max))
+    if (!text || (number_parse(text, number) && *number >= min && *number <= max))
         return true;
     snprintf(detail, sizeof detail, "%s: must be an integer from %lld to %lld", name,
              (long long)min, (long long)max);

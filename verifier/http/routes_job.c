@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/uuid.h"
 #include "verifier/base/counters.h"
+#include "verifier/base/number.h"
 #include "verifier/base/wakeup.h"
 #include "verifier/files/files_watch.h"
 #include "verifier/store/store_claim.h"
@@ -37,12 +38,12 @@ static bool parse_claim(const struct request *request, int64_t *job_id, int64_t 
 {
     const char *job = request_query(request, "job_id"), *wait = request_query(request, "wait");
     *job_id = *wait_s = 0;
-    if (job && (!request_parse_number(job, job_id) || *job_id == 0)) {
+    if (job && (!number_parse(job, job_id) || *job_id == 0)) {
         answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD,
                        "job_id: must be a positive integer");
         return false;
     }
-    if (wait && (!request_parse_number(wait, wait_s) || *wait_s > WAIT_MAX_S)) {
+    if (wait && (!number_parse(wait, wait_s) || *wait_s > WAIT_MAX_S)) {
         answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "wait: must be 0 to 60 seconds");
         return false;
     }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "lib/uuid.h"
+#include "verifier/base/number.h"
 #include "verifier/base/wakeup.h"
 #include "verifier/http/openapi.h"
 #include "verifier/http/overview.h"
@@ -50,7 +51,7 @@ static bool parse_wait(const struct request *request, int64_t *wait_s, struct an
 {
     const char *wait = request_query(request, "wait");
     *wait_s = 0;
-    if (!wait || (request_parse_number(wait, wait_s) && *wait_s <= OVERVIEW_WAIT_MAX_S))
+    if (!wait || (number_parse(wait, wait_s) && *wait_s <= OVERVIEW_WAIT_MAX_S))
         return true;
     answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "wait: must be 0 to 25 seconds");
     return false;

@@ -199,6 +199,13 @@ int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct err
                   DB_ARGS(db_text(worker_id), db_int(job_id)));
 }
 
+int store_leave_all(struct db *db, int64_t job_id, struct error *err)
+{
+    return db_run(db, NULL, err,
+                  "UPDATE workers SET current_job_id = NULL WHERE current_job_id = $1",
+                  DB_ARGS(db_int(job_id)));
+}
+
 int store_caller_standing(struct store *store, const struct store_caller *caller, int64_t job_id,
                           enum tailslate_standing *standing, struct store_job *job,
                           struct error *err)

@@ -75,9 +75,7 @@ static void operation_end(struct operation *operation)
     store_rollback(&operation->tx);
 }
 
-#define SAME_CLAIM                                                                                 \
-    " id = $1 AND COALESCE((SELECT e.claim_epoch FROM job_epochs e"                                \
-    " WHERE e.job_id = transcoding_jobs.id), 0) = $2"
+#define SAME_CLAIM           " id = $1 AND" STORE_CLAIM_EPOCH " = $2"
 #define SAME_CLAIM_ARGS(job) db_int((job)->id), db_int((job)->claim_epoch)
 
 /* The row waits for a claim as if it had never been claimed, but for its last holder and its epoch:
@@ -86,13 +84,6 @@ static void operation_end(struct operation *operation)
     " completed_at = NULL, worker_id = NULL, claimed_at = NULL, claim_expires_at = NULL,"          \
     " started_at = NULL, current_step = NULL, progress_percent = 0, attempt_number = 1,"           \
     " last_error = NULL, processed_by_worker_id = COALESCE(processed_by_worker_id, worker_id)"
-
-static int leave_all(struct db *db, int64_t job_id, struct error *err)
-{
-    return db_run(db, NULL, err,
-                  "UPDATE workers SET current_job_id = NULL WHERE current_job_id = $1",
-                  DB_ARGS(db_int(job_id)));
-}
 
 static int forget_progress(struct db *db, int64_t job_id, struct error *err)
 {
@@ -118,7 +109,7 @@ static int reopen_failed(struct db *db, const struct store_job *job, struct erro
     if (db_run(db, NULL, err,
                "UPDATE videos SET status = 'pending', error_message = NULL WHERE id = $1",
                DB_ARGS(db_int(job->video_id))) != 0 ||
-        leave_all(db, job->id, err) != 0)
+        store_leave_all(db, job->id, err) != 0)
         return -1;
     return forget_progress(db, job->id, err);
 }
@@ -216,7 +207,7 @@ static int close_cancelled(struct operation *operation, struct error *err)
     if (db_run(db, NULL, err,
                "UPDATE videos SET status = 'failed', error_message = $2 WHERE id = $1",
                DB_ARGS(db_int(job->video_id), db_text(STORE_CANCELLED))) != 0 ||
-        leave_all(db, job->id, err) != 0)
+        store_leave_all(db, job->id, err) != 0)
         return -1;
     return mark_cancelled(db, job->id, err);
 }
@@ -267,7 +258,7 @@ int store_job_delete(struct store *store, int64_t job_id, bool with_files,
         return 0;
     }
     /* All other rows go with the video's. */
-    if (leave_all(operation.tx.db, job_id, err) != 0 ||
+    if (store_leave_all(operation.tx.db, job_id, err) != 0 ||
         db_run(operation.tx.db, NULL, err, "DELETE FROM videos WHERE id = $1",
                DB_ARGS(db_int(operation.job.video_id))) != 0)
         return -1;
@@ -321,7 +312,7 @@ int store_job_retranscode(struct store *store, int64_t job_id, tailslate_quality
     if (may <= 0)
         return may;
     if (store->settings.schema == STORE_SCHEMA_VLOG)
-        result->refused = "its video belongs to the stock vlog server; order it there";
+        result->refused = "its video belongs to the stock vlog server; request it there";
     else if (operation.job.deleted)
         result->refused = refusals[RETRANSCODE][STORE_JOB_DELETED];
     else if (!has_source(&store->settings.files, operation.job.video_id))

@@ -133,17 +133,14 @@ static int release_job(struct db *db, const struct store_job *job, struct error 
                "UPDATE transcoding_jobs SET worker_id = NULL, claimed_at = NULL,"
                " claim_expires_at = NULL, current_step = NULL,"
                " processed_by_worker_id = COALESCE(processed_by_worker_id, worker_id)"
-               " WHERE id = $1 AND completed_at IS NULL AND COALESCE((SELECT e.claim_epoch"
-               " FROM job_epochs e WHERE e.job_id = transcoding_jobs.id), 0) = $2",
+               " WHERE id = $1 AND completed_at IS NULL AND" STORE_CLAIM_EPOCH " = $2",
                DB_ARGS(db_int(job->id), db_int(job->claim_epoch))) != 0)
         return -1;
     if (rows != 1)
         return store_job_changed(job->id, err);
     if (store_wait_again(db, job->video_id, err) != 0)
         return -1;
-    return db_run(db, NULL, err,
-                  "UPDATE workers SET current_job_id = NULL WHERE current_job_id = $1",
-                  DB_ARGS(db_int(job->id)));
+    return store_leave_all(db, job->id, err);
 }
 
 int store_job_release(struct store *store, int64_t job_id, enum store_release *result,

@@ -81,6 +81,8 @@ int store_job_changed(int64_t job_id, struct error *err);
 int store_wait_again(struct db *db, int64_t video_id, struct error *err);
 /* The worker is not at this job any more. */
 int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct error *err);
+/* The same of whoever has it. */
+int store_leave_all(struct db *db, int64_t job_id, struct error *err);
 
 /* The claim is the caller's (again) until `expires`. *touched false: a guard said no. */
 int store_extend(struct store *store, struct db *db, const char *now,
@@ -102,6 +104,11 @@ void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES]);
     DB_ARGS(db_int((job)->id), db_int((job)->claim_epoch), db_text((caller)->worker->worker_id),   \
             db_text((job)->started_at[0] ? (job)->started_at : NULL))
 
+/* The number of the job's last claim; 0: it was never claimed. The row is transcoding_jobs without
+ * an alias. */
+#define STORE_CLAIM_EPOCH                                                                          \
+    " COALESCE((SELECT e.claim_epoch FROM job_epochs e WHERE e.job_id = transcoding_jobs.id), 0)"
+
 /* Every guard that a change by the holder of a claim carries in its WHERE: $1 job, $2 worker,
  * $3 epoch. The row is transcoding_jobs without an alias. An open row's worker_id is its holder,
  * whatever claimed_at says: a stock server's own transcoder leaves either without the other. */
@@ -109,8 +116,7 @@ void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES]);
     " id = $1 AND completed_at IS NULL"                                                            \
     " AND COALESCE(processed_by_worker_id, worker_id) = $2"                                        \
     " AND (worker_id IS NULL OR worker_id = $2) AND started_at IS NOT NULL"                        \
-    " AND COALESCE((SELECT e.claim_epoch FROM job_epochs e WHERE e.job_id = transcoding_jobs.id)," \
-    " 0) = $3"                                                                                     \
+    " AND" STORE_CLAIM_EPOCH " = $3"                                                               \
     " AND EXISTS (SELECT 1 FROM videos v WHERE v.id = transcoding_jobs.video_id"                   \
     " AND v.deleted_at IS NULL AND v.status <> 'failed')"
 

@@ -170,8 +170,7 @@ static int end_claim(struct db *db, const char *now, const struct release_claim 
         " claim_expires_at = NULL, current_step = NULL,"
         " processed_by_worker_id = COALESCE(processed_by_worker_id, worker_id)"
         " WHERE id = $1 AND completed_at IS NULL AND claimed_at = $2 AND claim_expires_at < $3"
-        " AND COALESCE((SELECT e.claim_epoch FROM job_epochs e"
-        " WHERE e.job_id = transcoding_jobs.id), 0) = $4",
+        " AND" STORE_CLAIM_EPOCH " = $4",
         DB_ARGS(db_int(claim->released.job_id), db_text(claim->claimed_at), db_text(now),
                 db_int(claim->released.epoch)));
     *touched = rows == 1;
@@ -185,9 +184,7 @@ static int free_videos_and_workers(struct db *db, const struct release_claim *cl
         if (store_wait_again(db, claims[i].video_id, err) != 0)
             return -1;
     for (size_t i = 0; i < count; i++)
-        if (db_run(db, NULL, err,
-                   "UPDATE workers SET current_job_id = NULL WHERE current_job_id = $1",
-                   DB_ARGS(db_int(claims[i].released.job_id))) != 0)
+        if (store_leave_all(db, claims[i].released.job_id, err) != 0)
             return -1;
     return 0;
 }

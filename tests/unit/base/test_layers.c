@@ -60,6 +60,7 @@ static const char *const pure[] = {
     "agent/media/manifest",
     "verifier/base/address",
     "verifier/base/grace",
+    "verifier/base/number",
     "verifier/base/range",
     "verifier/base/segment",
     "verifier/base/slug",

@@ -1,6 +1,6 @@
 /* The directories: what is there, what goes to the trash, what never leads outside. */
-#include "../base/scratch.h"
 #include "base/archive.h"
+#include "files_site.h"
 #include "verifier/files/files_check.h"
 #include "verifier/files/files_source.h"
 #include "verifier/files/upload.h"
@@ -18,31 +18,6 @@
     "\0\0\0\x18"                                                                                   \
     "moofiso5"
 #define PLAYLIST "#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\n#EXTINF:4,\nseg_0001.m4s\n"
-
-struct site {
-    struct scratch scratch;
-    struct files files;
-};
-
-static struct site site_make(void)
-{
-    struct site site = {.scratch = scratch_make()};
-    struct error err;
-    TEXT(uploads) = must_printf("%s/uploads", site.scratch.path);
-    TEXT(videos) = must_printf("%s/videos", site.scratch.path);
-    cr_assert_eq(mkdir(uploads, 0755), 0);
-    cr_assert_eq(mkdir(videos, 0755), 0);
-    cr_assert_eq(files_open(uploads, videos, &site.files, &err), 0, "%s", err.message);
-    return site;
-}
-
-static void site_remove(struct site *site)
-{
-    files_close(&site->files);
-    scratch_remove(&site->scratch);
-}
-
-#define SITE(name) CLEANUP(site_remove) struct site name = site_make()
 
 static void put(const struct site *site, const char *path, const char *data, size_t size)
 {

@@ -1,5 +1,5 @@
 /* Which directory is behind a path: away, back, another one. */
-#include "../base/scratch.h"
+#include "files_site.h"
 #include "verifier/files/files_check.h"
 #include "verifier/files/files_watch.h"
 
@@ -32,20 +32,10 @@ int faccessat(int dir, const char *name, int mode, int flags)
 #define MARKER  "8160f552-95b1-4b9c-a7e2-35dcfba31e99"
 #define ANOTHER "1e2d067c-4139-40f8-ace1-98a53d5beef1"
 
-struct watched {
-    struct scratch scratch;
-    struct files files;
-};
-
-static struct watched watched_make(void)
+static struct site watched_make(void)
 {
-    struct watched site = {.scratch = scratch_make()};
+    struct site site = site_make();
     struct error err;
-    TEXT(uploads) = must_printf("%s/uploads", site.scratch.path);
-    TEXT(videos) = must_printf("%s/videos", site.scratch.path);
-    cr_assert_eq(mkdir(uploads, 0755), 0);
-    cr_assert_eq(mkdir(videos, 0755), 0);
-    cr_assert_eq(files_open(uploads, videos, &site.files, &err), 0, "%s", err.message);
     for (enum files_root root = 0; root < FILES_ROOT_COUNT; root++) {
         cr_assert_eq(files_watch_write(&site.files, root, MARKER, &err), 0, "%s", err.message);
         files_watch_expect(&site.files, root, MARKER);
@@ -55,20 +45,14 @@ static struct watched watched_make(void)
     return site;
 }
 
-static void watched_remove(struct watched *site)
-{
-    files_close(&site->files);
-    scratch_remove(&site->scratch);
-}
+#define WATCHED(name) CLEANUP(site_remove) struct site name = watched_make()
 
-#define WATCHED(name) CLEANUP(watched_remove) struct watched name = watched_make()
-
-static void move(const struct watched *site, const char *from, const char *to)
+static void move(const struct site *site, const char *from, const char *to)
 {
     cr_assert_eq(renameat(site->scratch.fd, from, site->scratch.fd, to), 0, "%s", from);
 }
 
-static void expect_away(const struct watched *site, enum files_root root, const char *words)
+static void expect_away(const struct site *site, enum files_root root, const char *words)
 {
     struct error err = {0};
     char reason[FILES_REASON_BYTES];
@@ -80,7 +64,7 @@ static void expect_away(const struct watched *site, enum files_root root, const 
     cr_expect_str_eq(err.message, reason);
 }
 
-static void expect_usable(const struct watched *site)
+static void expect_usable(const struct site *site)
 {
     struct error err = {0};
     char reason[FILES_REASON_BYTES];
