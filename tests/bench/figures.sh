@@ -41,7 +41,7 @@ rig_add "$rig/film.mp4" >/dev/null
 within 60 has_step && within 60 encodes
 step=$(step_pid)
 echo "agent with one job, RssAnon: $(rss "$agent_pid")"
-# Looked at as often as it can be: it is the largest while it uploads.
+# Sampled every 50 ms: it is largest while it uploads.
 (most=0
 while kib=$(awk '/^RssAnon:/ { print $2 }' "/proc/$step/status" 2>/dev/null) && [ -n "$kib" ]; do
     [ "$kib" -le "$most" ] || most=$kib

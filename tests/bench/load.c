@@ -1,4 +1,4 @@
-/* Presents completions as a fleet in trouble does, and believes no answer.
+/* Presents completions as a fleet in trouble does, and checks every answer.
  *
  *   bench_load --url http://127.0.0.1:9002 [--url ...] --key FILE [--jobs N] [--copies M]
  *              [--parallel P] [--deadline S] [--verifier PROGRAM --config FILE --source FILE]

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# For the scripts that take their time, which look again and again at what tells of no event. Source it.
+# Waits for a condition, by polling; for scripts that have no event to wait for. Source it.
 within() { # within SECONDS COMMAND...: until the command succeeds, silently; 1 at the deadline
     local deadline=$((SECONDS + $1))
     shift
