@@ -103,6 +103,7 @@ struct store *rig_open(struct rig *rig, const char *url, struct error *err)
         .monitored = rig->monitored,
         .ahead_ms = &rig->ahead_ms,
         .retry_delay_ms = rig->retry_delay_ms,
+        .events = rig->events,
         .files = {rig, missing, discard, source_name, directory_exists, remove_video, find_source}};
     return store_open(&settings, err);
 }
@@ -140,6 +141,13 @@ struct rig *rig_new_delayed(int64_t retry_delay_ms)
 {
     struct rig *rig = rig_new_bare();
     rig->retry_delay_ms = retry_delay_ms;
+    return opened(rig);
+}
+
+struct rig *rig_new_telling(unsigned events)
+{
+    struct rig *rig = rig_new_bare();
+    rig->events = events;
     return opened(rig);
 }
 

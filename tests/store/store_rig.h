@@ -31,14 +31,16 @@ struct rig {
     /* Of every store that is opened from now on. */
     int64_t claim_ms, offline_ms, grace_ms, retry_delay_ms;
     bool monitored;
+    unsigned events;          /* STORE_EVENT_* */
     _Atomic int64_t ahead_ms; /* added to the clock of all of them */
 };
 
 struct rig *rig_new(void);
 struct rig *rig_new_with(int64_t claim_ms, int64_t offline_ms);
 struct rig *rig_new_delayed(int64_t retry_delay_ms);
-struct rig *rig_new_claimed(void); /* one video, claimed by anna: its first claim */
-struct rig *rig_new_bare(void);    /* no store, no workers, no tables but a stock server's */
+struct rig *rig_new_telling(unsigned events); /* a webhook is configured for them */
+struct rig *rig_new_claimed(void);            /* one video, claimed by anna: its first claim */
+struct rig *rig_new_bare(void); /* no store, no workers, no tables but a stock server's */
 void rig_free(struct rig *rig);
 /* Another store with the rig's settings; NULL with *err filled. */
 struct store *rig_open(struct rig *rig, const char *url, struct error *err);

@@ -44,6 +44,7 @@ void store_reconfigure(struct store *store, const struct store_settings *setting
     store->settings.offline_ms = settings->offline_ms;
     store->settings.grace_ms = settings->grace_ms;
     store->settings.retry_delay_ms = settings->retry_delay_ms;
+    store->settings.events = settings->events;
     pthread_mutex_lock(&store->lock);
     snprintf(store->required_version, sizeof store->required_version, "%s", version ? version : "");
     pthread_mutex_unlock(&store->lock);

@@ -46,6 +46,9 @@ struct store_files {
     int (*find_source)(void *ctx, int64_t video_id, struct error *err);
 };
 
+/* Which events are written for a webhook (store_event.h). */
+enum { STORE_EVENT_READY = 1, STORE_EVENT_FAILED = 2 };
+
 enum store_schema { STORE_SCHEMA_OWN, STORE_SCHEMA_VLOG };
 
 struct store_settings {
@@ -62,7 +65,8 @@ struct store_settings {
     _Atomic int64_t grace_ms; /* after an outage nothing is released for so long */
     /* How long the worker that failed waits before its second attempt; 0: not at all. */
     _Atomic int64_t retry_delay_ms;
-    bool monitored; /* a sweeper keeps the fleet's row (store_sweep.h) */
+    _Atomic unsigned events; /* bits of STORE_EVENT_*; 0: no webhook is configured */
+    bool monitored;          /* a sweeper keeps the fleet's row (store_sweep.h) */
     struct store_files files;
     /* For tests, which let hours pass: added to the database's clock. NULL = nothing. */
     const _Atomic int64_t *ahead_ms;
@@ -72,7 +76,7 @@ struct store;
 /* Opens, creates or checks the schema. A schema newer than this program's is refused. */
 struct store *store_open(const struct store_settings *settings, struct error *err);
 void store_close(struct store *store); /* no call may be running */
-/* Takes over the times and the required version, also while calls run. */
+/* Takes over the times, the events and the required version, also while calls run. */
 void store_reconfigure(struct store *store, const struct store_settings *settings);
 int store_ping(struct store *store, struct error *err);
 /* Where store_open has refused a stock server's tables (err->code DB_NO_SCHEMA): the statements

@@ -244,7 +244,8 @@ static int sql_write(void *ctx, const struct tailslate_effect *effect)
         return 0;
     }
     if (write_completion(ledger, effect) != 0 || write_video(ledger, effect) != 0 ||
-        write_renditions(ledger, effect) != 0 || write_rest(ledger, effect->request->job_id) != 0)
+        write_renditions(ledger, effect) != 0 || write_rest(ledger, effect->request->job_id) != 0 ||
+        store_note_event(ledger->store, ledger->tx.db, effect->request->job_id, &ledger->err) != 0)
         return -1;
     return 1;
 }

@@ -131,7 +131,9 @@ static int write_failure(struct store *store, struct db *db, struct failing *fai
         return -1;
     if (rows != 1)
         return store_job_changed(failing->job_id, err);
-    return record_failure(db, failing, err);
+    if (record_failure(db, failing, err) != 0)
+        return -1;
+    return result->will_retry ? 0 : store_note_event(store, db, failing->job_id, err);
 }
 
 static int read_standing(struct store *store, struct db *db, struct failing *failing,

@@ -54,7 +54,7 @@ struct json *store_progress_json(const struct message_quality_progress *progress
     return list;
 }
 
-static struct json *renditions(const struct store_details *details)
+struct json *store_renditions_json(const struct store_details *details)
 {
     struct json *list = json_new_array();
     for (size_t i = 0; i < details->rendition_count; i++) {
@@ -91,7 +91,7 @@ struct json *store_details_json(const struct store_details *details)
     json_set_number(root, "duration", job->duration);
     json_set_int(root, "source_width", job->source_width);
     json_set_int(root, "source_height", job->source_height);
-    json_set(root, "qualities", renditions(details));
+    json_set(root, "qualities", store_renditions_json(details));
     json_set(root, "quality_progress",
              store_progress_json(details->progress, details->progress_count));
     json_set(root, "completion", details->completed ? completion(details) : NULL);

@@ -9,6 +9,7 @@ struct json;
 struct json *store_job_json(const struct store_job *job);
 struct json *store_jobs_json(const struct store_job *jobs, size_t count);
 struct json *store_details_json(const struct store_details *details);
+struct json *store_renditions_json(const struct store_details *details);
 struct json *store_progress_json(const struct message_quality_progress *progress, size_t count);
 
 struct json *store_fleet_json(const struct store_fleet *fleet);

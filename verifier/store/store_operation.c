@@ -189,7 +189,7 @@ static int mark_cancelled(struct db *db, int64_t job_id, struct error *err)
 }
 
 /* Closed as by a final failure. */
-static int close_cancelled(struct operation *operation, struct error *err)
+static int close_cancelled(struct store *store, struct operation *operation, struct error *err)
 {
     struct db *db = operation->tx.db;
     const struct store_job *job = &operation->job;
@@ -207,9 +207,9 @@ static int close_cancelled(struct operation *operation, struct error *err)
     if (db_run(db, NULL, err,
                "UPDATE videos SET status = 'failed', error_message = $2 WHERE id = $1",
                DB_ARGS(db_int(job->video_id), db_text(STORE_CANCELLED))) != 0 ||
-        store_leave_all(db, job->id, err) != 0)
+        store_leave_all(db, job->id, err) != 0 || mark_cancelled(db, job->id, err) != 0)
         return -1;
-    return mark_cancelled(db, job->id, err);
+    return store_note_event(store, db, job->id, err);
 }
 
 /* The video is what its last completion made, and nothing of it was replaced yet. */
@@ -238,7 +238,7 @@ int store_job_cancel(struct store *store, int64_t job_id, struct store_operated 
     bool is_retranscode = result->was == STORE_JOB_WAITING &&
                           strcmp(operation.job.video_status, "ready") == 0;
     if ((is_retranscode ? take_back_retranscode(&operation, err)
-                        : close_cancelled(&operation, err)) != 0)
+                        : close_cancelled(store, &operation, err)) != 0)
         return -1;
     return store_commit(&operation.tx, err);
 }

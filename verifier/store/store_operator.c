@@ -161,7 +161,7 @@ int store_job_release(struct store *store, int64_t job_id, enum store_release *r
     return release_job(tx.db, &job, err) == 0 ? store_commit(&tx, err) : -1;
 }
 
-static int read_renditions(struct db *db, struct store_details *details, struct error *err)
+int store_read_renditions(struct db *db, struct store_details *details, struct error *err)
 {
     DB_ROWS(rows) = db_query(db,
                              "SELECT quality, width, height, bitrate FROM video_qualities"
@@ -262,7 +262,7 @@ int store_job_details(struct store *store, int64_t job_id, struct store_details 
         return -1;
     if (!details->found)
         return 0;
-    if (read_renditions(tx.db, details, err) != 0 || read_progress(tx.db, details, err) != 0)
+    if (store_read_renditions(tx.db, details, err) != 0 || read_progress(tx.db, details, err) != 0)
         return -1;
     return read_completion(tx.db, details, err);
 }

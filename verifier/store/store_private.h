@@ -31,6 +31,12 @@ int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *
     " q.waiting_since" STORE_JOB_FROM
 void store_job_from_row(struct db_rows *rows, struct store_job *job);
 
+/* Of details->job.video_id. */
+int store_read_renditions(struct db *db, struct store_details *details, struct error *err);
+/* The job's video became ready or failed, in this transaction, whose writing is done: an event for
+ * the webhook, if one is configured for it (store_event.h). */
+int store_note_event(struct store *store, struct db *db, int64_t job_id, struct error *err);
+
 int store_read_counts(struct db *db, struct store_counts *counts, struct error *err);
 /* The recorded answer of a completion says that it was late. NULL: not. */
 bool store_response_late(const char *response);

@@ -134,8 +134,21 @@ static const char version_7[] =
     "CREATE TABLE directories (name TEXT PRIMARY KEY, marker TEXT NOT NULL);"
     "UPDATE schema_version SET version = 7;";
 
+/* The outbox of webhooks: what is to be told to a receiver (store_event.h). next_attempt_at is also
+ * the end of the lease of the verifier that is sending it. ended_at null: it waits. The job may be
+ * deleted before its event is delivered. */
+static const char version_8[] =
+    "CREATE TABLE webhook_events ("
+    " id {id}, delivery TEXT NOT NULL UNIQUE, event TEXT NOT NULL, job_id {int} NOT NULL,"
+    " payload TEXT NOT NULL, occurred_at {time} NOT NULL, attempts {int} NOT NULL DEFAULT 0,"
+    " next_attempt_at {time} NOT NULL, last_error TEXT, ended_at {time},"
+    " outcome TEXT CHECK (outcome IN ('delivered','given_up')));"
+    "CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at)"
+    " WHERE ended_at IS NULL;"
+    "UPDATE schema_version SET version = 8;";
+
 static const char *const versions[] = {version_1, version_2, version_3, version_4,
-                                       version_5, version_6, version_7};
+                                       version_5, version_6, version_7, version_8};
 
 static const struct {
     const char *placeholder, *type[2]; /* by enum db_kind */

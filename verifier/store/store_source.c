@@ -79,8 +79,11 @@ int store_check_source(struct store *store, struct db *db, const char *now, int6
     must(found);
     if (!files->find_source || files->find_source(files->ctx, job.video_id, &why) == 0)
         return 0;
-    if (why.code == ENOENT)
-        return settle_missing(db, now, &job, source, reason, err);
+    if (why.code == ENOENT) {
+        if (settle_missing(db, now, &job, source, reason, err) != 0)
+            return -1;
+        return *source == STORE_SOURCE_GONE ? store_note_event(store, db, job_id, err) : 0;
+    }
     if (why.code == ESTALE) {
         *source = STORE_SOURCE_AWAY;
         return 0;

@@ -18,3 +18,5 @@ CREATE TABLE sweeps ( id INTEGER PRIMARY KEY AUTOINCREMENT, swept_at TEXT NOT NU
 CREATE TABLE job_holders ( job_id INTEGER NOT NULL REFERENCES transcoding_jobs (id) ON DELETE CASCADE, worker_id TEXT NOT NULL, PRIMARY KEY (job_id, worker_id));
 CREATE TABLE job_queue ( job_id INTEGER PRIMARY KEY REFERENCES transcoding_jobs (id) ON DELETE CASCADE, priority INTEGER NOT NULL DEFAULT 0, not_before TEXT, delayed_worker TEXT, waiting_reason TEXT, waiting_since TEXT, cancelled INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE directories (name TEXT PRIMARY KEY, marker TEXT NOT NULL);
+CREATE TABLE webhook_events ( id INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL UNIQUE, event TEXT NOT NULL, job_id INTEGER NOT NULL, payload TEXT NOT NULL, occurred_at TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_attempt_at TEXT NOT NULL, last_error TEXT, ended_at TEXT, outcome TEXT CHECK (outcome IN ('delivered','given_up')));
+CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE ended_at IS NULL;

@@ -61,7 +61,7 @@ Test(schema, of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it)
     rig_present(rig, rig_caller(&rig->anna, 1), job, 1);
     store_close(rig->store);
     rig_sql(rig, "DROP TABLE fleet; DROP TABLE sweeps; DROP TABLE job_holders;"
-                 "DROP TABLE job_queue; DROP TABLE directories;"
+                 "DROP TABLE job_queue; DROP TABLE directories; DROP TABLE webhook_events;"
                  "ALTER TABLE completions DROP COLUMN replays;"
                  "ALTER TABLE completions DROP COLUMN warnings;"
                  "ALTER TABLE failures DROP COLUMN started_at;"
