@@ -1,11 +1,11 @@
 #include "agent/cli/fsck.h"
 
-#include "agent/base/tty_escape.h"
 #include "agent/media/ladder.h"
 #include "agent/spool/control_file.h"
 #include "agent/spool/spool.h"
 #include "agent/step/upload_record.h"
 #include "base/playlist.h"
+#include "base/text.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 #include "lib/hash.h"
@@ -40,8 +40,8 @@ report(struct subject *subject, const char *remedy, const char *format, ...)
     va_start(args, format);
     must(vasprintf(&text, format, args) >= 0);
     va_end(args);
-    printf("%-10s %s: ", subject->directory, subject->id);
-    tty_escape_print(stdout, text, SIZE_MAX);
+    TEXT(plain) = text_plain(text);
+    printf("%-10s %s: %s", subject->directory, subject->id, plain);
     printf("; %s %s\n", subject->fsck->repairs ? "repair:" : "--repair would:", remedy);
     subject->fsck->findings++;
 }

@@ -1,19 +1,21 @@
 #include "agent/cli/render.h"
 
-#include "agent/base/tty_escape.h"
+#include "base/table.h"
+#include "base/text.h"
 #include "lib/cleanup.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
-enum { BAR_CELLS = 20, SMALL_BAR_CELLS = 10, BAR_BYTES = 24 };
+enum { BAR_CELLS = 16, SMALL_BAR_CELLS = 10, BAR_BYTES = 24, INDENT = 8 };
 
 struct screen {
     FILE *out;
-    size_t columns;
+    int columns;
 };
 
+/* What does not fit goes on below, behind the labels. */
 static void __attribute__((format(printf, 2, 3)))
 line(const struct screen *screen, const char *format, ...)
 {
@@ -22,46 +24,35 @@ line(const struct screen *screen, const char *format, ...)
     va_start(args, format);
     must(vasprintf(&text, format, args) >= 0);
     va_end(args);
-    tty_escape_print(screen->out, text, screen->columns);
+    TEXT(plain) = text_plain(text);
+    text_wrap(screen->out, plain, 0, INDENT, screen->columns);
     fputc('\n', screen->out);
 }
 
-/* Breaks at spaces; a longer word is truncated. */
-static void wrapped(const struct screen *screen, const char *label, const char *text)
+char *render_waiting(const struct json *waiting)
 {
-    size_t indent = strlen(label);
-    size_t width = screen->columns > 2 * indent ? screen->columns - indent : SIZE_MAX;
-    do {
-        size_t length = strlen(text), end = length;
-        if (end > width)
-            for (end = width; end > 0 && text[end] != ' '; end--)
-                ;
-        if (end == 0)
-            end = strcspn(text, " ");
-        line(screen, "%*s%.*s", (int)indent, label, (int)end, text);
-        label = "";
-        text += end + (text[end] == ' ');
-    } while (*text);
-}
-
-void render_waiting(FILE *out, const struct json *waiting, const char *label, size_t columns)
-{
-    struct screen screen = {.out = out, .columns = columns};
     char span[VIEW_SPAN_BYTES], since[48] = "", next[48] = "";
     const char *reason = view_text(waiting, "reason", NULL);
     const char *hint = view_text(waiting, "hint", NULL);
     int64_t age;
     if (!reason)
-        return;
+        return NULL;
     if (view_age(waiting, "since", &age))
         snprintf(since, sizeof since, "for %s", view_span(age, span));
     if (view_age(waiting, "next_attempt_at", &age))
         snprintf(next, sizeof next, "%snext attempt in %s", since[0] ? ", " : "",
                  view_span(-age, span));
     bool is_timed = since[0] || next[0];
-    TEXT(text) = must_printf("%s%s%s%s%s%s%s", reason, is_timed ? " (" : "", since, next,
-                             is_timed ? ")" : "", hint ? "; to do: " : "", hint ? hint : "");
-    wrapped(&screen, label, text);
+    return must_printf("%s%s%s%s%s%s%s", reason, is_timed ? " (" : "", since, next,
+                       is_timed ? ")" : "", hint ? "; to do: " : "", hint ? hint : "");
+}
+
+void render_node_waiting(FILE *out, const struct view *view, const char *label, int columns)
+{
+    struct screen screen = {.out = out, .columns = columns};
+    TEXT(text) = render_waiting(json_get(json_get(view->root, "agent"), "waiting"));
+    if (text)
+        line(&screen, "%s%s", label, text);
 }
 
 static const char *bar(int64_t percent, int cells, char text[BAR_BYTES])
@@ -132,7 +123,6 @@ static void print_claims(const struct screen *screen, const struct json *agent)
     line(screen, "slots   %" PRId64 " of %" PRId64 " in use; %s", view_int(agent, "slots_held", 0),
          view_int(agent, "slots", 0),
          view_bool(claims, "asking") ? "asking for jobs" : "NOT ASKING FOR JOBS");
-    render_waiting(screen->out, json_get(agent, "waiting"), "waits   ", screen->columns);
 }
 
 static void print_encoder(const struct screen *screen, const struct json *encoder)
@@ -156,6 +146,7 @@ static void print_node(const struct screen *screen, const struct view *view)
     print_control_files(screen, view);
     print_server(screen, agent);
     print_claims(screen, agent);
+    render_node_waiting(screen->out, view, "waits   ", screen->columns);
     print_encoder(screen, json_get(agent, "encoder"));
     line(screen, "disk    %.1f GB free (nothing is claimed below %g)%s",
          (double)view_int(view->root, "disk_free_bytes", 0) / 1e9,
@@ -180,18 +171,21 @@ static const char *step_of(const struct json *row, const struct view *view)
     return view_text(row, "step", "starting");
 }
 
-static void print_qualities(const struct screen *screen, const struct json *row)
+static void add_qualities(struct table *table, const struct json *row)
 {
     char cells[BAR_BYTES];
     const struct json *list = json_get(row, "qualities");
-    for (const struct json *one = json_first(list); one; one = json_next(one))
-        line(screen, "         %-9s [%s] %3" PRId64 " %%  %-11s %" PRId64 " segments uploaded",
-             view_text(one, "name", "?"), bar(view_int(one, "percent", 0), SMALL_BAR_CELLS, cells),
-             view_int(one, "percent", 0), view_text(one, "status", "?"),
-             view_int(one, "segments_uploaded", 0));
+    for (const struct json *one = json_first(list); one; one = json_next(one)) {
+        int64_t percent = view_int(one, "percent", 0);
+        TEXT(text) = must_printf("%-9s [%s] %3" PRId64 "%%  %-11s %" PRId64 " segments uploaded",
+                                 view_text(one, "name", "?"), bar(percent, SMALL_BAR_CELLS, cells),
+                                 percent, view_text(one, "status", "?"),
+                                 view_int(one, "segments_uploaded", 0));
+        table_note(table, text);
+    }
 }
 
-static void print_work(const struct screen *screen, const struct json *row, const struct view *view)
+static char *work_of(const struct json *row, const struct view *view)
 {
     char cells[BAR_BYTES], speed_text[24] = "", eta_text[40] = "";
     double speed = 0;
@@ -201,71 +195,99 @@ static void print_work(const struct screen *screen, const struct json *row, cons
     if (eta >= 0)
         snprintf(eta_text, sizeof eta_text, "  %" PRId64 ":%02" PRId64 ":%02" PRId64 " left",
                  eta / 3600, eta / 60 % 60, eta % 60);
-    line(screen, "%-8" PRId64 " %-10s %-12s [%s] %3" PRId64 " %%  %s%s%s  %s",
-         view_int(row, "job", 0), view_text(row, "record", "?"), view_text(row, "state", "?"),
-         bar(view_int(row, "percent", 0), BAR_CELLS, cells), view_int(row, "percent", 0),
-         step_of(row, view), speed_text, eta_text, view_text(row, "slug", ""));
-    print_qualities(screen, row);
+    return must_printf("[%s] %3" PRId64 "%%  %s%s%s  %s",
+                       bar(view_int(row, "percent", 0), BAR_CELLS, cells),
+                       view_int(row, "percent", 0), step_of(row, view), speed_text, eta_text,
+                       view_text(row, "slug", ""));
 }
 
 /* ---- the outbox ------------------------------------------------------------------------------ */
 
-static void print_delivery(const struct screen *screen, const struct json *row)
+static char *delivery_of(const struct json *row)
 {
-    char span[VIEW_SPAN_BYTES], when[48] = "when an agent is running";
+    char span[VIEW_SPAN_BYTES];
     int64_t age;
     if (view_bool(row, "on_hold"))
-        snprintf(when, sizeof when, "on hold until retry");
-    else if (json_get(row, "attempts"))
-        snprintf(when, sizeof when, "attempt %" PRId64 "%s", view_int(row, "attempts", 0) + 1,
-                 view_bool(row, "held") ? ", HELD," : "");
-    line(screen, "%-8" PRId64 " %-10s %-12s %s%s%s", view_int(row, "job", 0),
-         view_text(row, "record", "?"), view_text(row, "state", "?"), when,
-         view_age(row, "next_attempt_at", &age) && !view_bool(row, "on_hold") ? " in " : "",
-         view_age(row, "next_attempt_at", &age) && !view_bool(row, "on_hold")
-             ? view_span(-age, span)
-             : "");
+        return must_strdup("on hold until retry");
+    bool is_dated = view_age(row, "next_attempt_at", &age);
+    TEXT(when) = json_get(row, "attempts")
+                     ? must_printf("attempt %" PRId64 "%s", view_int(row, "attempts", 0) + 1,
+                                   view_bool(row, "held") ? ", HELD," : "")
+                     : must_strdup("when an agent is running");
+    return must_printf("%s%s%s", when, is_dated ? " in " : "",
+                       is_dated ? view_span(-age, span) : "");
 }
 
 /* Why, until when, and what ends it. */
-static void print_refusal(const struct screen *screen, const struct json *row)
+static void add_refusal(struct table *table, const struct json *row)
 {
     char span[VIEW_SPAN_BYTES], until[VIEW_SPAN_BYTES + 16] = "never set aside automatically";
     const char *id = view_text(row, "record", "?");
     int64_t refused, left;
     if (!view_age(row, "refused_since", &refused))
         return;
-    line(screen, "         refused for %s: %s", view_span(refused, span),
-         view_text(row, "refused_reason", "?"));
+    TEXT(reason) = must_printf("refused for %s: %s", view_span(refused, span),
+                               view_text(row, "refused_reason", "?"));
     if (view_age(row, "set_aside_at", &left))
         snprintf(until, sizeof until, "set aside in %s", view_span(-left, span));
-    line(screen, "         %s; to decide now: `spool quarantine %s` or `spool retry %s`", until, id,
-         id);
+    TEXT(hint) = must_printf("%s; to decide now: `spool quarantine %s` or `spool retry %s`", until,
+                             id, id);
+    table_note(table, reason);
+    table_note(table, hint);
 }
 
-static void print_warnings(const struct screen *screen, const struct json *row)
+static void add_warnings(struct table *table, const struct json *row)
 {
     const struct json *list = json_get(row, "warnings");
-    for (const struct json *one = json_first(list); one; one = json_next(one))
-        line(screen, "         warning: %s", json_text(one));
+    for (const struct json *one = json_first(list); one; one = json_next(one)) {
+        TEXT(text) = must_printf("warning: %s", json_text(one));
+        table_note(table, text);
+    }
 }
 
-static void print_row(const struct screen *screen, const struct json *row, const struct view *view)
+static bool is_at_work(const struct json *row)
+{
+    static const char *const states[] = {"sealed", "failed", "lost", "acknowledged"};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+        if (strcmp(view_text(row, "state", "?"), states[i]) == 0)
+            return false;
+    return !json_get(row, "problem");
+}
+
+/* Owned. */
+static char *progress_of(const struct json *row, const struct view *view)
 {
     const char *state = view_text(row, "state", "?");
     if (json_get(row, "problem"))
-        line(screen, "%-8" PRId64 " %-10s %-12s PROBLEM: %s", view_int(row, "job", 0),
-             view_text(row, "record", "?"), state, view_text(row, "problem", ""));
-    else if (strcmp(state, "sealed") == 0 || strcmp(state, "failed") == 0)
-        print_delivery(screen, row);
-    else if (strcmp(state, "lost") == 0 || strcmp(state, "acknowledged") == 0)
-        line(screen, "%-8" PRId64 " %-10s %s", view_int(row, "job", 0),
-             view_text(row, "record", "?"), state);
-    else
-        print_work(screen, row, view);
-    render_waiting(screen->out, json_get(row, "waiting"), "         ", screen->columns);
-    print_refusal(screen, row);
-    print_warnings(screen, row);
+        return must_printf("PROBLEM: %s", view_text(row, "problem", ""));
+    if (strcmp(state, "sealed") == 0 || strcmp(state, "failed") == 0)
+        return delivery_of(row);
+    return is_at_work(row) ? work_of(row, view) : must_strdup("");
+}
+
+static void add_row(struct table *table, const struct json *row, const struct view *view)
+{
+    TEXT(job) = must_printf("%" PRId64, view_int(row, "job", 0));
+    TEXT(progress) = progress_of(row, view);
+    table_row(table, (const char *const[]){job, view_text(row, "record", "?"),
+                                           view_text(row, "state", "?"), progress});
+    if (is_at_work(row))
+        add_qualities(table, row);
+    TEXT(waiting) = render_waiting(json_get(row, "waiting"));
+    table_note(table, waiting);
+    add_refusal(table, row);
+    add_warnings(table, row);
+}
+
+static void print_rows(const struct screen *screen, const struct view *view)
+{
+    static const char *const titles[] = {"JOB", "RECORD", "STATE", "PROGRESS"};
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0], TABLE_WRAPPED);
+    const struct json *rows = json_get(view->root, "jobs");
+    for (const struct json *row = json_first(rows); row; row = json_next(row))
+        add_row(table, row, view);
+    table_print(table, screen->columns, screen->out);
+    table_free(table);
 }
 
 static void print_finals(const struct screen *screen, const struct json *agent)
@@ -284,32 +306,29 @@ static void print_failures(const struct screen *screen, const struct json *agent
     const struct json *failures = json_get(agent, "failures");
     char at[16];
     for (const struct json *one = json_first(failures); one; one = json_next(one)) {
-        TEXT(label) = must_printf("failed  %.10s %s  job %" PRId64 ": ", view_text(one, "at", "?"),
-                                  clock_of(one, "at", at), view_int(one, "job", 0));
-        wrapped(screen, label, view_text(one, "reason", "no reason was recorded"));
+        line(screen, "failed  %.10s %s  job %" PRId64 ": %s", view_text(one, "at", "?"),
+             clock_of(one, "at", at), view_int(one, "job", 0),
+             view_text(one, "reason", "no reason was recorded"));
     }
 }
 
-void render_count(FILE *out, const struct view *view)
-{
-    int64_t foreign = view_int(view->root, "foreign", 0);
-    fprintf(out, "%d in the spool, %d kept, %d in quarantine",
-            json_count(json_get(view->root, "jobs")), json_count(json_get(view->root, "kept")),
-            json_count(json_get(view->root, "quarantine")));
-    if (foreign > 0)
-        fprintf(out, ", %" PRId64 " foreign name%s left alone", foreign, foreign == 1 ? "" : "s");
-    fputc('\n', out);
-}
-
-void render_status(FILE *out, const struct view *view, size_t columns)
+void render_count(FILE *out, const struct view *view, int columns)
 {
     struct screen screen = {.out = out, .columns = columns};
-    const struct json *rows = json_get(view->root, "jobs");
+    int64_t foreign = view_int(view->root, "foreign", 0);
+    TEXT(others) = must_printf(", %" PRId64 " foreign name%s left alone", foreign,
+                               foreign == 1 ? "" : "s");
+    line(&screen, "%d in the spool, %d kept, %d in quarantine%s",
+         json_count(json_get(view->root, "jobs")), json_count(json_get(view->root, "kept")),
+         json_count(json_get(view->root, "quarantine")), foreign > 0 ? others : "");
+}
+
+void render_status(FILE *out, const struct view *view, int columns)
+{
+    struct screen screen = {.out = out, .columns = columns};
     print_node(&screen, view);
-    line(&screen, "%-8s %-10s %-12s %s", "JOB", "RECORD", "STATE", "PROGRESS");
-    for (const struct json *row = json_first(rows); row; row = json_next(row))
-        print_row(&screen, row, view);
-    render_count(out, view);
+    print_rows(&screen, view);
+    render_count(out, view, columns);
     print_finals(&screen, json_get(view->root, "agent"));
     print_failures(&screen, json_get(view->root, "agent"));
 }

@@ -1,7 +1,7 @@
 /* show: the commands `status`, `spool ls` and `spool show`, for people and scripts.
  *
  * Prints what view has collected, as text or as JSON. Nothing that a server said can control the
- * terminal (tty_escape.h). Exit status 65: no such record. */
+ * terminal (base/text.h). Exit status 65: no such record. */
 #ifndef AGENT_SHOW_H
 #define AGENT_SHOW_H
 

@@ -4,6 +4,7 @@
 #include "agent/cli/show.h"
 #include "agent/cli/view.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -17,21 +18,13 @@
 static const char screen_begin[] = "\033[?1049h\033[?25l"; /* alternate screen, no cursor */
 static const char screen_end[] = "\033[?25h\033[?1049l";
 
-static size_t columns_of(int fd)
-{
-    struct winsize size;
-    if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return WATCH_COLUMNS;
-    return size.ws_col;
-}
-
 static int rows_of(int fd)
 {
     struct winsize size;
     return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : INT16_MAX;
 }
 
-static char *draw(const struct config *config, size_t columns, struct error *err)
+static char *draw(const struct config *config, int columns, struct error *err)
 {
     struct view view;
     char *text = NULL;
@@ -42,7 +35,9 @@ static char *draw(const struct config *config, size_t columns, struct error *err
         STREAM(out) = open_memstream(&text, &size);
         must(out);
         wall_format(wall_us(), now);
-        fprintf(out, "Tailslate, %.19s UTC, every second; press Ctrl-C to quit\n", now);
+        TEXT(title) = must_printf("Tailslate, %.19s UTC, every second; Ctrl-C ends", now);
+        text_wrap(out, title, 0, 0, columns);
+        fputc('\n', out);
         render_status(out, &view, columns);
     }
     view_close(&view);
@@ -65,7 +60,7 @@ static void put_on_screen(const char *text, int rows)
 static int draw_once(const struct config *config, bool is_terminal)
 {
     struct error err;
-    TEXT(text) = draw(config, is_terminal ? columns_of(STDOUT_FILENO) : SIZE_MAX, &err);
+    TEXT(text) = draw(config, text_columns(stdout), &err);
     if (!text) {
         fprintf(stderr, "tailslate-agent: %s\n", err.message);
         return error_exit_status(&err);

@@ -8,7 +8,7 @@
 
 #include "agent/base/config.h"
 
-enum { WATCH_PAUSE_S = 1, WATCH_COLUMNS = 80 };
+enum { WATCH_PAUSE_S = 1 };
 
 int watch_status(const struct config *config, bool as_json); /* the exit status */
 

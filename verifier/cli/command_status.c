@@ -1,7 +1,9 @@
 #include "verifier/cli/command_status.h"
 
+#include "base/table.h"
+#include "base/text.h"
 #include "lib/json.h"
-#include "verifier/cli/table.h"
+#include "verifier/cli/span.h"
 #include "verifier/store/store_json.h"
 
 #include <stdlib.h>
@@ -53,7 +55,7 @@ static void print_running(const struct status_view *view, FILE *out)
                                          "WORKER", "CLAIM ENDS", "SLUG"};
     if (view->running_count == 0)
         return;
-    struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0], TABLE_CUT);
     for (size_t i = 0; i < view->running_count; i++) {
         const struct store_job *job = &view->running[i];
         char id[24], done[STATUS_BAR_BYTES], attempt[48], ends[STATUS_SPAN_BYTES];
@@ -66,7 +68,7 @@ static void print_running(const struct status_view *view, FILE *out)
                                                job->last_holder_name, ends, job->slug});
     }
     fputs("\nRunning\n", out);
-    table_print(table, out);
+    table_print(table, text_columns(out), out);
     table_free(table);
 }
 
@@ -76,7 +78,7 @@ static void print_recent(const struct store_overview *overview, FILE *out)
                                          "WORKER", "SLUG", "TOKEN"};
     if (overview->recent_count == 0)
         return;
-    struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0], TABLE_CUT);
     for (size_t i = 0; i < overview->recent_count && i < STATUS_RECENT_MAX; i++) {
         const struct store_recent *recent = &overview->recent[i];
         char id[24], when[STATUS_SPAN_BYTES], replays[24];
@@ -87,7 +89,7 @@ static void print_recent(const struct store_overview *overview, FILE *out)
                                                recent->worker_name, recent->slug, recent->token});
     }
     fputs("\nRecent completions\n", out);
-    table_print(table, out);
+    table_print(table, text_columns(out), out);
     table_free(table);
 }
 
@@ -111,7 +113,7 @@ static void print_sweeps(const struct store_overview *overview, FILE *out)
     static const char *const titles[] = {"WHEN", "OUTCOME", "RELEASED JOB", "REASON"};
     if (overview->sweep_count == 0)
         return;
-    struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0], TABLE_CUT);
     bool is_release_shown = false;
     char when[STATUS_SPAN_BYTES];
     for (size_t i = 0; i < overview->sweep_count; i++) {
@@ -128,7 +130,7 @@ static void print_sweeps(const struct store_overview *overview, FILE *out)
         add_released(table, when, &overview->last_release);
     }
     fputs("\nSweeps\n", out);
-    table_print(table, out);
+    table_print(table, text_columns(out), out);
     table_free(table);
 }
 

@@ -1,9 +1,10 @@
 #include "verifier/cli/command_worker.h"
 
+#include "base/table.h"
+#include "base/text.h"
 #include "lib/cleanup.h"
 #include "lib/durable.h"
 #include "lib/json.h"
-#include "verifier/cli/table.h"
 #include "verifier/store/store_key.h"
 
 #include <errno.h>
@@ -134,7 +135,7 @@ static void print_table(const struct store_worker *workers, size_t count)
 {
     static const char *const titles[] = {"ID",  "NAME",           "STATUS",
                                          "JOB", "LAST HEARTBEAT", "WORKER ID"};
-    struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0], TABLE_CUT);
     for (size_t i = 0; i < count; i++) {
         char id[24], job[24] = "", heard[20];
         snprintf(id, sizeof id, "%lld", (long long)workers[i].id);
@@ -144,7 +145,7 @@ static void print_table(const struct store_worker *workers, size_t count)
         table_row(table, (const char *const[]){id, workers[i].name, workers[i].status, job, heard,
                                                workers[i].worker_id});
     }
-    table_print(table, stdout);
+    table_print(table, text_columns(stdout), stdout);
     table_free(table);
 }
 

@@ -1,11 +1,11 @@
 #include "verifier/cli/job_print.h"
 
+#include "base/table.h"
+#include "base/text.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/message_fields.h"
 #include "verifier/base/slug.h"
-#include "verifier/cli/table.h"
-#include "verifier/cli/text.h"
 #include "verifier/store/store_json.h"
 
 #include <string.h>
@@ -41,7 +41,7 @@ static char *note_of(const struct store_job *job)
 void job_print_list(const struct store_job *jobs, size_t count, FILE *out)
 {
     static const char *const titles[] = {"ID", "STATUS", "DONE", "STEP", "TRY", "WORKER", "VIDEO"};
-    struct table *table = table_new(titles, sizeof titles / sizeof titles[0]);
+    struct table *table = table_new(titles, sizeof titles / sizeof titles[0], TABLE_CUT);
     for (size_t i = 0; i < count; i++) {
         const struct store_job *job = &jobs[i];
         char id[24], done[24], attempt[48];
@@ -55,7 +55,7 @@ void job_print_list(const struct store_job *jobs, size_t count, FILE *out)
                                                attempt, job->last_holder_name, video});
         table_note(table, note);
     }
-    table_print(table, out);
+    table_print(table, text_columns(out), out);
     table_free(table);
 }
 

@@ -1,6 +1,6 @@
 #include "lib/cleanup.h"
 #include "verifier/cli/command_status.h"
-#include "verifier/cli/table.h"
+#include "verifier/cli/span.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

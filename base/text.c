@@ -1,4 +1,4 @@
-#include "verifier/cli/text.h"
+#include "base/text.h"
 
 #include "lib/error.h"
 
@@ -29,37 +29,51 @@ static locale_t enter(void)
     return uselocale(utf8);
 }
 
-/* The bytes of the next character, 1 for an invalid byte; *columns -1: it is not to be printed. */
+enum { COLUMNS_MIN = 40, CONTROL = -1, UNKNOWN = -2 };
+
+/* The bytes of the next character, 1 for an invalid byte; *columns: CONTROL: also marks that turn
+ * the direction of writing, and invalid bytes; UNKNOWN: this C library does not know its width. */
 static size_t next(const char *text, int *columns)
 {
     mbstate_t state = {0};
     wchar_t c;
     size_t size = mbrtowc(&c, text, strlen(text), &state);
-    *columns = -1;
+    *columns = CONTROL;
     if (size == 0 || size > strlen(text))
         return 1;
     bool turns = (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
     if (!iswcntrl((wint_t)c) && !turns)
-        *columns = wcwidth(c);
+        *columns = wcwidth(c) < 0 ? UNKNOWN : wcwidth(c);
     return size;
 }
 
-char *text_plain(const char *text)
+/* keep: control characters that stay. */
+static char *plain_but(const char *text, const char *keep)
 {
     char *plain = must_malloc(strlen(text) + 1), *at = plain;
     locale_t before = enter();
     while (*text) {
         int columns;
         size_t size = next(text, &columns);
-        if (columns < 0)
-            *at++ = '?';
-        else
+        if (columns >= 0 || (keep && (columns == UNKNOWN || strchr(keep, *text))))
             at = (char *)memcpy(at, text, size) + size;
+        else
+            *at++ = '?';
         text += size;
     }
     *at = '\0';
     uselocale(before);
     return plain;
+}
+
+char *text_plain(const char *text)
+{
+    return plain_but(text, NULL);
+}
+
+char *text_plain_document(const char *text)
+{
+    return plain_but(text, "\n\t");
 }
 
 /* How many bytes fit into so many columns. */
@@ -98,9 +112,38 @@ char *text_fit(const char *plain, int columns)
     return must_printf("%.*s…", (int)size, plain);
 }
 
+/* The bytes of a first line: up to a space, or all that fit of a long word. 0: not here. */
+static size_t first_line(const char *plain, int room, bool may_wait)
+{
+    int width;
+    size_t fits = room > 0 ? fitting(plain, room, &width) : 0, end = fits;
+    if (!plain[fits])
+        return fits;
+    while (end > 0 && plain[end] != ' ')
+        end--;
+    while (end > 0 && plain[end - 1] == ' ')
+        end--;
+    return end > 0 || may_wait ? end : fits;
+}
+
+void text_wrap(FILE *out, const char *plain, int at, int indent, int columns)
+{
+    must(!columns || indent + 2 <= columns);
+    while (columns && *plain) {
+        size_t size = first_line(plain, columns - at, at > indent);
+        fprintf(out, "%.*s", (int)size, plain);
+        plain += size;
+        plain += strspn(plain, " ");
+        at = indent;
+        if (*plain)
+            fprintf(out, "\n%*s", indent, "");
+    }
+    fputs(plain, out);
+}
+
 int text_columns(FILE *out)
 {
-    enum { COLUMNS_MIN = 40, DIGITS_MAX = 4 };
+    enum { DIGITS_MAX = 4 };
     struct winsize size;
     const char *given = getenv("COLUMNS");
     size_t digits = given ? strspn(given, "0123456789") : 0;
