@@ -9,7 +9,8 @@
 enum { SLUG_MAX_LENGTH = 120 }; /* a number may be appended */
 
 /* Lower-case ASCII letters, digits and single dashes from any name; "video" if nothing is left.
- * The accents of Latin letters are dropped (ü -> u). */
+ * The accents of Latin letters are dropped (ü -> u); Cyrillic and Greek are spelled in Latin
+ * letters; of other scripts nothing is left. */
 void slug_from_name(const char *name, char slug[SLUG_BYTES]);
 
 /* May it name a directory? A single component of letters, digits, dash, underscore and dot, not

@@ -11,7 +11,19 @@ Test(slug, is_made_of_any_name)
     static const char *const pairs[][2] = {
         {"My Film", "my-film"},
         {"'\"$ ü and  spaces", "u-and-spaces"},
-        {"Ærø Île à côté", "aro-ile-a-cote"},
+        {"Ærø Île à côté", "aero-ile-a-cote"},
+        {"Straße in Köln", "strasse-in-koln"},
+        {"Zażółć gęślą jaźń", "zazolc-gesla-jazn"},
+        {"Příliš žluťoučký kůň", "prilis-zlutoucky-kun"},
+        {"İstanbul'da ığdır şöyle", "istanbul-da-igdir-soyle"},
+        {"Țara și orașul", "tara-si-orasul"},
+        {"Tiếng Việt: Đường Ơ", "tieng-viet-duong-o"},
+        {"Amélie \xc3\x97 e\xcc\x81te\xcc\x81", "amelie-ete"}, /* precomposed and combining */
+        {"Война и мир. Ёж, съезд, щука", "voyna-i-mir-ezh-sezd-shchuka"},
+        {"Київ, їжак, Ґанок, Љубав, ћевапи, џеп", "kiyiv-yizhak-ganok-ljubav-cevapi-dzep"},
+        {"Οδύσσεια, ΨΥΧΗ, Ϊόνιο", "odysseia-psychi-ionio"},
+        {"映画 2024", "2024"},
+        {"مرحبا", "video"},
         {"---", "video"},
         {"", "video"},
         {"日本語", "video"},
@@ -35,6 +47,11 @@ Test(slug, of_a_very_long_name_is_cut)
     name[sizeof name - 1] = '\0';
     slug_from_name(name, slug);
     cr_assert_eq(strlen(slug), SLUG_MAX_LENGTH);
+    for (size_t i = 0; i + 1 < sizeof name; i += 2)
+        memcpy(name + i, "щ", 2);
+    name[998] = '\0';
+    slug_from_name(name, slug);
+    cr_assert_eq(strlen(slug), SLUG_MAX_LENGTH / strlen("shch") * strlen("shch"));
 }
 
 Test(slug, that_could_lead_elsewhere_is_not_valid)
