@@ -1,4 +1,5 @@
 /* A verifier on PostgreSQL, and what happens to its database while a real agent works. */
+#include "base/clock.h"
 #include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
@@ -63,6 +64,42 @@ static void fleet_end_completed(struct fleet *fleet)
                  1);
     inspect_wait_spool(fleet->rig, "spool", 0, RIG_START_MS);
     fleet_end(fleet);
+}
+
+/* Both have looked for the name before either can insert its row. */
+static void wait_for_both(struct pg_conn *connection)
+{
+    static const char waiting[] = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'guarded'"
+                                  " AND wait_event_type = 'Lock'";
+    for (int64_t until_ms = mono_ms() + RIG_START_MS;;) {
+        TEXT(count) = postgres_ask_again(connection, waiting);
+        if (strcmp(count, "2") == 0)
+            return;
+        cr_assert_lt(mono_ms(), until_ms, "%s wait", count);
+        free(postgres_ask_again(connection, "SELECT pg_stat_clear_snapshot()"));
+    }
+}
+
+Test(fleet_store, of_two_workers_that_are_added_under_one_name_at_once_one_is_refused)
+{
+    struct fleet fleet = fleet_new();
+    struct pg_conn *lock = postgres_enter(fleet.url, "BEGIN; LOCK TABLE workers IN SHARE MODE");
+    TEXT(config) = rig_path(fleet.rig, "verifier.cfg");
+    const char *const argv[] = {TAILSLATE_VERIFIER, "-c", config, "worker", "add", "twin", NULL};
+    struct process *both[2];
+    for (int i = 0; i < 2; i++) {
+        TEXT(log) = rig_path(fleet.rig, "twin.%d.log", i);
+        both[i] = process_start(argv, NULL, log, NULL);
+    }
+    wait_for_both(lock);
+    postgres_commit(lock);
+    int first = process_wait(both[0], RIG_START_MS), second = process_wait(both[1], RIG_START_MS);
+    cr_expect_eq(first + second, 65, "%d %d", first, second);
+    cr_expect(log_find(both[first ? 0 : 1]->log, "there is a worker twin already", NULL));
+    cr_expect_eq(number(&fleet, "SELECT COUNT(*) FROM workers WHERE worker_name = 'twin'"), 1);
+    process_free(both[0]);
+    process_free(both[1]);
+    fleet_end(&fleet);
 }
 
 Test(fleet_store, every_verb_works_on_postgresql)

@@ -99,3 +99,11 @@ void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES])
     must(wall_parse(now, &us));
     wall_format(us + ms * 1000, text);
 }
+
+int store_lock(struct db *db, int number, struct error *err)
+{
+    if (db_kind(db) != DB_POSTGRESQL)
+        return 0;
+    return db_run(db, NULL, err, "SELECT pg_catalog.pg_advisory_xact_lock(499850505000 + $1)",
+                  DB_ARGS(db_int(number)));
+}

@@ -10,6 +10,11 @@
  * as they were before its wait. */
 int store_lock_job(struct db *db, int64_t job_id, struct error *err);
 
+/* Hold this until the transaction ends, against every verifier of the database. PostgreSQL only: a
+ * transaction of SQLite is a lock of the whole file already. The numbers are arbitrary. */
+enum { STORE_LOCK_SCHEMA = 331, STORE_LOCK_WORKER_NAMES = 332 };
+int store_lock(struct db *db, int number, struct error *err);
+
 int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job *job,
                    struct error *err);
 int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *recorded,

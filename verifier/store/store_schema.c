@@ -1,6 +1,7 @@
 #include "verifier/store/store_schema.h"
 
 #include "lib/cleanup.h"
+#include "verifier/store/store_private.h"
 #include "verifier/store/store_schema_vlog.h"
 
 #include <stdio.h>
@@ -207,16 +208,6 @@ static int version_of(struct db *db, int64_t *version, struct error *err)
                : 0;
 }
 
-/* Two verifiers that start at once on an empty database: one makes the tables, the other waits.
- * SQLite's transaction is a lock of the whole file already. */
-static int lock_schema(struct db *db, struct error *err)
-{
-    if (db_kind(db) != DB_POSTGRESQL)
-        return 0;
-    /* An arbitrary number of the verifier's: "tails" in ASCII. */
-    return db_script(db, "SELECT pg_catalog.pg_advisory_xact_lock(499850505331)", err);
-}
-
 static int run_adapted(struct db *db, const char *sql, struct error *err)
 {
     TEXT(text) = adapted(sql, db_kind(db));
@@ -257,9 +248,10 @@ static int make_tables(struct db *db, enum store_schema schema, struct error *er
 {
     if (db_begin(db, err) != 0)
         return -1;
-    /* Another verifier may have created them before this one had the lock. */
+    /* Two verifiers that start at once on an empty database: one makes the tables, the other waits
+     * and finds them. */
     int64_t version = 0;
-    int result = lock_schema(db, err);
+    int result = store_lock(db, STORE_LOCK_SCHEMA, err);
     if (result == 0)
         result = version_of(db, &version, err);
     if (result == 0 && version == 0)

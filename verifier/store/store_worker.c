@@ -59,9 +59,13 @@ int store_worker_find(struct store *store, const char *worker, struct store_foun
     return store_find_worker(tx.db, worker, found, err);
 }
 
+/* Names need not be unique (a stock server's workers register again and again), so no index refuses
+ * the second of two that are added at once. */
 static int refuse_taken_name(struct db *db, const char *name, struct error *err)
 {
     int64_t id;
+    if (store_lock(db, STORE_LOCK_WORKER_NAMES, err) != 0)
+        return -1;
     int got = db_one_int(db, &id, err,
                          "SELECT id FROM workers WHERE worker_name = $1 AND status <> 'disabled'"
                          " ORDER BY id LIMIT 1",
