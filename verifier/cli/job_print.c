@@ -7,6 +7,7 @@
 #include "lib/message_fields.h"
 #include "verifier/base/slug.h"
 #include "verifier/store/store_json.h"
+#include "verifier/store/store_operation.h"
 
 #include <string.h>
 
@@ -22,6 +23,12 @@ static char *video_of(const struct store_job *job)
     slug_from_name(job->title, guessed);
     return strcmp(guessed, job->slug) == 0 ? must_strdup(job->title)
                                            : must_printf("%s (%s)", job->title, job->slug);
+}
+
+/* Of the video, but for a re-transcode that nobody has claimed. */
+static const char *status_of(const struct store_job *job)
+{
+    return store_job_awaits_retranscode(job) ? "waiting (re-transcode)" : job->video_status;
 }
 
 /* Owned; NULL: nothing to say. The first line of an error is its reason, the others are of a log.
@@ -51,8 +58,8 @@ void job_print_list(const struct store_job *jobs, size_t count, FILE *out)
         snprintf(done, sizeof done, "%lld%%", (long long)job->progress_percent);
         snprintf(attempt, sizeof attempt, "%lld/%lld", (long long)job->attempt_number,
                  (long long)job->max_attempts);
-        table_row(table, (const char *const[]){id, job->video_status, done, job->current_step,
-                                               attempt, job->last_holder_name, video});
+        table_row(table, (const char *const[]){id, status_of(job), done, job->current_step, attempt,
+                                               job->last_holder_name, video});
         table_note(table, note);
     }
     table_print(table, text_columns(out), out);
@@ -128,9 +135,8 @@ void job_print(const struct store_details *details, const char *videos_dir, FILE
     TEXT(files) = must_printf("%s/%s", videos_dir, job->slug);
     print_text(out, "video", video);
     print_text(out, "files", files);
-    fprintf(out, "status      %s%s, %lld%%%s%s\n", job->video_status,
-            job->deleted ? " (deleted)" : "", (long long)job->progress_percent,
-            job->current_step[0] ? ", " : "", job->current_step);
+    fprintf(out, "status      %s%s, %lld%%%s%s\n", status_of(job), job->deleted ? " (deleted)" : "",
+            (long long)job->progress_percent, job->current_step[0] ? ", " : "", job->current_step);
     fprintf(out, "added       %s\n", job->created_at);
     print_waiting(job, out);
     print_claim(job, out);

@@ -2,6 +2,7 @@
 
 #include "lib/json.h"
 #include "lib/message_fields.h"
+#include "verifier/store/store_operation.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct json *store_job_json(const struct store_job *job)
     json_set_text(object, "slug", job->slug);
     json_set_text(object, "title", job->title);
     json_set_text(object, "status", job->video_status);
+    json_set_text(object, "state", store_job_state_name(store_job_state(job)));
     json_set_int(object, "progress_percent", job->progress_percent);
     json_set_filled(object, "current_step", job->current_step);
     json_set_int(object, "claim_epoch", job->claim_epoch);

@@ -35,7 +35,7 @@ struct operation {
     char now[WALL_TEXT_BYTES];
 };
 
-static enum store_job_state state_of(const struct store_job *job)
+enum store_job_state store_job_state(const struct store_job *job)
 {
     bool failed = strcmp(job->video_status, "failed") == 0 || job->requeued;
     if (job->completed_at[0] && !failed)
@@ -45,6 +45,21 @@ static enum store_job_state state_of(const struct store_job *job)
     if (failed)
         return STORE_JOB_FAILED;
     return job->claimed_at[0] || job->holder[0] ? STORE_JOB_CLAIMED : STORE_JOB_WAITING;
+}
+
+const char *store_job_state_name(enum store_job_state state)
+{
+    static const char *const names[STORE_JOB_STATES] = {
+        [STORE_JOB_NONE] = "none",       [STORE_JOB_WAITING] = "waiting",
+        [STORE_JOB_CLAIMED] = "claimed", [STORE_JOB_COMPLETED] = "completed",
+        [STORE_JOB_FAILED] = "failed",   [STORE_JOB_DELETED] = "deleted"};
+    must(state < STORE_JOB_STATES);
+    return names[state];
+}
+
+bool store_job_awaits_retranscode(const struct store_job *job)
+{
+    return store_job_state(job) == STORE_JOB_WAITING && strcmp(job->video_status, "ready") == 0;
 }
 
 /* 1: permitted, and the job's row is locked. 0: the result says why not. */
@@ -61,7 +76,7 @@ static int begin(struct store *store, struct operation *operation, int64_t job_i
         return -1;
     if (!found)
         return 0;
-    result->was = state_of(job);
+    result->was = store_job_state(job);
     result->refused = refusals[operation->kind][result->was];
     memcpy(result->slug, job->slug, sizeof result->slug);
     memcpy(result->worker_name, job->last_holder_name, sizeof result->worker_name);
@@ -126,16 +141,17 @@ int store_job_retry(struct store *store, int64_t job_id, struct store_operated *
                : -1;
 }
 
+/* $1: above this ID. */
+#define FROM_FAILED                                                                                \
+    " FROM videos v JOIN transcoding_jobs j ON j.video_id = v.id"                                  \
+    " LEFT JOIN job_queue q ON q.job_id = j.id WHERE v.status = 'failed'"                          \
+    " AND v.deleted_at IS NULL AND COALESCE(q.cancelled, 0) = 0 AND j.id > $1"
+
 static int choose_failed(struct db *db, int64_t after, int64_t ids[STORE_RETRY_BATCH],
                          size_t *count, struct error *err)
 {
-    DB_ROWS(rows) = db_query(
-        db,
-        "SELECT j.id FROM videos v JOIN transcoding_jobs j ON j.video_id = v.id"
-        " LEFT JOIN job_queue q ON q.job_id = j.id WHERE v.status = 'failed'"
-        " AND v.deleted_at IS NULL AND COALESCE(q.cancelled, 0) = 0 AND j.id > $1"
-        " ORDER BY j.id LIMIT $2",
-        DB_ARGS(db_int(after), db_int(STORE_RETRY_BATCH)), err);
+    DB_ROWS(rows) = db_query(db, "SELECT j.id" FROM_FAILED " ORDER BY j.id LIMIT $2",
+                             DB_ARGS(db_int(after), db_int(STORE_RETRY_BATCH)), err);
     if (!rows)
         return -1;
     int got;
@@ -152,7 +168,7 @@ static int retry_one(struct db *db, int64_t job_id, int64_t *count, struct error
     bool found;
     if (store_lock_job(db, job_id, err) != 0 || store_read_job(db, job_id, &found, &job, err) != 0)
         return -1;
-    if (!found || state_of(&job) != STORE_JOB_FAILED || job.cancelled)
+    if (!found || store_job_state(&job) != STORE_JOB_FAILED || job.cancelled)
         return 0;
     ++*count;
     return reopen_failed(db, &job, err);
@@ -175,6 +191,15 @@ int store_job_retry_failed(struct store *store, int64_t *after, int64_t *count, 
         *after = ids[chosen - 1];
     *count = retried;
     return 0;
+}
+
+int store_job_count_failed(struct store *store, int64_t after, int64_t *count, struct error *err)
+{
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0)
+        return -1;
+    int got = db_one_int(tx.db, count, err, "SELECT COUNT(*)" FROM_FAILED, DB_ARGS(db_int(after)));
+    return got == 1 ? 0 : -1;
 }
 
 /* ---- cancel ---- */
@@ -235,8 +260,7 @@ int store_job_cancel(struct store *store, int64_t job_id, struct store_operated 
     int may = begin(store, &operation, job_id, result, err);
     if (may <= 0)
         return may;
-    bool is_retranscode = result->was == STORE_JOB_WAITING &&
-                          strcmp(operation.job.video_status, "ready") == 0;
+    bool is_retranscode = store_job_awaits_retranscode(&operation.job);
     if ((is_retranscode ? take_back_retranscode(&operation, err)
                         : close_cancelled(store, &operation, err)) != 0)
         return -1;

@@ -26,6 +26,11 @@ enum store_job_state {
     STORE_JOB_DELETED,   /* its video was deleted by a stock server */
     STORE_JOB_STATES,
 };
+enum store_job_state store_job_state(const struct store_job *job);
+/* "none", "waiting", "claimed", "completed", "failed", "deleted" */
+const char *store_job_state_name(enum store_job_state state);
+/* Its video was finished before, and plays until a worker claims the job. */
+bool store_job_awaits_retranscode(const struct store_job *job);
 
 struct store_operated {
     enum store_job_state was;
@@ -40,6 +45,8 @@ int store_job_retry(struct store *store, int64_t job_id, struct store_operated *
 /* The same for the first STORE_RETRY_BATCH failed jobs above *after, which becomes the last one's
  * ID; *count of them were retried, and 0 ends the loop. Cancelled ones are left out. */
 int store_job_retry_failed(struct store *store, int64_t *after, int64_t *count, struct error *err);
+/* How many of them there are above `after`. */
+int store_job_count_failed(struct store *store, int64_t after, int64_t *count, struct error *err);
 
 /* An open job ends as failed for good. Its holder is told so at its next request. A re-transcode
  * that nobody has claimed yet is taken back, and the video stays as it is. */
