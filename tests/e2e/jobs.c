@@ -95,6 +95,22 @@ Test(jobs, old_output_never_becomes_part_of_a_new_video)
     rig_end(scene.rig);
 }
 
+/* In words for people; for programs, the state of the job beside that of the video. */
+static void shows_that_it_waits(struct rig *rig)
+{
+    RUN(list) = verb(rig, "list", NULL, NULL, NULL);
+    cr_expect(strstr(list.out, "waiting (re-transcode)"), "%s", list.out);
+    RUN(show) = verb(rig, "show", "1", NULL, NULL);
+    cr_expect(strstr(show.out, "status      waiting (re-transcode)"), "%s", show.out);
+    RUN(json) = verb(rig, "show", "1", "--json", NULL);
+    cr_expect(strstr(json.out, "\"status\":\t\"ready\"") &&
+                  strstr(json.out, "\"state\":\t\"waiting\""),
+              "%s", json.out);
+    REPLY(overview) = admin_call(rig, "/api/overview", NULL);
+    cr_expect(strstr(overview.body, "\"status\":\"ready\",\"state\":\"waiting\""), "%s",
+              overview.body);
+}
+
 Test(jobs, a_finished_video_is_transcoded_again_when_it_is_asked_for)
 {
     struct scene scene = scene_uploaded();
@@ -105,6 +121,7 @@ Test(jobs, a_finished_video_is_transcoded_again_when_it_is_asked_for)
     does(scene.rig, "retranscode", "1", "--quality", "360p", "plays as before");
     TEXT(playlist) = rig_path(scene.rig, "videos/film/360p/stream.m3u8");
     cr_expect(access(playlist, F_OK) == 0, "nobody has claimed it yet");
+    shows_that_it_waits(scene.rig);
     REPLY(replay) = worker_complete(&scene.worker, scene.token);
     reply_is(&replay, 409, "claim_lost");
     cr_assert(worker_claim(&scene.worker));
@@ -188,6 +205,37 @@ Test(jobs, a_terminal_of_80_columns_is_not_wrapped_and_no_name_moves_its_cursor)
 }
 
 /* ---- the admin routes ---- */
+
+static int64_t retry_failed(const struct rig *rig, int64_t after, int64_t retried, int64_t remain)
+{
+    TEXT(path) = must_printf("/api/jobs/retry?status=failed&after=%lld", (long long)after);
+    REPLY(reply) = admin_call(rig, path, "");
+    reply_is(&reply, 200, NULL);
+    cr_expect_eq(reply_int(&reply, "retried"), retried, "%s", reply.body);
+    cr_expect_eq(reply_int(&reply, "remaining"), remain, "%s", reply.body);
+    return reply_int(&reply, "after");
+}
+
+Test(jobs, all_that_failed_are_retried_a_hundred_with_each_call)
+{
+    struct scene scene = scene_claimed();
+    fail_it(&scene);
+    inspect_change(scene.rig,
+                   "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 120)"
+                   " INSERT INTO videos (id, title, slug, status, created_at)"
+                   " SELECT i, i, 's' || i, 'failed', '2026-01-03T16:00:00.000000+00:00' FROM n");
+    inspect_change(scene.rig, "INSERT INTO transcoding_jobs (id, video_id, completed_at)"
+                              " SELECT id, id, created_at FROM videos WHERE id > 1");
+    inspect_change(scene.rig, "INSERT INTO job_queue (job_id, cancelled) VALUES (7, 1)");
+    REPLY(vague) = admin_call(scene.rig, "/api/jobs/retry", "");
+    reply_is(&vague, 422, "invalid_field");
+    int64_t after = retry_failed(scene.rig, 0, 100, 19);
+    cr_expect_eq(after, 101, "the cancelled one is left out");
+    after = retry_failed(scene.rig, after, 19, 0);
+    retry_failed(scene.rig, after, 0, 0);
+    cr_expect_eq(inspect_int(scene.rig, "SELECT count(*) FROM videos WHERE status = 'failed'"), 1);
+    rig_end(scene.rig);
+}
 
 static struct reply delete_call(const struct rig *rig, const char *path)
 {

@@ -11,7 +11,8 @@ static const char *const headers[REQUEST_HEADERS] = {
     "Content-Type",     "Expect",         "Range",         "If-Range",
 };
 static const char *const arguments[REQUEST_ARGUMENTS] = {
-    "job_id", "wait", "quality", "version", "status", "worker", "since", "limit", "before", "files",
+    "job_id", "wait",  "quality", "version", "status", "worker",
+    "since",  "limit", "before",  "after",   "files",
 };
 
 void request_init(struct request *request, struct app *app)

@@ -18,7 +18,7 @@ enum {
     REQUEST_CLIENT_BYTES = 64,
     REQUEST_NAME_BYTES = 256,
     REQUEST_HEADERS = 12,
-    REQUEST_ARGUMENTS = 10,
+    REQUEST_ARGUMENTS = 11,
     REQUEST_HEAD_MAX_BYTES = 32 * 1024, /* all of the request line and the headers */
 };
 

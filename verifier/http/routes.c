@@ -53,6 +53,7 @@ static const struct route routes[] = {
     {"POST", "/api/workers/{name}/revoke", AUTH_ADMIN, NOBODY, NULL, route_revoke},
     {"GET", "/api/jobs", AUTH_ADMIN, NOBODY, NULL, route_jobs},
     {"GET, DELETE", "/api/jobs/{id}", AUTH_ADMIN, NOBODY, NULL, route_one_job},
+    {"POST", "/api/jobs/retry", AUTH_ADMIN, NOBODY, NULL, route_jobs_retry},
     {"POST", "/api/jobs/{id}/retry", AUTH_ADMIN, NOBODY, NULL, route_job_retry},
     {"POST", "/api/jobs/{id}/cancel", AUTH_ADMIN, NOBODY, NULL, route_job_cancel},
     {"POST", "/api/jobs/{id}/release", AUTH_ADMIN, NOBODY, NULL, route_job_release},
@@ -74,7 +75,7 @@ static const struct {
 } queries[] = {
     {route_claim, "job_id wait"},     {route_segments_status, "quality"},
     {route_overview, "wait version"}, {route_jobs, "status worker since limit before"},
-    {route_one_job, "files"},
+    {route_one_job, "files"},         {route_jobs_retry, "status after"},
 };
 
 const struct route *routes_table(size_t *count)

@@ -114,6 +114,43 @@ void route_job_retry(struct request *request, struct answer *answer)
     answer_operation(request, answer, "retry", &result, "waits for a worker again");
 }
 
+static void answer_retried(struct request *request, struct answer *answer, int64_t retried,
+                           int64_t after)
+{
+    struct error err;
+    int64_t remaining = 0;
+    TEXT(text) = must_printf("%lld failed job%s wait%s for a worker again", (long long)retried,
+                             retried == 1 ? "" : "s", retried == 1 ? "s" : "");
+    if (store_job_count_failed(request->app->store, after, &remaining, &err) != 0)
+        return answer_error(answer, request, &err);
+    struct json *root = json_new_object();
+    json_set_text(root, "status", "ok");
+    json_set_text(root, "message", text);
+    json_set_int(root, "retried", retried);
+    json_set_int(root, "remaining", remaining);
+    json_set_int(root, "after", after);
+    answer_object(answer, root);
+}
+
+/* One batch of a call: a thousand rows in one transaction would keep others waiting. */
+void route_jobs_retry(struct request *request, struct answer *answer)
+{
+    struct error err;
+    int64_t after = 0, retried;
+    const char *status = request_query(request, "status");
+    if (!status || strcmp(status, "failed") != 0)
+        return answer_problem(answer, TAILSLATE_PROBLEM_INVALID_FIELD, "status: must be failed");
+    if (!take_number(request, "after", 0, INT64_MAX, &after, answer))
+        return;
+    if (store_job_retry_failed(request->app->store, &after, &retried, &err) != 0)
+        return answer_error(answer, request, &err);
+    log_info("job.operation", LOG_TEXT("operation", "retry_failed"), LOG_INT("jobs", retried),
+             LOG_TEXT("client", request->client), LOG_TEXT("request_id", request->id));
+    if (retried > 0)
+        wakeup_notify(request->app->wakeup);
+    answer_retried(request, answer, retried, after);
+}
+
 void route_job_cancel(struct request *request, struct answer *answer)
 {
     struct store_operated result;

@@ -5,7 +5,7 @@
 #include "verifier/http/handler.h"
 
 route_handler route_jobs, route_one_job;
-route_handler route_job_retry, route_job_cancel, route_job_release, route_job_priority,
-    route_job_retranscode;
+route_handler route_job_retry, route_jobs_retry, route_job_cancel, route_job_release,
+    route_job_priority, route_job_retranscode;
 
 #endif
