@@ -117,7 +117,7 @@ static void explain(const struct http_answer *answer, enum delivery delivery,
                     struct delivery_judgment *judgment)
 {
     judgment->delivery = delivery;
-    judgment->hint = explain_hint(http_answer_class(answer));
+    judgment->hint = explain_hint(answer);
     explain_answer(answer, judgment->why);
 }
 

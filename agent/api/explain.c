@@ -47,6 +47,18 @@ static const struct {
     [TAILSLATE_ANSWER_UNEXPECTED] = {"the answer is not a verifier's", CHECK_URL},
 };
 
+/* More than the class can say. */
+static const char *const troubles[HTTP_TROUBLE_COUNT] = {
+    [HTTP_CERTIFICATE_OVER] = "renew the server's certificate, or set this node's clock",
+    [HTTP_CERTIFICATE_HOST] = "use a host in server.url that the server's certificate names",
+    [HTTP_CERTIFICATE_AUTHORITY] = "set server.ca_file to the certificate of the server's authority"
+                                   " (or its own, if self-signed)",
+    [HTTP_NO_TLS] = "check that the verifier is running; if it has no certificate, use http:// in"
+                    " server.url",
+    [HTTP_NO_BYTE] = "check that the verifier is running; if it has a certificate, use https:// in"
+                     " server.url",
+};
+
 void explain_answer(const struct http_answer *answer, char text[EXPLAIN_BYTES])
 {
     enum tailslate_answer_class class = http_answer_class(answer);
@@ -61,8 +73,10 @@ void explain_answer(const struct http_answer *answer, char text[EXPLAIN_BYTES])
                  code[0] ? " " : "", code, detail[0] ? ": " : "", detail);
 }
 
-const char *explain_hint(enum tailslate_answer_class class)
+const char *explain_hint(const struct http_answer *answer)
 {
-    must(class < TAILSLATE_ANSWER_CLASS_COUNT);
-    return texts[class].hint;
+    const char *hint = troubles[answer->trouble];
+    return answer->reach != TAILSLATE_REACH_ANSWERED && hint
+               ? hint
+               : texts[http_answer_class(answer)].hint;
 }

@@ -12,6 +12,6 @@ enum { EXPLAIN_BYTES = 256 };
 void explain_answer(const struct http_answer *answer, char text[EXPLAIN_BYTES]);
 
 /* What a person can do; NULL: nothing has to be done. With static lifetime. */
-const char *explain_hint(enum tailslate_answer_class class);
+const char *explain_hint(const struct http_answer *answer);
 
 #endif

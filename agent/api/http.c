@@ -351,9 +351,42 @@ static enum tailslate_reach reach_of(CURLcode code)
     return is_untrusted ? TAILSLATE_REACH_UNTRUSTED : TAILSLATE_REACH_UNREACHED;
 }
 
+/* As X509_verify_cert_error_string knows them. The handshake went well: not for this host. */
+enum {
+    NOT_SET = 1,
+    NOT_YET_VALID = 9,
+    EXPIRED = 10,
+    SELF_SIGNED = 18,
+    SELF_SIGNED_ROOT = 19,
+    NO_ISSUER = 20
+};
+
+static enum http_trouble trouble_of_certificate(struct http_call *call)
+{
+    long result = NOT_SET;
+    curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &result);
+    if (result == 0 || result == NOT_SET)
+        return HTTP_CERTIFICATE_HOST;
+    if (result == NOT_YET_VALID || result == EXPIRED)
+        return HTTP_CERTIFICATE_OVER;
+    return result == SELF_SIGNED || result == SELF_SIGNED_ROOT || result == NO_ISSUER
+               ? HTTP_CERTIFICATE_AUTHORITY
+               : HTTP_TROUBLE_OTHER;
+}
+
+static enum http_trouble trouble_of(struct http_call *call, CURLcode code)
+{
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        return trouble_of_certificate(call);
+    if (code == CURLE_GOT_NOTHING)
+        return HTTP_NO_BYTE;
+    return code == CURLE_SSL_CONNECT_ERROR ? HTTP_NO_TLS : HTTP_TROUBLE_OTHER;
+}
+
 static void read_failure(struct http_call *call, CURLcode code, struct http_answer *answer)
 {
     answer->reach = reach_of(code);
+    answer->trouble = trouble_of(call, code);
     if (call->stream.has_local_error) {
         answer->reach = TAILSLATE_REACH_LOCAL_FAILURE;
         answer->error = call->stream.error;

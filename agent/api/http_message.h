@@ -47,8 +47,20 @@ struct http_request http_post(const char *path, const char *body);
 
 char *http_escape(const char *component); /* percent-encoded, owned */
 
+/* Why there is no answer, where that can be told. */
+enum http_trouble {
+    HTTP_TROUBLE_OTHER,
+    HTTP_CERTIFICATE_OVER,      /* or not valid yet, by this node's clock */
+    HTTP_CERTIFICATE_HOST,      /* is another host's */
+    HTTP_CERTIFICATE_AUTHORITY, /* is not known to this node */
+    HTTP_NO_TLS,                /* the handshake failed: perhaps it speaks HTTP */
+    HTTP_NO_BYTE,               /* the server ended the connection without one */
+    HTTP_TROUBLE_COUNT,
+};
+
 struct http_answer {
     enum tailslate_reach reach;
+    enum http_trouble trouble; /* of an answer that was not reached */
     long status;
     bool is_json; /* Content-Type application/json or +json */
     char *body;   /* NUL-terminated; "" never NULL; owned by the answer */

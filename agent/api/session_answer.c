@@ -114,7 +114,7 @@ bool session_is_first_hold(struct session *session)
 static void note_waiting(struct session *session, const struct http_answer *answer)
 {
     struct record_waiting *waiting = &session->progress.waiting;
-    const char *hint = explain_hint(http_answer_class(answer));
+    const char *hint = explain_hint(answer);
     explain_answer(answer, waiting->reason);
     snprintf(waiting->hint, sizeof waiting->hint, "%s", hint ? hint : "");
     session->status_changed = true;

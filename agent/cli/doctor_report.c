@@ -1,5 +1,6 @@
 #include "agent/cli/doctor_report.h"
 
+#include "agent/api/explain.h"
 #include "agent/daemon/server_link.h"
 
 /* Temporary: it can pass without a change of the configuration. */
@@ -12,9 +13,11 @@ static bool is_passing(enum tailslate_answer_class class)
 static void report_failing(struct doctor *doctor, const struct http_answer *answer)
 {
     const char *url = doctor->config->server.url;
+    char reason[EXPLAIN_BYTES];
+    explain_answer(answer, reason);
     if (is_passing(http_answer_class(answer)))
-        finding_add(&doctor->findings, FINDING_PASSING, "server", "check the server's log",
-                    "%s: HTTP %ld %s", url, answer->status, answer->problem.detail);
+        finding_add(&doctor->findings, FINDING_PASSING, "server", explain_hint(answer), "%s: %s",
+                    url, reason);
     else
         finding_add(&doctor->findings, FINDING_BAD, "server",
                     "fix server.url: this is not a worker API", "%s: HTTP %ld, %s", url,
@@ -29,14 +32,12 @@ void doctor_judge_server(struct doctor *doctor, const struct http_answer *answer
         finding_add(&doctor->findings, FINDING_GOOD, "key accepted", NULL, "by %s", url);
         break;
     case SERVER_NOT_TRUSTED:
-        finding_add(&doctor->findings, FINDING_BAD, "server",
-                    "set server.ca_file, or renew the server's certificate", "%s: %s", url,
+        finding_add(&doctor->findings, FINDING_BAD, "server", explain_hint(answer), "%s: %s", url,
                     answer->error.message);
         break;
     case SERVER_UNREACHED:
-        finding_add(&doctor->findings, FINDING_PASSING, "server",
-                    "start the server or fix server.url; finished work is kept until then",
-                    "%s: %s", url, answer->error.message);
+        finding_add(&doctor->findings, FINDING_PASSING, "server", explain_hint(answer), "%s: %s",
+                    url, answer->error.message);
         break;
     case SERVER_KEY_REFUSED:
         finding_add(

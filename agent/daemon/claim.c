@@ -73,7 +73,7 @@ static void fail(struct claim *claim, const struct http_answer *answer, const ch
     claim->due_ms = mono_ms() + delay_ms;
     metric_add(&claims_failed, 1);
     bool is_news = strcmp(claim->waiting.reason, reason) != 0;
-    note_waiting(claim, reason, explain_hint(http_answer_class(answer)));
+    note_waiting(claim, reason, explain_hint(answer));
     enum log_level level = is_news || claim->failures == 2 ? LOG_WARNING : LOG_DEBUG;
     log_at(claim->failures == 1 ? LOG_INFO : level, "claim.failed", LOG_TEXT("reason", reason),
            LOG_INT("attempt", claim->failures), LOG_INT("delay_ms", delay_ms));

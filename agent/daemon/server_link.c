@@ -57,7 +57,7 @@ void server_link_note(struct node *node, const struct http_answer *answer)
     struct server_link *server = &node->server;
     char reason[SERVER_REASON_BYTES];
     enum server_state state = server_state_of(answer, reason);
-    const char *hint = state == SERVER_FINE ? NULL : explain_hint(http_answer_class(answer));
+    const char *hint = state == SERVER_FINE ? NULL : explain_hint(answer);
     bool was_known = server->state != SERVER_UNKNOWN, is_new = state != server->state;
     if (!is_new && hint == server->hint)
         return;

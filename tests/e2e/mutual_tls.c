@@ -18,7 +18,8 @@ static void shell(const struct rig *rig, const char *script)
 }
 
 /* An authority, a server, a client; another authority with its client; a client whose time is over;
- * a certificate that was made for servers only; a server of another name. */
+ * a certificate that was made for servers only; a server of another name; one whose time is over;
+ * one that signed its own. */
 static const char make_certificates[] =
     "key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $1.pem; "
     "chmod 600 $1.pem; }\n"
@@ -30,6 +31,9 @@ static const char make_certificates[] =
     "authority ca; authority other-ca\n"
     "leaf server ca 'subjectAltName=IP:127.0.0.1\\nextendedKeyUsage=serverAuth\\n'\n"
     "leaf elsewhere ca 'subjectAltName=DNS:elsewhere.example\\nextendedKeyUsage=serverAuth\\n'\n"
+    "leaf overdue ca 'subjectAltName=IP:127.0.0.1\\nextendedKeyUsage=serverAuth\\n'\n"
+    "key self-key; openssl req -x509 -new -key self-key.pem -subj /CN=self -days 2 "
+    "-addext subjectAltName=IP:127.0.0.1 -out self.pem\n"
     "leaf client ca 'extendedKeyUsage=clientAuth\\n'\n"
     "leaf stranger other-ca 'extendedKeyUsage=clientAuth\\n'\n"
     "leaf expired ca 'extendedKeyUsage=clientAuth\\n'\n"
@@ -37,8 +41,9 @@ static const char make_certificates[] =
     "printf "
     "'[ca]\\ndefault_ca=o\\n[o]\\nnew_certs_dir=old\\ndatabase=old/index\\nserial=old/serial\\n"
     "default_md=sha256\\npolicy=p\\n[p]\\ncommonName=supplied\\n' >old/ca.cnf\n"
-    "openssl ca -batch -config old/ca.cnf -cert ca.pem -keyfile ca-key.pem -in expired.csr "
-    "-extfile expired.ext -startdate 200101000000Z -enddate 200102000000Z -out expired.pem\n";
+    "for name in expired overdue; do openssl ca -batch -config old/ca.cnf -cert ca.pem -keyfile "
+    "ca-key.pem -in $name.csr -extfile $name.ext -startdate 200101000000Z -enddate 200102000000Z "
+    "-out $name.pem; done\n";
 
 static void set_file(struct rig *rig, void (*set)(struct rig *, const char *, const char *),
                      const char *key, const char *name)
@@ -153,16 +158,60 @@ Test(mutual_tls, an_agent_whose_certificate_has_expired_claims_nothing, .timeout
     claims_nothing(rig_with_tls("server", true), "expired", "certificate");
 }
 
-Test(mutual_tls, an_agent_does_not_trust_a_server_of_another_name, .timeout = 120)
+/* `check`, the log and `status` say why, and what to do. */
+static void is_not_trusted(const char *server, const char *why, const char *hint)
 {
-    struct rig *rig = rig_with_tls("elsewhere", true);
-    present(rig, "client");
+    struct rig *rig = rig_with_tls(server, false);
+    char line[LINE_BYTES];
     rig_add_job(rig, media_clip(MEDIA_TINY), "film");
+    RUN(check) = rig_agent(rig, (const char *[]){"check", NULL});
+    cr_assert_eq(check.status, 78, "%d %s", check.status, check.out);
+    TEXT(words) = must_printf("; %s", hint);
+    cr_assert(strstr(check.out, why) && strstr(check.out, words), "%s", check.out);
     rig_start_agent(rig);
-    rig_expect(rig, "event=server.trouble state=not_trusted", SAID_MS, NULL);
+    rig_expect(rig, "event=server.trouble state=not_trusted", SAID_MS, line);
+    cr_assert(strstr(line, why) && strstr(line, hint), "%s", line);
+    inspect_wait_status(rig, NULL, "the server's certificate is not trusted", SAID_MS);
+    TEXT(to_do) = must_printf("; to do: %s", hint);
+    inspect_wait_status(rig, NULL, to_do, SAID_MS);
     cr_assert_eq(
         inspect_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"), 0);
     rig_end(rig);
+}
+
+Test(mutual_tls, an_agent_does_not_trust_a_server_of_another_name, .timeout = 120)
+{
+    is_not_trusted("elsewhere", "no alternative certificate subject name matches",
+                   "use a host in server.url");
+}
+
+Test(mutual_tls, an_agent_does_not_trust_a_server_whose_certificate_has_expired, .timeout = 120)
+{
+    is_not_trusted("overdue", "certificate has expired", "renew the server's certificate");
+}
+
+Test(mutual_tls, an_agent_does_not_trust_a_server_that_signed_its_own_certificate, .timeout = 120)
+{
+    is_not_trusted("self", "self-signed certificate", "set server.ca_file to the certificate");
+}
+
+static void check_says(struct rig *rig, const char *scheme, const char *words)
+{
+    TEXT(url) = must_printf("\"%s://127.0.0.1:%d\"", scheme, rig->port);
+    rig_agent_set(rig, "server.url", url);
+    RUN(check) = rig_agent(rig, (const char *[]){"check", NULL});
+    cr_expect_eq(check.status, 75, "%d %s", check.status, check.out);
+    cr_expect(strstr(check.out, words), "%s: %s", words, check.out);
+}
+
+Test(mutual_tls, http_where_https_is_spoken_and_the_other_way_round_is_said, .timeout = 60)
+{
+    struct rig *tls = rig_with_tls("server", false), *plain = rig_new();
+    check_says(tls, "http", "use https:// in server.url");
+    rig_start_verifier(plain);
+    check_says(plain, "https", "use http:// in server.url");
+    rig_end(plain);
+    rig_end(tls);
 }
 
 Test(mutual_tls, old_versions_and_weak_ciphers_are_not_spoken, .timeout = 120)

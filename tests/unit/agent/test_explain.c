@@ -48,7 +48,14 @@ Test(explain, each_class_has_a_sentence_and_a_failure_without_an_answer_its_caus
         error_set(&answer.error, ERROR_TEMPORARY, 0, "no route");
         explain_answer(&answer, text);
         cr_expect_str_eq(text, sentences[i]);
-        cr_expect_not_null(explain_hint(http_answer_class(&answer)));
+        cr_expect_not_null(explain_hint(&answer));
+    }
+    for (enum http_trouble trouble = HTTP_CERTIFICATE_OVER; trouble < HTTP_TROUBLE_COUNT;
+         trouble++) {
+        struct http_answer answer = {.reach = TAILSLATE_REACH_UNTRUSTED, .trouble = trouble};
+        const struct http_answer other = {.reach = TAILSLATE_REACH_UNTRUSTED};
+        cr_expect_str_neq(explain_hint(&answer), explain_hint(&other));
+        cr_expect_lt(strlen(explain_hint(&answer)), sizeof((struct record_waiting *)0)->hint);
     }
     for (long status = 200; status < 600; status++) {
         char text[EXPLAIN_BYTES];
