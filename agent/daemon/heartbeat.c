@@ -174,13 +174,25 @@ static void on_answer(void *ctx, const struct http_answer *answer)
               LOG_INT("attempt", heartbeat->failures));
 }
 
+/* After a failure only the backoff counts. */
+static int64_t due_ms_of(const struct heartbeat *heartbeat, const char *reason)
+{
+    int64_t news_ms = heartbeat->sent_ms + HEARTBEAT_NEWS_MS;
+    bool is_news = reason != heartbeat->told && heartbeat->failures == 0;
+    return is_news && news_ms < heartbeat->due_ms ? news_ms : heartbeat->due_ms;
+}
+
 int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms)
 {
     if (heartbeat->call)
         return NODE_NEVER;
-    server_link_note_heartbeat(heartbeat->node, heartbeat->due_ms);
-    if (heartbeat->due_ms > now_ms)
-        return heartbeat->due_ms;
+    const char *reason = admission_block_reason(heartbeat->node, now_ms);
+    int64_t due_ms = due_ms_of(heartbeat, reason);
+    server_link_note_heartbeat(heartbeat->node, due_ms);
+    if (due_ms > now_ms)
+        return due_ms;
+    heartbeat->told = reason;
+    heartbeat->sent_ms = now_ms;
     TEXT(body) = heartbeat_format(heartbeat);
     server_link_renew_key(heartbeat->node);
     struct http_request request = http_post("/api/worker/heartbeat", body);

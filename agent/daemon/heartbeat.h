@@ -5,17 +5,22 @@
  * a list looks abandoned, while without a list only silence counts. Continues while draining and
  * while nothing can be delivered. Its answers decide whether the server counts as reachable (one
  * log line per change), and the server's return wakes the courier. Never gives up: after an error
- * it backs off to 60 s. */
+ * it backs off to 60 s. A change of the reason why nothing is claimed is told at once, but within
+ * HEARTBEAT_NEWS_MS of the last heartbeat when that time is over. */
 #ifndef AGENT_HEARTBEAT_H
 #define AGENT_HEARTBEAT_H
 
 #include "agent/daemon/node.h"
 #include "agent/media/encoders.h"
 
+enum { HEARTBEAT_NEWS_MS = 5 * 1000 };
+
 struct heartbeat {
     struct node *node;
     struct http_call *call;
     int64_t due_ms;
+    const char *told; /* why nothing is claimed, in the last one; NULL: no reason */
+    int64_t sent_ms;  /* the last one */
     unsigned failures;
     char ffmpeg_version[TOOL_VERSION_BYTES]; /* "" = not known (yet) */
     const struct encoders *encoders;         /* borrowed; NULL = not known (yet) */

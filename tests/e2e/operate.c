@@ -65,6 +65,23 @@ Test(operate, drain_claims_nothing_more_finishes_and_outlives_a_restart, .timeou
     rig_end(rig);
 }
 
+Test(operate, the_server_hears_of_a_drain_long_before_the_next_heartbeat_is_due, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    rig_agent_set(rig, "heartbeat.interval_seconds", "60");
+    rig_start_verifier(rig);
+    rig_start_agent(rig);
+    inspect_wait_int(rig, 1, RIG_START_MS,
+                     "SELECT count(*) FROM workers WHERE last_heartbeat NOT NULL");
+    static const char drained[] =
+        "SELECT count(*) FROM workers WHERE metadata LIKE '%%drained by%%'";
+    does(rig, 0, "drain", NULL, NULL);
+    inspect_wait_int(rig, 1, RIG_START_MS, drained);
+    does(rig, 0, "undrain", NULL, NULL);
+    inspect_wait_int(rig, 0, RIG_START_MS, drained);
+    rig_end(rig);
+}
+
 Test(operate, drain_without_an_agent_is_what_the_next_one_finds, .timeout = 120)
 {
     struct rig *rig = rig_new();
