@@ -26,6 +26,7 @@ void finding_add(struct findings *findings, enum finding_level level, const char
     vsnprintf(finding.text, sizeof finding.text, format, args);
     va_end(args);
     size_t used = strlen(finding.text);
+    used -= advice && used > 0 && finding.text[used - 1] == '.';
     if (advice)
         snprintf(finding.text + used, sizeof finding.text - used, "; %s", advice);
     snprintf(finding.key, sizeof finding.key, "%s", key);

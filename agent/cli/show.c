@@ -15,7 +15,7 @@ static int open_view(struct view *view, const struct config *config)
     if (view_open(view, config, &err) == 0)
         return 0;
     fprintf(stderr, "tailslate-agent: %s\n", err.message);
-    return error_exit_status(&err);
+    return err.code == ENOENT ? EX_UNAVAILABLE : error_exit_status(&err);
 }
 
 static void print_json(const struct json *node)

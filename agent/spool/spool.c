@@ -174,6 +174,11 @@ int spool_open(const char *path, enum spool_mode mode, struct spool *spool, stru
     if (open_all(path, mode, spool, err) == 0)
         return 0;
     spool_close(spool);
+    if (mode == SPOOL_READ && err->code == ENOENT)
+        return error_set(err, ERROR_TEMPORARY, ENOENT,
+                         "node.state_dir %s: no agent has worked there yet; start tailslate-agent, "
+                         "or correct the path",
+                         path);
     return error_wrap(err, "node.state_dir %s", path);
 }
 

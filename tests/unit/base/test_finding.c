@@ -31,7 +31,7 @@ Test(finding, each_is_one_line)
     FILE *out = open_memstream(&text, &size);
     struct findings findings = {.out = out};
     finding_add(&findings, FINDING_GOOD, "a.key", NULL, "/a");
-    finding_add(&findings, FINDING_BAD, "b.key", "mend it", "is %s", "broken");
+    finding_add(&findings, FINDING_BAD, "b.key", "mend it", "is %s.", "broken");
     findings_print_refusal(&findings, "program", out);
     fclose(out);
     cr_expect_str_eq(text, "ok    a.key                   /a\n"
