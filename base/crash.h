@@ -38,9 +38,14 @@
     X(42, VERIFIER_COMMITTED, "the completion is committed, the gate does not know")               \
     X(43, VERIFIER_ANSWERING, "the gate knows, the worker does not")
 
+/* And where it commits in groups, which is on SQLite (verifier/db/db_group.h). */
+#define CRASH_GROUP_POINTS(X)                                                                      \
+    X(44, VERIFIER_GROUP_RELEASED, "all of a group have written, nothing is committed")            \
+    X(45, VERIFIER_GROUP_COMMITTED, "a group is committed, none of it knows")
+
 enum crash_point {
 #define CRASH_ENUM(number, name, meaning) CRASH_##name = (number),
-    CRASH_POINTS(CRASH_ENUM) CRASH_SERVER_POINTS(CRASH_ENUM)
+    CRASH_POINTS(CRASH_ENUM) CRASH_SERVER_POINTS(CRASH_ENUM) CRASH_GROUP_POINTS(CRASH_ENUM)
 #undef CRASH_ENUM
 };
 

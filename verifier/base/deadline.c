@@ -28,6 +28,15 @@ bool deadline_lock(pthread_mutex_t *lock, int64_t until_ms)
     return is_in_time(pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until));
 }
 
+bool deadline_down(sem_t *semaphore, int64_t until_ms)
+{
+    struct timespec until = time_of(until_ms);
+    int result;
+    while ((result = sem_clockwait(semaphore, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
+        ;
+    return is_in_time(result == 0 ? 0 : errno);
+}
+
 bool deadline_join(pthread_t thread, int64_t until_ms)
 {
     struct timespec until = time_of(until_ms);

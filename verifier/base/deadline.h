@@ -6,6 +6,7 @@
 #define VERIFIER_DEADLINE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,5 +14,6 @@
 bool deadline_wait(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t until_ms);
 bool deadline_lock(pthread_mutex_t *lock, int64_t until_ms);
 bool deadline_join(pthread_t thread, int64_t until_ms);
+bool deadline_down(sem_t *semaphore, int64_t until_ms);
 
 #endif

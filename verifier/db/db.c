@@ -26,6 +26,11 @@ static struct db *open_by(open_sqlite *open_file, const char *url, const char *p
     return NULL;
 }
 
+bool db_has_one_writer(const char *url)
+{
+    return starts_with(url, "sqlite:");
+}
+
 struct db *db_open(const char *url, const char *password_file, struct error *err)
 {
     return open_by(db_sqlite_open, url, password_file, err);

@@ -39,6 +39,7 @@ enum db_code {
     DB_NO_CONNECTION = EAGAIN, /* TEMPORARY: the pool had none free (store_pool.c) */
     DB_VALUE = ERANGE,         /* PERMANENT: a value that a column cannot hold */
     DB_UNSUPPORTED = ENOTSUP,  /* PERMANENT: unsupported kind of database */
+    DB_LOST = ECONNABORTED,    /* TEMPORARY: the database has rolled back by itself */
     DB_NO_SCHEMA = ENOMEDIUM,  /* PERMANENT: tables or columns are missing */
 };
 
@@ -76,6 +77,7 @@ static inline struct db_value db_null(void)
 /* sqlite:/path or postgresql://user@host:port/name. password_file: "" or NULL = none; read here, so
  * that it may be rotated, and never quoted in an error. */
 struct db *db_open(const char *url, const char *password_file, struct error *err);
+bool db_has_one_writer(const char *url); /* at a time, which then has the whole database */
 /* For db_begin_reading only. On SQLite it needs no write access to the file or its directory, and
  * creates neither. */
 struct db *db_open_reading(const char *url, const char *password_file, struct error *err);

@@ -1,4 +1,4 @@
-/* db_driver: what a database driver implements. For db.c and the drivers only. */
+/* db_driver: what a database driver implements. For db.c, db_group.c and the drivers only. */
 #ifndef VERIFIER_DB_DRIVER_H
 #define VERIFIER_DB_DRIVER_H
 
@@ -33,6 +33,10 @@ struct db_rows {
 };
 struct db *db_sqlite_open(const char *path, struct error *err);
 struct db *db_sqlite_open_reading(const char *path, struct error *err);
+/* For db_group.c, which knows that it has SQLite. */
+int db_sqlite_begin_until(struct db *db, int64_t until_ms, struct error *err);
+bool db_sqlite_is_open(const struct db *db); /* in a transaction that the database knows */
+bool db_sqlite_is_idle(const struct db *db); /* no rows are open */
 struct db *db_postgres_open(const char *url, const char *password_file, struct error *err);
 
 #endif

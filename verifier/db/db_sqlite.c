@@ -24,7 +24,8 @@ struct sqlite_db {
     struct db db;
     sqlite3 *handle;
     bool is_broken;
-    int64_t busy_since_ms;
+    bool is_begun; /* a transaction, by us */
+    int64_t lock_until_ms, busy_since_ms;
     int64_t touched;
     struct statement statements[STATEMENTS_MAX];
     size_t statement_count, next_to_evict;
@@ -81,7 +82,8 @@ static int wait_for_lock(void *ctx, int tries)
     struct sqlite_db *db = ctx;
     if (tries == 0)
         db->busy_since_ms = mono_ms();
-    if (mono_ms() - db->busy_since_ms >= DB_WAIT_MS)
+    int64_t until_ms = db->lock_until_ms ? db->lock_until_ms : db->busy_since_ms + DB_WAIT_MS;
+    if (mono_ms() >= until_ms)
         return 0;
     usleep((useconds_t)(BUSY_STEP_US / 2 + random_u64() % BUSY_STEP_US));
     return 1;
@@ -112,12 +114,37 @@ static int begin(struct db *base, const char *sql, struct error *err)
     sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
     if (has_moved)
         return broken(db, DB_BROKEN, "sqlite", "the database file was moved or replaced", err);
-    return sqlite_script(base, sql, err);
+    if (sqlite_script(base, sql, err) != 0)
+        return -1;
+    db->is_begun = true;
+    return 0;
 }
 
 static int sqlite_begin(struct db *base, struct error *err)
 {
     return begin(base, "BEGIN IMMEDIATE", err);
+}
+
+int db_sqlite_begin_until(struct db *base, int64_t until_ms, struct error *err)
+{
+    sqlite_of(base)->lock_until_ms = until_ms;
+    int result = sqlite_begin(base, err);
+    sqlite_of(base)->lock_until_ms = 0;
+    return result;
+}
+
+bool db_sqlite_is_open(const struct db *base)
+{
+    return !sqlite3_get_autocommit(((const struct sqlite_db *)base)->handle);
+}
+
+bool db_sqlite_is_idle(const struct db *base)
+{
+    const struct sqlite_db *db = (const struct sqlite_db *)base;
+    for (size_t i = 0; i < db->statement_count; i++)
+        if (db->statements[i].in_use)
+            return false;
+    return true;
 }
 
 /* Deferred: in WAL mode the first read fixes the snapshot for all that follow. */
@@ -129,15 +156,18 @@ static int sqlite_begin_reading(struct db *base, struct error *err)
 static void sqlite_rollback(struct db *base)
 {
     struct error ignored;
-    if (!sqlite3_get_autocommit(sqlite_of(base)->handle))
+    sqlite_of(base)->is_begun = false;
+    if (db_sqlite_is_open(base))
         sqlite_script(base, "ROLLBACK", &ignored);
 }
 
 static int sqlite_commit(struct db *base, struct error *err)
 {
     struct sqlite_db *db = sqlite_of(base);
-    if (sqlite_script(base, "COMMIT", err) == 0)
+    if (sqlite_script(base, "COMMIT", err) == 0) {
+        db->is_begun = false;
         return 0;
+    }
     /* Still inside the transaction: then it has certainly not happened. */
     if (!sqlite3_get_autocommit(db->handle)) {
         sqlite_rollback(base);
@@ -210,6 +240,11 @@ static struct db_rows *sqlite_query(struct db *base, const char *sql, const stru
                                     size_t count, struct error *err)
 {
     struct sqlite_db *db = sqlite_of(base);
+    /* After a full disk, say. What comes now would be committed by itself. */
+    if (db->is_begun && !db_sqlite_is_open(base)) {
+        error_set(err, ERROR_TEMPORARY, DB_LOST, "the transaction was rolled back");
+        return NULL;
+    }
     struct statement *statement = statement_for(db, sql, err);
     if (!statement)
         return NULL;
