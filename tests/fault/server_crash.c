@@ -1,7 +1,8 @@
 /* The verifier dies by SIGKILL in each gap of a completion: after the gate, inside the transaction,
- * after the commit, before the answer. It is started again, and the same token gets a true answer
- * within 30 s, however often it asks before; one completion is on record, and the gate holds
- * nothing that keeps anybody out for longer. */
+ * before and after the commit of a group, after the commit, before the answer. It is started again,
+ * and the same token gets a true answer within 30 s, however often it asks before; one completion
+ * is on record, and the gate holds nothing that keeps anybody out for longer. Of many that were
+ * presented at once, each that was acknowledged is on disk. */
 #include "base/clock.h"
 #include "base/crash.h"
 #include "gated.h"
@@ -13,6 +14,9 @@
 #include <criterion/criterion.h>
 #include <criterion/logging.h>
 #include <criterion/parameterized.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,13 +29,17 @@ struct crash_case {
 };
 #define CRASH_ROW(number, name, meaning)                                                           \
     {number, false, #number " " meaning}, {number, true, #number " " meaning " (PostgreSQL)"},
-static struct crash_case cases[] = {CRASH_SERVER_POINTS(CRASH_ROW)};
+#define CRASH_GROUP_ROW(number, name, meaning) {number, false, #number " " meaning},
+static struct crash_case cases[] = {CRASH_SERVER_POINTS(CRASH_ROW)
+                                        CRASH_GROUP_POINTS(CRASH_GROUP_ROW)};
 #undef CRASH_ROW
+#undef CRASH_GROUP_ROW
 enum { CASE_COUNT = sizeof cases / sizeof *cases };
 
 static bool is_committed(int point)
 {
-    return point == CRASH_VERIFIER_COMMITTED || point == CRASH_VERIFIER_ANSWERING;
+    return point == CRASH_VERIFIER_COMMITTED || point == CRASH_VERIFIER_ANSWERING ||
+           point == CRASH_VERIFIER_GROUP_COMMITTED;
 }
 
 struct fleet {
@@ -52,7 +60,6 @@ static struct fleet armed(const struct crash_case *crash, char flag[PATH_BYTES])
         rig_verifier_set(fleet.rig, "store.url", value);
     }
     snprintf(flag, PATH_BYTES, "%s/crash.flag", fleet.rig->dir);
-    file_write(flag, "", 0600);
     TEXT(variable) = must_printf("%d:%s", crash->point, flag);
     rig_set_env(fleet.rig, "TAILSLATE_CRASH", variable);
     return fleet;
@@ -82,17 +89,22 @@ static void expect_database(const struct fleet *fleet, const char *wanted, const
     cr_assert(strcmp(text, wanted) == 0, "%s: %s, wanted %s", sql, text, wanted);
 }
 
+static void bury(struct rig *rig)
+{
+    cr_assert_eq(process_wait(rig->verifier, DEATH_MS), 128 + 9);
+    process_free(rig->verifier);
+    rig->verifier = NULL;
+}
+
 static void die(const struct fleet *fleet, const struct scene *scene,
                 const struct crash_case *crash, const char *flag)
 {
-    struct rig *rig = fleet->rig;
+    file_write(flag, "", 0600);
     REPLY(lost) = worker_complete(&scene->worker, scene->token);
     cr_assert(inspect_wait_file(flag, false, 0), "%s was never reached: %ld %s", crash->what,
               lost.status, lost.body);
     cr_assert_eq(lost.status, 0, "it answered %ld", lost.status);
-    cr_assert_eq(process_wait(rig->verifier, DEATH_MS), 128 + 9);
-    process_free(rig->verifier);
-    rig->verifier = NULL;
+    bury(fleet->rig);
     expect_database(fleet, is_committed(crash->point) ? "1" : "0",
                     "SELECT count(*) FROM completions");
 }
@@ -153,5 +165,91 @@ ParameterizedTest(struct crash_case *crash, server_crash,
     expect_database(&fleet, "1", "SELECT count(*) FROM video_qualities");
     expect_database(&fleet, "ready", "SELECT status FROM videos");
     check_gate(fleet.redis, &scene);
+    end(&fleet);
+}
+
+/* ---- many at once ---------------------------------------------------------------------------- */
+
+enum { PRESENTERS = 8, JOBS_EACH = 4, JOBS = PRESENTERS * JOBS_EACH, TOLD_BEFORE = 3 };
+
+struct crowd {
+    struct worker workers[JOBS]; /* one a job */
+    char tokens[JOBS][128];
+    long statuses[JOBS];
+    atomic_int told;
+};
+
+struct presenter {
+    struct crowd *crowd;
+    int first;
+    pthread_t thread;
+};
+
+static void *present(void *ctx)
+{
+    const struct presenter *presenter = ctx;
+    struct crowd *crowd = presenter->crowd;
+    for (int i = presenter->first; i < JOBS; i += PRESENTERS) {
+        REPLY(reply) = worker_complete(&crowd->workers[i], crowd->tokens[i]);
+        crowd->statuses[i] = reply.status;
+        atomic_fetch_add(&crowd->told, reply.status == 200);
+    }
+    return NULL;
+}
+
+/* Once some are told, the flag is there; the scene's own completion meets it at the latest. */
+static void die_among_them(const struct fleet *fleet, const struct scene *scene,
+                           struct crowd *crowd, const char *flag)
+{
+    struct presenter presenters[PRESENTERS];
+    for (int i = 0; i < PRESENTERS; i++) {
+        presenters[i] = (struct presenter){.crowd = crowd, .first = i};
+        cr_assert_eq(pthread_create(&presenters[i].thread, NULL, present, &presenters[i]), 0);
+    }
+    while (atomic_load(&crowd->told) < TOLD_BEFORE)
+        sched_yield();
+    file_write(flag, "", 0600);
+    REPLY(lost) = worker_complete(&scene->worker, scene->token);
+    for (int i = 0; i < PRESENTERS; i++)
+        pthread_join(presenters[i].thread, NULL);
+    bury(fleet->rig);
+}
+
+#define CRASH_ROW(number, name, meaning) {number, false, #number " " meaning},
+static struct crash_case among_many[] = {CRASH_SERVER_POINTS(CRASH_ROW)
+                                             CRASH_GROUP_POINTS(CRASH_ROW)};
+#undef CRASH_ROW
+
+ParameterizedTestParameters(server_crash, what_was_acknowledged_among_many_is_on_disk)
+{
+    return cr_make_param_array(struct crash_case, among_many,
+                               sizeof among_many / sizeof *among_many);
+}
+
+ParameterizedTest(struct crash_case *crash, server_crash,
+                  what_was_acknowledged_among_many_is_on_disk, .timeout = 180)
+{
+    char flag[PATH_BYTES];
+    struct fleet fleet = armed(crash, flag);
+    struct scene scene = gated_scene(fleet.rig);
+    struct crowd crowd = {0};
+    gated_more(&scene, crowd.workers, JOBS);
+    for (int i = 0; i < JOBS; i++)
+        worker_token(&crowd.workers[i], crowd.tokens[i]);
+    die_among_them(&fleet, &scene, &crowd, flag);
+    for (int i = 0; i < JOBS; i++) {
+        TEXT(sql) = must_printf("SELECT count(*) FROM completions WHERE job_id = %d",
+                                (int)crowd.workers[i].job);
+        TEXT(count) = ask_database(&fleet, sql);
+        cr_expect(crowd.statuses[i] != 200 || strcmp(count, "1") == 0, "%s: job %d was told",
+                  crash->what, (int)crowd.workers[i].job);
+    }
+    rig_start_verifier(fleet.rig);
+    for (int i = 0; i < JOBS; i++) {
+        REPLY(reply) = worker_complete(&crowd.workers[i], crowd.tokens[i]);
+        cr_expect_eq(reply.status, 200, "%ld %s", reply.status, reply.body);
+    }
+    TEXT(all) = must_printf("%d", JOBS);
+    expect_database(&fleet, all, "SELECT count(*) FROM completions WHERE job_id > 1");
     end(&fleet);
 }

@@ -19,6 +19,8 @@ struct sql_ledger {
     struct store_transaction tx;
     struct error err;     /* the last one; code 0: none in this transaction */
     struct error unknown; /* of a commit whose outcome is not known; code 0: there was none */
+    bool is_void;         /* what was read was not committed, and `void_because` */
+    struct error void_because;
     struct store_job job;
     char now[WALL_TEXT_BYTES];
 };
@@ -37,14 +39,15 @@ static int sql_begin(void *ctx, enum tailslate_access access)
     struct sql_ledger *ledger = ctx;
     ledger->err.code = 0;
     return access == TAILSLATE_WRITE
-               ? store_begin(ledger->store, &ledger->tx, &ledger->err)
+               ? store_begin_together(ledger->store, &ledger->tx, &ledger->err)
                : store_begin_reading(ledger->store, &ledger->tx, &ledger->err);
 }
 
+/* Nothing is written: the verdict stands if what it was read from is committed. */
 static void sql_rollback(void *ctx)
 {
     struct sql_ledger *ledger = ctx;
-    store_rollback(&ledger->tx);
+    ledger->is_void = store_end(&ledger->tx, &ledger->void_because) != 0;
 }
 
 static enum tailslate_outcome sql_commit(void *ctx)
@@ -276,9 +279,10 @@ static int call(struct store *store, ledger_call *function, const struct store_c
     struct tailslate_ledger ledger = of(&sql);
     struct tailslate_request request = {
         .job_id = job_id, .claim_epoch = caller->claim_epoch, .completion = completion};
-    if (function(&ledger, &request, result) == 0)
+    int done = function(&ledger, &request, result);
+    if (done == 0 && !sql.is_void)
         return 0;
-    *err = sql.unknown.code ? sql.unknown : sql.err;
+    *err = done == 0 ? sql.void_because : sql.unknown.code ? sql.unknown : sql.err;
     return -1;
 }
 

@@ -15,8 +15,20 @@ enum {
     AT_ONCE_MS = 1000,   /* after a longer wait than this there is no second attempt */
 };
 
+static struct db *take_writer(void *store, struct error *err)
+{
+    return store_take(store, err);
+}
+
+static void give_writer(void *store, struct db *db)
+{
+    store_give(store, db);
+}
+
 void store_pool_init(struct store *store)
 {
+    if (db_has_one_writer(store->url) && !store->settings.reads)
+        store->group = db_group_new(&(struct db_group_source){store, take_writer, give_writer});
     must(pthread_cond_init(&store->returned, NULL) == 0);
     must(pthread_mutex_init(&store->lock, NULL) == 0);
 }
@@ -29,6 +41,7 @@ static void close_all(struct db *const connections[], int count)
 
 void store_pool_fini(struct store *store)
 {
+    db_group_free(store->group);
     must(store->idle_count == store->open_count);
     close_all(store->idle, store->idle_count);
     pthread_cond_destroy(&store->returned);
@@ -176,7 +189,7 @@ static int begin(struct store *store, begin_function *begin_on, struct store_tra
             return -1;
         int64_t began_ms = mono_ms();
         if (begin_on(db, err) == 0) {
-            *tx = (struct store_transaction){store, db};
+            *tx = (struct store_transaction){.store = store, .db = db};
             return 0;
         }
         bool at_once = mono_ms() - began_ms < AT_ONCE_MS;
@@ -186,9 +199,27 @@ static int begin(struct store *store, begin_function *begin_on, struct store_tra
     }
 }
 
+static int begin_writing(struct store *store, enum db_sharing sharing, struct store_transaction *tx,
+                         struct error *err)
+{
+    if (!store->group)
+        return begin(store, db_begin, tx, err);
+    must(!tx->db);
+    tx->store = store;
+    if (db_group_begin(store->group, &tx->member, sharing, err) != 0)
+        return -1;
+    tx->db = tx->member.db;
+    return 0;
+}
+
 int store_begin(struct store *store, struct store_transaction *tx, struct error *err)
 {
-    return begin(store, db_begin, tx, err);
+    return begin_writing(store, DB_ALONE, tx, err);
+}
+
+int store_begin_together(struct store *store, struct store_transaction *tx, struct error *err)
+{
+    return begin_writing(store, DB_TOGETHER, tx, err);
 }
 
 int store_begin_reading(struct store *store, struct store_transaction *tx, struct error *err)
@@ -198,16 +229,34 @@ int store_begin_reading(struct store *store, struct store_transaction *tx, struc
 
 int store_commit(struct store_transaction *tx, struct error *err)
 {
+    if (tx->member.db) {
+        tx->db = NULL;
+        return db_group_commit(&tx->member, err);
+    }
     int result = db_commit(tx->db, err);
     store_rollback(tx); /* after a commit only the connection is left to return */
     return result;
+}
+
+int store_end(struct store_transaction *tx, struct error *err)
+{
+    if (tx->member.db) {
+        tx->db = NULL;
+        return db_group_end(&tx->member, err);
+    }
+    store_rollback(tx);
+    return 0;
 }
 
 void store_rollback(struct store_transaction *tx)
 {
     if (!tx->db)
         return;
-    db_rollback(tx->db);
-    store_give(tx->store, tx->db);
+    if (tx->member.db) {
+        db_group_rollback(&tx->member);
+    } else {
+        db_rollback(tx->db);
+        store_give(tx->store, tx->db);
+    }
     tx->db = NULL;
 }

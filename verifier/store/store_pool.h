@@ -4,7 +4,7 @@
 #define VERIFIER_STORE_POOL_H
 
 #include "lib/cleanup.h"
-#include "verifier/db/db.h"
+#include "verifier/db/db_group.h"
 #include "verifier/store/store.h"
 
 #include <pthread.h>
@@ -26,6 +26,7 @@ struct store {
     int64_t tried_at_ms;
     struct error last_error;
     atomic_bool has_schema; /* made or checked */
+    struct db_group *group; /* of the writing transactions; NULL: each has its own connection */
 };
 
 void store_pool_init(struct store *store);
@@ -42,16 +43,23 @@ void store_give(struct store *store, struct db *db);
  *      return store_commit(&tx, err); */
 struct store_transaction {
     struct store *store;
-    struct db *db; /* NULL: not open */
+    struct db *db;           /* NULL: not open */
+    struct db_member member; /* of the store's group, if it has one and this one writes */
 };
 #define TRANSACTION(name) CLEANUP(store_rollback) struct store_transaction name = {0}
 int store_begin(struct store *store, struct store_transaction *tx, struct error *err);
+/* The same, perhaps in one COMMIT with others that began so (db_group.h). What it reads may not be
+ * committed yet: what it decides is true only once store_commit or store_end has returned 0. Not
+ * for what changes files, or may take long. */
+int store_begin_together(struct store *store, struct store_transaction *tx, struct error *err);
 /* For reads, in one snapshot: a job row from before a commit and a completions row from after it
  * would make a verdict that was never true. */
 int store_begin_reading(struct store *store, struct store_transaction *tx, struct error *err);
 /* Ends the transaction and returns its connection, also when it fails. -1 with DB_UNKNOWN: the
  * outcome is unknown; with any other code: nothing was committed. */
 int store_commit(struct store_transaction *tx, struct error *err);
+/* Ends a transaction that has written nothing. 0: what it read is committed. */
+int store_end(struct store_transaction *tx, struct error *err);
 void store_rollback(struct store_transaction *tx); /* not open: nothing */
 
 #endif
