@@ -19,6 +19,7 @@ enum { LINES_MAX = 128, CHUNK_BYTES = 65536 };
 struct line {
     int client, server; /* -1: this place is free */
     bool is_doomed;     /* the server's next words are the answer that gets lost */
+    bool is_asked;      /* the client spoke last */
 };
 
 struct fault_proxy {
@@ -28,7 +29,7 @@ struct fault_proxy {
     char words[64]; /* "": no cut is ordered */
     enum fault fault;
     bool refuses, refuses_after_cut, swallows, ends;
-    int cuts, connections;
+    int cuts, connections, round_trips;
     struct line lines[LINES_MAX];
 };
 
@@ -108,6 +109,8 @@ static bool pass_on(struct fault_proxy *proxy, struct line *line, bool from_clie
         proxy->words[0] = '\0';
         line->is_doomed = true;
     }
+    proxy->round_trips += from_client && !line->is_asked;
+    line->is_asked = from_client;
     return send(to, chunk, (size_t)size, MSG_NOSIGNAL) == size;
 }
 
@@ -247,4 +250,12 @@ int fault_proxy_connections(struct fault_proxy *proxy)
     int connections = proxy->connections;
     pthread_mutex_unlock(&proxy->lock);
     return connections;
+}
+
+int fault_proxy_round_trips(struct fault_proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->lock);
+    int round_trips = proxy->round_trips;
+    pthread_mutex_unlock(&proxy->lock);
+    return round_trips;
 }

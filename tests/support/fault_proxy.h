@@ -30,5 +30,7 @@ void fault_proxy_refuse(struct fault_proxy *proxy, bool yes);
 void fault_proxy_swallow(struct fault_proxy *proxy, bool yes);
 int fault_proxy_cuts(struct fault_proxy *proxy);
 int fault_proxy_connections(struct fault_proxy *proxy); /* so many were made to it */
+/* How often a client sent something after the server had answered it. */
+int fault_proxy_round_trips(struct fault_proxy *proxy);
 
 #endif

@@ -79,7 +79,11 @@ void db_rollback(struct db *db)
 
 int db_now(struct db *db, char text[WALL_TEXT_BYTES], struct error *err)
 {
-    return db->driver->now(db, text, err);
+    DB_ROWS(rows) = db_query(db, "SELECT" DB_CLOCK, DB_NO_ARGS, err);
+    if (!rows || db_next(rows, err) != 1)
+        return -1;
+    db_copy_text(rows, 0, text, WALL_TEXT_BYTES);
+    return 0;
 }
 
 struct db_rows *db_query(struct db *db, const char *sql, const struct db_value *values,
@@ -158,6 +162,70 @@ int db_one_int(struct db *db, int64_t *value, struct error *err, const char *sql
     while (more == 1)
         more = db_next(rows, err);
     return more < 0 ? -1 : got;
+}
+
+/* ---- several statements in one go ---- */
+
+int db_refuse(struct error *err)
+{
+    return error_set(err, ERROR_PERMANENT, DB_REFUSED, "a condition of the change does not hold");
+}
+
+int db_take_rows(struct db_rows *rows, struct db_step *step, struct error *err)
+{
+    int got;
+    step->rows = 0;
+    while ((got = db_next(rows, err)) == 1) {
+        if (step->row)
+            step->row(step, rows);
+        step->rows++;
+    }
+    db_end(rows);
+    return got;
+}
+
+static int run_step(struct db *db, struct db_step *step, struct error *err)
+{
+    struct db_rows *rows = db_query(db, step->sql, step->values, step->count, err);
+    if (!rows || db_take_rows(rows, step, err) != 0)
+        return -1;
+    return step->needs_row && step->rows == 0 ? db_refuse(err) : 0;
+}
+
+static int open_frame(struct db *db, enum db_frame frame, struct error *err)
+{
+    switch (frame) {
+    case DB_BEGIN:
+        return db_begin(db, err);
+    case DB_READ:
+        return db_begin_reading(db, err);
+    case DB_PLAIN:
+    case DB_COMMIT:
+        break;
+    }
+    return 0;
+}
+
+static int run_steps(struct db *db, enum db_frame frame, struct db_step *steps, size_t count,
+                     struct error *err)
+{
+    if (open_frame(db, frame, err) != 0)
+        return -1;
+    int result = 0;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = run_step(db, &steps[i], err);
+    if (frame == DB_READ)
+        db_rollback(db);
+    return result == 0 && frame == DB_COMMIT ? db_commit(db, err) : result;
+}
+
+int db_batch(struct db *db, enum db_frame frame, struct db_step *steps, size_t count,
+             struct error *err)
+{
+    must(count <= DB_STEPS_MAX);
+    for (size_t i = 0; i < count; i++)
+        must(steps[i].count <= DB_PARAMETERS_MAX);
+    return (db->driver->batch ? db->driver->batch : run_steps)(db, frame, steps, count, err);
 }
 
 int db_script(struct db *db, const char *sql, struct error *err)

@@ -41,6 +41,7 @@ enum db_code {
     DB_UNSUPPORTED = ENOTSUP,  /* PERMANENT: unsupported kind of database */
     DB_LOST = ECONNABORTED,    /* TEMPORARY: the database has rolled back by itself */
     DB_NO_SCHEMA = ENOMEDIUM,  /* PERMANENT: tables or columns are missing */
+    DB_REFUSED = ECANCELED,    /* PERMANENT: a step that needs a row had none */
 };
 
 struct db;
@@ -93,7 +94,9 @@ int db_begin_reading(struct db *db, struct error *err); /* one snapshot for seve
 int db_commit(struct db *db, struct error *err);
 void db_rollback(struct db *db); /* no transaction open: nothing */
 
-/* The database's own clock. */
+/* The database's own clock, as an expression, and its time alone. Not now(): that is when the
+ * transaction began, which may be before a long wait for a lock. */
+#define DB_CLOCK " /*pg_catalog.*/clock_timestamp()"
 int db_now(struct db *db, char text[WALL_TEXT_BYTES], struct error *err);
 
 /* NULL with *err filled. sql is kept by address: a literal. */
@@ -116,6 +119,38 @@ int db_run(struct db *db, int64_t *touched, struct error *err, const char *sql,
 /* Run a statement that gives at most one row with one integer. 1, 0 (no row) or -1. */
 int db_one_int(struct db *db, int64_t *value, struct error *err, const char *sql,
                const struct db_value *values, size_t count);
+
+/* ---- several statements in one go ----
+ *
+ * Statements of which none needs another's result: on PostgreSQL they cost one round trip together,
+ * whatever their number. They run in order; each sees what those before it have done, and outside
+ * of a snapshot what others have committed meanwhile. The first that fails ends the batch, its
+ * error is the batch's, and none after it runs. Then a transaction may be open: roll it back. */
+struct db_step;
+/* Called for each row as it is read; step->rows were read before. What it has been told counts only
+ * if the batch succeeds. */
+typedef void db_row(struct db_step *step, struct db_rows *rows);
+struct db_step {
+    const char *sql; /* these three as for db_query */
+    const struct db_value *values;
+    size_t count;
+    db_row *row; /* NULL: rows are dropped */
+    void *ctx;   /* its own */
+    /* A condition: a SELECT, or a change with RETURNING, that without a row ends the batch with
+     * DB_REFUSED. Its columns cannot be read. */
+    bool needs_row;
+    int64_t rows; /* out */
+};
+enum { DB_STEPS_MAX = 24 };
+enum db_frame {
+    DB_PLAIN,
+    DB_BEGIN,  /* after db_begin: the transaction is open if 0 is returned */
+    DB_READ,   /* in one snapshot, and no transaction is left */
+    DB_COMMIT, /* before db_commit, whose outcomes it has: none of the steps took effect unless it
+                  returns 0 or fails with DB_UNKNOWN */
+};
+int db_batch(struct db *db, enum db_frame frame, struct db_step *steps, size_t count,
+             struct error *err);
 
 /* Several statements without parameters (a schema). */
 int db_script(struct db *db, const char *sql, struct error *err);

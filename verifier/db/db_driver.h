@@ -13,7 +13,6 @@ struct db_driver {
     int (*begin_reading)(struct db *db, struct error *err);
     int (*commit)(struct db *db, struct error *err);
     void (*rollback)(struct db *db);
-    int (*now)(struct db *db, char text[WALL_TEXT_BYTES], struct error *err);
     struct db_rows *(*query)(struct db *db, const char *sql, const struct db_value *values,
                              size_t count, struct error *err);
     int (*next)(struct db_rows *rows, struct error *err);
@@ -24,6 +23,9 @@ struct db_driver {
     void (*end)(struct db_rows *rows);
     int64_t (*touched)(struct db *db); /* by the last statement that ended */
     int (*script)(struct db *db, const char *sql, struct error *err);
+    /* NULL: one statement after the other. */
+    int (*batch)(struct db *db, enum db_frame frame, struct db_step *steps, size_t count,
+                 struct error *err);
 };
 struct db {
     const struct db_driver *driver;
@@ -31,6 +33,9 @@ struct db {
 struct db_rows {
     struct db *db;
 };
+/* All rows of a step's statement; ends them. */
+int db_take_rows(struct db_rows *rows, struct db_step *step, struct error *err);
+int db_refuse(struct error *err);
 struct db *db_sqlite_open(const char *path, struct error *err);
 struct db *db_sqlite_open_reading(const char *path, struct error *err);
 /* For db_group.c, which knows that it has SQLite. */

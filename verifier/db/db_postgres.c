@@ -4,20 +4,14 @@
  * no limit for a COMMIT (it may wait for a standby): after the deadline its outcome is unknown. */
 #include "base/clock.h"
 #include "lib/cleanup.h"
-#include "verifier/db/db_driver.h"
-#include "verifier/db/db_postgres_connect.h"
+#include "verifier/db/db_postgres_private.h"
 
 #include <libpq-fe.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    ANSWER_WAIT_MS = DB_WAIT_MS + 500,
-    STATEMENTS_MAX = 256,
-    NUMBER_BYTES = 32,
-};
+enum { NUMBER_BYTES = 32 };
 
 /* libpq identifies types by numbers, which never change. */
 enum {
@@ -28,20 +22,6 @@ enum {
     OID_TIMESTAMPTZ = 1184
 };
 
-struct prepared {
-    const char *sql; /* the literal's address is the key, with the types of the parameters */
-    uint64_t types;
-};
-
-struct postgres_db {
-    struct db db;
-    PGconn *conn;
-    bool is_broken;
-    int64_t touched;
-    struct prepared statements[STATEMENTS_MAX];
-    size_t statement_count;
-};
-
 struct postgres_rows {
     struct db_rows rows;
     PGresult *result;
@@ -49,134 +29,14 @@ struct postgres_rows {
     char (*times)[WALL_TEXT_BYTES]; /* one for each column, for this row */
 };
 
-static struct postgres_db *postgres_of(struct db *db)
-{
-    return (struct postgres_db *)db;
-}
-
-/* ---- errors ---- */
-
-/* The first that fits; states are SQLSTATEs or their beginnings. */
-static const struct meaning {
-    const char *state;
-    enum error_class class;
-    int code;
-} meanings[] = {
-    {"23505", ERROR_PERMANENT, DB_CONFLICT}, /* unique key */
-    {"23", ERROR_PERMANENT, EINVAL},
-    {"22", ERROR_PERMANENT, DB_VALUE},     /* out of a column's range or form */
-    {"55P03", ERROR_TEMPORARY, DB_BUSY},   /* lock_timeout */
-    {"57014", ERROR_TEMPORARY, DB_BUSY},   /* statement_timeout, or it was canceled */
-    {"40", ERROR_TEMPORARY, DB_BUSY},      /* deadlock, serialization */
-    {"25006", ERROR_TEMPORARY, DB_BROKEN}, /* read-only: no longer the primary */
-    {"25P03", ERROR_TEMPORARY, DB_BROKEN}, /* idle in a transaction for too long */
-    {"26000", ERROR_TEMPORARY, DB_BROKEN}, /* a pooler gave us another server's session */
-    {"57", ERROR_TEMPORARY, DB_BROKEN},    /* shutdown, crash, not yet up */
-    {"08", ERROR_TEMPORARY, DB_BROKEN},
-    {"53100", ERROR_TEMPORARY, ENOSPC},
-    {"53200", ERROR_TEMPORARY, ENOMEM},
-    {"53", ERROR_TEMPORARY, EAGAIN},
-    {"58", ERROR_TEMPORARY, EIO},
-    {"42P01", ERROR_PERMANENT, DB_NO_SCHEMA}, /* no such table */
-    {"42703", ERROR_PERMANENT, DB_NO_SCHEMA}, /* no such column */
-    {"42501", ERROR_PERMANENT, EACCES},
-    {"XX001", ERROR_PERMANENT, EILSEQ},
-    {"XX002", ERROR_PERMANENT, EILSEQ},
-    {"", ERROR_BUG, 0},
-};
-
-static int lost(struct postgres_db *db, struct error *err)
-{
-    char text[POSTGRES_REASON_BYTES];
-    postgres_one_line(PQerrorMessage(db->conn), text);
-    db->is_broken = true;
-    return error_set(err, ERROR_TEMPORARY, DB_BROKEN, "PostgreSQL: %s",
-                     text[0] ? text : "the connection is lost");
-}
-
-static int failed(struct postgres_db *db, const PGresult *result, struct error *err)
-{
-    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (!state || !message)
-        return lost(db, err);
-    size_t i = 0;
-    while (strncmp(state, meanings[i].state, strlen(meanings[i].state)) != 0)
-        i++;
-    char text[POSTGRES_REASON_BYTES];
-    postgres_one_line(message, text);
-    if (PQstatus(db->conn) == CONNECTION_BAD || meanings[i].code == DB_BROKEN) {
-        db->is_broken = true;
-        return error_set(err, ERROR_TEMPORARY, DB_BROKEN, "PostgreSQL: %s (%s)", text, state);
-    }
-    return error_set(err, meanings[i].class, meanings[i].code, "PostgreSQL: %s (%s)", text, state);
-}
-
-/* ---- waiting ---- */
-
-/* Until everything is sent and PQgetResult does not block. */
-static int await(struct postgres_db *db, int64_t deadline_ms, struct error *err)
-{
-    int unsent;
-    while ((unsent = PQflush(db->conn)) != 0 || PQisBusy(db->conn)) {
-        if (!postgres_wait(db->conn, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline_ms)) {
-            db->is_broken = true;
-            return error_set(err, ERROR_TEMPORARY, DB_BROKEN,
-                             "no answer from PostgreSQL within %d ms", ANSWER_WAIT_MS);
-        }
-        if (!PQconsumeInput(db->conn) || unsent < 0)
-            return PQisBusy(db->conn) && PQstatus(db->conn) == CONNECTION_OK ? lost(db, err) : 0;
-    }
-    return 0;
-}
-
-static bool went_well(const PGresult *result)
-{
-    ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
-}
-
-/* The result of what was sent: the last of several, or the first that failed. */
-static PGresult *read_answer(struct postgres_db *db, struct error *err)
-{
-    int64_t deadline_ms = mono_ms() + ANSWER_WAIT_MS;
-    PGresult *kept = NULL, *next;
-    for (;;) {
-        if (await(db, deadline_ms, err) != 0) {
-            PQclear(kept);
-            return NULL;
-        }
-        if (!(next = PQgetResult(db->conn)))
-            break;
-        PGresult *dropped = kept && !went_well(kept) ? next : kept;
-        kept = dropped == next ? kept : next;
-        PQclear(dropped);
-    }
-    if (!kept)
-        lost(db, err);
-    else if (!went_well(kept))
-        failed(db, kept, err);
-    else
-        return kept;
-    PQclear(kept);
-    return NULL;
-}
-
-static int still_usable(const struct postgres_db *db, struct error *err)
-{
-    return db->is_broken ? error_set(err, ERROR_TEMPORARY, DB_BROKEN,
-                                     "the connection to PostgreSQL is no longer usable")
-                         : 0;
-}
-
 /* Statements without parameters, unprepared. */
 static PGresult *run_plain(struct postgres_db *db, const char *sql, struct error *err)
 {
-    if (still_usable(db, err) != 0)
+    if (postgres_usable(db, err) != 0)
         return NULL;
     if (PQsendQuery(db->conn, sql))
-        return read_answer(db, err);
-    lost(db, err);
+        return postgres_answer(db, err);
+    postgres_lost(db, err);
     return NULL;
 }
 
@@ -274,7 +134,7 @@ static int postgres_commit(struct db *base, struct error *err)
 {
     struct postgres_db *db = postgres_of(base);
     struct error why;
-    if (still_usable(db, err) != 0)
+    if (postgres_usable(db, err) != 0)
         return -1; /* nothing was sent */
     PGresult *result = run_plain(db, "COMMIT", &why);
     bool is_committed = result && strcmp(PQcmdStatus(result), "COMMIT") == 0;
@@ -292,71 +152,104 @@ static int postgres_commit(struct db *base, struct error *err)
 
 /* ---- statements ---- */
 
-static uint64_t types_of(const struct db_value *values, size_t count)
+/* A condition is another statement than the same text without one. */
+static uint64_t types_of(const struct db_step *step)
 {
     uint64_t types = 1; /* the position of this bit tells the count */
-    for (size_t i = 0; i < count; i++)
-        types = types << 2 | (values[i].type == DB_INT ? 1u : values[i].type == DB_REAL ? 2u : 0u);
-    return types;
+    for (size_t i = 0; i < step->count; i++) {
+        enum db_type type = step->values[i].type;
+        types = types << 2 | (type == DB_INT ? 1u : type == DB_REAL ? 2u : 0u);
+    }
+    return types | (uint64_t)step->needs_row << 63;
+}
+
+/* Without a row it divides by zero, which ends a batch on the server. */
+static char *text_of(const struct db_step *step)
+{
+    char *text = postgres_sql(step->sql);
+    if (!step->needs_row)
+        return text;
+    char *condition = must_printf("WITH given AS (%s) SELECT 1 / pg_catalog.count(*) FROM given",
+                                  text);
+    free(text);
+    return condition;
 }
 
 /* Texts and nulls have no type of their own, so that the server takes that of the column: text, or
  * a time. */
-static int send_prepare(struct postgres_db *db, const char *name, const char *sql,
-                        const struct db_value *values, size_t count)
+static int send_prepare(struct postgres_db *db, const char *name, const struct db_step *step)
 {
     Oid types[DB_PARAMETERS_MAX] = {0};
-    for (size_t i = 0; i < count; i++)
-        types[i] = values[i].type == DB_INT ? OID_INT8 : values[i].type == DB_REAL ? OID_FLOAT8 : 0;
-    TEXT(text) = postgres_sql(sql);
-    return PQsendPrepare(db->conn, name, text, (int)count, types);
+    for (size_t i = 0; i < step->count; i++) {
+        enum db_type type = step->values[i].type;
+        types[i] = type == DB_INT ? OID_INT8 : type == DB_REAL ? OID_FLOAT8 : 0;
+    }
+    TEXT(text) = text_of(step);
+    return PQsendPrepare(db->conn, name, text, (int)step->count, types);
 }
 
-static int prepare(struct postgres_db *db, const char *sql, const struct db_value *values,
-                   size_t count, char name[NUMBER_BYTES], struct error *err)
+static void name_of(size_t number, char name[NUMBER_BYTES])
 {
-    uint64_t types = types_of(values, count);
-    size_t i = 0;
-    while (i < db->statement_count &&
-           (db->statements[i].sql != sql || db->statements[i].types != types))
-        i++;
-    if (i == STATEMENTS_MAX) {
-        if (postgres_script(&db->db, "DEALLOCATE ALL", err) != 0)
-            return -1;
-        i = db->statement_count = 0;
-    }
-    snprintf(name, NUMBER_BYTES, "s%zu", i);
-    if (i < db->statement_count)
+    snprintf(name, NUMBER_BYTES, "s%zu", number);
+}
+
+int postgres_make_room(struct postgres_db *db, size_t count, struct error *err)
+{
+    if (db->statement_count + count <= POSTGRES_STATEMENTS_MAX)
         return 0;
-    if (!send_prepare(db, name, sql, values, count))
-        return lost(db, err);
-    PGresult *result = read_answer(db, err);
-    PQclear(result);
-    if (!result)
+    if (postgres_script(&db->db, "DEALLOCATE ALL", err) != 0)
         return -1;
-    db->statements[db->statement_count++] = (struct prepared){sql, types};
+    db->statement_count = 0;
     return 0;
 }
 
-static PGresult *run_prepared(struct postgres_db *db, const char *name,
-                              const struct db_value *values, size_t count, struct error *err)
+int postgres_prepare(struct postgres_db *db, const struct db_step *step, struct error *err)
 {
-    char numbers[DB_PARAMETERS_MAX][NUMBER_BYTES];
+    struct prepared wanted = {step->sql, types_of(step)};
+    char name[NUMBER_BYTES];
+    for (size_t i = 0; i < db->statement_count; i++)
+        if (db->statements[i].sql == wanted.sql && db->statements[i].types == wanted.types)
+            return (int)i;
+    if (postgres_make_room(db, 1, err) != 0)
+        return -1;
+    name_of(db->statement_count, name);
+    if (!send_prepare(db, name, step))
+        return postgres_lost(db, err);
+    PGresult *result = postgres_answer(db, err);
+    PQclear(result);
+    if (!result)
+        return -1;
+    db->statements[db->statement_count] = wanted;
+    return (int)db->statement_count++;
+}
+
+bool postgres_send(struct postgres_db *db, int number, const struct db_step *step)
+{
+    char numbers[DB_PARAMETERS_MAX][NUMBER_BYTES], name[NUMBER_BYTES];
     const char *texts[DB_PARAMETERS_MAX] = {0};
-    for (size_t i = 0; i < count; i++) {
-        texts[i] = values[i].type == DB_NULL   ? NULL
-                   : values[i].type == DB_TEXT ? values[i].text
-                                               : numbers[i];
-        if (values[i].type == DB_INT)
-            snprintf(numbers[i], NUMBER_BYTES, "%lld", (long long)values[i].integer);
-        else if (values[i].type == DB_REAL)
-            snprintf(numbers[i], NUMBER_BYTES, "%.17g", values[i].real);
+    for (size_t i = 0; i < step->count; i++) {
+        const struct db_value *value = &step->values[i];
+        texts[i] = value->type == DB_NULL   ? NULL
+                   : value->type == DB_TEXT ? value->text
+                                            : numbers[i];
+        if (value->type == DB_INT)
+            snprintf(numbers[i], NUMBER_BYTES, "%lld", (long long)value->integer);
+        else if (value->type == DB_REAL)
+            snprintf(numbers[i], NUMBER_BYTES, "%.17g", value->real);
     }
-    if (!PQsendQueryPrepared(db->conn, name, (int)count, texts, NULL, NULL, 0)) {
-        lost(db, err);
-        return NULL;
-    }
-    return read_answer(db, err);
+    name_of((size_t)number, name);
+    return PQsendQueryPrepared(db->conn, name, (int)step->count, texts, NULL, NULL, 0);
+}
+
+struct db_rows *postgres_rows_of(struct postgres_db *db, PGresult *result)
+{
+    struct postgres_rows *rows = must_calloc(1, sizeof *rows);
+    db->touched = postgres_integer(PQcmdTuples(result));
+    rows->rows.db = &db->db;
+    rows->result = result;
+    rows->row = -1;
+    rows->times = must_calloc((size_t)PQnfields(result) + 1, sizeof *rows->times);
+    return &rows->rows;
 }
 
 static struct db_rows *postgres_query(struct db *base, const char *sql,
@@ -364,23 +257,19 @@ static struct db_rows *postgres_query(struct db *base, const char *sql,
                                       struct error *err)
 {
     struct postgres_db *db = postgres_of(base);
-    char name[NUMBER_BYTES];
-    if (still_usable(db, err) != 0 || prepare(db, sql, values, count, name, err) != 0)
+    struct db_step step = {.sql = sql, .values = values, .count = count};
+    int number = postgres_usable(db, err) == 0 ? postgres_prepare(db, &step, err) : -1;
+    if (number < 0)
         return NULL;
-    PGresult *result = run_prepared(db, name, values, count, err);
-    if (!result) {
-        /* Such as a plan from before a table was changed; a new connection makes a new one. */
-        if (err->class == ERROR_BUG)
-            db->is_broken = true;
+    if (!postgres_send(db, number, &step)) {
+        postgres_lost(db, err);
         return NULL;
     }
-    db->touched = postgres_integer(PQcmdTuples(result));
-    struct postgres_rows *rows = must_calloc(1, sizeof *rows);
-    rows->rows.db = base;
-    rows->result = result;
-    rows->row = -1;
-    rows->times = must_calloc((size_t)PQnfields(result) + 1, sizeof *rows->times);
-    return &rows->rows;
+    PGresult *result = postgres_answer(db, err);
+    /* Such as a plan from before a table was changed; a new connection makes a new one. */
+    if (!result && err->class == ERROR_BUG)
+        db->is_broken = true;
+    return result ? postgres_rows_of(db, result) : NULL;
 }
 
 static int64_t postgres_touched(struct db *base)
@@ -446,17 +335,6 @@ static void postgres_end(struct db_rows *base)
     free(rows);
 }
 
-/* Not now(): that is when the transaction began, which may be before a long wait for a lock. */
-static int postgres_now(struct db *base, char text[WALL_TEXT_BYTES], struct error *err)
-{
-    DB_ROWS(rows) = db_query(base, "SELECT pg_catalog.clock_timestamp()", DB_NO_ARGS, err);
-    int got = rows ? db_next(rows, err) : -1;
-    if (got != 1)
-        return -1;
-    db_copy_text(rows, 0, text, WALL_TEXT_BYTES);
-    return 0;
-}
-
 static const struct db_driver postgres_driver = {
     .kind = DB_POSTGRESQL,
     .close = postgres_close,
@@ -465,7 +343,6 @@ static const struct db_driver postgres_driver = {
     .begin_reading = postgres_begin_reading,
     .commit = postgres_commit,
     .rollback = postgres_rollback,
-    .now = postgres_now,
     .query = postgres_query,
     .next = postgres_next,
     .is_null = postgres_is_null,
@@ -475,4 +352,5 @@ static const struct db_driver postgres_driver = {
     .end = postgres_end,
     .touched = postgres_touched,
     .script = postgres_script,
+    .batch = postgres_batch,
 };

@@ -176,12 +176,13 @@ static int sqlite_commit(struct db *base, struct error *err)
     return broken(db, DB_UNKNOWN, "commit", err->message, err);
 }
 
-static int sqlite_now(struct db *base, char text[WALL_TEXT_BYTES], struct error *err)
+/* clock_timestamp(): the database's clock is the clock of this machine. */
+static void clock_of_machine(sqlite3_context *context, int count, sqlite3_value **values)
 {
-    (void)base; /* the database's clock is the clock of this machine */
-    (void)err;
+    (void)count, (void)values;
+    char text[WALL_TEXT_BYTES];
     wall_format(wall_us(), text);
-    return 0;
+    sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
 }
 
 /* A free entry, or that of a statement which is not in use. */
@@ -327,7 +328,6 @@ static const struct db_driver sqlite_driver = {
     .begin_reading = sqlite_begin_reading,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
-    .now = sqlite_now,
     .query = sqlite_query,
     .next = sqlite_next,
     .is_null = sqlite_is_null,
@@ -390,6 +390,8 @@ static struct sqlite_db *open_file(const char *name, int flags, struct error *er
         return NULL;
     }
     sqlite3_busy_handler(db->handle, wait_for_lock, db);
+    must(sqlite3_create_function(db->handle, "clock_timestamp", 0, SQLITE_UTF8, NULL,
+                                 clock_of_machine, NULL, NULL) == SQLITE_OK);
     return db;
 }
 

@@ -39,7 +39,7 @@ static int sql_begin(void *ctx, enum tailslate_access access)
     struct sql_ledger *ledger = ctx;
     ledger->err.code = 0;
     return access == TAILSLATE_WRITE
-               ? store_begin_together(ledger->store, &ledger->tx, &ledger->err)
+               ? store_begin_together(ledger->store, NULL, 0, &ledger->tx, &ledger->err)
                : store_begin_reading(ledger->store, &ledger->tx, &ledger->err);
 }
 

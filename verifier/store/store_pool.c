@@ -177,10 +177,10 @@ void store_give(struct store *store, struct db *db)
     pthread_mutex_unlock(&store->lock);
 }
 
-typedef int begin_function(struct db *db, struct error *err);
+typedef int begin_function(struct db *db, struct db_step *steps, size_t count, struct error *err);
 
-static int begin(struct store *store, begin_function *begin_on, struct store_transaction *tx,
-                 struct error *err)
+static int begin(struct store *store, begin_function *begin_on, struct db_step *steps, size_t count,
+                 struct store_transaction *tx, struct error *err)
 {
     must(!tx->db);
     for (bool is_first = true;; is_first = false) {
@@ -188,10 +188,11 @@ static int begin(struct store *store, begin_function *begin_on, struct store_tra
         if (!db)
             return -1;
         int64_t began_ms = mono_ms();
-        if (begin_on(db, err) == 0) {
+        if (begin_on(db, steps, count, err) == 0) {
             *tx = (struct store_transaction){.store = store, .db = db};
             return 0;
         }
+        db_rollback(db);
         bool at_once = mono_ms() - began_ms < AT_ONCE_MS;
         store_give(store, db);
         if (err->code != DB_BROKEN || !is_first || !at_once)
@@ -199,43 +200,84 @@ static int begin(struct store *store, begin_function *begin_on, struct store_tra
     }
 }
 
-static int begin_writing(struct store *store, enum db_sharing sharing, struct store_transaction *tx,
-                         struct error *err)
+static int write_alone(struct db *db, struct db_step *steps, size_t count, struct error *err)
+{
+    return db_batch(db, DB_BEGIN, steps, count, err);
+}
+
+static int begin_reading(struct db *db, struct db_step *steps, size_t count, struct error *err)
+{
+    (void)steps, (void)count;
+    return db_begin_reading(db, err);
+}
+
+static int read_only(struct db *db, struct db_step *steps, size_t count, struct error *err)
+{
+    return db_batch(db, DB_READ, steps, count, err);
+}
+
+static int begin_writing(struct store *store, enum db_sharing sharing, struct db_step *steps,
+                         size_t count, struct store_transaction *tx, struct error *err)
 {
     if (!store->group)
-        return begin(store, db_begin, tx, err);
+        return begin(store, write_alone, steps, count, tx, err);
     must(!tx->db);
     tx->store = store;
     if (db_group_begin(store->group, &tx->member, sharing, err) != 0)
         return -1;
     tx->db = tx->member.db;
-    return 0;
+    if (db_batch(tx->db, DB_PLAIN, steps, count, err) == 0)
+        return 0;
+    store_rollback(tx);
+    return -1;
 }
 
 int store_begin(struct store *store, struct store_transaction *tx, struct error *err)
 {
-    return begin_writing(store, DB_ALONE, tx, err);
+    return begin_writing(store, DB_ALONE, NULL, 0, tx, err);
 }
 
-int store_begin_together(struct store *store, struct store_transaction *tx, struct error *err)
+int store_begin_together(struct store *store, struct db_step *steps, size_t count,
+                         struct store_transaction *tx, struct error *err)
 {
-    return begin_writing(store, DB_TOGETHER, tx, err);
+    return begin_writing(store, DB_TOGETHER, steps, count, tx, err);
 }
 
 int store_begin_reading(struct store *store, struct store_transaction *tx, struct error *err)
 {
-    return begin(store, db_begin_reading, tx, err);
+    return begin(store, begin_reading, NULL, 0, tx, err);
+}
+
+int store_read(struct store *store, struct db_step *steps, size_t count, struct error *err)
+{
+    TRANSACTION(none);
+    return begin(store, read_only, steps, count, &none, err);
+}
+
+static int commit_member(struct store_transaction *tx, struct db_step *steps, size_t count,
+                         struct error *err)
+{
+    if (db_batch(tx->db, DB_PLAIN, steps, count, err) != 0) {
+        store_rollback(tx);
+        return -1;
+    }
+    tx->db = NULL;
+    return db_group_commit(&tx->member, err);
+}
+
+int store_commit_with(struct store_transaction *tx, struct db_step *steps, size_t count,
+                      struct error *err)
+{
+    if (tx->member.db)
+        return commit_member(tx, steps, count, err);
+    int result = db_batch(tx->db, DB_COMMIT, steps, count, err);
+    store_rollback(tx); /* after a commit only the connection is left to return */
+    return result;
 }
 
 int store_commit(struct store_transaction *tx, struct error *err)
 {
-    if (tx->member.db) {
-        tx->db = NULL;
-        return db_group_commit(&tx->member, err);
-    }
-    int result = db_commit(tx->db, err);
-    store_rollback(tx); /* after a commit only the connection is left to return */
-    return result;
+    return store_commit_with(tx, NULL, 0, err);
 }
 
 int store_end(struct store_transaction *tx, struct error *err)

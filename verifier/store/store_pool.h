@@ -48,16 +48,22 @@ struct store_transaction {
 };
 #define TRANSACTION(name) CLEANUP(store_rollback) struct store_transaction name = {0}
 int store_begin(struct store *store, struct store_transaction *tx, struct error *err);
-/* The same, perhaps in one COMMIT with others that began so (db_group.h). What it reads may not be
- * committed yet: what it decides is true only once store_commit or store_end has returned 0. Not
- * for what changes files, or may take long. */
-int store_begin_together(struct store *store, struct store_transaction *tx, struct error *err);
+/* The same, and these steps at once (db_batch), perhaps in one COMMIT with others that began so
+ * (db_group.h). What it reads may not be committed yet: what it decides is true only once
+ * store_commit or store_end has returned 0. Not for what changes files, or may take long. */
+int store_begin_together(struct store *store, struct db_step *steps, size_t count,
+                         struct store_transaction *tx, struct error *err);
 /* For reads, in one snapshot: a job row from before a commit and a completions row from after it
  * would make a verdict that was never true. */
 int store_begin_reading(struct store *store, struct store_transaction *tx, struct error *err);
+/* These steps in one snapshot, at once, and no transaction. They may run twice. */
+int store_read(struct store *store, struct db_step *steps, size_t count, struct error *err);
 /* Ends the transaction and returns its connection, also when it fails. -1 with DB_UNKNOWN: the
  * outcome is unknown; with any other code: nothing was committed. */
 int store_commit(struct store_transaction *tx, struct error *err);
+/* The same after these steps, at once: if one of them fails, nothing was committed. */
+int store_commit_with(struct store_transaction *tx, struct db_step *steps, size_t count,
+                      struct error *err);
 /* Ends a transaction that has written nothing. 0: what it read is committed. */
 int store_end(struct store_transaction *tx, struct error *err);
 void store_rollback(struct store_transaction *tx); /* not open: nothing */

@@ -36,7 +36,7 @@ static void *lose(void *ctx)
 {
     struct presenter *presenter = ctx;
     TRANSACTION(tx);
-    cr_assert_eq(store_begin_together(presenter->rig->store, &tx, &presenter->err), 0);
+    cr_assert_eq(store_begin_together(presenter->rig->store, NULL, 0, &tx, &presenter->err), 0);
     presenter->result = db_run(tx.db, NULL, &presenter->err,
                                "INSERT OR ROLLBACK INTO schema_version SELECT version FROM"
                                " schema_version UNION ALL SELECT NULL",
@@ -110,7 +110,7 @@ static void *take_away(void *ctx)
 {
     struct presenter *presenter = ctx;
     TRANSACTION(tx);
-    cr_assert_eq(store_begin_together(presenter->rig->store, &tx, &presenter->err), 0);
+    cr_assert_eq(store_begin_together(presenter->rig->store, NULL, 0, &tx, &presenter->err), 0);
     cr_assert_eq(db_run(tx.db, NULL, &presenter->err,
                         "UPDATE transcoding_jobs SET worker_id = $2, processed_by_worker_id = $2"
                         " WHERE id = $1",

@@ -79,7 +79,8 @@ static const struct {
     {"archive_entry.h", "base/archive.c"},
     {"curl/", "agent/api/http.c"},
     {"sqlite3", "verifier/db/db_sqlite.c"},
-    {"libpq-fe.h", "verifier/db/db_postgres.c verifier/db/db_postgres_connect.c"},
+    {"libpq-fe.h", "verifier/db/db_postgres.c verifier/db/db_postgres_answer.c"
+                   " verifier/db/db_postgres_batch.c verifier/db/db_postgres_connect.c"},
     {"hiredis/", "verifier/gate/gate_redis.c"},
     {"argon2.h", "verifier/store/keys.c"},
     {"gnutls/", "verifier/http/tls.c"},
