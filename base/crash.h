@@ -34,14 +34,15 @@
 /* The verifier's, tested by its own sweep. */
 #define CRASH_SERVER_POINTS(X)                                                                     \
     X(40, VERIFIER_GATE_ENTERED, "the gate is entered, the transaction has not begun")             \
-    X(41, VERIFIER_IN_TRANSACTION, "everything is written, nothing is committed")                  \
+    X(41, VERIFIER_IN_TRANSACTION, "the verdict is found under the lock, nothing is written")      \
+    X(44, VERIFIER_COMMITTING, "the writes are at the database, perhaps with the commit")          \
     X(42, VERIFIER_COMMITTED, "the completion is committed, the gate does not know")               \
     X(43, VERIFIER_ANSWERING, "the gate knows, the worker does not")
 
 /* And where it commits in groups, which is on SQLite (verifier/db/db_group.h). */
 #define CRASH_GROUP_POINTS(X)                                                                      \
-    X(44, VERIFIER_GROUP_RELEASED, "all of a group have written, nothing is committed")            \
-    X(45, VERIFIER_GROUP_COMMITTED, "a group is committed, none of it knows")
+    X(45, VERIFIER_GROUP_RELEASED, "all of a group have written, nothing is committed")            \
+    X(46, VERIFIER_GROUP_COMMITTED, "a group is committed, none of it knows")
 
 enum crash_point {
 #define CRASH_ENUM(number, name, meaning) CRASH_##name = (number),

@@ -228,6 +228,19 @@ int db_batch(struct db *db, enum db_frame frame, struct db_step *steps, size_t c
     return (db->driver->batch ? db->driver->batch : run_steps)(db, frame, steps, count, err);
 }
 
+struct db_step *db_add_step(struct db_steps *steps, const char *sql, const struct db_value *values,
+                            size_t count)
+{
+    must(steps->count < DB_STEPS_MAX && count <= DB_STEP_VALUES_MAX - steps->value_count);
+    struct db_value *own = &steps->values[steps->value_count];
+    struct db_step *step = &steps->all[steps->count++];
+    for (size_t i = 0; i < count; i++)
+        own[i] = values[i];
+    steps->value_count += count;
+    *step = (struct db_step){.sql = sql, .values = own, .count = count};
+    return step;
+}
+
 int db_script(struct db *db, const char *sql, struct error *err)
 {
     return db->driver->script(db, sql, err);

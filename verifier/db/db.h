@@ -152,6 +152,17 @@ enum db_frame {
 int db_batch(struct db *db, enum db_frame frame, struct db_step *steps, size_t count,
              struct error *err);
 
+/* Steps that are put together one by one, with their values; texts stay borrowed. */
+enum { DB_STEP_VALUES_MAX = 128 };
+struct db_steps {
+    struct db_step all[DB_STEPS_MAX];
+    size_t count;
+    struct db_value values[DB_STEP_VALUES_MAX];
+    size_t value_count;
+};
+struct db_step *db_add_step(struct db_steps *steps, const char *sql, const struct db_value *values,
+                            size_t count);
+
 /* Several statements without parameters (a schema). */
 int db_script(struct db *db, const char *sql, struct error *err);
 

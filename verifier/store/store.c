@@ -84,13 +84,25 @@ int store_ping(struct store *store, struct error *err)
                : 0;
 }
 
+static void go_ahead(const struct store *store, char now[WALL_TEXT_BYTES])
+{
+    if (store->settings.ahead_ms)
+        store_time_add(now, *store->settings.ahead_ms, now);
+}
+
 int store_now(struct store *store, struct db *db, char now[WALL_TEXT_BYTES], struct error *err)
 {
     if (db_now(db, now, err) != 0)
         return -1;
-    if (store->settings.ahead_ms)
-        store_time_add(now, *store->settings.ahead_ms, now);
+    go_ahead(store, now);
     return 0;
+}
+
+void store_now_from(const struct store *store, struct db_rows *rows, int column,
+                    char now[WALL_TEXT_BYTES])
+{
+    db_copy_text(rows, column, now, WALL_TEXT_BYTES);
+    go_ahead(store, now);
 }
 
 void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES])

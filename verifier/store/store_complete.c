@@ -14,15 +14,17 @@
 
 /* One completion, from its first statement to its last. */
 struct sql_ledger {
-    struct store *store;
-    const struct store_caller *caller;
+    enum tailslate_access access;
     struct store_transaction tx;
     struct error err;     /* the last one; code 0: none in this transaction */
     struct error unknown; /* of a commit whose outcome is not known; code 0: there was none */
     bool is_void;         /* what was read was not committed, and `void_because` */
     struct error void_because;
-    struct store_job job;
-    char now[WALL_TEXT_BYTES];
+    struct store_facts facts;
+    bool replaces, is_recorded;
+    struct tailslate_recorded recorded;
+    tailslate_quality_set renditions;
+    struct tailslate_effect effect; /* what the commit writes */
 };
 
 bool store_response_late(const char *response)
@@ -34,111 +36,140 @@ bool store_response_late(const char *response)
            answer.late;
 }
 
+/* ---- reading: one statement, so that all of it is from the same moment ---- */
+
+/* $3: the token. */
+#define LOOK                                                                                       \
+    STORE_JOB_SELECT STORE_FACTS_COLUMNS                                                           \
+        ", COALESCE(e.replaces, 0), c.token, c.fingerprint, c.response, c.committed_at,"           \
+        " c.claim_epoch, r.quality" STORE_JOB_FROM                                                 \
+        " LEFT JOIN completions c ON c.job_id = j.id AND c.claim_epoch = (SELECT k.claim_epoch"    \
+        " FROM completions k WHERE k.job_id = j.id"                                                \
+        " ORDER BY CASE WHEN k.token = $3 THEN 0 ELSE 1 END, k.claim_epoch DESC LIMIT 1)"          \
+        " LEFT JOIN video_qualities r ON r.video_id = j.video_id WHERE j.id = $1"
+enum { REPLACES = STORE_FACTS_END, TOKEN, FINGERPRINT, RESPONSE, COMMITTED_AT, EPOCH, QUALITY };
+
+static void read_recorded(struct sql_ledger *ledger, struct db_rows *rows)
+{
+    struct tailslate_recorded *recorded = &ledger->recorded;
+    ledger->is_recorded = !db_is_null(rows, FINGERPRINT);
+    db_copy_text(rows, TOKEN, recorded->token, sizeof recorded->token);
+    db_copy_text(rows, FINGERPRINT, recorded->fingerprint, sizeof recorded->fingerprint);
+    recorded->late = store_response_late(db_get_text(rows, RESPONSE));
+    db_copy_text(rows, COMMITTED_AT, recorded->completed_at, sizeof recorded->completed_at);
+    recorded->claim_epoch = db_get_int(rows, EPOCH);
+}
+
+/* A row for each rendition; without any, one row. */
+static void read_look(struct db_step *step, struct db_rows *rows)
+{
+    struct sql_ledger *ledger = step->ctx;
+    enum tailslate_quality quality;
+    if (step->rows == 0) {
+        store_facts_from_row(rows, &ledger->facts);
+        ledger->replaces = db_get_int(rows, REPLACES) != 0;
+        read_recorded(ledger, rows);
+        ledger->renditions = 0;
+    }
+    const char *name = db_get_text(rows, QUALITY);
+    if (name && tailslate_quality_parse(name, &quality))
+        ledger->renditions |= 1u << quality;
+}
+
+static void add_look(struct db_steps *steps, const struct tailslate_request *request,
+                     struct sql_ledger *ledger)
+{
+    struct db_step *step = db_add_step(steps, LOOK,
+                                       DB_ARGS(db_int(request->job_id),
+                                               db_text(ledger->facts.caller->worker->worker_id),
+                                               db_text(request->completion->token)));
+    step->row = read_look;
+    step->ctx = ledger;
+}
+
+/* To begin and to lock costs a round trip, and has it together with the look. */
 static int sql_begin(void *ctx, enum tailslate_access access)
 {
     struct sql_ledger *ledger = ctx;
+    ledger->access = access;
     ledger->err.code = 0;
-    return access == TAILSLATE_WRITE
-               ? store_begin_together(ledger->store, NULL, 0, &ledger->tx, &ledger->err)
-               : store_begin_reading(ledger->store, &ledger->tx, &ledger->err);
-}
-
-/* Nothing is written: the verdict stands if what it was read from is committed. */
-static void sql_rollback(void *ctx)
-{
-    struct sql_ledger *ledger = ctx;
-    ledger->is_void = store_end(&ledger->tx, &ledger->void_because) != 0;
-}
-
-static enum tailslate_outcome sql_commit(void *ctx)
-{
-    struct sql_ledger *ledger = ctx;
-    crash_point(CRASH_VERIFIER_IN_TRANSACTION);
-    if (store_commit(&ledger->tx, &ledger->err) == 0)
-        return TAILSLATE_COMMITTED;
-    if (ledger->err.code != DB_UNKNOWN)
-        return TAILSLATE_FAILED;
-    ledger->unknown = ledger->err;
-    return TAILSLATE_UNKNOWN;
+    return 0;
 }
 
 static int sql_lock(void *ctx, const struct tailslate_request *request)
 {
-    struct sql_ledger *ledger = ctx;
-    return store_lock_job(ledger->tx.db, request->job_id, &ledger->err);
+    (void)ctx, (void)request;
+    return 0;
 }
 
-static int read_replaces(struct sql_ledger *ledger, int64_t job_id, bool *replaces)
+static int look(struct sql_ledger *ledger, struct db_steps *steps)
 {
-    int64_t value = 0;
-    int got = db_one_int(ledger->tx.db, &value, &ledger->err,
-                         "SELECT replaces FROM job_epochs WHERE job_id = $1",
-                         DB_ARGS(db_int(job_id)));
-    *replaces = value != 0;
-    return got < 0 ? -1 : 0;
+    struct store *store = ledger->facts.store;
+    return ledger->access == TAILSLATE_WRITE
+               ? store_begin_together(store, steps->all, steps->count, &ledger->tx, &ledger->err)
+               : store_read(store, steps->all, steps->count, &ledger->err);
 }
 
 static int sql_facts(void *ctx, const struct tailslate_request *request,
                      struct tailslate_facts *facts)
 {
     struct sql_ledger *ledger = ctx;
-    if (store_now(ledger->store, ledger->tx.db, ledger->now, &ledger->err) != 0 ||
-        store_read_facts(ledger->store, ledger->tx.db, ledger->now, ledger->caller, request->job_id,
-                         &facts->claim, &ledger->job, &ledger->err) != 0)
+    struct db_steps steps = {0};
+    if (ledger->access == TAILSLATE_WRITE)
+        store_add_lock(&steps, request->job_id);
+    add_look(&steps, request, ledger);
+    if (look(ledger, &steps) != 0)
         return -1;
-    memcpy(facts->now, ledger->now, sizeof facts->now);
-    if (!facts->claim.job_found)
+    if (steps.all[steps.count - 1].rows == 0)
         return 0;
-    memcpy(facts->completed_at, ledger->job.completed_at, sizeof facts->completed_at);
-    if (read_replaces(ledger, request->job_id, &facts->replaces) != 0)
-        return -1;
-    return store_read_recorded(ledger->tx.db, ledger->job.video_id, &facts->renditions,
-                               &ledger->err);
+    facts->claim = ledger->facts.claim;
+    facts->replaces = ledger->replaces;
+    facts->renditions = ledger->renditions;
+    memcpy(facts->now, ledger->facts.now, sizeof facts->now);
+    memcpy(facts->completed_at, ledger->facts.job.completed_at, sizeof facts->completed_at);
+    return 0;
 }
 
 static int sql_recorded(void *ctx, const struct tailslate_request *request,
                         struct tailslate_recorded *recorded)
 {
-    struct sql_ledger *ledger = ctx;
-    DB_ROWS(rows) = db_query(ledger->tx.db,
-                             "SELECT token, fingerprint, response, committed_at, claim_epoch"
-                             " FROM completions WHERE job_id = $1 ORDER BY"
-                             " CASE WHEN token = $2 THEN 0 ELSE 1 END, claim_epoch DESC LIMIT 1",
-                             DB_ARGS(db_int(request->job_id), db_text(request->completion->token)),
-                             &ledger->err);
-    int got = rows ? db_next(rows, &ledger->err) : -1;
-    if (got <= 0)
-        return got;
-    db_copy_text(rows, 0, recorded->token, sizeof recorded->token);
-    db_copy_text(rows, 1, recorded->fingerprint, sizeof recorded->fingerprint);
-    recorded->late = store_response_late(db_get_text(rows, 2));
-    db_copy_text(rows, 3, recorded->completed_at, sizeof recorded->completed_at);
-    recorded->claim_epoch = db_get_int(rows, 4);
-    return 1;
+    (void)request;
+    const struct sql_ledger *ledger = ctx;
+    *recorded = ledger->recorded;
+    return ledger->is_recorded;
 }
 
 static int sql_missing(void *ctx, const struct tailslate_request *request,
                        tailslate_quality_set *missing)
 {
     struct sql_ledger *ledger = ctx;
-    const struct store_files *files = &ledger->store->settings.files;
-    return files->missing(files->ctx, ledger->job.slug,
+    const struct store_files *files = &ledger->facts.store->settings.files;
+    return files->missing(files->ctx, ledger->facts.job.slug,
                           tailslate_completion_qualities(request->completion), missing,
                           &ledger->err);
 }
 
-/* 1, or 0: the guards say no. */
-static int close_job(struct sql_ledger *ledger, const struct tailslate_effect *effect)
+/* ---- writing ---- */
+
+static void note_writing(struct db_step *step, struct db_rows *rows)
 {
-    int64_t rows = 0;
-    if (db_run(ledger->tx.db, &rows, &ledger->err,
-               "UPDATE transcoding_jobs SET completed_at = $4, progress_percent = 100,"
-               " current_step = 'finalize', worker_id = $2, claimed_at = NULL,"
-               " claim_expires_at = NULL, last_checkpoint = $4 WHERE" STORE_HOLDER_GUARD,
-               DB_ARGS(db_int(effect->request->job_id), db_text(ledger->caller->worker->worker_id),
-                       db_int(ledger->job.claim_epoch), db_text(ledger->now))) != 0)
-        return -1;
-    return rows == 1;
+    (void)step, (void)rows;
+    crash_point(CRASH_VERIFIER_COMMITTING);
+}
+
+/* Its guards decide whether anything takes effect. */
+static void close_job(struct db_steps *steps, const struct sql_ledger *ledger)
+{
+    const struct store_facts *facts = &ledger->facts;
+    struct db_step *step = db_add_step(
+        steps,
+        "UPDATE transcoding_jobs SET completed_at = $4, progress_percent = 100,"
+        " current_step = 'finalize', worker_id = $2, claimed_at = NULL,"
+        " claim_expires_at = NULL, last_checkpoint = $4 WHERE" STORE_HOLDER_GUARD " RETURNING id",
+        DB_ARGS(db_int(facts->job.id), db_text(facts->caller->worker->worker_id),
+                db_int(facts->job.claim_epoch), db_text(facts->now)));
+    step->needs_row = true;
+    step->row = note_writing;
 }
 
 static char *format_response(const struct tailslate_effect *effect)
@@ -152,43 +183,41 @@ static char *format_response(const struct tailslate_effect *effect)
     return tailslate_acknowledgment_format(&answer);
 }
 
-static int write_completion(struct sql_ledger *ledger, const struct tailslate_effect *effect)
+static void write_completion(struct db_steps *steps, const struct sql_ledger *ledger,
+                             const char *response, const char *warnings)
 {
-    const struct tailslate_completion *completion = effect->request->completion;
-    TEXT(response) = format_response(effect);
-    JSON(list) = warnings_new_array(&completion->warnings);
-    TEXT(warnings) = list ? json_print(list) : NULL;
-    return db_run(ledger->tx.db, NULL, &ledger->err,
-                  "INSERT INTO completions (job_id, claim_epoch, token, fingerprint, worker_id,"
-                  " response, committed_at, warnings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-                  " ON CONFLICT (job_id, claim_epoch) DO UPDATE SET token = excluded.token,"
-                  " fingerprint = excluded.fingerprint, worker_id = excluded.worker_id,"
-                  " response = excluded.response, committed_at = excluded.committed_at,"
-                  " warnings = excluded.warnings",
-                  DB_ARGS(db_int(effect->request->job_id), db_int(ledger->job.claim_epoch),
-                          db_text(completion->token[0] ? completion->token : NULL),
-                          db_text(effect->request->fingerprint),
-                          db_text(ledger->caller->worker->worker_id), db_text(response),
-                          db_text(ledger->now), db_text(warnings)));
+    const struct store_facts *facts = &ledger->facts;
+    const struct tailslate_request *request = ledger->effect.request;
+    const char *token = request->completion->token;
+    db_add_step(steps,
+                "INSERT INTO completions (job_id, claim_epoch, token, fingerprint, worker_id,"
+                " response, committed_at, warnings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+                " ON CONFLICT (job_id, claim_epoch) DO UPDATE SET token = excluded.token,"
+                " fingerprint = excluded.fingerprint, worker_id = excluded.worker_id,"
+                " response = excluded.response, committed_at = excluded.committed_at,"
+                " warnings = excluded.warnings",
+                DB_ARGS(db_int(facts->job.id), db_int(facts->job.claim_epoch),
+                        db_text(token[0] ? token : NULL), db_text(request->fingerprint),
+                        db_text(facts->caller->worker->worker_id), db_text(response),
+                        db_text(facts->now), db_text(warnings)));
 }
 
-static int write_renditions(struct sql_ledger *ledger, const struct tailslate_effect *effect)
+static void write_renditions(struct db_steps *steps, const struct sql_ledger *ledger)
 {
+    const struct tailslate_effect *effect = &ledger->effect;
     const struct tailslate_completion *completion = effect->request->completion;
     for (size_t i = 0; i < completion->rendition_count; i++) {
         const struct tailslate_rendition *rendition = &completion->renditions[i];
         if (!(effect->written & 1u << rendition->quality))
             continue;
-        if (db_run(ledger->tx.db, NULL, &ledger->err,
-                   "INSERT INTO video_qualities (video_id, quality, width, height, bitrate)"
-                   " VALUES ($1, $2, $3, $4, $5)",
-                   DB_ARGS(db_int(ledger->job.video_id),
-                           db_text(tailslate_quality_name(rendition->quality)),
-                           db_int(rendition->width), db_int(rendition->height),
-                           db_int(rendition->bitrate_kbit))) != 0)
-            return -1;
+        db_add_step(steps,
+                    "INSERT INTO video_qualities (video_id, quality, width, height, bitrate)"
+                    " VALUES ($1, $2, $3, $4, $5)",
+                    DB_ARGS(db_int(ledger->facts.job.video_id),
+                            db_text(tailslate_quality_name(rendition->quality)),
+                            db_int(rendition->width), db_int(rendition->height),
+                            db_int(rendition->bitrate_kbit)));
     }
-    return 0;
 }
 
 static struct db_value measured(int64_t value)
@@ -197,11 +226,12 @@ static struct db_value measured(int64_t value)
 }
 
 /* $7: a re-transcode replaces what is there, a first completion fills what is null or 0. */
-static int write_video(struct sql_ledger *ledger, const struct tailslate_effect *effect)
+static void write_video(struct db_steps *steps, const struct sql_ledger *ledger)
 {
+    const struct tailslate_effect *effect = &ledger->effect;
     const struct tailslate_completion *completion = effect->request->completion;
-    return db_run(
-        ledger->tx.db, NULL, &ledger->err,
+    db_add_step(
+        steps,
         "UPDATE videos SET status = 'ready', error_message = NULL,"
         " duration = CASE WHEN $7 = 1 OR COALESCE(duration, 0) = 0 THEN COALESCE($2, duration)"
         " ELSE duration END,"
@@ -216,41 +246,76 @@ static int write_video(struct sql_ledger *ledger, const struct tailslate_effect 
         " OR ($8 = 1 AND published_at IS NULL) THEN COALESCE($6, primary_codec)"
         " ELSE primary_codec END,"
         " published_at = COALESCE(published_at, $9) WHERE id = $1",
-        DB_ARGS(db_int(ledger->job.video_id),
+        DB_ARGS(db_int(ledger->facts.job.video_id),
                 completion->duration > 0 ? db_real(completion->duration) : db_null(),
                 measured(completion->source_width), measured(completion->source_height),
                 db_text(tailslate_format_name(completion->format)),
                 db_text(tailslate_codec_name(completion->codec)), db_int(effect->replaces),
-                db_int(effect->format_is_default), db_text(ledger->now)));
+                db_int(effect->format_is_default), db_text(ledger->facts.now)));
 }
 
-static int write_rest(struct sql_ledger *ledger, int64_t job_id)
+static void write_rest(struct db_steps *steps, const struct sql_ledger *ledger)
 {
-    if (db_run(ledger->tx.db, NULL, &ledger->err,
-               "UPDATE job_epochs SET replaces = 0 WHERE job_id = $1",
-               DB_ARGS(db_int(job_id))) != 0)
-        return -1;
-    return store_leave(ledger->tx.db, ledger->caller->worker->worker_id, job_id, &ledger->err);
+    const struct store_facts *facts = &ledger->facts;
+    db_add_step(steps, "UPDATE job_epochs SET replaces = 0 WHERE job_id = $1 AND replaces <> 0",
+                DB_ARGS(db_int(facts->job.id)));
+    store_add_leave(steps, facts->caller->worker->worker_id, facts->job.id);
 }
 
+/* Nothing needs an answer before the commit, which decides: all of it is sent then. */
 static int sql_write(void *ctx, const struct tailslate_effect *effect)
 {
     struct sql_ledger *ledger = ctx;
-    int closed = close_job(ledger, effect);
-    if (closed < 0)
-        return -1;
-    if (closed == 0) {
-        /* What is said if the ledger finds no reason for it. */
-        error_set(&ledger->err, ERROR_BUG, 0,
-                  "job %lld: the update was refused although the verdict allows it",
-                  (long long)effect->request->job_id);
-        return 0;
-    }
-    if (write_completion(ledger, effect) != 0 || write_video(ledger, effect) != 0 ||
-        write_renditions(ledger, effect) != 0 || write_rest(ledger, effect->request->job_id) != 0 ||
-        store_note_event(ledger->store, ledger->tx.db, effect->request->job_id, &ledger->err) != 0)
-        return -1;
+    ledger->effect = *effect;
     return 1;
+}
+
+/* With an event for the webhook, which says what is on record then, it takes longer. */
+static int commit_steps(struct sql_ledger *ledger, struct db_steps *steps)
+{
+    struct store *store = ledger->facts.store;
+    struct store_transaction *tx = &ledger->tx;
+    struct error *err = &ledger->err;
+    if (store->settings.events == 0)
+        return store_commit_with(tx, steps->all, steps->count, err);
+    if (db_batch(tx->db, DB_PLAIN, steps->all, steps->count, err) == 0 &&
+        store_note_event(store, tx->db, ledger->facts.job.id, err) == 0)
+        return store_commit(tx, err);
+    store_rollback(tx);
+    return -1;
+}
+
+static int commit_effect(struct sql_ledger *ledger)
+{
+    TEXT(response) = format_response(&ledger->effect);
+    JSON(list) = warnings_new_array(&ledger->effect.request->completion->warnings);
+    TEXT(warnings) = list ? json_print(list) : NULL;
+    struct db_steps steps = {0};
+    close_job(&steps, ledger);
+    write_completion(&steps, ledger, response, warnings);
+    write_video(&steps, ledger);
+    write_renditions(&steps, ledger);
+    write_rest(&steps, ledger);
+    return commit_steps(ledger, &steps);
+}
+
+static enum tailslate_outcome sql_commit(void *ctx)
+{
+    struct sql_ledger *ledger = ctx;
+    crash_point(CRASH_VERIFIER_IN_TRANSACTION);
+    if (commit_effect(ledger) == 0)
+        return TAILSLATE_COMMITTED;
+    if (ledger->err.code != DB_UNKNOWN)
+        return TAILSLATE_FAILED;
+    ledger->unknown = ledger->err;
+    return TAILSLATE_UNKNOWN;
+}
+
+/* Nothing is written: the verdict stands if what it was read from is committed. */
+static void sql_rollback(void *ctx)
+{
+    struct sql_ledger *ledger = ctx;
+    ledger->is_void = store_end(&ledger->tx, &ledger->void_because) != 0;
 }
 
 static struct tailslate_ledger of(struct sql_ledger *ledger)
@@ -275,7 +340,7 @@ static int call(struct store *store, ledger_call *function, const struct store_c
                 int64_t job_id, const struct tailslate_completion *completion,
                 struct tailslate_result *result, struct error *err)
 {
-    struct sql_ledger sql = {.store = store, .caller = caller};
+    struct sql_ledger sql = {.facts = {.store = store, .caller = caller}};
     struct tailslate_ledger ledger = of(&sql);
     struct tailslate_request request = {
         .job_id = job_id, .claim_epoch = caller->claim_epoch, .completion = completion};
@@ -297,5 +362,10 @@ int store_complete(struct store *store, const struct store_caller *caller, int64
                    const struct tailslate_completion *completion, struct tailslate_result *result,
                    struct error *err)
 {
-    return call(store, tailslate_complete, caller, job_id, completion, result, err);
+    int done = call(store, tailslate_complete, caller, job_id, completion, result, err);
+    if (done == 0 || err->code != DB_REFUSED)
+        return done;
+    /* The guards refused what the look had allowed: the video changed in between. Look again. */
+    done = call(store, tailslate_complete, caller, job_id, completion, result, err);
+    return done == 0 || err->code != DB_REFUSED ? done : store_job_changed(job_id, err);
 }

@@ -4,6 +4,7 @@
 #include "verifier/store/store_private.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct failing {
     const struct store_caller *caller;
@@ -136,21 +137,14 @@ static int write_failure(struct store *store, struct db *db, struct failing *fai
     return result->will_retry ? 0 : store_note_event(store, db, failing->job_id, err);
 }
 
-static int read_standing(struct store *store, struct db *db, struct failing *failing,
-                         struct error *err)
-{
-    if (store_lock_job(db, failing->job_id, err) != 0 ||
-        store_now(store, db, failing->now, err) != 0)
-        return -1;
-    return store_read_standing(store, db, failing->now, failing->caller, failing->job_id,
-                               &failing->result->standing, &failing->job, err);
-}
-
 static int fail(struct store *store, struct failing *failing, struct error *err)
 {
+    struct store_facts facts = {.store = store, .caller = failing->caller};
     TRANSACTION(tx);
-    if (store_begin(store, &tx, err) != 0 || read_standing(store, tx.db, failing, err) != 0)
+    if (store_begin_held(&facts, failing->job_id, &tx, &failing->result->standing, err) != 0)
         return -1;
+    failing->job = facts.job;
+    memcpy(failing->now, facts.now, sizeof failing->now);
     switch (failing->result->standing) {
     case TAILSLATE_STANDING_HELD:
     case TAILSLATE_STANDING_LATE:

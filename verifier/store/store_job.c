@@ -49,10 +49,16 @@ void store_job_from_row(struct db_rows *rows, struct store_job *job)
         COPY(rows, 11, job->holder);
 }
 
+static const char lock_job[] = "SELECT id FROM transcoding_jobs WHERE id = $1" DB_FOR_UPDATE;
+
 int store_lock_job(struct db *db, int64_t job_id, struct error *err)
 {
-    return db_run(db, NULL, err, "SELECT id FROM transcoding_jobs WHERE id = $1" DB_FOR_UPDATE,
-                  DB_ARGS(db_int(job_id)));
+    return db_run(db, NULL, err, lock_job, DB_ARGS(db_int(job_id)));
+}
+
+void store_add_lock(struct db_steps *steps, int64_t job_id)
+{
+    db_add_step(steps, lock_job, DB_ARGS(db_int(job_id)));
 }
 
 int store_read_job(struct db *db, int64_t job_id, bool *found, struct store_job *job,
@@ -102,17 +108,6 @@ static bool may_have_held(const struct store_worker *worker, const struct store_
     return !job->started_at[0] || strcmp(worker->registered_at, job->started_at) <= 0;
 }
 
-int store_read_held(struct store *store, struct db *db, const struct store_worker *worker,
-                    const struct store_job *job, bool *held, struct error *err)
-{
-    int64_t one;
-    int got = db_one_int(db, &one, err,
-                         "SELECT 1 FROM job_holders WHERE job_id = $1 AND worker_id = $2",
-                         DB_ARGS(db_int(job->id), db_text(worker->worker_id)));
-    *held = got == 1 || (store->settings.schema == STORE_SCHEMA_VLOG && may_have_held(worker, job));
-    return got < 0 ? -1 : 0;
-}
-
 static enum tailslate_holder holder_of(const char *worker_id, const struct store_caller *caller)
 {
     if (!worker_id[0])
@@ -121,44 +116,64 @@ static enum tailslate_holder holder_of(const char *worker_id, const struct store
                                                              : TAILSLATE_HOLDER_OTHER;
 }
 
-int store_read_facts(struct store *store, struct db *db, const char *now,
-                     const struct store_caller *caller, int64_t job_id,
-                     struct tailslate_verify_facts *facts, struct store_job *job, struct error *err)
-{
-    *facts = (struct tailslate_verify_facts){0};
-    if (store_read_job(db, job_id, &facts->job_found, job, err) != 0)
-        return -1;
-    if (!facts->job_found)
-        return 0;
-    facts->video_failed = strcmp(job->video_status, "failed") == 0;
-    facts->video_deleted = job->deleted;
-    facts->closed = job->completed_at[0] != '\0';
-    facts->requeued = job->requeued;
-    facts->holder = holder_of(job->holder, caller);
-    facts->last_holder = holder_of(job->last_holder, caller);
-    facts->reopened = job->reopened;
-    facts->claim_expired = strcmp(job->claim_expires_at, now) < 0;
-    facts->epoch = job->claim_epoch;
-    if (store_read_held(store, db, caller->worker, job, &facts->held, err) != 0)
-        return -1;
+/* Columns of STORE_FACTS_COLUMNS. */
+enum { HELD = STORE_FACTS_END - 3, FAILURE_RECORDED, CLOCK };
 
-    int64_t one;
-    int got = db_one_int(db, &one, err, "SELECT 1 FROM failures WHERE" STORE_FAILURE_OF_CLAIM,
-                         STORE_FAILURE_ARGS(job, caller));
-    facts->failure_recorded = got == 1;
-    return got < 0 ? -1 : 0;
+void store_facts_from_row(struct db_rows *rows, struct store_facts *facts)
+{
+    struct store_job *job = &facts->job;
+    const struct store_caller *caller = facts->caller;
+    store_job_from_row(rows, job);
+    store_now_from(facts->store, rows, CLOCK, facts->now);
+    bool is_vlog = facts->store->settings.schema == STORE_SCHEMA_VLOG;
+    facts->claim = (struct tailslate_verify_facts){
+        .job_found = true,
+        .video_failed = strcmp(job->video_status, "failed") == 0,
+        .video_deleted = job->deleted,
+        .closed = job->completed_at[0] != '\0',
+        .requeued = job->requeued,
+        .holder = holder_of(job->holder, caller),
+        .last_holder = holder_of(job->last_holder, caller),
+        .reopened = job->reopened,
+        .claim_expired = strcmp(job->claim_expires_at, facts->now) < 0,
+        .epoch = job->claim_epoch,
+        .held = db_get_int(rows, HELD) != 0 || (is_vlog && may_have_held(caller->worker, job)),
+        .failure_recorded = db_get_int(rows, FAILURE_RECORDED) != 0,
+    };
 }
 
-int store_read_standing(struct store *store, struct db *db, const char *now,
-                        const struct store_caller *caller, int64_t job_id,
-                        enum tailslate_standing *standing, struct store_job *job, struct error *err)
+static void read_facts(struct db_step *step, struct db_rows *rows)
 {
-    struct tailslate_verify_facts facts;
-    struct tailslate_verify_request request = {
-        .epoch_given = caller->claim_epoch != TAILSLATE_ABSENT_INT, .epoch = caller->claim_epoch};
-    if (store_read_facts(store, db, now, caller, job_id, &facts, job, err) != 0)
+    store_facts_from_row(rows, step->ctx);
+}
+
+void store_add_facts(struct db_steps *steps, int64_t job_id, struct store_facts *facts)
+{
+    struct db_step *step = db_add_step(
+        steps, STORE_JOB_SELECT STORE_FACTS_COLUMNS STORE_JOB_FROM " WHERE j.id = $1",
+        DB_ARGS(db_int(job_id), db_text(facts->caller->worker->worker_id)));
+    step->row = read_facts;
+    step->ctx = facts;
+}
+
+static enum tailslate_standing standing_of(const struct store_facts *facts)
+{
+    int64_t epoch = facts->caller->claim_epoch;
+    struct tailslate_verify_request request = {.epoch_given = epoch != TAILSLATE_ABSENT_INT,
+                                               .epoch = epoch};
+    return tailslate_verify_standing(&request, &facts->claim);
+}
+
+int store_begin_held(struct store_facts *facts, int64_t job_id, struct store_transaction *tx,
+                     enum tailslate_standing *standing, struct error *err)
+{
+    struct db_steps steps = {0};
+    store_add_lock(&steps, job_id);
+    store_add_facts(&steps, job_id, facts);
+    if (store_begin_with(facts->store, steps.all, steps.count, tx, err) != 0)
         return -1;
-    *standing = tailslate_verify_standing(&request, &facts);
+    facts->claim.job_found = steps.all[1].rows > 0;
+    *standing = standing_of(facts);
     return 0;
 }
 
@@ -191,12 +206,17 @@ int store_wait_again(struct db *db, int64_t video_id, struct error *err)
                   DB_ARGS(db_int(video_id)));
 }
 
+static const char leave[] = "UPDATE workers SET current_job_id = NULL WHERE worker_id = $1"
+                            " AND current_job_id = $2";
+
 int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct error *err)
 {
-    return db_run(db, NULL, err,
-                  "UPDATE workers SET current_job_id = NULL WHERE worker_id = $1"
-                  " AND current_job_id = $2",
-                  DB_ARGS(db_text(worker_id), db_int(job_id)));
+    return db_run(db, NULL, err, leave, DB_ARGS(db_text(worker_id), db_int(job_id)));
+}
+
+void store_add_leave(struct db_steps *steps, const char *worker_id, int64_t job_id)
+{
+    db_add_step(steps, leave, DB_ARGS(db_text(worker_id), db_int(job_id)));
 }
 
 int store_leave_all(struct db *db, int64_t job_id, struct error *err)
@@ -210,11 +230,14 @@ int store_caller_standing(struct store *store, const struct store_caller *caller
                           enum tailslate_standing *standing, struct store_job *job,
                           struct error *err)
 {
-    char now[WALL_TEXT_BYTES];
-    TRANSACTION(tx);
-    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
+    struct store_facts facts = {.store = store, .caller = caller};
+    struct db_steps steps = {0};
+    store_add_facts(&steps, job_id, &facts);
+    if (store_read(store, steps.all, steps.count, err) != 0)
         return -1;
-    return store_read_standing(store, tx.db, now, caller, job_id, standing, job, err);
+    *standing = standing_of(&facts);
+    *job = facts.job;
+    return 0;
 }
 
 int store_job_of_video(struct store *store, int64_t video_id, int64_t *job_id, struct error *err)
@@ -342,25 +365,23 @@ static int record_progress(struct db *db, const char *now, const struct store_jo
 
 /* A claim that progress or an upload extends. */
 struct extended_claim {
-    struct store_job job;
+    struct store_facts facts;
     enum tailslate_standing standing;
-    char now[WALL_TEXT_BYTES], expires[WALL_TEXT_BYTES];
+    char expires[WALL_TEXT_BYTES];
 };
 
 /* 1: the claim is extended. 0: the standing says why not. */
-static int extend_claim(struct store *store, struct db *db, const struct store_caller *caller,
-                        int64_t job_id, struct extended_claim *claim, struct error *err)
+static int extend_claim(struct extended_claim *claim, int64_t job_id, struct store_transaction *tx,
+                        struct error *err)
 {
     bool touched = false;
-    claim->expires[0] = '\0';
-    if (store_lock_job(db, job_id, err) != 0 || store_now(store, db, claim->now, err) != 0 ||
-        store_read_standing(store, db, claim->now, caller, job_id, &claim->standing, &claim->job,
-                            err) != 0)
+    struct store_facts *facts = &claim->facts;
+    if (store_begin_held(facts, job_id, tx, &claim->standing, err) != 0)
         return -1;
     if (tailslate_verify_standing_problem(claim->standing) != TAILSLATE_PROBLEM_NONE)
         return 0;
-    if (store_extend(store, db, claim->now, caller, &claim->job, &touched, claim->expires, err) !=
-        0)
+    if (store_extend(facts->store, tx->db, facts->now, facts->caller, &facts->job, &touched,
+                     claim->expires, err) != 0)
         return -1;
     return touched ? 1 : store_job_changed(job_id, err);
 }
@@ -369,18 +390,16 @@ int store_progress(struct store *store, const struct store_caller *caller, int64
                    const struct message_progress *progress, enum tailslate_standing *standing,
                    char expires[WALL_TEXT_BYTES], struct error *err)
 {
-    struct extended_claim claim;
+    struct extended_claim claim = {.facts = {.store = store, .caller = caller}};
     TRANSACTION(tx);
-    if (store_begin(store, &tx, err) != 0)
-        return -1;
-    int extended = extend_claim(store, tx.db, caller, job_id, &claim, err);
+    int extended = extend_claim(&claim, job_id, &tx, err);
     if (extended < 0)
         return -1;
     *standing = claim.standing;
     memcpy(expires, claim.expires, WALL_TEXT_BYTES);
     if (extended == 0)
         return 0;
-    if (record_progress(tx.db, claim.now, &claim.job, progress, err) != 0)
+    if (record_progress(tx.db, claim.facts.now, &claim.facts.job, progress, err) != 0)
         return -1;
     return store_commit(&tx, err);
 }
@@ -389,11 +408,9 @@ int store_upload(struct store *store, const struct store_caller *caller, int64_t
                  store_publish *publish, void *publish_ctx, enum tailslate_standing *standing,
                  struct error *err)
 {
-    struct extended_claim claim;
+    struct extended_claim claim = {.facts = {.store = store, .caller = caller}};
     TRANSACTION(tx);
-    if (store_begin(store, &tx, err) != 0)
-        return -1;
-    int extended = extend_claim(store, tx.db, caller, job_id, &claim, err);
+    int extended = extend_claim(&claim, job_id, &tx, err);
     if (extended < 0)
         return -1;
     *standing = claim.standing;

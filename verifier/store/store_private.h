@@ -23,7 +23,7 @@ int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *
 #define STORE_JOB_FROM                                                                             \
     " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"                                  \
     " LEFT JOIN job_epochs e ON e.job_id = j.id LEFT JOIN job_queue q ON q.job_id = j.id"
-#define STORE_JOB_COLUMNS                                                                          \
+#define STORE_JOB_SELECT                                                                           \
     "SELECT j.id, j.video_id, COALESCE(e.claim_epoch, 0), COALESCE(j.attempt_number, 1),"          \
     " COALESCE(j.max_attempts, 3), v.slug, v.title, v.status, j.current_step, v.deleted_at,"       \
     " j.progress_percent, j.worker_id,"                                                            \
@@ -33,7 +33,8 @@ int store_read_recorded(struct db *db, int64_t video_id, tailslate_quality_set *
     " CASE WHEN EXISTS (SELECT 1 FROM completions c WHERE c.job_id = j.id"                         \
     " AND c.committed_at = j.completed_at) THEN 1 ELSE 0 END, COALESCE(q.priority, 0),"            \
     " COALESCE(q.cancelled, 0), q.not_before, q.delayed_worker, q.waiting_reason,"                 \
-    " q.waiting_since" STORE_JOB_FROM
+    " q.waiting_since"
+#define STORE_JOB_COLUMNS STORE_JOB_SELECT STORE_JOB_FROM
 void store_job_from_row(struct db_rows *rows, struct store_job *job);
 
 /* Of details->job.video_id. */
@@ -65,20 +66,31 @@ int store_add_key(struct db *db, int64_t worker, const char *api_key, const char
 
 /* store_job.c: who has ever held a job. Noted in the transaction of each claim. */
 int store_note_holder(struct db *db, int64_t job_id, const char *worker_id, struct error *err);
-int store_read_held(struct store *store, struct db *db, const struct store_worker *worker,
-                    const struct store_job *job, bool *held, struct error *err);
 
 /* The facts by which every request about a job is decided. */
-int store_read_facts(struct store *store, struct db *db, const char *now,
-                     const struct store_caller *caller, int64_t job_id,
-                     struct tailslate_verify_facts *facts, struct store_job *job,
-                     struct error *err);
+struct store_facts {
+    struct store *store;
+    const struct store_caller *caller;
+    char now[WALL_TEXT_BYTES];
+    struct store_job job;
+    struct tailslate_verify_facts claim; /* job_found false: nothing else is set, nor is `now` */
+};
+/* Columns after STORE_JOB_SELECT, with $1 the job and $2 the worker_id. */
+enum { STORE_FACTS_END = 35 };
+#define STORE_FACTS_COLUMNS                                                                        \
+    ", CASE WHEN EXISTS (SELECT 1 FROM job_holders h WHERE h.job_id = j.id"                        \
+    " AND h.worker_id = $2) THEN 1 ELSE 0 END,"                                                    \
+    " CASE WHEN EXISTS (SELECT 1 FROM failures f WHERE f.job_id = j.id"                            \
+    " AND f.claim_epoch = COALESCE(e.claim_epoch, 0) AND f.worker_id = $2"                         \
+    " AND (f.started_at IS NULL OR f.started_at = j.started_at)) THEN 1 ELSE 0 END," DB_CLOCK
+void store_facts_from_row(struct db_rows *rows, struct store_facts *facts);
+/* As the first steps of a transaction: hold the job, then read its facts. */
+void store_add_lock(struct db_steps *steps, int64_t job_id);
+void store_add_facts(struct db_steps *steps, int64_t job_id, struct store_facts *facts);
 
-/* The caller's standing by them. */
-int store_read_standing(struct store *store, struct db *db, const char *now,
-                        const struct store_caller *caller, int64_t job_id,
-                        enum tailslate_standing *standing, struct store_job *job,
-                        struct error *err);
+/* A transaction with the job's row, and the caller's standing in it. */
+int store_begin_held(struct store_facts *facts, int64_t job_id, struct store_transaction *tx,
+                     enum tailslate_standing *standing, struct error *err);
 
 /* Nothing delays the job any more, nor does a cancellation stand; its priority stays. */
 int store_queue_now(struct db *db, int64_t job_id, struct error *err);
@@ -92,6 +104,7 @@ int store_job_changed(int64_t job_id, struct error *err);
 int store_wait_again(struct db *db, int64_t video_id, struct error *err);
 /* The worker is not at this job any more. */
 int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct error *err);
+void store_add_leave(struct db_steps *steps, const char *worker_id, int64_t job_id);
 /* The same of whoever has it. */
 int store_leave_all(struct db *db, int64_t job_id, struct error *err);
 
@@ -102,6 +115,9 @@ int store_extend(struct store *store, struct db *db, const char *now,
 
 /* The database's clock, which decides about every claim; a test may have moved it. */
 int store_now(struct store *store, struct db *db, char now[WALL_TEXT_BYTES], struct error *err);
+/* The same of what DB_CLOCK gave in this column. */
+void store_now_from(const struct store *store, struct db_rows *rows, int column,
+                    char now[WALL_TEXT_BYTES]);
 /* `now` plus so many milliseconds (may be negative). */
 void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES]);
 
