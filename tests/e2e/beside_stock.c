@@ -229,6 +229,7 @@ Test(beside_stock, the_commands_say_what_is_theirs_there, .timeout = 120)
     cr_expect(strstr(list.out, "dora") && strstr(list.out, "anna"), "%s", list.out);
     RUN(revoke) = rig_verifier(rig, (const char *[]){"worker", "revoke", beside.worker_id, NULL});
     cr_expect_eq(revoke.status, 0, "%s", revoke.err);
+    worker_wait_out(&beside.worker);
     REPLY(revoked) = beside_knock(&beside, BESIDE_KEY, NULL);
     reply_is(&revoked, 401, "unauthorized");
 

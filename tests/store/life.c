@@ -1,6 +1,8 @@
 /* Claims, failures, progress, uploads, release, workers. */
+#include "base/clock.h"
 #include "lib/cleanup.h"
 #include "store_rig.h"
+#include "verifier/store/key_memory.h"
 #include "verifier/store/store_claim.h"
 #include "verifier/store/store_key.h"
 
@@ -338,6 +340,68 @@ Test(store_release, keeps_the_epoch_and_the_last_holder_and_spares_what_is_compl
                  1);
     rig_present(rig, rig_caller(&rig->anna, 1), job, 1);
     cr_expect_eq(rig_release(rig, job), STORE_RELEASE_COMPLETED);
+    rig_free(rig);
+}
+
+static enum store_key look(struct store *store, const char *key)
+{
+    struct store_worker worker;
+    struct error err;
+    enum store_key found;
+    cr_assert_eq(store_worker_by_key(store, key, &found, &worker, &err), 0, "%s", err.message);
+    return found;
+}
+
+/* What is asked KEY_MEMORY_MS after the commit is refused; what before, perhaps. */
+static void expect_out_within_a_second(struct store *other, const char *key, enum store_key wanted)
+{
+    int64_t since_ms = mono_ms(), asked_ms;
+    enum store_key found;
+    do {
+        asked_ms = mono_ms();
+        found = look(other, key);
+    } while (found == STORE_KEY_GOOD && asked_ms - since_ms < KEY_MEMORY_MS);
+    cr_expect_eq(found, wanted, "%d after %d ms", found, (int)(asked_ms - since_ms));
+}
+
+Test(store_worker, a_key_that_ends_is_refused_here_at_once_and_by_another_verifier_in_a_second)
+{
+    struct rig *rig = rig_new();
+    struct error err;
+    bool revoked;
+    struct store *other = rig_open(rig, rig->url, &err);
+    cr_assert(other, "%s", err.message);
+    struct store_registration dora = {.name = "dora", .type = "remote"};
+    cr_assert_eq(store_worker_register(rig->store, &dora, &err), 0);
+    cr_expect_eq(look(rig->store, dora.api_key), STORE_KEY_GOOD);
+    cr_expect_eq(look(other, dora.api_key), STORE_KEY_GOOD);
+    struct store_rotation rotation = {.worker = "dora"};
+    cr_assert_eq(store_worker_rotate(rig->store, &rotation, &err), 0);
+    cr_expect_eq(look(rig->store, dora.api_key), STORE_KEY_OVER);
+    expect_out_within_a_second(other, dora.api_key, STORE_KEY_OVER);
+
+    cr_expect_eq(look(rig->store, rotation.api_key), STORE_KEY_GOOD);
+    cr_expect_eq(look(other, rotation.api_key), STORE_KEY_GOOD);
+    cr_assert_eq(store_worker_revoke(rig->store, dora.worker_id, &revoked, &err), 0);
+    cr_expect_eq(look(rig->store, rotation.api_key), STORE_KEY_OVER);
+    expect_out_within_a_second(other, rotation.api_key, STORE_KEY_OVER);
+    rig_sql(rig, "UPDATE worker_api_keys SET revoked_at = NULL");
+    cr_expect_eq(look(other, rotation.api_key), STORE_KEY_DISABLED);
+    store_close(other);
+    rig_free(rig);
+}
+
+Test(store_worker, a_key_is_good_to_its_end_and_not_a_second_longer)
+{
+    struct rig *rig = rig_new();
+    struct error err;
+    struct store_registration dora = {.name = "dora", .type = "remote"};
+    cr_assert_eq(store_worker_register(rig->store, &dora, &err), 0);
+    struct store_rotation rotation = {.worker = "dora", .overlap_ms = KEY_MEMORY_MS - 1};
+    cr_assert_eq(store_worker_rotate(rig->store, &rotation, &err), 0);
+    cr_expect_eq(look(rig->store, dora.api_key), STORE_KEY_GOOD);
+    rig->ahead_ms = KEY_MEMORY_MS;
+    cr_expect_eq(look(rig->store, dora.api_key), STORE_KEY_OVER);
     rig_free(rig);
 }
 

@@ -25,6 +25,9 @@ struct worker worker_new(struct rig *rig, const char *name);
 /* body NULL: GET. extra: one more header, or NULL. */
 struct reply worker_call(const struct worker *worker, const char *path, const char *body,
                          const char *extra);
+/* Until a verifier refuses the worker's key, which has ended: KEY_MEMORY_MS later at the latest,
+ * but for a call that was sent before. */
+void worker_wait_out(const struct worker *worker);
 struct reply admin_call(const struct rig *rig, const char *path, const char *body);
 
 /* Claim any job; false: there was none. */

@@ -1,6 +1,6 @@
 /* auth: authentication. Workers by their API key, administrators by the secret in a file. Our keys
  * have 256 random bits and cost one SHA-256 and one lookup. A stock server's keys are slow to
- * verify (keys.h); nothing is cached about them that a revocation would have to reach.
+ * verify (keys.h). A good key is good for a second without another lookup (key_memory.h).
  *
  * A good credential is never refused because of other requests from its address. Bad ones are
  * counted by address (limiter.h). Over the limit they are answered 429, and keys from that address

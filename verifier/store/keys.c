@@ -50,9 +50,8 @@ void keys_free(struct keys *keys)
     free(keys);
 }
 
-/* The keyed hash of "this key belongs to this stored hash": nothing here can be guessed from it. */
-static void digest_of(const struct keys *keys, const char *api_key, const char *stored,
-                      char digest[HASH_HEX_BYTES])
+void keys_digest(const struct keys *keys, const char *api_key, const char *stored,
+                 char digest[HASH_HEX_BYTES])
 {
     char inner[HASH_HEX_BYTES];
     struct hash *hash = hash_new();
@@ -179,7 +178,7 @@ static enum keys_match check_argon2id(struct keys *keys, const char *api_key, co
     int place = -1;
     if (!is_affordable(stored))
         return KEYS_UNREADABLE;
-    digest_of(keys, api_key, stored, digest);
+    keys_digest(keys, api_key, stored, digest);
     pthread_mutex_lock(&keys->lock);
     enum keys_match match = is_known(keys, digest, now_ms) ? KEYS_SAME : KEYS_NOT_TRIED;
     if (match == KEYS_NOT_TRIED && effort == KEYS_ANY_EFFORT)

@@ -5,13 +5,15 @@
  * saturate a server, so an argon2id key that matched is remembered for KEYS_LIFE_MS: as a hash
  * keyed by random octets of this process, in memory, in a table that does not grow. Remembered is
  * only that *this key belongs to this stored hash*, which cannot change; whether the key is revoked
- * or expired and its worker disabled is the database's to say, at every request.
+ * or expired and its worker disabled is the database's to say (for how long: key_memory.h).
  *
  * At most KEYS_AT_ONCE verifications run; the others wait up to KEYS_WAIT_MS. Refuses stored
  * parameters that would cost more than the limits below, and anything that is not argon2id
  * version 19. Comparisons take constant time. Any thread may call. */
 #ifndef VERIFIER_KEYS_H
 #define VERIFIER_KEYS_H
+
+#include "lib/hash.h"
 
 #include <stdint.h>
 
@@ -43,6 +45,10 @@ enum keys_match {
 struct keys;
 struct keys *keys_new(void);
 void keys_free(struct keys *keys);
+
+/* The keyed hash of "this key belongs to this stored hash": nothing can be guessed from it. */
+void keys_digest(const struct keys *keys, const char *api_key, const char *stored,
+                 char digest[HASH_HEX_BYTES]);
 
 /* now_ms: mono_ms(). */
 enum keys_match keys_check(struct keys *keys, const char *api_key, int64_t hash_version,

@@ -1,6 +1,7 @@
 #include "verifier/store/store.h"
 
 #include "base/clock.h"
+#include "verifier/store/key_memory.h"
 #include "verifier/store/keys.h"
 #include "verifier/store/store_private.h"
 #include "verifier/store/store_schema_vlog.h"
@@ -17,6 +18,7 @@ static struct store *new_store(const struct store_settings *settings)
     store->settings.password_file = store->password_file;
     store->settings.required_version = NULL; /* its copy is */
     store->keys = keys_new();
+    store->key_memory = key_memory_new();
     store_pool_init(store);
     store_reconfigure(store, settings);
     return store;
@@ -56,6 +58,7 @@ void store_close(struct store *store)
         return;
     store_pool_fini(store);
     keys_free(store->keys);
+    key_memory_free(store->key_memory);
     free(store->url);
     free(store->password_file);
     free(store);

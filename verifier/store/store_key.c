@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "lib/hash.h"
 #include "lib/uuid.h"
+#include "verifier/store/key_memory.h"
 #include "verifier/store/keys.h"
 #include "verifier/store/store_private.h"
 
@@ -53,52 +54,62 @@ struct candidate {
     int64_t key_id, hash_version;
     char hash[256];
     bool is_over; /* revoked or expired */
+    bool ends_soon;
 };
 
 struct key_lookup {
+    const struct store *store;
     const char *api_key;
     struct candidate candidates[CANDIDATES_MAX];
     size_t count;
 };
 
-/* Columns 8 to 12: the key's id, its hash and that one's version, revoked when, expires when. */
-static void candidate_from_row(struct db_rows *rows, const char *now, struct candidate *candidate)
+/* Columns 8 to 13: the key's id, its hash and that one's version, revoked when, expires when, now.
+ */
+static void candidate_from_row(const struct store *store, struct db_rows *rows,
+                               struct candidate *candidate)
 {
+    char now[WALL_TEXT_BYTES], soon[WALL_TEXT_BYTES];
     const char *expires = db_get_text(rows, 12);
+    store_now_from(store, rows, 13, now);
+    store_time_add(now, KEY_MEMORY_MS, soon);
     store_worker_from_row(rows, &candidate->worker);
     candidate->key_id = db_get_int(rows, 8);
     db_copy_text(rows, 9, candidate->hash, sizeof candidate->hash);
     candidate->hash_version = db_get_int(rows, 10);
     candidate->is_over = !db_is_null(rows, 11) || (expires && strcmp(expires, now) < 0);
+    candidate->ends_soon = expires && strcmp(expires, soon) < 0;
+}
+
+static void read_candidate(struct db_step *step, struct db_rows *rows)
+{
+    struct key_lookup *lookup = step->ctx;
+    lookup->count = (size_t)step->rows + 1;
+    candidate_from_row(lookup->store, rows, &lookup->candidates[step->rows]);
 }
 
 static int find_keys(struct store *store, struct key_lookup *lookup, struct error *err)
 {
-    char now[WALL_TEXT_BYTES], prefix[KEY_PREFIX_LENGTH + 1];
-    lookup->count = 0;
+    char prefix[KEY_PREFIX_LENGTH + 1];
     prefix_of(lookup->api_key, prefix);
-    TRANSACTION(tx);
-    if (store_begin_reading(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0)
-        return -1;
-    DB_ROWS(rows) = db_query(tx.db,
-                             STORE_WORKER_COLUMNS
-                             ", k.id, k.key_hash, k.hash_version, k.revoked_at, k.expires_at"
-                             " FROM worker_api_keys k JOIN workers w ON w.id = k.worker_id"
-                             " WHERE k.key_prefix = $1 ORDER BY"
-                             " CASE WHEN k.revoked_at IS NULL THEN 0 ELSE 1 END, k.hash_version,"
-                             " k.id DESC LIMIT $2",
-                             DB_ARGS(db_text(prefix), db_int(CANDIDATES_MAX)), err);
-    if (!rows)
-        return -1;
-    int got;
-    while ((got = db_next(rows, err)) == 1 && lookup->count < CANDIDATES_MAX)
-        candidate_from_row(rows, now, &lookup->candidates[lookup->count++]);
-    return got < 0 ? -1 : 0;
+    struct db_step step = {
+        .sql = STORE_WORKER_COLUMNS
+        ", k.id, k.key_hash, k.hash_version, k.revoked_at, k.expires_at," DB_CLOCK
+        " FROM worker_api_keys k JOIN workers w ON w.id = k.worker_id"
+        " WHERE k.key_prefix = $1 ORDER BY"
+        " CASE WHEN k.revoked_at IS NULL THEN 0 ELSE 1 END, k.hash_version,"
+        " k.id DESC LIMIT $2",
+        DB_ARGS(db_text(prefix), db_int(CANDIDATES_MAX)),
+        .row = read_candidate,
+        .ctx = lookup};
+    lookup->count = 0;
+    return store_read(store, &step, 1, err);
 }
 
 struct key_result {
     enum keys_match match;
     enum store_key found;
+    bool ends_soon;
     struct store_worker *worker;
 };
 
@@ -134,6 +145,7 @@ static void match_keys(struct store *store, const struct key_lookup *lookup,
         *result->worker = candidate->worker;
         result->worker->key_id = candidate->key_id;
         result->found = found_by(candidate);
+        result->ends_soon = candidate->ends_soon;
         return;
     }
 }
@@ -170,10 +182,14 @@ static bool may_be_a_key(const char *text)
 static int worker_by_key(struct store *store, const char *api_key, enum keys_effort effort,
                          enum store_key *found, struct store_worker *worker, struct error *err)
 {
-    struct key_lookup lookup = {.api_key = api_key};
+    struct key_lookup lookup = {.store = store, .api_key = api_key};
     struct key_result result = {.worker = worker};
+    struct key_question question;
     *found = STORE_KEY_UNKNOWN;
     if (!may_be_a_key(api_key))
+        return 0;
+    *found = STORE_KEY_GOOD;
+    if (key_memory_find(store->key_memory, store->keys, api_key, mono_ms(), &question, worker))
         return 0;
     if (find_keys(store, &lookup, err) != 0)
         return -1;
@@ -182,6 +198,8 @@ static int worker_by_key(struct store *store, const char *api_key, enum keys_eff
         verify_slowly(store, &lookup, &result, err) != 0)
         return -1;
     *found = result.found;
+    if (*found == STORE_KEY_GOOD && !result.ends_soon)
+        key_memory_keep(store->key_memory, &question, worker);
     return 0;
 }
 
@@ -243,5 +261,9 @@ int store_worker_rotate(struct store *store, struct store_rotation *rotation, st
         return -1;
     if (rotation->result != STORE_ROTATED)
         return 0;
-    return replace_keys(tx.db, now, rotation, err) == 0 ? store_commit(&tx, err) : -1;
+    if (replace_keys(tx.db, now, rotation, err) != 0)
+        return -1;
+    int done = store_commit(&tx, err);
+    key_memory_forget(store->key_memory); /* whatever became of it */
+    return done;
 }

@@ -15,6 +15,7 @@ struct store {
     char *url, *password_file;
     char required_version[CODE_VERSION_BYTES]; /* under the lock */
     struct keys *keys;
+    struct key_memory *key_memory;
     int64_t up_since_us; /* of the first connection, by the database's clock */
     pthread_mutex_t lock;
     pthread_cond_t returned;

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/uuid.h"
+#include "verifier/store/key_memory.h"
 #include "verifier/store/store_private.h"
 
 #include <stdlib.h>
@@ -221,7 +222,9 @@ int store_worker_revoke(struct store *store, const char *worker, bool *found, st
                " WHERE worker_id = $1",
                DB_ARGS(db_int(id), db_text(now))) != 0)
         return -1;
-    return store_commit(&tx, err);
+    int done = store_commit(&tx, err);
+    key_memory_forget(store->key_memory); /* whatever became of it */
+    return done;
 }
 
 static int write_held_job(struct db *db, const char *now, const char *worker_id, int64_t job_id,

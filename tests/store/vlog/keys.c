@@ -1,9 +1,11 @@
 /* A stock server's keys: argon2id, or SHA-256 from older days; several with one beginning. */
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "lib/cleanup.h"
 #include "lib/hash.h"
 #include "store_rig.h"
 #include "verifier/base/counters.h"
+#include "verifier/store/key_memory.h"
 #include "verifier/store/store_key.h"
 
 #include <criterion/criterion.h>
@@ -79,7 +81,7 @@ Test(vlog_keys, two_hundred_calls_cost_one_slow_look)
     rig_free(rig);
 }
 
-Test(vlog_keys, what_the_database_says_of_a_remembered_key_holds_at_once)
+Test(vlog_keys, what_the_database_says_of_a_remembered_key_holds_within_a_second)
 {
     static const struct {
         const char *sql, *back;
@@ -101,6 +103,9 @@ Test(vlog_keys, what_the_database_says_of_a_remembered_key_holds_at_once)
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         cr_expect_eq(look(rig, CARL, &worker), STORE_KEY_GOOD, "%s", ends[i].sql);
         rig_sql(rig, ends[i].sql);
+        int64_t since_ms = mono_ms();
+        while (mono_ms() - since_ms < KEY_MEMORY_MS && look(rig, CARL, &worker) == STORE_KEY_GOOD)
+            ;
         cr_expect_eq(look(rig, CARL, &worker), ends[i].found, "%s", ends[i].sql);
         rig_sql(rig, ends[i].back);
     }
