@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,16 +27,21 @@ void hash_update(struct hash *hash, const void *data, size_t size)
     must(EVP_DigestUpdate(hash->context, data, size) == 1);
 }
 
-void hash_hex(struct hash *hash, char hex[HASH_HEX_BYTES])
+static void print_hex(const unsigned char digest[DIGEST_BYTES], char hex[HASH_HEX_BYTES])
 {
     static const char digit[] = "0123456789abcdef";
-    unsigned char digest[DIGEST_BYTES];
-    must(EVP_DigestFinal_ex(hash->context, digest, NULL) == 1);
     for (size_t i = 0; i < DIGEST_BYTES; i++) {
         hex[2 * i] = digit[digest[i] >> 4];
         hex[2 * i + 1] = digit[digest[i] & 15];
     }
     hex[HASH_HEX_BYTES - 1] = '\0';
+}
+
+void hash_hex(struct hash *hash, char hex[HASH_HEX_BYTES])
+{
+    unsigned char digest[DIGEST_BYTES];
+    must(EVP_DigestFinal_ex(hash->context, digest, NULL) == 1);
+    print_hex(digest, hex);
 }
 
 void hash_free(struct hash *hash)
@@ -52,6 +58,14 @@ void hash_bytes(const void *data, size_t size, char hex[HASH_HEX_BYTES])
     hash_update(hash, data, size);
     hash_hex(hash, hex);
     hash_free(hash);
+}
+
+void hash_hmac(const void *key, size_t key_size, const void *data, size_t size,
+               char hex[HASH_HEX_BYTES])
+{
+    unsigned char digest[DIGEST_BYTES];
+    must(HMAC(EVP_sha256(), key, (int)key_size, data, size, digest, NULL));
+    print_hex(digest, hex);
 }
 
 static int update_from_file(struct hash *hash, int fd, int64_t *size, struct error *err)

@@ -35,6 +35,30 @@ Test(hash, pieces_give_what_the_whole_gives)
     cr_assert_str_eq(pieces, whole);
 }
 
+/* RFC 4231, test cases 1, 2 and 6; the last key is longer than a block. */
+Test(hash, hmac_is_that_of_rfc_4231)
+{
+    static const char first[20] = {[0 ... 19] = 0x0b};
+    static const char long_key[131] = {[0 ... 130] = (char)0xaa};
+    static const struct {
+        const char *key;
+        size_t key_size;
+        const char *text, *hex;
+    } cases[] = {
+        {first, sizeof first, "Hi There",
+         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+        {"Jefe", 4, "what do ya want for nothing?",
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {long_key, sizeof long_key, "Test Using Larger Than Block-Size Key - Hash Key First",
+         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char hex[HASH_HEX_BYTES];
+        hash_hmac(cases[i].key, cases[i].key_size, cases[i].text, strlen(cases[i].text), hex);
+        cr_expect_str_eq(hex, cases[i].hex);
+    }
+}
+
 Test(hash, free_takes_null)
 {
     hash_free(NULL);
