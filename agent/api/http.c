@@ -1,5 +1,6 @@
 #include "agent/api/http_stream.h"
 #include "base/clock.h"
+#include "base/url.h"
 #include "lib/cleanup.h"
 #include "lib/uuid.h"
 
@@ -70,15 +71,14 @@ static void free_key(char *header)
 
 struct http_client *http_client_new(const struct http_settings *settings, struct error *err)
 {
-    if (strncmp(settings->url, "http://", 7) != 0 && strncmp(settings->url, "https://", 8) != 0) {
+    if (!url_is_http(settings->url)) {
         error_set(err, ERROR_PERMANENT, 0, "\"%s\" is not an http:// or https:// URL",
                   settings->url);
         return NULL;
     }
     /* The URL is shown in logs and status, so user and password are not allowed and not repeated
      * here. */
-    const char *host = strstr(settings->url, "//") + 2;
-    if (memchr(host, '@', strcspn(host, "/?#"))) {
+    if (url_has_user(settings->url)) {
         error_set(err, ERROR_PERMANENT, 0,
                   "the URL contains a user name or password; remove it, the server only needs the "
                   "API key");
