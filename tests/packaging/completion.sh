@@ -33,7 +33,7 @@ expect "--json" agent spool ls --j
 expect "--all" agent spool retry --a
 expect "undrain unpause" agent un
 expect "ls" agent -c other.cfg spool l
-expect "worker" verifier w
+expect "worker webhook" verifier w
 expect "rotate revoke" verifier worker r
 expect "--slug" verifier job add video.mp4 --sl
 expect "video.mp4" verifier job add vid

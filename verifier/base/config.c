@@ -1,6 +1,7 @@
 #include "verifier/base/config.h"
 
 #include "base/message.h"
+#include "base/url.h"
 #include "verifier/base/address.h"
 #include "verifier/base/grace.h"
 
@@ -73,6 +74,22 @@ const struct config_key verifier_config_keys[] = {
     CONFIG_NUMBER_KEY(
         sweeper, trash_hours, 24, 0.0005, 8760,
         "hours that removed files stay in the trash; also the least age of an orphan"),
+    CONFIG_TEXT_KEY(webhook, url, "", NULL,
+                    "http:// or https:// URL that is told by POST that a video is ready or has "
+                    "failed; empty: none"),
+    CONFIG_TEXT_KEY(webhook, secret_file, "", NULL,
+                    "file (mode 0600) with the secret that signs what is sent; required with url"),
+    CONFIG_TEXT_KEY(webhook, events, "all", "all|ready|failed", "which events are sent"),
+    CONFIG_TEXT_KEY(webhook, ca_file, "", NULL,
+                    "PEM certificates of authorities for url; empty: the system's"),
+    CONFIG_NUMBER_KEY(webhook, timeout_seconds, 10, 0.1, 60, "seconds that one attempt may take"),
+    CONFIG_NUMBER_KEY(webhook, retry_base_seconds, 5, 0.05, 3600,
+                      "longest pause after the first failed attempt; it doubles after each"),
+    CONFIG_NUMBER_KEY(webhook, retry_cap_seconds, 600, 0.05, 3600,
+                      "longest pause between two attempts; each pause is random up to it"),
+    CONFIG_NUMBER_KEY(webhook, keep_days, 7, 0.0001, 365,
+                      "days after which an event that is not accepted is given up; ended events "
+                      "are deleted after as long again"),
     CONFIG_TEXT_KEY(log, level, "info", "debug|info|warning|error",
                     "least severe level that is logged, to stderr"),
     CONFIG_TEXT_KEY(log, format, "text", "text|json", "logfmt or JSON, one line per event"),
@@ -147,6 +164,24 @@ static void judge_listen(const struct verifier_config *config, struct findings *
                     "listen.tls_cert_file and listen.tls_key_file must be set together");
 }
 
+/* The URL is never repeated: its path may be a secret. */
+static void judge_webhook(const struct verifier_config *config, struct findings *findings)
+{
+    const char *url = config->webhook.url;
+    if (url[0] && !url_is_http(url))
+        finding_add(findings, FINDING_BAD, "webhook.url", NULL,
+                    "expected an http:// or https:// URL");
+    else if (url_has_user(url))
+        finding_add(findings, FINDING_BAD, "webhook.url", NULL,
+                    "the URL contains a user name or password; remove it: what is sent is signed");
+    if (url[0] && !config->webhook.secret_file[0])
+        finding_add(findings, FINDING_BAD, "webhook.secret_file", NULL,
+                    "webhook.url needs a file (mode 0600) with a secret that signs what is sent");
+    if (config->webhook.retry_cap_seconds < config->webhook.retry_base_seconds)
+        finding_add(findings, FINDING_BAD, "webhook.retry_cap_seconds", NULL,
+                    "is less than webhook.retry_base_seconds");
+}
+
 bool verifier_config_sweeps(const struct verifier_config *config)
 {
     if (strcmp(config->sweeper.mode, "auto") == 0)
@@ -198,6 +233,7 @@ void verifier_config_judge(const struct verifier_config *config, struct findings
     if (strcmp(config->page.access, "login") == 0 && !config->auth.admin_secret_file[0])
         finding_add(findings, FINDING_BAD, "page.access", NULL,
                     "\"login\" needs auth.admin_secret_file");
+    judge_webhook(config, findings);
     judge_times(config, findings);
     if (verifier_config_warning(config))
         finding_add(findings, FINDING_NOTE, "workers.offline_minutes", NULL, "%s",

@@ -49,6 +49,11 @@ struct verifier_config {
         double interval_seconds, grace_seconds, cleanup_minutes, trash_hours;
     } sweeper;
     struct {
+        char url[CONFIG_TEXT_BYTES], secret_file[CONFIG_TEXT_BYTES]; /* url "" = none */
+        char events[CONFIG_TEXT_BYTES], ca_file[CONFIG_TEXT_BYTES];
+        double timeout_seconds, retry_base_seconds, retry_cap_seconds, keep_days;
+    } webhook;
+    struct {
         char level[CONFIG_TEXT_BYTES], format[CONFIG_TEXT_BYTES];
     } log;
 };

@@ -20,6 +20,7 @@ static const char *const live[] = {
     "sweeper.grace_seconds",
     "sweeper.cleanup_minutes",
     "sweeper.trash_hours",
+    "webhook.",
     "log.",
 };
 enum { LIVE_COUNT = sizeof live / sizeof live[0], NAME_BYTES = 96 };

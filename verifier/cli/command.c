@@ -45,6 +45,16 @@ static int remove_video(void *ctx, int64_t video_id, const char *slug, struct er
     return files_discard_source(ctx, video_id, err);
 }
 
+static unsigned events_of(const struct verifier_config *config)
+{
+    const char *events = config->webhook.events;
+    if (!config->webhook.url[0])
+        return 0;
+    return strcmp(events, "ready") == 0    ? STORE_EVENT_READY
+           : strcmp(events, "failed") == 0 ? STORE_EVENT_FAILED
+                                           : STORE_EVENT_READY | STORE_EVENT_FAILED;
+}
+
 struct store_settings context_store_settings(const struct verifier_config *config)
 {
     enum { MINUTE_MS = 60 * 1000 };
@@ -58,6 +68,7 @@ struct store_settings context_store_settings(const struct verifier_config *confi
         .grace_ms = (int64_t)(config->sweeper.grace_seconds * 1000),
         .monitored = verifier_config_sweeps(config),
         .retry_delay_ms = (int64_t)(config->claims.retry_delay_seconds * 1000),
+        .events = events_of(config),
     };
 }
 

@@ -17,6 +17,7 @@
 #include "verifier/http/server.h"
 #include "verifier/store/store_metrics.h"
 #include "verifier/sweeper/sweeper.h"
+#include "verifier/webhook/webhook.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,8 +67,15 @@ static struct sweeper *start_sweeper(const struct app *app, const struct verifie
     return sweeper;
 }
 
-static int run(struct server *server, struct app *app, struct verifier_config *config,
-               const char *config_path, struct error *err)
+struct opened {
+    struct context context;
+    struct gate *gate;
+    char secret[CONFIG_SECRET_BYTES];
+    struct webhook_settings webhook;
+};
+
+static int run(struct server *server, struct opened *opened, struct app *app,
+               struct verifier_config *config, const char *config_path, struct error *err)
 {
     sigset_t signals;
     block_signals(&signals);
@@ -89,15 +97,17 @@ static int run(struct server *server, struct app *app, struct verifier_config *c
              LOG_TEXT("address", config->listen.address), LOG_TEXT("version", TAILSLATE_VERSION),
              LOG_INT("pid", getpid()));
     notify_ready();
-    struct reload reload = {config_path, config, server, app, sweeper};
+    struct webhook *webhook = webhook_start(app->store, &opened->webhook);
+    struct reload reload = {config_path, config, server, app, sweeper, webhook};
     int number = wait_for_signal(&reload, &signals);
     log_info("verifier.stopping", LOG_INT("signal", number));
     notify_stopping();
     /* Shutdown releases no claim: their holders continue after the restart. */
     sweeper_stop(sweeper);
+    webhook_stop(webhook);
     wakeup_close(app->wakeup);
     bool quiet = server_stop(server) && health_probe_stop(app->probe) &&
-                 directories_stop(directories) && sweeper_free(sweeper);
+                 directories_stop(directories) && sweeper_free(sweeper) && webhook_free(webhook);
     log_info("verifier.stopped", LOG_INT("quiet", quiet));
     /* What still runs has acknowledged nothing: exiting now is the same as a kill. */
     if (!quiet)
@@ -105,15 +115,10 @@ static int run(struct server *server, struct app *app, struct verifier_config *c
     return 0;
 }
 
-struct opened {
-    struct context context;
-    struct gate *gate;
-    char secret[CONFIG_SECRET_BYTES];
-};
-
 static int open_all(const struct verifier_config *config, struct opened *opened, struct error *err)
 {
-    if (reload_read_secret(config, opened->secret, err) != 0)
+    if (reload_read_secret(config, opened->secret, err) != 0 ||
+        webhook_settings_read(config, &opened->webhook, err) != 0 || post_global_init(err) != 0)
         return -1;
     if (gate_open(config->redis.url, config->redis.password_file, config->redis.prefix,
                   &opened->gate, err) != 0)
@@ -127,6 +132,7 @@ static int open_all(const struct verifier_config *config, struct opened *opened,
 static void close_all(struct opened *opened)
 {
     explicit_bzero(opened->secret, sizeof opened->secret);
+    explicit_bzero(&opened->webhook, sizeof opened->webhook);
     context_close(&opened->context);
     gate_close(opened->gate);
 }
@@ -143,6 +149,7 @@ static int serve(struct opened *opened, struct verifier_config *config, const ch
     size_t route_count = routes_names(&route_names);
     request_metrics_register(route_names, route_count);
     store_metrics_register();
+    webhook_metrics_register();
     struct app app = {.store = opened->context.store,
                       .gate = opened->gate,
                       .files = &opened->context.files,
@@ -151,7 +158,7 @@ static int serve(struct opened *opened, struct verifier_config *config, const ch
                       .auth = auth_new(opened->secret[0] ? opened->secret : NULL),
                       .page_access = reload_page_access(config)};
     app.overview = overview_new(&app);
-    int result = run(server, &app, config, config_path, err);
+    int result = run(server, opened, &app, config, config_path, err);
     server_free(server);
     overview_free(app.overview);
     replays_free(app.replays);

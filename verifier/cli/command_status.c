@@ -49,6 +49,30 @@ static void print_heads(const struct status_view *view, FILE *out)
                 fleet->suspicious_since);
 }
 
+/* Without a webhook only what still waits for one is worth a line. */
+static void print_webhook(const struct status_view *view, FILE *out)
+{
+    const struct store_events *events = &view->events;
+    char since[STATUS_SPAN_BYTES], next[STATUS_SPAN_BYTES];
+    if (!view->has_webhook && events->waiting == 0)
+        return;
+    fprintf(out, "webhook   %lld waiting, %lld given up", (long long)events->waiting,
+            (long long)events->given_up);
+    if (events->waiting > 0) {
+        status_span(events->now, events->since, since);
+        fprintf(out, "; the oldest is of %s", since);
+    }
+    if (events->waiting > 0 && view->has_webhook) {
+        status_span(events->now, events->next_attempt_at, next);
+        fprintf(out, ", its next attempt %s", next);
+    }
+    fputs("\n", out);
+    if (events->reason[0])
+        fprintf(out, "          %s\n", events->reason);
+    if (!view->has_webhook)
+        fputs("          Nothing is sent: webhook.url is not set.\n", out);
+}
+
 static void print_running(const struct status_view *view, FILE *out)
 {
     static const char *const titles[] = {"JOB",    "DONE",       "STEP", "ATTEMPT",
@@ -137,9 +161,22 @@ static void print_sweeps(const struct store_overview *overview, FILE *out)
 void status_print(const struct status_view *view, FILE *out)
 {
     print_heads(view, out);
+    print_webhook(view, out);
     print_running(view, out);
     print_recent(&view->overview, out);
     print_sweeps(&view->overview, out);
+}
+
+static struct json *webhook_json(const struct status_view *view)
+{
+    struct json *object = json_new_object();
+    json_set_bool(object, "configured", view->has_webhook);
+    json_set_int(object, "waiting", view->events.waiting);
+    json_set_int(object, "given_up", view->events.given_up);
+    json_set_filled(object, "since", view->events.since);
+    json_set_filled(object, "next_attempt_at", view->events.next_attempt_at);
+    json_set_filled(object, "reason", view->events.reason);
+    return object;
 }
 
 void status_print_json(const struct status_view *view, FILE *out)
@@ -149,6 +186,7 @@ void status_print_json(const struct status_view *view, FILE *out)
     json_set(root, "jobs", store_counts_json(&overview->counts));
     json_set_filled(root, "files_problem", view->files_reason);
     json_set(root, "fleet", store_fleet_json(&overview->fleet));
+    json_set(root, "webhook", webhook_json(view));
     json_set(root, "running", store_jobs_json(view->running, view->running_count));
     json_set(root, "recent_completions", store_recent_json(overview));
     json_set(root, "sweeps", store_sweeps_json(overview));
@@ -161,7 +199,9 @@ int command_status(struct context *context, const struct command *command, struc
 {
     struct status_view view = {.running = NULL, .workers = NULL};
     context_files_problem(context, view.files_reason);
-    if (store_overview(context->store, &view.overview, err) != 0)
+    view.has_webhook = context->config->webhook.url[0] != '\0';
+    if (store_events(context->store, &view.events, err) != 0 ||
+        store_overview(context->store, &view.overview, err) != 0)
         return -1;
     int result = store_jobs_running(context->store, &view.running, &view.running_count, err);
     if (result == 0)

@@ -4,6 +4,7 @@
 #define VERIFIER_COMMAND_STATUS_H
 
 #include "verifier/cli/command.h"
+#include "verifier/store/store_event.h"
 #include "verifier/store/store_overview.h"
 
 #include <stdio.h>
@@ -14,6 +15,8 @@ struct status_view {
     size_t running_count;
     struct store_worker *workers;
     size_t worker_count;
+    struct store_events events;
+    bool has_webhook;
     char files_reason[FILES_REASON_BYTES]; /* "": nothing is wrong with the directories */
 };
 

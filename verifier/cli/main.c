@@ -7,6 +7,7 @@
 #include "verifier/cli/command_serve.h"
 #include "verifier/cli/command_status.h"
 #include "verifier/cli/command_sweep.h"
+#include "verifier/cli/command_webhook.h"
 #include "verifier/cli/command_worker.h"
 
 #include <stddef.h>
@@ -221,6 +222,12 @@ static const struct {
       .summary = "release expired claims and remove orphaned output now",
       .details = "Prints what was released and removed, and why."},
      command_sweep,
+     NULL},
+    {{.words = "webhook test",
+      .summary = "send a test event to the webhook's receiver",
+      .details = "Prints its answer. The exit status is 0, 69 if the receiver refuses the event, "
+                 "or 75 if it\ndoes not answer."},
+     command_webhook_test,
      NULL},
 };
 

@@ -1,6 +1,7 @@
 #include "verifier/cli/preflight.h"
 
 #include "base/config_file.h"
+#include "base/url.h"
 #include "lib/cleanup.h"
 #include "verifier/base/address.h"
 #include "verifier/http/connections.h"
@@ -80,6 +81,16 @@ static void check_secrets(const struct verifier_config *config, struct findings 
     check_secret("auth.admin_secret_file", config->auth.admin_secret_file, findings);
     check_secret("store.password_file", config->store.password_file, findings);
     check_secret("redis.password_file", config->redis.password_file, findings);
+    check_secret("webhook.secret_file", config->webhook.secret_file, findings);
+}
+
+/* Whether it answers is asked by `webhook test`. */
+static void check_webhook(const struct verifier_config *config, struct findings *findings)
+{
+    const char *url = config->webhook.url;
+    if (url_is_http(url) && !url_has_user(url))
+        finding_add(findings, FINDING_GOOD, "webhook.url", NULL, "%.*s", url_origin_bytes(url),
+                    url);
 }
 
 /* ---- directories ----------------------------------------------------------------------------- */
@@ -173,6 +184,7 @@ void preflight(const struct verifier_config *config, struct findings *findings)
     check_port(config, findings);
     check_tls(config, findings);
     check_secrets(config, findings);
+    check_webhook(config, findings);
     check_directories(config, findings);
     check_database_directory(config, findings);
 }

@@ -45,7 +45,10 @@ static int apply(const struct reload *reload, const struct verifier_config *conf
 {
     char secret[CONFIG_SECRET_BYTES];
     struct server_settings server = reload_server_settings(config);
+    struct webhook_settings webhook;
     int result = reload_read_secret(config, secret, err);
+    if (result == 0)
+        result = webhook_settings_read(config, &webhook, err);
     if (result == 0)
         result = server_reconfigure(reload->server, &server, err);
     if (result == 0) {
@@ -55,9 +58,11 @@ static int apply(const struct reload *reload, const struct verifier_config *conf
         auth_set_admin_secret(reload->app->auth, secret[0] ? secret : NULL);
         store_reconfigure(reload->app->store, &times);
         sweeper_reconfigure(reload->sweeper, &intervals);
+        webhook_reconfigure(reload->webhook, &webhook);
         must(log_configure(config->log.level, config->log.format));
     }
     explicit_bzero(secret, sizeof secret);
+    explicit_bzero(&webhook, sizeof webhook);
     return result;
 }
 

@@ -1,4 +1,4 @@
-/* reload: on SIGHUP the running server reads its configuration, certificates and admin secret
+/* reload: on SIGHUP the running server reads its configuration, certificates and secrets
  * again.
  *
  * All or nothing: after any error what was in force stays in force, and one line of the log says
@@ -11,6 +11,7 @@
 #include "verifier/http/request.h"
 #include "verifier/http/server.h"
 #include "verifier/sweeper/sweeper.h"
+#include "verifier/webhook/webhook.h"
 
 struct reload {
     const char *config_path;        /* as named by the operator; NULL: none */
@@ -18,6 +19,7 @@ struct reload {
     struct server *server;
     struct app *app;
     struct sweeper *sweeper; /* NULL: none */
+    struct webhook *webhook;
 };
 
 void reload_now(const struct reload *reload);

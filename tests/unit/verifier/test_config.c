@@ -59,6 +59,25 @@ Test(verifier_config, what_this_build_has_not_is_refused_by_name)
     }
 }
 
+Test(verifier_config, a_webhook_needs_a_plain_url_and_a_secret)
+{
+    static const char *const cases[][3] = {
+        {"TAILSLATE_WEBHOOK_URL", "http://host/hidden", "webhook.url needs a file"},
+        {"TAILSLATE_WEBHOOK_URL", "ftp://host/hidden", "expected an http:// or https:// URL"},
+        {"TAILSLATE_WEBHOOK_URL", "https://u:hidden@host", "a user name or password"},
+        {"TAILSLATE_WEBHOOK_RETRY_CAP_SECONDS", "1", "less than webhook.retry_base_seconds"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct verifier_config config;
+        struct error err = {0};
+        setenv(cases[i][0], cases[i][1], 1);
+        cr_expect_eq(verifier_config_load(NULL, &config, &err), -1, "case %zu", i);
+        cr_expect(strstr(err.message, cases[i][2]), "%s", err.message);
+        cr_expect_not(strstr(err.message, "hidden"), "%s", err.message);
+        unsetenv(cases[i][0]);
+    }
+}
+
 /* The times in seconds; a live worker keeps its job where one of them is as long as the grace. */
 Test(verifier_config, times_under_which_a_live_workers_job_is_released_are_refused)
 {

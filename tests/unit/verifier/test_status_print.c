@@ -74,6 +74,30 @@ Test(status_print, names_a_replayed_late_completion_and_why_a_job_was_released)
     cr_expect(strstr(text, "worker anna has sent no heartbeat since 10:00"), "%s", text);
 }
 
+Test(status_print, says_what_waits_for_a_webhook_and_why)
+{
+    struct status_view view = {.overview = {.fleet = {.now = NOW, .alive_at = NOW}}};
+    struct store_events waiting = {.waiting = 3,
+                                   .given_up = 1,
+                                   .now = NOW,
+                                   .since = "2026-01-03T15:48:00.000000+00:00",
+                                   .next_attempt_at = "2026-01-03T16:05:00.000000+00:00",
+                                   .reason = "the receiver answered 500"};
+    TEXT(without) = printed(&view);
+    cr_expect_not(strstr(without, "webhook"), "%s", without);
+    view.has_webhook = true;
+    TEXT(calm) = printed(&view);
+    cr_expect(strstr(calm, "webhook   0 waiting, 0 given up\n"), "%s", calm);
+    view.events = waiting;
+    TEXT(failing) = printed(&view);
+    cr_expect(strstr(failing, "webhook   3 waiting, 1 given up; the oldest is of 12 min ago, its "
+                              "next attempt in 5 min\n          the receiver answered 500\n"),
+              "%s", failing);
+    view.has_webhook = false;
+    TEXT(off) = printed(&view);
+    cr_expect(strstr(off, "Nothing is sent: webhook.url is not set."), "%s", off);
+}
+
 Test(status_print, shows_the_last_release_however_long_ago)
 {
     char none[] = "[]", released[] = "[{\"job\":9,\"detail\":\"it is idle\"}]";
