@@ -236,6 +236,32 @@ Test(webhook, two_verifiers_share_the_events_and_one_takes_over_what_the_other_h
 
 /* ---- the operator ---------------------------------------------------------------------------- */
 
+static bool is_on_page(const struct rig *rig)
+{
+    TEXT(url) = must_printf("http://127.0.0.1:%d/api/overview", rig->port);
+    REPLY(reply) = call_make(&(struct call){.url = url});
+    reply_is(&reply, 200, NULL);
+    return strstr(reply.body, "\"events wait for the webhook's receiver: 1\"") != NULL;
+}
+
+Test(webhook, a_receiver_that_refuses_for_minutes_is_a_problem_on_the_page, .timeout = 120)
+{
+    struct rig *rig = rig_new();
+    struct peer *peer = receiver_start(rig, "500");
+    rig_start_verifier(rig);
+    add_cancelled(rig, "film");
+    peer_wait(peer, RECEIVER_POST, 2, RECEIVER_MS);
+    cr_expect_not(is_on_page(rig), "it has only just begun");
+    inspect_change(rig,
+                   "UPDATE webhook_events SET occurred_at = strftime('%%Y-%%m-%%dT%%H:%%M:%%f',"
+                   " 'now', '-10 minutes') || '000+00:00'");
+    rig_stop_verifier(rig); /* what the page shows is kept for a moment */
+    rig_start_verifier(rig);
+    cr_expect(is_on_page(rig));
+    rig_end(rig);
+    peer_stop(peer);
+}
+
 static void expect_test(struct rig *rig, int status, const char *words)
 {
     RUN(run) = rig_verifier(rig, (const char *[]){"webhook", "test", NULL});

@@ -60,7 +60,7 @@ static void print_webhook(const struct status_view *view, FILE *out)
             (long long)events->given_up);
     if (events->waiting > 0) {
         status_span(events->now, events->since, since);
-        fprintf(out, "; the oldest is of %s", since);
+        fprintf(out, "; the oldest from %s", since);
     }
     if (events->waiting > 0 && view->has_webhook) {
         status_span(events->now, events->next_attempt_at, next);

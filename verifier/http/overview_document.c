@@ -7,12 +7,13 @@
 #include "verifier/http/health_probe.h"
 #include "verifier/http/routes_health.h"
 #include "verifier/store/store_activity.h"
+#include "verifier/store/store_event.h"
 #include "verifier/store/store_json.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { DOCUMENT_REASON_BYTES = 256 };
+enum { DOCUMENT_REASON_BYTES = 256, EVENT_LATE_S = 300 };
 
 static void add_problem(struct json *problems, const char *reason, const char *since,
                         const char *hint)
@@ -80,12 +81,26 @@ static void add_worker_problems(const struct store_overview *overview,
     }
 }
 
+/* One failed attempt is nothing that a person has to know. */
+static void add_webhook_problem(const struct store_events *events, struct json *problems)
+{
+    char reason[DOCUMENT_REASON_BYTES];
+    int64_t now_us, since_us;
+    if (!events->reason[0] || !wall_parse(events->now, &now_us) ||
+        !wall_parse(events->since, &since_us) || (now_us - since_us) / 1000000 < EVENT_LATE_S)
+        return;
+    snprintf(reason, sizeof reason, "events wait for the webhook's receiver: %lld",
+             (long long)events->waiting);
+    add_problem(problems, reason, events->since, "tailslate-verifier status shows the last error");
+}
+
 static struct json *problems_of(const struct app *app, const struct store_overview *overview,
-                                const struct workers *workers)
+                                const struct workers *workers, const struct store_events *events)
 {
     struct json *problems = json_new_array();
     add_server_problems(app, problems);
     add_worker_problems(overview, workers, problems);
+    add_webhook_problem(events, problems);
     return problems;
 }
 
@@ -109,12 +124,14 @@ static int add_all(const struct app *app, struct json *root, const struct store_
                    struct json **workers, struct error *err)
 {
     struct workers counts;
+    struct store_events events;
     if (count_workers(app->store, &counts, err) != 0 ||
+        store_events(app->store, &events, err) != 0 ||
         store_activity(app->store, root, workers, err) != 0)
         return -1;
     json_set_text(root, "version", TAILSLATE_VERSION);
     json_set_bool(root, "admin_enabled", auth_has_admin(app->auth));
-    json_set(root, "problems", problems_of(app, overview, &counts));
+    json_set(root, "problems", problems_of(app, overview, &counts, &events));
     json_set(root, "jobs", store_counts_json(&overview->counts));
     json_set(root, "recent_completions", store_recent_json(overview));
     json_set(root, "sweeps", store_sweeps_json(overview));

@@ -90,7 +90,7 @@ Test(status_print, says_what_waits_for_a_webhook_and_why)
     cr_expect(strstr(calm, "webhook   0 waiting, 0 given up\n"), "%s", calm);
     view.events = waiting;
     TEXT(failing) = printed(&view);
-    cr_expect(strstr(failing, "webhook   3 waiting, 1 given up; the oldest is of 12 min ago, its "
+    cr_expect(strstr(failing, "webhook   3 waiting, 1 given up; the oldest from 12 min ago, its "
                               "next attempt in 5 min\n          the receiver answered 500\n"),
               "%s", failing);
     view.has_webhook = false;
