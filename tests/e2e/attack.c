@@ -31,7 +31,7 @@ static const struct head heads[] = {
     {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: @\r\n\r\n", "a", 10 << 20, 431, 0},
     {"GET /healthz HTTP/1.1\r\nHost: x\r\n@\r\n", "X: y\r\n", 100000, 431, 0},
     /* Arguments for which there is no memory: libmicrohttpd 1.0 says so, 0.9.75 closes. */
-    {"GET /healthz?@ HTTP/1.1\r\nHost: x\r\n\r\n", "a=b&", 7000, 431, 0},
+    {"GET /healthz?@ HTTP/1.1\r\nHost: x\r\n\r\n", "a=b&", 1500, 431, 0},
     {"GET /@ HTTP/1.1\r\nHost: x\r\n\r\n", "a/", 5000, 404, 414},
     {"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n", "", 0, 505, 400},
     {"GET /healthz\r\n\r\n", "", 0, 400, 400},
@@ -173,7 +173,7 @@ Test(attack, heads_that_two_servers_read_in_two_ways_are_refused, .timeout = 120
 /* Well-formed ones, however large and however many on one connection. */
 Test(attack, heads_that_are_right_are_taken)
 {
-    enum { FILLER = 24 * 1024, REQUESTS = 3 };
+    enum { FILLER = 8 * 1024, REQUESTS = 3 };
     struct scene scene = scene_idle();
     char answer[ANSWER_BYTES];
     static const char *const taken[] = {
@@ -226,7 +226,7 @@ Test(attack, a_refused_framing_ends_the_connection)
 Test(attack, requests_that_the_library_gives_up_leave_nothing_behind)
 {
     struct scene scene = scene_idle();
-    struct head arguments = {"GET /healthz?@ HTTP/1.1\r\nHost: x\r\n\r\n", "a=b&", 7000, 0, 0};
+    struct head arguments = {"GET /healthz?@ HTTP/1.1\r\nHost: x\r\n\r\n", "a=b&", 1500, 0, 0};
     char answer[ANSWER_BYTES];
     size_t size;
     TEXT(text) = make_head(&arguments, &size);

@@ -75,7 +75,7 @@ limit HEADERS_MS 1000 'complete within %d s'
 limit UNAUTHENTICATED_MS 1000 'without a good credential | %d s |'
 limit STALL_S 1 'no byte in either direction | %d s |'
 limit IDLE_MS 1000 'between two requests on a connection | %d s |'
-limit CONNECTIONS_MAX 1 '| connections | %d;'
+limit WAITERS_OF_WORKER_MAX 1 'long polls of one worker | %d:'
 limit DRAIN_MAX_BYTES 1048576 'still read | %d MiB'
 limit JSON_MAX_DEPTH 1 '%d levels'
 limit JSON_MAX_NODES 1 '%d values'
@@ -93,6 +93,9 @@ limit STORE_LIST_MAX 1 'at most %d of them, ordered'
 limit RETRY_AFTER_S 1 'tries again after `Retry-After` (%d s)'
 grep -qhE 'SMALL +BODY_TEXT, 256 \* KIB, 30 \* SECOND_MS' "${routes[@]}" ||
     complain "JSON bodies have another limit than WIRE.md says"
+
+connections=$(grep -oE 'listen, connections, [0-9]+' "$top/verifier/base/config.c" | grep -oE '[0-9]+$')
+grep -qF "| connections | $connections, " "$document" || complain "WIRE.md has another default of listen.connections"
 
 # The example, on a verifier of its own.
 started=()

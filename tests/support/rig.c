@@ -65,6 +65,7 @@ static void configure_verifier(struct rig *rig)
     TEXT(secret) = rig_path(rig, "admin.secret");
     file_write(secret, "the-admin-secret-of-a-test\n", 0600);
     settings_set(settings, "listen.port", port);
+    settings_set(settings, "listen.connections", "512"); /* so that a test can fill them */
     settings_set_text(settings, "listen.address", "127.0.0.1");
     settings_set_text(settings, "store.url", url);
     set_path(rig, settings, "files.uploads_dir", "uploads");

@@ -23,9 +23,13 @@ const struct config_key verifier_config_keys[] = {
     CONFIG_TEXT_KEY(
         listen, client_ca_file, "", NULL,
         "PEM certificates of authorities; if set, clients need a certificate from one of them"),
-    CONFIG_INTEGER_KEY(listen, connections_per_address, 128, 1, 512,
-                       "connections that one client address (IPv6: /64) may have, of 512 in all; a "
-                       "node needs about three; listen.trusted_proxy has no limit of its own"),
+    CONFIG_INTEGER_KEY(
+        listen, connections, 16384, 64, 65536,
+        "connections at once; a waiting node has one or two; needs a third more open "
+        "files (LimitNOFILE)"),
+    CONFIG_INTEGER_KEY(listen, connections_per_address, 128, 1, 65536,
+                       "connections that one client address (IPv6: /64) may have; a node needs "
+                       "about three; listen.trusted_proxy has no limit of its own"),
     CONFIG_TEXT_KEY(listen, trusted_proxy, "", NULL,
                     "IP address of a reverse proxy whose X-Real-IP is trusted; empty: none"),
     CONFIG_TEXT_KEY(store, url, "sqlite:/var/lib/tailslate/verifier.db", NULL,

@@ -19,7 +19,7 @@ struct verifier_config {
         int64_t port; /* 0: any free port */
         char tls_cert_file[CONFIG_TEXT_BYTES], tls_key_file[CONFIG_TEXT_BYTES]; /* "" = no TLS */
         char client_ca_file[CONFIG_TEXT_BYTES]; /* "" = no client certificates */
-        int64_t connections_per_address;
+        int64_t connections, connections_per_address;
         char trusted_proxy[CONFIG_TEXT_BYTES]; /* "" = none */
     } listen;
     struct {

@@ -35,6 +35,8 @@ static struct metric metrics[COUNT_COUNT] = {
     [COUNT_RATE_LIMITED] = METRIC_COUNTER("tailslate_rate_limited_total", 0,
                                           "Requests from addresses with too many bad credentials."),
     [COUNT_CONNECTIONS_OPEN] = METRIC_GAUGE("tailslate_connections", 0, "Open connections."),
+    [COUNT_WAITING] = METRIC_GAUGE("tailslate_long_polls", 0,
+                                   "Requests that wait for a job or a change."),
     [COUNT_CONNECTIONS_REFUSED] = METRIC_COUNTER(
         "tailslate_connections_refused_total", 0,
         "Connections refused because their address was at its limit."),

@@ -18,6 +18,7 @@ enum counter {
     COUNT_KEY_VERIFICATIONS,
     COUNT_RATE_LIMITED,
     COUNT_CONNECTIONS_OPEN, /* a gauge: decrease it by -1 */
+    COUNT_WAITING,          /* likewise */
     COUNT_CONNECTIONS_REFUSED,
     COUNT_CONNECTIONS_CUT,
     COUNT_CLIENTS_UNTRUSTED,

@@ -1,71 +1,61 @@
 #include "verifier/base/wakeup.h"
 
-#include "base/clock.h"
 #include "lib/error.h"
-#include "verifier/base/deadline.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 struct wakeup {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    uint64_t count;
-    bool closed;
+    int fd;
+    _Atomic uint64_t count;
+    atomic_bool closed;
 };
 
 struct wakeup *wakeup_new(void)
 {
     struct wakeup *wakeup = must_calloc(1, sizeof *wakeup);
-    must(pthread_cond_init(&wakeup->changed, NULL) == 0);
-    must(pthread_mutex_init(&wakeup->lock, NULL) == 0);
+    wakeup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    must(wakeup->fd >= 0);
     return wakeup;
 }
 
 void wakeup_free(struct wakeup *wakeup)
 {
-    pthread_cond_destroy(&wakeup->changed);
-    pthread_mutex_destroy(&wakeup->lock);
+    close(wakeup->fd);
     free(wakeup);
 }
 
 uint64_t wakeup_count(struct wakeup *wakeup)
 {
-    pthread_mutex_lock(&wakeup->lock);
-    uint64_t count = wakeup->count;
-    pthread_mutex_unlock(&wakeup->lock);
-    return count;
+    return atomic_load(&wakeup->count);
 }
 
 void wakeup_notify(struct wakeup *wakeup)
 {
-    pthread_mutex_lock(&wakeup->lock);
-    wakeup->count++;
-    pthread_cond_broadcast(&wakeup->changed);
-    pthread_mutex_unlock(&wakeup->lock);
+    atomic_fetch_add(&wakeup->count, 1);
+    must(eventfd_write(wakeup->fd, 1) == 0);
 }
 
-void wakeup_wait(struct wakeup *wakeup, uint64_t seen, int64_t timeout_ms)
+int wakeup_fd(const struct wakeup *wakeup)
 {
-    int64_t until_ms = mono_ms() + timeout_ms;
-    pthread_mutex_lock(&wakeup->lock);
-    while (!wakeup->closed && wakeup->count == seen &&
-           deadline_wait(&wakeup->changed, &wakeup->lock, until_ms))
-        ;
-    pthread_mutex_unlock(&wakeup->lock);
+    return wakeup->fd;
+}
+
+void wakeup_clear(struct wakeup *wakeup)
+{
+    eventfd_t ignored;
+    eventfd_read(wakeup->fd, &ignored);
 }
 
 void wakeup_close(struct wakeup *wakeup)
 {
-    pthread_mutex_lock(&wakeup->lock);
-    wakeup->closed = true;
-    pthread_cond_broadcast(&wakeup->changed);
-    pthread_mutex_unlock(&wakeup->lock);
+    atomic_store(&wakeup->closed, true);
+    wakeup_notify(wakeup);
 }
 
 bool wakeup_is_closed(struct wakeup *wakeup)
 {
-    pthread_mutex_lock(&wakeup->lock);
-    bool closed = wakeup->closed;
-    pthread_mutex_unlock(&wakeup->lock);
-    return closed;
+    return atomic_load(&wakeup->closed);
 }

@@ -1,5 +1,6 @@
-/* wakeup: wakes the long polls of this process when there may be a job. It is a counter: a caller
- * passes the count it has seen, so that no notification between its check and its wait is lost. */
+/* wakeup: tells the thread behind the long polls of this process that there may be a job. It is a
+ * counter beside a descriptor: who has seen a count knows later whether anything was notified
+ * since, so that no notification between a check and the wait is lost. Thread-safe. */
 #ifndef VERIFIER_WAKEUP_H
 #define VERIFIER_WAKEUP_H
 
@@ -8,12 +9,14 @@
 
 struct wakeup;
 struct wakeup *wakeup_new(void);
-void wakeup_free(struct wakeup *wakeup); /* no thread may be waiting */
+void wakeup_free(struct wakeup *wakeup);
 
 uint64_t wakeup_count(struct wakeup *wakeup);
 void wakeup_notify(struct wakeup *wakeup);
-/* Returns after a notification since `seen`, after wakeup_close, or after timeout_ms. */
-void wakeup_wait(struct wakeup *wakeup, uint64_t seen, int64_t timeout_ms);
+
+/* Readable from a notification or wakeup_close until wakeup_clear; borrowed, to be polled. */
+int wakeup_fd(const struct wakeup *wakeup);
+void wakeup_clear(struct wakeup *wakeup);
 
 /* Ends all waits, because the process is stopping. */
 void wakeup_close(struct wakeup *wakeup);

@@ -8,6 +8,7 @@
 #include "verifier/cli/reload.h"
 #include "verifier/db/db.h"
 #include "verifier/http/auth.h"
+#include "verifier/http/connections.h"
 #include "verifier/http/directories.h"
 #include "verifier/http/health_probe.h"
 #include "verifier/http/overview.h"
@@ -141,6 +142,11 @@ static int serve(struct opened *opened, struct verifier_config *config, const ch
                  struct error *err)
 {
     struct server_settings settings = reload_server_settings(config);
+    settings.connections = connections_make_room(settings.connections);
+    if (settings.connections < config->listen.connections)
+        log_warning("connections.fewer", LOG_INT("connections", settings.connections),
+                    LOG_INT("configured", config->listen.connections),
+                    LOG_TEXT("reason", "the limit of open files (LimitNOFILE)"));
     struct server *server = server_listen(&settings, err);
     if (!server)
         return -1;

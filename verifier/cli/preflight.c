@@ -42,6 +42,15 @@ static void check_port(const struct verifier_config *config, struct findings *fi
                           &err);
 }
 
+static void check_open_files(const struct verifier_config *config, struct findings *findings)
+{
+    int64_t room = connections_make_room(config->listen.connections);
+    if (room < config->listen.connections)
+        finding_add(findings, FINDING_NOTE, "listen.connections",
+                    "raise the limit of open files (LimitNOFILE, ulimit -Hn), or lower the key",
+                    "there are open files for %lld connections only", (long long)room);
+}
+
 static void check_tls(const struct verifier_config *config, struct findings *findings)
 {
     struct tls tls;
@@ -182,6 +191,7 @@ void preflight(const struct verifier_config *config, struct findings *findings)
 {
     verifier_config_judge(config, findings);
     check_port(config, findings);
+    check_open_files(config, findings);
     check_tls(config, findings);
     check_secrets(config, findings);
     check_webhook(config, findings);

@@ -34,6 +34,7 @@ struct server_settings reload_server_settings(const struct verifier_config *conf
         .port = config->listen.port,
         .tls = {config->listen.tls_cert_file, config->listen.tls_key_file,
                 config->listen.client_ca_file},
+        .connections = config->listen.connections,
         .address_connections = config->listen.connections_per_address,
         .trusted_proxy = config->listen.trusted_proxy,
     };

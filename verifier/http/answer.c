@@ -112,13 +112,15 @@ void answer_add_header(struct answer *answer, const char *name, const char *form
     header->name = name;
     va_list args;
     va_start(args, format);
-    vsnprintf(header->value, sizeof header->value, format, args);
+    must(vasprintf(&header->value, format, args) >= 0);
     va_end(args);
 }
 
 void answer_fini(struct answer *answer)
 {
     free(answer->body);
+    for (size_t i = 0; i < answer->header_count; i++)
+        free(answer->headers[i].value);
     if (answer->fd >= 0)
         close(answer->fd);
 }

@@ -11,7 +11,7 @@ enum { ANSWER_HEADERS_MAX = 8 };
 
 struct answer_header {
     const char *name;
-    char value[256];
+    char *value; /* owned */
 };
 struct answer {
     int status; /* 0: not answered yet */

@@ -100,13 +100,18 @@ static bool refuse(struct auth *auth, struct request *request, struct answer *an
     return false;
 }
 
+bool auth_is_limited(struct auth *auth, const struct request *request)
+{
+    struct address address = address_of_text(request->client);
+    return limiter_is_over(auth->limiter, &address, mono_ms());
+}
+
 /* False: the request is answered. */
 static bool find_key(struct auth *auth, const char *key, enum store_key *found,
                      struct request *request, struct answer *answer)
 {
     struct error err;
-    struct address address = address_of_text(request->client);
-    bool is_narrow = limiter_is_over(auth->limiter, &address, mono_ms());
+    bool is_narrow = auth_is_limited(auth, request);
     if (is_narrow && !deadline_lock(&auth->throttle, mono_ms() + AUTH_THROTTLE_WAIT_MS)) {
         count(COUNT_RATE_LIMITED, 1);
         answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE,

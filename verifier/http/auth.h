@@ -19,6 +19,8 @@ struct auth *auth_new(const char *admin_secret); /* NULL: no admin calls; copied
 void auth_free(struct auth *auth);
 void auth_set_admin_secret(struct auth *auth, const char *admin_secret);
 
+/* Has the caller's address shown too many bad credentials? Does not block. */
+bool auth_is_limited(struct auth *auth, const struct request *request);
 /* False: the request is answered. */
 bool auth_worker(struct auth *auth, struct request *request, struct answer *answer);
 bool auth_admin(struct auth *auth, struct request *request, struct answer *answer);

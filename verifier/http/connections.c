@@ -11,35 +11,63 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+/* In which list it is. The newest is first in each. */
+enum standing { UNKNOWN, KNOWN, CUT, STANDINGS };
+
 struct connection {
-    int fd; /* borrowed; open as long as it is in the list */
-    struct address address;
+    int fd; /* borrowed; open as long as it is in a list */
+    struct place *place;
     int64_t deadline_ms;
-    bool is_known, is_cut;
+    enum standing standing;
     struct connection *previous, *next;
 };
 
+/* How many there are of an address. */
+struct place {
+    struct address address;
+    int64_t count;
+    struct place *next;
+};
+
+struct list {
+    struct connection *first, *last;
+    int64_t count;
+};
+
+enum { BUCKETS = 4096 };
+
 struct connections {
     pthread_mutex_t lock;
-    struct connection *first;
-    int64_t address_max, count;
+    struct list lists[STANDINGS];
+    struct place *places[BUCKETS];
+    int64_t max, address_max;
     int64_t refused; /* since the last cut */
     struct address last_refused;
 };
 
-struct connections *connections_new(int64_t address_max)
+struct connections *connections_new(int64_t max, int64_t address_max)
 {
     struct connections *connections = must_calloc(1, sizeof *connections);
+    connections->max = max;
     connections->address_max = address_max;
     must(pthread_mutex_init(&connections->lock, NULL) == 0);
     return connections;
 }
 
+static int64_t count_all(const struct connections *connections)
+{
+    int64_t count = 0;
+    for (int i = 0; i < STANDINGS; i++)
+        count += connections->lists[i].count;
+    return count;
+}
+
 void connections_free(struct connections *connections)
 {
-    must(!connections->first);
+    must(count_all(connections) == 0);
     pthread_mutex_destroy(&connections->lock);
     free(connections);
 }
@@ -51,43 +79,106 @@ void connections_set_address_max(struct connections *connections, int64_t addres
     pthread_mutex_unlock(&connections->lock);
 }
 
-/* Visits at most CONNECTIONS_MAX, and only when a connection arrives. */
-static int64_t count_of(const struct connections *connections, const struct address *address)
+static int64_t crowd_of(const struct connections *connections)
 {
-    int64_t of_address = 0;
-    for (const struct connection *at = connections->first; at; at = at->next)
-        of_address += address_is_same(&at->address, address);
-    return of_address;
+    return connections->max * 3 / 4;
 }
 
-static void cut(struct connection *connection)
+/* ---- addresses ---- */
+
+/* Where the place of this address is, or would be. FNV-1a: whoever makes many share a bucket makes
+ * as many connections. */
+static struct place **find_place(struct connections *connections, const struct address *address)
 {
-    shutdown(connection->fd, SHUT_RDWR); /* its thread then closes it */
-    connection->is_cut = true;
+    uint32_t hash = 2166136261u;
+    for (int i = 0; i < ADDRESS_BYTES; i++)
+        hash = (hash ^ address->bytes[i]) * 16777619u;
+    struct place **at = &connections->places[hash % BUCKETS];
+    while (*at && !address_is_same(&(*at)->address, address))
+        at = &(*at)->next;
+    return at;
+}
+
+static struct place *enter_place(struct connections *connections, const struct address *address)
+{
+    struct place **at = find_place(connections, address);
+    if (!*at) {
+        *at = must_calloc(1, sizeof **at);
+        (*at)->address = *address;
+    }
+    (*at)->count++;
+    return *at;
+}
+
+static void leave_place(struct connections *connections, struct place *place)
+{
+    struct place **at = find_place(connections, &place->address);
+    if (--place->count > 0)
+        return;
+    *at = place->next;
+    free(place);
+}
+
+/* ---- lists ---- */
+
+static void append(struct connections *connections, struct connection *connection,
+                   enum standing standing)
+{
+    struct list *list = &connections->lists[standing];
+    connection->standing = standing;
+    connection->previous = NULL;
+    connection->next = list->first;
+    if (list->first)
+        list->first->previous = connection;
+    else
+        list->last = connection;
+    list->first = connection;
+    list->count++;
+}
+
+static void detach(struct connections *connections, struct connection *connection)
+{
+    struct list *list = &connections->lists[connection->standing];
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        list->first = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    else
+        list->last = connection->previous;
+    list->count--;
+}
+
+static void move(struct connections *connections, struct connection *connection,
+                 enum standing standing)
+{
+    detach(connections, connection);
+    append(connections, connection, standing);
+}
+
+/* Its event thread then closes it, or, if it is with the pool, whoever looks next. */
+static void cut(struct connections *connections, struct connection *connection)
+{
+    shutdown(connection->fd, SHUT_RDWR);
+    move(connections, connection, CUT);
     count(COUNT_CONNECTIONS_CUT, 1);
 }
 
-/* The newest is first in the list. */
-static void cut_oldest_unauthenticated(struct connections *connections)
-{
-    struct connection *oldest = NULL;
-    for (struct connection *at = connections->first; at; at = at->next)
-        if (!at->is_known && !at->is_cut)
-            oldest = at;
-    if (oldest)
-        cut(oldest);
-}
+/* ---- what is called ---- */
 
 bool connections_admit(struct connections *connections, const struct address *address,
                        bool is_unlimited)
 {
     pthread_mutex_lock(&connections->lock);
-    bool may = is_unlimited || count_of(connections, address) < connections->address_max;
+    const struct place *place = *find_place(connections, address);
+    bool may = is_unlimited || !place || place->count < connections->address_max;
+    struct connection *oldest = connections->lists[UNKNOWN].last;
     if (!may) {
         connections->refused++;
         connections->last_refused = *address;
-    } else if (connections->count >= CONNECTIONS_CROWDED) {
-        cut_oldest_unauthenticated(connections);
+    } else if (oldest && count_all(connections) >= crowd_of(connections)) {
+        cut(connections, oldest);
     }
     pthread_mutex_unlock(&connections->lock);
     if (!may)
@@ -100,14 +191,10 @@ struct connection *connections_add(struct connections *connections, const struct
 {
     struct connection *connection = must_calloc(1, sizeof *connection);
     connection->fd = fd;
-    connection->address = *address;
     connection->deadline_ms = deadline_ms;
     pthread_mutex_lock(&connections->lock);
-    connection->next = connections->first;
-    if (connection->next)
-        connection->next->previous = connection;
-    connections->first = connection;
-    connections->count++;
+    connection->place = enter_place(connections, address);
+    append(connections, connection, UNKNOWN);
     pthread_mutex_unlock(&connections->lock);
     count(COUNT_CONNECTIONS_OPEN, 1);
     return connection;
@@ -116,13 +203,8 @@ struct connection *connections_add(struct connections *connections, const struct
 void connections_remove(struct connections *connections, struct connection *connection)
 {
     pthread_mutex_lock(&connections->lock);
-    if (connection->previous)
-        connection->previous->next = connection->next;
-    else
-        connections->first = connection->next;
-    if (connection->next)
-        connection->next->previous = connection->previous;
-    connections->count--;
+    detach(connections, connection);
+    leave_place(connections, connection->place);
     pthread_mutex_unlock(&connections->lock);
     free(connection);
     count(COUNT_CONNECTIONS_OPEN, -1);
@@ -139,8 +221,17 @@ void connection_set_deadline(struct connections *connections, struct connection 
 void connection_is_known(struct connections *connections, struct connection *connection)
 {
     pthread_mutex_lock(&connections->lock);
-    connection->is_known = true;
+    if (connection->standing == UNKNOWN)
+        move(connections, connection, KNOWN);
     pthread_mutex_unlock(&connections->lock);
+}
+
+bool connections_are_scarce(struct connections *connections)
+{
+    pthread_mutex_lock(&connections->lock);
+    bool are = connections->lists[KNOWN].count > crowd_of(connections);
+    pthread_mutex_unlock(&connections->lock);
+    return are;
 }
 
 static void log_refused(int64_t refused, const struct address *last)
@@ -151,12 +242,20 @@ static void log_refused(int64_t refused, const struct address *last)
                 LOG_TEXT("reason", "listen.connections_per_address"));
 }
 
+static void cut_late(struct connections *connections, enum standing standing, int64_t now_ms)
+{
+    for (struct connection *next, *at = connections->lists[standing].first; at; at = next) {
+        next = at->next;
+        if (at->deadline_ms < now_ms)
+            cut(connections, at);
+    }
+}
+
 void connections_cut(struct connections *connections, int64_t now_ms)
 {
     pthread_mutex_lock(&connections->lock);
-    for (struct connection *at = connections->first; at; at = at->next)
-        if (at->deadline_ms < now_ms && !at->is_cut)
-            cut(at);
+    cut_late(connections, UNKNOWN, now_ms);
+    cut_late(connections, KNOWN, now_ms);
     int64_t refused = connections->refused;
     struct address last = connections->last_refused;
     connections->refused = 0;
@@ -165,7 +264,22 @@ void connections_cut(struct connections *connections, int64_t now_ms)
         log_refused(refused, &last);
 }
 
-enum { BACKLOG = 512 };
+/* ---- descriptors ---- */
+
+int64_t connections_make_room(int64_t wanted)
+{
+    struct rlimit limit;
+    must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    int64_t room = limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
+    return room * 3 / 4 < wanted ? room * 3 / 4 : wanted;
+}
+
+/* ---- the listening socket ---- */
+
+enum { BACKLOG = 4096 };
 
 static int bind_to(const struct addrinfo *address, struct error *err)
 {

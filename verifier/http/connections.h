@@ -2,10 +2,11 @@
  * each address. libmicrohttpd's own timeout restarts with every byte, so a client that sends one
  * byte a minute could stay for ever.
  *
- * Authenticated connections have priority. Above CONNECTIONS_CROWDED, each new connection cuts the
- * oldest unauthenticated one. A client with a key sends it within milliseconds, so a flood from
- * many addresses cuts unauthenticated clients and not nodes. The rest up to CONNECTIONS_MAX is for
- * connections that are being closed. */
+ * Authenticated connections have priority. When three quarters of the places are in use, each new
+ * connection cuts the oldest unauthenticated one. A client with a key sends it within milliseconds,
+ * so a flood from many addresses cuts unauthenticated clients and not nodes. The rest is for
+ * connections that are being closed, and for those that come while authenticated ones alone take
+ * three quarters: then none of these is kept open for longer than its answer takes. */
 #ifndef VERIFIER_CONNECTIONS_H
 #define VERIFIER_CONNECTIONS_H
 
@@ -14,16 +15,11 @@
 
 #include <stdint.h>
 
-enum {
-    CONNECTIONS_MAX = 512,
-    CONNECTIONS_CROWDED = CONNECTIONS_MAX * 3 / 4,
-};
-
 struct connections;
 struct connection;
 
-struct connections *connections_new(int64_t address_max); /* of one address */
-void connections_free(struct connections *connections);   /* none may be open */
+struct connections *connections_new(int64_t max, int64_t address_max); /* of one address */
+void connections_free(struct connections *connections);                /* none may be open */
 void connections_set_address_max(struct connections *connections, int64_t address_max);
 
 /* True: this address may have one more connection. Counts refusals; may cut an unauthenticated
@@ -37,9 +33,14 @@ void connection_set_deadline(struct connections *connections, struct connection 
                              int64_t deadline_ms);
 /* A request on it had a valid key. */
 void connection_is_known(struct connections *connections, struct connection *connection);
+/* Authenticated ones take three quarters: no request may wait, and no connection stays open. */
+bool connections_are_scarce(struct connections *connections);
 /* Shuts down connections past their deadline. Logs how many were refused since the last call. */
 void connections_cut(struct connections *connections, int64_t now_ms);
 
+/* Raises this process's limit of open files as far as it may, of which three quarters are for
+ * connections. Returns how many of the wanted ones there is room for. */
+int64_t connections_make_room(int64_t wanted);
 /* The socket to listen on. address: numeric IPv4 or IPv6. */
 int connections_listen(const char *address, int64_t port, struct error *err);
 /* Could it listen there now? Nobody can connect meanwhile. */

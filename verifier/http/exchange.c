@@ -155,10 +155,27 @@ static bool authenticate(struct exchange *exchange)
     return false;
 }
 
+static void choose_sink(struct exchange *exchange)
+{
+    struct body *body = &exchange->body;
+    body->max_bytes = exchange->route->body_max_bytes;
+    switch (exchange->route->body) {
+    case BODY_NONE:
+        body->sink = BODY_TO_NOWHERE;
+        break;
+    case BODY_TEXT:
+        body->sink = BODY_TO_MEMORY;
+        break;
+    case BODY_MULTIPART:
+    case BODY_RAW:
+        body->sink = BODY_TO_FILE;
+        break;
+    }
+}
+
 static void open_body(struct exchange *exchange)
 {
     const struct route *route = exchange->route;
-    exchange->body.max_bytes = route->body_max_bytes;
     if (exchange->framing.content_length > route->body_max_bytes) {
         answer_problem(&exchange->answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE,
                        "The body is larger than this route allows.");
@@ -166,21 +183,8 @@ static void open_body(struct exchange *exchange)
     }
     if (route->open)
         route->open(&exchange->request, &exchange->answer);
-    if (exchange->answer.status)
-        return;
-    switch (route->body) {
-    case BODY_NONE:
-        exchange->body.sink = BODY_TO_NOWHERE;
-        return;
-    case BODY_TEXT:
-        exchange->body.sink = BODY_TO_MEMORY;
-        return;
-    case BODY_MULTIPART:
-    case BODY_RAW:
-        break;
-    }
-    exchange->body.sink = BODY_TO_FILE;
-    exchange->request.body_hash = hash_new();
+    if (!exchange->answer.status && exchange->body.sink == BODY_TO_FILE)
+        exchange->request.body_hash = hash_new();
 }
 
 void exchange_begin(struct exchange *exchange, const char *method, const char *path)
@@ -197,7 +201,20 @@ void exchange_begin(struct exchange *exchange, const char *method, const char *p
         return;
     }
     exchange->route = route_find(request, &exchange->answer);
-    if (exchange->route && authenticate(exchange) && take_epoch(exchange))
+    if (exchange->route)
+        choose_sink(exchange);
+}
+
+bool exchange_may_wait_for_body(const struct exchange *exchange)
+{
+    return exchange->body.sink != BODY_TO_FILE && exchange->framing.encodings == 0 &&
+           exchange->framing.content_length <= EARLY_BODY_MAX_BYTES &&
+           !request_header(&exchange->request, "Expect");
+}
+
+void exchange_admit(struct exchange *exchange)
+{
+    if (authenticate(exchange) && take_epoch(exchange))
         open_body(exchange);
 }
 
@@ -240,6 +257,11 @@ bool exchange_take_field(struct exchange *exchange, const char *key, const char 
     return body_take(&exchange->body, &exchange->request, &exchange->answer, data, size);
 }
 
+bool exchange_writes(const struct exchange *exchange)
+{
+    return !exchange->answer.status && exchange->body.sink == BODY_TO_FILE;
+}
+
 bool exchange_take(struct exchange *exchange, const char *data, size_t size)
 {
     if (exchange->answer.status)
@@ -256,7 +278,7 @@ void exchange_finish(struct exchange *exchange)
     request->body = exchange->body.text ? exchange->body.text : "";
     request->body_size = exchange->body.text ? (size_t)exchange->body.taken_bytes : 0;
     exchange->route->run(request, &exchange->answer);
-    must(exchange->answer.status);
+    must(exchange->answer.status || request->wait.what);
 }
 
 static void log_refusal(const struct answer *answer, const struct request *request)
@@ -282,6 +304,12 @@ void exchange_note_answer(const struct exchange *exchange)
     log_refusal(&exchange->answer, &exchange->request);
     request_metrics_note(route_index(exchange->route), exchange->answer.status,
                          mono_ms() - exchange->begun_ms);
+}
+
+bool exchange_has_rest(const struct exchange *exchange)
+{
+    return exchange->request.scratch || exchange->answer.fd >= 0 ||
+           replays_are_noted(exchange->request.app->replays);
 }
 
 void exchange_note_sent(const struct exchange *exchange)

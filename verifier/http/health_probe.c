@@ -13,7 +13,8 @@ struct health_probe {
     pthread_mutex_t lock;
     pthread_cond_t asked, answered;
     bool is_asked, is_stopping;
-    int64_t probed_ms; /* when the probe that `last` reports began */
+    int64_t probed_ms;       /* when the probe that `last` reports began */
+    int64_t asking_since_ms; /* the first question without an answer; 0: none */
     struct health_probe_report last;
 };
 
@@ -43,6 +44,7 @@ static void *run(void *ctx)
         pthread_mutex_lock(&probe->lock);
         probe->last = report;
         probe->probed_ms = started_ms;
+        probe->asking_since_ms = 0;
         pthread_cond_broadcast(&probe->answered);
     }
     pthread_mutex_unlock(&probe->lock);
@@ -71,7 +73,11 @@ void health_probe_take(struct health_probe *probe, struct health_probe_report *r
     while (probe->probed_ms < fresh_ms && in_time) {
         probe->is_asked = true;
         pthread_cond_signal(&probe->asked);
-        in_time = deadline_wait(&probe->answered, &probe->lock, until_ms);
+        if (!probe->asking_since_ms)
+            probe->asking_since_ms = mono_ms();
+        int64_t late_ms = probe->asking_since_ms + HEALTH_PROBE_WAIT_MS;
+        in_time = deadline_wait(&probe->answered, &probe->lock,
+                                late_ms < until_ms ? late_ms : until_ms);
     }
     *report = probe->probed_ms >= fresh_ms ? probe->last
                                            : (struct health_probe_report){.is_late = true};

@@ -1,8 +1,9 @@
 /* health_probe: finds out within a bounded time whether the store can be used, and says what
  * files_watch has found of the directories.
  *
- * One thread probes; callers wake it and wait at most HEALTH_PROBE_WAIT_MS. So a database that
- * hangs does not hang health checks, and a hundred checks at once cause one probe. A result that is
+ * One thread probes; callers wake it and wait until HEALTH_PROBE_WAIT_MS after the first of them
+ * did. So a database that hangs does not hang health checks, and a hundred checks at once cause one
+ * probe. A result that is
  * at most HEALTH_PROBE_FRESH_MS old is used again. */
 #ifndef VERIFIER_HEALTH_PROBE_H
 #define VERIFIER_HEALTH_PROBE_H

@@ -58,6 +58,14 @@ void replays_note(struct replays *replays, int64_t job_id, int64_t claim_epoch)
     pthread_mutex_unlock(&replays->lock);
 }
 
+bool replays_are_noted(struct replays *replays)
+{
+    pthread_mutex_lock(&replays->lock);
+    bool are = replays->count > 0;
+    pthread_mutex_unlock(&replays->lock);
+    return are;
+}
+
 void replays_write(struct replays *replays)
 {
     pthread_mutex_lock(&replays->lock);

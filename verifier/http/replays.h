@@ -9,6 +9,8 @@
 
 #include "verifier/store/store.h"
 
+#include <stdbool.h>
+
 enum {
     REPLAYS_JOBS_MAX = 256,
     REPLAYS_WRITES_MAX = 8, /* by one thread in one call */
@@ -19,6 +21,7 @@ struct replays *replays_new(struct store *store);
 void replays_free(struct replays *replays);
 
 void replays_note(struct replays *replays, int64_t job_id, int64_t claim_epoch);
+bool replays_are_noted(struct replays *replays); /* and not written yet */
 /* Writes what was noted, if no other thread is writing. Only after an answer was sent: the store
  * may make it wait. */
 void replays_write(struct replays *replays);

@@ -19,9 +19,10 @@ enum {
     REQUEST_NAME_BYTES = 256,
     REQUEST_HEADERS = 12,
     REQUEST_ARGUMENTS = 11,
-    REQUEST_HEAD_MAX_BYTES = 32 * 1024, /* all of the request line and the headers */
+    REQUEST_HEAD_MAX_BYTES = 12 * 1024, /* all of the request line and the headers */
 };
 
+struct answer;
 struct auth;
 struct replays;
 struct health_probe;
@@ -48,6 +49,18 @@ struct request_value {
     char *value; /* owned; NULL: not given, or an argument without a value */
 };
 
+/* What a handler that leaves its answer's status 0 waits for; it runs again then (waiters.h). */
+enum wait_for { WAIT_FOR_NOTHING, WAIT_FOR_JOB, WAIT_FOR_CHANGE };
+struct request;
+struct request_wait {
+    enum wait_for what;
+    int64_t until_ms; /* mono_ms; set by the first attempt, kept by the next ones */
+    int64_t again_ms; /* FOR_CHANGE: between two attempts */
+    uint64_t seen;    /* FOR_JOB: the wakeup's count before the attempt */
+    /* Answers without a job or a change. Must not block. */
+    void (*give_up)(struct request *request, struct answer *answer);
+};
+
 struct request {
     struct app *app;
     const char *method, *path; /* borrowed until the request ends */
@@ -72,6 +85,7 @@ struct request {
      * tables. Together at most REQUEST_HEAD_MAX_BYTES. */
     struct request_value headers[REQUEST_HEADERS], arguments[REQUEST_ARGUMENTS];
     int connection_fd; /* borrowed; only polled */
+    struct request_wait wait;
 };
 
 void request_init(struct request *request, struct app *app);

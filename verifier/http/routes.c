@@ -92,6 +92,30 @@ const char *route_query(const struct route *route)
     return "";
 }
 
+static bool begins_with(const struct route *route, const char *path)
+{
+    return strncmp(route->pattern, path, strlen(path)) == 0;
+}
+
+enum lane route_lane(const struct route *route)
+{
+    switch (route->auth) {
+    case AUTH_NONE:
+        return LANE_HEALTH;
+    case AUTH_PAGE:
+        return LANE_PAGE;
+    case AUTH_WORKER:
+        if (begins_with(route, "/api/worker/upload/") || begins_with(route, "/api/worker/source/"))
+            return LANE_FILES;
+        if (route->run == route_complete || route->run == route_verify_complete)
+            return LANE_COMPLETE;
+        return LANE_CALLS;
+    case AUTH_ADMIN:
+        return LANE_CALLS;
+    }
+    return LANE_CALLS;
+}
+
 static const char *names[ROUTE_COUNT + 1];
 
 size_t routes_names(const char *const **out)

@@ -5,6 +5,7 @@
 #define VERIFIER_ROUTES_H
 
 #include "verifier/http/handler.h"
+#include "verifier/http/pool.h"
 
 enum route_auth { AUTH_NONE, AUTH_WORKER, AUTH_ADMIN, AUTH_PAGE /* by page.access */ };
 enum route_body {
@@ -31,6 +32,9 @@ size_t route_index(const struct route *route); /* NULL: that last one */
 const struct route *routes_table(size_t *count);
 /* The arguments of the query that it reads, separated by spaces; "": none. */
 const char *route_query(const struct route *route);
+
+/* Where its handlers run. */
+enum lane route_lane(const struct route *route);
 
 /* The route, with the path's parameters in *request; NULL: no such route; the answer is written. */
 const struct route *route_find(struct request *request, struct answer *answer);

@@ -13,12 +13,7 @@
 
 #include <string.h>
 
-enum {
-    WAIT_MAX_S = 60,
-    /* Another process may add or release a job, so a waiter checks this often without a wakeup. */
-    CHECK_MIN_MS = 400,
-    CHECK_SPREAD_MS = 400,
-};
+enum { WAIT_MAX_S = 60 };
 
 static void answer_claim(struct request *request, struct answer *answer,
                          const struct message_claim *claim)
@@ -50,10 +45,18 @@ static bool parse_claim(const struct request *request, int64_t *job_id, int64_t 
     return true;
 }
 
-/* One attempt. False: no job yet, and the caller may wait: the only state is these arguments, so
- * that the next attempt can come from another thread. */
-static bool try_claim(struct request *request, struct answer *answer, int64_t job_id,
-                      int64_t until_ms)
+static void answer_no_job(struct request *request, struct answer *answer)
+{
+    struct message_claim none = {.job_id = 0};
+    /* Nobody reads it then; but it ends the connection. */
+    if (request_client_is_gone(request))
+        answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE, "The client disconnected.");
+    else
+        answer_claim(request, answer, &none);
+}
+
+/* One attempt. Without a job, and while the wait is not over, it leaves the answer's status 0. */
+static void try_claim(struct request *request, struct answer *answer, int64_t job_id)
 {
     struct message_claim claim;
     struct error err;
@@ -68,28 +71,22 @@ static bool try_claim(struct request *request, struct answer *answer, int64_t jo
     else if (may_grant &&
              store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
         answer_error(answer, request, &err);
-    else if (claim.job_id || mono_ms() >= until_ms || wakeup_is_closed(request->app->wakeup))
+    else if (claim.job_id || mono_ms() >= request->wait.until_ms ||
+             wakeup_is_closed(request->app->wakeup))
         answer_claim(request, answer, &claim);
-    else
-        return false;
-    return true;
 }
 
 void route_claim(struct request *request, struct answer *answer)
 {
     int64_t job_id, wait_s;
-    struct wakeup *wakeup = request->app->wakeup;
+    struct request_wait *wait = &request->wait;
     if (!parse_claim(request, &job_id, &wait_s, answer))
         return;
-    int64_t until_ms = mono_ms() + wait_s * 1000;
-    uint64_t seen = wakeup_count(wakeup);
-    while (!try_claim(request, answer, job_id, until_ms)) {
-        int64_t left_ms = until_ms - mono_ms();
-        int64_t pause_ms = CHECK_MIN_MS + (int64_t)(random_u64() % CHECK_SPREAD_MS);
-        if (left_ms > 0)
-            wakeup_wait(wakeup, seen, left_ms < pause_ms ? left_ms : pause_ms);
-        seen = wakeup_count(wakeup);
-    }
+    if (!wait->what)
+        *wait = (struct request_wait){
+            .what = WAIT_FOR_JOB, .until_ms = mono_ms() + wait_s * 1000, .give_up = answer_no_job};
+    wait->seen = wakeup_count(request->app->wakeup);
+    try_claim(request, answer, job_id);
 }
 
 /* A stock worker asks for this when there is no job; a verifier never has one. */

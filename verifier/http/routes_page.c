@@ -63,38 +63,44 @@ static void answer_overview(struct answer *answer, char *text, const char *etag)
     answer_add_header(answer, "ETag", "\"%s\"", etag);
 }
 
-/* False: nothing has changed, and the caller may wait. */
-static bool try_overview(struct request *request, struct answer *answer, int64_t until_ms)
+static void answer_unchanged(struct request *request, struct answer *answer)
 {
-    char *text, etag[OVERVIEW_ETAG_BYTES];
-    struct error err;
-    if (overview_take(request->app->overview, request_query(request, "version"), &text, etag,
-                      &err) != 0)
-        answer_error(answer, request, &err);
-    else if (text || mono_ms() >= until_ms || wakeup_is_closed(request->app->wakeup) ||
-             request_client_is_gone(request))
-        answer_overview(answer, text, etag);
-    else
-        return false;
-    return true;
+    answer_overview(answer, NULL, request_query(request, "version"));
+}
+
+static void end_wait(void *scratch)
+{
+    overview_end_wait(scratch);
+}
+
+static void begin_wait(struct request *request, int64_t wait_s)
+{
+    struct overview *overview = request->app->overview;
+    bool waits = wait_s > 0 && overview_begin_wait(overview);
+    request->wait = (struct request_wait){.what = WAIT_FOR_CHANGE,
+                                          .until_ms = mono_ms() + (waits ? wait_s * 1000 : 0),
+                                          .again_ms = OVERVIEW_FRESH_MS,
+                                          .give_up = answer_unchanged};
+    if (!waits)
+        return;
+    request->scratch = overview;
+    request->free_scratch = end_wait;
 }
 
 void route_overview(struct request *request, struct answer *answer)
 {
     int64_t wait_s;
-    struct wakeup *wakeup = request->app->wakeup;
+    char *text, etag[OVERVIEW_ETAG_BYTES];
+    struct error err;
     if (!parse_wait(request, &wait_s, answer))
         return;
-    bool waits = wait_s > 0 && overview_begin_wait(request->app->overview);
-    int64_t until_ms = mono_ms() + (waits ? wait_s * 1000 : 0);
-    while (!try_overview(request, answer, until_ms)) {
-        int64_t left_ms = until_ms - mono_ms();
-        if (left_ms > 0) /* for the shutdown; what else it tells may be too early */
-            wakeup_wait(wakeup, wakeup_count(wakeup),
-                        left_ms < OVERVIEW_FRESH_MS ? left_ms : OVERVIEW_FRESH_MS);
-    }
-    if (waits)
-        overview_end_wait(request->app->overview);
+    if (!request->wait.what)
+        begin_wait(request, wait_s);
+    if (overview_take(request->app->overview, request_query(request, "version"), &text, etag,
+                      &err) != 0)
+        answer_error(answer, request, &err);
+    else if (text || mono_ms() >= request->wait.until_ms || wakeup_is_closed(request->app->wakeup))
+        answer_overview(answer, text, etag);
 }
 
 void route_openapi(struct request *request, struct answer *answer)

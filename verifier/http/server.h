@@ -1,9 +1,11 @@
 /* server: carries exchanges over HTTP; the only file of the verifier that knows libmicrohttpd.
  *
- * A thread per connection, so that a handler may wait (long poll, database). Everything is bounded:
- * connections, and those of one address, header bytes, body bytes by route, the time from accept to
- * headers, from headers to answer, between requests. A refused body is read to its end, within
- * DRAIN_MAX_BYTES and UNAUTHENTICATED_MS, so that the client sees the answer and not a reset. */
+ * A few event threads parse and send, and never block: what may block is done by the pool, while
+ * the connection is suspended (work.h); what waits for a job waits without a thread (waiters.h).
+ * Everything is bounded: connections, and those of one address, header bytes, body bytes by route,
+ * the time from accept to headers, from headers to answer, between requests. A refused body is read
+ * to its end, within DRAIN_MAX_BYTES and UNAUTHENTICATED_MS, so that the client sees the answer and
+ * not a reset. */
 #ifndef VERIFIER_SERVER_H
 #define VERIFIER_SERVER_H
 
@@ -14,6 +16,7 @@ struct server_settings {
     const char *address;
     int64_t port;
     struct tls_files tls;
+    int64_t connections;         /* at once; of open files there must be a third more */
     int64_t address_connections; /* limit for one address */
     const char *trusted_proxy;   /* its X-Real-IP is trusted; "": none */
 };

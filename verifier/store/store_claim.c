@@ -358,3 +358,20 @@ int store_claim(struct store *store, const struct store_worker *worker, int64_t 
         ;
     return got < 0 ? -1 : 0;
 }
+
+int store_count_claimable(struct store *store, int max, int *count, struct error *err)
+{
+    struct claiming claiming = {.job_id = 0};
+    int64_t waiting = 0;
+    TRANSACTION(tx);
+    if (store_begin_reading(store, &tx, err) != 0 ||
+        find_releasable(store, tx.db, &claiming, err) != 0 ||
+        db_one_int(tx.db, &waiting, err,
+                   "SELECT COUNT(*) FROM (SELECT 1" CLAIM_FROM " WHERE" CLAIMABLE
+                   " LIMIT $1) AS claimable",
+                   DB_ARGS(db_int(max))) < 0)
+        return -1;
+    int64_t sum = waiting + (int64_t)claiming.candidates.count;
+    *count = sum < max ? (int)sum : max;
+    return 0;
+}
