@@ -51,6 +51,7 @@ const struct json *row_by_number(const struct evidence *evidence, const char *ta
                                  const char *column, int64_t value); /* NULL: none */
 /* How often an operator may have done it to the job: what was not refused. verb NULL: any. */
 int orders(const struct evidence *evidence, const char *verb, int64_t job);
+int faults_done(const struct evidence *evidence, const char *fault); /* so many of its kind */
 /* The job's row is gone because an operator deleted it. */
 bool is_deleted(const struct evidence *evidence, int64_t job);
 /* The claim of this epoch as it was granted; NULL: nobody heard of it. */

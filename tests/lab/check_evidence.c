@@ -129,6 +129,14 @@ int orders(const struct evidence *evidence, const char *verb, int64_t job)
     return count;
 }
 
+int faults_done(const struct evidence *evidence, const char *fault)
+{
+    int count = 0;
+    EACH_LINE(evidence, line, "fault", NULL)
+    count += strcmp(text(line, "fault"), fault) == 0 && flag(line, "done");
+    return count;
+}
+
 bool is_deleted(const struct evidence *evidence, int64_t job)
 {
     return !row_by_number(evidence, "transcoding_jobs", "id", job) &&

@@ -12,14 +12,6 @@ enum { SIGN_BYTES = 36, FILE_MAX_BYTES = 64 << 20 };
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static int count_faults(const struct evidence *evidence, const char *fault)
-{
-    int count = 0;
-    EACH_LINE(evidence, line, "fault", NULL)
-    count += strcmp(text(line, "fault"), fault) == 0 && flag(line, "done");
-    return count;
-}
-
 /* A transcode fails here for one reason: somebody killed it. */
 static bool is_failure_explained(const struct evidence *evidence, int64_t job)
 {
@@ -27,8 +19,8 @@ static bool is_failure_explained(const struct evidence *evidence, int64_t job)
     if (number(queue, "cancelled"))
         return orders(evidence, "cancel", job) > 0;
     return row_by_number(evidence, "failures", "job_id", job) &&
-           count_faults(evidence, "kill-step") + count_faults(evidence, "kill-transcoder") +
-                   count_faults(evidence, "kill-node") >
+           faults_done(evidence, "kill-step") + faults_done(evidence, "kill-transcoder") +
+                   faults_done(evidence, "kill-node") >
                0;
 }
 

@@ -38,8 +38,9 @@ static void check_acknowledgement(struct evidence *evidence, const struct json *
         complain(evidence, "P1", "job %lld: token %s was answered with token %s", whole(job),
                  text(call, "token"), text(answer, "token"));
     if (!row && !is_deleted(evidence, job))
-        complain(evidence, "P1", "job %lld: token %s was acknowledged and is not on record%s",
-                 whole(job), text(call, "token"), flag(answer, "replayed") ? " (a replay)" : "");
+        complain(evidence, faults_done(evidence, "forge-redis") ? "P1, P8" : "P1",
+                 "job %lld: token %s was acknowledged and is not on record%s", whole(job),
+                 text(call, "token"), flag(answer, "replayed") ? " (a replay)" : "");
     if (!row)
         return;
     if (number(row, "job_id") != job || number(row, "claim_epoch") != number(call, "epoch"))

@@ -17,13 +17,15 @@
 
 enum { ANSWER_BYTES = 4 << 20, READY_MS = 30 * 1000 };
 
-/* A rendition made beforehand. Each run signs its files, so that a mixture of two shows. */
+/* A rendition made beforehand. Each run signs its files, so that a mixture of two shows; the playlist
+ * comes last, because what it lists is uploaded at once. */
 static const char fake[] =
-    "set -e\nmkdir -p \"$1\"\nsleep 0.$((1 + $2 * 7 %% 9))\ncp -r '%s/.' \"$1/\"\n"
-    "sign=$(cat /proc/sys/kernel/random/uuid)\n"
-    "for file in \"$1\"/360p/*.m4s \"$1\"/360p/init.mp4; do\n"
-    "    printf '\\000\\000\\000\\054free%%s' \"$sign\" >>\"$file\"\ndone\n"
-    "printf '# %%s\\n' \"$sign\" >>\"$1/360p/stream.m3u8\"\n";
+    "set -e\nmkdir -p \"$1/360p\"\nsleep 0.$((1 + $2 * 7 %% 9))\n"
+    "sign=$(cat /proc/sys/kernel/random/uuid)\nfor name in init.mp4 seg_0000.m4s seg_0001.m4s; do\n"
+    "    { cat '%1$s/360p/'$name; printf '\\000\\000\\000\\054free%%s' $sign; }"
+    " >\"$1/360p/$name\"\ndone\ncp '%1$s'/*.* \"$1/\"\n"
+    "{ cat '%1$s/360p/stream.m3u8'; echo \"# $sign\"; } >\"$1/list\"\n"
+    "mv \"$1/list\" \"$1/360p/stream.m3u8\"\n";
 
 /* ---- the start ------------------------------------------------------------------------------- */
 
