@@ -17,8 +17,8 @@
 
 enum { ANSWER_BYTES = 4 << 20, READY_MS = 30 * 1000 };
 
-/* A rendition made beforehand. Each run signs its files, so that a mixture of two shows; the playlist
- * comes last, because what it lists is uploaded at once. */
+/* A rendition made beforehand. Each run signs its files, so that a mixture of two shows; the
+ * playlist comes last, because what it lists is uploaded at once. */
 static const char fake[] =
     "set -e\nmkdir -p \"$1/360p\"\nsleep 0.$((1 + $2 * 7 %% 9))\n"
     "sign=$(cat /proc/sys/kernel/random/uuid)\nfor name in init.mp4 seg_0000.m4s seg_0001.m4s; do\n"
@@ -32,8 +32,8 @@ static const char fake[] =
 static void configure_verifiers(struct fleet *fleet)
 {
     static const char *const keys[][2] = {
-        {"claims.duration_minutes", "0.1"},       {"workers.offline_minutes", "0.05"},
-        {"sweeper.grace_seconds", "3"},           {"sweeper.interval_seconds", "0.5"},
+        {"claims.duration_minutes", "0.06"},      {"workers.offline_minutes", "0.04"},
+        {"sweeper.grace_seconds", "2"},           {"sweeper.interval_seconds", "0.5"},
         {"sweeper.cleanup_minutes", "0.05"},      {"claims.retry_delay_seconds", "0"},
         {"listen.connections_per_address", "512"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

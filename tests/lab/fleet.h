@@ -16,7 +16,7 @@
 #include <pthread.h>
 
 enum { FLEET_DUE_MAX = 256, FLEET_ORDERS_MAX = 8192 };
-enum { FLEET_CLAIM_MS = 6000, FLEET_OFFLINE_MS = 3000, FLEET_GRACE_MS = 3000 };
+enum { FLEET_CLAIM_MS = 3600, FLEET_OFFLINE_MS = 2400, FLEET_GRACE_MS = 2000 };
 
 struct fleet_due {
     int64_t at_ms; /* monotonic; 0: this place is free */

@@ -121,7 +121,7 @@ static void carry_out(struct fleet *fleet, const struct lab_event *order)
             return;
         poll(NULL, 0, AGAIN_MS);
     }
-    must(!"an operator's order could not be carried out");
+    must_failed("an order of the operator can be carried out", __FILE__, __LINE__, __func__);
 }
 
 static void *work(void *ctx)

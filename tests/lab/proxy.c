@@ -41,7 +41,7 @@ struct exchange {
     struct wire_bytes request, answer;
     enum lab_call call;
     int64_t job;
-    int fault; /* enum lab_fault; -1: none */
+    enum lab_fault fault; /* LAB_FAULT_COUNT: none */
     int64_t asked_us, answered_us;
     bool passed;
 };
@@ -148,7 +148,8 @@ static void write_down(const struct exchange *exchange)
     json_set_int(line, "status", status_of(&exchange->answer));
     json_set_int(line, "asked_us", exchange->asked_us);
     json_set_int(line, "answered_us", exchange->answered_us);
-    json_set_text(line, "fault", exchange->fault < 0 ? NULL : lab_fault_name(exchange->fault));
+    json_set_text(line, "fault",
+                  exchange->fault == LAB_FAULT_COUNT ? NULL : lab_fault_name(exchange->fault));
     json_set_bool(line, "passed", exchange->passed);
     json_set(line, "answer", answer);
     history_write(exchange->proxy->history, line);
@@ -163,11 +164,11 @@ static bool fits(const struct armed *armed, int node, bool is_refusal, enum lab_
            (is_refusal || armed->event.call == call);
 }
 
-static int take_fault(struct proxy *proxy, int node, bool is_refusal, enum lab_call call)
+static enum lab_fault take_fault(struct proxy *proxy, int node, bool is_refusal, enum lab_call call)
 {
-    int fault = -1;
+    enum lab_fault fault = LAB_FAULT_COUNT;
     pthread_mutex_lock(&proxy->lock);
-    for (size_t i = 0; i < proxy->armed_count && fault < 0; i++) {
+    for (size_t i = 0; i < proxy->armed_count && fault == LAB_FAULT_COUNT; i++) {
         if (!fits(&proxy->armed[i], node, is_refusal, call))
             continue;
         proxy->armed[i].left--;
@@ -330,12 +331,12 @@ static void accept_one(struct proxy *proxy, int node, const pthread_attr_t *deta
     int fd = accept4(proxy->listeners[node], NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0)
         return;
-    if (take_fault(proxy, node, true, LAB_CALL_OTHER) >= 0) {
+    if (take_fault(proxy, node, true, LAB_CALL_OTHER) == LAB_REFUSE) {
         wire_reset(fd);
         return;
     }
     struct exchange *exchange = must_calloc(1, sizeof *exchange);
-    *exchange = (struct exchange){.proxy = proxy, .fd = fd, .node = node, .fault = -1};
+    *exchange = (struct exchange){.proxy = proxy, .fd = fd, .node = node, .fault = LAB_FAULT_COUNT};
     pthread_mutex_lock(&proxy->lock);
     proxy->connections++;
     pthread_mutex_unlock(&proxy->lock);

@@ -55,11 +55,12 @@ static bool is_possible(const struct lab_plan *plan, enum lab_fault fault)
 
 static enum lab_fault choose(const struct lab_plan *plan, uint64_t *state)
 {
-    int total = 0, fault = 0;
-    for (int i = 0; i < LAB_FAULT_COUNT; i++)
-        total += is_possible(plan, i) ? faults[i].weight : 0;
+    int total = 0;
+    enum lab_fault fault = 0;
+    for (; fault < LAB_FAULT_COUNT; fault++)
+        total += is_possible(plan, fault) ? faults[fault].weight : 0;
     int64_t left = between(state, 1, total);
-    for (;; fault++)
+    for (fault = 0;; fault++)
         if (is_possible(plan, fault) && (left -= faults[fault].weight) <= 0)
             return fault;
 }
@@ -162,7 +163,7 @@ const char *lab_store_name(enum lab_store store)
 
 bool lab_store_parse(const char *name, enum lab_store *store)
 {
-    for (int i = 0; i < LAB_STORES; i++) {
+    for (enum lab_store i = 0; i < LAB_STORES; i++) {
         if (strcmp(name, stores[i]) == 0) {
             *store = i;
             return true;

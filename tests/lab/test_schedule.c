@@ -51,7 +51,7 @@ Test(schedule, holds_every_fault_and_only_what_the_store_has)
     size_t count = schedule_make(&long_one, events);
     for (size_t i = 0; i < count; i++)
         seen[events[i].fault]++;
-    for (int i = 0; i < LAB_FAULT_COUNT; i++)
+    for (enum lab_fault i = 0; i < LAB_FAULT_COUNT; i++)
         cr_expect_gt(seen[i], 0, "%s never comes", lab_fault_name(i));
     long_one.store = LAB_SQLITE;
     count = schedule_make(&long_one, events);
