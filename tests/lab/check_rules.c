@@ -305,20 +305,30 @@ static int64_t extended_us(const struct evidence *evidence, const struct json *c
     return last_us;
 }
 
+static int64_t claim_duration_us(const struct evidence *evidence)
+{
+    return number(first_line(evidence, "start", NULL), "claim_ms") * 1000;
+}
+
+/* So long after its end a claim is over, whatever its node says. */
+static int64_t long_expired_us(const struct evidence *evidence)
+{
+    int64_t grace_us = number(first_line(evidence, "start", NULL), "grace_ms") * 1000;
+    int64_t claim_us = claim_duration_us(evidence);
+    return (claim_us > grace_us ? claim_us : grace_us) * LONG_EXPIRED_DURATIONS;
+}
+
 static void check_release(struct evidence *evidence, int64_t job, int64_t epoch, int64_t at_us)
 {
     const struct json *claim = claim_of(evidence, job, epoch);
-    const struct json *start = first_line(evidence, "start", NULL);
-    int64_t claim_us = number(start, "claim_ms") * 1000,
-            grace_us = number(start, "grace_ms") * 1000;
-    int64_t long_us = (claim_us > grace_us ? claim_us : grace_us) * LONG_EXPIRED_DURATIONS;
     if (!claim)
         return; /* its answer was lost: nobody holds it */
-    int64_t expired_us = extended_us(evidence, claim, at_us) + claim_us;
+    int64_t expired_us = extended_us(evidence, claim, at_us) + claim_duration_us(evidence);
     if (at_us + SLACK_US < expired_us)
         complain(evidence, "P9", "job %lld: claim %lld was released before it expired", whole(job),
                  whole(epoch));
-    else if (at_us < expired_us + long_us && is_live(evidence, number(claim, "node"), job, at_us))
+    else if (at_us < expired_us + long_expired_us(evidence) &&
+             is_live(evidence, number(claim, "node"), job, at_us))
         complain(evidence, "P9", "job %lld: claim %lld was released while node %lld held it",
                  whole(job), whole(epoch), whole(number(claim, "node")));
 }
@@ -334,18 +344,45 @@ static bool was_swept(const struct evidence *evidence, int64_t job, int64_t epoc
     return false;
 }
 
-/* A claim after another, and nobody ordered it, reported a failure or asked for the job by name:
- * this claim has released the former one by itself. */
+/* The node named the job all the time, without a pause in which it would have counted as silent. */
+static bool was_live(const struct evidence *evidence, int64_t node, int64_t job, int64_t from_us,
+                     int64_t until_us)
+{
+    int64_t offline_us = number(first_line(evidence, "start", NULL), "offline_ms") * 1000;
+    int64_t heard_us = from_us - offline_us;
+    EACH_LINE(evidence, call, "call", "heartbeat")
+    {
+        int64_t asked_us = number(call, "asked_us");
+        if (number(call, "node") != node || number(call, "status") != 200 ||
+            number(call, "answered_us") < from_us - offline_us || asked_us > until_us)
+            continue;
+        if (!is_named(call, job) || asked_us > heard_us + offline_us)
+            return false;
+        heard_us = asked_us;
+    }
+    return heard_us + offline_us > until_us + SLACK_US;
+}
+
+/* A claim after another, and nobody ordered it, reported a failure or asked for the job by name: a
+ * claim has released the former one, at some time since it expired. */
 static void check_taking_over(struct evidence *evidence, const struct json *claim)
 {
     const struct json *answer = json_get(claim, "answer");
     int64_t job = number(answer, "job_id"), epoch = number(answer, "claim_epoch") - 1;
+    int64_t until_us = number(claim, "answered_us");
     const struct json *former = claim_of(evidence, job, epoch);
     if (!former || number(former, "node") == number(claim, "node") ||
         orders(evidence, NULL, job) > 0 || has_failed(evidence, job) ||
         was_swept(evidence, job, epoch))
         return;
-    check_release(evidence, job, epoch, number(claim, "answered_us"));
+    int64_t expired_us = extended_us(evidence, former, until_us) + claim_duration_us(evidence);
+    if (until_us + SLACK_US < expired_us)
+        complain(evidence, "P9", "job %lld: claim %lld was taken over before it expired",
+                 whole(job), whole(epoch));
+    else if (until_us < expired_us + long_expired_us(evidence) &&
+             was_live(evidence, number(former, "node"), job, expired_us, until_us))
+        complain(evidence, "P9", "job %lld: claim %lld was taken over while node %lld held it",
+                 whole(job), whole(epoch), whole(number(former, "node")));
 }
 
 void check_releases(struct evidence *evidence)

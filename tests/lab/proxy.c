@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ARMED_MAX = 256, BACKLOG = 128, HOLD_MS = 1000, DRIP_BYTES = 16, DRIP_MS = 2 };
+enum { ARMED_MAX = 256, BACKLOG = 128, HOLD_MS = 1000, DRIPS_MAX = 200, DRIP_MS = 5 };
 
 struct armed {
     struct lab_event event;
@@ -233,9 +233,10 @@ static void ask_twice(struct exchange *exchange)
 static bool drip(const struct exchange *exchange)
 {
     const struct wire_bytes *answer = &exchange->answer;
-    for (size_t at = 0; at < answer->size; at += DRIP_BYTES) {
+    size_t drop = answer->size / DRIPS_MAX + 1;
+    for (size_t at = 0; at < answer->size; at += drop) {
         size_t left = answer->size - at;
-        if (!wire_send(exchange->fd, answer->data + at, left < DRIP_BYTES ? left : DRIP_BYTES))
+        if (!wire_send(exchange->fd, answer->data + at, left < drop ? left : drop))
             return false;
         pause_for(exchange->proxy, DRIP_MS);
     }

@@ -372,10 +372,14 @@ Test(check, rejects_each_forgery_for_the_promise_that_it_breaks)
 
 Test(check, judges_a_claim_that_takes_over_although_no_sweep_released_the_job)
 {
-    TEXT(live) = changed(history, HEARD("02000000", "02050000"), HEARD("10000000", "10050000"));
+    TEXT(live) = changed(history, ALIVE("0", "[1,2]", "02000000", "02050000"),
+                         ALIVE("0", "[1,2]", "04000000", "04050000")
+                             ALIVE("0", "[1,2]", "06000000", "06050000")
+                                 ALIVE("0", "[1,2]", "08000000", "08050000")
+                                     ALIVE("0", "[1,2]", "10000000", "10050000"));
     TEXT(stored) = changed(database, "{\"job\":2,\"epoch\":1}", "");
     TEXT(said) = judged(make_run(live, stored));
-    cr_expect(strstr(said, "P9: job 2: claim 1 was released while node 0 held it"), "%s", said);
+    cr_expect(strstr(said, "P9: job 2: claim 1 was taken over while node 0 held it"), "%s", said);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
