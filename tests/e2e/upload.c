@@ -6,10 +6,12 @@
 #include "scene.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { SHELL_MS = 20 * 1000 };
+enum { SHELL_MS = 20 * 1000, HASTE_MS = 500 };
 
 /* ---- segments ---- */
 
@@ -43,6 +45,32 @@ Test(upload, a_segment_is_written_once_listed_and_counted)
     cr_assert(received && json_count(received) == 1);
     cr_assert_str_eq(json_text(json_at(received, 0)), "seg_0001.m4s");
     cr_assert_eq(reply_int(&status, "total_size_bytes"), BOX_BYTES);
+    rig_end(scene.rig);
+}
+
+/* It was on its way when the client gave up; what the client sends next may be another file. */
+static void send_and_leave(const struct scene *scene)
+{
+    siginfo_t stopped;
+    process_signal(scene->rig->verifier, SIGSTOP);
+    cr_assert_eq(waitid(P_PID, (id_t)scene->rig->verifier->pid, &stopped, WSTOPPED), 0);
+    struct worker hasty = scene->worker;
+    hasty.timeout_ms = HASTE_MS;
+    REPLY(unheard) = worker_put(&hasty, "360p", "seg_0001.m4s", BOX, BOX_BYTES);
+    cr_assert_eq(unheard.status, 0);
+    process_signal(scene->rig->verifier, SIGCONT);
+}
+
+Test(upload, of_a_client_that_has_gone_is_not_put_in_place)
+{
+    struct scene scene = scene_claimed();
+    send_and_leave(&scene);
+    process_expect(scene.rig->verifier, "event=upload.abandoned", RIG_START_MS, NULL);
+    TEXT(path) = rig_path(scene.rig, "videos/film/360p/seg_0001.m4s");
+    cr_expect(access(path, F_OK) != 0);
+    REPLY(again) = worker_put(&scene.worker, "360p", "seg_0001.m4s", BOX, BOX_BYTES);
+    reply_is(&again, 200, NULL);
+    cr_expect(access(path, F_OK) == 0);
     rig_end(scene.rig);
 }
 

@@ -128,7 +128,7 @@ void fleet_start_nodes(struct fleet *fleet, const char *transcoder)
     TEXT(script) = rig_script(fleet->rig, "fake.sh", text);
     TEXT(command) = must_printf("%s {output} {job_id}", script);
     for (int i = 0; i < fleet->plan.nodes; i++) {
-        char key[128], name[16];
+        char key[128], name[32];
         snprintf(name, sizeof name, "node-%d", i);
         rig_add_worker(fleet->rig, name, key);
         configure_node(fleet, i, is_fake ? command : NULL);

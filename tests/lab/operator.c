@@ -56,7 +56,7 @@ static bool add_job(struct fleet *fleet, int index)
 
 static bool rotate_key(struct fleet *fleet, int node)
 {
-    char name[16];
+    char name[32];
     snprintf(name, sizeof name, "node-%d", node);
     TEXT(fresh) = rig_path(fleet->rig, "%s.key.new", name);
     TEXT(path) = rig_path(fleet->rig, "%s.key", name);

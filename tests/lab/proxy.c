@@ -207,7 +207,7 @@ static void ask_verifier(struct exchange *exchange)
     int port = proxy->ports[proxy->turn++ % (unsigned)proxy->verifiers];
     pthread_mutex_unlock(&proxy->lock);
     exchange->asked_us = wall_us();
-    wire_forward(port, &exchange->request, &exchange->answer);
+    wire_forward(port, &exchange->request, &exchange->answer, exchange->fd);
     exchange->answered_us = wall_us();
 }
 

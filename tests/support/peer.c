@@ -249,7 +249,7 @@ static bool answer_scripted(const struct peer *peer, int fd, const struct peer_r
 static bool pass_on(const struct peer *peer, int fd, const struct wire_bytes *bytes, bool is_lost)
 {
     struct wire_bytes answer = {0};
-    bool is_there = wire_forward(peer->upstream_port, bytes, &answer);
+    bool is_there = wire_forward(peer->upstream_port, bytes, &answer, -1);
     if (is_there && !is_lost)
         wire_send(fd, answer.data, answer.size);
     free(answer.data);

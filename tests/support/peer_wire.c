@@ -129,7 +129,14 @@ static char *forwarded_head(const struct wire_bytes *request)
     return head;
 }
 
-bool wire_forward(int port, const struct wire_bytes *request, struct wire_bytes *answer)
+/* False: the client has gone first. */
+static bool wait_for_answer(int fd, int client)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = client, .events = POLLRDHUP}};
+    return poll(fds, 2, WIRE_IDLE_MS) > 0 && fds[1].revents == 0;
+}
+
+bool wire_forward(int port, const struct wire_bytes *request, struct wire_bytes *answer, int client)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)port),
@@ -142,7 +149,7 @@ bool wire_forward(int port, const struct wire_bytes *request, struct wire_bytes 
         !wire_send(fd, request->data + request->head_size, request->size - request->head_size))
         return false;
     answer->data = must_strdup("");
-    while (read_more(fd, answer))
+    while (wait_for_answer(fd, client) && read_more(fd, answer))
         ;
     return answer->size > 0;
 }

@@ -17,8 +17,10 @@ struct wire_bytes {
 /* A whole request: head, and as many bytes as its Content-Length says (or the decoded chunks). */
 bool wire_read_request(int fd, struct wire_bytes *request);
 bool wire_send(int fd, const char *data, size_t size);
-/* Send the request to that port as `Connection: close` and read all of the answer. */
-bool wire_forward(int port, const struct wire_bytes *request, struct wire_bytes *answer);
+/* Send the request to that port as `Connection: close` and read all of the answer. client: who
+ * waits for it; once that one has closed its connection, ours is closed too. -1: nobody. */
+bool wire_forward(int port, const struct wire_bytes *request, struct wire_bytes *answer,
+                  int client);
 void wire_reset(int fd); /* close with RST */
 
 #endif

@@ -102,6 +102,7 @@ struct reply worker_put(const struct worker *worker, const char *quality, const 
         .body = data,
         .body_size = size,
         .keeps_path = true,
+        .timeout_ms = worker->timeout_ms,
         .headers = {key, sha, "Content-Type: application/octet-stream",
                     worker->sends_epoch ? epoch : NULL},
     });

@@ -17,6 +17,7 @@ struct worker {
     bool sends_epoch;
     int64_t job, video, epoch; /* of the last claim */
     char slug[256];
+    int64_t timeout_ms; /* of its uploads; 0: CALL_TIMEOUT_MS */
 };
 
 /* Registers it by `worker add`. */

@@ -1,5 +1,6 @@
 #include "verifier/http/routes_files.h"
 
+#include "base/log.h"
 #include "lib/cleanup.h"
 #include "verifier/base/counters.h"
 #include "verifier/base/range.h"
@@ -67,7 +68,29 @@ void route_source(struct request *request, struct answer *answer)
     send_source(request, answer, steal_fd(&fd), &status);
 }
 
+/* A client that has gone sends its file again, and that one may be another by then: what it left
+ * behind on its way, before a slow server or in one, must not come last. Asked under the lock of
+ * the job's row, so that no later upload is overtaken. */
+static int check_client(const struct request *request, struct error *err)
+{
+    if (!request_client_is_gone(request))
+        return 0;
+    return error_set(err, ERROR_TEMPORARY, ECANCELED,
+                     "the client closed the connection before its upload was in place");
+}
+
+static void answer_upload_error(struct answer *answer, const struct request *request,
+                                const struct error *err)
+{
+    if (err->code != ECANCELED)
+        return answer_error(answer, request, err);
+    log_info("upload.abandoned", LOG_TEXT("request_id", request->id),
+             LOG_TEXT("path", request->path), LOG_TEXT("worker", request->worker.worker_id));
+    answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE, err->message);
+}
+
 struct segment_request {
+    const struct request *request;
     struct segment_upload upload;
     struct store_job job;
     char expected[HASH_HEX_BYTES];
@@ -97,6 +120,7 @@ void route_segment_open(struct request *request, struct answer *answer)
         return;
     struct segment_request *segment = must_calloc(1, sizeof *segment);
     request->scratch = segment;
+    segment->request = request;
     request->free_scratch = free_segment;
     segment->job = job;
     memcpy(segment->expected, expected, sizeof expected);
@@ -108,12 +132,16 @@ void route_segment_open(struct request *request, struct answer *answer)
 
 static int publish_segment(void *ctx, struct error *err)
 {
-    return segment_upload_publish(ctx, err);
+    struct segment_request *segment = ctx;
+    if (check_client(segment->request, err) != 0)
+        return -1;
+    return segment_upload_publish(&segment->upload, err);
 }
 
 static int confirm_segment(void *ctx, struct error *err)
 {
-    return segment_upload_confirm(ctx, err);
+    const struct segment_request *segment = ctx;
+    return segment_upload_confirm(&segment->upload, err);
 }
 
 static void answer_segment(struct request *request, struct answer *answer, bool written)
@@ -147,9 +175,8 @@ void route_segment(struct request *request, struct answer *answer)
     if (!there && segment_upload_sync(&segment->upload, &err) != 0)
         return answer_error(answer, request, &err);
     if (store_upload(request->app->store, &caller, segment->job.id,
-                     there ? confirm_segment : publish_segment, &segment->upload, &standing,
-                     &err) != 0)
-        return answer_error(answer, request, &err);
+                     there ? confirm_segment : publish_segment, segment, &standing, &err) != 0)
+        return answer_upload_error(answer, request, &err);
     enum tailslate_problem problem = tailslate_verify_standing_problem(standing);
     if (problem != TAILSLATE_PROBLEM_NONE && !(there && standing == TAILSLATE_STANDING_COMPLETED))
         return answer_problem(answer, problem, NULL);
@@ -157,6 +184,7 @@ void route_segment(struct request *request, struct answer *answer)
 }
 
 struct tar_request {
+    const struct request *request;
     struct tar_upload upload;
     struct store_job job;
 };
@@ -179,6 +207,7 @@ void route_tar_open(struct request *request, struct answer *answer)
         return answer_problem(answer, TAILSLATE_PROBLEM_CLAIM_LOST, NULL);
     struct tar_request *tar = must_calloc(1, sizeof *tar);
     request->scratch = tar;
+    tar->request = request;
     request->free_scratch = free_tar;
     tar->job = job;
     if (tar_upload_begin(request->app->files, job.slug, &tar->upload, &err) != 0)
@@ -189,7 +218,8 @@ void route_tar_open(struct request *request, struct answer *answer)
 
 static int publish_tar(void *ctx, struct error *err)
 {
-    return tar_upload_publish(ctx, err);
+    struct tar_request *tar = ctx;
+    return check_client(tar->request, err) == 0 ? tar_upload_publish(&tar->upload, err) : -1;
 }
 
 static void take_tar(struct request *request, struct answer *answer, bool is_final)
@@ -209,9 +239,9 @@ static void take_tar(struct request *request, struct answer *answer, bool is_fin
             return answer_problem(answer, TAILSLATE_PROBLEM_PAYLOAD_TOO_LARGE, err.message);
         return answer_error(answer, request, &err);
     }
-    if (store_upload(request->app->store, &caller, tar->job.id, publish_tar, &tar->upload,
-                     &standing, &err) != 0)
-        return answer_error(answer, request, &err);
+    if (store_upload(request->app->store, &caller, tar->job.id, publish_tar, tar, &standing,
+                     &err) != 0)
+        return answer_upload_error(answer, request, &err);
     enum tailslate_problem problem = tailslate_verify_standing_problem(standing);
     if (problem != TAILSLATE_PROBLEM_NONE)
         return answer_problem(answer, problem, NULL);
