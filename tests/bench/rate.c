@@ -4,11 +4,12 @@
  *              [--label TEXT]
  *   bench_rate --url http://127.0.0.1:9002 --raw N [--connections C] [--label TEXT]
  *
- * Claims up to N jobs whose three renditions are in place, completes each of them once, and then
- * presents each completion again. C threads with a kept-alive connection each; the next request
- * follows the answer (closed loop). With --rate, completions start at R a second whether or not
- * earlier ones were answered, and a latency counts from the moment when the request was due (open
- * loop: a stall shows in every request that it delays).
+ * Claims up to N jobs whose three renditions are in place; sends a heartbeat, a progress report and
+ * a small segment for each; completes each of them once, and then presents each completion again. C
+ * threads with a kept-alive connection each; the next request follows the answer (closed loop).
+ * With --rate, completions start at R a second whether or not earlier ones were answered, and a
+ * latency counts from the moment when the request was due (open loop: a stall shows in every
+ * request that it delays).
  *
  * --raw presents N completions of jobs that need not exist and accepts any answer: for a floor.
  *
@@ -18,6 +19,7 @@
 #include "base/clock.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
+#include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/uuid.h"
 #include "load.h"
@@ -27,7 +29,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum phase { CLAIM, COMPLETE, REPLAY, RAW };
+enum { SEGMENT_BYTES = 64 * 1024 };
+enum phase { CLAIM, HEARTBEAT, PROGRESS, UPLOAD, COMPLETE, REPLAY, RAW };
 
 struct bench {
     struct http_server server;
@@ -71,6 +74,7 @@ static bool claim(struct http_client *client, struct job *job)
         return false;
     JSON(answer) = json_parse(client->answer, strlen(client->answer), &err);
     if (!answer || json_get_int(answer, "job_id", 1, INT64_MAX, &job->id) != JSON_FOUND ||
+        json_get_int(answer, "video_id", 1, INT64_MAX, &job->video) != JSON_FOUND ||
         json_get_int(answer, "claim_epoch", 0, INT64_MAX, &job->epoch) != JSON_FOUND)
         return false;
     uuid_make_v4(uuid);
@@ -94,11 +98,60 @@ static bool present(struct http_client *client, const struct job *job, enum phas
            (phase == RAW || (client->status == 200 && strstr(client->answer, expected)));
 }
 
+static bool send_heartbeat(struct http_client *client)
+{
+    static const char body[] = "{\"status\":\"idle\"}";
+    return http_call(client, 0, "/api/worker/heartbeat", "", body, sizeof body - 1) == HTTP_DONE &&
+           client->status == 200;
+}
+
+static bool report_progress(struct http_client *client, const struct job *job)
+{
+    static const char body[] = "{\"current_step\":\"upload\",\"progress_percent\":90}";
+    TEXT(path) = must_printf("/api/worker/%lld/progress", (long long)job->id);
+    TEXT(headers) = must_printf("X-Claim-Epoch: %lld\r\n", (long long)job->epoch);
+    return http_call(client, 0, path, headers, body, sizeof body - 1) == HTTP_DONE &&
+           client->status == 200;
+}
+
+static bool upload(struct http_client *client, const struct job *job)
+{
+    static const char box[SEGMENT_BYTES] = "\0\0\0\x18moof0123456789";
+    char hex[HASH_HEX_BYTES];
+    hash_bytes(box, sizeof box, hex);
+    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/360p/seg_0001.m4s",
+                             (long long)job->video);
+    TEXT(headers) = must_printf("X-Content-SHA256: %s\r\nX-Claim-Epoch: %lld\r\n", hex,
+                                (long long)job->epoch);
+    return http_call(client, 0, path, headers, box, sizeof box) == HTTP_DONE &&
+           client->status == 200;
+}
+
+static bool run_one(struct http_client *client, struct job *job, enum phase phase)
+{
+    static const struct job nobody = {.id = 1, .token = "1-00000000-0000-4000-8000-000000000000"};
+    switch (phase) {
+    case CLAIM:
+        return claim(client, job);
+    case HEARTBEAT:
+        return send_heartbeat(client);
+    case PROGRESS:
+        return report_progress(client, job);
+    case UPLOAD:
+        return upload(client, job);
+    case COMPLETE:
+    case REPLAY:
+        return present(client, job, phase);
+    case RAW:
+        break;
+    }
+    return present(client, &nobody, RAW);
+}
+
 static void *run_lane(void *ctx)
 {
     struct lane *lane = ctx;
     struct bench *bench = lane->bench;
-    static const struct job nobody = {.id = 1, .token = "1-00000000-0000-4000-8000-000000000000"};
     for (int64_t i; (i = atomic_fetch_add(&bench->next, 1)) < bench->count;) {
         struct job *job = bench->is_raw ? NULL : &bench->jobs[i];
         int64_t due_us = mono_us();
@@ -106,9 +159,7 @@ static void *run_lane(void *ctx)
             due_us = bench->started_us + i * 1000000 / bench->rate;
             sleep_until_us(due_us);
         }
-        bool is_well = bench->phase == CLAIM
-                           ? claim(&lane->client, job)
-                           : present(&lane->client, job ? job : &nobody, bench->phase);
+        bool is_well = run_one(&lane->client, job, bench->phase);
         if (!is_well) {
             if (!atomic_exchange(&bench->failed, true))
                 fprintf(stderr, "rate: %d %s\n", lane->client.status, lane->client.answer);
@@ -234,6 +285,9 @@ int main(int argc, char **argv)
     bool is_well = bench.is_raw
                        ? run_phase(&bench, RAW, "raw")
                        : run_phase(&bench, CLAIM, "claim") &&
+                             run_phase(&bench, HEARTBEAT, "heartbeat") &&
+                             run_phase(&bench, PROGRESS, "progress") &&
+                             run_phase(&bench, UPLOAD, "segment of 64 KiB") &&
                              run_phase(&bench, COMPLETE, bench.rate ? "paced" : "complete") &&
                              run_phase(&bench, REPLAY, "replay");
     free(bench.jobs);
