@@ -204,7 +204,7 @@ Test(webhook, two_verifiers_share_the_events_and_one_takes_over_what_the_other_h
     struct peer *peer = receiver_start(rig, "200 {}");
     rig_start_verifier(rig);
     struct process *second = start_second(rig);
-    char slug[16];
+    char slug[24];
     for (int i = 0; i < JOBS; i++) {
         snprintf(slug, sizeof slug, "film-%d", i);
         add_cancelled(rig, slug);

@@ -237,6 +237,12 @@ int store_begin(struct store *store, struct store_transaction *tx, struct error 
     return begin_writing(store, DB_ALONE, NULL, 0, tx, err);
 }
 
+int store_begin_with(struct store *store, struct db_step *steps, size_t count,
+                     struct store_transaction *tx, struct error *err)
+{
+    return begin_writing(store, DB_ALONE, steps, count, tx, err);
+}
+
 int store_begin_together(struct store *store, struct db_step *steps, size_t count,
                          struct store_transaction *tx, struct error *err)
 {

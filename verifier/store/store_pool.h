@@ -49,7 +49,10 @@ struct store_transaction {
 };
 #define TRANSACTION(name) CLEANUP(store_rollback) struct store_transaction name = {0}
 int store_begin(struct store *store, struct store_transaction *tx, struct error *err);
-/* The same, and these steps at once (db_batch), perhaps in one COMMIT with others that began so
+/* The same, and these steps at once (db_batch). */
+int store_begin_with(struct store *store, struct db_step *steps, size_t count,
+                     struct store_transaction *tx, struct error *err);
+/* The same, perhaps in one COMMIT with others that began so
  * (db_group.h). What it reads may not be committed yet: what it decides is true only once
  * store_commit or store_end has returned 0. Not for what changes files, or may take long. */
 int store_begin_together(struct store *store, struct db_step *steps, size_t count,
