@@ -9,16 +9,18 @@
 
 /* {id}, {time}, {int} and {real} stand for types that databases name differently. */
 
-/* The tables that a stock server has, too: beside one they are not created. */
+/* The tables that a stock server has, too: beside one they are not created. For an IN of more than
+ * two values SQLite makes a table of its own each time that it checks a row. */
 static const char stock_tables[] =
     "CREATE TABLE videos ("
     " id {id}, title TEXT NOT NULL, slug TEXT NOT NULL UNIQUE,"
     " description TEXT NOT NULL DEFAULT '', duration {real}, source_width {int},"
     " source_height {int}, status TEXT NOT NULL DEFAULT 'pending'"
-    " CHECK (status IN ('pending','processing','ready','failed')), error_message TEXT,"
+    " CHECK (status IN ('pending','processing') OR status IN ('ready','failed')), error_message "
+    "TEXT,"
     " created_at {time} NOT NULL, published_at {time}, deleted_at {time},"
     " streaming_format TEXT CHECK (streaming_format IN ('hls_ts','cmaf')),"
-    " primary_codec TEXT CHECK (primary_codec IN ('h264','hevc','av1')));"
+    " primary_codec TEXT CHECK (primary_codec IN ('h264','hevc') OR primary_codec = 'av1'));"
     "CREATE INDEX videos_status ON videos (status);"
 
     "CREATE TABLE video_qualities ("
@@ -30,7 +32,8 @@ static const char stock_tables[] =
     " id {id}, worker_id TEXT NOT NULL UNIQUE, worker_name TEXT,"
     " worker_type TEXT NOT NULL DEFAULT 'remote' CHECK (worker_type IN ('local','remote')),"
     " registered_at {time} NOT NULL, last_heartbeat {time}, status TEXT NOT NULL DEFAULT 'active'"
-    " CHECK (status IN ('active','idle','busy','offline','disabled')), current_job_id {int},"
+    " CHECK (status IN ('active','idle') OR status IN ('busy','offline') OR status = 'disabled'),"
+    " current_job_id {int},"
     " capabilities TEXT, metadata TEXT);"
 
     "CREATE TABLE worker_api_keys ("
