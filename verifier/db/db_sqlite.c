@@ -6,6 +6,7 @@
 #include "verifier/db/db_driver.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,7 @@ static int begin(struct db *base, const char *sql, struct error *err)
     sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
     if (has_moved)
         return broken(db, DB_BROKEN, "sqlite", "the database file was moved or replaced", err);
-    if (sqlite_script(base, sql, err) != 0)
+    if (db_run(base, NULL, err, sql, DB_NO_ARGS) != 0) /* kept prepared, as a script is not */
         return -1;
     db->is_begun = true;
     return 0;
@@ -164,10 +165,10 @@ static void sqlite_rollback(struct db *base)
 static int sqlite_commit(struct db *base, struct error *err)
 {
     struct sqlite_db *db = sqlite_of(base);
-    if (sqlite_script(base, "COMMIT", err) == 0) {
-        db->is_begun = false;
-        return 0;
-    }
+    int result = db_run(base, NULL, err, "COMMIT", DB_NO_ARGS);
+    db->is_begun = false;
+    if (result == 0 || err->code == DB_LOST)
+        return result;
     /* Still inside the transaction: then it has certainly not happened. */
     if (!sqlite3_get_autocommit(db->handle)) {
         sqlite_rollback(base);
@@ -379,8 +380,17 @@ static int set_up(struct sqlite_db *db, struct error *err)
     return 0;
 }
 
+/* Its statistics of memory, which nobody reads, cost a lock that all connections share for each
+ * allocation. Too late for a program that has used SQLite before: then it keeps them. */
+static void forgo_statistics(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static struct sqlite_db *open_file(const char *name, int flags, struct error *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, forgo_statistics);
     struct sqlite_db *db = must_calloc(1, sizeof *db);
     db->db.driver = &sqlite_driver;
     if (sqlite3_open_v2(name, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
