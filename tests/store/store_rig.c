@@ -18,7 +18,10 @@ static int missing(void *ctx, const char *slug, tailslate_quality_set named,
                    tailslate_quality_set *absent, struct error *err)
 {
     (void)slug, (void)err;
-    *absent = named & ((struct rig *)ctx)->missing;
+    struct rig *rig = ctx;
+    if (rig->at_the_files)
+        rig->at_the_files(rig);
+    *absent = named & rig->missing;
     return 0;
 }
 

@@ -23,6 +23,7 @@ struct rig {
     int64_t job; /* of rig_new_claimed */
     /* The files, as the store's callbacks see them. */
     tailslate_quality_set missing, discarded;
+    void (*at_the_files)(struct rig *rig); /* called while a completion checks them, or NULL */
     int discards, removed;
     bool has_no_source;
     int source_code;       /* errno: why a source cannot be read; 0: it can */

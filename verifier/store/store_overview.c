@@ -123,18 +123,30 @@ void store_overview_fini(struct store_overview *overview)
     *overview = (struct store_overview){0};
 }
 
+static int add_replays(struct store *store, const struct store_replays *replays, size_t count,
+                       struct error *err)
+{
+    struct db_steps steps = {0};
+    for (size_t i = 0; i < count; i++)
+        db_add_step(&steps,
+                    "UPDATE completions SET replays = replays + $3 WHERE job_id = $1"
+                    " AND claim_epoch = $2",
+                    DB_ARGS(db_int(replays[i].job_id), db_int(replays[i].claim_epoch),
+                            db_int(replays[i].count)));
+    TRANSACTION(tx);
+    if (store_begin_with(store, steps.all, steps.count, &tx, err) != 0)
+        return -1;
+    return store_commit(&tx, err);
+}
+
 int store_add_replays(struct store *store, const struct store_replays *replays, size_t count,
                       struct error *err)
 {
-    TRANSACTION(tx);
-    if (store_begin(store, &tx, err) != 0)
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        if (db_run(tx.db, NULL, err,
-                   "UPDATE completions SET replays = replays + $3 WHERE job_id = $1"
-                   " AND claim_epoch = $2",
-                   DB_ARGS(db_int(replays[i].job_id), db_int(replays[i].claim_epoch),
-                           db_int(replays[i].count))) != 0)
+    size_t at_once;
+    for (size_t i = 0; i < count; i += at_once) {
+        at_once = count - i < DB_STEPS_MAX ? count - i : DB_STEPS_MAX;
+        if (add_replays(store, &replays[i], at_once, err) != 0)
             return -1;
-    return store_commit(&tx, err);
+    }
+    return 0;
 }

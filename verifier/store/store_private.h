@@ -88,6 +88,9 @@ void store_facts_from_row(struct db_rows *rows, struct store_facts *facts);
 void store_add_lock(struct db_steps *steps, int64_t job_id);
 void store_add_facts(struct db_steps *steps, int64_t job_id, struct store_facts *facts);
 
+/* As store_begin, with the time of the begin. */
+int store_begin_at(struct store *store, struct store_transaction *tx, char now[WALL_TEXT_BYTES],
+                   struct error *err);
 /* A transaction with the job's row, and the caller's standing in it. */
 int store_begin_held(struct store_facts *facts, int64_t job_id, struct store_transaction *tx,
                      enum tailslate_standing *standing, struct error *err);
@@ -107,11 +110,6 @@ int store_leave(struct db *db, const char *worker_id, int64_t job_id, struct err
 void store_add_leave(struct db_steps *steps, const char *worker_id, int64_t job_id);
 /* The same of whoever has it. */
 int store_leave_all(struct db *db, int64_t job_id, struct error *err);
-
-/* The claim is the caller's (again) until `expires`. *touched false: a guard said no. */
-int store_extend(struct store *store, struct db *db, const char *now,
-                 const struct store_caller *caller, const struct store_job *job, bool *touched,
-                 char expires[WALL_TEXT_BYTES], struct error *err);
 
 /* The database's clock, which decides about every claim; a test may have moved it. */
 int store_now(struct store *store, struct db *db, char now[WALL_TEXT_BYTES], struct error *err);

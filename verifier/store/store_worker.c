@@ -227,27 +227,39 @@ int store_worker_revoke(struct store *store, const char *worker, bool *found, st
     return done;
 }
 
-static int write_held_job(struct db *db, const char *now, const char *worker_id, int64_t job_id,
-                          struct error *err)
+/* Steps for which there is no room are run before the next one. */
+static int make_room(struct db *db, struct db_steps *steps, struct error *err)
 {
-    return db_run(db, NULL, err,
-                  "INSERT INTO held_jobs (worker_id, job_id, reported_at) VALUES ($1, $2, $3)"
-                  " ON CONFLICT (worker_id, job_id) DO UPDATE SET reported_at = $3",
-                  DB_ARGS(db_text(worker_id), db_int(job_id), db_text(now)));
+    if (steps->count < DB_STEPS_MAX)
+        return 0;
+    int done = db_batch(db, DB_PLAIN, steps->all, steps->count, err);
+    *steps = (struct db_steps){0};
+    return done;
 }
 
-static int write_held_jobs(struct db *db, const char *now, const char *worker_id,
-                           const struct message_heartbeat *heartbeat, struct error *err)
+static int write_held_job(struct db *db, struct db_steps *steps, const char *now,
+                          const char *worker_id, int64_t job_id, struct error *err)
 {
-    if (db_run(db, NULL, err, "DELETE FROM held_jobs WHERE worker_id = $1",
-               DB_ARGS(db_text(worker_id))) != 0)
+    if (make_room(db, steps, err) != 0)
         return -1;
+    db_add_step(steps,
+                "INSERT INTO held_jobs (worker_id, job_id, reported_at) VALUES ($1, $2, $3)"
+                " ON CONFLICT (worker_id, job_id) DO UPDATE SET reported_at = $3",
+                DB_ARGS(db_text(worker_id), db_int(job_id), db_text(now)));
+    return 0;
+}
+
+static int write_held_jobs(struct db *db, struct db_steps *steps, const char *now,
+                           const char *worker_id, const struct message_heartbeat *heartbeat,
+                           struct error *err)
+{
+    db_add_step(steps, "DELETE FROM held_jobs WHERE worker_id = $1", DB_ARGS(db_text(worker_id)));
     if (!heartbeat->jobs_known)
         return 0;
-    if (write_held_job(db, now, worker_id, 0, err) != 0)
+    if (write_held_job(db, steps, now, worker_id, 0, err) != 0)
         return -1;
     for (size_t i = 0; i < heartbeat->job_count; i++)
-        if (write_held_job(db, now, worker_id, heartbeat->jobs[i], err) != 0)
+        if (write_held_job(db, steps, now, worker_id, heartbeat->jobs[i], err) != 0)
             return -1;
     return 0;
 }
@@ -280,38 +292,46 @@ static char *metadata_of(const struct message_heartbeat *heartbeat)
     return json_print(root);
 }
 
-static int write_heartbeat(struct db *db, const char *now, struct store_worker *worker,
-                           const struct message_heartbeat *heartbeat, struct error *err)
+static void read_current_job(struct db_step *step, struct db_rows *rows)
 {
-    const char *status = worker_status_name(heartbeat->status);
-    TEXT(metadata) = metadata_of(heartbeat);
+    *(int64_t *)step->ctx = db_get_int(rows, 0);
+}
+
+static void write_heartbeat(struct db_steps *steps, const char *now, struct store_worker *worker,
+                            const struct message_heartbeat *heartbeat, const char *metadata)
+{
     /* A heartbeat with nothing but a version leaves the metadata that was reported before. */
     bool is_bare = !heartbeat->metadata;
-    if (db_one_int(db, &worker->current_job_id, err,
-                   "UPDATE workers SET last_heartbeat = $2, status = $3,"
-                   " capabilities = COALESCE($4, capabilities), metadata = CASE WHEN $6 = 1"
-                   " THEN COALESCE(metadata, $5) ELSE $5 END"
-                   " WHERE worker_id = $1 AND status <> 'disabled'"
-                   " RETURNING COALESCE(current_job_id, 0)",
-                   DB_ARGS(db_text(worker->worker_id), db_text(now), db_text(status),
-                           db_text(heartbeat->capabilities), db_text(metadata),
-                           db_int(is_bare ? 1 : 0))) < 0)
-        return -1;
-    if (db_run(db, NULL, err, "UPDATE worker_api_keys SET last_used_at = $2 WHERE id = $1",
-               DB_ARGS(db_int(worker->key_id), db_text(now))) != 0)
-        return -1;
-    snprintf(worker->status, sizeof worker->status, "%s", status);
-    memcpy(worker->last_heartbeat, now, sizeof worker->last_heartbeat);
-    return write_held_jobs(db, now, worker->worker_id, heartbeat, err);
+    struct db_step *step = db_add_step(
+        steps,
+        "UPDATE workers SET last_heartbeat = $2, status = $3,"
+        " capabilities = COALESCE($4, capabilities), metadata = CASE WHEN $6 = 1"
+        " THEN COALESCE(metadata, $5) ELSE $5 END"
+        " WHERE worker_id = $1 AND status <> 'disabled'"
+        " RETURNING COALESCE(current_job_id, 0)",
+        DB_ARGS(db_text(worker->worker_id), db_text(now),
+                db_text(worker_status_name(heartbeat->status)), db_text(heartbeat->capabilities),
+                db_text(metadata), db_int(is_bare ? 1 : 0)));
+    step->row = read_current_job;
+    step->ctx = &worker->current_job_id;
+    db_add_step(steps, "UPDATE worker_api_keys SET last_used_at = $2 WHERE id = $1",
+                DB_ARGS(db_int(worker->key_id), db_text(now)));
 }
 
 int store_heartbeat(struct store *store, struct store_worker *worker,
                     const struct message_heartbeat *heartbeat, struct error *err)
 {
     char now[WALL_TEXT_BYTES];
+    struct db_steps steps = {0};
+    TEXT(metadata) = metadata_of(heartbeat);
     TRANSACTION(tx);
-    if (store_begin(store, &tx, err) != 0 || store_now(store, tx.db, now, err) != 0 ||
-        write_heartbeat(tx.db, now, worker, heartbeat, err) != 0)
+    if (store_begin_at(store, &tx, now, err) != 0)
         return -1;
-    return store_commit(&tx, err);
+    write_heartbeat(&steps, now, worker, heartbeat, metadata);
+    if (write_held_jobs(tx.db, &steps, now, worker->worker_id, heartbeat, err) != 0 ||
+        store_commit_with(&tx, steps.all, steps.count, err) != 0)
+        return -1;
+    snprintf(worker->status, sizeof worker->status, "%s", worker_status_name(heartbeat->status));
+    memcpy(worker->last_heartbeat, now, sizeof worker->last_heartbeat);
+    return 0;
 }
