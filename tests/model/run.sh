@@ -23,6 +23,7 @@ gate_is_trusted completion P1 -DGATE
 unknown_is_success completion P1
 token_for_each_attempt completion P1
 files_not_looked_at completion P1
+no_lock completion P1 -DNO_LOCK
 update_by_id completion P2
 neither_lock_nor_guards completion P2 -DNO_LOCK -DNO_GUARDS
 drop_in_progress completion P3
@@ -74,7 +75,7 @@ holds() { # holds NAME MODEL DEFINES [FLAG...]
     else
         failures=$((failures + 1))
         report BROKEN "$name" "$model" $((SECONDS - started)) "$found"
-        [ ! -e "$model.pml.trail" ] || replay "$model" "${@:4}"
+        [ ! -e "$model.pml.trail" ] || replay "$model" "${@:4}" | tail -n 40
     fi
 }
 
@@ -152,11 +153,11 @@ holds everything_ends completion -DNP -DFAULTS=2 -DOPERATIONS=0
 holds group group -DSAFETY
 holds group_ends group -DNP -DFAULTS=3
 if [ "$level" != --short ]; then
+    stack=2000000
     holds one_operation completion -DSAFETY
     holds one_operation_ends completion -DNP -DFAULTS=2
     holds order_in_the_claim completion -DSAFETY -DREWORK -DORDER_IN_THE_CLAIM -DFAULTS=2
     holds gate completion -DSAFETY -DGATE -DOPERATIONS=0
-    holds guards_alone completion -DSAFETY -DNO_LOCK -DOPERATIONS=0
     holds lock_alone completion -DSAFETY -DNO_GUARDS -DOPERATIONS=0
 fi
 if [ "$level" = --long ]; then
