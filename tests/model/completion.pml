@@ -82,8 +82,8 @@ byte order, work[3], order_of_claim, order_of_token[CLAIMS + 1];
 #endif
 /* verify.c: HELD or LATE; and the guards of a write, store_private.h: STORE_HOLDER_GUARD. */
 #define STANDING(w, e) (state == OPEN && !OTHERS(w) && !fresh && EPOCH_FITS(e))
-/* The lock is enough without the guards. The guards alone keep the rows right, but not the files, which are looked
- * at before. run.sh takes away one, the other, and both. */
+/* The lock is enough without the guards. The guards are not enough without the lock, for the files are looked at
+ * before them. run.sh takes away one, the other, and both. */
 #ifdef NO_LOCK
 #define LOCK_FREE(h) true
 #define TAKE_LOCK(h) skip

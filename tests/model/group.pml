@@ -1,16 +1,18 @@
-/* Group commit on SQLite, for Spin: MEMBERS requests wait at one verifier, a leader runs them one after the
- * other in one transaction, each in a savepoint, commits, and then each is answered. Two jobs, whose
- * claims are the members' own: what completion.pml shows about epochs is not shown again.
+/* Group commit on SQLite (db_group.c), for Spin: three requests at one verifier, which take turns in one transaction,
+ * each in a savepoint of its own, are committed together, and are answered then. Two jobs, whose claims are the
+ * members' own: what completion.pml shows about epochs is not shown again.
  *
  * variable               in the code
  * state[j], recorded[j]  the committed row of the job (completed_at) and its row of completions
- * seen[j], wrote[j]      the same as the leader's connection sees them: what it has written is among it
- * kept_state, kept_row   what ROLLBACK TO brings back
- * in_transaction         BEGIN IMMEDIATE was not undone: sqlite3_get_autocommit() is 0
- * phase[m], verdict[m]   a member: a request in complete.c: complete_job, and ledger.c's verdict on it
+ * seen[j], wrote[j]      the same as the group's connection sees them, with what its members wrote
+ * kept_state, kept_row   what ROLLBACK TO brings back (db_group.c: undo)
+ * in_transaction         the connection's transaction is open: nobody else writes
+ * one, at                who has the turn, and how far it and the group are (enter, await_commit, commit_all)
+ * phase[m], verdict[m]   a request: WAITING in the queue, HAS_TURN, RUN (released), ANSWERED; ledger.c's verdict
  *
- * Abstracted: SQL, files, the gate; which members a group takes is any set of those that wait. An error of a
- * statement ends the statement, or (FULL, IOERR, NOMEM, BUSY, INTERRUPT) the whole transaction. */
+ * Abstracted: SQL, files, the gate, DB_ALONE; the group ends at any moment at which nobody has the turn; the first
+ * member has a savepoint, too. An error of a statement ends the statement, or (FULL, IOERR, NOMEM, BUSY, INTERRUPT)
+ * the whole transaction. That a member stops waiting and the group commits later is in completion.pml. */
 #define MEMBERS 3
 #ifdef FAULTS
 byte faults = FAULTS;
@@ -21,7 +23,7 @@ byte faults = FAULTS;
 #define JOB(m) (m & 1) /* members 0 and 2 are copies of one completion */
 
 mtype = { OPEN, DONE, FAILED };
-mtype = { IDLE, WAITING, GROUPED, RUN, ANSWERED };          /* phase */
+mtype = { IDLE, WAITING, HAS_TURN, RUN, ANSWERED };          /* phase */
 mtype = { NONE, DONE_NOW, REPLAY, GONE, BUSY };             /* verdict */
 mtype = { REST, RUNNING, CLOSED, COMMITTING, UNKNOWN, ANSWERING }; /* at */
 
@@ -69,7 +71,7 @@ inline all_busy()
 {
     for (i : 0 .. MEMBERS - 1) {
         if
-        :: phase[i] == GROUPED || phase[i] == RUN -> phase[i] = RUN; verdict[i] = BUSY
+        :: phase[i] == HAS_TURN || phase[i] == RUN -> phase[i] = RUN; verdict[i] = BUSY
         :: else
         fi
     }
@@ -112,18 +114,10 @@ proctype leader()
     byte i;
 end:
     do
-    :: atomic { at == REST && ANY(WAITING) ->
-        choose(one, WAITING);
-        for (i : 0 .. MEMBERS - 1) {
-            if
-            :: phase[i] == WAITING -> phase[i] = GROUPED
-            :: phase[i] == WAITING && i != one /* it came too late */
-            :: phase[i] != WAITING
-            fi
-        }
-        show_committed(); in_transaction = true; at = RUNNING }
-    :: atomic { at == RUNNING && ANY(GROUPED) ->
-        choose(one, GROUPED);
+    :: atomic { at == REST && ANY(WAITING) -> /* BEGIN IMMEDIATE */
+        choose(one, WAITING); phase[one] = HAS_TURN; show_committed(); in_transaction = true; at = RUNNING }
+    :: atomic { at == RUNNING && ANY(WAITING) && !ANY(HAS_TURN) -> choose(one, WAITING); phase[one] = HAS_TURN }
+    :: atomic { at == RUNNING && ANY(HAS_TURN) ->
         kept_state = seen[JOB(one)]; kept_row = wrote[JOB(one)]; /* SAVEPOINT */
         classify(one, seen[JOB(one)]); printf("leader: member %d in its savepoint: %e\n", one, verdict[one]);
         if
@@ -147,7 +141,7 @@ end:
         all_busy(); at = ANSWERING
 #endif
         }
-    :: atomic { at == RUNNING && !ANY(GROUPED) -> at = COMMITTING }
+    :: atomic { at == RUNNING && !ANY(HAS_TURN) -> at = COMMITTING }
     :: atomic { at == COMMITTING -> take_effect(); at = ANSWERING }
     :: atomic { FAULT(at == COMMITTING) -> printf("leader: COMMIT fails\n");
         show_committed(); in_transaction = false;
@@ -186,7 +180,7 @@ end:
     :: atomic { FAULT(at != REST || ANY(WAITING)) -> printf("leader: kill -9\n");
         for (i : 0 .. MEMBERS - 1) {
             if
-            :: phase[i] == WAITING || phase[i] == GROUPED || phase[i] == RUN -> phase[i] = IDLE; verdict[i] = NONE
+            :: phase[i] == WAITING || phase[i] == HAS_TURN || phase[i] == RUN -> phase[i] = IDLE; verdict[i] = NONE
             :: else
             fi
         }
