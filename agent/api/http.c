@@ -15,7 +15,8 @@
 
 enum {
     WAIT_SLICE_MS = 1000, /* libcurl's own timers fire late: never wait longer than this at once */
-    CONNECTIONS_KEPT = 4,
+    CONNECTIONS_KEPT = 8, /* the courier's, the long poll's, the heartbeat's */
+    CONNECTION_IDLE_S = 20, /* then it is not used again, and closed with the next request */
     TRANSFER_BUFFER_BYTES = 32 * 1024,
     CONTENT_TYPE_BYTES = 128,
 };
@@ -267,6 +268,7 @@ static void set_transfer(struct http_call *call, const char *path)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)CONNECTION_IDLE_S);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)TRANSFER_BUFFER_BYTES);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)TRANSFER_BUFFER_BYTES);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "tailslate-agent/" TAILSLATE_VERSION);
@@ -294,6 +296,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
     call->easy = curl_easy_init();
     must(call->easy);
     set_transfer(call, request->path);
+    curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, request->closes_connection ? 1L : 0L);
     set_headers(call, request);
     if (strcmp(request->method, "GET") != 0)
         set_body(call, request);

@@ -27,6 +27,7 @@ struct http_request {
     int64_t stall_ms;    /* longest time without a transferred byte; 0 = only the deadline counts */
     const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", NULL-terminated */
     int64_t claim_epoch;                   /* >= 0: sent as X-Claim-Epoch */
+    bool closes_connection;                /* afterwards: the next request is far away */
     /* At most one kind of body: text (JSON), or a file descriptor read from offset 0 (sent as raw
      * octets, or as the multipart field `file` if multipart_name is set). */
     const char *body;

@@ -197,6 +197,7 @@ int64_t heartbeat_tick(struct heartbeat *heartbeat, int64_t now_ms)
     server_link_renew_key(heartbeat->node);
     struct http_request request = http_post("/api/worker/heartbeat", body);
     request.deadline_ms = HEARTBEAT_CALL_MS;
+    request.closes_connection = true; /* an idle agent keeps the one of its long poll */
     heartbeat->call = http_start(heartbeat->node->server.client, &request, on_answer, heartbeat);
     return NODE_NEVER;
 }
