@@ -232,12 +232,12 @@ static void drain_inotify(struct agent *agent)
     }
 }
 
-static void check_running(struct node *node)
+static void check_running(const struct node *node)
 {
-    for (struct live *live = node->roster.first; live; live = live->next) {
+    for (struct live *live = node->running; live; live = live->step.next_running) {
         struct error err;
         /* An invalid record is handled when its step has ended. */
-        if ((live->step.pidfd >= 0 || live->step.is_unseen) && roster_refresh(live, &err) != 0)
+        if (roster_refresh(live, &err) != 0)
             log_debug("record.unreadable", LOG_TEXT("record", live->id),
                       LOG_TEXT("reason", err.message));
     }

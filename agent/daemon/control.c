@@ -151,14 +151,20 @@ static void check_record(struct control *control, struct live *live)
              LOG_TEXT("record", live->id), LOG_TEXT("token", live->token));
 }
 
-/* all: otherwise only those that are marked. */
-static void check_records(struct control *control, bool all)
+static void check_all(struct control *control)
 {
     for (struct live *live = control->node->roster.first, *next; live; live = next) {
         next = live->next;
-        if (!all && !live->is_control_due)
-            continue;
-        live->is_control_due = false;
+        node_record_read(live);
+        check_record(control, live);
+    }
+}
+
+static void check_changed(struct control *control)
+{
+    struct live *live;
+    while ((live = due_first(&control->node->changes))) {
+        node_record_read(live);
         check_record(control, live);
     }
 }
@@ -175,11 +181,9 @@ int64_t control_tick(struct control *control, int64_t now_ms)
     if (node_take_control_change(control->node) || is_due) {
         control->is_stuck = false;
         control->due_ms = now_ms + CHECK_MS;
-        (void)node_take_record_change(control->node);
         check_directory(control->node);
-        check_records(control, true);
-    } else if (node_take_record_change(control->node)) {
-        check_records(control, false);
+        check_all(control);
     }
+    check_changed(control);
     return is_periodic(control) ? control->due_ms : NODE_NEVER;
 }

@@ -318,8 +318,8 @@ int64_t courier_tick(struct node *node, int64_t now_ms)
         if (!live)
             return NODE_NEVER;
         int64_t not_before_ms = node->server.not_before_ms;
-        int64_t due_ms = live->delivery.due_ms > not_before_ms ? live->delivery.due_ms
-                                                               : not_before_ms;
+        int64_t due_ms = live->delivery.due.at_ms > not_before_ms ? live->delivery.due.at_ms
+                                                                  : not_before_ms;
         if (due_ms > now_ms)
             return due_ms;
         server_link_note_report(node, now_ms);
@@ -331,5 +331,5 @@ int64_t courier_tick(struct node *node, int64_t now_ms)
 bool courier_is_busy(const struct node *node, int64_t now_ms)
 {
     const struct live *due = outbox_first(node);
-    return outbox_in_flight(node) > 0 || (due && due->delivery.due_ms <= now_ms);
+    return outbox_in_flight(node) > 0 || (due && due->delivery.due.at_ms <= now_ms);
 }

@@ -12,14 +12,12 @@ void node_control_changed(struct node *node)
 
 void node_record_changed(struct live *live)
 {
-    live->is_control_due = live->node->is_record_due = true;
+    due_put(&live->node->changes, &live->change, 0, 0);
 }
 
-bool node_take_record_change(struct node *node)
+void node_record_read(struct live *live)
 {
-    bool is_due = node->is_record_due;
-    node->is_record_due = false;
-    return is_due;
+    due_take(&live->node->changes, &live->change);
 }
 
 bool node_take_status_change(struct node *node)

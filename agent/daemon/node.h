@@ -19,10 +19,15 @@ struct node {
     struct roster roster;
     struct server_link server;
     struct admission admission;
-    bool has_postponed;  /* outbox.c: a report was postponed since the others were woken */
-    bool is_status_due;  /* something that status shows has changed */
-    bool is_control_due; /* control files of the node, or of any record, may have changed */
-    bool is_record_due;  /* those of the records that are marked */
+    struct due_heap reports; /* outbox.c: what waits to be presented */
+    struct due_heap starts;  /* steps.c: what wants a step */
+    struct due_heap ends;    /* retire.c: what is to be removed */
+    struct due_heap changes; /* records whose control files may have changed; all due at once */
+    struct live *running;    /* steps.c: with a step, seen or not */
+    unsigned in_flight;      /* outbox.c: calls about reports */
+    bool has_postponed;      /* outbox.c: a report was postponed since the others were woken */
+    bool is_status_due;      /* something that status shows has changed */
+    bool is_control_due;     /* control files of the node, or of any record, may have changed */
 };
 
 /* The status file is to be published again. */
@@ -31,10 +36,11 @@ void node_status_changed(struct node *node);
 void node_control_changed(struct node *node);
 /* Those of one record: with thousands of records, reading them all takes 50 ms. */
 void node_record_changed(struct live *live);
+/* They are read now. */
+void node_record_read(struct live *live);
 /* True once after each change. */
 bool node_take_status_change(struct node *node);
 bool node_take_control_change(struct node *node);
-bool node_take_record_change(struct node *node);
 
 int64_t soonest_ms(int64_t a, int64_t b); /* NODE_NEVER is later than any other time */
 

@@ -14,21 +14,39 @@ static bool is_waiting(const struct live *live)
     return job_need(live->state) == JOB_NEEDS_COURIER && !live->delivery.call && !live->is_on_hold;
 }
 
+/* Call after a change of what is_waiting looks at, or with another time. */
+static void wait_until(struct live *live, int64_t due_ms)
+{
+    struct due *due = &live->delivery.due;
+    due->at_ms = due_ms; /* also of a report that is in flight, and may be waiting again */
+    if (is_waiting(live))
+        due_put(&live->node->reports, due, due_ms, live->sealed_us);
+    else
+        due_take(&live->node->reports, due);
+}
+
+static void set_call(struct live *live, struct http_call *call)
+{
+    if (live->delivery.call)
+        live->node->in_flight--;
+    if (call)
+        live->node->in_flight++;
+    live->delivery.call = call;
+    wait_until(live, live->delivery.due.at_ms);
+}
+
 /* Reports that are only in backoff may be presented earlier, one after the other at the common
  * rate. */
 static void wake_all(struct node *node, int64_t now_ms)
 {
     node->has_postponed = false;
-    int64_t count = 0;
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        count += is_waiting(live);
-    int64_t spread_ms = (int64_t)((double)count * 1000 / node->config->retry.rate_per_second);
+    double count = (double)node->reports.count;
+    int64_t spread_ms = (int64_t)(count * 1000 / node->config->retry.rate_per_second);
     for (struct live *live = node->roster.first; live; live = live->next) {
-        struct live_delivery *delivery = &live->delivery;
-        if (!is_waiting(live) || delivery->is_held || delivery->is_silent)
-            continue;
-        delivery->due_ms = tailslate_backoff_wake_ms(delivery->due_ms, delivery->floor_ms, now_ms,
-                                                     spread_ms, random_u64());
+        const struct live_delivery *delivery = &live->delivery;
+        if (is_waiting(live) && !delivery->is_held && !delivery->is_silent)
+            wait_until(live, tailslate_backoff_wake_ms(delivery->due.at_ms, delivery->floor_ms,
+                                                       now_ms, spread_ms, random_u64()));
     }
 }
 
@@ -68,7 +86,7 @@ static void postpone_by(struct live *live, enum delivery verdict, int64_t delay_
     live->node->has_postponed = true;
     delivery->is_held = verdict == DELIVERY_HOLD;
     delivery->is_silent = verdict == DELIVERY_SILENT;
-    delivery->due_ms = now_ms + delay_ms;
+    wait_until(live, now_ms + delay_ms);
     delivery->floor_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
     snprintf(delivery->reason, sizeof delivery->reason, "%s", why);
     delivery->hint = hint;
@@ -120,29 +138,22 @@ void outbox_await_bypass(struct live *live, const char *why)
 void outbox_begin_call(struct live *live, struct http_call *call)
 {
     must(!live->delivery.call);
-    live->delivery.call = call;
+    set_call(live, call);
 }
 
 void outbox_end_call(struct live *live)
 {
-    live->delivery.call = NULL;
+    set_call(live, NULL);
 }
 
 unsigned outbox_in_flight(const struct node *node)
 {
-    unsigned count = 0;
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        count += live->delivery.call != NULL;
-    return count;
+    return node->in_flight;
 }
 
 struct live *outbox_first(const struct node *node)
 {
-    struct live *first = NULL;
-    for (struct live *live = node->roster.first; live; live = live->next)
-        if (is_waiting(live) && (!first || live->delivery.due_ms < first->delivery.due_ms))
-            first = live;
-    return first;
+    return due_first(&node->reports);
 }
 
 void outbox_wake(struct node *node, int64_t now_ms)
@@ -160,33 +171,35 @@ void outbox_wake(struct node *node, int64_t now_ms)
     wake_all(node, now_ms);
 }
 
-static void cancel_call(struct live_delivery *delivery)
+static void cancel_call(struct live *live)
 {
-    if (delivery->call)
-        http_cancel(delivery->call);
-    delivery->call = NULL;
+    if (live->delivery.call)
+        http_cancel(live->delivery.call);
+    set_call(live, NULL);
 }
 
 void outbox_cancel(struct live *live, int64_t due_ms)
 {
-    cancel_call(&live->delivery);
-    live->delivery.due_ms = due_ms;
+    cancel_call(live);
+    wait_until(live, due_ms);
 }
 
 void outbox_retry(struct live *live)
 {
     struct live_delivery *delivery = &live->delivery;
-    delivery->due_ms = delivery->floor_ms = 0;
+    wait_until(live, 0);
+    delivery->floor_ms = 0;
     delivery->is_held = delivery->is_silent = false;
 }
 
 void outbox_client_replaced(struct node *node)
 {
     for (struct live *live = node->roster.first; live; live = live->next) {
-        live->delivery.call = NULL;
-        /* A pause before bypassing the cache is kept to its end (delivery.h). */
-        if (!live->delivery.is_silent)
-            live->delivery.due_ms = live->delivery.floor_ms = 0;
+        set_call(live, NULL);
+        if (live->delivery.is_silent)
+            continue; /* a pause before bypassing the cache is kept to its end (delivery.h) */
+        wait_until(live, 0);
+        live->delivery.floor_ms = 0;
     }
 }
 
@@ -198,15 +211,16 @@ static void read_silence(struct live *live, int dir)
     delivery->past_cache = delivery->is_silent = live->state == JOB_SEALED &&
                                                  record_read_silence(dir, live->token, &since_us);
     if (delivery->is_silent)
-        delivery->due_ms = mono_ms() + delivery_silence_left_ms(since_us, wall_us());
+        wait_until(live, mono_ms() + delivery_silence_left_ms(since_us, wall_us()));
 }
 
 static void on_state(struct live *live, int dir, enum job_state former)
 {
     (void)former;
-    live->delivery.due_ms = live->delivery.since_us = 0;
+    live->delivery.since_us = 0;
     live->delivery.failures = 0;
     live->delivery.is_failure = live->state == JOB_FAILED;
+    wait_until(live, 0);
     read_silence(live, dir);
 }
 
@@ -215,20 +229,24 @@ static void on_state(struct live *live, int dir, enum job_state former)
  * new claim is for. */
 static void on_claim(struct live *live)
 {
-    cancel_call(&live->delivery);
+    cancel_call(live);
     outbox_retry(live);
     live->delivery.past_cache = false;
 }
 
 static void on_hold(struct live *live, const char *why)
 {
-    cancel_call(&live->delivery);
-    snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why);
+    if (why) {
+        cancel_call(live);
+        snprintf(live->delivery.reason, sizeof live->delivery.reason, "%.255s", why);
+    }
+    wait_until(live, live->delivery.due.at_ms);
 }
 
 static void on_forget(struct live *live)
 {
-    cancel_call(&live->delivery);
+    cancel_call(live);
+    due_take(&live->node->reports, &live->delivery.due);
 }
 
 const struct roster_owner outbox_owner = {

@@ -16,6 +16,7 @@
 
 enum {
     STEP_CHECK_MS = 200, /* a step that has sealed is about to end */
+    TICK_MAX = 16,       /* records in one tick: the loop has other things to do */
 };
 static const struct tailslate_backoff retries = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
@@ -171,6 +172,14 @@ static void read_reason(int dir, enum job_outcome end, char text[ROSTER_REASON_B
                                  i ? "; " : "warning: ", warnings->texts[i]);
 }
 
+static void postpone(struct live *live, int64_t due_ms)
+{
+    if (job_need(live->state) == JOB_NEEDS_CLEANUP)
+        due_put(&live->node->ends, &live->end.due, due_ms, 0);
+    else
+        due_take(&live->node->ends, &live->end.due);
+}
+
 /* 0: removed, or must not be touched yet. */
 static int retire(struct live *live, int64_t now_ms, struct error *err)
 {
@@ -178,7 +187,7 @@ static int retire(struct live *live, int64_t now_ms, struct error *err)
     if (dir < 0)
         return -1;
     if (live->step.pidfd >= 0 || record_is_locked(dir)) {
-        live->end.due_ms = now_ms + STEP_CHECK_MS;
+        postpone(live, now_ms + STEP_CHECK_MS);
         return 0;
     }
     if (live->state == JOB_LOST)
@@ -200,29 +209,25 @@ static void retire_or_postpone(struct live *live, int64_t now_ms)
         retire_into_quarantine(live, err.message);
         return;
     }
-    live->end.due_ms = now_ms +
-                       tailslate_backoff_delay_ms(retries, live->end.failures++, -1, random_u64());
+    postpone(live,
+             now_ms + tailslate_backoff_delay_ms(retries, live->end.failures++, -1, random_u64()));
     log_warning("record.not_removed", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("reason", err.message));
 }
 
 int64_t retire_tick(struct node *node, int64_t now_ms)
 {
-    for (struct live *live = node->roster.first, *next; live; live = next) {
-        next = live->next;
-        if (job_need(live->state) == JOB_NEEDS_CLEANUP && live->end.due_ms <= now_ms)
-            retire_or_postpone(live, now_ms);
+    struct live *live = due_first(&node->ends);
+    for (int i = 0; i < TICK_MAX && live && live->end.due.at_ms <= now_ms; i++) {
+        retire_or_postpone(live, now_ms);
+        live = due_first(&node->ends);
     }
-    int64_t due = NODE_NEVER;
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        if (job_need(live->state) == JOB_NEEDS_CLEANUP)
-            due = soonest_ms(due, live->end.due_ms);
-    return due;
+    return live ? live->end.due.at_ms : NODE_NEVER;
 }
 
 void retire_again(struct live *live)
 {
-    live->end.due_ms = 0;
+    postpone(live, 0);
 }
 
 static void on_state(struct live *live, int dir, enum job_state former)
@@ -232,4 +237,9 @@ static void on_state(struct live *live, int dir, enum job_state former)
     retire_again(live);
 }
 
-const struct roster_owner retire_owner = {.on_state = on_state};
+static void on_forget(struct live *live)
+{
+    due_take(&live->node->ends, &live->end.due);
+}
+
+const struct roster_owner retire_owner = {.on_state = on_state, .on_forget = on_forget};

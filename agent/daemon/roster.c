@@ -17,6 +17,7 @@ void roster_init(struct node *node, const struct roster_owner *const *owners, si
 {
     must(count <= ROSTER_OWNERS_MAX);
     node->roster = (struct roster){.watch = -1};
+    node->roster.end = &node->roster.first;
     for (size_t i = 0; i < count; i++)
         node->roster.owners[i] = owners[i];
 }
@@ -119,6 +120,8 @@ static void set_state(struct live *live, int dir, enum job_state state)
              LOG_TEXT("token", live->token),
              LOG_TEXT("from", former == JOB_WRONG ? "none" : job_state_name(former)),
              LOG_TEXT("to", job_state_name(state)));
+    live->node->roster.of_state[former]--;
+    live->node->roster.of_state[state]++;
     live->state = state;
     live->sealed_us = sealed_at_us(dir, state);
     tell_state(live, dir, former);
@@ -144,12 +147,18 @@ int roster_refresh(struct live *live, struct error *err)
     return 0;
 }
 
-void roster_set_on_hold(struct live *live, bool is_on_hold)
+static void set_on_hold(struct live *live, bool is_on_hold, const char *why)
 {
     if (is_on_hold == live->is_on_hold)
         return;
     live->is_on_hold = is_on_hold;
+    tell_hold(live, why);
     node_status_changed(live->node);
+}
+
+void roster_set_on_hold(struct live *live, bool is_on_hold)
+{
+    set_on_hold(live, is_on_hold, NULL);
 }
 
 /* Presented under this job ID it would complete the wrong video. Whether the server will accept it
@@ -161,8 +170,7 @@ static int put_on_hold(struct live *live, int dir, const struct error *why, stru
     if (control_file_create(dir, CONTROL_HOLD, err) != 0)
         return -1;
     spool_note_reason(&live->node->spool, live->id, why->message);
-    roster_set_on_hold(live, true);
-    tell_hold(live, why->message);
+    set_on_hold(live, true, why->message);
     log_error("job.other_video", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
               LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
               LOG_TEXT("hint", "on hold until spool retry or spool quarantine"));
@@ -192,81 +200,132 @@ int roster_rebind(struct live *live, const struct record_claim *claim, struct er
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
-struct live *roster_add(struct node *node, const char *id, struct error *err)
+static size_t bucket_of(int64_t number)
+{
+    return (uint64_t)number % ROSTER_BUCKETS;
+}
+
+static void link_live(struct live *live)
+{
+    struct roster *roster = &live->node->roster;
+    struct live **bucket = &roster->of_job[bucket_of(live->job_id)];
+    live->link = roster->end;
+    *roster->end = live;
+    roster->end = &live->next;
+    live->next_of_job = *bucket;
+    *bucket = live;
+    roster->of_state[live->state]++;
+}
+
+static void unlink_live(struct live *live)
+{
+    struct roster *roster = &live->node->roster;
+    struct live **job = &roster->of_job[bucket_of(live->job_id)];
+    while (*job != live)
+        job = &(*job)->next_of_job;
+    *job = live->next_of_job;
+    *live->link = live->next;
+    *(live->next ? &live->next->link : &roster->end) = live->link;
+    roster->of_state[live->state]--;
+}
+
+static struct live *new_live(struct node *node, const char *id)
 {
     struct live *live = must_calloc(1, sizeof *live);
+    int64_t number = ++node->roster.last_number;
     live->node = node;
-    live->step.pidfd = -1;
-    live->watch = -1;
+    live->step.pidfd = live->watch = -1;
+    live->step.due = live->delivery.due = live->end.due = live->change = (struct due){
+        .of = live, .number = number};
     snprintf(live->id, sizeof live->id, "%s", id);
     must(spool_is_id(id, &live->job_id));
-    struct live **link = &node->roster.first;
-    while (*link)
-        link = &(*link)->next;
-    *link = live;
+    return live;
+}
+
+static void start_watch(struct live *live)
+{
+    struct roster *roster = &live->node->roster;
+    live->watch = watch_record(live->node, live->id);
+    roster->has_unwatched = roster->has_unwatched || live->watch < 0;
+    if (live->watch < 0)
+        return;
+    struct live **bucket = &roster->of_watch[bucket_of(live->watch)];
+    live->next_of_watch = *bucket;
+    *bucket = live;
+}
+
+static void end_watch(struct live *live)
+{
+    if (live->watch < 0)
+        return;
+    struct live **watch = &live->node->roster.of_watch[bucket_of(live->watch)];
+    while (*watch != live)
+        watch = &(*watch)->next_of_watch;
+    *watch = live->next_of_watch;
+    inotify_rm_watch(live->node->inotify, live->watch);
+}
+
+struct live *roster_add(struct node *node, const char *id, struct error *err)
+{
+    struct live *live = new_live(node, id);
+    link_live(live);
     if (roster_refresh(live, err) != 0) {
         roster_forget(live);
         return NULL;
     }
-    live->watch = watch_record(node, id);
-    node->roster.has_unwatched = node->roster.has_unwatched || live->watch < 0;
+    start_watch(live);
     return live;
 }
 
 void roster_forget(struct live *live)
 {
     struct node *node = live->node;
-    struct live **link = &node->roster.first;
-    while (*link && *link != live)
-        link = &(*link)->next;
-    must(*link);
     set_waiting(live, false);
-    *link = live->next;
     tell_forget(live);
-    if (live->watch >= 0)
-        inotify_rm_watch(node->inotify, live->watch);
+    node_record_read(live);
+    end_watch(live);
+    unlink_live(live);
     free(live);
     node_status_changed(node);
 }
 
 static bool is_known(const struct node *node, const char *id)
 {
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        if (strcmp(live->id, id) == 0)
-            return true;
-    return false;
+    int64_t job_id;
+    must(spool_is_id(id, &job_id));
+    const struct live *live = node->roster.of_job[bucket_of(job_id)];
+    while (live && strcmp(live->id, id) != 0)
+        live = live->next_of_job;
+    return live != NULL;
 }
 
 struct live *roster_find_watch(const struct node *node, int watch)
 {
-    struct live *live = node->roster.first;
+    struct live *live = watch < 0 ? NULL : node->roster.of_watch[bucket_of(watch)];
     while (live && live->watch != watch)
-        live = live->next;
+        live = live->next_of_watch;
     return live;
 }
 
 unsigned roster_count(const struct node *node)
 {
     unsigned count = 0;
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        count++;
+    for (size_t state = 0; state < JOB_STATE_COUNT; state++)
+        count += node->roster.of_state[state];
     return count;
 }
 
 unsigned roster_slots_held(const struct node *node)
 {
     unsigned held = 0;
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        held += job_holds_slot(live->state) != 0;
+    for (enum job_state state = JOB_WRONG; state < JOB_STATE_COUNT; state++)
+        held += job_holds_slot(state) ? node->roster.of_state[state] : 0;
     return held;
 }
 
 unsigned roster_count_state(const struct node *node, enum job_state state)
 {
-    unsigned count = 0;
-    for (const struct live *live = node->roster.first; live; live = live->next)
-        count += live->state == state;
-    return count;
+    return node->roster.of_state[state];
 }
 
 bool roster_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *count)
@@ -284,69 +343,6 @@ bool roster_job_ids(const struct node *node, int64_t *ids, size_t max, size_t *c
     }
     *count = known;
     return true;
-}
-
-void roster_note_final(struct node *node, int64_t job_id, const char *outcome, const char *reason)
-{
-    struct roster *roster = &node->roster;
-    struct roster_final *final = &roster->finals[roster->final_count++ % ROSTER_FINALS_MAX];
-    *final = (struct roster_final){.at_us = wall_us(), .job_id = job_id, .outcome = outcome};
-    snprintf(final->reason, sizeof final->reason, "%s", reason);
-}
-
-#define FAILURES_NAME "failures.json"
-
-static bool is_failure(const struct json *one)
-{
-    int64_t job_id;
-    const char *text;
-    return json_get_int(one, "job", 1, INT64_MAX, &job_id) == JSON_FOUND &&
-           json_get_text(one, "reason", ROSTER_REASON_BYTES, &text) == JSON_FOUND &&
-           json_get_text(one, "at", WALL_TEXT_BYTES, &text) == JSON_FOUND;
-}
-
-/* first, and then the valid ones of those before it. */
-static struct json *list_failures(struct json *first, const struct json *former)
-{
-    struct json *list = json_new_array();
-    if (first)
-        json_append(list, first);
-    for (const struct json *one = json_is_array(former) ? json_first(former) : NULL;
-         one && json_count(list) < ROSTER_FAILURES_MAX; one = json_next(one))
-        if (is_failure(one))
-            json_append(list, json_copy(one));
-    return list;
-}
-
-void roster_read_failures(struct node *node)
-{
-    TEXT(text) = NULL;
-    size_t size;
-    struct error ignored;
-    if (durable_read(node->spool.state_dir, FAILURES_NAME, RECORD_FILE_MAX_BYTES, &text, &size,
-                     &ignored) != 0)
-        return;
-    JSON(root) = json_parse(text, size, &ignored);
-    json_free(node->roster.failures);
-    node->roster.failures = list_failures(NULL, root);
-}
-
-void roster_note_failure(struct node *node, int64_t job_id, const char *reason)
-{
-    char at[WALL_TEXT_BYTES], first_line[ROSTER_REASON_BYTES];
-    struct error ignored;
-    struct json *one = json_new_object(), *former = node->roster.failures;
-    wall_format(wall_us(), at);
-    snprintf(first_line, sizeof first_line, "%.*s", (int)strcspn(reason, "\n"), reason);
-    json_set_int(one, "job", job_id);
-    json_set_text(one, "reason", first_line);
-    json_set_text(one, "at", at);
-    node->roster.failures = list_failures(one, former);
-    json_free(former);
-    TEXT(text) = json_print(node->roster.failures);
-    (void)durable_write_volatile(node->spool.state_dir, FAILURES_NAME, text, strlen(text),
-                                 &ignored);
-    node_status_changed(node);
 }
 
 /* ---- reading the spool ----------------------------------------------------------------------- */

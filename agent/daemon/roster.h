@@ -11,6 +11,7 @@
 #define AGENT_ROSTER_H
 
 #include "agent/api/http.h"
+#include "agent/daemon/due.h"
 #include "agent/spool/spool.h"
 #include "lib/json.h"
 
@@ -22,6 +23,7 @@ enum {
     ROSTER_FINALS_MAX = 8,
     ROSTER_FAILURES_MAX = 5,
     ROSTER_CHECK_MS = 5 * 1000, /* between two attempts to read what cannot be read */
+    ROSTER_BUCKETS = 1024,
 };
 
 struct node;
@@ -37,7 +39,8 @@ struct live_step {
     unsigned unseen; /* consecutive checks that did not find the process holding the record */
     bool is_unseen;  /* not found often enough that it was reported */
     bool is_told_to_end;
-    int64_t due_ms; /* earliest start */
+    struct due due;            /* earliest start; in node->starts if it wants one */
+    struct live *next_running; /* of node->running */
 };
 
 /* courier.c */
@@ -51,8 +54,8 @@ struct live_courier {
 struct live_delivery {
     struct http_call *call; /* in flight: the report, or a question about it */
     unsigned failures;      /* in a row */
-    int64_t due_ms;
-    int64_t floor_ms; /* the server's Retry-After ends then */
+    struct due due;         /* in node->reports if it waits; its age: when it was sealed */
+    int64_t floor_ms;       /* the server's Retry-After ends then */
     bool is_failure, is_held, is_silent;
     bool past_cache; /* presented without its token, because a cache may answer wrongly */
     char reason[ROSTER_REASON_BYTES]; /* of the last answer; "" = none */
@@ -64,21 +67,22 @@ struct live_delivery {
 struct live_end {
     bool is_logged; /* its job.final */
     unsigned failures;
-    int64_t due_ms;
+    struct due due; /* in node->ends if it is over */
 };
 
 struct live {
-    struct live *next;
+    struct live *next, **link;                /* in order of arrival; what points to it */
+    struct live *next_of_job, *next_of_watch; /* in the same bucket */
     struct node *node;
     char id[SPOOL_ID_BYTES];
     int64_t job_id, claim_epoch;
     char token[TAILSLATE_TOKEN_BYTES];
     enum job_state state;
-    int watch;           /* inotify; -1 none */
-    bool is_control_due; /* its control files may have changed */
-    bool is_on_hold;     /* by an operator: no step, no report */
-    bool is_waiting;     /* its step is waiting for disk space */
-    int64_t sealed_us;   /* wall clock: when its report was sealed; 0: not sealed */
+    int watch;         /* inotify; -1 none */
+    struct due change; /* in node->changes if its control files may have changed */
+    bool is_on_hold;   /* by an operator: no step, no report */
+    bool is_waiting;   /* its step is waiting for disk space */
+    int64_t sealed_us; /* wall clock: when its report was sealed; 0: not sealed */
     struct live_step step;
     struct live_delivery delivery;
     struct live_courier courier;
@@ -90,8 +94,9 @@ struct roster_owner {
     /* The record has entered its state from `former` (JOB_WRONG: it was just read). dir: its
      * directory, borrowed. */
     void (*on_state)(struct live *live, int dir, enum job_state former);
-    void (*on_claim)(struct live *live);                 /* it is bound to a new claim */
-    void (*on_hold)(struct live *live, const char *why); /* only a person can decide about it */
+    void (*on_claim)(struct live *live); /* it is bound to a new claim */
+    /* is_on_hold has changed. why: only a person can decide about it; NULL: a person has. */
+    void (*on_hold)(struct live *live, const char *why);
     void (*on_forget)(struct live *live);
 };
 enum { ROSTER_OWNERS_MAX = 4 };
@@ -104,7 +109,10 @@ struct roster_final {
 };
 
 struct roster {
-    struct live *first;                                   /* in order of arrival */
+    struct live *first, **end; /* in order of arrival; where the next one is put */
+    struct live *of_job[ROSTER_BUCKETS], *of_watch[ROSTER_BUCKETS];
+    unsigned of_state[JOB_STATE_COUNT]; /* how many */
+    int64_t last_number;
     const struct roster_owner *owners[ROSTER_OWNERS_MAX]; /* told in this order; NULL: no more */
     int watch;                                            /* inotify, of the spool; -1 none */
     bool has_unwatched; /* there are, or were, records without a watch */

@@ -71,7 +71,7 @@ static struct json *format_live(const struct live *live, int64_t now_ms)
     json_set_int(record, "attempts", live->courier.attempts);
     json_set_text(record, "reason", delivery->reason);
     json_set_bool(record, "held", delivery->is_held);
-    int64_t left_ms = delivery->due_ms > now_ms ? delivery->due_ms - now_ms : 0;
+    int64_t left_ms = delivery->due.at_ms > now_ms ? delivery->due.at_ms - now_ms : 0;
     set_time(record, "next_attempt_at", wall_us() + left_ms * 1000);
     struct record_waiting waiting;
     if (waiting_of_report(live, now_ms, &waiting))

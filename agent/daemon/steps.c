@@ -26,13 +26,52 @@ enum {
 };
 static const struct tailslate_backoff pauses = {.base_ms = 1000, .cap_ms = 60 * 1000};
 
+static bool wants_step(const struct live *live)
+{
+    return job_need(live->state) == JOB_NEEDS_STEP && live->step.pidfd < 0 && !live->is_on_hold;
+}
+
+/* Call after a change of what wants_step looks at, or with another time. */
+static void start_at(struct live *live, int64_t due_ms)
+{
+    struct due *due = &live->step.due;
+    due->at_ms = due_ms;
+    if (wants_step(live))
+        due_put(&live->node->starts, due, due_ms, 0);
+    else
+        due_take(&live->node->starts, due);
+}
+
+/* Call after a change of pidfd or is_unseen. There are few of them at a time. */
+static void list_running(struct live *live)
+{
+    struct live **link = &live->node->running;
+    while (*link && *link != live)
+        link = &(*link)->step.next_running;
+    bool is_listed = *link != NULL, is_running = live->step.pidfd >= 0 || live->step.is_unseen;
+    if (is_listed && !is_running)
+        *link = live->step.next_running;
+    if (is_running && !is_listed)
+        *link = live;
+    if (is_listed != is_running)
+        live->step.next_running = NULL;
+}
+
+static void set_pidfd(struct live *live, int pidfd)
+{
+    cleanup_fd(&live->step.pidfd);
+    live->step.pidfd = pidfd;
+    list_running(live);
+    start_at(live, live->step.due.at_ms);
+}
+
 static int watch_pidfd(struct live *live, int pidfd, struct error *err)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = pidfd};
     if (epoll_ctl(live->node->epoll, EPOLL_CTL_ADD, pidfd, &event) != 0)
         return error_errno(err, "cannot monitor the step");
-    live->step.pidfd = pidfd;
     live->step.started_in = live->state;
+    set_pidfd(live, pidfd);
     node_status_changed(live->node);
     return 0;
 }
@@ -106,6 +145,7 @@ static void note_seen(struct live *live)
         node_status_changed(live->node);
     live->step.is_unseen = false;
     live->step.unseen = 0;
+    list_running(live);
 }
 
 int64_t steps_unseen_pause_ms(unsigned checks)
@@ -119,10 +159,11 @@ int64_t steps_unseen_pause_ms(unsigned checks)
 static void note_unseen(struct live *live, int64_t now_ms, const struct error *why)
 {
     struct live_step *step = &live->step;
-    step->due_ms = now_ms + steps_unseen_pause_ms(++step->unseen);
+    start_at(live, now_ms + steps_unseen_pause_ms(++step->unseen));
     if (step->is_unseen || step->unseen < STEPS_UNSEEN_MAX)
         return;
     step->is_unseen = true;
+    list_running(live);
     node_status_changed(live->node);
     log_warning("step.not_adoptable", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("token", live->token), LOG_TEXT("reason", why->message),
@@ -190,34 +231,29 @@ static void start_or_adopt(struct live *live, int64_t now_ms)
     }
     note_seen(live);
     if (!is_locked && !is_configured(live->node)) {
-        live->step.due_ms = now_ms + CONFIG_AGAIN_MS;
+        start_at(live, now_ms + CONFIG_AGAIN_MS);
         return;
     }
     if (is_locked || (dir >= 0 && start(live, &err) == 0))
         return;
-    live->step.due_ms = now_ms + tailslate_backoff_delay_ms(pauses, live->step.without_progress++,
-                                                            -1, random_u64());
+    start_at(live, now_ms + tailslate_backoff_delay_ms(pauses, live->step.without_progress++, -1,
+                                                       random_u64()));
     log_warning("step.not_started", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("reason", err.message));
 }
 
-static bool wants_step(const struct live *live)
-{
-    return job_need(live->state) == JOB_NEEDS_STEP && live->step.pidfd < 0 && !live->is_on_hold;
-}
-
 int64_t steps_tick(struct node *node, int64_t now_ms)
 {
-    int64_t due_ms = NODE_NEVER;
     if (admission_has(node, ADMISSION_STOPPING))
-        return due_ms;
-    for (struct live *live = node->roster.first; live; live = live->next) {
-        if (wants_step(live) && live->step.due_ms <= now_ms)
-            start_or_adopt(live, now_ms);
-        if (wants_step(live))
-            due_ms = soonest_ms(due_ms, live->step.due_ms);
+        return NODE_NEVER;
+    struct live *live = due_first(&node->starts);
+    for (size_t left = node->starts.count; left > 0 && live->step.due.at_ms <= now_ms; left--) {
+        start_or_adopt(live, now_ms);
+        live = due_first(&node->starts);
+        if (!live)
+            return NODE_NEVER;
     }
-    return due_ms;
+    return live ? live->step.due.at_ms : NODE_NEVER;
 }
 
 static void describe_end(const struct live *live, char text[END_BYTES])
@@ -255,7 +291,7 @@ static void after_end_without_progress(struct live *live, const char *end)
     live->step.without_progress++;
     int64_t delay_ms = tailslate_backoff_delay_ms(pauses, live->step.without_progress - 1, -1,
                                                   random_u64());
-    live->step.due_ms = mono_ms() + delay_ms;
+    start_at(live, mono_ms() + delay_ms);
     log_warning("step.no_result", LOG_INT("job", live->job_id), LOG_TEXT("record", live->id),
                 LOG_TEXT("token", live->token), LOG_TEXT("end", end),
                 LOG_INT("attempt", live->step.without_progress), LOG_INT("delay_ms", delay_ms));
@@ -284,14 +320,14 @@ static void after_end(struct live *live, const char *end)
 
 bool steps_handle(struct node *node, int pidfd)
 {
-    struct live *live = node->roster.first;
+    struct live *live = node->running;
     while (live && live->step.pidfd != pidfd)
-        live = live->next;
+        live = live->step.next_running;
     if (!live)
         return false;
     char end[END_BYTES];
     describe_end(live, end);
-    close(steal_fd(&live->step.pidfd));
+    set_pidfd(live, -1);
     retire_again(live); /* a removal had to wait for the step */
     node_status_changed(node);
     node_record_changed(live);
@@ -303,7 +339,7 @@ bool steps_handle(struct node *node, int pidfd)
 
 bool steps_handle_pid(struct node *node, pid_t pid)
 {
-    for (const struct live *live = node->roster.first; live; live = live->next)
+    for (const struct live *live = node->running; live; live = live->step.next_running)
         if (live->step.pidfd >= 0 && live->step.is_child && live->step.pid == pid)
             return steps_handle(node, live->step.pidfd);
     return false;
@@ -312,7 +348,7 @@ bool steps_handle_pid(struct node *node, pid_t pid)
 unsigned steps_running(const struct node *node)
 {
     unsigned count = 0;
-    for (const struct live *live = node->roster.first; live; live = live->next)
+    for (const struct live *live = node->running; live; live = live->step.next_running)
         count += live->step.pidfd >= 0;
     return count;
 }
@@ -325,31 +361,39 @@ void steps_tell_to_end(struct live *live)
 
 void steps_retry(struct live *live)
 {
-    live->step.due_ms = 0;
     live->step.without_progress = 0;
+    start_at(live, 0);
 }
 
 void steps_postpone(struct live *live, int64_t due_ms)
 {
-    live->step.due_ms = due_ms;
+    start_at(live, due_ms);
 }
 
 static void on_state(struct live *live, int dir, enum job_state former)
 {
     (void)dir;
     (void)former;
-    live->step.due_ms = 0;
+    start_at(live, 0);
 }
 
 static void on_claim(struct live *live)
 {
-    live->step.due_ms = 0;
+    start_at(live, 0);
+}
+
+static void on_hold(struct live *live, const char *why)
+{
+    (void)why;
+    start_at(live, live->step.due.at_ms);
 }
 
 static void on_forget(struct live *live)
 {
-    cleanup_fd(&live->step.pidfd);
+    live->step.is_unseen = false;
+    set_pidfd(live, -1);
+    due_take(&live->node->starts, &live->step.due);
 }
 
 const struct roster_owner steps_owner = {
-    .on_state = on_state, .on_claim = on_claim, .on_forget = on_forget};
+    .on_state = on_state, .on_claim = on_claim, .on_hold = on_hold, .on_forget = on_forget};

@@ -57,7 +57,7 @@ bool waiting_of_report(const struct live *live, int64_t now_ms, struct record_wa
     if (!delivery->reason[0])
         return false;
     say(waiting, delivery->reason, delivery->hint, delivery->since_us);
-    waiting->next_us = wall_of(delivery->due_ms, now_ms);
+    waiting->next_us = wall_of(delivery->due.at_ms, now_ms);
     return true;
 }
 

@@ -42,6 +42,7 @@ static struct nodes *nodes_new(struct spool spool)
     OK(agent_config_load(NULL, &nodes->config, &err), err);
     nodes->node = (struct node){
         .config = &nodes->config, .spool = spool, .epoll = -1, .inotify = -1};
+    roster_init(&nodes->node, NULL, 0);
     return nodes;
 }
 
@@ -199,6 +200,15 @@ static void hold(struct nodes *nodes, int64_t from, int64_t to)
     }
 }
 
+static void let_go(struct nodes *nodes)
+{
+    for (struct live *live = nodes->node.roster.first, *next; live; live = next) {
+        next = live->next;
+        free(live);
+    }
+    nodes->node.roster.first = NULL;
+}
+
 static void hear(struct nodes *nodes, struct message_heartbeat *heartbeat)
 {
     struct error err;
@@ -227,6 +237,7 @@ Test(heartbeat, names_all_jobs_or_none)
     cr_expect_not(heartbeat.jobs_known, "what a cut list leaves out looks given up");
     cr_expect_eq(heartbeat.job_count, 0);
     cr_expect_eq(heartbeat.status, WORKER_BUSY);
+    let_go(nodes);
     nodes_free(nodes);
 }
 

@@ -51,6 +51,7 @@ static const char *const pure[] = {
     "agent/base/argv",
     "agent/spool/job",
     "agent/api/delivery",
+    "agent/daemon/due",
     "agent/media/audio",
     "agent/media/limits",
     "agent/media/box",
