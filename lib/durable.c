@@ -241,11 +241,14 @@ static int remove_entry(int dir, const char *name, int depth, struct error *err)
     return remove_directory(dir, name, depth, err);
 }
 
+int durable_remove_tree_volatile(int dir, const char *name, struct error *err)
+{
+    return check_name(name, err) < 0 ? -1 : remove_entry(dir, name, 0, err);
+}
+
 int durable_remove_tree(int dir, const char *name, struct error *err)
 {
-    if (check_name(name, err) < 0 || remove_entry(dir, name, 0, err) < 0)
-        return -1;
-    return sync_dir_of(dir, name, err);
+    return durable_remove_tree_volatile(dir, name, err) < 0 ? -1 : sync_dir_of(dir, name, err);
 }
 
 static int too_large(const char *name, size_t max_bytes, struct error *err)

@@ -48,6 +48,8 @@ int durable_rename(int from_dir, const char *from, int to_dir, const char *to, s
 int durable_move(int from_dir, const char *from, int to_dir, const char *to, struct error *err);
 int durable_unlink(int dir, const char *name, struct error *err);      /* does not exist: 0 */
 int durable_remove_tree(int dir, const char *name, struct error *err); /* does not exist: 0 */
+/* The same without the fsync: for what is removed again if a power cut brings it back. */
+int durable_remove_tree_volatile(int dir, const char *name, struct error *err);
 int durable_sync_dir(int dir, struct error *err);
 
 /* The two steps separately, for a file that is written as data arrives (then durable_publish):

@@ -431,7 +431,9 @@ int spool_take_back(const struct spool *spool, const char *id, const struct reco
 int spool_remove_outputs(const struct spool *spool, const char *id, struct error *err)
 {
     FD(dir) = spool_open_record(spool->live, id, err);
-    return dir < 0 ? -1 : durable_remove_tree(dir, RECORD_OUTPUT, err);
+    /* No fsync, which blocks the agent: the acknowledgment is on disk, so what a power cut brings
+     * back is removed again. */
+    return dir < 0 ? -1 : durable_remove_tree_volatile(dir, RECORD_OUTPUT, err);
 }
 
 /* Deleting file by file could, if interrupted, leave a record in another state: a claim without its
@@ -458,7 +460,7 @@ int spool_remove(const struct spool *spool, const char *id, struct error *err)
     }
     /* The record is gone from here on; the next start removes the rest. If the rename may not be on
      * disk, the files are not deleted: after a power cut the name could be back. */
-    if (taken != 0 || durable_remove_tree(spool->live, removed, &why) != 0)
+    if (taken != 0 || durable_remove_tree_volatile(spool->live, removed, &why) != 0)
         log_warning("spool.not_cleaned", LOG_TEXT("name", removed),
                     LOG_TEXT("reason", why.message));
     return 0;
