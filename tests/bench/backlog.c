@@ -39,7 +39,7 @@ enum {
     CLAIM_HELD_MS = 20 * 1000,
     REQUEST_BYTES = 64 * 1024,
     LIMIT_MS = 20 * 60 * 1000,
-    SHUFFLED_MAX = 8,
+    SHUFFLED_MAX = 64,
     LOOK_MS = 5,
     GROWTH_MAX = 2, /* of a delivery's CPU, from the first row to the last */
 };

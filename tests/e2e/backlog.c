@@ -16,7 +16,7 @@
 enum {
     RECORDS = 1000,
     FIRST_JOB = 5001,
-    SHUFFLED_MAX = 8, /* several are in flight: they arrive a few places from their turn */
+    SHUFFLED_MAX = 64, /* several are in flight: they arrive a few places from their turn */
     DELIVERED_MS = 400 * 1000,
 };
 
