@@ -164,8 +164,8 @@ if [ "$level" = --long ]; then
     stack=20000000
     holds two_operations completion -DSAFETY -DOPERATIONS=2
     holds three_claims completion -DSAFETY -DCLAIMS=3 -DOPERATIONS=0
-    holds three_claims_end completion -DNP -DCLAIMS=3 -DFAULTS=3
-    holds three_requests completion -DSAFETY -DHANDLERS=3 -DOPERATIONS=0
+    holds three_claims_end completion -DNP -DCLAIMS=3 -DFAULTS=2 -DOPERATIONS=0
+    holds three_faults_end completion -DNP -DFAULTS=3
     holds group_ends_after_six_faults group -DNP -DFAULTS=6
 fi
 stack=200000
