@@ -47,18 +47,17 @@ static size_t next(const char *text, int *columns)
     return size;
 }
 
-/* keep: control characters that stay. */
-static char *plain_but(const char *text, const char *keep)
+static char *plain_of(const char *text, bool is_document)
 {
     char *plain = must_malloc(strlen(text) + 1), *at = plain;
     locale_t before = enter();
     while (*text) {
         int columns;
         size_t size = next(text, &columns);
-        if (columns >= 0 || (keep && (columns == UNKNOWN || strchr(keep, *text))))
+        if (columns >= 0 || (is_document && (columns == UNKNOWN || *text == '\n')))
             at = (char *)memcpy(at, text, size) + size;
         else
-            *at++ = '?';
+            *at++ = is_document && *text == '\t' ? ' ' : '?';
         text += size;
     }
     *at = '\0';
@@ -68,12 +67,12 @@ static char *plain_but(const char *text, const char *keep)
 
 char *text_plain(const char *text)
 {
-    return plain_but(text, NULL);
+    return plain_of(text, false);
 }
 
 char *text_plain_document(const char *text)
 {
-    return plain_but(text, "\n\t");
+    return plain_of(text, true);
 }
 
 /* How many bytes fit into so many columns. */

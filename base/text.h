@@ -8,7 +8,8 @@
 /* Control characters, marks that turn the direction of writing, and invalid bytes become `?`.
  * Owned. */
 char *text_plain(const char *text);
-/* The same for a document of many lines: newlines, tabs and rare characters stay. Owned. */
+/* The same for a document of many lines: newlines and rare characters stay, a tab becomes a space.
+ * Owned. */
 char *text_plain_document(const char *text);
 /* The columns of plain text: 2 for a wide character, 0 for a combining one. */
 int text_width(const char *plain);

@@ -8,7 +8,7 @@
 # the same writes pipelined by pgbench or in a C loop on SQLite, libmicrohttpd that answers at once,
 # one `SET NX EX`, ffmpeg alone. The load generator shares the cores with what it measures.
 #
-# Results: build/bench/results.{tsv,json,md}; --publish also puts the tables into docs/PERFORMANCE.md and
+# Results: build/bench/results.{tsv,json,txt}; --publish also puts the tables into docs/PERFORMANCE.md and
 # draws docs/performance.svg, after a run of all parts on a quiet machine. JOBS (1500; quick: 300) is how
 # many completions a round has.
 set -euo pipefail
@@ -346,9 +346,9 @@ publish_figures() {
         echo "Measured on $(date -u +%F) on $(nproc) cores ($(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)),"
         echo "commit $(git rev-parse --short HEAD), $rounds rounds of $jobs jobs, medians."
         echo
-        cat "$results/results.md"
-    } >"$results/page.md"
-    mv "$results/page.md" "$page"
+        cat "$results/results.txt"
+    } >"$results/page.txt"
+    mv "$results/page.txt" "$page"
 }
 
 for tool in ffmpeg sqlite3 psql redis-benchmark; do
@@ -362,5 +362,5 @@ for part in "${parts[@]}"; do
     echo "bench: $part ($rounds rounds of $jobs)" >&2
     ("part_$part")
 done
-report | tee "$results/results.md"
+report | tee "$results/results.txt"
 [ "$publish" = no ] || publish_figures

@@ -269,7 +269,7 @@ static int undo(const struct db_member *member, struct error *err)
 /* Nobody of the group is left to commit it but who has the turn. */
 static void end_turn(struct db_group *group, enum db_sharing sharing)
 {
-    if (passes_on(group))
+    if (sharing == DB_TOGETHER && passes_on(group))
         return;
     if (group->is_open)
         commit_all(group, sharing);
