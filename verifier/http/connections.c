@@ -226,12 +226,15 @@ void connection_is_known(struct connections *connections, struct connection *con
     pthread_mutex_unlock(&connections->lock);
 }
 
-bool connections_are_scarce(struct connections *connections)
+enum room connections_room(struct connections *connections)
 {
     pthread_mutex_lock(&connections->lock);
-    bool are = connections->lists[KNOWN].count > crowd_of(connections);
+    int64_t known = connections->lists[KNOWN].count;
+    enum room room = known > crowd_of(connections)  ? ROOM_NONE
+                     : known > connections->max / 2 ? ROOM_HALF
+                                                    : ROOM_ENOUGH;
     pthread_mutex_unlock(&connections->lock);
-    return are;
+    return room;
 }
 
 static void log_refused(int64_t refused, const struct address *last)

@@ -6,7 +6,7 @@
  * connection cuts the oldest unauthenticated one. A client with a key sends it within milliseconds,
  * so a flood from many addresses cuts unauthenticated clients and not nodes. The rest is for
  * connections that are being closed, and for those that come while authenticated ones alone take
- * three quarters: then none of these is kept open for longer than its answer takes. */
+ * three quarters (connections_room). */
 #ifndef VERIFIER_CONNECTIONS_H
 #define VERIFIER_CONNECTIONS_H
 
@@ -33,8 +33,14 @@ void connection_set_deadline(struct connections *connections, struct connection 
                              int64_t deadline_ms);
 /* A request on it had a valid key. */
 void connection_is_known(struct connections *connections, struct connection *connection);
-/* Authenticated ones take three quarters: no request may wait, and no connection stays open. */
-bool connections_are_scarce(struct connections *connections);
+/* How much the authenticated ones leave. An idle node polls on one connection and needs a second
+ * one for a moment, for each heartbeat. */
+enum room {
+    ROOM_ENOUGH,
+    ROOM_HALF, /* half the places are taken: a connection that rests is soon closed */
+    ROOM_NONE, /* three quarters: none is kept open, and no request waits */
+};
+enum room connections_room(struct connections *connections);
 /* Shuts down connections past their deadline. Logs how many were refused since the last call. */
 void connections_cut(struct connections *connections, int64_t now_ms);
 

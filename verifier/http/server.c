@@ -26,6 +26,7 @@ enum {
     HEADERS_MS = 30 * 1000, /* from the accept, or the request line, to the end of the headers */
     UNAUTHENTICATED_MS = 30 * 1000, /* from there to the end of the answer */
     IDLE_MS = 75 * 1000,            /* between two requests */
+    SHORT_IDLE_MS = 3 * 1000,       /* the same, while half of the connections are in use */
     ARGUMENTS_MAX = 64,             /* of a query; with more, STALL_S is … */
     ABSURD_S = 1,
     FORM_BUFFER_BYTES = 64 * 1024,
@@ -136,7 +137,7 @@ static void admitted(struct work *work)
 
 static bool may_wait(struct work *work)
 {
-    return !connections_are_scarce(request_of(work)->server->connections);
+    return connections_room(request_of(work)->server->connections) != ROOM_NONE;
 }
 
 static void parse(struct work *work, const char *data, size_t size)
@@ -200,7 +201,9 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **re
         return;
     *request_ctx = NULL;
     end_request(mhd_connection_of(connection));
-    set_deadline(ctx, connection, IDLE_MS);
+    struct server *server = ctx;
+    bool is_roomy = connections_room(server->connections) == ROOM_ENOUGH;
+    set_deadline(server, connection, is_roomy ? IDLE_MS : SHORT_IDLE_MS);
 }
 
 static struct mhd_connection *new_mhd_connection(struct server *server,
@@ -355,6 +358,13 @@ static struct MHD_Response *make_response(struct mhd_request *mhd_request)
     return response;
 }
 
+static bool ends_connection(const struct mhd_request *mhd_request)
+{
+    const struct server *server = mhd_request->server;
+    return mhd_request->work.exchange.framing.is_bad || atomic_load(&server->stopping) ||
+           connections_room(server->connections) == ROOM_NONE;
+}
+
 static enum MHD_Result respond(struct mhd_request *mhd_request)
 {
     struct exchange *exchange = &mhd_request->work.exchange;
@@ -365,8 +375,7 @@ static enum MHD_Result respond(struct mhd_request *mhd_request)
     MHD_add_response_header(response, "Cache-Control", "no-store");
     for (size_t i = 0; i < answer->header_count; i++)
         MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
-    if (exchange->framing.is_bad || atomic_load(&mhd_request->server->stopping) ||
-        connections_are_scarce(mhd_request->server->connections))
+    if (ends_connection(mhd_request))
         MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result queued = MHD_queue_response(mhd_request->connection, (unsigned)answer->status,
                                                 response);

@@ -79,17 +79,18 @@ Test(connections, in_a_crowd_the_oldest_without_a_key_gives_way_and_no_other)
     disconnect(connections, pairs, CROWD + 2);
 }
 
-Test(connections, are_scarce_when_those_with_a_key_take_three_quarters)
+Test(connections, with_a_key_leave_less_and_less_room)
 {
+    static const enum room rooms[CROWD + 1] = {ROOM_ENOUGH, ROOM_ENOUGH, ROOM_ENOUGH, ROOM_ENOUGH,
+                                               ROOM_HALF,   ROOM_HALF,   ROOM_NONE};
     struct connections *connections = connections_new(MAX, OF_ADDRESS);
     struct pair pairs[CROWD + 1];
     for (int i = 0; i <= CROWD; i++) {
         pairs[i] = connect_from(connections, i);
-        cr_expect_not(connections_are_scarce(connections));
         connection_is_known(connections, pairs[i].connection);
         connection_is_known(connections, pairs[i].connection); /* counts once */
+        cr_expect_eq(connections_room(connections), rooms[i], "%d", i + 1);
     }
-    cr_expect(connections_are_scarce(connections));
     disconnect(connections, pairs, CROWD + 1);
 }
 
