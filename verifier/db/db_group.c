@@ -206,6 +206,9 @@ static void leave_gap(struct db_group *group)
         return;
     nanosleep(&(struct timespec){.tv_nsec = GAP_MS * 1000000L}, NULL);
     group->held_since_ms = mono_ms();
+    pthread_mutex_lock(&group->lock);
+    group->counts.gaps++;
+    pthread_mutex_unlock(&group->lock);
 }
 
 static int open_group(struct db_group *group, int64_t until_ms, struct error *err)

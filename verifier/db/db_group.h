@@ -58,6 +58,7 @@ void db_group_rollback(struct db_member *member);
 
 struct db_group_counts {
     int64_t commits, transactions; /* how many COMMITs, and of how many transactions */
+    int64_t gaps;                  /* how often the lock was left free for other processes */
     int waiting;                   /* for a turn, at this moment */
 };
 struct db_group_counts db_group_counts(struct db_group *group);

@@ -407,6 +407,20 @@ static void *write_on(void *ctx)
     return NULL;
 }
 
+Test(db_group, leaves_the_lock_free_after_many_groups_in_a_row)
+{
+    struct bench *bench = bench_new();
+    struct error err;
+    struct db_member member;
+    int64_t until_ms = mono_ms() + PATIENCE_MS;
+    while (db_group_counts(bench->group).gaps == 0) {
+        cr_assert_lt(mono_ms(), until_ms);
+        cr_assert_eq(db_group_begin(bench->group, &member, DB_TOGETHER, &err), 0);
+        cr_assert_eq(db_group_commit(&member, &err), 0);
+    }
+    bench_free(bench);
+}
+
 /* It can only look every few milliseconds whether the lock is free. */
 Test(db_group, another_process_gets_in_between_groups_without_end)
 {
