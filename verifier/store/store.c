@@ -119,12 +119,13 @@ static void read_clock(struct db_step *step, struct db_rows *rows)
     store_now_from(clock->store, rows, 0, clock->now);
 }
 
-int store_begin_at(struct store *store, struct store_transaction *tx, char now[WALL_TEXT_BYTES],
-                   struct error *err)
+int store_begin_at(struct store *store, enum db_sharing sharing, struct store_transaction *tx,
+                   char now[WALL_TEXT_BYTES], struct error *err)
 {
     struct clock clock = {store, now};
     struct db_step step = {.sql = "SELECT" DB_CLOCK, .row = read_clock, .ctx = &clock};
-    return store_begin_with(store, &step, 1, tx, err);
+    return (sharing == DB_TOGETHER ? store_begin_together : store_begin_with)(store, &step, 1, tx,
+                                                                              err);
 }
 
 void store_time_add(const char *now, int64_t ms, char text[WALL_TEXT_BYTES])

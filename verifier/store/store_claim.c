@@ -320,7 +320,7 @@ static int grant(struct store *store, struct claiming *claiming, struct error *e
     char reason[STORE_REASON_BYTES];
     TRANSACTION(tx);
     claiming->claim->job_id = 0;
-    if (store_begin_at(store, &tx, claiming->now, err) != 0)
+    if (store_begin_at(store, DB_ALONE, &tx, claiming->now, err) != 0)
         return -1;
     int got = choose(tx.db, claiming, &job_id, err);
     if (got <= 0)

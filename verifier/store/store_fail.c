@@ -141,7 +141,8 @@ static int fail(struct store *store, struct failing *failing, struct error *err)
 {
     struct store_facts facts = {.store = store, .caller = failing->caller};
     TRANSACTION(tx);
-    if (store_begin_held(&facts, failing->job_id, &tx, &failing->result->standing, err) != 0)
+    if (store_begin_held(&facts, DB_ALONE, failing->job_id, &tx, &failing->result->standing, err) !=
+        0)
         return -1;
     failing->job = facts.job;
     memcpy(failing->now, facts.now, sizeof failing->now);

@@ -164,13 +164,15 @@ static enum tailslate_standing standing_of(const struct store_facts *facts)
     return tailslate_verify_standing(&request, &facts->claim);
 }
 
-int store_begin_held(struct store_facts *facts, int64_t job_id, struct store_transaction *tx,
-                     enum tailslate_standing *standing, struct error *err)
+int store_begin_held(struct store_facts *facts, enum db_sharing sharing, int64_t job_id,
+                     struct store_transaction *tx, enum tailslate_standing *standing,
+                     struct error *err)
 {
     struct db_steps steps = {0};
     store_add_lock(&steps, job_id);
     store_add_facts(&steps, job_id, facts);
-    if (store_begin_with(facts->store, steps.all, steps.count, tx, err) != 0)
+    if ((sharing == DB_TOGETHER ? store_begin_together : store_begin_with)(
+            facts->store, steps.all, steps.count, tx, err) != 0)
         return -1;
     facts->claim.job_found = steps.all[1].rows > 0;
     *standing = standing_of(facts);

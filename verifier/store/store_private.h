@@ -89,11 +89,12 @@ void store_add_lock(struct db_steps *steps, int64_t job_id);
 void store_add_facts(struct db_steps *steps, int64_t job_id, struct store_facts *facts);
 
 /* As store_begin, with the time of the begin. */
-int store_begin_at(struct store *store, struct store_transaction *tx, char now[WALL_TEXT_BYTES],
-                   struct error *err);
+int store_begin_at(struct store *store, enum db_sharing sharing, struct store_transaction *tx,
+                   char now[WALL_TEXT_BYTES], struct error *err);
 /* A transaction with the job's row, and the caller's standing in it. */
-int store_begin_held(struct store_facts *facts, int64_t job_id, struct store_transaction *tx,
-                     enum tailslate_standing *standing, struct error *err);
+int store_begin_held(struct store_facts *facts, enum db_sharing sharing, int64_t job_id,
+                     struct store_transaction *tx, enum tailslate_standing *standing,
+                     struct error *err);
 
 /* Nothing delays the job any more, nor does a cancellation stand; its priority stays. */
 int store_queue_now(struct db *db, int64_t job_id, struct error *err);

@@ -36,10 +36,11 @@ static void extend(struct db_steps *steps, const struct store_facts *facts,
 }
 
 /* 1: the claim may be extended. 0: the standing says why not. */
-static int begin_extension(struct store_facts *facts, int64_t job_id, struct store_transaction *tx,
-                           enum tailslate_standing *standing, struct error *err)
+static int begin_extension(struct store_facts *facts, enum db_sharing sharing, int64_t job_id,
+                           struct store_transaction *tx, enum tailslate_standing *standing,
+                           struct error *err)
 {
-    if (store_begin_held(facts, job_id, tx, standing, err) != 0)
+    if (store_begin_held(facts, sharing, job_id, tx, standing, err) != 0)
         return -1;
     return tailslate_verify_standing_problem(*standing) == TAILSLATE_PROBLEM_NONE;
 }
@@ -116,9 +117,9 @@ int store_progress(struct store *store, const struct store_caller *caller, int64
     struct db_steps steps = {0};
     expires[0] = '\0';
     TRANSACTION(tx);
-    int may = begin_extension(&facts, job_id, &tx, standing, err);
+    int may = begin_extension(&facts, DB_TOGETHER, job_id, &tx, standing, err);
     if (may <= 0)
-        return may;
+        return may == 0 ? store_end(&tx, err) : -1;
     extend(&steps, &facts, expires);
     write_progress(&steps, facts.now, &facts.job, progress);
     for (size_t i = 0; i < progress->quality_count; i++)
@@ -137,7 +138,7 @@ int store_upload(struct store *store, const struct store_caller *caller, int64_t
     struct db_steps steps = {0};
     char expires[WALL_TEXT_BYTES];
     TRANSACTION(tx);
-    int may = begin_extension(&facts, job_id, &tx, standing, err);
+    int may = begin_extension(&facts, DB_ALONE, job_id, &tx, standing, err);
     if (may <= 0)
         return may;
     extend(&steps, &facts, expires);

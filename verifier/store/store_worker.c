@@ -325,7 +325,7 @@ int store_heartbeat(struct store *store, struct store_worker *worker,
     struct db_steps steps = {0};
     TEXT(metadata) = metadata_of(heartbeat);
     TRANSACTION(tx);
-    if (store_begin_at(store, &tx, now, err) != 0)
+    if (store_begin_at(store, DB_TOGETHER, &tx, now, err) != 0)
         return -1;
     write_heartbeat(&steps, now, worker, heartbeat, metadata);
     if (write_held_jobs(tx.db, &steps, now, worker->worker_id, heartbeat, err) != 0 ||

@@ -19,6 +19,7 @@ struct presenter {
     int result;
     struct error err;
     struct tailslate_result told;
+    enum tailslate_standing standing;
 };
 
 static void *present(void *ctx)
@@ -28,6 +29,28 @@ static void *present(void *ctx)
     struct tailslate_completion completion = rig_completion(presenter->job, 1);
     presenter->result = complete_job(presenter->rig->store, NULL, &caller, presenter->job,
                                      &completion, &presenter->told, &presenter->err);
+    return NULL;
+}
+
+static void *beat(void *ctx)
+{
+    struct presenter *presenter = ctx;
+    struct store_worker worker = presenter->rig->anna;
+    struct message_heartbeat heartbeat = {
+        .status = WORKER_BUSY, .jobs_known = true, .jobs = {presenter->job}, .job_count = 1};
+    presenter->result = store_heartbeat(presenter->rig->store, &worker, &heartbeat,
+                                        &presenter->err);
+    return NULL;
+}
+
+static void *report(void *ctx)
+{
+    struct presenter *presenter = ctx;
+    struct store_caller caller = rig_caller(&presenter->rig->anna, 1);
+    struct message_progress progress = rig_half_way();
+    char expires[WALL_TEXT_BYTES];
+    presenter->result = store_progress(presenter->rig->store, &caller, presenter->job, &progress,
+                                       &presenter->standing, expires, &presenter->err);
     return NULL;
 }
 
@@ -105,6 +128,25 @@ Test(group, of_completions_that_come_at_once_are_committed_together)
     rig_free(rig);
 }
 
+Test(group, of_heartbeats_that_come_at_once_are_committed_together)
+{
+    struct rig *rig = rig_new();
+    struct presenter presenters[JOBS] = {0};
+    void *(*acts[JOBS])(void *ctx);
+    for (int i = 0; i < JOBS; i++) {
+        presenters[i].job = i + 1;
+        acts[i] = beat;
+    }
+    int64_t before = rig->store->group ? db_group_counts(rig->store->group).commits : 0;
+    run_behind(rig, presenters, JOBS, acts);
+    for (int i = 0; i < JOBS; i++)
+        cr_expect_eq(presenters[i].result, 0, "%s", presenters[i].err.message);
+    cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM held_jobs WHERE job_id > 0"), 1);
+    if (rig->store->group)
+        cr_expect_lt(db_group_counts(rig->store->group).commits - before, JOBS / 2);
+    rig_free(rig);
+}
+
 /* The job is somebody else's from now on. */
 static void *take_away(void *ctx)
 {
@@ -137,6 +179,24 @@ Test(group, of_which_one_completion_is_refused_completes_the_others)
     bool was_in_time = tailslate_verify_commits(presenters[3].told.verdict);
     cr_expect_eq(completions_of(rig, presenters[3].job), was_in_time);
     cr_expect_not(rig->store->group && was_in_time);
+    rig_free(rig);
+}
+
+/* P4 the other way round: the report finds the job with somebody who does not get it. */
+Test(group, that_is_lost_refuses_nobody)
+{
+    struct rig *rig = rig_new();
+    struct presenter presenters[3] = {0};
+    presenters[0].job = presenters[1].job = claimed_job(rig);
+    run_behind(rig, presenters, 3, (void *(*const[])(void *)){take_away, report, lose});
+    cr_expect_eq(presenters[2].result, -1);
+    cr_expect_eq(presenters[0].result != 0, rig->store->group != NULL);
+    bool is_refused = presenters[1].result == 0 &&
+                      presenters[1].standing != TAILSLATE_STANDING_HELD;
+    cr_expect_not(rig->store->group && is_refused, "%d", presenters[1].standing);
+    if (rig->store->group)
+        cr_expect_eq(rig_progress(rig, rig_caller(&rig->anna, 1), presenters[0].job),
+                     TAILSLATE_STANDING_HELD);
     rig_free(rig);
 }
 
