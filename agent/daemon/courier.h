@@ -3,7 +3,7 @@
  * Sends exactly the bytes that are on disk, decides by delivery.h, and writes the acknowledgment
  * durably before any clean-up. All records share one rate limit (retry.rate_per_second) and
  * COURIER_IN_FLIGHT_MAX requests; each has its own backoff. The first success, and the server's
- * return, wake the others, spread over time.
+ * return, wake the others, the oldest first.
  *
  * Never gives up a completion: there is no attempt limit, and no age limit for silence or temporary
  * errors. Refused reports leave the spool only for quarantine/ or kept/. A report on hold does so

@@ -35,18 +35,18 @@ static void set_call(struct live *live, struct http_call *call)
     wait_until(live, live->delivery.due.at_ms);
 }
 
-/* Reports that are only in backoff may be presented earlier, one after the other at the common
- * rate. */
+/* Reports that are only in backoff may be presented earlier, at the common rate and the oldest
+ * first: all are due at one time, within the interval of that rate. */
 static void wake_all(struct node *node, int64_t now_ms)
 {
     node->has_postponed = false;
-    double count = (double)node->reports.count;
-    int64_t spread_ms = (int64_t)(count * 1000 / node->config->retry.rate_per_second);
+    int64_t interval_ms = (int64_t)(1000 / node->config->retry.rate_per_second);
+    uint64_t random = random_u64();
     for (struct live *live = node->roster.first; live; live = live->next) {
         const struct live_delivery *delivery = &live->delivery;
         if (is_waiting(live) && !delivery->is_held && !delivery->is_silent)
             wait_until(live, tailslate_backoff_wake_ms(delivery->due.at_ms, delivery->floor_ms,
-                                                       now_ms, spread_ms, random_u64()));
+                                                       now_ms, interval_ms, random));
     }
 }
 

@@ -1,7 +1,7 @@
 /* outbox: when which report is presented next.
  *
  * Each record whose report is not acknowledged has its own backoff. The first success, and the
- * server's return, wake the others, spread over time; what is on hold waits for its own time, or
+ * server's return, wake the others, the oldest first; what is on hold waits for its own time, or
  * for another key. Who presents, and what an answer means, is the courier's part. */
 #ifndef AGENT_OUTBOX_H
 #define AGENT_OUTBOX_H

@@ -52,18 +52,15 @@ static void count_call(struct fleet *fleet, int64_t now_ms)
 
 static void come_back(struct fleet *fleet, struct agent *agent, int64_t now_ms)
 {
-    int64_t left = 0;
     if (agent->is_back)
         return;
     agent->is_back = true;
     cr_assert_lt((now_ms - week_ms) / 1000, RETURN_S);
     fleet->contacts[(now_ms - week_ms) / 1000]++;
-    for (int i = 0; i < RECORDS; i++)
-        left += !agent->records[i].is_delivered;
+    uint64_t random = next_random(&agent->random);
     for (int i = 0; i < RECORDS; i++)
         agent->records[i].due_ms = tailslate_backoff_wake_ms(
-            agent->records[i].due_ms, 0, now_ms, (int64_t)((double)left * 1000 / rate_per_second),
-            next_random(&agent->random));
+            agent->records[i].due_ms, 0, now_ms, (int64_t)(1000 / rate_per_second), random);
 }
 
 static void attempt(struct fleet *fleet, struct agent *agent, struct waiting *record,

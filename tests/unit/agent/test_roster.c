@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "fixture.h"
 
+#include <sys/stat.h>
+
 struct rig {
     struct config config;
     struct node node;
@@ -250,5 +252,44 @@ Test(roster, a_success_wakes_the_reports_that_were_postponed_since_the_last_one)
     outbox_cancel(live, now_ms + 1000 * 1000);
     outbox_wake_waiting(&rig->node, now_ms);
     cr_expect_eq(live->delivery.due.at_ms, now_ms + 1000 * 1000, "nothing was postponed meanwhile");
+    rig_free(rig);
+}
+
+static void set_sealed(const struct live *live, time_t sealed_s)
+{
+    struct timespec times[] = {{.tv_sec = sealed_s}, {.tv_sec = sealed_s}};
+    struct error err;
+    FD(dir) = roster_open(live, &err);
+    cr_assert_eq(utimensat(dir, "failure.json", times, 0), 0);
+}
+
+/* It is postponed. */
+static struct live *add_report(struct rig *rig, int64_t job_id, time_t sealed_s)
+{
+    struct live *live = add_record(rig, job_id);
+    struct error err;
+    fail_because_of_the_node(rig, live->id);
+    set_sealed(live, sealed_s);
+    OK(roster_refresh(live, &err), err);
+    outbox_postpone(live, DELIVERY_AGAIN, 3600 * 1000, "refused", NULL);
+    live->delivery.floor_ms = 0;
+    return live;
+}
+
+Test(roster, the_report_that_was_sealed_first_is_presented_first_when_the_server_is_back)
+{
+    SCRATCH(scratch);
+    SPOOL(spool, scratch);
+    struct rig *rig = rig_new(spool);
+    const struct live *second = add_report(rig, 7, 2000), *third = add_report(rig, 8, 3000),
+                      *first = add_report(rig, 9, 1000), *order[] = {first, second, third};
+    int64_t now_ms = mono_ms();
+    outbox_wake_waiting(&rig->node, now_ms);
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        struct live *next = outbox_first(&rig->node);
+        cr_expect_eq(next, order[i], "job %lld", (long long)next->job_id);
+        cr_expect_leq(next->delivery.due.at_ms, now_ms + 200, "later than the rate limit asks");
+        outbox_cancel(next, now_ms + 3600 * 1000);
+    }
     rig_free(rig);
 }
