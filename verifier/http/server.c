@@ -358,11 +358,15 @@ static struct MHD_Response *make_response(struct mhd_request *mhd_request)
     return response;
 }
 
+/* A client that closed its half while the connection was suspended is not always reported again
+ * (epoll, libmicrohttpd 0.9.75): its connection would stay until IDLE_MS. */
 static bool ends_connection(const struct mhd_request *mhd_request)
 {
     const struct server *server = mhd_request->server;
-    return mhd_request->work.exchange.framing.is_bad || atomic_load(&server->stopping) ||
-           connections_room(server->connections) == ROOM_NONE;
+    const struct exchange *exchange = &mhd_request->work.exchange;
+    return exchange->framing.is_bad || atomic_load(&server->stopping) ||
+           connections_room(server->connections) == ROOM_NONE ||
+           request_client_is_gone(&exchange->request);
 }
 
 static enum MHD_Result respond(struct mhd_request *mhd_request)
