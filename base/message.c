@@ -59,7 +59,8 @@ static bool read_claim(const struct json *root, struct message_claim *claim, str
            field_int(root, "source_width", 0, TAILSLATE_SIDE_MAX, &claim->source_width, err) &&
            field_int(root, "source_height", 0, TAILSLATE_SIDE_MAX, &claim->source_height, err) &&
            field_int(root, "claim_epoch", 0, ID_MAX, &claim->claim_epoch, err) &&
-           field_int(root, "attempt_number", 0, ID_MAX, &claim->attempt_number, err);
+           field_int(root, "attempt_number", 0, ID_MAX, &claim->attempt_number, err) &&
+           field_int(root, "retranscodes", 0, ID_MAX, &claim->retranscodes, err);
 }
 
 enum tailslate_problem message_claim_parse(const char *body, size_t size,
@@ -83,7 +84,7 @@ static struct json *new_empty_claim(void)
     static const char *const keys[] = {"job_id",          "video_id",         "video_slug",
                                        "video_duration",  "source_width",     "source_height",
                                        "source_filename", "claim_expires_at", "existing_qualities",
-                                       "claim_epoch",     "attempt_number"};
+                                       "claim_epoch",     "attempt_number",   "retranscodes"};
     struct json *root = json_new_object();
     for (size_t i = 0; i < COUNT_OF(keys); i++)
         json_set(root, keys[i], NULL);
@@ -106,6 +107,7 @@ char *message_claim_format(const struct message_claim *claim, const char *messag
             put_qualities(root, "existing_qualities", claim->existing);
         put_int(root, "claim_epoch", claim->claim_epoch);
         put_int(root, "attempt_number", claim->attempt_number);
+        put_int(root, "retranscodes", claim->retranscodes);
     }
     json_set_text(root, "message", message ? message : "");
     return message_close(root);

@@ -38,6 +38,7 @@ struct message_claim {
     tailslate_quality_set existing;
     int64_t claim_epoch;    /* TAILSLATE_ABSENT_INT from a stock server */
     int64_t attempt_number; /* TAILSLATE_ABSENT_INT from a stock server */
+    int64_t retranscodes;   /* of the job so far, this claim's included; 0 if absent */
 };
 enum tailslate_problem message_claim_parse(const char *body, size_t size,
                                            struct message_claim *claim, struct error *err);

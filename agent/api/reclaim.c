@@ -86,7 +86,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     }
     if (record_rebind(session->dir, &claim, &err) != 0) {
         log_warning("job.reclaim_not_recorded", LOG_TEXT("reason", err.message));
-        if (err.code == ENOTUNIQ)
+        if (record_is_for_another(&err))
             abandon(session, err.message);
         return; /* the claim on disk is presented to the server again */
     }

@@ -161,7 +161,7 @@ static int bind_or_add(struct node *node, const struct record_claim *claim, stru
     while (*held) {
         if (roster_rebind(*held, claim, err) == 0)
             return 0;
-        if (err->code != ENOTUNIQ)
+        if (!record_is_for_another(err))
             return -1;
         *held = find_held((*held)->next, claim->claim.job_id);
     }

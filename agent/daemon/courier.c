@@ -238,8 +238,9 @@ static void on_reclaim(void *ctx, const struct http_answer *answer)
     struct error err;
     live->courier.is_reclaimed = true;
     /* If it could not be written, the former token is presented: the server knows us as the holder
-     * anyway. */
-    if (roster_rebind(live, &claim, &err) != 0 && err.code != ENOTUNIQ) /* then it is on hold */
+     * anyway. A record for another video is on hold; one for another re-transcode will be refused.
+     */
+    if (roster_rebind(live, &claim, &err) != 0 && !record_is_for_another(&err))
         on_local_error(live, &err);
 }
 

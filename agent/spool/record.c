@@ -323,11 +323,17 @@ bool record_is_same_video(const struct message_claim *a, const struct message_cl
            strcmp(a->video_slug, b->video_slug) == 0;
 }
 
-static int check_video(const struct message_claim *former, const struct message_claim *given,
-                       struct error *err)
+/* The same video, and the same of its re-transcodes: a stock server counts none (0), nor did older
+ * agents. */
+static int check_purpose(const struct message_claim *former, const struct message_claim *given,
+                         struct error *err)
 {
-    if (record_is_same_video(former, given))
+    if (record_is_same_video(former, given) && former->retranscodes == given->retranscodes)
         return 0;
+    if (record_is_same_video(former, given))
+        return error_set(err, ERROR_TEMPORARY, ESTALE,
+                         "the claim is for re-transcode %lld of the job; this record is for %lld",
+                         (long long)given->retranscodes, (long long)former->retranscodes);
     return error_set(
         err, ERROR_TEMPORARY, ENOTUNIQ,
         "the server uses this job ID for another video: video %lld, %.64s; this record "
@@ -347,7 +353,7 @@ int record_rebind(int dir, const struct record_claim *claim, struct error *err)
                          "a record in state %s cannot take a new claim", job_state_name(state));
     struct record_claim former;
     if (record_read_claim(dir, &former, err) != 0 ||
-        check_video(&former.claim, &claim->claim, err) != 0)
+        check_purpose(&former.claim, &claim->claim, err) != 0)
         return -1;
     if (record_write_claim(dir, claim, err) != 0)
         return -1;
@@ -356,6 +362,11 @@ int record_rebind(int dir, const struct record_claim *claim, struct error *err)
     if (!durable_exists(dir, file_names[JOB_FILE_COMPLETION]))
         return 0;
     return write_completion(dir, err);
+}
+
+bool record_is_for_another(const struct error *err)
+{
+    return err->code == ENOTUNIQ || err->code == ESTALE;
 }
 
 int record_take_back(int dir, const struct record_claim *claim, struct error *err)

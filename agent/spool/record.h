@@ -62,8 +62,11 @@ int record_mark_lost(int dir, enum tailslate_problem why, const char *detail, st
 int record_acknowledge(int dir, const char *answer, size_t size, struct error *err);
 /* A new claim on this job: new token (made by the caller), epoch and times; seals a completion
  * again. -1 with code EBUSY if the record's state cannot take a new claim, ENOTUNIQ if it is for
- * another video: then this record must not be presented for it. */
+ * another video, ESTALE if it is for another re-transcode: then this record must not be presented
+ * for it. */
 int record_rebind(int dir, const struct record_claim *claim, struct error *err);
+/* Is this why it failed: the record is for something else and never takes this claim? */
+bool record_is_for_another(const struct error *err);
 
 /* Binds finished work that was retained after its claim was lost to a new claim on the same job: it
  * continues where it was. Only for a record that no process works on; -1 with code EBUSY if there

@@ -86,6 +86,7 @@ static bool is_same_work(const struct record_claim *former, const struct record_
 {
     int64_t age_us = claim->claimed_at_us - former->claimed_at_us;
     return record_is_same_video(&former->claim, &claim->claim) &&
+           former->claim.retranscodes == claim->claim.retranscodes &&
            former->claim.claim_epoch <= claim->claim.claim_epoch &&
            strcmp(former->claim.source_filename, claim->claim.source_filename) == 0 &&
            former->claim.existing == claim->claim.existing &&

@@ -238,7 +238,9 @@ Test(store_complete, a_retranscode_replaces_and_an_old_completion_does_not_answe
     cr_expect_eq(rig_present(rig, rig_caller(&rig->anna, 1), rig->job, 1),
                  TAILSLATE_VERDICT_SUPERSEDED);
     rig->discards = 0;
-    cr_assert_eq(rig_claim(rig, &rig->anna, 0).claim_epoch, 2);
+    struct message_claim claim = rig_claim(rig, &rig->anna, 0);
+    cr_assert_eq(claim.claim_epoch, 2);
+    cr_expect_eq(claim.retranscodes, 1);
     cr_expect_eq(rig->discarded, 1u << TAILSLATE_QUALITY_720P);
     cr_expect_eq(rig_number(rig, "SELECT COUNT(*) FROM video_qualities"), 0);
     new.duration = 77.5;

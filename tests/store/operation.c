@@ -343,6 +343,35 @@ Test(operation, a_retranscode_is_not_answered_by_the_completion_before_it)
     rig_free(rig);
 }
 
+static int64_t retranscodes_of_next_claim(struct rig *rig)
+{
+    struct message_claim claim = rig_claim(rig, &rig->anna, 0);
+    cr_assert_eq(claim.job_id, rig->job);
+    return claim.retranscodes;
+}
+
+/* By this number a node knows whether the work that it still has is what is asked for. */
+Test(operation, only_the_first_claim_of_a_retranscode_counts_one_more)
+{
+    struct rig *rig = completed();
+    if (OWN_TABLES_ONLY(rig)) {
+        cr_expect_eq(rig_number(rig, "SELECT retranscodes FROM job_epochs"), 0);
+        retranscode(rig, rig->job, 0);
+        cr_expect_null(cancel(rig, rig->job).refused);
+        retranscode(rig, rig->job, 0);
+        cr_expect_eq(retranscodes_of_next_claim(rig), 1);
+        rig_release(rig, rig->job);
+        cr_expect_eq(retranscodes_of_next_claim(rig), 1, "after a claim that was released");
+        cr_assert_not(rig_fail(rig, rig_caller(&rig->anna, 3), rig->job, false).will_retry);
+        cr_expect_null(retry(rig, rig->job).refused);
+        cr_expect_eq(retranscodes_of_next_claim(rig), 1, "after a failure");
+        rig_present(rig, rig_caller(&rig->anna, 4), rig->job, 4);
+        retranscode(rig, rig->job, 0);
+        cr_expect_eq(retranscodes_of_next_claim(rig), 2);
+    }
+    rig_free(rig);
+}
+
 Test(operation, a_retranscode_of_one_rendition_keeps_the_others)
 {
     struct rig *rig = completed();

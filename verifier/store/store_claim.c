@@ -220,8 +220,9 @@ static int discard_old_output(struct store *store, struct db *db, const struct c
     if (!replaces)
         return 0;
     return db_run(db, NULL, err,
-                  "INSERT INTO job_epochs (job_id, claim_epoch, replaces) VALUES ($1, 0, 1)"
-                  " ON CONFLICT (job_id) DO UPDATE SET replaces = 1",
+                  "INSERT INTO job_epochs (job_id, claim_epoch, replaces, retranscodes)"
+                  " VALUES ($1, 0, 1, 1) ON CONFLICT (job_id) DO UPDATE SET replaces = 1,"
+                  " retranscodes = job_epochs.retranscodes + 1",
                   DB_ARGS(db_int(job->id)));
 }
 
@@ -254,15 +255,19 @@ static int take(struct db *db, const struct claiming *claiming, const struct sto
                   DB_ARGS(db_int(job->id), db_text(claiming->worker->worker_id)));
 }
 
-static int next_epoch(struct db *db, int64_t job_id, int64_t *epoch, struct error *err)
+static int number_claim(struct db *db, int64_t job_id, struct message_claim *claim,
+                        struct error *err)
 {
-    return db_one_int(db, epoch, err,
-                      "INSERT INTO job_epochs (job_id, claim_epoch) VALUES ($1, 1)"
-                      " ON CONFLICT (job_id) DO UPDATE SET claim_epoch ="
-                      " job_epochs.claim_epoch + 1 RETURNING claim_epoch",
-                      DB_ARGS(db_int(job_id))) == 1
-               ? 0
-               : -1;
+    DB_ROWS(rows) = db_query(db,
+                             "INSERT INTO job_epochs (job_id, claim_epoch) VALUES ($1, 1)"
+                             " ON CONFLICT (job_id) DO UPDATE SET claim_epoch ="
+                             " job_epochs.claim_epoch + 1 RETURNING claim_epoch, retranscodes",
+                             DB_ARGS(db_int(job_id)), err);
+    if (!rows || db_next(rows, err) != 1)
+        return -1;
+    claim->claim_epoch = db_get_int(rows, 0);
+    claim->retranscodes = db_get_int(rows, 1);
+    return 0;
 }
 
 static void describe(struct store *store, const struct store_job *job,
@@ -294,7 +299,7 @@ static int grant_job(struct store *store, struct db *db, struct claiming *claimi
     store_time_add(claiming->now, store->settings.claim_ms, expires);
     if (discard_old_output(store, db, claiming, &job, &recorded, err) != 0 ||
         take(db, claiming, &job, expires, err) != 0 ||
-        next_epoch(db, job.id, &claiming->claim->claim_epoch, err) != 0 ||
+        number_claim(db, job.id, claiming->claim, err) != 0 ||
         store_note_holder(db, job.id, claiming->worker->worker_id, err) != 0)
         return -1;
     describe(store, &job, recorded, claiming->claim);

@@ -151,8 +151,14 @@ static const char version_8[] =
     " WHERE ended_at IS NULL;"
     "UPDATE schema_version SET version = 8;";
 
-static const char *const versions[] = {version_1, version_2, version_3, version_4,
-                                       version_5, version_6, version_7, version_8};
+/* How many re-transcodes of the job were claimed, since this version: work that was made under a
+ * lower number is not for the job's last claim. */
+static const char version_9[] =
+    "ALTER TABLE job_epochs ADD COLUMN retranscodes {int} NOT NULL DEFAULT 0;"
+    "UPDATE schema_version SET version = 9;";
+
+static const char *const versions[] = {version_1, version_2, version_3, version_4, version_5,
+                                       version_6, version_7, version_8, version_9};
 
 static const struct {
     const char *placeholder, *type[2]; /* by enum db_kind */

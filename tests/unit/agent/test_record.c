@@ -161,6 +161,38 @@ Test(record, a_claim_of_the_same_job_for_another_video_changes_nothing)
     expect_state(scratch.fd, JOB_SEALED);
 }
 
+Test(record, the_claim_of_a_retranscode_does_not_take_the_work_before_it)
+{
+    SCRATCH(scratch);
+    struct error err;
+    put_sealed(scratch.fd);
+    TEXT(first) = read_body(scratch.fd);
+    struct record_claim next = fixture_claim(7, FIXTURE_NEXT);
+    next.claim.retranscodes = 1;
+    cr_expect_eq(record_rebind(scratch.fd, &next, &err), -1);
+    cr_expect_eq(err.code, ESTALE, "%s", err.message);
+    cr_expect(record_is_for_another(&err));
+    TEXT(body) = read_body(scratch.fd);
+    cr_expect_str_eq(body, first);
+}
+
+Test(record, the_number_of_retranscodes_is_recorded_and_without_it_there_was_none)
+{
+    SCRATCH(scratch);
+    struct error err;
+    struct record_claim claim = fixture_claim(7, FIXTURE_UUID), read;
+    claim.claim.retranscodes = 2;
+    OK(record_write_claim(scratch.fd, &claim, &err), err);
+    OK(record_read_claim(scratch.fd, &read, &err), err);
+    cr_expect_eq(read.claim.retranscodes, 2);
+    fixture_write(scratch.fd, "claim.json",
+                  "{\"token\":\"7-" FIXTURE_UUID "\",\"claimed_at\":"
+                  "\"2026-01-03T16:28:00.000000+00:00\",\"claim\":"
+                  "{\"job_id\":7,\"video_id\":3,\"video_slug\":\"a-film\"}}");
+    OK(record_read_claim(scratch.fd, &read, &err), err);
+    cr_expect_eq(read.claim.retranscodes, 0, "of an older agent");
+}
+
 Test(record, a_re_binding_that_was_cut_short_is_sealed_anew_on_reading)
 {
     SCRATCH(scratch);

@@ -60,6 +60,7 @@ Test(message_claim, a_stock_server_s_claim_is_understood)
     cr_expect_not(claim.existing_known);
     cr_expect_eq(claim.claim_epoch, TAILSLATE_ABSENT_INT);
     cr_expect_eq(claim.attempt_number, TAILSLATE_ABSENT_INT);
+    cr_expect_eq(claim.retranscodes, 0);
 }
 
 Test(message_claim, nothing_to_do_is_a_claim_of_no_job)
@@ -118,7 +119,8 @@ Test(message_claim, the_other_numbers_have_ranges_too)
         "\"video_duration\":-0.1",  "\"video_duration\":\"12\"", "\"source_width\":65536",
         "\"source_width\":-1",      "\"source_height\":65536",   "\"source_height\":1.5",
         "\"claim_epoch\":-1",       "\"claim_epoch\":\"1\"",     "\"attempt_number\":-1",
-        "\"existing_qualities\":1", "\"existing_qualities\":{}", "\"claim_expires_at\":5"};
+        "\"existing_qualities\":1", "\"existing_qualities\":{}", "\"claim_expires_at\":5",
+        "\"retranscodes\":-1"};
     for (size_t i = 0; i < COUNT_OF(members); i++) {
         struct message_claim claim;
         TEXT(body) = must_printf("{\"job_id\":1,\"video_id\":1,\"video_slug\":\"s\",%s}",
@@ -182,7 +184,7 @@ Test(message_claim, an_answer_without_a_job_has_every_member_as_null)
                      "\"video_duration\":null,\"source_width\":null,\"source_height\":null,"
                      "\"source_filename\":null,\"claim_expires_at\":null,"
                      "\"existing_qualities\":null,\"claim_epoch\":null,\"attempt_number\":null,"
-                     "\"message\":\"No jobs available\"}");
+                     "\"retranscodes\":null,\"message\":\"No jobs available\"}");
 }
 
 Test(message, what_is_no_json_object_is_bad_json_everywhere)

@@ -25,7 +25,8 @@ static const struct message_claim claims[] = {
      .existing_known = true,
      .existing = (1u << TAILSLATE_QUALITY_COUNT) - 1,
      .claim_epoch = 3,
-     .attempt_number = 1},
+     .attempt_number = 1,
+     .retranscodes = 2},
     {.job_id = 1,
      .video_id = 1,
      .video_slug = "s",
@@ -71,6 +72,7 @@ Test(roundtrip, a_claim_is_heard_as_it_was_said)
         cr_expect_eq(heard.existing, said->existing);
         cr_expect_eq(heard.claim_epoch, said->claim_epoch);
         cr_expect_eq(heard.attempt_number, said->attempt_number);
+        cr_expect_eq(heard.retranscodes, said->retranscodes);
     }
 }
 
