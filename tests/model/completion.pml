@@ -15,6 +15,7 @@
  * recorded[epoch]       completions.token (store_complete.c: write_completion); 0: no row
  * files                 whose renditions are there (files_check.c; store_claim.c: discard_old_output)
  * lock                  the row's (store_job.c: store_lock_job); on SQLite the database's (BEGIN IMMEDIATE)
+ * order                 job_epochs.retranscodes, which only the claim of a re-transcode raises (store_claim.c)
  * gate, gate_token      completion_token:JOB:TOKEN in Redis (gate_keeper.c: the scripts); one key, for a former
  *                       token's may be lost as any may
  * rec[w], rec_*[w]      the agent's record on disk (job.c, record.c)
@@ -61,13 +62,11 @@ byte req_worker[HANDLERS], req_epoch[HANDLERS], req_token[HANDLERS];
 byte gate, gate_token;
 #define COMPLETED 99 /* or h + 1: processing by h; 0: no key */
 #endif
-#ifdef REWORK /* which order a record's work and a token's completion are for */
-byte order, work[3], order_of_claim, order_of_token[CLAIMS + 1];
-#endif
-#ifdef ORDER_IN_THE_CLAIM
-#define SAME_ORDER(w) (work[w] == order_of_claim)
-#else
+byte order, order_of[CLAIMS + 1]; /* re-transcodes so far; and by epoch, when its work was begun */
+#ifdef MUTANT_claim_without_an_order
 #define SAME_ORDER(w) true
+#else
+#define SAME_ORDER(w) (order_of[rec_epoch[w]] == order_of[got[w]])
 #endif
 
 #define LIVE(w)  (rec[w] == CLAIMED || rec[w] == SEALED || rec[w] == REOPENED)
@@ -134,9 +133,7 @@ inline take_effect(w, e, t) /* store_complete.c: close_job, write_completion, wr
     assert(state == OPEN);           /* P6: completed is absorbing */
     assert(last == w && e == epoch); /* P4: a superseded claim never wins */
     assert(files == w);              /* P1: what is acknowledged is there, and one encode only */
-#ifdef REWORK
-    assert(order_of_token[t] == order); /* R: a re-transcode is not answered by the work that it replaces */
-#endif
+    assert(order_of[e] == order); /* R: a re-transcode is not answered by the work that it replaces */
     state = DONE; recorded[epoch] = t; FREE_CLAIM
 }
 
@@ -271,13 +268,10 @@ end: do
 
 inline write_claim(w, to) /* record_claim_accept mints the token; spool_add or record_rebind writes both */
 {
+    if :: to != CLAIMED -> order_of[got[w]] = order_of[rec_epoch[w]] :: else fi; /* the work is not new */
     rec_epoch[w] = got[w]; got[w] = 0; tokens++; rec_token[w] = tokens;
     call[w] = 0; /* outbox.c: on_claim: an answer in flight is about the former claim */
-    rec[w] = to; printf("worker %d: claim of epoch %d on disk, token %d, record %e\n", w, rec_epoch[w], tokens, to);
-#ifdef REWORK
-    if :: to == CLAIMED -> work[w] = order_of_claim :: else fi;
-    order_of_token[tokens] = work[w]
-#endif
+    rec[w] = to; printf("worker %d: claim of epoch %d on disk, token %d, record %e\n", w, rec_epoch[w], tokens, to)
 }
 
 inline present(w, h)
@@ -295,11 +289,8 @@ end: do
     :: atomic { !down[w] && !outage && got[w] == 0 && lock == 0 && state == OPEN && holder == 0 && epoch < CLAIMS &&
                 (epoch > 0 || w == 1) -> /* store_claim.c: grant; perhaps of a job that the spool holds */
         if :: (last != 0 && last != w) || fresh == 2 -> files = 0 :: else fi; /* discard_old_output */
-        holder = w; last = w; epoch++; fresh = 0; got[w] = epoch; printf("worker %d: granted epoch %d\n", w, epoch);
-#ifdef REWORK
-        order_of_claim = order
-#endif
-        }
+        holder = w; last = w; epoch++; fresh = 0; got[w] = epoch; order_of[epoch] = order;
+        printf("worker %d: granted epoch %d\n", w, epoch) }
     :: atomic { FAULT(lock == 0 && state == OPEN && holder == 0 && last != 0 && last != w && files != 0) ->
         files = 0; printf("worker %d: its claim has moved files, and failed\n", w) }
     :: atomic { !down[w] && got[w] != 0 -> if
@@ -367,13 +358,12 @@ proctype operator() /* store_operation.c, store_operator.c: each one transaction
 end: do
     :: atomic { operations > 0 && lock == 0 -> operations--; if
         :: state == OPEN && fresh != 2 -> state = FAILED; FREE_CLAIM; printf("operator: cancel\n")
-        :: state == OPEN && fresh == 2 -> state = DONE; fresh = 0; printf("operator: the re-transcode is taken back\n")
+        :: state == OPEN && fresh == 2 -> state = DONE; fresh = 0; printf("operator: the re-transcode is taken back\n");
+            order--
         :: state == OPEN && holder != 0 -> FREE_CLAIM; printf("operator: release\n")
         :: state == FAILED -> state = OPEN; fresh = (last != 0 -> 1 : 0); printf("operator: retry\n")
         :: state == DONE -> state = OPEN; fresh = 2; printf("operator: retranscode\n");
-#ifdef REWORK
             order++
-#endif
         fi }
     od
 }

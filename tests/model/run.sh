@@ -33,7 +33,7 @@ late_is_refused completion P5
 sweep_from_a_stale_read completion P6
 gate_refuses completion P7 -DGATE -DFAULTS=2
 sweep_without_grace completion P9
-claim_without_an_order completion R -DREWORK -DFAULTS=2
+claim_without_an_order completion R
 answered_in_the_group group P1
 replay_answered_in_the_group group P1
 rollback_of_all group P1
@@ -156,7 +156,6 @@ if [ "$level" != --short ]; then
     stack=2000000
     holds one_operation completion -DSAFETY
     holds one_operation_ends completion -DNP -DFAULTS=2
-    holds order_in_the_claim completion -DSAFETY -DREWORK -DORDER_IN_THE_CLAIM -DFAULTS=2
     holds gate completion -DSAFETY -DGATE -DOPERATIONS=0
     holds lock_alone completion -DSAFETY -DNO_GUARDS -DOPERATIONS=0
 fi
