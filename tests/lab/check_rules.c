@@ -135,11 +135,21 @@ void check_acknowledgements(struct evidence *evidence)
 
 /* ---- P4, P5, P6 ------------------------------------------------------------------------------ */
 
+/* An upload names the video, every other call the job. 0: a video that is gone. */
+static int64_t job_of(const struct evidence *evidence, const struct json *call)
+{
+    int64_t id = number(call, "job");
+    return strcmp(text(call, "what"), "upload") == 0
+               ? number(row_by_number(evidence, "transcoding_jobs", "video_id", id), "id")
+               : id;
+}
+
 /* Somebody had heard of a later claim before this call was made. */
 static bool is_superseded(const struct evidence *evidence, const struct json *call)
 {
+    int64_t job = job_of(evidence, call);
     EACH_LINE(evidence, claim, "call", "claim")
-    if (number(json_get(claim, "answer"), "job_id") == number(call, "job") &&
+    if (number(json_get(claim, "answer"), "job_id") == job &&
         number(json_get(claim, "answer"), "claim_epoch") > number(call, "epoch") &&
         number(claim, "answered_us") < number(call, "asked_us"))
         return true;
@@ -152,7 +162,7 @@ static void check_superseded(struct evidence *evidence, const char *what)
     if (number(call, "epoch") > 0 && number(call, "status") / 100 == 2 &&
         is_superseded(evidence, call))
         complain(evidence, "P4", "job %lld: %s of claim %lld was accepted after a later claim",
-                 whole(number(call, "job")), what, whole(number(call, "epoch")));
+                 whole(job_of(evidence, call)), what, whole(number(call, "epoch")));
 }
 
 static void check_one_holder(struct evidence *evidence, const struct json *claim)
@@ -297,7 +307,7 @@ static int64_t extended_us(const struct evidence *evidence, const struct json *c
     const struct json *answer = json_get(claim, "answer");
     int64_t last_us = number(claim, "asked_us");
     EACH_LINE(evidence, call, "call", NULL)
-    if (number(call, "job") == number(answer, "job_id") &&
+    if (job_of(evidence, call) == number(answer, "job_id") &&
         number(call, "epoch") == number(answer, "claim_epoch") && number(call, "status") == 200 &&
         number(call, "asked_us") > last_us && number(call, "answered_us") < at_us &&
         (strcmp(text(call, "what"), "progress") == 0 || strcmp(text(call, "what"), "upload") == 0))

@@ -4,6 +4,7 @@
  *     start     seed store nodes verifiers jobs transcoder claim_ms offline_ms grace_ms
  *     call      what node job? epoch? token? jobs? status asked_us answered_us fault? passed
  *               answer?: what the verifier said. status 0: nothing. passed: the node had all of it
+ *               job of an upload: the video, as in its path
  *     verb      verb job status asked_us answered_us: an operator's; status 0: no answer
  *     fault     number fault target amount: a fault of the schedule, when it was done
  *     finished  node record job token: a record whose transcode has ended well was seen in a spool

@@ -50,104 +50,117 @@ static const char history[] =
         DONE("0", "1", "1", "1-a", "04000000", "04100000", "03.1", "true") CLAIM(
             "1", "3", "1", "05000000",
             "05100000") "{\"event\":\"verb\",\"verb\":\"cancel\",\"job\":3,\"status\":200}"
-                        "\n" REFUSED("complete", "1", "3", "1", "3-a", "07000000", "07100000",
-                                     "410", "job_gone")
-                            CLAIM("1", "4", "1", "07500000",
-                                  "07600000") "{\"event\":\"verb\",\"verb\":\"delete\",\"job\":4,"
-                                              "\"status\":200}\n" REFUSED(
-                                                  "complete", "1", "4", "1", "4-a", "08000000",
-                                                  "08100000", "404",
-                                                  "job_not_found") CLAIM("1", "2", "2",
-                                                                         "10400000", "10500000")
-                                                  FINISHED("0", "2.1", "2", "1", "2-a") FINISHED(
-                                                      "1", "2.1", "2", "2",
-                                                      "2-b") DONE("1", "2", "2", "2-b", "12000000",
-                                                                  "12100000", "12.050000", "false")
-                                                      REFUSED("progress", "0", "2", "1",
-                                                              "", "13000000", "13100000", "409",
-                                                              "claim_lost")
-                                                          REFUSED("complete", "0", "2", "1",
-                                                                  "2-a", "13500000", "13600000",
-                                                                  "409", "claim_lost")
-                                                              REFUSED(
-                                                                  "complete",
-                                                                  "0", "1",
-                                                                  "1",
-                                                                  "1-a", "19000000", "19100000",
-                                                                  "503",
-                                                                  "store_unavailable") "{\"event\":"
-                                                                                       "\"healed\","
-                                                                                       "\"at_"
-                                                                                       "us\":" AT(
-                                                                                           "20"
-                                                                                           "00"
-                                                                                           "00"
-                                                                                           "0"
-                                                                                           "0") "}"
-                                                                                                "\n"
-                                                                                                "{"
-                                                                                                "\""
-                                                                                                "ev"
-                                                                                                "en"
-                                                                                                "t"
-                                                                                                "\""
-                                                                                                ":"
-                                                                                                "\""
-                                                                                                "qu"
-                                                                                                "ie"
-                                                                                                "t"
-                                                                                                "\""
-                                                                                                ","
-                                                                                                "\""
-                                                                                                "ca"
-                                                                                                "lm"
-                                                                                                "\""
-                                                                                                ":t"
-                                                                                                "ru"
-                                                                                                "e,"
-                                                                                                "\""
-                                                                                                "af"
-                                                                                                "te"
-                                                                                                "r_"
-                                                                                                "ms"
-                                                                                                "\""
-                                                                                                ":1"
-                                                                                                "}"
-                                                                                                "\n"
-                                                                                                "{"
-                                                                                                "\""
-                                                                                                "ev"
-                                                                                                "en"
-                                                                                                "t"
-                                                                                                "\""
-                                                                                                ":"
-                                                                                                "\""
-                                                                                                "en"
-                                                                                                "de"
-                                                                                                "d"
-                                                                                                "\""
-                                                                                                ","
-                                                                                                "\""
-                                                                                                "pr"
-                                                                                                "og"
-                                                                                                "ra"
-                                                                                                "m"
-                                                                                                "\""
-                                                                                                ":"
-                                                                                                "\""
-                                                                                                "ag"
-                                                                                                "en"
-                                                                                                "t"
-                                                                                                "\""
-                                                                                                ","
-                                                                                                "\""
-                                                                                                "st"
-                                                                                                "at"
-                                                                                                "us"
-                                                                                                "\""
-                                                                                                ":0"
-                                                                                                "}"
-                                                                                                "\n";
+                        "\n" REFUSED("complete", "1", "3", "1", "3-a", "07000000", "07100000", "410", "job_gone") CLAIM(
+                            "1", "4",
+                            "1", "07500000",
+                            "07600000") "{\"event\":\"verb\",\"verb\":\"delete\",\"job\":4,"
+                                        "\"status\":200}\n" REFUSED(
+                                            "complete",
+                                            "1", "4",
+                                            "1",
+                                            "4-a", "08000000", "08100000", "404", "job_not_found")
+                                            CLAIM("1", "2", "2", "10400000",
+                                                  "10500000") FINISHED("0", "2.1", "2", "1", "2-a")
+                                                FINISHED("1", "2.1", "2", "2", "2-b") DONE(
+                                                    "1",
+                                                    "2",
+                                                    "2",
+                                                    "2-b",
+                                                    "12000000",
+                                                    "12100000",
+                                                    "12.050000",
+                                                    "false") REFUSED("progress", "0", "2", "1", "", "13000000",
+                                                                     "13100000", "409", "claim_lost")
+                                                    REFUSED(
+                                                        "upload",
+                                                        "0", "12",
+                                                        "1", "", "13300000", "13400000", "409",
+                                                        "claim_lost")
+                                                        REFUSED(
+                                                            "complete",
+                                                            "0", "2",
+                                                            "1",
+                                                            "2-a", "13500000", "13600000", "409",
+                                                            "claim_lost")
+                                                            REFUSED(
+                                                                "complete",
+                                                                "0", "1",
+                                                                "1",
+                                                                "1-a", "19000000", "19100000",
+                                                                "503",
+                                                                "store_unavailable") "{\"event\":"
+                                                                                     "\"healed\","
+                                                                                     "\"at_"
+                                                                                     "us\":" AT(
+                                                                                         "20"
+                                                                                         "00"
+                                                                                         "00"
+                                                                                         "0"
+                                                                                         "0") "}"
+                                                                                              "\n"
+                                                                                              "{"
+                                                                                              "\""
+                                                                                              "ev"
+                                                                                              "en"
+                                                                                              "t"
+                                                                                              "\""
+                                                                                              ":"
+                                                                                              "\""
+                                                                                              "qu"
+                                                                                              "ie"
+                                                                                              "t"
+                                                                                              "\""
+                                                                                              ","
+                                                                                              "\""
+                                                                                              "ca"
+                                                                                              "lm"
+                                                                                              "\""
+                                                                                              ":t"
+                                                                                              "ru"
+                                                                                              "e,"
+                                                                                              "\""
+                                                                                              "af"
+                                                                                              "te"
+                                                                                              "r_"
+                                                                                              "ms"
+                                                                                              "\""
+                                                                                              ":1"
+                                                                                              "}"
+                                                                                              "\n"
+                                                                                              "{"
+                                                                                              "\""
+                                                                                              "ev"
+                                                                                              "en"
+                                                                                              "t"
+                                                                                              "\""
+                                                                                              ":"
+                                                                                              "\""
+                                                                                              "en"
+                                                                                              "de"
+                                                                                              "d"
+                                                                                              "\""
+                                                                                              ","
+                                                                                              "\""
+                                                                                              "pr"
+                                                                                              "og"
+                                                                                              "ra"
+                                                                                              "m"
+                                                                                              "\""
+                                                                                              ":"
+                                                                                              "\""
+                                                                                              "ag"
+                                                                                              "en"
+                                                                                              "t"
+                                                                                              "\""
+                                                                                              ","
+                                                                                              "\""
+                                                                                              "st"
+                                                                                              "at"
+                                                                                              "us"
+                                                                                              "\""
+                                                                                              ":0"
+                                                                                              "}"
+                                                                                              "\n";
 
 #define ROW_TIME(name, seconds) "\"" name "\":\"2026-11-27T13:50:" seconds "+00:00\""
 static const char database[] =
@@ -334,7 +347,9 @@ static const struct forgery forgeries[] = {
     {"P3", "," ROW_TIME("completed_at", "06.5"), "", "has come to no end", true},
     {"P3", "{\"job_id\":3,\"cancelled\":1}", "", "for no reason of the schedule", true},
     {"P4", "\"status\":409,\"asked_us\":" AT("13000000"),
-     "\"status\":200,\"asked_us\":" AT("13000000"), "after a later claim", false},
+     "\"status\":200,\"asked_us\":" AT("13000000"), "progress of claim 1 was accepted", false},
+    {"P4", "\"status\":409,\"asked_us\":" AT("13300000"),
+     "\"status\":200,\"asked_us\":" AT("13300000"), "job 2: upload of claim 1", false},
     {"P4", "{\"job_id\":4,\"claim_epoch\":1}", "{\"job_id\":2,\"claim_epoch\":1}", "granted twice",
      false},
     {"P4", "\"worker_id\":\"w1\",\"committed", "\"worker_id\":\"w0\",\"committed", "completed it",
