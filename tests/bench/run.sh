@@ -341,7 +341,7 @@ publish_figures() {
     local marker='<!-- below: tests/bench/run.sh --publish -->' page=docs/PERFORMANCE.md
     awk -F '\t' -f tests/bench/chart.awk "$results/medians.tsv" >docs/performance.svg
     {
-        sed "/$marker/q" "$page"
+        sed "\|$marker|q" "$page"
         echo
         echo "Measured on $(date -u +%F) on $(nproc) cores ($(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)),"
         echo "commit $(git rev-parse --short HEAD), $rounds rounds of $jobs jobs, medians."
