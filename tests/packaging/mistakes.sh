@@ -147,6 +147,9 @@ v 65 "it has completed" job cancel "$added"
 stop "$agent_pid"
 export TAILSLATE_TRANSCODE_RECIPE=command TAILSLATE_TRANSCODE_COMMAND=true
 "$verifier" -c "$scratch/verifier.cfg" worker revoke rig >/dev/null 2>&1
+# The server knows a key for a second without asking the database.
+is_refused() { ! "$agent" -c "$scratch/agent.cfg" check; }
+within 10 is_refused
 a 78 "The API key was revoked or has expired" check
 stop "$verifier_pid"
 
