@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DB_WAIT_MS = 5000, DB_PARAMETERS_MAX = 24 };
+enum { DB_WAIT_MS = 5000, DB_PARAMETERS_MAX = 29 };
 
 #define DB_FOR_UPDATE " /*FOR UPDATE*/"
 /* The same without waiting: a row that another transaction has locked is left out. */

@@ -202,22 +202,46 @@ static void write_completion(struct db_steps *steps, const struct sql_ledger *le
                         db_text(facts->now), db_text(warnings)));
 }
 
+/* All of them in one statement: $1 the video, then four values each. */
+#define INSERT_RENDITIONS                                                                          \
+    "INSERT INTO video_qualities (video_id, quality, width, height, bitrate) VALUES "
+#define RENDITION_1 "($1, $2, $3, $4, $5)"
+#define RENDITION_2 RENDITION_1 ", ($1, $6, $7, $8, $9)"
+#define RENDITION_3 RENDITION_2 ", ($1, $10, $11, $12, $13)"
+#define RENDITION_4 RENDITION_3 ", ($1, $14, $15, $16, $17)"
+#define RENDITION_5 RENDITION_4 ", ($1, $18, $19, $20, $21)"
+#define RENDITION_6 RENDITION_5 ", ($1, $22, $23, $24, $25)"
+#define RENDITION_7 RENDITION_6 ", ($1, $26, $27, $28, $29)"
+static const char *const insert_renditions[TAILSLATE_QUALITY_COUNT + 1] = {
+    NULL,
+    INSERT_RENDITIONS RENDITION_1,
+    INSERT_RENDITIONS RENDITION_2,
+    INSERT_RENDITIONS RENDITION_3,
+    INSERT_RENDITIONS RENDITION_4,
+    INSERT_RENDITIONS RENDITION_5,
+    INSERT_RENDITIONS RENDITION_6,
+    INSERT_RENDITIONS RENDITION_7,
+};
+_Static_assert(TAILSLATE_QUALITY_COUNT == 7, "a statement for each number of renditions");
+
 static void write_renditions(struct db_steps *steps, const struct sql_ledger *ledger)
 {
     const struct tailslate_effect *effect = &ledger->effect;
     const struct tailslate_completion *completion = effect->request->completion;
+    struct db_value values[DB_PARAMETERS_MAX] = {db_int(ledger->facts.job.video_id)};
+    size_t value_count = 1, written = 0;
     for (size_t i = 0; i < completion->rendition_count; i++) {
         const struct tailslate_rendition *rendition = &completion->renditions[i];
         if (!(effect->written & 1u << rendition->quality))
             continue;
-        db_add_step(steps,
-                    "INSERT INTO video_qualities (video_id, quality, width, height, bitrate)"
-                    " VALUES ($1, $2, $3, $4, $5)",
-                    DB_ARGS(db_int(ledger->facts.job.video_id),
-                            db_text(tailslate_quality_name(rendition->quality)),
-                            db_int(rendition->width), db_int(rendition->height),
-                            db_int(rendition->bitrate_kbit)));
+        values[value_count++] = db_text(tailslate_quality_name(rendition->quality));
+        values[value_count++] = db_int(rendition->width);
+        values[value_count++] = db_int(rendition->height);
+        values[value_count++] = db_int(rendition->bitrate_kbit);
+        written++;
     }
+    if (written > 0)
+        db_add_step(steps, insert_renditions[written], values, value_count);
 }
 
 static struct db_value measured(int64_t value)
@@ -257,8 +281,9 @@ static void write_video(struct db_steps *steps, const struct sql_ledger *ledger)
 static void write_rest(struct db_steps *steps, const struct sql_ledger *ledger)
 {
     const struct store_facts *facts = &ledger->facts;
-    db_add_step(steps, "UPDATE job_epochs SET replaces = 0 WHERE job_id = $1 AND replaces <> 0",
-                DB_ARGS(db_int(facts->job.id)));
+    if (ledger->replaces) /* read under the lock that its writers hold */
+        db_add_step(steps, "UPDATE job_epochs SET replaces = 0 WHERE job_id = $1",
+                    DB_ARGS(db_int(facts->job.id)));
     store_add_leave(steps, facts->caller->worker->worker_id, facts->job.id);
 }
 
@@ -351,6 +376,17 @@ static int call(struct store *store, ledger_call *function, const struct store_c
     return -1;
 }
 
+/* One slot for a job and those that differ from it by a multiple: the later one is remembered. */
+static _Atomic int64_t *slot_of(struct store *store, int64_t job_id)
+{
+    return &store->completed_lately[(uint64_t)job_id % STORE_COMPLETED_LATELY];
+}
+
+bool store_completed_lately(struct store *store, int64_t job_id)
+{
+    return *slot_of(store, job_id) == job_id;
+}
+
 int store_complete_read(struct store *store, const struct store_caller *caller, int64_t job_id,
                         const struct tailslate_completion *completion,
                         struct tailslate_result *result, struct error *err)
@@ -358,9 +394,9 @@ int store_complete_read(struct store *store, const struct store_caller *caller, 
     return call(store, tailslate_inspect, caller, job_id, completion, result, err);
 }
 
-int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
-                   const struct tailslate_completion *completion, struct tailslate_result *result,
-                   struct error *err)
+static int complete(struct store *store, const struct store_caller *caller, int64_t job_id,
+                    const struct tailslate_completion *completion, struct tailslate_result *result,
+                    struct error *err)
 {
     int done = call(store, tailslate_complete, caller, job_id, completion, result, err);
     if (done == 0 || err->code != DB_REFUSED)
@@ -368,4 +404,14 @@ int store_complete(struct store *store, const struct store_caller *caller, int64
     /* The guards refused what the look had allowed: the video changed in between. Look again. */
     done = call(store, tailslate_complete, caller, job_id, completion, result, err);
     return done == 0 || err->code != DB_REFUSED ? done : store_job_changed(job_id, err);
+}
+
+int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
+                   const struct tailslate_completion *completion, struct tailslate_result *result,
+                   struct error *err)
+{
+    int done = complete(store, caller, job_id, completion, result, err);
+    if (done == 0 && tailslate_verify_problem(result->verdict) == TAILSLATE_PROBLEM_NONE)
+        *slot_of(store, job_id) = job_id;
+    return done;
 }

@@ -15,5 +15,8 @@ int store_complete_read(struct store *store, const struct store_caller *caller, 
 int store_complete(struct store *store, const struct store_caller *caller, int64_t job_id,
                    const struct tailslate_completion *completion, struct tailslate_result *result,
                    struct error *err);
+/* A hint: this process has acknowledged a completion of the job, and so the next one is probably
+ * the same again, for which store_complete_read is enough. */
+bool store_completed_lately(struct store *store, int64_t job_id);
 
 #endif

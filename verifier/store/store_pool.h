@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { STORE_COMPLETED_LATELY = 1024 }; /* jobs, about */
+
 struct store {
     struct store_settings settings;
     char *url, *password_file;
@@ -26,7 +28,8 @@ struct store {
     bool is_down, is_trying;
     int64_t tried_at_ms;
     struct error last_error;
-    atomic_bool has_schema; /* made or checked */
+    atomic_bool has_schema;                                   /* made or checked */
+    _Atomic int64_t completed_lately[STORE_COMPLETED_LATELY]; /* store_complete.c */
     struct db_group *group; /* of the writing transactions; NULL: each has its own connection */
 };
 
