@@ -276,7 +276,7 @@ Test(jobs, every_admin_route_does_what_its_verb_does)
     REPLY(one) = admin_call(rig, "/api/jobs/1", NULL);
     reply_is(&one, 200, NULL);
     cr_expect_str_eq(reply_text(&one, "status"), "ready");
-    cr_expect_eq(reply_int(&one, "priority"), 7);
+    cr_expect_eq(reply_int(&one, "priority"), 0);
     REPLY(gone) = delete_call(rig, "/api/jobs/1?files=true");
     reply_is(&gone, 200, NULL);
     REPLY(again) = delete_call(rig, "/api/jobs/1");

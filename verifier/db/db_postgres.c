@@ -68,6 +68,8 @@ static int set_up_session(struct postgres_db *db, struct error *err)
         " set_config('tcp_keepalives_idle', '30', false),"
         " set_config('tcp_keepalives_interval', '5', false),"
         " set_config('tcp_keepalives_count', '3', false),"
+        /* Compiling a statement takes longer than any of these runs. */
+        " set_config('jit', 'off', false),"
         " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
         " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)",
         err);

@@ -7,15 +7,18 @@
 
 #include <string.h>
 
+#define WANTED                                                                                     \
+    " (v.status = 'pending' OR (v.status = 'ready' AND j.retranscode_metadata IS NOT NULL))"
 #define CLAIMABLE                                                                                  \
-    " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"                    \
-    " AND (v.status = 'pending' OR (v.status = 'ready' AND j.retranscode_metadata IS NOT NULL))"
+    " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL AND" WANTED
 
 #define CLAIM_FROM                                                                                 \
     " FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"                                  \
     " LEFT JOIN job_queue q ON q.job_id = j.id"
 /* $1 the worker, $2 now. */
 #define RIPE " (q.not_before IS NULL OR q.not_before <= $2 OR q.delayed_worker <> $1)"
+/* Its opposite; NOT would be null where a column is. */
+#define NOT_RIPE " (q.not_before > $2 AND (q.delayed_worker IS NULL OR q.delayed_worker = $1))"
 
 struct claiming {
     const struct store_worker *worker;
@@ -119,17 +122,58 @@ static int anything(struct store *store, struct claiming *claiming, struct error
     return got;
 }
 
+/* The next job for a worker: the greatest priority; then what this worker has not failed, because
+ * another node may succeed at the rest; then the oldest. A backlog is long and a claim takes one of
+ * it, so nothing sorts it: each kind of job is read in the order of an index, as many as other
+ * claims may have locked at this moment. In the kinds that are rare, the oldest is the one with the
+ * lowest id. CROSS JOIN: SQLite reads the tables in this order. NOT EXISTS: PostgreSQL knows that
+ * few jobs are left out, and so that the first rows of the index will do. $1 the worker, $2 now. */
+#define NEXT_MAX " LIMIT 64"
+#define NEXT_COLUMNS(priority, failed)                                                             \
+    "SELECT j.id AS id, " priority " AS priority, " failed " AS failed, v.created_at"              \
+    " AS created_at, v.id AS video_id"
+#define NEXT_OPEN " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"
+#define NEXT_UNRANKED                                                                              \
+    " AND NOT EXISTS (SELECT 1 FROM job_queue q WHERE q.job_id = j.id"                             \
+    " AND (q.priority <> 0 OR" NOT_RIPE "))"
+#define NEXT_NOT_FAILED                                                                            \
+    " AND NOT EXISTS (SELECT 1 FROM failures f WHERE f.job_id = j.id AND f.worker_id = $1)"
+#define NEXT_USUAL                                                                                 \
+    NEXT_COLUMNS("0", "0")                                                                         \
+    " FROM videos v CROSS JOIN transcoding_jobs j WHERE v.status = 'pending'"                      \
+    " AND j.video_id = v.id AND" NEXT_OPEN NEXT_UNRANKED NEXT_NOT_FAILED                           \
+    " ORDER BY v.created_at, v.id" NEXT_MAX
+/* COALESCE: not by the index on these two columns, which leads to all that wait. */
+#define NEXT_AGAIN                                                                                 \
+    NEXT_COLUMNS("0", "0")                                                                         \
+    " FROM transcoding_jobs j CROSS JOIN videos v WHERE j.retranscode_metadata IS NOT NULL"        \
+    " AND COALESCE(j.completed_at, j.claimed_at) IS NULL AND v.id = j.video_id"                    \
+    " AND v.status = 'ready' AND v.deleted_at IS NULL" NEXT_UNRANKED NEXT_NOT_FAILED               \
+    " ORDER BY j.id" NEXT_MAX
+#define NEXT_RANKED                                                                                \
+    NEXT_COLUMNS("q.priority", "0")                                                                \
+    " FROM job_queue q CROSS JOIN transcoding_jobs j CROSS JOIN videos v"                          \
+    " WHERE q.priority <> 0 AND j.id = q.job_id AND v.id = j.video_id AND" NEXT_OPEN " AND" WANTED \
+    " AND" RIPE NEXT_NOT_FAILED " ORDER BY q.priority DESC, q.job_id" NEXT_MAX
+#define NEXT_FAILED                                                                                \
+    NEXT_COLUMNS("COALESCE(q.priority, 0)", "1")                                                   \
+    " FROM failures f CROSS JOIN transcoding_jobs j CROSS JOIN videos v"                           \
+    " LEFT JOIN job_queue q ON q.job_id = j.id"                                                    \
+    " WHERE f.worker_id = $1 AND j.id = f.job_id AND v.id = j.video_id AND" NEXT_OPEN              \
+    " AND" WANTED " AND" RIPE
+#define NEXT                                                                                       \
+    "SELECT j.id FROM (SELECT * FROM (" NEXT_USUAL ") AS usual UNION ALL SELECT * FROM"            \
+    " (" NEXT_AGAIN ") AS again UNION ALL SELECT * FROM (" NEXT_RANKED ") AS ranked UNION ALL"     \
+    " " NEXT_FAILED ") AS next JOIN transcoding_jobs j ON j.id = next.id"                          \
+    " WHERE COALESCE(j.completed_at, j.claimed_at) IS NULL"                                        \
+    " ORDER BY next.priority DESC, next.failed, next.created_at, next.video_id"                    \
+    " LIMIT 1" DB_FOR_UPDATE_OF_J_SKIP
+
 static int choose(struct db *db, const struct claiming *claiming, int64_t *job_id,
                   struct error *err)
 {
-    /* Jobs that this worker has failed come last: another node may succeed. */
     if (claiming->job_id == 0)
-        return db_one_int(db, job_id, err,
-                          "SELECT j.id" CLAIM_FROM " WHERE" CLAIMABLE " AND" RIPE
-                          " ORDER BY COALESCE(q.priority, 0) DESC,"
-                          " CASE WHEN EXISTS (SELECT 1 FROM failures f"
-                          " WHERE f.job_id = j.id AND f.worker_id = $1) THEN 1 ELSE 0 END,"
-                          " v.created_at, v.id LIMIT 1" DB_FOR_UPDATE_OF_J_SKIP,
+        return db_one_int(db, job_id, err, NEXT,
                           DB_ARGS(db_text(claiming->worker->worker_id), db_text(claiming->now)));
     /* Asked for by name, a job is given again to the worker that holds it: its first answer may
      * have been lost. It has no delay: who asks for it has work for it. */

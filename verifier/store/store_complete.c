@@ -284,6 +284,9 @@ static void write_rest(struct db_steps *steps, const struct sql_ledger *ledger)
     if (ledger->replaces) /* read under the lock that its writers hold */
         db_add_step(steps, "UPDATE job_epochs SET replaces = 0 WHERE job_id = $1",
                     DB_ARGS(db_int(facts->job.id)));
+    if (facts->job.priority != 0) /* it was for this work */
+        db_add_step(steps, "UPDATE job_queue SET priority = 0 WHERE job_id = $1",
+                    DB_ARGS(db_int(facts->job.id)));
     store_add_leave(steps, facts->caller->worker->worker_id, facts->job.id);
 }
 

@@ -21,7 +21,6 @@ static const char stock_tables[] =
     " created_at {time} NOT NULL, published_at {time}, deleted_at {time},"
     " streaming_format TEXT CHECK (streaming_format IN ('hls_ts','cmaf')),"
     " primary_codec TEXT CHECK (primary_codec IN ('h264','hevc') OR primary_codec = 'av1'));"
-    "CREATE INDEX videos_status ON videos (status);"
 
     "CREATE TABLE video_qualities ("
     " id {id}, video_id {int} NOT NULL REFERENCES videos (id)"
@@ -157,8 +156,23 @@ static const char version_9[] =
     "ALTER TABLE job_epochs ADD COLUMN retranscodes {int} NOT NULL DEFAULT 0;"
     "UPDATE schema_version SET version = 9;";
 
+/* Indexes for what is read again and again beside many jobs: what a claim takes next
+ * (store_claim.c), the latest completions. */
+static const char version_10[] =
+    "CREATE INDEX job_queue_ranked ON job_queue (priority DESC, job_id) WHERE priority <> 0;"
+    "CREATE INDEX failures_worker ON failures (worker_id, job_id);"
+    "CREATE INDEX completions_latest ON completions (committed_at);"
+    "UPDATE schema_version SET version = 10;";
+
 static const char *const versions[] = {version_1, version_2, version_3, version_4, version_5,
-                                       version_6, version_7, version_8, version_9};
+                                       version_6, version_7, version_8, version_9, version_10};
+
+/* The same for the stock tables, which are not ours to change beside a stock server. */
+static const char stock_indexes[] =
+    "DROP INDEX IF EXISTS videos_status;"
+    "CREATE INDEX IF NOT EXISTS videos_by_age ON videos (status, created_at, id);"
+    "CREATE INDEX IF NOT EXISTS transcoding_jobs_again ON transcoding_jobs (id)"
+    " WHERE retranscode_metadata IS NOT NULL;";
 
 static const struct {
     const char *placeholder, *type[2]; /* by enum db_kind */
@@ -269,6 +283,8 @@ static int make_tables(struct db *db, enum store_schema schema, struct error *er
         result = run_adapted(db, stock_tables, err);
     for (; result == 0 && version < STORE_SCHEMA_VERSION; version++)
         result = run_adapted(db, versions[version], err);
+    if (result == 0 && schema == STORE_SCHEMA_OWN)
+        result = run_adapted(db, stock_indexes, err);
     if (result == 0)
         result = db_commit(db, err);
     if (result != 0)

@@ -10,7 +10,7 @@
 #include "verifier/db/db.h"
 #include "verifier/store/store.h"
 
-enum { STORE_SCHEMA_VERSION = 9 };
+enum { STORE_SCHEMA_VERSION = 10 };
 
 int store_schema_prepare(struct db *db, enum store_schema schema, struct error *err);
 /* For reading: the tables have to be there, of this version. Nothing is made or migrated. */

@@ -1,6 +1,5 @@
 CREATE TABLE videos ( id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, slug TEXT NOT NULL UNIQUE, description TEXT NOT NULL DEFAULT '', duration REAL, source_width INTEGER, source_height INTEGER, status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending','processing') OR status IN ('ready','failed')), error_message TEXT, created_at TEXT NOT NULL, published_at TEXT, deleted_at TEXT, streaming_format TEXT CHECK (streaming_format IN ('hls_ts','cmaf')), primary_codec TEXT CHECK (primary_codec IN ('h264','hevc') OR primary_codec = 'av1'));
 CREATE TABLE sqlite_sequence(name,seq);
-CREATE INDEX videos_status ON videos (status);
 CREATE TABLE video_qualities ( id INTEGER PRIMARY KEY AUTOINCREMENT, video_id INTEGER NOT NULL REFERENCES videos (id) ON DELETE CASCADE, quality TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, bitrate INTEGER NOT NULL, UNIQUE (video_id, quality));
 CREATE TABLE workers ( id INTEGER PRIMARY KEY AUTOINCREMENT, worker_id TEXT NOT NULL UNIQUE, worker_name TEXT, worker_type TEXT NOT NULL DEFAULT 'remote' CHECK (worker_type IN ('local','remote')), registered_at TEXT NOT NULL, last_heartbeat TEXT, status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active','idle') OR status IN ('busy','offline') OR status = 'disabled'), current_job_id INTEGER, capabilities TEXT, metadata TEXT);
 CREATE TABLE worker_api_keys ( id INTEGER PRIMARY KEY AUTOINCREMENT, worker_id INTEGER NOT NULL REFERENCES workers (id) ON DELETE CASCADE, key_hash TEXT NOT NULL, hash_version INTEGER NOT NULL DEFAULT 1, key_prefix TEXT NOT NULL, created_at TEXT NOT NULL, expires_at TEXT, revoked_at TEXT, last_used_at TEXT);
@@ -20,3 +19,8 @@ CREATE TABLE job_queue ( job_id INTEGER PRIMARY KEY REFERENCES transcoding_jobs 
 CREATE TABLE directories (name TEXT PRIMARY KEY, marker TEXT NOT NULL);
 CREATE TABLE webhook_events ( id INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL UNIQUE, event TEXT NOT NULL, job_id INTEGER NOT NULL, payload TEXT NOT NULL, occurred_at TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_attempt_at TEXT NOT NULL, last_error TEXT, ended_at TEXT, outcome TEXT CHECK (outcome IN ('delivered','given_up')));
 CREATE INDEX webhook_events_waiting ON webhook_events (next_attempt_at) WHERE ended_at IS NULL;
+CREATE INDEX job_queue_ranked ON job_queue (priority DESC, job_id) WHERE priority <> 0;
+CREATE INDEX failures_worker ON failures (worker_id, job_id);
+CREATE INDEX completions_latest ON completions (committed_at);
+CREATE INDEX videos_by_age ON videos (status, created_at, id);
+CREATE INDEX transcoding_jobs_again ON transcoding_jobs (id) WHERE retranscode_metadata IS NOT NULL;

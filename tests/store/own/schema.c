@@ -66,6 +66,7 @@ Test(schema, of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it)
                  "ALTER TABLE completions DROP COLUMN warnings;"
                  "ALTER TABLE failures DROP COLUMN started_at;"
                  "ALTER TABLE job_epochs DROP COLUMN retranscodes;"
+                 "DROP INDEX failures_worker; DROP INDEX completions_latest;"
                  "UPDATE schema_version SET version = 1");
 
     rig->store = rig_open(rig, rig->url, &err);
