@@ -1,236 +1,46 @@
-/* The checker rejects what the promises exclude. A run that kept them is told here in full; each
- * test changes one thing in it. */
+/* The checker rejects what the promises exclude. Each test changes one thing
+ * in a run that kept them. */
 #include "check.h"
 #include "lib/cleanup.h"
+#include "lib/durable.h"
 #include "lib/error.h"
 
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Job 1: node 0 completes it; the first answer is lost. Job 2: node 0 falls silent, node 1 takes it
- * over. Job 3 is cancelled, job 4 deleted. Times: seconds of the minute 13:50. */
-#define AT(seconds) "17957874" seconds
-#define CALL(what, node, job, epoch, more, asked, answered, status)                                \
-    "{\"event\":\"call\",\"what\":\"" what "\",\"node\":" node ",\"job\":" job                     \
-    ",\"epoch\":" epoch more ",\"status\":" status                                                 \
-    ",\"asked_us\":" AT(asked) ",\"answered_us\":" AT(answered)
-#define CLAIM(node, job, epoch, asked, answered)                                                   \
-    CALL("claim", node, "null", "null", "", asked, answered, "200")                                \
-    ",\"answer\":{\"job_id\":" job ",\"claim_epoch\":" epoch "}}\n"
-#define ALIVE(node, jobs, asked, answered)                                                         \
-    CALL("heartbeat", node, "null", "null", ",\"jobs\":" jobs, asked, answered, "200") "}\n"
-#define DONE(node, job, epoch, token, asked, answered, completed, replayed)                        \
-    CALL("complete", node, job, epoch, ",\"token\":\"" token "\"", asked, answered, "200")         \
-    ",\"answer\":{\"status\":\"ok\",\"token\":\"" token "\",\"completed_at\":"                     \
-    "\"2026-11-27T13:50:" completed "+00:00\",\"replayed\":" replayed "}}\n"
-#define REFUSED(what, node, job, epoch, token, asked, answered, status, code)                      \
-    CALL(what, node, job, epoch, ",\"token\":\"" token "\"", asked, answered, status)              \
-    ",\"answer\":{\"code\":\"" code "\"}}\n"
-#define FINISHED(node, record, job, epoch, token)                                                  \
-    "{\"event\":\"finished\",\"node\":" node ",\"record\":\"" record "\",\"job\":" job             \
-    ",\"epoch\":" epoch ",\"token\":\"" token "\"}\n"
-
-static const char history[] =
-    "{\"event\":\"start\",\"nodes\":2,\"transcoder\":\"fake\",\"claim_ms\":6000,"
-    "\"offline_ms\":3000,\"grace_ms\":3000}\n"
-    "{\"event\":\"added\",\"job\":1}\n{\"event\":\"added\",\"job\":2}\n"
-    "{\"event\":\"added\",\"job\":3}\n{\"event\":\"added\",\"job\":4}\n"
-    "{\"event\":\"fault\",\"fault\":\"forge-redis\",\"done\":true}\n" CLAIM(
-        "0", "1", "1", "01000000",
-        "01100000") CLAIM("0", "2", "1", "01200000",
-                          "01300000") ALIVE("0", "[1,2]", "02000000",
-                                            "02050000") FINISHED("0", "1.1", "1", "1",
-                                                                 "1-a") DONE("0", "1", "1", "1-a",
-                                                                             "03000000", "03200000",
-                                                                             "03.100000", "false")
-        DONE("0", "1", "1", "1-a", "04000000", "04100000", "03.1", "true") CLAIM(
-            "1", "3", "1", "05000000",
-            "05100000") "{\"event\":\"verb\",\"verb\":\"cancel\",\"job\":3,\"status\":200}"
-                        "\n" REFUSED("complete", "1", "3", "1", "3-a", "07000000", "07100000", "410", "job_gone") CLAIM(
-                            "1", "4",
-                            "1", "07500000",
-                            "07600000") "{\"event\":\"verb\",\"verb\":\"delete\",\"job\":4,"
-                                        "\"status\":200}\n" REFUSED(
-                                            "complete",
-                                            "1", "4",
-                                            "1",
-                                            "4-a", "08000000", "08100000", "404", "job_not_found")
-                                            CLAIM("1", "2", "2", "10400000",
-                                                  "10500000") FINISHED("0", "2.1", "2", "1", "2-a")
-                                                FINISHED("1", "2.1", "2", "2", "2-b") DONE(
-                                                    "1",
-                                                    "2",
-                                                    "2",
-                                                    "2-b",
-                                                    "12000000",
-                                                    "12100000",
-                                                    "12.050000",
-                                                    "false") REFUSED("progress", "0", "2", "1", "", "13000000",
-                                                                     "13100000", "409", "claim_lost")
-                                                    REFUSED(
-                                                        "upload",
-                                                        "0", "12",
-                                                        "1", "", "13300000", "13400000", "409",
-                                                        "claim_lost")
-                                                        REFUSED(
-                                                            "complete",
-                                                            "0", "2",
-                                                            "1",
-                                                            "2-a", "13500000", "13600000", "409",
-                                                            "claim_lost")
-                                                            REFUSED(
-                                                                "complete",
-                                                                "0", "1",
-                                                                "1",
-                                                                "1-a", "19000000", "19100000",
-                                                                "503",
-                                                                "store_unavailable") "{\"event\":"
-                                                                                     "\"healed\","
-                                                                                     "\"at_"
-                                                                                     "us\":" AT(
-                                                                                         "20"
-                                                                                         "00"
-                                                                                         "00"
-                                                                                         "0"
-                                                                                         "0") "}"
-                                                                                              "\n"
-                                                                                              "{"
-                                                                                              "\""
-                                                                                              "ev"
-                                                                                              "en"
-                                                                                              "t"
-                                                                                              "\""
-                                                                                              ":"
-                                                                                              "\""
-                                                                                              "qu"
-                                                                                              "ie"
-                                                                                              "t"
-                                                                                              "\""
-                                                                                              ","
-                                                                                              "\""
-                                                                                              "ca"
-                                                                                              "lm"
-                                                                                              "\""
-                                                                                              ":t"
-                                                                                              "ru"
-                                                                                              "e,"
-                                                                                              "\""
-                                                                                              "af"
-                                                                                              "te"
-                                                                                              "r_"
-                                                                                              "ms"
-                                                                                              "\""
-                                                                                              ":1"
-                                                                                              "}"
-                                                                                              "\n"
-                                                                                              "{"
-                                                                                              "\""
-                                                                                              "ev"
-                                                                                              "en"
-                                                                                              "t"
-                                                                                              "\""
-                                                                                              ":"
-                                                                                              "\""
-                                                                                              "en"
-                                                                                              "de"
-                                                                                              "d"
-                                                                                              "\""
-                                                                                              ","
-                                                                                              "\""
-                                                                                              "pr"
-                                                                                              "og"
-                                                                                              "ra"
-                                                                                              "m"
-                                                                                              "\""
-                                                                                              ":"
-                                                                                              "\""
-                                                                                              "ag"
-                                                                                              "en"
-                                                                                              "t"
-                                                                                              "\""
-                                                                                              ","
-                                                                                              "\""
-                                                                                              "st"
-                                                                                              "at"
-                                                                                              "us"
-                                                                                              "\""
-                                                                                              ":0"
-                                                                                              "}"
-                                                                                              "\n";
-
+/* tests/lab/kept. Job 1: node 0 completes it; the first answer is lost. Job 2: node 0 falls silent,
+ * node 1 takes it over. Job 3 is cancelled, job 4 deleted. Times: seconds of the minute 13:50. */
+static char *history, *database;
+#define AT(seconds)             "17957874" seconds
+#define HEARD(asked, answered)  "\"asked_us\":" AT(asked) ",\"answered_us\":" AT(answered)
 #define ROW_TIME(name, seconds) "\"" name "\":\"2026-11-27T13:50:" seconds "+00:00\""
-static const char database[] =
-    "{\"videos\":[{\"id\":11,\"slug\":\"lab-1\",\"status\":\"ready\"," ROW_TIME(
-        "published_at",
-        "03"
-        "."
-        "1") "},{\"id\":12,\"slug\":\"lab-2\",\"status\":"
-             "\"ready\"," ROW_TIME(
-                 "published_at",
-                 "12.05") "},{\"id\":13,\"slug\":\"lab-"
-                          "3\",\"status\":\"failed\"}],"
-                          "\"video_qualities\":[{\"video_"
-                          "id\":11,\"quality\":\"360p\"},"
-                          "{\"video_id\":12,\"quality\":"
-                          "\"360p\"}],"
-                          "\"workers\":[{\"worker_id\":"
-                          "\"w0\",\"worker_name\":\"node-"
-                          "0\"},"
-                          "{\"worker_id\":\"w1\","
-                          "\"worker_name\":\"node-1\"}],"
-                          "\"transcoding_jobs\":[{\"id\":"
-                          "1,\"video_id\":11," ROW_TIME(
-                              "completed_at",
-                              "03.100000") "},"
-                                           "{\"id\":2,"
-                                           "\"video_id\":"
-                                           "12," ROW_TIME(
-                                               "completed"
-                                               "_at",
-                                               "12.05") "},"
-                                                        "{\"id\":3,\"video_id\":13," ROW_TIME(
-                                                            "completed_at",
-                                                            "06.5") "}],"
-                                                                    "\"job_epochs\":[{\"job_id\":1,"
-                                                                    "\"claim_"
-                                                                    "epoch\":1},{\"job_id\":2,"
-                                                                    "\"claim_"
-                                                                    "epoch\":2},"
-                                                                    "{\"job_id\":3,\"claim_epoch\":"
-                                                                    "1}],"
-                                                                    "\"job_queue\":[{\"job_id\":3,"
-                                                                    "\"cancelled\":1}],"
-                                                                    "\"completions\":[{\"job_id\":"
-                                                                    "1,\"claim_"
-                                                                    "epoch\":1,\"token\":\"1-a\","
-                                                                    "\"worker_"
-                                                                    "id\":\"w0\"," ROW_TIME(
-                                                                        "committed_at",
-                                                                        "03.100000") "},{\"job_"
-                                                                                     "id\":2,"
-                                                                                     "\"claim_"
-                                                                                     "epoch\":2,"
-                                                                                     "\"token\":"
-                                                                                     "\"2-b\","
-                                                                                     "\"worker_"
-                                                                                     "id\":"
-                                                                                     "\"w1\""
-                                                                                     "," ROW_TIME(
-                                                                                         "committed"
-                                                                                         "_at",
-                                                                                         "12.05") "}],"
-                                                                                                  "\"failure"
-                                                                                                  "s\":[],"
-                                                                                                  "\"sweeps"
-                                                                                                  "\":["
-                                                                                                  "{" ROW_TIME(
-                                                                                                      "swept"
-                                                                                                      "_at",
-                                                                                                      "10") ",\"released\":[{\"job\":2,\"epoch\":1}]}]}";
+/* Node 0 names both of its jobs. */
+#define ALIVE(asked, answered)                                                                     \
+    "{\"event\":\"call\",\"what\":\"heartbeat\",\"node\":0,\"job\":null,\"epoch\":null,"           \
+    "\"jobs\":[1,2],\"status\":200," HEARD(asked, answered) "}\n"
+
+static char *kept(int directory, const char *name)
+{
+    char *content;
+    size_t size;
+    struct error err;
+    cr_assert(durable_read(directory, name, 64 << 10, &content, &size, &err) == 0, "%s",
+              err.message);
+    return content;
+}
+
+static void read_kept_run(void)
+{
+    FD(directory) = open(TAILSLATE_SOURCE_DIR "/tests/lab/kept", O_RDONLY | O_CLOEXEC);
+    history = kept(directory, "history.jsonl");
+    database = kept(directory, "database.json");
+}
+
+TestSuite(check, .init = read_kept_run);
 
 /* ---- the run on disk ------------------------------------------------------------------------- */
 
@@ -323,7 +133,6 @@ struct forgery {
     bool is_stored; /* in the database, else in the history */
 };
 
-#define HEARD(asked, answered) "\"asked_us\":" AT(asked) ",\"answered_us\":" AT(answered)
 static const struct forgery forgeries[] = {
     {"P1", "\"token\":\"1-a\",\"worker", "\"token\":\"1-b\",\"worker", "is not on record", true},
     {"P1", ROW_TIME("committed_at", "03.100000"), ROW_TIME("committed_at", "03.300000"),
@@ -387,11 +196,9 @@ Test(check, rejects_each_forgery_for_the_promise_that_it_breaks)
 
 Test(check, judges_a_claim_that_takes_over_although_no_sweep_released_the_job)
 {
-    TEXT(live) = changed(history, ALIVE("0", "[1,2]", "02000000", "02050000"),
-                         ALIVE("0", "[1,2]", "04000000", "04050000")
-                             ALIVE("0", "[1,2]", "06000000", "06050000")
-                                 ALIVE("0", "[1,2]", "08000000", "08050000")
-                                     ALIVE("0", "[1,2]", "10000000", "10050000"));
+    TEXT(live) = changed(history, ALIVE("02000000", "02050000"),
+                         ALIVE("04000000", "04050000") ALIVE("06000000", "06050000")
+                             ALIVE("08000000", "08050000") ALIVE("10000000", "10050000"));
     TEXT(stored) = changed(database, "{\"job\":2,\"epoch\":1}", "");
     TEXT(said) = judged(make_run(live, stored));
     cr_expect(strstr(said, "P9: job 2: claim 1 was taken over while node 0 held it"), "%s", said);
