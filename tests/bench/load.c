@@ -44,13 +44,6 @@ static void __attribute__((format(printf, 2, 3))) lie(struct load *load, const c
     atomic_fetch_add(&load->tally.lies, 1);
 }
 
-static int64_t mono_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* ---- presenting ---- */
 
 /* Another server, if there is one, must know it now. */
@@ -74,8 +67,9 @@ static void doubt(struct presenter *presenter, const struct job *job, int server
 }
 
 /* True: it says that it was the one that committed. */
-static bool judge(struct presenter *presenter, struct job *job)
+static bool judge(struct presenter *presenter, struct presented *presented)
 {
+    const struct job *job = &presented->job;
     struct load *load = presenter->load;
     struct error err;
     const char *token = "", *completed_at = "", *status = "", *answer = presenter->client.answer;
@@ -88,26 +82,26 @@ static bool judge(struct presenter *presenter, struct job *job)
     }
     atomic_fetch_add(&load->tally.answers, 1);
     json_get_text(body, "status", 16, &status);
-    json_get_text(body, "token", TOKEN_TEXT_BYTES, &token);
+    json_get_text(body, "token", TAILSLATE_TOKEN_BYTES, &token);
     json_get_text(body, "completed_at", TIME_BYTES, &completed_at);
     json_get_int(body, "job_id", 1, INT64_MAX, &id);
     if (strcmp(status, "ok") != 0 || strcmp(token, job->token) != 0 || id != job->id ||
         json_get_bool(body, "replayed", &replayed) != JSON_FOUND)
         lie(load, "job %lld: the answer is to something else: %s", (long long)job->id, answer);
 
-    pthread_mutex_lock(&job->lock);
-    bool is_first = job->acknowledged++ == 0;
-    job->committed += !replayed;
-    bool is_second = !replayed && job->committed > 1;
-    bool differs = !is_first && strcmp(job->completed_at, completed_at) != 0;
+    pthread_mutex_lock(&presented->lock);
+    bool is_first = presented->acknowledged++ == 0;
+    presented->committed += !replayed;
+    bool is_second = !replayed && presented->committed > 1;
+    bool differs = !is_first && strcmp(presented->completed_at, completed_at) != 0;
     if (is_first)
-        snprintf(job->completed_at, sizeof job->completed_at, "%s", completed_at);
-    pthread_mutex_unlock(&job->lock);
+        snprintf(presented->completed_at, sizeof presented->completed_at, "%s", completed_at);
+    pthread_mutex_unlock(&presented->lock);
     if (is_second)
         lie(load, "job %lld was committed twice", (long long)job->id);
     if (differs)
-        lie(load, "job %lld was completed at %s, and at %s", (long long)job->id, job->completed_at,
-            completed_at);
+        lie(load, "job %lld was completed at %s, and at %s", (long long)job->id,
+            presented->completed_at, completed_at);
     return !replayed || is_first;
 }
 
@@ -119,8 +113,9 @@ static void note_times(struct load *load, int64_t first_us, int64_t attempt_us)
     load->delays_us[at] = now_us - first_us;
 }
 
-static void present(struct presenter *presenter, struct job *job)
+static void present(struct presenter *presenter, struct presented *presented)
 {
+    const struct job *job = &presented->job;
     struct load *load = presenter->load;
     struct http_client *client = &presenter->client;
     int count = load->settings.server_count;
@@ -141,9 +136,9 @@ static void present(struct presenter *presenter, struct job *job)
             break;
         }
         if (result != HTTP_REFUSED) { /* cut off, or 503: it may have been committed all the same */
-            pthread_mutex_lock(&job->lock);
-            job->lost_answer = true;
-            pthread_mutex_unlock(&job->lock);
+            pthread_mutex_lock(&presented->lock);
+            presented->lost_answer = true;
+            pthread_mutex_unlock(&presented->lock);
         }
         if (mono_us() > until_us) {
             atomic_fetch_add(&load->tally.unacknowledged, 1);
@@ -151,7 +146,7 @@ static void present(struct presenter *presenter, struct job *job)
         }
         load_pause();
     }
-    if (judge(presenter, job))
+    if (judge(presenter, presented))
         doubt(presenter, job, server);
 }
 
@@ -195,34 +190,23 @@ static int64_t check_jobs(struct load *load)
 {
     int64_t committed = 0;
     for (int64_t i = 0; i < load->job_count; i++) {
-        const struct job *job = &load->jobs[i];
-        committed += job->committed;
-        if (job->committed == 0 && job->acknowledged > 0 && !job->lost_answer)
+        const struct presented *presented = &load->jobs[i];
+        committed += presented->committed;
+        if (presented->committed == 0 && presented->acknowledged > 0 && !presented->lost_answer)
             lie(load, "job %lld: everybody was told of a replay, nobody of the commit",
-                (long long)job->id);
+                (long long)presented->job.id);
     }
     return committed;
 }
 
 /* ---- the result ---- */
 
-static int by_size(const void *left, const void *right)
-{
-    int64_t l = *(const int64_t *)left, r = *(const int64_t *)right;
-    return (l > r) - (l < r);
-}
-
-static double percentile_ms(const int64_t *sorted, long long count, double part)
-{
-    return count == 0 ? 0 : (double)sorted[(long long)((double)(count - 1) * part)] / 1000;
-}
-
 static bool report(struct load *load, int64_t committed, double seconds)
 {
     struct tally *tally = &load->tally;
     long long count = atomic_load(&load->measured), answers = atomic_load(&tally->answers);
-    qsort(load->latencies_us, (size_t)count, sizeof *load->latencies_us, by_size);
-    qsort(load->delays_us, (size_t)count, sizeof *load->delays_us, by_size);
+    sort_times(load->latencies_us, count);
+    sort_times(load->delays_us, count);
     printf("load: servers=%d jobs=%lld copies=%lld parallel=%lld acknowledged=%lld committed=%lld "
            "unacknowledged=%lld lies=%lld retries=%lld refused=%lld resets=%lld unavailable=%lld "
            "seconds=%.2f jobs_per_s=%.1f answers_per_s=%.1f p50_ms=%.1f p90_ms=%.1f p99_ms=%.1f "
@@ -251,26 +235,6 @@ static _Noreturn void usage(void)
     exit(64);
 }
 
-static bool read_key(const char *path, char key[128])
-{
-    STREAM(file) = fopen(path, "re");
-    if (!file || !fgets(key, 128, file)) {
-        fprintf(stderr, "load: cannot read %s\n", path);
-        return false;
-    }
-    key[strcspn(key, "\r\n")] = '\0';
-    return true;
-}
-
-static int64_t number(const char *text, int64_t max)
-{
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    if (*end || value < 1 || value > max)
-        usage();
-    return value;
-}
-
 static void parse_arguments(int argc, char **argv, struct settings *settings)
 {
     static const struct option options[] = {
@@ -280,29 +244,28 @@ static void parse_arguments(int argc, char **argv, struct settings *settings)
         {"verifier", required_argument, NULL, 'v'}, {"config", required_argument, NULL, 'f'},
         {"source", required_argument, NULL, 's'},   {0},
     };
+    bool is_well = true;
     *settings = (struct settings){.jobs = 100, .copies = 64, .parallel = 1, .deadline_s = 60};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    for (int option; is_well && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case 'u':
-            if (settings->server_count == SERVERS_MAX ||
-                !http_server_parse(optarg, &settings->servers[settings->server_count++]))
-                usage();
+            is_well = settings->server_count < SERVERS_MAX &&
+                      http_server_parse(optarg, &settings->servers[settings->server_count++]);
             break;
         case 'k':
-            if (!read_key(optarg, settings->key))
-                usage();
+            is_well = read_key(optarg, settings->key);
             break;
         case 'j':
-            settings->jobs = number(optarg, 1000000);
+            is_well = read_number(optarg, 1000000, &settings->jobs);
             break;
         case 'c':
-            settings->copies = number(optarg, 500);
+            is_well = read_number(optarg, 500, &settings->copies);
             break;
         case 'p':
-            settings->parallel = number(optarg, 500);
+            is_well = read_number(optarg, 500, &settings->parallel);
             break;
         case 'd':
-            settings->deadline_s = number(optarg, 3600);
+            is_well = read_number(optarg, 3600, &settings->deadline_s);
             break;
         case 'v':
             settings->verifier = optarg;
@@ -314,10 +277,10 @@ static void parse_arguments(int argc, char **argv, struct settings *settings)
             settings->source = optarg;
             break;
         default:
-            usage();
+            is_well = false;
         }
     }
-    if (optind != argc || settings->server_count == 0 || !settings->key[0] ||
+    if (!is_well || optind != argc || settings->server_count == 0 || !settings->key[0] ||
         (settings->verifier && (!settings->config || !settings->source)))
         usage();
 }

@@ -2,24 +2,25 @@
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
+#include "bench.h"
 #include "load_http.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { TOKEN_TEXT_BYTES = 80, TIME_BYTES = 48 };
+enum { TIME_BYTES = 48 };
 
 struct settings {
     struct http_server servers[SERVERS_MAX];
     int server_count;
-    char key[128];
+    char key[KEY_BYTES];
     int64_t jobs, copies, parallel, deadline_s;
     const char *verifier, *config, *source;
 };
 
-struct job {
-    int64_t id, video, epoch;
-    char token[TOKEN_TEXT_BYTES];
+/* A job, and what its answers said. */
+struct presented {
+    struct job job;
     pthread_mutex_t lock; /* of what the copies find out */
     int64_t acknowledged, committed;
     bool lost_answer; /* of a copy that may have been the one that committed */
@@ -32,7 +33,7 @@ struct tally {
 
 struct load {
     struct settings settings;
-    struct job *jobs;
+    struct presented *jobs;
     int64_t job_count;
     int64_t *latencies_us; /* one a copy: of the attempt that was acknowledged */
     int64_t *delays_us;    /* … from its first attempt on */

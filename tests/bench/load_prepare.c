@@ -2,8 +2,6 @@
 #include "base/clock.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "lib/hash.h"
-#include "lib/json.h"
 #include "lib/uuid.h"
 #include "load.h"
 
@@ -83,34 +81,21 @@ static void add_jobs(const struct settings *settings)
     }
 }
 
-static bool claim(struct load *load, struct http_client *client, struct job *job)
+static bool claim(struct load *load, struct http_client *client, struct presented *presented)
 {
-    struct error err;
-    if (!load_insist(load, client, (int)(job - load->jobs) % load->settings.server_count,
+    if (!load_insist(load, client, (int)(presented - load->jobs) % load->settings.server_count,
                      "/api/worker/claim", "", "", 0) ||
-        client->status != 200)
+        client->status != 200 || !job_take(&presented->job, client->answer))
         return false;
-    JSON(answer) = json_parse(client->answer, strlen(client->answer), &err);
-    char uuid[TAILSLATE_UUID_BYTES];
-    if (!answer || json_get_int(answer, "job_id", 1, INT64_MAX, &job->id) != JSON_FOUND ||
-        json_get_int(answer, "video_id", 1, INT64_MAX, &job->video) != JSON_FOUND ||
-        json_get_int(answer, "claim_epoch", 0, INT64_MAX, &job->epoch) != JSON_FOUND)
-        return false;
-    uuid_make_v4(uuid);
-    snprintf(job->token, sizeof job->token, "%lld-%s", (long long)job->id, uuid);
-    must(pthread_mutex_init(&job->lock, NULL) == 0);
+    must(pthread_mutex_init(&presented->lock, NULL) == 0);
     return true;
 }
 
 static bool put(struct load *load, struct http_client *client, const struct job *job,
                 const char *name, const char *data, size_t size)
 {
-    char hex[HASH_HEX_BYTES];
-    hash_bytes(data, size, hex);
-    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/360p/%s", (long long)job->video,
-                             name);
-    TEXT(headers) = must_printf("X-Content-SHA256: %s\r\nX-Claim-Epoch: %lld\r\n", hex,
-                                (long long)job->epoch);
+    TEXT(path) = segment_path(job, name);
+    TEXT(headers) = segment_headers(job, data, size);
     return load_insist(load, client, (int)(job->id % load->settings.server_count), path, headers,
                        data, size) &&
            client->status == 200;
@@ -135,11 +120,11 @@ bool load_prepare(struct load *load)
     load->jobs = must_calloc((unsigned long)load->settings.jobs, sizeof *load->jobs);
     bool is_well = true;
     while (is_well && load->job_count < load->settings.jobs) {
-        struct job *job = &load->jobs[load->job_count];
-        if (!claim(load, client, job))
+        struct presented *presented = &load->jobs[load->job_count];
+        if (!claim(load, client, presented))
             break; /* fewer than were asked for: an answer to a claim was lost, or none are left */
         load->job_count++;
-        is_well = put_rendition(load, client, job);
+        is_well = put_rendition(load, client, &presented->job);
     }
     if (!is_well || load->job_count == 0)
         fprintf(stderr, "load: %lld jobs, then: %d %s\n", (long long)load->job_count,

@@ -1,47 +1,46 @@
 /* How fast a verifier answers, and how long its callers wait.
  *
- *   bench_rate --url http://127.0.0.1:9002 --key FILE [--connections C] [--jobs N] [--rate R]
- *              [--label TEXT]
- *   bench_rate --url http://127.0.0.1:9002 --raw N [--connections C] [--label TEXT]
+ *   bench_rate --url http://127.0.0.1:9002 --key FILE [--connections 8] [--jobs 1000] [--rate R]
+ *   bench_rate --url http://127.0.0.1:9002 --raw [--connections 8] [--jobs 1000]
  *
- * Claims up to N jobs whose three renditions are in place; sends a heartbeat, a progress report and
- * a small segment for each; completes each of them once, and then presents each completion again. C
- * threads with a kept-alive connection each; the next request follows the answer (closed loop).
- * With --rate, completions start at R a second whether or not earlier ones were answered, and a
- * latency counts from the moment when the request was due (open loop: a stall shows in every
- * request that it delays).
+ * Claims so many jobs, whose three renditions are in place; sends a heartbeat, a progress report
+ * and a small segment for each; completes each once, and then presents each completion again. Each
+ * connection is a thread's and is kept alive; its next request follows the answer (closed loop).
  *
- * --raw presents N completions of jobs that need not exist and accepts any answer: for a floor.
+ * With --rate completions are due at R a second, however slow the answers are, and a latency counts
+ * from the moment when its request was due (open loop): a stall shows in every request that it
+ * delays, also in those that wait for a free connection.
+ *
+ * --raw presents completions of a job that need not exist and accepts any answer: for a floor.
  *
  * Prints a line for each phase, in the same order always:
- *   LABEL<TAB>PHASE<TAB>CONNECTIONS<TAB>COUNT<TAB>PER_S<TAB>P50_MS<TAB>P99_MS<TAB>P999_MS
- * Exit 0; 1: an answer was not the expected one, or fewer than N jobs could be claimed. */
-#include "base/clock.h"
+ *   PHASE<TAB>CONNECTIONS<TAB>COUNT<TAB>PER_S<TAB>P50_MS<TAB>P99_MS<TAB>P999_MS
+ * Exit 0; 1: an answer was not the expected one, or there were fewer jobs to claim. */
+#include "bench.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
-#include "lib/hash.h"
-#include "lib/json.h"
-#include "lib/uuid.h"
-#include "load.h"
+#include "load_http.h"
 
 #include <getopt.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { SEGMENT_BYTES = 64 * 1024 };
 enum phase { CLAIM, HEARTBEAT, PROGRESS, UPLOAD, COMPLETE, REPLAY, RAW };
 
 struct bench {
     struct http_server server;
-    char key[128];
-    const char *label;
-    int64_t connections, wanted, rate;
+    char key[KEY_BYTES];
+    int64_t connections, count, rate;
     bool is_raw;
     struct job *jobs;
     /* Of the phase that runs: */
     enum phase phase;
-    int64_t count, started_us;
+    int64_t started_us;
     atomic_llong next, done;
     atomic_bool failed;
     int64_t *latencies_us;
@@ -53,13 +52,6 @@ struct lane {
     pthread_t thread;
 };
 
-static int64_t mono_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static void sleep_until_us(int64_t at_us)
 {
     struct timespec at = {.tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000};
@@ -68,18 +60,8 @@ static void sleep_until_us(int64_t at_us)
 
 static bool claim(struct http_client *client, struct job *job)
 {
-    struct error err;
-    char uuid[TAILSLATE_UUID_BYTES];
-    if (http_call(client, 0, "/api/worker/claim", "", "", 0) != HTTP_DONE || client->status != 200)
-        return false;
-    JSON(answer) = json_parse(client->answer, strlen(client->answer), &err);
-    if (!answer || json_get_int(answer, "job_id", 1, INT64_MAX, &job->id) != JSON_FOUND ||
-        json_get_int(answer, "video_id", 1, INT64_MAX, &job->video) != JSON_FOUND ||
-        json_get_int(answer, "claim_epoch", 0, INT64_MAX, &job->epoch) != JSON_FOUND)
-        return false;
-    uuid_make_v4(uuid);
-    snprintf(job->token, sizeof job->token, "%lld-%s", (long long)job->id, uuid);
-    return true;
+    return http_call(client, 0, "/api/worker/claim", "", "", 0) == HTTP_DONE &&
+           client->status == 200 && job_take(job, client->answer);
 }
 
 static bool present(struct http_client *client, const struct job *job, enum phase phase)
@@ -117,12 +99,8 @@ static bool report_progress(struct http_client *client, const struct job *job)
 static bool upload(struct http_client *client, const struct job *job)
 {
     static const char box[SEGMENT_BYTES] = "\0\0\0\x18moof0123456789";
-    char hex[HASH_HEX_BYTES];
-    hash_bytes(box, sizeof box, hex);
-    TEXT(path) = must_printf("/api/worker/upload/%lld/segment/360p/seg_0001.m4s",
-                             (long long)job->video);
-    TEXT(headers) = must_printf("X-Content-SHA256: %s\r\nX-Claim-Epoch: %lld\r\n", hex,
-                                (long long)job->epoch);
+    TEXT(path) = segment_path(job, "seg_0001.m4s");
+    TEXT(headers) = segment_headers(job, box, sizeof box);
     return http_call(client, 0, path, headers, box, sizeof box) == HTTP_DONE &&
            client->status == 200;
 }
@@ -171,17 +149,6 @@ static void *run_lane(void *ctx)
     return NULL;
 }
 
-static int by_size(const void *left, const void *right)
-{
-    int64_t l = *(const int64_t *)left, r = *(const int64_t *)right;
-    return (l > r) - (l < r);
-}
-
-static double percentile_ms(const struct bench *bench, double part)
-{
-    return (double)bench->latencies_us[(int64_t)((double)(bench->count - 1) * part)] / 1000;
-}
-
 static bool run_phase(struct bench *bench, enum phase phase, const char *name)
 {
     struct lane *lanes = must_calloc((size_t)bench->connections, sizeof *lanes);
@@ -200,10 +167,12 @@ static bool run_phase(struct bench *bench, enum phase phase, const char *name)
     free(lanes);
     if (atomic_load(&bench->failed))
         return false;
-    qsort(bench->latencies_us, (size_t)bench->count, sizeof *bench->latencies_us, by_size);
-    printf("%s\t%s\t%lld\t%lld\t%.0f\t%.2f\t%.2f\t%.2f\n", bench->label, name,
-           (long long)bench->connections, (long long)bench->count, (double)bench->count / seconds,
-           percentile_ms(bench, 0.5), percentile_ms(bench, 0.99), percentile_ms(bench, 0.999));
+    sort_times(bench->latencies_us, bench->count);
+    printf("%s\t%lld\t%lld\t%.0f\t%.2f\t%.2f\t%.2f\n", name, (long long)bench->connections,
+           (long long)bench->count, (double)bench->count / seconds,
+           percentile_ms(bench->latencies_us, bench->count, 0.5),
+           percentile_ms(bench->latencies_us, bench->count, 0.99),
+           percentile_ms(bench->latencies_us, bench->count, 0.999));
     fflush(stdout);
     return true;
 }
@@ -211,67 +180,48 @@ static bool run_phase(struct bench *bench, enum phase phase, const char *name)
 static _Noreturn void usage(void)
 {
     fprintf(stderr, "usage: bench_rate --url http://HOST:PORT --key FILE [--connections 8]\n"
-                    "       [--jobs 1000] [--rate PER_SECOND] [--raw] [--label TEXT]\n");
+                    "       [--jobs 1000] [--rate PER_SECOND] [--raw]\n");
     exit(64);
-}
-
-static void read_key(const char *path, char key[128])
-{
-    STREAM(file) = fopen(path, "re");
-    if (!file || !fgets(key, 128, file)) {
-        fprintf(stderr, "rate: cannot read %s\n", path);
-        exit(66);
-    }
-    key[strcspn(key, "\r\n")] = '\0';
-}
-
-static int64_t number(const char *text, int64_t max)
-{
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    if (*end || value < 1 || value > max)
-        usage();
-    return value;
 }
 
 static void parse_arguments(int argc, char **argv, struct bench *bench)
 {
     static const struct option options[] = {
-        {"url", required_argument, NULL, 'u'},         {"key", required_argument, NULL, 'k'},
-        {"connections", required_argument, NULL, 'c'}, {"jobs", required_argument, NULL, 'j'},
-        {"rate", required_argument, NULL, 'r'},        {"raw", no_argument, NULL, 'w'},
-        {"label", required_argument, NULL, 'l'},       {0},
+        {"url", required_argument, NULL, 'u'},
+        {"key", required_argument, NULL, 'k'},
+        {"connections", required_argument, NULL, 'c'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"rate", required_argument, NULL, 'r'},
+        {"raw", no_argument, NULL, 'w'},
+        {0},
     };
-    *bench = (struct bench){.label = "-", .connections = 8, .wanted = 1000};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    bool is_well = true;
+    *bench = (struct bench){.connections = 8, .count = 1000};
+    for (int option; is_well && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case 'u':
-            if (!http_server_parse(optarg, &bench->server))
-                usage();
+            is_well = http_server_parse(optarg, &bench->server);
             break;
         case 'k':
-            read_key(optarg, bench->key);
+            is_well = read_key(optarg, bench->key);
             break;
         case 'c':
-            bench->connections = number(optarg, 1000);
+            is_well = read_number(optarg, 1000, &bench->connections);
             break;
         case 'j':
-            bench->wanted = number(optarg, 1000000);
+            is_well = read_number(optarg, 1000000, &bench->count);
             break;
         case 'r':
-            bench->rate = number(optarg, 1000000);
+            is_well = read_number(optarg, 1000000, &bench->rate);
             break;
         case 'w':
             bench->is_raw = true;
             break;
-        case 'l':
-            bench->label = optarg;
-            break;
         default:
-            usage();
+            is_well = false;
         }
     }
-    if (optind != argc || !bench->server.port[0] || (!bench->is_raw && !bench->key[0]))
+    if (!is_well || optind != argc || !bench->server.port[0] || (!bench->is_raw && !bench->key[0]))
         usage();
 }
 
@@ -279,7 +229,6 @@ int main(int argc, char **argv)
 {
     static struct bench bench;
     parse_arguments(argc, argv, &bench);
-    bench.count = bench.wanted;
     bench.latencies_us = must_calloc((size_t)bench.count, sizeof *bench.latencies_us);
     bench.jobs = must_calloc((size_t)bench.count, sizeof *bench.jobs);
     bool is_well = bench.is_raw

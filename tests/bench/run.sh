@@ -41,7 +41,7 @@ rate() {
     local part=$1 suffix=$2 phase connections count per_s p50 p99 p999
     shift 2
     "$build/tests/bench_rate" "$@" >"$rig/rate.tsv"
-    while IFS=$'\t' read -r _ phase connections count per_s p50 p99 p999; do
+    while IFS=$'\t' read -r phase connections count per_s p50 p99 p999; do
         [ "$suffix" != " at half the rate" ] || [ "$phase" = paced ] || continue
         local what="$phase$suffix, $connections connection"
         [ "$connections" = 1 ] || what+=s
@@ -53,7 +53,7 @@ rate() {
 }
 
 # The last rate of a phase that bench_rate printed.
-last_rate() { awk -F '\t' -v phase="$1" '$2 == phase { print int($5) }' "$rig/rate.tsv"; }
+last_rate() { awk -F '\t' -v phase="$1" '$1 == phase { print int($4) }' "$rig/rate.tsv"; }
 
 # add_jobs COUNT: jobs whose renditions are in place, so that nothing but completions is measured.
 batch=0
