@@ -38,10 +38,7 @@ void key_memory_free(struct key_memory *memory)
 
 static struct entry *set_of(struct key_memory *memory, const char *digest)
 {
-    unsigned set = 0;
-    for (int i = 0; i < 4; i++)
-        set = set * 16 + (unsigned)(digest[i] <= '9' ? digest[i] - '0' : digest[i] - 'a' + 10);
-    return memory->entries[set % SETS];
+    return memory->entries[keys_first_octet(digest) % SETS];
 }
 
 bool key_memory_find(struct key_memory *memory, const struct keys *keys, const char *api_key,

@@ -1,6 +1,7 @@
 #include "verifier/store/keys.h"
 
 #include "base/clock.h"
+#include "lib/cleanup.h"
 #include "lib/error.h"
 #include "lib/hash.h"
 #include "lib/uuid.h"
@@ -53,19 +54,10 @@ void keys_free(struct keys *keys)
 void keys_digest(const struct keys *keys, const char *api_key, const char *stored,
                  char digest[HASH_HEX_BYTES])
 {
-    char inner[HASH_HEX_BYTES];
-    struct hash *hash = hash_new();
-    hash_update(hash, keys->secret, sizeof keys->secret);
-    hash_update(hash, api_key, strlen(api_key) + 1);
-    hash_update(hash, stored, strlen(stored));
-    hash_hex(hash, inner);
-    hash_free(hash);
-    hash = hash_new();
-    hash_update(hash, keys->secret, sizeof keys->secret);
-    hash_update(hash, inner, sizeof inner);
-    hash_hex(hash, digest);
-    hash_free(hash);
-    explicit_bzero(inner, sizeof inner);
+    size_t size = strlen(api_key) + 1 + strlen(stored);
+    TEXT(pair) = must_printf("%s%c%s", api_key, '\0', stored);
+    hash_hmac(keys->secret, sizeof keys->secret, pair, size, digest);
+    explicit_bzero(pair, size);
 }
 
 static unsigned hex_value(char digit)
@@ -73,9 +65,14 @@ static unsigned hex_value(char digit)
     return (unsigned)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
 }
 
+unsigned keys_first_octet(const char digest[HASH_HEX_BYTES])
+{
+    return hex_value(digest[0]) * 16 + hex_value(digest[1]);
+}
+
 static struct known *set_of(struct keys *keys, const char *digest)
 {
-    return keys->known[hex_value(digest[0]) * 16 + hex_value(digest[1])];
+    return keys->known[keys_first_octet(digest)];
 }
 
 static bool is_known(struct keys *keys, const char *digest, int64_t now_ms)

@@ -49,6 +49,7 @@ void keys_free(struct keys *keys);
 /* The keyed hash of "this key belongs to this stored hash": nothing can be guessed from it. */
 void keys_digest(const struct keys *keys, const char *api_key, const char *stored,
                  char digest[HASH_HEX_BYTES]);
+unsigned keys_first_octet(const char digest[HASH_HEX_BYTES]); /* to find it in a table */
 
 /* now_ms: mono_ms(). */
 enum keys_match keys_check(struct keys *keys, const char *api_key, int64_t hash_version,
