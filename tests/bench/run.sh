@@ -38,17 +38,17 @@ row() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >>"$results/results.tsv"; 
 
 # rate PART SUFFIX ARGUMENT...: runs bench_rate and notes what it prints.
 rate() {
-    local part=$1 suffix=$2 phase connections count per_s p50 p99 p999
+    local part=$1 suffix=$2 phase connections per_s p50 p99 p999
     shift 2
     "$build/tests/bench_rate" "$@" >"$rig/rate.tsv"
-    while IFS=$'\t' read -r phase connections count per_s p50 p99 p999; do
+    while IFS=$'\t' read -r phase connections _ per_s p50 p99 p999; do
         [ "$suffix" != " at half the rate" ] || [ "$phase" = paced ] || continue
         local what="$phase$suffix, $connections connection"
         [ "$connections" = 1 ] || what+=s
         row "$part" "$what" "$per_s" 1/s
         row "$part" "$what, p50" "$p50" ms
         row "$part" "$what, p99" "$p99" ms
-        row "$part" "$what, p99.9 of $count" "$p999" ms
+        row "$part" "$what, p99.9" "$p999" ms
     done <"$rig/rate.tsv"
 }
 
@@ -280,7 +280,7 @@ part_ladder() {
 # two durations.
 goals() {
     cat <<'GOALS'
-postgres|complete, 1 connection|floor: the same writes pipelined, 1 connections|share|
+postgres|complete, 1 connection|floor: the same writes pipelined, 1 connection|share|
 postgres|complete, 8 connections|floor: the same writes pipelined, 8 connections|share|>= 0.6
 postgres|complete, 32 connections|floor: the same writes pipelined, 32 connections|share|>= 0.6
 postgres|complete, 8 connections, p99|complete, 8 connections, p50|times|<= 5
@@ -298,20 +298,27 @@ ladder|ffmpeg's exit to the acknowledged completion|||<= 300 ms
 GOALS
 }
 
-# Both tables, and results.json. Values of one measurement arrive in ascending order.
+# Both tables, and results.json. Values of one measurement arrive in ascending order, its percentiles
+# after it.
 report() {
     local sorted=$results/sorted.tsv
-    sort -t $'\t' -k1,1 -k2,2 -k3,3g "$results/results.tsv" >"$sorted"
+    sort -t $'\t' -k1,1 -k2,2V -k3,3g "$results/results.tsv" >"$sorted"
     goals | awk -F '\t' -v json="$results/results.json" -v medians="$results/medians.tsv" '
-        function flush() {
+        function flush(    key, column) {
             if (!count) return
-            median[part "|" what] = values[int((count + 1) / 2)] + 0
-            units[part "|" what] = unit
-            print part "|" what "\t" median[part "|" what] >medians
-            rows = rows sprintf("| %s | %s | %s %s | %s to %s (%d) |\n", part, what, \
-                median[part "|" what], unit, values[1], values[count], count)
+            key = part "|" what
+            median[key] = values[int((count + 1) / 2)] + 0
+            units[key] = unit
+            print key "\t" median[key] >medians
             list = list sprintf("%s{\"part\":\"%s\",\"what\":\"%s\",\"median\":%s,\"unit\":\"%s\",\"min\":%s,\"max\":%s,\"rounds\":%d}", \
-                list ? ",\n" : "", part, what, median[part "|" what], unit, values[1], values[count], count)
+                list ? ",\n" : "", part, what, median[key], unit, values[1], values[count], count)
+            if (match(key, /, p[0-9.]+$/)) { # a column of the row that came before it
+                column = substr(key, RSTART + 2)
+                cells[substr(key, 1, RSTART - 1), column] = median[key] " " unit
+            } else {
+                rows[++row_count] = key
+                range[key] = values[1] " to " values[count] " (" count ")"
+            }
             count = 0
         }
         FNR == NR {
@@ -332,7 +339,15 @@ report() {
             printf "| %s: %s | %s %s | %s | %s | %s |\n", goal[1], goal[2], median[key], units[key], \
                 goal[3] ? goal[3] ": " median[floor] : "", goal[3] ? sprintf("%.2f", median[key] / median[floor]) : "", goal[5]
         }
-        END { print "\n| part | what | median | range (rounds) |\n| --- | --- | --- | --- |\n" rows }
+        END {
+            print "\n| part | what | median | range (rounds) | p50 | p99 | p99.9 |\n| --- | --- | --- | --- | --- | --- | --- |"
+            for (i = 1; i <= row_count; i++) {
+                key = rows[i]
+                split(key, name, "|")
+                printf "| %s | %s | %s %s | %s | %s | %s | %s |\n", name[1], name[2], median[key], units[key], range[key], \
+                    cells[key, "p50"], cells[key, "p99"], cells[key, "p99.9"]
+            }
+        }
     ' "$sorted" -
 }
 
@@ -344,7 +359,7 @@ publish_figures() {
         sed "\|$marker|q" "$page"
         echo
         echo "Measured on $(date -u +%F) on $(nproc) cores ($(awk -F ': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)),"
-        echo "commit $(git rev-parse --short HEAD), $rounds rounds of $jobs jobs, medians."
+        echo "commit $(git rev-parse --short HEAD), $rounds rounds of $jobs jobs: medians, also of what a request took (p50 to p99.9)."
         echo
         cat "$results/results.txt"
     } >"$results/page.txt"
