@@ -190,15 +190,15 @@ static int scan_word(struct scan *scan, struct error *err)
     size_t count = strspn(digits, "0123456789");
     size_t suffix = (size_t)(scan->at + size - digits) - count;
     bool is_long = suffix > 0 && strspn(digits + count, "L") == suffix;
-    const char *advice = NULL;
+    const char *hint = NULL;
     if (suffix == 0 && is_above(digits, count, "2147483647"))
-        advice = " for an integer without a trailing L";
+        hint = " for an integer without a trailing L";
     if ((suffix == 0 || is_long) && is_above(digits, count, "9223372036854775807"))
-        advice = "";
-    if (advice)
+        hint = "";
+    if (hint)
         return error_set(err, ERROR_PERMANENT, ERANGE, "%s:%d: %.*s is too large%s", scan->path,
                          scan->line, size > WORD_SHOWN_BYTES ? WORD_SHOWN_BYTES : (int)size,
-                         scan->at, advice);
+                         scan->at, hint);
     skip(scan, size);
     return 0;
 }

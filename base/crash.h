@@ -15,7 +15,7 @@
     X(3, AGENT_STEP_STARTED, "the step runs")                                                      \
     X(4, AGENT_PRESENTING, "the sealed report is about to be posted")                              \
     X(5, AGENT_ANSWERED, "the server has acknowledged, the disk does not know")                    \
-    X(6, AGENT_ACKNOWLEDGED, "the acknowledgement is on disk, the outputs are there")              \
+    X(6, AGENT_ACKNOWLEDGED, "the acknowledgment is on disk, the outputs are there")               \
     X(7, AGENT_OUTPUTS_REMOVED, "the outputs are gone, the record is there")                       \
     X(8, AGENT_RECORD_REMOVED, "the record is gone")                                               \
     X(20, STEP_LOCKED, "the step holds its record")                                                \

@@ -18,7 +18,7 @@ static void print(const struct finding *finding, FILE *out)
 }
 
 void finding_add(struct findings *findings, enum finding_level level, const char *key,
-                 const char *advice, const char *format, ...)
+                 const char *hint, const char *format, ...)
 {
     struct finding finding = {.level = level};
     va_list args;
@@ -26,9 +26,9 @@ void finding_add(struct findings *findings, enum finding_level level, const char
     vsnprintf(finding.text, sizeof finding.text, format, args);
     va_end(args);
     size_t used = strlen(finding.text);
-    used -= advice && used > 0 && finding.text[used - 1] == '.';
-    if (advice)
-        snprintf(finding.text + used, sizeof finding.text - used, "; %s", advice);
+    used -= hint && used > 0 && finding.text[used - 1] == '.';
+    if (hint)
+        snprintf(finding.text + used, sizeof finding.text - used, "; %s", hint);
     snprintf(finding.key, sizeof finding.key, "%s", key);
     if (findings->out)
         print(&finding, findings->out);
@@ -38,11 +38,11 @@ void finding_add(struct findings *findings, enum finding_level level, const char
         findings->worst = level;
 }
 
-void finding_add_error(struct findings *findings, const char *key, const char *advice,
+void finding_add_error(struct findings *findings, const char *key, const char *hint,
                        const struct error *err)
 {
     bool passes = err->class == ERROR_TEMPORARY || err->code == ENOENT;
-    finding_add(findings, passes ? FINDING_PASSING : FINDING_BAD, key, advice, "%s", err->message);
+    finding_add(findings, passes ? FINDING_PASSING : FINDING_BAD, key, hint, "%s", err->message);
 }
 
 bool findings_print_refusal(const struct findings *findings, const char *program, FILE *out)

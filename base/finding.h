@@ -23,7 +23,7 @@ enum finding_level {
 struct finding {
     enum finding_level level;
     char key[FINDING_KEY_BYTES];   /* of the configuration, or a word */
-    char text[FINDING_TEXT_BYTES]; /* "what; advice" */
+    char text[FINDING_TEXT_BYTES]; /* "what; hint" */
 };
 
 struct findings {
@@ -33,12 +33,12 @@ struct findings {
     enum finding_level worst;
 };
 
-/* advice: what to do; NULL: nothing. */
+/* hint: what to do; NULL: nothing. */
 void finding_add(struct findings *findings, enum finding_level level, const char *key,
-                 const char *advice, const char *format, ...) __attribute__((format(printf, 5, 6)));
+                 const char *hint, const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* By the error's class; also PASSING where a file or a directory does not exist: it may be mounted
  * or written later. */
-void finding_add_error(struct findings *findings, const char *key, const char *advice,
+void finding_add_error(struct findings *findings, const char *key, const char *hint,
                        const struct error *err);
 
 /* True: what forbids a start was printed, one "program: key: text" a line. */

@@ -112,10 +112,10 @@ char *text_fit(const char *plain, int columns)
 }
 
 /* The bytes of a first line: up to a space, or all that fit of a long word. 0: not here. */
-static size_t first_line(const char *plain, int room, bool may_wait)
+static size_t first_line(const char *plain, int columns, bool may_wait)
 {
     int width;
-    size_t fits = room > 0 ? fitting(plain, room, &width) : 0, end = fits;
+    size_t fits = columns > 0 ? fitting(plain, columns, &width) : 0, end = fits;
     if (!plain[fits])
         return fits;
     while (end > 0 && plain[end] != ' ')

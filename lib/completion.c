@@ -228,9 +228,9 @@ static bool read_echoed_token(const struct json *root, char token[TAILSLATE_TOKE
     return false;
 }
 
-static enum tailslate_problem parse_acknowledgement(const char *body, size_t size,
-                                                    struct tailslate_acknowledgment *answer,
-                                                    struct error *err)
+static enum tailslate_problem parse_acknowledgment(const char *body, size_t size,
+                                                   struct tailslate_acknowledgment *answer,
+                                                   struct error *err)
 {
     *answer = (struct tailslate_acknowledgment){.job_id = TAILSLATE_ABSENT_INT};
     JSON(root) = NULL;
@@ -255,7 +255,7 @@ enum tailslate_problem tailslate_acknowledgment_parse(const char *body, size_t s
                                                       char reason[TAILSLATE_REASON_BYTES])
 {
     struct error err;
-    return explain(parse_acknowledgement(body, size, answer, &err), &err, reason);
+    return explain(parse_acknowledgment(body, size, answer, &err), &err, reason);
 }
 
 char *tailslate_acknowledgment_format(const struct tailslate_acknowledgment *answer)

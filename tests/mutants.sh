@@ -3,7 +3,7 @@
 #
 #   tests/mutants.sh [NAME...]    all of tests/mutants without arguments
 #
-# Works on a clone of HEAD in a temporary folder. Each patch begins with what the mistake is, what is
+# Works on a clone of HEAD in a temporary directory. Each patch begins with what the mistake is, what is
 # to be built and what is to be run; that must fail. Ends with `N caught, N survived`.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -11,22 +11,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ADVICE_BYTES = 200 };
+enum { HINT_BYTES = 200 };
 
 /* ---- devices --------------------------------------------------------------------------------- */
 
 static void check_device(struct doctor *doctor, const struct gpu *gpu)
 {
-    char advice[ADVICE_BYTES];
+    char hint[HINT_BYTES];
     if (gpu->may_use) {
         finding_add(&doctor->findings, FINDING_GOOD, "device", NULL, "%s, %s", gpu->path,
                     gpu->name);
         return;
     }
-    snprintf(advice, sizeof advice,
+    snprintf(hint, sizeof hint,
              "add the agent's user to the group %s (usermod -aG %s USER), then restart it",
              gpu->group[0] ? gpu->group : "render", gpu->group[0] ? gpu->group : "render");
-    finding_add(&doctor->findings, FINDING_NOTE, "device", advice,
+    finding_add(&doctor->findings, FINDING_NOTE, "device", hint,
                 "%s, %s: this user has no permission to open it", gpu->path, gpu->name);
 }
 
@@ -64,12 +64,12 @@ static enum encoder_id failed_lately(const struct config *config,
 
 static void report_failure(struct doctor *doctor, enum encoder_id failed, const char *reason)
 {
-    char advice[ADVICE_BYTES];
+    char hint[HINT_BYTES];
     if (failed == ENCODER_COUNT)
         return;
-    snprintf(advice, sizeof advice, "it is used again %d minutes after that failure",
+    snprintf(hint, sizeof hint, "it is used again %d minutes after that failure",
              ENCODERS_PAUSE_MS / 60 / 1000);
-    finding_add(&doctor->findings, FINDING_NOTE, "encoder", advice, "%s failed a recent job: %s",
+    finding_add(&doctor->findings, FINDING_NOTE, "encoder", hint, "%s failed a recent job: %s",
                 encoder_name(failed), reason);
 }
 
@@ -100,7 +100,7 @@ static void judge_choice(struct doctor *doctor, const struct encoders *found,
 static void report_others(struct doctor *doctor, const struct encoders *found,
                           enum encoder_id failed)
 {
-    char text[ADVICE_BYTES] = "";
+    char text[HINT_BYTES] = "";
     struct config other = *doctor->config;
     enum tailslate_codec wanted = encoder_wanted_codec(doctor->config->transcode.codec);
     for (enum tailslate_codec codec = TAILSLATE_CODEC_H264; codec <= TAILSLATE_CODEC_AV1; codec++) {

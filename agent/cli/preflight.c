@@ -49,7 +49,7 @@ static void check_file(const char *key, const char *path, mode_t forbidden,
 static void check_state_dir(const struct config *config, struct findings *findings)
 {
     const char *key = "node.state_dir";
-    const char *advice = "create it on persistent storage, owned by the agent's user, mode 0700";
+    const char *hint = "create it on persistent storage, owned by the agent's user, mode 0700";
     struct error err;
     TEXT(path) = must_strdup(config->node.state_dir);
     if (path[0] != '/') /* the configuration's finding */
@@ -62,10 +62,10 @@ static void check_state_dir(const struct config *config, struct findings *findin
     }
     if (dir < 0) {
         error_errno(&err, "%s", path);
-        finding_add_error(findings, key, advice, &err);
+        finding_add_error(findings, key, hint, &err);
     } else if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) != 0) {
         error_errno(&err, "cannot write to %s", path);
-        finding_add_error(findings, key, advice, &err);
+        finding_add_error(findings, key, hint, &err);
     } else {
         finding_add(findings, FINDING_GOOD, key, NULL, "%s%s", config->node.state_dir,
                     is_there ? "" : " (`run` creates it)");

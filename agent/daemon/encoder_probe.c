@@ -191,9 +191,9 @@ static bool load(struct encoder_probe *probe)
 static int spawn(const struct node *node, pid_t *pid)
 {
     TEXT(config) = must_strdup(node->config_path ? node->config_path : "");
-    char program[] = "tailslate-agent", option[] = "-c", verb[] = "probe-encoders";
-    char *with_config[] = {program, option, config, verb, NULL};
-    char *without[] = {program, verb, NULL};
+    char program[] = "tailslate-agent", option[] = "-c", command[] = "probe-encoders";
+    char *with_config[] = {program, option, config, command, NULL};
+    char *without[] = {program, command, NULL};
     char **argv = node->config_path ? with_config : without;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;

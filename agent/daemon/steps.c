@@ -102,9 +102,9 @@ static int spawn_step(const struct node *node, const char *record_path, pid_t *p
 {
     TEXT(path) = must_strdup(record_path);
     TEXT(config) = must_strdup(node->config_path ? node->config_path : "");
-    char program[] = "tailslate-agent", option[] = "-c", verb[] = "step";
-    char *with_config[] = {program, option, config, verb, path, NULL};
-    char *without[] = {program, verb, path, NULL};
+    char program[] = "tailslate-agent", option[] = "-c", command[] = "step";
+    char *with_config[] = {program, option, config, command, path, NULL};
+    char *without[] = {program, command, path, NULL};
     char **argv = node->config_path ? with_config : without;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_t actions;

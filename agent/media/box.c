@@ -194,7 +194,7 @@ static int64_t to_us(const struct run *run, int64_t time)
     return (int64_t)fmax(-2e6 * SECONDS_MAX, fmin(us, 2e6 * SECONDS_MAX));
 }
 
-static void add_picture(struct run *run, uint32_t duration, uint32_t flags, int32_t shift)
+static void add_frame(struct run *run, uint32_t duration, uint32_t flags, int32_t shift)
 {
     struct fragment *fragment = run->fragment;
     int64_t shown = run->time + shift + run->movie->shift;
@@ -230,7 +230,7 @@ static void add_run(struct run *run, struct span body)
             body = span_skip(body, 4);
         uint32_t flags = told & TRUN_FLAGS ? span_take32(&body) : i == 0 ? first : run->flags;
         int32_t shift = told & TRUN_SHIFT ? (int32_t)span_take32(&body) : 0;
-        add_picture(run, duration, flags, shift);
+        add_frame(run, duration, flags, shift);
     }
 }
 

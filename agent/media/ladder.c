@@ -334,7 +334,7 @@ void ladder_first_frame_argv(const struct probe *probe, const struct config *con
 void ladder_encoder_probe_argv(const struct config *config, const struct encoder_use *use,
                                struct argv *argv)
 {
-    static const struct probe picture = {.width = TEST_WIDTH_PX,
+    static const struct probe pattern = {.width = TEST_WIDTH_PX,
                                          .height = TEST_HEIGHT_PX,
                                          .frame_rate = TEST_FPS,
                                          .tick_rate = TEST_FPS};
@@ -353,9 +353,9 @@ void ladder_encoder_probe_argv(const struct config *config, const struct encoder
     PUSH(argv, "-f", "lavfi", "-i");
     argv_push(argv, "testsrc2=size=%dx%d:rate=%d:duration=1", TEST_WIDTH_PX, TEST_HEIGHT_PX,
               TEST_FPS);
-    filter_push(&ladder, &picture, &shorter, use, argv);
-    push_maps(argv, false, 0, &picture);
-    push_video(argv, &ladder.renditions[0], &picture, &shorter, use);
+    filter_push(&ladder, &pattern, &shorter, use, argv);
+    push_maps(argv, false, 0, &pattern);
+    push_video(argv, &ladder.renditions[0], &pattern, &shorter, use);
     PUSH(argv, "-f", "mp4", "-movflags", "+frag_keyframe+delay_moov+default_base_moof", "pipe:1");
 }
 

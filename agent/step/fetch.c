@@ -30,8 +30,7 @@ enum {
     BLOCK_BYTES = 512,    /* st_blocks counts in these */
     /* If the source's size is unknown, this much space ahead is required. */
     UNSIZED_AHEAD_BYTES = WRITE_BACK_BYTES,
-    UNSIZED_ROOM_FACTOR =
-        2, /* if it did not fit: required space as a multiple of what has arrived */
+    UNSIZED_FACTOR = 2, /* if it did not fit: required space as a multiple of what has arrived */
 };
 
 struct fetch {
@@ -98,7 +97,7 @@ static int64_t needed_bytes(const struct fetch *fetch)
     return rest + fetch->size / 100 * OUTPUT_PERCENT;
 }
 
-static bool has_room(const struct fetch *fetch, int64_t needed)
+static bool has_space(const struct fetch *fetch, int64_t needed)
 {
     int64_t free_bytes;
     struct error ignored; /* if the disk reports nothing, the transfer itself will fail */
@@ -110,7 +109,7 @@ static bool has_room(const struct fetch *fetch, int64_t needed)
 
 static bool fits(const struct fetch *fetch)
 {
-    return has_room(fetch, needed_bytes(fetch));
+    return has_space(fetch, needed_bytes(fetch));
 }
 
 static int64_t with_output(int64_t source_bytes)
@@ -128,15 +127,15 @@ static bool may_grow(struct fetch *fetch, int64_t have)
     if (have < fetch->fitted_until)
         return true;
     fetch->fitted_until = have + UNSIZED_AHEAD_BYTES;
-    if (has_room(fetch, with_output(fetch->fitted_until) - have))
+    if (has_space(fetch, with_output(fetch->fitted_until) - have))
         return true;
-    fetch->lacking = with_output(fetch->fitted_until) * UNSIZED_ROOM_FACTOR;
+    fetch->lacking = with_output(fetch->fitted_until) * UNSIZED_FACTOR;
     return false;
 }
 
 /* Allocated at once, so that the steps of other slots do not count on it. On a file system that
  * cannot allocate they notice later. False: the space was taken in the meantime. */
-static bool take_room(const struct fetch *fetch)
+static bool take_space(const struct fetch *fetch)
 {
     return fallocate(fetch->part, FALLOC_FL_KEEP_SIZE, 0, fetch->size) == 0 || errno != ENOSPC;
 }
@@ -176,7 +175,7 @@ static bool on_bytes(void *ctx, int64_t received, int64_t total)
             return false;
         }
     }
-    if (!fetch->is_fitted && !(fits(fetch) && take_room(fetch))) {
+    if (!fetch->is_fitted && !(fits(fetch) && take_space(fetch))) {
         fetch->lacking = needed_bytes(fetch);
         return false;
     }

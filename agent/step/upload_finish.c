@@ -76,7 +76,7 @@ static int lists_add(struct lists *lists, int directory, const char *name, struc
 }
 
 /* Its segments are those of the rendition; only its init segment is another file. */
-static int lists_add_pictures(struct lists *lists, int directory, struct error *err)
+static int lists_add_video(struct lists *lists, int directory, struct error *err)
 {
     if (!durable_exists(directory, LADDER_VIDEO_PLAYLIST))
         return 0;
@@ -92,7 +92,7 @@ static int lists_read(struct lists *lists, int directory, struct error *err)
 {
     if (lists_add(lists, directory, LADDER_PLAYLIST, err) < 0)
         return -1;
-    if (lists_add_pictures(lists, directory, err) < 0)
+    if (lists_add_video(lists, directory, err) < 0)
         return -1;
     for (size_t number = 0; number < AUDIO_PUBLISHED_MAX; number++) {
         char name[AUDIO_FILE_BYTES];

@@ -196,8 +196,8 @@ static pid_t start_agent(const char *program, const char *dir, double rate, int 
     TEXT(path) = must_printf("%s/agent.cfg", dir);
     TEXT(log) = must_printf("%s/agent.log", dir);
     TEXT(name) = must_strdup(program);
-    char option[] = "-c", verb[] = "run";
-    char *const argv[] = {name, option, path, verb, NULL};
+    char option[] = "-c", command[] = "run";
+    char *const argv[] = {name, option, path, command, NULL};
     posix_spawn_file_actions_t actions;
     pid_t pid;
     posix_spawn_file_actions_init(&actions);

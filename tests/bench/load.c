@@ -10,7 +10,7 @@
  *
  * A lie is: a 2xx that does not echo token and job; two answers to one job that both say they
  * committed it; none that does although no answer was lost; answers that differ in completed_at; an
- * acknowledgement after which another server does not know the job as completed, or misses a file;
+ * acknowledgment after which another server does not know the job as completed, or misses a file;
  * any refusal of what is ours. Lies are printed. Exit 0: none, and everything acknowledged; 1. */
 #include "load.h"
 

@@ -268,7 +268,7 @@ part_ladder() {
         within 600 grep -q "event=job.final job=$round " "$rig/agent.log"
         row ladder "our ffmpeg under the agent" $(($(at_ms step.transcoder_ended) - $(at_ms step.transcoder_started))) ms
         row ladder "ffmpeg's exit to the acknowledged completion" $(($(at_ms job.acknowledged) - $(at_ms step.transcoder_ended))) ms
-        row ladder "the whole job, claim to acknowledgement" $(($(at_ms job.acknowledged) - $(at_ms job.claimed))) ms
+        row ladder "the whole job, claim to acknowledgment" $(($(at_ms job.acknowledged) - $(at_ms job.claimed))) ms
         row ladder "floor: bare ffmpeg with the same arguments" "$(encoded_ms "bare$round" xargs -a "$rig/argv" -d '\n' env)" ms
         row ladder "floor: one ffmpeg for each rendition" "$(encoded_ms "separate$round" separately)" ms
     done

@@ -1,4 +1,4 @@
-/* `job add` as an operator uses it: several files, a directory, links, a watch folder. */
+/* `job add` as an operator uses it: several files, a directory, links, a watched directory. */
 #include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"

@@ -57,10 +57,10 @@ static struct scene scene_with_outside(void)
 static const struct {
     const char *plant, *what;
 } links[] = {
-    {"rmdir videos/film/360p; ln -s ../../outside/360p videos/film/360p", "a folder link"},
+    {"rmdir videos/film/360p; ln -s ../../outside/360p videos/film/360p", "a link as directory"},
     {"rmdir videos/film/360p; ln -s \"$PWD/outside/360p\" videos/film/360p", "an absolute one"},
     {"rmdir videos/film/360p; ln -s nowhere videos/film/360p", "a dangling one"},
-    {"rm -r videos/film; ln -s ../outside videos/film", "the video's folder"},
+    {"rm -r videos/film; ln -s ../outside videos/film", "the video's directory"},
     {"rm -r videos/film; ln -s . videos/film", "a loop"},
     {"rmdir videos/film/360p; ln -s /etc videos/film/360p", "into /etc"},
     {"rmdir videos/film/360p; ln -s .. videos/film/360p", "upwards"},
@@ -168,7 +168,7 @@ Test(attack_files, our_directories_that_are_links_are_not_entered, .timeout = 12
 }
 
 struct swapper {
-    char folder[PATH_BYTES], kept[PATH_BYTES], target[PATH_BYTES];
+    char directory[PATH_BYTES], kept[PATH_BYTES], target[PATH_BYTES];
     atomic_bool is_over;
     atomic_long rounds;
 };
@@ -180,12 +180,12 @@ static void *swap(void *ctx)
     struct swapper *swapper = ctx;
     for (long round = 0; !atomic_load(&swapper->is_over); round++) {
         TEXT(aside) = must_printf("%s.%ld", swapper->kept, round);
-        bool is_away = rename(swapper->folder, swapper->kept) == 0;
-        if (symlink(swapper->target, swapper->folder) == 0) {
-            unlink(swapper->folder);
+        bool is_away = rename(swapper->directory, swapper->kept) == 0;
+        if (symlink(swapper->target, swapper->directory) == 0) {
+            unlink(swapper->directory);
             atomic_fetch_add(&swapper->rounds, 1);
         }
-        if (is_away && rename(swapper->kept, swapper->folder) != 0)
+        if (is_away && rename(swapper->kept, swapper->directory) != 0)
             rename(swapper->kept, aside);
         poll(NULL, 0, SWAP_EVERY_MS);
     }
@@ -198,7 +198,7 @@ Test(attack_files, a_directory_that_becomes_a_link_in_between_lets_nothing_out, 
     struct scene scene = scene_with_outside();
     struct swapper swapper = {.is_over = false};
     pthread_t thread;
-    snprintf(swapper.folder, sizeof swapper.folder, "%s/videos/film/360p", scene.rig->dir);
+    snprintf(swapper.directory, sizeof swapper.directory, "%s/videos/film/360p", scene.rig->dir);
     snprintf(swapper.kept, sizeof swapper.kept, "%s/videos/film/kept", scene.rig->dir);
     snprintf(swapper.target, sizeof swapper.target, "%s/outside/360p", scene.rig->dir);
     TEXT(before) = outside(scene.rig);
@@ -305,7 +305,7 @@ static const struct {
      422},
     {"a link out", "mkdir 360p; ln -s ../../../outside/secret 360p/init.mp4; tar -czf bomb 360p",
      422},
-    {"a link for the folder", "ln -s ../outside 360p; tar -czf bomb 360p", 422},
+    {"a link for the directory", "ln -s ../outside 360p; tar -czf bomb 360p", 422},
     {"a device", "mkdir 360p; mknod 360p/init.mp4 c 1 3; tar -czf bomb 360p", 422},
     {"an absolute name",
      "mkdir 360p; echo x >360p/a.m4s; tar -Pczf bomb --transform 's|^360p|/tmp/evil|' 360p/a.m4s",

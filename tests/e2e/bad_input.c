@@ -245,7 +245,7 @@ Test(bad_disk, below_the_limit_of_free_space_nothing_is_claimed, .timeout = 120)
 /* The agent in a mount namespace of its own, where the spool lies on a small disk. */
 static void start_agent_on_small_disk(struct rig *rig, const char *size)
 {
-    /* settings_write by way of any verb of the agent; `version` needs nothing. */
+    /* settings_write by way of any command of the agent; `version` needs nothing. */
     RUN(version) = rig_agent(rig, (const char *[]){"version", NULL});
     TEXT(log) = rig_path(rig, "agent.%d.log", ++rig->agent_lives);
     TEXT(script) = must_printf("mount -t tmpfs -o size=%s tmpfs '%s/agent' && "

@@ -29,8 +29,8 @@ Test(beside_keys, who_guesses_behind_the_proxy_is_limited_alone, .timeout = 120)
     rig_verifier_set(beside.rig, "listen.trusted_proxy", "\"127.0.0.1\"");
     rig_start_verifier(beside.rig);
     cr_assert_lt(guess(&beside, "X-Real-IP: 192.0.2.1"), GUESSES_MAX);
-    REPLY(neighbour) = beside_knock(&beside, "nobody-has-this-key", "X-Real-IP: 192.0.2.2");
-    reply_is(&neighbour, 401, "unauthorized");
+    REPLY(neighbor) = beside_knock(&beside, "nobody-has-this-key", "X-Real-IP: 192.0.2.2");
+    reply_is(&neighbor, 401, "unauthorized");
     REPLY(proxy) = beside_knock(&beside, "nobody-has-this-key", NULL);
     reply_is(&proxy, 401, "unauthorized");
     cr_expect(log_find(beside.rig->verifier->log, "event=auth.limited client=192.0.2.1", NULL));

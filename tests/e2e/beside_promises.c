@@ -105,7 +105,7 @@ Test(beside_promises, p1_who_holds_it_commits_and_the_same_again_is_a_replay, .t
     end(&job);
 }
 
-Test(beside_promises, p1_a_row_that_somebody_else_holds_is_no_acknowledgement, .timeout = 120)
+Test(beside_promises, p1_a_row_that_somebody_else_holds_is_no_acknowledgment, .timeout = 120)
 {
     struct job job;
     begin(&job);

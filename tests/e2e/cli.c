@@ -306,7 +306,7 @@ Test(cli, the_status_of_an_agent_that_is_not_there_is_an_error_that_says_so)
     rig_end(rig);
 }
 
-/* ---- the verifier's verbs ---- */
+/* ---- the verifier's commands ---- */
 
 Test(cli, the_first_number_printed_is_the_id)
 {

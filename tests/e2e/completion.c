@@ -445,7 +445,7 @@ Test(completion, the_headers_token_may_be_a_quoted_string)
     rig_end(scene.rig);
 }
 
-Test(completion, an_acknowledgement_outlives_the_verifier)
+Test(completion, an_acknowledgment_outlives_the_verifier)
 {
     struct scene scene = scene_uploaded();
     REPLY(first) = worker_complete(&scene.worker, scene.token);

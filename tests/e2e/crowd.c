@@ -27,7 +27,7 @@ static void *call_once(void *ctx)
     caller->status = reply.status;
     caller->replayed = reply_bool(&reply, "replayed");
     caller->spoke_late = reply_bool(&reply, "late");
-    /* An acknowledgement says that it is committed: so it must be there now, in the database. */
+    /* An acknowledgment says that it is committed: so it must be there now, in the database. */
     caller->is_true = reply.status != 200 ||
                       inspect_int(caller->worker->rig,
                                   "SELECT count(*) FROM completions WHERE job_id=%lld",

@@ -88,7 +88,7 @@ Test(disk, a_source_without_a_size_waits_for_free_space_as_any_other, .timeout =
     TEXT(part) = must_printf("%s/source.part", record);
     struct stat status;
     cr_assert_eq(stat(part, &status), 0);
-    cr_assert_eq(status.st_size, 0, "what has come takes the room that is waited for");
+    cr_assert_eq(status.st_size, 0, "what has come takes the space that is waited for");
     cr_assert_eq(peer_count(rig->peer, "POST *fail"), 0);
     disk_is(rig, "90000000000 100000000000");
     rig_wait_final(rig, 7);
@@ -136,13 +136,13 @@ Test(disk, the_space_for_a_whole_source_is_reserved_with_its_first_bytes, .timeo
     cr_assert_lt(part.st_size, whole.st_size);
     cr_assert_geq(part.st_blocks * 512, whole.st_size);
 
-    /* What it has taken it need not find free again: there is room for the output only. (A part
+    /* What it has taken it need not find free again: there is space for the output only. (A part
      * whose ETag was asked for in vain is begun again, and gives back what it has taken.) */
     TEXT(note) = must_printf("%s/source.json", record);
     bool goes_on = access(note, F_OK) == 0;
-    int64_t room_bytes = goes_on ? whole.st_size : 2 * whole.st_size;
-    TEXT(room) = must_printf("%lld 100000000000", (long long)room_bytes);
-    disk_is(rig, room);
+    int64_t free_bytes = goes_on ? whole.st_size : 2 * whole.st_size;
+    TEXT(capacity) = must_printf("%lld 100000000000", (long long)free_bytes);
+    disk_is(rig, capacity);
     rig_start_agent(rig);
     rig_wait_completed(rig, job);
     rig_end(rig);
@@ -159,7 +159,7 @@ Test(disk, a_source_larger_than_the_whole_disk_is_another_node_s, .timeout = 120
     rig_end(rig);
 }
 
-/* The transcoder finds the disk full, once; the next time there is room. */
+/* The transcoder finds the disk full, once; the next time there is space. */
 Test(disk, full_in_the_middle_of_the_work_it_begins_again_in_the_same_claim, .timeout = 120)
 {
     struct rig *rig = rig_new();

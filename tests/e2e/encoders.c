@@ -32,7 +32,7 @@ static void check_rendition(const struct rig *rig, const char *quality, const ch
     for (char *at = words; *at; at++)
         if (*at == '\n')
             *at = at[1] ? ' ' : '\0';
-    /* Once for the programme, once for the stream. */
+    /* Once for the program, once for the stream. */
     cr_assert(strncmp(words, described, strlen(described)) == 0, "%s: %s", quality, words);
     cr_assert_float_eq(media_duration(path), 5.0, 0.5, "%s", quality);
 }
@@ -250,14 +250,14 @@ static void trials_do(struct rig *rig, const char *deed)
 Test(encoders, where_no_encoder_works_nothing_is_claimed_and_it_is_said, .timeout = 120)
 {
     struct rig *rig = rig_new();
-    trials_do(rig, "echo '[x @ 0x1] no licence' >&2; exit 1");
+    trials_do(rig, "echo '[x @ 0x1] no license' >&2; exit 1");
     rig_start_verifier(rig);
     rig_start_agent(rig);
     rig_expect(rig, "event=encoders.none codec=auto", RIG_JOB_MS, NULL);
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
     RUN(check) = rig_agent(rig, (const char *[]){"check", NULL});
     cr_assert_eq(check.status, 78, "%d %s", check.status, check.out);
-    cr_assert(strstr(check.out, "libx264     not usable: no licence"), "%s", check.out);
+    cr_assert(strstr(check.out, "libx264     not usable: no license"), "%s", check.out);
     cr_assert(strstr(check.out, "no encoder for h264 works"), "%s", check.out);
     cr_assert_eq(inspect_int(rig,
                              "SELECT count(*) FROM transcoding_jobs WHERE id=%lld AND "

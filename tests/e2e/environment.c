@@ -41,13 +41,13 @@ static struct variables variables_of(const struct rig *rig, const struct setting
     return made;
 }
 
-static struct process *start(const struct rig *rig, const char *program, const char *verb,
+static struct process *start(const struct rig *rig, const char *program, const char *command,
                              const struct settings *settings)
 {
     CLEANUP(variables_free) struct variables variables = variables_of(rig, settings);
-    TEXT(log) = rig_path(rig, "%s.log", verb);
-    return process_start((const char *[]){program, verb, NULL}, (const char *const *)variables.at,
-                         log, NULL);
+    TEXT(log) = rig_path(rig, "%s.log", command);
+    return process_start((const char *[]){program, command, NULL},
+                         (const char *const *)variables.at, log, NULL);
 }
 
 Test(environment, alone_configures_both_programs_and_a_job_goes_through, .timeout = 120)

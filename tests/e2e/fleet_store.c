@@ -105,17 +105,18 @@ Test(fleet_store, of_two_workers_that_are_added_under_one_name_at_once_one_is_re
 Test(fleet_store, every_verb_works_on_postgresql)
 {
     struct fleet fleet = fleet_new();
-    static const char *const verbs[][4] = {{"check"},
-                                           {"worker", "list"},
-                                           {"job", "list"},
-                                           {"job", "list", "--json"},
-                                           {"job", "show", "1"},
-                                           {"job", "release", "1"},
-                                           {"status"},
-                                           {"worker", "revoke", "1"}};
+    static const char *const commands[][4] = {{"check"},
+                                              {"worker", "list"},
+                                              {"job", "list"},
+                                              {"job", "list", "--json"},
+                                              {"job", "show", "1"},
+                                              {"job", "release", "1"},
+                                              {"status"},
+                                              {"worker", "revoke", "1"}};
     rig_add_job(fleet.rig, media_clip(MEDIA_NORMAL), "film");
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        const char *words[5] = {verbs[i][0], verbs[i][1], verbs[i][2], verbs[i][3], NULL};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const char *words[5] = {commands[i][0], commands[i][1], commands[i][2], commands[i][3],
+                                NULL};
         RUN(run) = rig_verifier(fleet.rig, words);
         cr_expect_eq(run.status, 0, "%s %s: %d %s", words[0], words[1] ? words[1] : "", run.status,
                      run.err);

@@ -275,7 +275,7 @@ Test(gate, sixty_four_copies_at_once_have_one_effect_and_true_answers)
     call_all_at_once(callers, COPIES);
     for (int i = 0; i < COPIES; i++) {
         cr_assert(callers[i].status == 200 || callers[i].status == 503, "%ld", callers[i].status);
-        cr_assert(callers[i].is_true, "a false acknowledgement");
+        cr_assert(callers[i].is_true, "a false acknowledgment");
         acknowledged += callers[i].status == 200;
         committed += callers[i].status == 200 && !callers[i].replayed;
     }

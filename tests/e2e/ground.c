@@ -15,7 +15,7 @@
 /* ---- the spool ------------------------------------------------------------------------------- */
 
 /* As a write leaves it whose rename was done and whose fsync failed. */
-Test(ground, an_acknowledgement_that_is_there_already_is_found, .timeout = 120)
+Test(ground, an_acknowledgment_that_is_there_already_is_found, .timeout = 120)
 {
     struct rig *rig = rig_new();
     struct peer *peer = rig_put_peer_between(rig);

@@ -1,5 +1,5 @@
-/* The life of a job after trouble, as an operator meets it: the verbs, the admin routes, and a node
- * that is at work on what is cancelled. */
+/* The life of a job after trouble, as an operator meets it: the commands, the admin routes, and a
+ * node that is at work on what is cancelled. */
 #include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
@@ -13,8 +13,8 @@
 
 enum { CANCELLED_MS = 40 * 1000 };
 
-static struct run verb(struct rig *rig, const char *name, const char *first, const char *second,
-                       const char *third)
+static struct run command(struct rig *rig, const char *name, const char *first, const char *second,
+                          const char *third)
 {
     return rig_verifier(rig, (const char *[]){"job", name, first, second, third, NULL});
 }
@@ -22,7 +22,7 @@ static struct run verb(struct rig *rig, const char *name, const char *first, con
 static void does(struct rig *rig, const char *name, const char *first, const char *second,
                  const char *third, const char *said)
 {
-    RUN(run) = verb(rig, name, first, second, third);
+    RUN(run) = command(rig, name, first, second, third);
     cr_assert_eq(run.status, 0, "%s: %d %s", name, run.status, run.err);
     cr_assert(strstr(run.err, said), "%s: %s", name, run.err);
 }
@@ -30,7 +30,7 @@ static void does(struct rig *rig, const char *name, const char *first, const cha
 static void refuses(struct rig *rig, const char *name, const char *first, const char *second,
                     const char *third, int status, const char *said)
 {
-    RUN(run) = verb(rig, name, first, second, third);
+    RUN(run) = command(rig, name, first, second, third);
     cr_assert_eq(run.status, status, "%s: %d %s", name, run.status, run.err);
     cr_assert(strstr(run.err, said), "%s: %s", name, run.err);
 }
@@ -42,13 +42,13 @@ static void fail_it(const struct scene *scene)
     reply_is(&failed, 200, NULL);
 }
 
-/* ---- the verbs ---- */
+/* ---- the commands ---- */
 
 Test(jobs, a_failed_job_is_shown_with_its_reason_retried_and_claimed_again)
 {
     struct scene scene = scene_claimed();
     fail_it(&scene);
-    RUN(list) = verb(scene.rig, "list", "--failed", NULL, NULL);
+    RUN(list) = command(scene.rig, "list", "--failed", NULL, NULL);
     cr_assert(strstr(list.out, "the source is broken"), "%s", list.out);
     does(scene.rig, "retry", "1", NULL, NULL, "waits for a worker again");
     refuses(scene.rig, "retry", "1", NULL, NULL, 65, "it has not failed");
@@ -98,11 +98,11 @@ Test(jobs, old_output_never_becomes_part_of_a_new_video)
 /* In words for people; for programs, the state of the job beside that of the video. */
 static void shows_that_it_waits(struct rig *rig)
 {
-    RUN(list) = verb(rig, "list", NULL, NULL, NULL);
+    RUN(list) = command(rig, "list", NULL, NULL, NULL);
     cr_expect(strstr(list.out, "waiting (re-transcode)"), "%s", list.out);
-    RUN(show) = verb(rig, "show", "1", NULL, NULL);
+    RUN(show) = command(rig, "show", "1", NULL, NULL);
     cr_expect(strstr(show.out, "status      waiting (re-transcode)"), "%s", show.out);
-    RUN(json) = verb(rig, "show", "1", "--json", NULL);
+    RUN(json) = command(rig, "show", "1", "--json", NULL);
     cr_expect(strstr(json.out, "\"status\":\t\"ready\"") &&
                   strstr(json.out, "\"state\":\t\"waiting\""),
               "%s", json.out);
@@ -155,18 +155,18 @@ Test(jobs, the_list_says_what_it_has_cut_and_filters_what_is_asked_for)
     fail_it(&scene);
     for (int i = 0; i < 3; i++)
         rig_add_job(scene.rig, media_clip(MEDIA_TINY), NULL);
-    RUN(cut) = verb(scene.rig, "list", "--limit", "2", NULL);
+    RUN(cut) = command(scene.rig, "list", "--limit", "2", NULL);
     cr_expect(strstr(cut.err, "showing 2 of 4 jobs"), "%s", cut.err);
     cr_expect_null(strstr(cut.out, "failed"), "the newest are shown: %s", cut.out);
-    RUN(whole) = verb(scene.rig, "list", NULL, NULL, NULL);
+    RUN(whole) = command(scene.rig, "list", NULL, NULL, NULL);
     cr_expect_str_eq(whole.err, "");
-    RUN(waiting) = verb(scene.rig, "list", "--status", "pending", "--json");
+    RUN(waiting) = command(scene.rig, "list", "--status", "pending", "--json");
     cr_expect_null(strstr(waiting.out, "failed"), "%s", waiting.out);
-    RUN(hers) = verb(scene.rig, "list", "--worker", "alice", NULL);
+    RUN(hers) = command(scene.rig, "list", "--worker", "alice", NULL);
     cr_expect(strstr(hers.out, "failed") && !strstr(hers.out, "pending"), "%s", hers.out);
-    RUN(recent) = verb(scene.rig, "list", "--since", "1h", "--json");
+    RUN(recent) = command(scene.rig, "list", "--since", "1h", "--json");
     cr_expect(strstr(recent.out, "\"job_id\":\t1"), "%s", recent.out);
-    RUN(none) = verb(scene.rig, "list", "--since", "2999-01-01", "--json");
+    RUN(none) = command(scene.rig, "list", "--since", "2999-01-01", "--json");
     cr_expect_str_eq(none.out, "[]\n");
     refuses(scene.rig, "list", "--since", "yesterday", NULL, 65, "--since");
     refuses(scene.rig, "list", "--status", "done", NULL, 65, "--status");
@@ -194,11 +194,11 @@ Test(jobs, a_terminal_of_80_columns_is_not_wrapped_and_no_name_moves_its_cursor)
     inspect_change(scene.rig, "UPDATE videos SET title = 'a title \x1b[31m that is longer than "
                               "what is left of eighty columns'");
     rig_set_env(scene.rig, "COLUMNS", "80");
-    RUN(list) = verb(scene.rig, "list", NULL, NULL, NULL);
+    RUN(list) = command(scene.rig, "list", NULL, NULL, NULL);
     cr_expect_leq(widest(list.out), 82, "an ellipsis has three bytes: %s", list.out);
     cr_expect_null(strchr(list.out, 0x1b), "%s", list.out);
     cr_expect(strstr(list.out, "bad ?[2J source"), "%s", list.out);
-    RUN(show) = verb(scene.rig, "show", "1", NULL, NULL);
+    RUN(show) = command(scene.rig, "show", "1", NULL, NULL);
     cr_expect_null(strchr(show.out, 0x1b), "%s", show.out);
     cr_expect(strstr(show.out, "\n            second line\n"), "%s", show.out);
     rig_end(scene.rig);

@@ -1,4 +1,5 @@
-/* What an operator orders: drain, pause, and what the spool's verbs do beside a running agent. */
+/* What an operator orders: drain, pause, and what the spool's commands do beside a running agent.
+ */
 #include "base/clock.h"
 #include "inspect.h"
 #include "lib/cleanup.h"
@@ -14,7 +15,7 @@
 enum { STARTED_MS = 30 * 1000, EXIT_DATA = 65, EXIT_UNAVAILABLE = 69, EXIT_TEMPORARY = 75 };
 #define NOT_NOW "503 retry-after=3600 code=store_unavailable"
 
-static struct run verb(struct rig *rig, const char *first, const char *second, const char *third)
+static struct run command(struct rig *rig, const char *first, const char *second, const char *third)
 {
     return rig_agent(rig, (const char *[]){first, second, third, NULL});
 }
@@ -22,7 +23,7 @@ static struct run verb(struct rig *rig, const char *first, const char *second, c
 static void does(struct rig *rig, int status, const char *first, const char *second,
                  const char *third)
 {
-    RUN(run) = verb(rig, first, second, third);
+    RUN(run) = command(rig, first, second, third);
     cr_assert_eq(run.status, status, "%s %s: %d\n%s%s", first, second ? second : "", run.status,
                  run.out, run.err);
 }
@@ -58,7 +59,7 @@ Test(operate, drain_claims_nothing_more_finishes_and_outlives_a_restart, .timeou
     cr_assert_eq(
         inspect_int(rig, "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL"), 0,
         "it claimed although it is drained");
-    RUN(status) = verb(rig, "status", NULL, NULL);
+    RUN(status) = command(rig, "status", NULL, NULL);
     cr_assert(strstr(status.out, "drained"), "%s", status.out);
     does(rig, 0, "undrain", NULL, NULL);
     rig_wait_completed(rig, second);
@@ -88,7 +89,7 @@ Test(operate, drain_without_an_agent_is_what_the_next_one_finds, .timeout = 120)
     rig_start_verifier(rig);
     rig_start_agent(rig);
     rig_stop_agent(rig);
-    RUN(drained) = verb(rig, "drain", NULL, NULL);
+    RUN(drained) = command(rig, "drain", NULL, NULL);
     cr_assert(drained.status == 0 && strstr(drained.out, "no agent is running"), "%s", drained.out);
     int64_t job = rig_add_job(rig, media_clip(MEDIA_TINY), "film");
     rig_start_agent(rig);
@@ -138,7 +139,7 @@ Test(operate, pause_stops_the_transcoder_keeps_the_claim_and_costs_nothing, .tim
     }
     cr_assert_geq(mono_ms() - paused_ms, 4000);
     cr_assert_eq(inspect_state(transcoder), 'T');
-    RUN(status) = verb(rig, "status", NULL, NULL);
+    RUN(status) = command(rig, "status", NULL, NULL);
     cr_assert(strstr(status.out, "paused"), "%s", status.out);
     does(rig, 0, "unpause", NULL, NULL);
     rig_wait_completed(rig, job);
@@ -317,7 +318,7 @@ Test(operate, a_second_agent_says_who_has_the_spool_and_that_it_may_pass, .timeo
     struct rig *rig = rig_new();
     rig_start_verifier(rig);
     rig_start_agent(rig);
-    RUN(second) = verb(rig, "run", NULL, NULL);
+    RUN(second) = command(rig, "run", NULL, NULL);
     TEXT(pid) = must_printf("PID %d", (int)rig->agent->pid);
     cr_assert_eq(second.status, EXIT_TEMPORARY, "%d %s", second.status, second.err);
     cr_assert(strstr(second.err, pid), "%s", second.err);

@@ -141,7 +141,7 @@ static void raise_file_limit(void)
     cr_assert(setrlimit(RLIMIT_NOFILE, &files) == 0);
 }
 
-/* Room for all of them, and a completion that only needs to be presented. */
+/* Places for all of them, and a completion that only needs to be presented. */
 static struct scene crowded_scene(void)
 {
     raise_file_limit();

@@ -180,11 +180,11 @@ Test(preflight, a_private_key_that_everybody_can_read_is_refused)
 
 /* As the user nobody, by the shell: the test runs as root. */
 static struct run as_nobody(const struct rig *rig, const char *program, const char *config,
-                            const char *verb)
+                            const char *command)
 {
     TEXT(path) = rig_path(rig, "%s", config);
     return run_program((const char *[]){"setpriv", "--reuid=65534", "--regid=65534",
-                                        "--clear-groups", program, "-c", path, verb, NULL},
+                                        "--clear-groups", program, "-c", path, command, NULL},
                        (const char *const *)rig->env, RIG_START_MS);
 }
 

@@ -44,7 +44,7 @@ static void is_set_aside_whole(struct rig *rig, const char *reason)
     cr_assert(strstr(ls.out, "quarantine") && strstr(ls.out, reason), "%s", ls.out);
 }
 
-/* The operator's verb, and a server that will have it now. */
+/* The operator's command, and a server that will have it now. */
 static void comes_back(struct rig *rig)
 {
     peer_script(rig->peer, "POST *segment/finalize", SCRIPTED_FINALIZED);

@@ -39,7 +39,7 @@ static void text_after(const char *body, const char *member, char *text, size_t 
     snprintf(text, size, "%.*s", (int)strcspn(at, "\""), at);
 }
 
-Test(stock_server, its_first_acknowledgement_counts, .timeout = 120)
+Test(stock_server, its_first_acknowledgment_counts, .timeout = 120)
 {
     struct rig *rig = with_stock_server("200 stock-ack");
     rig_start_agent(rig);

@@ -6,7 +6,7 @@
 
 /* The smaller bodies: what was taken is said again, taken again, and said the same. */
 
-static void fuzz_acknowledgement(const char *text, size_t size)
+static void fuzz_acknowledgment(const char *text, size_t size)
 {
     struct error err;
     struct tailslate_acknowledgment answer, again;
@@ -62,7 +62,7 @@ static void fuzz_heartbeat(const char *text, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
-    fuzz_acknowledgement(text, size);
+    fuzz_acknowledgment(text, size);
     fuzz_failure(text, size);
     fuzz_progress(text, size);
     fuzz_heartbeat(text, size);

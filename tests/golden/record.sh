@@ -112,7 +112,7 @@ transcoding() { status | jq -e '.jobs[0].step == "transcode" and (.agent.records
 within 120 transcoding
 status | json_keys >"$out/agent-status.keys"
 "$agent" -c "$rig/agent.cfg" spool ls --json | json_keys >"$out/agent-spool.keys"
-for verb in "status" "worker list" "job list" "job show 1" "job show 2"; do
+for command in "status" "worker list" "job list" "job show 1" "job show 2"; do
     # shellcheck disable=SC2086
-    "$verifier" -c "$rig/verifier.cfg" $verb --json 2>/dev/null | json_keys | sed "s/^/$verb: /"
+    "$verifier" -c "$rig/verifier.cfg" $command --json 2>/dev/null | json_keys | sed "s/^/$command: /"
 done >"$out/verifier-json.keys"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the next version of a package, with nothing else changed: next-version.sh FILE.deb FOLDER
+# Make the next version of a package, with nothing else changed: next-version.sh FILE.deb DIRECTORY
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

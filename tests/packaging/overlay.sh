@@ -10,10 +10,10 @@
 : "${OVERLAY_MIB:=2048}" # of memory at most
 
 overlay_enter() {
-    if [ "${TAILSLATE_ROOM-}" != inside ]; then
+    if [ "${TAILSLATE_OVERLAY-}" != inside ]; then
         local as_root=()
         [ "$(id -u)" -eq 0 ] || as_root=(sudo --preserve-env)
-        exec "${as_root[@]}" env TAILSLATE_ROOM=inside unshare --mount --pid --ipc --uts --fork \
+        exec "${as_root[@]}" env TAILSLATE_OVERLAY=inside unshare --mount --pid --ipc --uts --fork \
             --kill-child --propagation private bash "$@"
     fi
     # The tests' own sanitizer and locale settings are not the packages'.

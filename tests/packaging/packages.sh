@@ -2,7 +2,7 @@
 # The Debian packages of HEAD: built, checked by lintian, installed, upgraded while a job runs,
 # removed and purged, with undelivered work and without.
 #
-#   packages.sh [FOLDER]      FOLDER: packages that packaging/build-deb.sh has made already
+#   packages.sh [DIRECTORY]      DIRECTORY: packages that packaging/build-deb.sh has made already
 #
 # systemd is not pid 1 here: the test starts and stops the programs as the installed units say
 # (program, user, environment, notification, SIGTERM to the main process only). systemd.sh has the
@@ -78,9 +78,9 @@ within 10 test -S "$overlay/tmp/notify.socket" || fail "no notification socket"
 
 # ---- install
 install_packages 'first/*' || fail "dpkg -i"
-expect "the agent's folder" "$(overlay_mode /var/lib/tailslate-agent)" "700 tailslate-agent"
-expect "the verifier's folder" "$(overlay_mode /var/lib/tailslate)" "755 tailslate-verifier"
-expect "the sources' folder" "$(overlay_mode /var/lib/tailslate/uploads)" "750 tailslate-verifier"
+expect "the agent's directory" "$(overlay_mode /var/lib/tailslate-agent)" "700 tailslate-agent"
+expect "the verifier's directory" "$(overlay_mode /var/lib/tailslate)" "755 tailslate-verifier"
+expect "the sources' directory" "$(overlay_mode /var/lib/tailslate/uploads)" "750 tailslate-verifier"
 for side in agent verifier; do
     overlay_run cmp "/etc/tailslate/$side.cfg" "/usr/share/doc/tailslate-$side/examples/$side.cfg.sample" ||
         fail "$side.cfg is not the sample"

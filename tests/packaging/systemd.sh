@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The packages under a real systemd: the units as shipped, hardened, with real jobs, stops and upgrades.
 #
-#   tests/packaging/systemd.sh FOLDER     with the packages that packaging/build-deb.sh made
+#   tests/packaging/systemd.sh DIRECTORY     with the packages that packaging/build-deb.sh made
 #
 # A systemd of its own is booted by systemd-nspawn (package systemd-container) from a throw-away copy
 # of this machine's system; it uses this machine's loopback on a free port, and no other network.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-packages=${1:?the folder with the packages}
+packages=${1:?the directory with the packages}
 # shellcheck source=tests/packaging/overlay.sh
 . "$here/overlay.sh"
 overlay_enter "$0" "$@"

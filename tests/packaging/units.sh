@@ -53,7 +53,7 @@ for side in agent verifier; do
     systemd-tmpfiles --root="$scratch/root" --create "$units/tailslate-$side.tmpfiles" ||
         complain "$side: systemd-tmpfiles"
 done
-# The watch folder, which an operator copies.
+# The watched directory, which an operator copies.
 for unit in service timer; do
     sed "s|/usr/bin/tailslate-verifier|${program[verifier]}|" "$units/tailslate-incoming.$unit" >"$scratch/tailslate-incoming.$unit"
 done
@@ -74,7 +74,7 @@ for folder in tailslate-agent:700 tailslate:755 tailslate/uploads:750 tailslate/
 done
 
 agent=$units/tailslate-agent.service
-# Identities, descriptors beneath folders, the step's and the transcoder's start, nice and limits, and
+# Identities, descriptors beneath directories, the step's and the transcoder's start, nice and limits, and
 # the filter on socket() that the transcoder gets.
 needs "$agent" pidfd_open pidfd_send_signal kill waitid clone3 vfork execve setsid setpgid prctl \
     close_range seccomp setpriority getpriority prlimit64 setrlimit sched_setaffinity inotify_init1 \

@@ -136,7 +136,7 @@ static void send_answer(int fd, int status, const char *type, const char *extra,
     wire_send(fd, text, strlen(text));
 }
 
-static char *acknowledgement(const struct peer_request *request)
+static char *acknowledgment(const struct peer_request *request)
 {
     const char *token = strstr(request->body, "\"completion_token\":\"");
     token = token ? token + strlen("\"completion_token\":\"") : "";
@@ -158,7 +158,7 @@ static void answer_status(int fd, const struct peer_request *request)
                         : must_strdup("");
     TEXT(body) = NULL;
     if (strcmp(words, "ack") == 0)
-        body = acknowledgement(request);
+        body = acknowledgment(request);
     else if (strcmp(words, "stock-ack") == 0)
         body = must_strdup("{\"status\":\"ok\",\"message\":\"Job completed successfully\"}");
     else if (strcmp(words, "stock-already") == 0)

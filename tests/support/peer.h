@@ -17,7 +17,7 @@
  *     html 200       this status with a page of HTML
  *     redirect       302 to somewhere else
  *     503 retry-after=1 code=store_unavailable    this status, with a JSON body of that `code`
- *     200 ack        our acknowledgement of a completion, its token echoed
+ *     200 ack        our acknowledgment of a completion, its token echoed
  *     200 stock-ack, 200 stock-already            as a stock server says it
  *     200 {json}     this body (no `;` in it)
  *     file PATH      200 with the bytes of this file

@@ -119,7 +119,7 @@ static bool read_playlist(struct player *player, struct player_media *media)
 
 /* ---- bit rates ------------------------------------------------------------------------------- */
 
-/* RFC 8216, 4.3.4.2: over neighbours that are between 0.5 and 1.5 target durations long. */
+/* RFC 8216, 4.3.4.2: over neighbors that are between 0.5 and 1.5 target durations long. */
 static void measure_rates(struct player_media *media)
 {
     double all_bits = 0;

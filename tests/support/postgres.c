@@ -38,20 +38,20 @@ static size_t as_nobody(const char *argv[WORDS_MAX])
     return sizeof words / sizeof *words;
 }
 
-static void make_room(const char *path)
+static void make_directory(const char *path)
 {
     cr_assert(mkdir(path, 0700) == 0);
     if (geteuid() == 0)
         cr_assert(chown(path, 65534, 65534) == 0);
 }
 
-static void initialise(struct postgres *postgres)
+static void initialize(struct postgres *postgres)
 {
     TEXT(initdb) = program("initdb");
     TEXT(data) = must_printf("%s/data", postgres->dir);
     TEXT(sockets) = must_printf("%s/run", postgres->dir);
-    make_room(data);
-    make_room(sockets);
+    make_directory(data);
+    make_directory(sockets);
     const char *argv[WORDS_MAX];
     size_t count = as_nobody(argv);
     const char *const words[] = {initdb, "-D",   data, "-U",       "tailslate", "-A", "trust",
@@ -79,7 +79,7 @@ struct postgres *postgres_new(const char *const options[])
     postgres->options = options;
     postgres->port = port_free();
     snprintf(postgres->place, sizeof postgres->place, "%s/run:%d", postgres->dir, postgres->port);
-    initialise(postgres);
+    initialize(postgres);
     return postgres;
 }
 

@@ -198,10 +198,10 @@ char *file_read(const char *path)
     struct stat status = {0};
     if (fd < 0 || fstat(fd, &status) != 0)
         return must_strdup("");
-    size_t room = (size_t)status.st_size, used = 0;
-    char *text = must_malloc(room + 1);
+    size_t size = (size_t)status.st_size, used = 0;
+    char *text = must_malloc(size + 1);
     ssize_t got;
-    while (used < room && (got = read(fd, text + used, room - used)) > 0)
+    while (used < size && (got = read(fd, text + used, size - used)) > 0)
         used += (size_t)got;
     text[used] = '\0';
     return text;

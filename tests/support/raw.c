@@ -42,8 +42,8 @@ bool raw_send(int fd, const void *data, size_t size)
 {
     const char *at = data;
     while (size > 0) {
-        struct pollfd room = {.fd = fd, .events = POLLOUT};
-        if (poll(&room, 1, RAW_SEND_MS) != 1)
+        struct pollfd writable = {.fd = fd, .events = POLLOUT};
+        if (poll(&writable, 1, RAW_SEND_MS) != 1)
             return false;
         ssize_t sent = send(fd, at, size, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && (errno == EAGAIN || errno == EINTR))
@@ -84,7 +84,7 @@ bool raw_is_closed(int fd)
     return got == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-int raw_status(const struct rig *rig, const void *data, size_t size, char *answer, size_t room)
+int raw_status(const struct rig *rig, const void *data, size_t size, char *answer, size_t capacity)
 {
     int status = 0;
     int fd = raw_connect(rig, 2);
@@ -93,7 +93,7 @@ int raw_status(const struct rig *rig, const void *data, size_t size, char *answe
         return 0;
     raw_send(fd, data, size);
     shutdown(fd, SHUT_WR); /* so that a server which waits for more says what it thinks now */
-    raw_read(fd, answer, room, RAW_QUIET_MS);
+    raw_read(fd, answer, capacity, RAW_QUIET_MS);
     close(fd);
     return sscanf(answer, "HTTP/1.1 %d", &status) == 1 ? status : 0;
 }

@@ -13,7 +13,7 @@
 
 /* host: the last number of 127.0.0.x to call from. -1: refused. */
 int raw_connect(const struct rig *rig, int host);
-/* False: the other side has closed. Waits at most RAW_SEND_MS for room. */
+/* False: the other side has closed. Waits at most RAW_SEND_MS until it can write. */
 bool raw_send(int fd, const void *data, size_t size);
 bool raw_send_text(int fd, const char *text);
 /* What comes until the other side closes, the buffer is full or quiet_ms pass without a byte; NUL
@@ -22,7 +22,7 @@ size_t raw_read(int fd, char *buffer, size_t size, int64_t quiet_ms);
 /* Has the other side closed (or reset)? Does not wait; reads what has come. */
 bool raw_is_closed(int fd);
 /* Send, read, close: the status of the (first) answer, 0 where there is none. */
-int raw_status(const struct rig *rig, const void *data, size_t size, char *answer, size_t room);
+int raw_status(const struct rig *rig, const void *data, size_t size, char *answer, size_t capacity);
 
 enum { RAW_SEND_MS = 5000, RAW_QUIET_MS = 20 * 1000 };
 
@@ -34,7 +34,7 @@ struct watch_report {
     int64_t rss_before_kib, rss_max_kib, rss_after_kib; /* RssAnon */
     int64_t threads_max;
 };
-/* scene_uploaded, watched, with room for a crowd of connections. */
+/* scene_uploaded, watched, with places for a crowd of connections. */
 struct scene watch_scene(struct watch **watch);
 struct watch *watch_start(const struct scene *scene); /* its job is completed */
 struct watch_report watch_end(struct watch *watch);   /* and says it in the test's output */

@@ -117,8 +117,8 @@ struct rig *rig_new(void)
     rig_set_env(rig, "TAILSLATE_TEST_SCRATCH", rig->dir);
     const char *const directories[] = {"uploads", "videos", "agent"};
     for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
-        TEXT(room) = rig_path(rig, "%s", directories[i]);
-        cr_assert(mkdir(room, 0700) == 0);
+        TEXT(path) = rig_path(rig, "%s", directories[i]);
+        cr_assert(mkdir(path, 0700) == 0);
     }
     TEXT(kept) = media_beside("encoders.json");
     TEXT(lent) = rig_path(rig, "agent/encoders.json");
@@ -181,11 +181,11 @@ struct peer *rig_put_peer_between(struct rig *rig)
 }
 
 static struct process *start(struct rig *rig, const char *program, const char *name, int life,
-                             const char *verb)
+                             const char *command)
 {
     TEXT(config) = rig_path(rig, "%s.cfg", name);
     TEXT(log) = rig_path(rig, "%s.%d.log", name, life);
-    return process_start((const char *[]){program, "-c", config, verb, NULL},
+    return process_start((const char *[]){program, "-c", config, command, NULL},
                          (const char *const *)rig->env, log, NULL);
 }
 

@@ -72,7 +72,7 @@ void rig_resume_agent(struct rig *rig);
 void rig_kill_agent(struct rig *rig); /* kill -9 of this one process */
 void rig_kill_node(struct rig *rig);  /* kill -9 of agent, steps and transcoders at once */
 
-/* `tailslate-verifier -c … VERB…`, `tailslate-agent -c … VERB…`; NULL-terminated words. */
+/* `tailslate-verifier -c … COMMAND…`, `tailslate-agent -c … COMMAND…`; NULL-terminated words. */
 struct run rig_verifier(struct rig *rig, const char *const words[]);
 struct run rig_agent(struct rig *rig, const char *const words[]);
 

@@ -142,7 +142,7 @@ static int serve(struct opened *opened, struct verifier_config *config, const ch
                  struct error *err)
 {
     struct server_settings settings = reload_server_settings(config);
-    settings.connections = connections_make_room(settings.connections);
+    settings.connections = connections_raise_limit(settings.connections);
     if (settings.connections < config->listen.connections)
         log_warning("connections.fewer", LOG_INT("connections", settings.connections),
                     LOG_INT("configured", config->listen.connections),

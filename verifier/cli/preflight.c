@@ -44,11 +44,11 @@ static void check_port(const struct verifier_config *config, struct findings *fi
 
 static void check_open_files(const struct verifier_config *config, struct findings *findings)
 {
-    int64_t room = connections_make_room(config->listen.connections);
-    if (room < config->listen.connections)
+    int64_t allowed = connections_raise_limit(config->listen.connections);
+    if (allowed < config->listen.connections)
         finding_add(findings, FINDING_NOTE, "listen.connections",
                     "raise the limit of open files (LimitNOFILE, ulimit -Hn), or lower the key",
-                    "there are open files for %lld connections only", (long long)room);
+                    "there are open files for %lld connections only", (long long)allowed);
 }
 
 static void check_tls(const struct verifier_config *config, struct findings *findings)
@@ -141,15 +141,15 @@ static void check_apart(const struct verifier_config *config, const struct stat 
 {
     TEXT(sources) = realpath(config->files.uploads_dir, NULL);
     TEXT(renditions) = realpath(config->files.videos_dir, NULL);
-    const char *advice = "sources and renditions need two directories";
+    const char *hint = "sources and renditions need two directories";
     if (uploads->st_dev == videos->st_dev && uploads->st_ino == videos->st_ino)
-        finding_add(findings, FINDING_BAD, "files.videos_dir", advice,
+        finding_add(findings, FINDING_BAD, "files.videos_dir", hint,
                     "%s is the directory of files.uploads_dir", config->files.videos_dir);
     else if (sources && renditions && is_inside(renditions, sources))
-        finding_add(findings, FINDING_BAD, "files.videos_dir", advice,
+        finding_add(findings, FINDING_BAD, "files.videos_dir", hint,
                     "%s is inside files.uploads_dir", config->files.videos_dir);
     else if (sources && renditions && is_inside(sources, renditions))
-        finding_add(findings, FINDING_BAD, "files.uploads_dir", advice,
+        finding_add(findings, FINDING_BAD, "files.uploads_dir", hint,
                     "%s is inside files.videos_dir, which a web server publishes",
                     config->files.uploads_dir);
 }

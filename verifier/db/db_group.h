@@ -7,7 +7,7 @@
  * ones queue up. No thread of its own, and no wait for others to come: a transaction by itself
  * begins and commits as it would without a group.
  *
- * What a member sees may be a neighbour's that is not committed yet. So whatever it decides holds
+ * What a member sees may be a neighbor's that is not committed yet. So whatever it decides holds
  * only if db_group_commit or db_group_end says so: both wait for the group's COMMIT. What acts
  * outside the database by what it reads, or may take long, is DB_ALONE. decisions/0027. */
 #ifndef VERIFIER_DB_GROUP_H

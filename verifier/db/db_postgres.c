@@ -195,7 +195,7 @@ static void name_of(size_t number, char name[NUMBER_BYTES])
     snprintf(name, NUMBER_BYTES, "s%zu", number);
 }
 
-int postgres_make_room(struct postgres_db *db, size_t count, struct error *err)
+int postgres_reserve(struct postgres_db *db, size_t count, struct error *err)
 {
     if (db->statement_count + count <= POSTGRES_STATEMENTS_MAX)
         return 0;
@@ -212,7 +212,7 @@ int postgres_prepare(struct postgres_db *db, const struct db_step *step, struct 
     for (size_t i = 0; i < db->statement_count; i++)
         if (db->statements[i].sql == wanted.sql && db->statements[i].types == wanted.types)
             return (int)i;
-    if (postgres_make_room(db, 1, err) != 0)
+    if (postgres_reserve(db, 1, err) != 0)
         return -1;
     name_of(db->statement_count, name);
     if (!send_prepare(db, name, step))

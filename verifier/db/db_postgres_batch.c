@@ -33,7 +33,7 @@ static struct frame frame_of(enum db_frame frame, size_t count)
 static int prepare_all(struct postgres_db *db, const struct db_step *steps, size_t count,
                        int numbers[], struct error *err)
 {
-    if (postgres_usable(db, err) != 0 || postgres_make_room(db, count, err) != 0)
+    if (postgres_usable(db, err) != 0 || postgres_reserve(db, count, err) != 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         if ((numbers[i] = postgres_prepare(db, &steps[i], err)) < 0)

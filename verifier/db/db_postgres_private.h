@@ -46,8 +46,8 @@ struct pg_result *postgres_answer(struct postgres_db *db, struct error *err);
 
 /* The number of the prepared statement; -1. Needs a round trip the first time. */
 int postgres_prepare(struct postgres_db *db, const struct db_step *step, struct error *err);
-/* Room for so many new ones; without it a later one may take the place of an earlier one. */
-int postgres_make_room(struct postgres_db *db, size_t count, struct error *err);
+/* Place for so many new ones; without it a later one may take the place of an earlier one. */
+int postgres_reserve(struct postgres_db *db, size_t count, struct error *err);
 bool postgres_send(struct postgres_db *db, int number, const struct db_step *step);
 struct db_rows *postgres_rows_of(struct postgres_db *db, struct pg_result *result); /* takes it */
 

@@ -86,18 +86,18 @@ static void log_completion(const struct request *request, const char *event,
              LOG_TEXT("worker", request->worker.worker_id), LOG_TEXT("request_id", request->id));
 }
 
-static void answer_acknowledgement(const struct request *request, struct answer *answer,
-                                   const struct tailslate_completion *completion,
-                                   const struct tailslate_result *result)
+static void answer_acknowledgment(const struct request *request, struct answer *answer,
+                                  const struct tailslate_completion *completion,
+                                  const struct tailslate_result *result)
 {
     bool replayed = result->verdict == TAILSLATE_VERDICT_REPLAY;
-    struct tailslate_acknowledgment acknowledgement = {
+    struct tailslate_acknowledgment acknowledgment = {
         .status_ok = true, .job_id = request->number, .replayed = replayed, .late = result->late};
-    snprintf(acknowledgement.message, sizeof acknowledgement.message, "%s",
+    snprintf(acknowledgment.message, sizeof acknowledgment.message, "%s",
              replayed ? "Job already completed" : "Job completed successfully");
-    memcpy(acknowledgement.token, completion->token, sizeof acknowledgement.token);
-    memcpy(acknowledgement.completed_at, result->completed_at, sizeof acknowledgement.completed_at);
-    answer_json(answer, 200, tailslate_acknowledgment_format(&acknowledgement));
+    memcpy(acknowledgment.token, completion->token, sizeof acknowledgment.token);
+    memcpy(acknowledgment.completed_at, result->completed_at, sizeof acknowledgment.completed_at);
+    answer_json(answer, 200, tailslate_acknowledgment_format(&acknowledgment));
     answer_add_header(answer, "Idempotent-Replayed", "%s", replayed ? "true" : "false");
     if (replayed)
         replays_note(request->app->replays, request->number, result->claim_epoch);
@@ -119,7 +119,7 @@ void route_complete(struct request *request, struct answer *answer)
         return answer_completion_error(answer, request, &err);
     enum tailslate_problem problem = tailslate_verify_problem(result.verdict);
     if (problem == TAILSLATE_PROBLEM_NONE)
-        return answer_acknowledgement(request, answer, &completion, &result);
+        return answer_acknowledgment(request, answer, &completion, &result);
 
     count(COUNT_COMPLETION_REFUSED, 1);
     log_warning("completion.refused", LOG_INT("job", request->number),

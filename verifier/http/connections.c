@@ -226,15 +226,15 @@ void connection_is_known(struct connections *connections, struct connection *con
     pthread_mutex_unlock(&connections->lock);
 }
 
-enum room connections_room(struct connections *connections)
+enum occupancy connections_occupancy(struct connections *connections)
 {
     pthread_mutex_lock(&connections->lock);
     int64_t known = connections->lists[KNOWN].count;
-    enum room room = known > crowd_of(connections)  ? ROOM_NONE
-                     : known > connections->max / 2 ? ROOM_HALF
-                                                    : ROOM_ENOUGH;
+    enum occupancy occupancy = known > crowd_of(connections)  ? OCCUPANCY_FULL
+                               : known > connections->max / 2 ? OCCUPANCY_HALF
+                                                              : OCCUPANCY_LOW;
     pthread_mutex_unlock(&connections->lock);
-    return room;
+    return occupancy;
 }
 
 static void log_refused(int64_t refused, const struct address *last)
@@ -269,15 +269,15 @@ void connections_cut(struct connections *connections, int64_t now_ms)
 
 /* ---- descriptors ---- */
 
-int64_t connections_make_room(int64_t wanted)
+int64_t connections_raise_limit(int64_t wanted)
 {
     struct rlimit limit;
     must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-    int64_t room = limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
-    return room * 3 / 4 < wanted ? room * 3 / 4 : wanted;
+    int64_t files = limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
+    return files * 3 / 4 < wanted ? files * 3 / 4 : wanted;
 }
 
 /* ---- the listening socket ---- */

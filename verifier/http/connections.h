@@ -6,7 +6,7 @@
  * connection cuts the oldest unauthenticated one. A client with a key sends it within milliseconds,
  * so a flood from many addresses cuts unauthenticated clients and not nodes. The rest is for
  * connections that are being closed, and for those that come while authenticated ones alone take
- * three quarters (connections_room). */
+ * three quarters (connections_occupancy). */
 #ifndef VERIFIER_CONNECTIONS_H
 #define VERIFIER_CONNECTIONS_H
 
@@ -33,20 +33,20 @@ void connection_set_deadline(struct connections *connections, struct connection 
                              int64_t deadline_ms);
 /* A request on it had a valid key. */
 void connection_is_known(struct connections *connections, struct connection *connection);
-/* How much the authenticated ones leave. An idle node polls on one connection and needs a second
+/* How many places authenticated ones take. An idle node polls on one connection and needs a second
  * one for a moment, for each heartbeat. */
-enum room {
-    ROOM_ENOUGH,
-    ROOM_HALF, /* half the places are taken: a connection that rests is soon closed */
-    ROOM_NONE, /* three quarters: none is kept open, and no request waits */
+enum occupancy {
+    OCCUPANCY_LOW,
+    OCCUPANCY_HALF, /* half the places are taken: a connection that rests is soon closed */
+    OCCUPANCY_FULL, /* three quarters: none is kept open, and no request waits */
 };
-enum room connections_room(struct connections *connections);
+enum occupancy connections_occupancy(struct connections *connections);
 /* Shuts down connections past their deadline. Logs how many were refused since the last call. */
 void connections_cut(struct connections *connections, int64_t now_ms);
 
 /* Raises this process's limit of open files as far as it may, of which three quarters are for
- * connections. Returns how many of the wanted ones there is room for. */
-int64_t connections_make_room(int64_t wanted);
+ * connections. Returns how many of the wanted ones it allows. */
+int64_t connections_raise_limit(int64_t wanted);
 /* The socket to listen on. address: numeric IPv4 or IPv6. */
 int connections_listen(const char *address, int64_t port, struct error *err);
 /* Could it listen there now? Nobody can connect meanwhile. */

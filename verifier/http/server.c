@@ -137,7 +137,7 @@ static void admitted(struct work *work)
 
 static bool may_wait(struct work *work)
 {
-    return connections_room(request_of(work)->server->connections) != ROOM_NONE;
+    return connections_occupancy(request_of(work)->server->connections) != OCCUPANCY_FULL;
 }
 
 static void parse(struct work *work, const char *data, size_t size)
@@ -202,8 +202,8 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **re
     *request_ctx = NULL;
     end_request(mhd_connection_of(connection));
     struct server *server = ctx;
-    bool is_roomy = connections_room(server->connections) == ROOM_ENOUGH;
-    set_deadline(server, connection, is_roomy ? IDLE_MS : SHORT_IDLE_MS);
+    bool is_low = connections_occupancy(server->connections) == OCCUPANCY_LOW;
+    set_deadline(server, connection, is_low ? IDLE_MS : SHORT_IDLE_MS);
 }
 
 static struct mhd_connection *new_mhd_connection(struct server *server,
@@ -365,7 +365,7 @@ static bool ends_connection(const struct mhd_request *mhd_request)
     const struct server *server = mhd_request->server;
     const struct exchange *exchange = &mhd_request->work.exchange;
     return exchange->framing.is_bad || atomic_load(&server->stopping) ||
-           connections_room(server->connections) == ROOM_NONE ||
+           connections_occupancy(server->connections) == OCCUPANCY_FULL ||
            request_client_is_gone(&exchange->request);
 }
 

@@ -227,8 +227,8 @@ int store_worker_revoke(struct store *store, const char *worker, bool *found, st
     return done;
 }
 
-/* Steps for which there is no room are run before the next one. */
-static int make_room(struct db *db, struct db_steps *steps, struct error *err)
+/* Runs the steps if another one would be too many. */
+static int reserve_step(struct db *db, struct db_steps *steps, struct error *err)
 {
     if (steps->count < DB_STEPS_MAX)
         return 0;
@@ -240,7 +240,7 @@ static int make_room(struct db *db, struct db_steps *steps, struct error *err)
 static int write_held_job(struct db *db, struct db_steps *steps, const char *now,
                           const char *worker_id, int64_t job_id, struct error *err)
 {
-    if (make_room(db, steps, err) != 0)
+    if (reserve_step(db, steps, err) != 0)
         return -1;
     db_add_step(steps,
                 "INSERT INTO held_jobs (worker_id, job_id, reported_at) VALUES ($1, $2, $3)"

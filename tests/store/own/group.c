@@ -1,5 +1,5 @@
 /* Completions of many jobs at once, which SQLite commits in groups: none is told what is not on
- * disk, whatever becomes of its neighbours. On PostgreSQL each is by itself, and the same holds. */
+ * disk, whatever becomes of its neighbors. On PostgreSQL each is by itself, and the same holds. */
 #include "base/clock.h"
 #include "lib/cleanup.h"
 #include "store_rig.h"

@@ -59,7 +59,7 @@ static void check(const struct answer_case *cases, size_t count)
 }
 #define CHECK(cases) check((cases), sizeof(cases) / sizeof(cases)[0])
 
-Test(courier, only_an_acknowledgement_of_this_token_is_one)
+Test(courier, only_an_acknowledgment_of_this_token_is_one)
 {
     static const struct answer_case cases[] = {
         {"row 1", COMPLETION, 200, JSON_TYPE, ACK("Job completed successfully", "\"" OURS "\""),

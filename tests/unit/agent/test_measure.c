@@ -31,7 +31,7 @@ Test(rates, the_target_is_no_shorter_than_any_segment)
 }
 
 /* Half to one and a half target durations, by bytes of 1000 bits. */
-Test(rates, the_peak_is_over_neighbours_that_are_about_a_target_long)
+Test(rates, the_peak_is_over_neighbors_that_are_about_a_target_long)
 {
     static const struct {
         const char *durations;

@@ -244,7 +244,7 @@ Test(record, what_the_server_misses_opens_the_record_and_closes_again)
     cr_expect_str_eq(before, after);
 }
 
-Test(record, an_acknowledgement_is_kept_as_it_came)
+Test(record, an_acknowledgment_is_kept_as_it_came)
 {
     SCRATCH(scratch);
     struct error err;

@@ -9,12 +9,12 @@ static void add(const struct spool *spool, int64_t job_id, char id[SPOOL_ID_BYTE
     OK(spool_add(spool, &claim, id, &err), err);
 }
 
-static size_t count_of(int room)
+static size_t count_of(int dir)
 {
     struct spool_entry *entries = NULL;
     size_t count;
     struct error err;
-    OK(spool_list(room, &entries, &count, NULL, &err), err);
+    OK(spool_list(dir, &entries, &count, NULL, &err), err);
     free(entries);
     return count;
 }

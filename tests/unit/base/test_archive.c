@@ -6,7 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
-static const struct archive_limits roomy = {.max_bytes = 1 << 20, .max_files = 16};
+static const struct archive_limits generous = {.max_bytes = 1 << 20, .max_files = 16};
 
 /* One entry of an archive that a test makes by hand, as a hostile peer might. */
 struct part {
@@ -108,7 +108,7 @@ Test(archive, what_was_packed_is_unpacked)
     char segment[200000];
     put_rendition(&scratch, segment, sizeof segment);
     pack(&scratch, "x.tgz", rendition, 3);
-    cr_assert_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), 0, "%s", err.message);
+    cr_assert_eq(unpack(&scratch, "x.tgz", generous, &placed, &err), 0, "%s", err.message);
     cr_expect_str_eq(placed.paths, "720p/seg_0001.m4s;720p/stream.m3u8;empty;");
     TEXT(data) = NULL;
     size_t size;
@@ -182,7 +182,7 @@ Test(archive, a_file_keeps_its_time_when_it_is_packed_and_not_when_it_is_unpacke
     cr_expect_geq(packed_time(&scratch, "x.tgz", rendition[2]), time(NULL) - 60);
 
     /* A worker's clock must not make our files look old: orphans are found by their age. */
-    cr_assert_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), 0, "%s", err.message);
+    cr_assert_eq(unpack(&scratch, "x.tgz", generous, &placed, &err), 0, "%s", err.message);
     cr_assert_eq(fstatat(scratch.fd, "out-0", &status, 0), 0);
     cr_expect_geq(status.st_mtim.tv_sec, time(NULL) - 60);
 }
@@ -222,7 +222,7 @@ Test(archive, dots_in_front_go_and_directories_are_passed_over)
                                         {.path = "./720p/init.mp4", .text = "a"},
                                         {.path = "././/b..c", .text = "b"}};
     make_archive(&scratch, "x.tgz", 1, parts, 4);
-    cr_assert_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), 0, "%s", err.message);
+    cr_assert_eq(unpack(&scratch, "x.tgz", generous, &placed, &err), 0, "%s", err.message);
     cr_expect_str_eq(placed.paths, "720p/init.mp4;b..c;");
 }
 
@@ -248,7 +248,7 @@ Test(archive, anything_but_files_in_directories_is_refused)
         struct placed placed;
         struct error err = {0};
         make_archive(&scratch, "x.tgz", 1, &hostile[i], 1);
-        cr_expect_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), -1, "%s", hostile[i].path);
+        cr_expect_eq(unpack(&scratch, "x.tgz", generous, &placed, &err), -1, "%s", hostile[i].path);
         cr_expect_eq(err.code, EINVAL, "%s: %s", hostile[i].path, err.message);
         cr_expect_eq(placed.count, 0, "%s", hostile[i].path);
     }
@@ -290,7 +290,7 @@ Test(archive, a_hard_link_with_a_content_is_still_a_link)
     struct placed placed;
     struct error err = {0};
     make_link_with_content(&scratch, "x.tgz");
-    cr_expect_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), -1);
+    cr_expect_eq(unpack(&scratch, "x.tgz", generous, &placed, &err), -1);
     cr_expect(strstr(err.message, "may contain only files and directories: hard"), "%s",
               err.message);
     cr_expect_eq(placed.count, 0);
@@ -304,7 +304,7 @@ Test(archive, the_caller_s_refusal_is_the_answer)
     static const struct part parts[] = {{.path = "unwanted", .text = "x"},
                                         {.path = "wanted", .text = "x"}};
     make_archive(&scratch, "x.tgz", 1, parts, 2);
-    cr_assert_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), -1);
+    cr_assert_eq(unpack(&scratch, "x.tgz", generous, &placed, &err), -1);
     cr_expect_eq(err.code, EPERM);
     cr_expect_str_eq(err.message, "unwanted");
     cr_expect_eq(placed.count, 0);
@@ -343,7 +343,7 @@ Test(archive, a_bomb_writes_nothing)
     struct error err = {0};
     static const struct part bomb = {.path = "bomb", .size = 16 << 20};
     make_archive(&scratch, "x.tgz", 1, &bomb, 1);
-    cr_assert_eq(unpack(&scratch, "x.tgz", roomy, &placed, &err), -1);
+    cr_assert_eq(unpack(&scratch, "x.tgz", generous, &placed, &err), -1);
     cr_expect_eq(err.code, EFBIG);
     cr_expect_eq(placed.count, 0);
 }
@@ -356,7 +356,7 @@ Test(archive, a_gzip_in_a_gzip_or_none_at_all_is_refused)
         struct placed placed;
         struct error err = {.code = 0};
         make_archive(&scratch, "x", gzips, &part, 1);
-        int result = unpack(&scratch, "x", roomy, &placed, &err);
+        int result = unpack(&scratch, "x", generous, &placed, &err);
         cr_expect_eq(result, gzips == 1 ? 0 : -1, "%d: %s", gzips, err.message);
         cr_expect_eq(err.code, gzips == 1 ? 0 : EINVAL, "%d: %s", gzips, err.message);
     }
@@ -370,7 +370,7 @@ Test(archive, what_is_no_archive_is_refused)
         struct placed placed;
         struct error err = {0};
         scratch_put_text(&scratch, "x", bodies[i]);
-        cr_expect_eq(unpack(&scratch, "x", roomy, &placed, &err), -1, "body %zu", i);
+        cr_expect_eq(unpack(&scratch, "x", generous, &placed, &err), -1, "body %zu", i);
         cr_expect_eq(err.code, EINVAL, "body %zu: %s", i, err.message);
     }
 }
@@ -387,15 +387,15 @@ Test(archive, a_cut_archive_is_refused_wherever_it_is_cut)
     pack(&scratch, "whole", rendition, 2);
     cr_assert_eq(durable_read(scratch.fd, "whole", 65536, &whole, &size, &err), 0);
     for (size_t cut = 0; cut + 64 < size; cut += 97) {
-        SCRATCH(room);
+        SCRATCH(shorter);
         struct placed placed;
-        scratch_put(&room, "cut", whole, cut, 0600);
-        cr_expect_eq(unpack(&room, "cut", roomy, &placed, &err), -1, "cut at %zu of %zu", cut,
+        scratch_put(&shorter, "cut", whole, cut, 0600);
+        cr_expect_eq(unpack(&shorter, "cut", generous, &placed, &err), -1, "cut at %zu of %zu", cut,
                      size);
     }
 }
 
 Test(archive, an_empty_archive_is_one)
 {
-    cr_assert_eq(code_with(NULL, 0, roomy), 0);
+    cr_assert_eq(code_with(NULL, 0, generous), 0);
 }

@@ -152,7 +152,7 @@ Test(config, what_only_looks_wrong_is_accepted)
         cr_expect_str_eq(message_of(right_files[i]), "");
 }
 
-Test(config, a_text_fills_its_room_and_no_more)
+Test(config, a_text_fills_its_buffer_and_no_more)
 {
     char longest[CONFIG_TEXT_BYTES];
     memset(longest, 'x', sizeof longest - 1);

@@ -209,7 +209,7 @@ static void expect_old_content_stands(int dir)
     cr_expect(strstr(err.message, "claim.json"), "%s", err.message);
     cr_assert_eq(durable_read(dir, "claim.json", 100, &found, &size, &err), 0, "%s", err.message);
     cr_expect_str_eq(found, "old");
-    cr_expect_eq(durable_write(dir, "claim.json", "newer", 5, &err), 0, "there is room again: %s",
+    cr_expect_eq(durable_write(dir, "claim.json", "newer", 5, &err), 0, "there is space again: %s",
                  err.message);
 }
 
@@ -222,8 +222,8 @@ Test(durable, a_full_disk_leaves_the_old_content)
     make_disk_small(path);
     FD(small) = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     expect_old_content_stands(small);
-    struct scratch room = {.fd = small};
-    cr_expect_eq(scratch_count(&room), 1, "no temp file is left");
+    struct scratch full = {.fd = small};
+    cr_expect_eq(scratch_count(&full), 1, "no temp file is left");
     umount2(path, MNT_DETACH); /* it may be none */
     cr_expect_eq(durable_remove_tree(scratch.fd, "small", &err), 0);
 }

@@ -135,7 +135,7 @@ Test(roundtrip, a_completion_is_heard_as_it_was_said)
     }
 }
 
-Test(roundtrip, an_acknowledgement_is_heard_as_it_was_said)
+Test(roundtrip, an_acknowledgment_is_heard_as_it_was_said)
 {
     static const struct tailslate_acknowledgment answers[] = {
         {.status_ok = true,

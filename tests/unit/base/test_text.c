@@ -54,7 +54,7 @@ Test(text, goes_on_below_where_a_line_ends)
         {"one two three", 0, 13, "one two three"},
         {"one two three", 0, 12, "one two\n  three"},
         {"one  two", 0, 6, "one\n  two"},
-        {"one", 8, 10, "\n  one"},                      /* no room behind what is there */
+        {"one", 8, 10, "\n  one"},                      /* no column behind what is there */
         {"abcdefghijkl", 0, 6, "abcdef\n  ghij\n  kl"}, /* a word of no line */
         {"映画映画", 0, 5, "映画\n  映\n  画"},
     };

@@ -16,15 +16,15 @@ Test(uuid, is_version_4_in_lower_case_and_never_twice)
 }
 
 /* 16 draws that leave one byte of 600 zero each time: a chance of 2^-120 a byte. */
-Test(uuid, random_bytes_fills_all_of_the_room_and_no_more)
+Test(uuid, random_bytes_fills_all_of_the_buffer_and_no_more)
 {
-    unsigned char room[602], touched[600] = {0};
+    unsigned char buffer[602], touched[600] = {0};
     for (int draw = 0; draw < 16; draw++) {
-        memset(room, 0, sizeof room);
-        random_bytes(room + 1, 600);
-        cr_assert(room[0] == 0 && room[601] == 0);
+        memset(buffer, 0, sizeof buffer);
+        random_bytes(buffer + 1, 600);
+        cr_assert(buffer[0] == 0 && buffer[601] == 0);
         for (size_t i = 0; i < 600; i++)
-            touched[i] |= room[i + 1];
+            touched[i] |= buffer[i + 1];
     }
     for (size_t i = 0; i < 600; i++)
         cr_assert_neq(touched[i], 0, "byte %zu", i);

@@ -79,17 +79,18 @@ Test(connections, in_a_crowd_the_oldest_without_a_key_gives_way_and_no_other)
     disconnect(connections, pairs, CROWD + 2);
 }
 
-Test(connections, with_a_key_leave_less_and_less_room)
+Test(connections, with_a_key_raise_the_occupancy)
 {
-    static const enum room rooms[CROWD + 1] = {ROOM_ENOUGH, ROOM_ENOUGH, ROOM_ENOUGH, ROOM_ENOUGH,
-                                               ROOM_HALF,   ROOM_HALF,   ROOM_NONE};
+    static const enum occupancy expected[CROWD + 1] = {
+        OCCUPANCY_LOW,  OCCUPANCY_LOW,  OCCUPANCY_LOW, OCCUPANCY_LOW,
+        OCCUPANCY_HALF, OCCUPANCY_HALF, OCCUPANCY_FULL};
     struct connections *connections = connections_new(MAX, OF_ADDRESS);
     struct pair pairs[CROWD + 1];
     for (int i = 0; i <= CROWD; i++) {
         pairs[i] = connect_from(connections, i);
         connection_is_known(connections, pairs[i].connection);
         connection_is_known(connections, pairs[i].connection); /* counts once */
-        cr_expect_eq(connections_room(connections), rooms[i], "%d", i + 1);
+        cr_expect_eq(connections_occupancy(connections), expected[i], "%d", i + 1);
     }
     disconnect(connections, pairs, CROWD + 1);
 }

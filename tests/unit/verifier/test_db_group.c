@@ -257,14 +257,14 @@ Test(db_group, what_the_database_has_rolled_back_is_acknowledged_to_nobody)
     bench_free(bench);
 }
 
-Test(db_group, what_was_read_of_a_neighbour_stands_only_once_that_one_is_committed)
+Test(db_group, what_was_read_of_a_neighbor_stands_only_once_that_one_is_committed)
 {
     struct bench *bench = bench_new();
     struct act acts[3] = {{.run = insert, .id = 1, .sharing = DB_TOGETHER},
                           {.run = look, .ends = true, .sharing = DB_TOGETHER},
                           {.run = lose_everything, .id = 3, .sharing = DB_TOGETHER}};
     run_all(bench, acts, 3);
-    cr_expect_eq(acts[1].seen, 1, "it sees its neighbour's");
+    cr_expect_eq(acts[1].seen, 1, "it sees its neighbor's");
     cr_expect_eq(acts[1].result, -1, "which is not there");
     cr_expect_eq(on_disk(bench, 1), 0);
     acts[2].run = insert;

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-Test(db_postgres, integers_are_read_up_to_the_ends_of_what_there_is_room_for)
+Test(db_postgres, integers_are_read_up_to_the_ends_of_their_range)
 {
     cr_expect_eq(postgres_integer("0"), 0);
     cr_expect_eq(postgres_integer(""), 0);

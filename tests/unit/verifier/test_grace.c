@@ -1,4 +1,4 @@
-/* The judgement, by tables: what is released when, and what nothing may shorten. */
+/* The judgment, by tables: what is released when, and what nothing may shorten. */
 #include "verifier/base/grace.h"
 
 #include <criterion/criterion.h>
