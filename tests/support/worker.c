@@ -10,10 +10,11 @@
 #include "verifier/store/key_memory.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAR_MS = 20 * 1000 };
+enum { TAR_MS = 20 * 1000, STEPS_MAX = 8 };
 
 static int port_of(const struct worker *worker)
 {
@@ -76,14 +77,33 @@ bool worker_claim(struct worker *worker)
     return worker->job > 0;
 }
 
-void worker_take_over(struct worker *worker, int64_t job)
+/* A step reports by itself, and its report takes a released claim back. */
+static void signal_steps(const struct rig *rig, int signal)
 {
-    rig_suspend_agent(worker->rig);
+    pid_t steps[STEPS_MAX];
+    const char *const words[] = {"tailslate-agent", "step", rig->dir, NULL};
+    int count = inspect_processes(words, steps, STEPS_MAX);
+    cr_assert_leq(count, STEPS_MAX);
+    for (int i = 0; i < count; i++)
+        kill(steps[i], signal);
+}
+
+static bool release_and_claim(struct worker *worker, int64_t job)
+{
     TEXT(id) = must_printf("%lld", (long long)job);
     RUN(release) = rig_verifier(worker->rig, (const char *[]){"job", "release", id, NULL});
     cr_assert_eq(release.status, 0, "%s", release.err);
-    cr_assert(worker_claim(worker));
+    return worker_claim(worker);
+}
+
+void worker_take_over(struct worker *worker, int64_t job)
+{
+    rig_suspend_agent(worker->rig);
+    signal_steps(worker->rig, SIGSTOP);
+    /* Twice: a report that was sent already may take it back, and no other one follows. */
+    cr_assert(release_and_claim(worker, job) || release_and_claim(worker, job));
     cr_assert_eq(worker->job, job);
+    signal_steps(worker->rig, SIGCONT);
     rig_resume_agent(worker->rig);
 }
 

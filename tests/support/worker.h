@@ -33,7 +33,7 @@ struct reply admin_call(const struct rig *rig, const char *path, const char *bod
 
 /* Claim any job; false: there was none. */
 bool worker_claim(struct worker *worker);
-/* Releases a job that the agent holds and claims it, before the agent can claim it again. */
+/* Releases a job that the agent holds and claims it, with the agent and its steps stopped. */
 void worker_take_over(struct worker *worker, int64_t job);
 /* job 0: any. */
 struct reply worker_try_claim(struct worker *worker, int64_t job);
