@@ -28,7 +28,8 @@ struct due_heap { /* {0}: empty */
 
 /* Adds it, or moves it to the place of its new keys. O(log n). */
 void due_put(struct due_heap *heap, struct due *item, int64_t at_ms, int64_t age_us);
-/* Removes it; is in no heap: nothing. The last one removed frees the heap's memory. O(log n). */
+/* Removes it; nothing happens if it is in no heap. With the last one the heap's memory is freed.
+ * O(log n). */
 void due_take(struct due_heap *heap, struct due *item);
 /* What the first one stands for; NULL: the heap is empty. */
 void *due_first(const struct due_heap *heap);

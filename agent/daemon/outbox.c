@@ -18,11 +18,12 @@ static bool is_waiting(const struct live *live)
 static void wait_until(struct live *live, int64_t due_ms)
 {
     struct due *due = &live->delivery.due;
-    due->at_ms = due_ms; /* also of a report that is in flight, and may be waiting again */
-    if (is_waiting(live))
+    if (is_waiting(live)) {
         due_put(&live->node->reports, due, due_ms, live->sealed_us);
-    else
-        due_take(&live->node->reports, due);
+        return;
+    }
+    due_take(&live->node->reports, due);
+    due->at_ms = due_ms; /* for a report that is in flight or on hold, and may be waiting again */
 }
 
 static void set_call(struct live *live, struct http_call *call)

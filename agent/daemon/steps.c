@@ -35,11 +35,12 @@ static bool wants_step(const struct live *live)
 static void start_at(struct live *live, int64_t due_ms)
 {
     struct due *due = &live->step.due;
-    due->at_ms = due_ms;
-    if (wants_step(live))
+    if (wants_step(live)) {
         due_put(&live->node->starts, due, due_ms, 0);
-    else
-        due_take(&live->node->starts, due);
+        return;
+    }
+    due_take(&live->node->starts, due);
+    due->at_ms = due_ms; /* for when it wants one again */
 }
 
 /* Call after a change of pidfd or is_unseen. There are few of them at a time. */
