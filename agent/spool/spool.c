@@ -431,8 +431,8 @@ int spool_take_back(const struct spool *spool, const char *id, const struct reco
 int spool_remove_outputs(const struct spool *spool, const char *id, struct error *err)
 {
     FD(dir) = spool_open_record(spool->live, id, err);
-    /* No fsync, which blocks the agent: the acknowledgment is on disk, so what a power cut brings
-     * back is removed again. */
+    /* No fsync, which blocks the agent: that the record has ended (acknowledged, or lost) is on
+     * disk, so what a power cut brings back is removed again. */
     return dir < 0 ? -1 : durable_remove_tree_volatile(dir, RECORD_OUTPUT, err);
 }
 
