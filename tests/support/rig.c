@@ -1,11 +1,11 @@
 #include "rig.h"
 
 #include "base/clock.h"
+#include "findings.h"
 #include "inspect.h"
 #include "lib/cleanup.h"
 #include "lib/error.h"
 #include "lib/uuid.h"
-#include "media.h"
 #include "player.h"
 #include "port.h"
 #include "settings.h"
@@ -94,19 +94,6 @@ static void configure_agent(struct rig *rig)
     settings_set(settings, "transcode.original", "false");
 }
 
-/* Which encoders work is found out by encoding, once a machine and not once a test: the first
- * agent's findings are kept and lent to the others. They are good for the same ffmpeg only, as its
- * agent sees to. */
-static void copy_findings(const char *from, const char *to)
-{
-    TEXT(found) = file_read(from);
-    TEXT(part) = must_printf("%s.%d", to, getpid());
-    if (!found[0] || access(to, F_OK) == 0)
-        return;
-    file_write(part, found, 0600);
-    cr_assert(rename(part, to) == 0);
-}
-
 struct rig *rig_new(void)
 {
     struct rig *rig = must_calloc(1, sizeof *rig);
@@ -120,9 +107,6 @@ struct rig *rig_new(void)
         TEXT(path) = rig_path(rig, "%s", directories[i]);
         cr_assert(mkdir(path, 0700) == 0);
     }
-    TEXT(kept) = media_beside("encoders.json");
-    TEXT(lent) = rig_path(rig, "agent/encoders.json");
-    copy_findings(kept, lent);
     rig->port = port_free();
     configure_verifier(rig);
     configure_agent(rig);
@@ -156,10 +140,17 @@ struct run rig_verifier(struct rig *rig, const char *const words[])
     return cli(rig, TAILSLATE_VERIFIER, config, words);
 }
 
+static char *configured_agent(struct rig *rig)
+{
+    char *config = rig_path(rig, "agent.cfg");
+    settings_write(&rig->agent_settings, config);
+    findings_lend(rig);
+    return config;
+}
+
 struct run rig_agent(struct rig *rig, const char *const words[])
 {
-    TEXT(config) = rig_path(rig, "agent.cfg");
-    settings_write(&rig->agent_settings, config);
+    TEXT(config) = configured_agent(rig);
     return cli(rig, TAILSLATE_AGENT, config, words);
 }
 
@@ -204,8 +195,7 @@ void rig_start_verifier(struct rig *rig)
 void rig_start_agent(struct rig *rig)
 {
     cr_assert(!rig->agent);
-    TEXT(config) = rig_path(rig, "agent.cfg");
-    settings_write(&rig->agent_settings, config);
+    TEXT(config) = configured_agent(rig);
     rig->agent = start(rig, TAILSLATE_AGENT, "agent", ++rig->agent_lives, "run");
     /* Not with a crash point armed: it may well be gone before it is ready. */
     for (size_t i = 0; rig->env[i]; i++)
@@ -283,9 +273,7 @@ void rig_end(struct rig *rig)
         int status = rig_stop_verifier(rig);
         cr_assert(status == 0, "the verifier ended with status %d", status);
     }
-    TEXT(kept) = media_beside("encoders.json");
-    TEXT(found) = rig_path(rig, "agent/encoders.json");
-    copy_findings(found, kept);
+    findings_keep(rig);
     peer_stop(rig->peer);
     check_logs(rig);
     guard_end(&rig->guard);

@@ -40,6 +40,7 @@ struct rig {
     char dir[64];
     struct guard guard;
     struct settings agent_settings, verifier_settings;
+    bool probes_by_ffmpeg;  /* although transcode.ffmpeg is a script (findings.h) */
     char *env[RIG_ENV_MAX]; /* of all programs started from now on */
     struct process *agent, *verifier;
     int agent_lives, verifier_lives; /* how often each was started: agent.1.log, agent.2.log … */

@@ -14,6 +14,7 @@ void transcoder_use(struct rig *rig, const char *script)
     TEXT(text) = must_printf("%s\nexec ffmpeg \"$@\"", script);
     TEXT(path) = rig_script(rig, "ffmpeg", text);
     settings_set_text(&rig->agent_settings, "transcode.ffmpeg", path);
+    rig->probes_by_ffmpeg = false;
 }
 
 void transcoder_does(struct rig *rig, const char *deed, ...)
@@ -26,6 +27,7 @@ void transcoder_does(struct rig *rig, const char *deed, ...)
     cr_assert_lt((size_t)size, sizeof text);
     TEXT(script) = must_printf("case \"$*\" in *libx264*hls*) %s;; esac", text);
     transcoder_use(rig, script);
+    rig->probes_by_ffmpeg = true;
 }
 
 void transcoder_takes_time(struct rig *rig, const char *rate)
