@@ -30,8 +30,8 @@ static void does(struct rig *rig, int status, const char *first, const char *sec
 
 static pid_t start_to_transcode(struct rig *rig, int64_t *job)
 {
-    transcoder_takes_time(rig, "4");
-    *job = rig_begin(rig, media_clip(MEDIA_LONG));
+    transcoder_takes_time(rig, "1");
+    *job = rig_begin(rig, media_clip(MEDIA_NORMAL));
     rig_expect(rig, "event=step.transcoder_started", STARTED_MS, NULL);
     return transcoder_wait(rig);
 }

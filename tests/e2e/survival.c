@@ -38,11 +38,12 @@ static pid_t step_of(const struct rig *rig)
     return pid;
 }
 
-static struct rig *in_mid_transcode_at(const char *rate, pid_t *transcoder, int64_t *job)
+/* So many seconds of video, at the speed at which it plays. */
+static struct rig *transcoding(enum media clip, pid_t *transcoder, int64_t *job)
 {
     struct rig *rig = rig_new();
-    transcoder_takes_time(rig, rate);
-    *job = rig_begin(rig, media_clip(MEDIA_LONG));
+    transcoder_takes_time(rig, "1");
+    *job = rig_begin(rig, media_clip(clip));
     *transcoder = wait_transcoder(rig);
     cr_assert(inspect_lives(*transcoder));
     return rig;
@@ -50,7 +51,7 @@ static struct rig *in_mid_transcode_at(const char *rate, pid_t *transcoder, int6
 
 static struct rig *in_mid_transcode(pid_t *transcoder, int64_t *job)
 {
-    return in_mid_transcode_at("4", transcoder, job);
+    return transcoding(MEDIA_NORMAL, transcoder, job);
 }
 
 static void check_token_is(const struct rig *rig, const char *first)
@@ -83,7 +84,7 @@ Test(survival, a_step_that_cannot_be_seen_is_said_once_and_left_to_end, .timeout
 {
     pid_t transcoder;
     int64_t job;
-    struct rig *rig = in_mid_transcode_at("1", &transcoder, &job);
+    struct rig *rig = transcoding(MEDIA_LONG, &transcoder, &job);
     TEXT(record) = inspect_record(rig, "spool");
     TEXT(identity) = must_printf("%s/step.process", record);
     rig_kill_agent(rig);
