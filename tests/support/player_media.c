@@ -138,101 +138,6 @@ static void measure_rates(struct player_media *media)
     media->peak_bps = fmax(media->peak_bps, media->average_bps);
 }
 
-/* ---- packets --------------------------------------------------------------------------------- */
-
-static void extend(struct player_track *track, double start_s, double end_s)
-{
-    track->start_s = track->is_there ? fmin(track->start_s, start_s) : start_s;
-    track->end_s = track->is_there ? fmax(track->end_s, end_s) : end_s;
-    track->is_there = true;
-}
-
-struct packets {
-    bool has_pictures, has_sound;
-    double sound_s;
-};
-
-/* "video,0.080000,0.040000,K__" */
-static bool take_packet(struct player *player, struct player_media *media,
-                        struct player_segment *segment, const char *line, struct packets *packets)
-{
-    char kind[16], duration[32] = "", flags[8];
-    double pts_s;
-    int fields = sscanf(line, "%15[^,],%lf,%31[^,],%7[^,\n]", kind, &pts_s, duration, flags);
-    double duration_s = strtod(duration, NULL); /* N/A: ffprobe does not know all of them */
-    if (fields != 4)
-        return complain(player, "%s: %s has a packet without a time: %s", media->path,
-                        segment->name, line);
-    if (strcmp(kind, "audio") == 0) {
-        packets->sound_s = packets->has_sound ? fmin(packets->sound_s, pts_s) : pts_s;
-        packets->has_sound = true;
-        extend(&media->audio, pts_s, pts_s + duration_s);
-        return true;
-    }
-    if (!packets->has_pictures && flags[0] != 'K')
-        return complain(player, "%s: %s does not begin with a keyframe", media->path,
-                        segment->name);
-    if (!packets->has_pictures)
-        segment->start_s = pts_s;
-    packets->has_pictures = true;
-    if (flags[0] == 'K' && media->keyframe_count < KEYFRAMES_MAX)
-        media->keyframes_s[media->keyframe_count++] = pts_s;
-    extend(&media->video, pts_s, pts_s + duration_s);
-    return true;
-}
-
-/* The init segment and one other, as far as it is meant. Owned. */
-static char *source_of(const struct player *player, const struct player_media *media,
-                       const struct player_segment *segment)
-{
-    TEXT(home) = must_printf("%s/%.*s", player->directory,
-                             (int)(strrchr(media->path, '/') - media->path), media->path);
-    return must_printf("concat:%s/%s|subfile,,start,0,end,%lld,,:%s/%s", home, media->init,
-                       (long long)segment->bytes, home, segment->name);
-}
-
-static struct run probe(const struct player *player, const struct player_media *media,
-                        const struct player_segment *segment, const char *entries)
-{
-    TEXT(source) = source_of(player, media, segment);
-    return run_program((const char *[]){"ffprobe", "-v", "error", "-of", "csv=p=0", "-show_entries",
-                                        entries, "-i", source, NULL},
-                       NULL, PROBE_MS);
-}
-
-static bool read_packets(struct player *player, struct player_media *media,
-                         struct player_segment *segment)
-{
-    struct packets packets = {.has_pictures = false};
-    RUN(run) = probe(player, media, segment, "packet=codec_type,pts_time,duration_time,flags");
-    char *rest = NULL;
-    if (run.status != 0 || run.err[0])
-        return complain(player, "%s: %s cannot be read: %s", media->path, segment->name, run.err);
-    for (char *line = strtok_r(run.out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-        if (!take_packet(player, media, segment, line, &packets))
-            return false;
-    bool wants_pictures = media->video.is_there || !media->audio.is_there;
-    if (wants_pictures ? !packets.has_pictures : !packets.has_sound)
-        return complain(player, "%s: %s is without its packets", media->path, segment->name);
-    if (!wants_pictures)
-        segment->start_s = packets.sound_s;
-    return true;
-}
-
-static bool check_times(struct player *player, const struct player_media *media)
-{
-    double end_s = media->video.is_there ? media->video.end_s : media->audio.end_s;
-    for (size_t i = 0; i < media->count; i++) {
-        const struct player_segment *segment = &media->segments[i];
-        double next_s = i + 1 < media->count ? segment[1].start_s : end_s;
-        if (fabs(next_s - segment->start_s - segment->extinf_s) > EXTINF_LIMIT_S)
-            return complain(player, "%s: EXTINF of %s is %.3f s, its packets are %.3f s long",
-                            media->path, segment->name, segment->extinf_s,
-                            next_s - segment->start_s);
-    }
-    return true;
-}
-
 /* ---- streams --------------------------------------------------------------------------------- */
 
 static int h264_profile(const char *profile)
@@ -275,11 +180,11 @@ static const char *value_of(const char *text, const char *key, char value[CODEC_
     const char *at = strstr(text, key);
     value[0] = '\0';
     if (at)
-        snprintf(value, CODEC_BYTES, "%.*s", (int)strcspn(at + strlen(key), "\n"),
-                 at + strlen(key));
+        snprintf(value, CODEC_BYTES, "%.*s", (int)strcspn(at + strlen(key), "|"), at + strlen(key));
     return value;
 }
 
+/* "stream|codec_name=h264|profile=High|codec_type=video|width=640|…" */
 static void take_stream(struct player_media *media, const char *text)
 {
     char codec[CODEC_BYTES], profile[CODEC_BYTES], value[CODEC_BYTES];
@@ -294,24 +199,110 @@ static void take_stream(struct player_media *media, const char *text)
     if (sscanf(value_of(text, "sample_aspect_ratio=", value), "%d:%d", &above, &below) != 2 ||
         above <= 0 || below <= 0)
         above = below = 1;
-    media->height = atoi(value_of(text, "\nheight=", value));
-    media->width = (int)lround((double)atoi(value_of(text, "\nwidth=", value)) * above / below);
+    media->height = atoi(value_of(text, "|height=", value));
+    media->width = (int)lround((double)atoi(value_of(text, "|width=", value)) * above / below);
 }
 
-static bool read_streams(struct player *player, struct player_media *media)
+/* ---- packets --------------------------------------------------------------------------------- */
+
+static void extend(struct player_track *track, double start_s, double end_s)
 {
-    TEXT(source) = source_of(player, media, &media->segments[0]);
-    RUN(run) = run_program(
-        (const char *[]){"ffprobe", "-v", "error", "-of", "default", "-show_entries",
-                         "stream=codec_name,codec_type,profile,level,width,height,"
-                         "sample_aspect_ratio",
-                         "-i", source, NULL},
-        NULL, PROBE_MS);
-    if (run.status != 0)
-        return complain(player, "%s: %s", media->path, run.err);
-    for (char *at = run.out; (at = strstr(at, "[STREAM]")); at++) {
-        TEXT(stream) = must_printf("%.*s", (int)(strstr(at, "[/STREAM]") - at), at);
-        take_stream(media, stream);
+    track->start_s = track->is_there ? fmin(track->start_s, start_s) : start_s;
+    track->end_s = track->is_there ? fmax(track->end_s, end_s) : end_s;
+    track->is_there = true;
+}
+
+struct packets {
+    bool has_pictures, has_sound;
+    double sound_s;
+};
+
+/* "packet|codec_type=video|pts_time=0.080000|duration_time=0.040000|flags=K__" */
+static bool take_packet(struct player *player, struct player_media *media,
+                        struct player_segment *segment, const char *line, struct packets *packets)
+{
+    char kind[16], duration[32] = "", flags[8];
+    double pts_s;
+    int fields = sscanf(line,
+                        "packet|codec_type=%15[^|]|pts_time=%lf|duration_time=%31[^|]|flags=%7[^|]",
+                        kind, &pts_s, duration, flags);
+    double duration_s = strtod(duration, NULL); /* N/A: ffprobe does not know all of them */
+    if (fields != 4)
+        return complain(player, "%s: %s has a packet without a time: %s", media->path,
+                        segment->name, line);
+    if (strcmp(kind, "audio") == 0) {
+        packets->sound_s = packets->has_sound ? fmin(packets->sound_s, pts_s) : pts_s;
+        packets->has_sound = true;
+        extend(&media->audio, pts_s, pts_s + duration_s);
+        return true;
+    }
+    if (!packets->has_pictures && flags[0] != 'K')
+        return complain(player, "%s: %s does not begin with a keyframe", media->path,
+                        segment->name);
+    if (!packets->has_pictures)
+        segment->start_s = pts_s;
+    packets->has_pictures = true;
+    if (flags[0] == 'K' && media->keyframe_count < KEYFRAMES_MAX)
+        media->keyframes_s[media->keyframe_count++] = pts_s;
+    extend(&media->video, pts_s, pts_s + duration_s);
+    return true;
+}
+
+/* The init segment and one other, as far as it is meant. Owned. */
+static char *source_of(const struct player *player, const struct player_media *media,
+                       const struct player_segment *segment)
+{
+    TEXT(home) = must_printf("%s/%.*s", player->directory,
+                             (int)(strrchr(media->path, '/') - media->path), media->path);
+    return must_printf("concat:%s/%s|subfile,,start,0,end,%lld,,:%s/%s", home, media->init,
+                       (long long)segment->bytes, home, segment->name);
+}
+
+static struct run probe(const struct player *player, const struct player_media *media,
+                        const struct player_segment *segment, const char *entries)
+{
+    TEXT(source) = source_of(player, media, segment);
+    return run_program((const char *[]){"ffprobe", "-v", "error", "-of", "compact", "-show_entries",
+                                        entries, "-i", source, NULL},
+                       NULL, PROBE_MS);
+}
+
+#define PACKETS "packet=codec_type,pts_time,duration_time,flags"
+#define STREAMS "stream=codec_name,codec_type,profile,level,width,height,sample_aspect_ratio"
+
+/* With the first segment also the streams: a start of ffprobe takes a tenth of a second. */
+static bool read_segment(struct player *player, struct player_media *media,
+                         struct player_segment *segment)
+{
+    struct packets packets = {.has_pictures = false};
+    bool is_first = segment == media->segments;
+    RUN(run) = probe(player, media, segment, is_first ? PACKETS ":" STREAMS : PACKETS);
+    char *rest = NULL;
+    if (run.status != 0 || run.err[0])
+        return complain(player, "%s: %s cannot be read: %s", media->path, segment->name, run.err);
+    for (char *line = strtok_r(run.out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        if (starts(line, "stream|"))
+            take_stream(media, line);
+        else if (!take_packet(player, media, segment, line, &packets))
+            return false;
+    bool wants_pictures = media->video.is_there || !media->audio.is_there;
+    if (wants_pictures ? !packets.has_pictures : !packets.has_sound)
+        return complain(player, "%s: %s is without its packets", media->path, segment->name);
+    if (!wants_pictures)
+        segment->start_s = packets.sound_s;
+    return true;
+}
+
+static bool check_times(struct player *player, const struct player_media *media)
+{
+    double end_s = media->video.is_there ? media->video.end_s : media->audio.end_s;
+    for (size_t i = 0; i < media->count; i++) {
+        const struct player_segment *segment = &media->segments[i];
+        double next_s = i + 1 < media->count ? segment[1].start_s : end_s;
+        if (fabs(next_s - segment->start_s - segment->extinf_s) > EXTINF_LIMIT_S)
+            return complain(player, "%s: EXTINF of %s is %.3f s, its packets are %.3f s long",
+                            media->path, segment->name, segment->extinf_s,
+                            next_s - segment->start_s);
     }
     return true;
 }
@@ -326,7 +317,7 @@ bool player_media_read(struct player *player, const char *path, struct player_me
         return false;
     measure_rates(media);
     for (size_t i = 0; i < media->count; i++)
-        if (!read_packets(player, media, &media->segments[i]))
+        if (!read_segment(player, media, &media->segments[i]))
             return false;
-    return check_times(player, media) && read_streams(player, media);
+    return check_times(player, media);
 }
