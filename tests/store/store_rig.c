@@ -88,11 +88,8 @@ static char *new_url(struct rig *rig)
         return getenv("TAILSLATE_TEST_OWN_DATABASE") ? postgres_new_database(place)
                                                      : postgres_new_schema(place);
     cr_assert_str_eq(store, "vlog");
-    char *url = postgres_new_database(place);
     rig->schema = STORE_SCHEMA_VLOG;
-    TEXT(tables) = file_read(TAILSLATE_SOURCE_DIR "/tests/support/vlog_tables.sql");
-    free(postgres_ask(url, tables));
-    return url;
+    return postgres_new_stock_database(place);
 }
 
 struct store *rig_open(struct rig *rig, const char *url, struct error *err)

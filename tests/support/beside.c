@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLES  TAILSLATE_SOURCE_DIR "/tests/support/vlog_tables.sql"
 #define ANSWERS TAILSLATE_SOURCE_DIR "/tests/support/vlog_answers.sql"
 
 enum { KEY_BYTES = 128 };
@@ -25,6 +24,7 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
     (void)tests;
     server = postgres_start(NULL);
     setenv("TAILSLATE_TEST_POSTGRES", server->place, 1);
+    postgres_make_stock_template(server->place);
 }
 
 ReportHook(POST_ALL)(struct criterion_global_stats *stats)
@@ -52,9 +52,7 @@ int64_t beside_ask_int(const struct beside *beside, const char *sql)
 struct beside beside_new(void)
 {
     struct beside beside = {.rig = rig_new()};
-    beside.url = postgres_new_database(getenv("TAILSLATE_TEST_POSTGRES"));
-    TEXT(tables) = file_read(TABLES);
-    free(postgres_ask(beside.url, tables));
+    beside.url = postgres_new_stock_database(getenv("TAILSLATE_TEST_POSTGRES"));
     TEXT(url) = must_printf("\"%s\"", beside.url);
     rig_verifier_set(beside.rig, "store.url", url);
     rig_verifier_set(beside.rig, "store.schema", "\"vlog\"");

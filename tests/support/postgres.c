@@ -253,15 +253,37 @@ char *postgres_new_schema(const char *place)
     return url_of(place, "postgres", extra);
 }
 
-char *postgres_new_database(const char *place)
+#define STOCK_TEMPLATE "stock_tables"
+#define STOCK_TABLES   TAILSLATE_SOURCE_DIR "/tests/support/vlog_tables.sql"
+
+static char *copy_database(const char *place, const char *template)
 {
     char name[64];
     make_name(name);
     TEXT(postgres) = url_of(place, "postgres", "");
-    TEXT(sql) = must_printf("CREATE DATABASE %s TEMPLATE template0 STRATEGY FILE_COPY", name);
+    TEXT(sql) = must_printf("CREATE DATABASE %s TEMPLATE %s STRATEGY FILE_COPY", name, template);
     free(postgres_ask(postgres, sql));
     TEXT(extra) = must_printf("application_name=%s&", name);
     return url_of(place, name, extra);
+}
+
+char *postgres_new_database(const char *place)
+{
+    return copy_database(place, "template0");
+}
+
+void postgres_make_stock_template(const char *place)
+{
+    TEXT(postgres) = url_of(place, "postgres", "");
+    TEXT(template) = url_of(place, STOCK_TEMPLATE, "");
+    TEXT(tables) = file_read(STOCK_TABLES);
+    free(postgres_ask(postgres, "CREATE DATABASE " STOCK_TEMPLATE " TEMPLATE template0"));
+    free(postgres_ask(template, tables));
+}
+
+char *postgres_new_stock_database(const char *place)
+{
+    return copy_database(place, STOCK_TEMPLATE);
 }
 
 char *postgres_url_at(const char *url, int port)
