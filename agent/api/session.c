@@ -35,7 +35,7 @@ static void on_progress(void *ctx, const struct http_answer *answer)
 {
     struct session *session = ctx;
     session->progress_call = NULL;
-    enum verdict verdict = session_judge(session, answer, EXPECT_JSON);
+    enum verdict verdict = session_judge_progress(session, answer);
     if (verdict == VERDICT_OK) {
         session->progress_failures = 0;
         session->progress_lease_ms = lease_of(answer);

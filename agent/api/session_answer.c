@@ -161,7 +161,6 @@ static void note_return(struct session *session)
 
 static void note_end(struct session *session)
 {
-    note_return(session);
     if (session->trouble.since_ms)
         log_info("step.server_recovered",
                  LOG_INT("after_ms", mono_ms() - session->trouble.since_ms));
@@ -213,10 +212,11 @@ static bool is_of_former_claim(struct session *session, const struct http_answer
     return answer->claim_epoch >= 0 && claim.claim.claim_epoch > answer->claim_epoch;
 }
 
-enum verdict session_judge(struct session *session, const struct http_answer *answer,
-                           enum expected expected)
+/* What the answer means for the job is remembered; the verdict is what to do now. */
+static enum verdict judge(struct session *session, const struct http_answer *answer,
+                          enum verdict said)
 {
-    enum verdict said = session_verdict_of(session, answer, expected), verdict = said;
+    enum verdict verdict = said;
     if (said == VERDICT_LOST && is_of_former_claim(session, answer))
         verdict = VERDICT_RETRY;
     if (said == VERDICT_RECLAIM) {
@@ -225,7 +225,7 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
     }
     switch (verdict) {
     case VERDICT_OK:
-        note_end(session);
+        note_return(session);
         break;
     case VERDICT_LOST:
         note_lost(session, answer);
@@ -241,6 +241,25 @@ enum verdict session_judge(struct session *session, const struct http_answer *an
     case VERDICT_RECLAIM:
         break;
     }
+    return verdict;
+}
+
+enum verdict session_judge(struct session *session, const struct http_answer *answer,
+                           enum expected expected)
+{
+    enum verdict verdict = judge(session, answer, session_verdict_of(session, answer, expected));
+    if (verdict == VERDICT_OK)
+        note_end(session);
+    if (verdict == VERDICT_RETRY || verdict == VERDICT_HOLD)
+        session->trouble.is_of_work = true;
+    return verdict;
+}
+
+enum verdict session_judge_progress(struct session *session, const struct http_answer *answer)
+{
+    enum verdict verdict = judge(session, answer, session_verdict_of(session, answer, EXPECT_JSON));
+    if (verdict == VERDICT_OK && !session->trouble.is_of_work)
+        note_end(session);
     return verdict;
 }
 

@@ -30,6 +30,7 @@ struct trouble {
     unsigned calls;   /* requests that have failed because of it: the first is retried, the second
                          shows that it persists */
     bool is_hold_logged;
+    bool is_of_work; /* more than progress reports fails: their success is not its end */
 };
 
 /* The pause after failure number attempt + 1. It ends early when another request reaches the server
@@ -45,6 +46,8 @@ struct session_pause {
 enum expected { EXPECT_JSON, EXPECT_BYTES };
 enum verdict session_judge(struct session *session, const struct http_answer *answer,
                            enum expected expected);
+/* The same for a progress report. It succeeds where files do not: on a full disk, say. */
+enum verdict session_judge_progress(struct session *session, const struct http_answer *answer);
 /* See struct session_pause. */
 struct session_pause session_pause_after(const struct session *session, enum verdict verdict,
                                          unsigned attempt, const struct http_answer *answer);

@@ -213,3 +213,20 @@ Test(answer, a_timeout_at_the_server_is_not_taken_for_another_api)
         cr_expect_str_eq(line, "WAIT server", "HTTP %ld", statuses[i]);
     }
 }
+
+/* On a full disk progress is recorded and no file is: the step waits, and `status` says so. */
+Test(answer, a_progress_report_that_succeeds_is_not_the_end_of_an_upload_s_trouble)
+{
+    static struct session session = {.dir = -1};
+    struct http_answer full = refusal(507, TAILSLATE_PROBLEM_SERVER_FULL);
+    struct http_answer good = refusal(200, TAILSLATE_PROBLEM_NONE);
+    cr_assert_eq(session_judge(&session, &full, EXPECT_JSON), VERDICT_RETRY);
+    cr_assert_eq(session_judge_progress(&session, &good), VERDICT_OK);
+    cr_expect(strstr(session.progress.waiting.reason, "the server has no space left"), "%s",
+              session.progress.waiting.reason);
+    cr_assert_eq(session_judge(&session, &good, EXPECT_JSON), VERDICT_OK);
+    cr_expect_str_eq(session.progress.waiting.reason, "");
+    cr_assert_eq(session_judge_progress(&session, &full), VERDICT_RETRY);
+    cr_assert_eq(session_judge_progress(&session, &good), VERDICT_OK);
+    cr_expect_str_eq(session.progress.waiting.reason, "", "its own trouble ends with it");
+}
