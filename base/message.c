@@ -113,6 +113,22 @@ char *message_claim_format(const struct message_claim *claim, const char *messag
     return message_close(root);
 }
 
+char *message_no_job_format(const char *waiting_reason)
+{
+    struct json *root = new_empty_claim();
+    json_set_text(root, "message", "No job available");
+    json_set_filled(root, "waiting_reason", waiting_reason);
+    return message_close(root);
+}
+
+void message_no_job_parse(const char *body, size_t size, char *waiting_reason, size_t reason_size)
+{
+    struct error ignored;
+    JSON(root) = json_parse(body, size, &ignored);
+    const char *reason = json_text(json_get(root, "waiting_reason"));
+    text_cut(waiting_reason, reason_size, reason ? reason : "");
+}
+
 /* Characters, which is how a stock worker truncates its message. */
 static size_t count_characters(const char *text)
 {

@@ -43,6 +43,9 @@ struct message_claim {
 enum tailslate_problem message_claim_parse(const char *body, size_t size,
                                            struct message_claim *claim, struct error *err);
 char *message_claim_format(const struct message_claim *claim, const char *message);
+/* The answer without a job; waiting_reason: why nobody gets one now, "": for no reason. */
+char *message_no_job_format(const char *waiting_reason);
+void message_no_job_parse(const char *body, size_t size, char *waiting_reason, size_t reason_size);
 
 /* POST /api/worker/{job_id}/fail, request and answer. */
 struct message_failure {

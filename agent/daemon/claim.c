@@ -19,6 +19,7 @@
 
 enum {
     UNDATED_CLAIM_S = 600, /* how long to keep a claim whose expiry is unknown */
+    WAITING_REASON_BYTES = 480,
     JITTER_PERCENT = 25,
     LEAVING_CHECK_MS = 200,
 };
@@ -227,6 +228,19 @@ static void accept_claim(struct claim *claim, const struct message_claim *given,
     record_claimed(claim);
 }
 
+/* In the server's own words, where it has a reason. */
+static void note_no_job(struct claim *claim, const struct http_answer *answer)
+{
+    char why[WAITING_REASON_BYTES];
+    message_no_job_parse(answer->body, answer->body_size, why, sizeof why);
+    TEXT(reason) = must_printf("the server gives no job: %s", why);
+    if (why[0])
+        note_waiting(claim, reason,
+                     "put it right on the server; there: `tailslate-verifier status`");
+    else
+        note_waiting(claim, "the server has no job for this node", NULL);
+}
+
 static void on_answer(void *ctx, const struct http_answer *answer)
 {
     struct claim *claim = ctx;
@@ -254,7 +268,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     claim->failures = 0;
     claim->due_ms = now_ms +
                     claim_pause_ms(wait_ms, now_ms - claim->asked_ms, poll_ms, random_u64());
-    note_waiting(claim, "the server has no job for this node", NULL);
+    note_no_job(claim, answer);
 }
 
 static void request_claim(struct claim *claim, int64_t now_ms)

@@ -87,7 +87,7 @@ int record_read_acknowledgment(int dir, char **answer, size_t *size, struct erro
 
 /* What somebody waits for. */
 struct record_waiting {
-    char reason[256]; /* "": it does not wait */
+    char reason[512]; /* "": it does not wait */
     int64_t since_us; /* 0: unknown */
     char hint[128];   /* what a person can do; "": nothing */
     int64_t next_us;  /* the next attempt; 0: unknown */

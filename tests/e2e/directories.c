@@ -78,6 +78,7 @@ Test(directories, twenty_jobs_wait_for_a_source_directory_that_is_away_and_none_
     REPLY(none) = worker_try_claim(&worker, 0);
     reply_is(&none, 200, NULL);
     cr_expect(!reply_has(&none, "job_id"), "%s", none.body);
+    cr_expect(strstr(reply_text(&none, "waiting_reason"), MISSING), "%s", none.body);
     REPLY(later) = worker_try_claim(&worker, 1);
     reply_is(&later, 503, "store_unavailable");
     cr_expect(strstr(reply_text(&later, "detail"), MISSING), "%s", later.body);

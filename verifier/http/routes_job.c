@@ -18,10 +18,7 @@ enum { WAIT_MAX_S = 60 };
 static void answer_claim(struct request *request, struct answer *answer,
                          const struct message_claim *claim)
 {
-    answer_json(answer, 200,
-                message_claim_format(claim, claim->job_id ? "Job claimed" : "No job available"));
-    if (!claim->job_id)
-        return;
+    answer_json(answer, 200, message_claim_format(claim, "Job claimed"));
     count(COUNT_CLAIMS, 1);
     log_info("claim.granted", LOG_INT("job", claim->job_id), LOG_INT("epoch", claim->claim_epoch),
              LOG_INT("attempt", claim->attempt_number),
@@ -47,12 +44,13 @@ static bool parse_claim(const struct request *request, int64_t *job_id, int64_t 
 
 static void answer_no_job(struct request *request, struct answer *answer)
 {
-    struct message_claim none = {.job_id = 0};
+    char reason[FILES_REASON_BYTES];
+    files_problem(request->app->files, reason);
     /* Nobody reads it then; but it ends the connection. */
     if (request_client_is_gone(request))
         answer_problem(answer, TAILSLATE_PROBLEM_STORE_UNAVAILABLE, "The client disconnected.");
     else
-        answer_claim(request, answer, &none);
+        answer_json(answer, 200, message_no_job_format(reason));
 }
 
 /* One attempt. Without a job, and while the wait is not over, it leaves the answer's status 0. */
@@ -71,9 +69,10 @@ static void try_claim(struct request *request, struct answer *answer, int64_t jo
     else if (may_grant &&
              store_claim(request->app->store, &request->worker, job_id, &claim, &err) != 0)
         answer_error(answer, request, &err);
-    else if (claim.job_id || mono_ms() >= request->wait.until_ms ||
-             wakeup_is_closed(request->app->wakeup))
+    else if (claim.job_id)
         answer_claim(request, answer, &claim);
+    else if (mono_ms() >= request->wait.until_ms || wakeup_is_closed(request->app->wakeup))
+        answer_no_job(request, answer);
 }
 
 void route_claim(struct request *request, struct answer *answer)

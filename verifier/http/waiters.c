@@ -182,6 +182,13 @@ static void try_next(struct waiters *waiters)
     }
 }
 
+/* Nobody gets a job, and each is told why. */
+static void give_up_all(struct waiters *waiters)
+{
+    while (waiters->for_job.first)
+        give_up(waiters, waiters->for_job.first);
+}
+
 /* ---- the question ---- */
 
 static void begin_check(struct waiters *waiters)
@@ -213,6 +220,8 @@ static void check(struct task *task)
     waiters->is_full = jobs == WAITERS_JOBS_MAX;
     waiters->tries = WAITERS_TRIES_MAX;
     waiters->round++;
+    if (!may_grant)
+        give_up_all(waiters);
     if (waiters->checks_again)
         begin_check(waiters);
     else

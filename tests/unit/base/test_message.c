@@ -177,14 +177,27 @@ Test(message_claim, a_claim_without_a_slug_is_refused)
 /* A stock worker reads every member; none may be left out. */
 Test(message_claim, an_answer_without_a_job_has_every_member_as_null)
 {
-    struct message_claim none = {.job_id = 0};
-    TEXT(body) = message_claim_format(&none, "No jobs available");
+    char reason[64];
+    TEXT(body) = message_no_job_format("");
     cr_expect_str_eq(body,
                      "{\"job_id\":null,\"video_id\":null,\"video_slug\":null,"
                      "\"video_duration\":null,\"source_width\":null,\"source_height\":null,"
                      "\"source_filename\":null,\"claim_expires_at\":null,"
                      "\"existing_qualities\":null,\"claim_epoch\":null,\"attempt_number\":null,"
-                     "\"retranscodes\":null,\"message\":\"No jobs available\"}");
+                     "\"retranscodes\":null,\"message\":\"No job available\","
+                     "\"waiting_reason\":null}");
+    message_no_job_parse(body, strlen(body), reason, sizeof reason);
+    cr_expect_str_eq(reason, "");
+}
+
+Test(message_claim, an_answer_without_a_job_may_say_why)
+{
+    char reason[16];
+    TEXT(body) = message_no_job_format("the disk is full, \u00e4h");
+    message_no_job_parse(body, strlen(body), reason, sizeof reason);
+    cr_expect_str_eq(reason, "the disk is ful");
+    message_no_job_parse("[]", 2, reason, sizeof reason);
+    cr_expect_str_eq(reason, "");
 }
 
 Test(message, what_is_no_json_object_is_bad_json_everywhere)
