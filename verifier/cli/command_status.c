@@ -2,6 +2,7 @@
 
 #include "base/table.h"
 #include "base/text.h"
+#include "lib/cleanup.h"
 #include "lib/json.h"
 #include "verifier/cli/span.h"
 #include "verifier/store/store_json.h"
@@ -9,11 +10,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATUS_RECENT_MAX = 10 }; /* completions in the table; the JSON has all */
+/* In the text; the JSON has all. */
+enum { STATUS_RECENT_MAX = 10, STATUS_SILENT_MAX = 5 };
 
 static void number(int64_t value, char text[24])
 {
     snprintf(text, 24, "%lld", (long long)value);
+}
+
+static bool is_silent(const struct store_worker *worker)
+{
+    return strcmp(worker->status, "offline") == 0;
+}
+
+static void print_silent_one(const struct status_view *view, const struct store_worker *worker,
+                             FILE *out)
+{
+    char heard[STATUS_SPAN_BYTES], job[48] = "";
+    status_span(view->overview.fleet.now, worker->last_heartbeat, heard);
+    if (worker->current_job_id)
+        snprintf(job, sizeof job, ", holds job %lld", (long long)worker->current_job_id);
+    TEXT(line) = must_printf("SILENT    %s: last heartbeat %s%s", worker->name, heard, job);
+    TEXT(plain) = text_plain(line);
+    fprintf(out, "%s\n", plain);
+}
+
+/* What they hold needs nobody: the sweeper releases it when the claim has ended. */
+static void print_silent(const struct status_view *view, size_t silent, FILE *out)
+{
+    size_t shown = 0;
+    for (size_t i = 0; i < view->worker_count && shown < STATUS_SILENT_MAX; i++)
+        if (is_silent(&view->workers[i])) {
+            print_silent_one(view, &view->workers[i], out);
+            shown++;
+        }
+    if (silent > shown)
+        fprintf(out, "          and %zu more: tailslate-verifier worker list\n", silent - shown);
+    if (silent > 0)
+        fputs(
+            "          Check `tailslate-agent status` there. Its jobs go to other workers when its "
+            "claims\n          end. If it is gone for good: tailslate-verifier worker revoke "
+            "NAME\n",
+            out);
 }
 
 static void print_heads(const struct status_view *view, FILE *out)
@@ -22,7 +60,7 @@ static void print_heads(const struct status_view *view, FILE *out)
     const struct store_fleet *fleet = &view->overview.fleet;
     size_t offline = 0, disabled = 0;
     for (size_t i = 0; i < view->worker_count; i++) {
-        offline += strcmp(view->workers[i].status, "offline") == 0;
+        offline += is_silent(&view->workers[i]);
         disabled += strcmp(view->workers[i].status, "disabled") == 0;
     }
     fprintf(out, "jobs      %lld waiting, %lld running, %lld completed, %lld failed\n",
@@ -33,6 +71,7 @@ static void print_heads(const struct status_view *view, FILE *out)
                 view->files_reason);
     fprintf(out, "workers   %zu online, %zu offline, %zu disabled\n",
             view->worker_count - offline - disabled, offline, disabled);
+    print_silent(view, offline, out);
     if (!fleet->alive_at[0]) {
         fputs("sweeper   has never run: no server with a sweeper has been started yet\n", out);
         return;
@@ -167,6 +206,15 @@ void status_print(const struct status_view *view, FILE *out)
     print_sweeps(&view->overview, out);
 }
 
+static struct json *silent_json(const struct status_view *view)
+{
+    struct json *list = json_new_array();
+    for (size_t i = 0; i < view->worker_count; i++)
+        if (is_silent(&view->workers[i]))
+            json_append(list, store_worker_json(&view->workers[i]));
+    return list;
+}
+
 static struct json *webhook_json(const struct status_view *view)
 {
     struct json *object = json_new_object();
@@ -186,6 +234,7 @@ void status_print_json(const struct status_view *view, FILE *out)
     json_set(root, "jobs", store_counts_json(&overview->counts));
     json_set_filled(root, "files_problem", view->files_reason);
     json_set(root, "fleet", store_fleet_json(&overview->fleet));
+    json_set(root, "silent_workers", silent_json(view));
     json_set(root, "webhook", webhook_json(view));
     json_set(root, "running", store_jobs_json(view->running, view->running_count));
     json_set(root, "recent_completions", store_recent_json(overview));

@@ -74,6 +74,31 @@ Test(status_print, names_a_replayed_late_completion_and_why_a_job_was_released)
     cr_expect(strstr(text, "worker anna has sent no heartbeat since 10:00"), "%s", text);
 }
 
+Test(status_print, names_silent_workers_what_they_hold_and_what_to_do)
+{
+    struct store_worker workers[8] = {
+        {.name = "anna\033", .status = "offline", .current_job_id = 7, .last_heartbeat = NOW},
+        {.name = "off", .status = "disabled"},
+        {.name = "idle", .status = "idle"}};
+    struct status_view view = {.overview = {.fleet = {.now = NOW, .alive_at = NOW}},
+                               .workers = workers,
+                               .worker_count = 3};
+    TEXT(one) = printed(&view);
+    cr_expect(strstr(one, "SILENT    anna?: last heartbeat 0 s ago, holds job 7\n          Check"),
+              "%s", one);
+    cr_expect(strstr(one, "tailslate-verifier worker revoke NAME"), "%s", one);
+    cr_expect_not(strstr(one, "SILENT    off"), "%s", one);
+    for (size_t i = 1; i < 8; i++)
+        workers[i] = (struct store_worker){.name = "more", .status = "offline"};
+    view.worker_count = 8;
+    TEXT(many) = printed(&view);
+    cr_expect(strstr(many, "more: last heartbeat never\n          and 3 more:"), "%s", many);
+    workers[0].status[0] = '\0';
+    view.worker_count = 1;
+    TEXT(none) = printed(&view);
+    cr_expect_not(strstr(none, "SILENT") || strstr(none, "revoke"), "%s", none);
+}
+
 Test(status_print, says_what_waits_for_a_webhook_and_why)
 {
     struct status_view view = {.overview = {.fleet = {.now = NOW, .alive_at = NOW}}};
