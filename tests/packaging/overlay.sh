@@ -5,6 +5,8 @@
 #                          a directory that shows this system, writable; returns there
 #   overlay_run COMMAND...    in the overlay
 #
+# OVERLAY_UNSHARE: further namespaces, as options of unshare: --net.
+#
 # What is written goes to memory, and all of it, mounts and processes, is gone with the script: nothing
 # has to be unmounted, and no `rm` of ours can reach the real system.
 : "${OVERLAY_MIB:=2048}" # of memory at most
@@ -13,7 +15,8 @@ overlay_enter() {
     if [ "${TAILSLATE_OVERLAY-}" != inside ]; then
         local as_root=()
         [ "$(id -u)" -eq 0 ] || as_root=(sudo --preserve-env)
-        exec "${as_root[@]}" env TAILSLATE_OVERLAY=inside unshare --mount --pid --ipc --uts --fork \
+        # shellcheck disable=SC2086 # several options
+        exec "${as_root[@]}" env TAILSLATE_OVERLAY=inside unshare --mount --pid --ipc --uts ${OVERLAY_UNSHARE-} --fork \
             --kill-child --propagation private bash "$@"
     fi
     # The tests' own sanitizer and locale settings are not the packages'.
