@@ -144,6 +144,68 @@ systemctl stop tailslate-verifier || fail "stop of the verifier"
 systemctl start tailslate-verifier && within 10 active verifier || fail "start of the verifier"
 ok "the verifier ends within its time, long polls included"
 
+# ---- a reload of the verifier, with a certificate and a long poll
+certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" \
+        -addext subjectAltName=IP:127.0.0.1 -keyout /etc/tailslate/server.key -out /etc/tailslate/server.pem 2>/dev/null &&
+        chown tailslate-verifier /etc/tailslate/server.key || fail "no certificate"
+}
+served() { [ "$(echo | openssl s_client -connect "127.0.0.1:$port" 2>/dev/null | openssl x509 -noout -subject)" = "subject=CN = $1" ]; }
+reload() { # reload EVENT: systemctl reload, and what the verifier says of it
+    local before
+    before=$(said verifier "event=verifier.$1")
+    systemctl reload tailslate-verifier || fail "reload"
+    within 20 eval "[ \"\$(said verifier event=verifier.$1)\" -gt $before ]" || fail "no verifier.$1"
+    [ "$(show verifier MainPID)" = "$pid" ] && active verifier || fail "the reload restarted it"
+}
+cp /etc/tailslate/verifier.cfg plain.cfg
+systemctl stop tailslate-agent
+certificate first
+printf 'listen: { port = %d; tls_cert_file = "/etc/tailslate/server.pem"; tls_key_file = "/etc/tailslate/server.key"; };\n' \
+    "$port" >/etc/tailslate/verifier.cfg
+systemctl restart tailslate-verifier && within 20 served first || fail "HTTPS"
+pid=$(show verifier MainPID)
+curl -sSk -X POST -H "X-Worker-API-Key: $(cat /var/lib/tailslate/node.key)" -d '' \
+    "https://127.0.0.1:$port/api/worker/claim?wait=60" >polled &
+poll=$!
+within 20 eval 'curl -fsSk "https://127.0.0.1:$port/metrics" | grep -q "^tailslate_long_polls 1"' || fail "no long poll"
+certificate second
+echo 'claims: { duration_minutes = 7; };' >>/etc/tailslate/verifier.cfg
+reload reloaded
+served second || fail "it still has the old certificate"
+echo 'nonsense: 1;' >>/etc/tailslate/verifier.cfg
+certificate third
+reload not_reloaded
+served second || fail "a refused reload changed the certificate"
+show verifier StatusText | grep -q '^not reloaded: .*nonsense' || fail "its status does not say why: $(show verifier StatusText)"
+kill -0 "$poll" || fail "the long poll has ended"
+runuser -u tailslate-verifier -- tailslate-verifier job add /srv/short.mp4 --slug polled >/dev/null 2>&1 &&
+    fail "a command takes the wrong configuration"
+sed -i '/^nonsense/d' /etc/tailslate/verifier.cfg
+runuser -u tailslate-verifier -- tailslate-verifier job add /srv/short.mp4 --slug polled >/dev/null || fail "job add"
+wait "$poll" && grep -q '"video_slug":"polled"' polled || fail "the long poll was answered: $(cat polled)"
+runuser -u tailslate-verifier -- tailslate-verifier job cancel 2 || fail "job cancel"
+ok "systemctl reload: a new certificate and new times, a long poll that goes on, a wrong configuration refused with words"
+
+# ---- 75 is tried again, 78 is not
+cp plain.cfg /etc/tailslate/verifier.cfg
+systemctl stop tailslate-verifier
+python3 -m http.server --bind 127.0.0.1 "$port" >/dev/null 2>&1 &
+other=$!
+within 20 curl -fsS -o /dev/null "http://127.0.0.1:$port/" || fail "nobody has taken the port"
+systemctl start --no-block tailslate-verifier
+within 20 eval '[ "$(show verifier NRestarts)" -ge 2 ] && [ "$(show verifier ExecMainStatus)" = 75 ]' || fail "a port in use: $(show verifier ExecMainStatus)"
+kill "$other"
+within 20 active verifier || fail "the port is free and it does not run"
+echo 'nonsense: 1;' >>/etc/tailslate/verifier.cfg
+systemctl restart tailslate-verifier
+within 20 eval '[ "$(show verifier ActiveState)/$(show verifier ExecMainStatus)" = failed/78 ]' || fail "a wrong configuration"
+[ "$(show verifier NRestarts)" = 0 ] || fail "a wrong configuration was tried again"
+cp plain.cfg /etc/tailslate/verifier.cfg
+systemctl restart tailslate-verifier && within 20 active verifier || fail "the configuration put right"
+systemctl start tailslate-agent
+ok "a port in use is tried again until it is free (75), a wrong configuration is not (78)"
+
 
 # ---- a fleet's store: PostgreSQL by its socket, and Redis
 programs=$(echo /usr/lib/postgresql/*/bin)

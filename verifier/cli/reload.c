@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/notify.h"
+#include "lib/cleanup.h"
 #include "verifier/base/config_reload.h"
 #include "verifier/cli/command.h"
 #include "verifier/http/auth.h"
@@ -86,6 +87,14 @@ static int take_over(const struct reload *reload, struct verifier_config *fresh,
     return result;
 }
 
+/* For `systemctl status`: `systemctl reload` itself succeeds as soon as the signal is sent. */
+static void tell_refusal(const struct error *why)
+{
+    TEXT(text) = must_printf("not reloaded: %s", why->message);
+    log_error("verifier.not_reloaded", LOG_TEXT("reason", why->message));
+    notify_status(text);
+}
+
 void reload_now(const struct reload *reload)
 {
     struct error err;
@@ -93,8 +102,9 @@ void reload_now(const struct reload *reload)
     struct verifier_config *fresh = must_malloc(sizeof *fresh);
     notify_reloading();
     if (take_over(reload, fresh, &changes, &err) != 0) {
-        log_error("verifier.not_reloaded", LOG_TEXT("reason", err.message));
+        tell_refusal(&err);
     } else {
+        notify_status("the configuration was reloaded");
         log_info("verifier.reloaded", LOG_TEXT("changed", changes.taken));
         if (changes.waiting[0])
             log_warning("verifier.needs_restart", LOG_TEXT("keys", changes.waiting));
