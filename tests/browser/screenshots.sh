@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A busy fleet for the verifier's page: screenshots of it, and what a refresh costs.
+# The verifier's page before a fleet at work: screenshots, and what a refresh costs.
 #
 #   screenshots.sh BUILD DIR     page-desk.png, page-phone.png and page-dark.png in DIR
 #   screenshots.sh BUILD         5,000 jobs and 50 workers: bytes and time of the overview
@@ -21,51 +21,60 @@ add_worker() {
         json_object('slots', $3, 'slots_used', $4, 'encoder', '$5', 'disk_free_bytes', $6 * 1000000000, 'agent_version', '0.1.0'
         $reason))"
 }
-# Jobs: TITLE SETTINGS of transcoding_jobs [STATUS of the video].
-add_job() {
-    rig_sql "INSERT INTO videos (title, slug, duration, status, created_at) VALUES ('$1', 'v' || lower(hex(randomblob(6))), 1440, '${3:-pending}',
-            strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now', '-2 hours'));
-        INSERT INTO transcoding_jobs (video_id) SELECT max(id) FROM videos;
-        INSERT INTO job_epochs (job_id, claim_epoch) SELECT max(id), 1 FROM transcoding_jobs;
-        UPDATE transcoding_jobs SET $2 WHERE id = (SELECT max(id) FROM transcoding_jobs)"
-}
 ago() { echo "strftime('%Y-%m-%dT%H:%M:%f000+00:00', 'now', '-$1 seconds')"; }
 claimed() { # claimed WORKER SECONDS PERCENT STEP
     echo "worker_id = 'id-of-$1', processed_by_worker_id = 'id-of-$1', processed_by_worker_name = '$1', claimed_at = $(ago "$2"),
         started_at = $(ago "$2"), claim_expires_at = $(ago -1800), progress_percent = $3, current_step = '$4'"
 }
-qualities() { # qualities NAME=PERCENT...
-    local pair
-    for pair in "$@"; do
-        rig_sql "INSERT INTO quality_progress (job_id, quality, status, progress_percent) SELECT max(id), '${pair%=*}',
-            '$([ "${pair#*=}" = 100 ] && echo completed || echo in_progress)', ${pair#*=} FROM transcoding_jobs"
-    done
+
+# ---- a fleet at work, for the pictures: real agents, videos and failures, at twice the speed they play with
+clip() { # clip NAME SECONDS: a video with that title
+    ffmpeg -nostdin -v error -f lavfi -i "testsrc2=size=1280x720:rate=25:duration=$2" -c:v libx264 -preset ultrafast \
+        -pix_fmt yuv420p "$rig/$1.mp4"
 }
-completed() { # completed TITLE WORKER SECONDS REPLAYS LATE
-    add_job "$1" "completed_at = $(ago "$3")" ready
-    rig_sql "INSERT INTO completions (job_id, claim_epoch, fingerprint, worker_id, response, committed_at, replays)
-        SELECT max(id), 1, '', 'id-of-$2', '{\"late\":$5}', $(ago "$3"), $4 FROM transcoding_jobs"
+add() { # add TITLE FILE
+    "$build/verifier/tailslate-verifier" -c "$rig/verifier.cfg" job add "$rig/$2" --title "$1" >/dev/null 2>>"$rig/verifier.log"
+}
+node() { # node NAME SLOTS FREE_GB
+    mkdir "$rig/$1"
+    "$build/verifier/tailslate-verifier" -c "$rig/verifier.cfg" worker add "$1" --key-file "$rig/$1.key" >/dev/null 2>>"$rig/verifier.log"
+    cat >"$rig/$1.cfg" <<CONFIG
+server: { url = "$url"; api_key_file = "$rig/$1.key"; };
+node: { state_dir = "$rig/$1"; slots = $2; min_free_disk_gb = $3; };
+heartbeat: { interval_seconds = 2; };
+transcode: { ffmpeg = "$rig/ffmpeg"; preset = "ultrafast"; encoder = "cpu"; original = false; };
+CONFIG
+    "$build/agent/tailslate-agent" -c "$rig/$1.cfg" run 2>>"$rig/$1.log" &
+}
+at_work() { [ "$(rig_sql "SELECT count(*) FROM transcoding_jobs WHERE claimed_at NOT NULL AND progress_percent > 12")" = 3 ]; }
+counts() { [ "$(rig_sql "SELECT count(*) FROM videos WHERE status = '$1'")" = "$2" ]; }
+
+fleet() {
+    printf '#!/bin/sh\ncase "$*" in *libx264*hls*) exec ffmpeg -readrate 2 "$@";; esac\nexec ffmpeg "$@"\n' >"$rig/ffmpeg"
+    chmod 755 "$rig/ffmpeg"
+    clip brief 2 && clip short 40 && clip middle 80 && clip long 150
+    ffmpeg -nostdin -v error -f lavfi -i sine=duration=3 -c:a aac "$rig/sound.mp4"
+    rig_sql "DELETE FROM workers WHERE worker_name = 'rig'"
+    add 'Market day' brief.mp4
+    add 'Storm over the bay' brief.mp4
+    add 'Bridge opening, 1987' brief.mp4
+    add 'Choir rehearsal' sound.mp4
+    node attic 2 0
+    node basement 1 0
+    node workshop 1 1000000
+    for name in attic basement workshop; do within 120 grep -q event=encoders.found "$rig/$name.log"; done
+    within 120 counts ready 3 && within 120 counts failed 1
+    add 'Night train to Lisbon, part 2' long.mp4
+    add 'Harbor at dawn' middle.mp4
+    add 'Interview with the harbor pilot' short.mp4
+    add 'Evening news, November 26' middle.mp4
+    add 'Lighthouse keepers' middle.mp4
+    within 120 at_work
 }
 
 if [ -n "${2-}" ]; then
-    add_worker attic busy 2 2 libx264 412
-    add_worker basement busy 2 1 h264_nvenc 96
-    add_worker workshop idle 1 0 h264_vaapi 18 'the disk is nearly full'
-    add_job 'Harbor at dawn' "$(claimed attic 610 64 transcode)"
-    qualities 1080p=58 720p=71 480p=100
-    add_job 'Night train to Lisbon, part 2' "$(claimed basement 95 22 transcode)"
-    qualities 2160p=12 1080p=31 720p=40
-    add_job 'Interview with the harbor pilot' "$(claimed attic 1310 97 upload)"
-    qualities 1080p=100 720p=100 360p=100
-    add_job 'Evening news, November 26' "attempt_number = 2, last_error = 'the node was restarted'"
-    add_job 'Lighthouse keepers' 'attempt_number = 1'
-    add_job 'Choir rehearsal' "$(claimed attic 900 0 probe), worker_id = NULL, claimed_at = NULL, claim_expires_at = NULL,
-        attempt_number = 3, completed_at = $(ago 840), last_error = 'the source has no video stream'" failed
-    completed 'Market day' basement 260 0 false
-    completed 'Storm over the bay' attic 1500 2 true
-    completed 'Bridge opening, 1987' attic 4000 0 false
-    rig_sql "DELETE FROM workers WHERE worker_name = 'rig'"
-    node "$top/tests/browser/page.mjs" "$url/" --screenshots "$2"
+    fleet
+    command node "$top/tests/browser/page.mjs" "$url/" --screenshots "$2"
     exit
 fi
 
