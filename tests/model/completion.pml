@@ -8,7 +8,7 @@
  * variable              in the code
  * state, holder, last   transcoding_jobs: completed_at with the video's status, worker_id, processed_by_worker_id
  *                       (store_job.c: store_job_from_row)
- * epoch                 job_epochs.claim_epoch (store_claim.c: next_epoch)
+ * epoch                 job_epochs.claim_epoch (store_claim.c: number_claim)
  * fresh                 reopened, started_at is NULL: 1 by `job retry`, 2 by `job retranscode` (store_operation.c)
  * stale                 the claim has expired and its worker is silent (store_release.c: RELEASE_REASON)
  * away                  not in the code: the worker really was, or does not know of the claim
