@@ -38,6 +38,27 @@ char *segment_headers(const struct job *job, const void *data, size_t size)
     return must_printf("X-Content-SHA256: %s\r\nX-Claim-Epoch: %" PRId64 "\r\n", hex, job->epoch);
 }
 
+char *completion_path(const struct job *job)
+{
+    return must_printf("/api/worker/%" PRId64 "/complete", job->id);
+}
+
+char *completion_headers(const struct job *job)
+{
+    return must_printf("X-Claim-Epoch: %" PRId64 "\r\n", job->epoch);
+}
+
+char *completion_body(const struct job *job)
+{
+    return must_printf(
+        "{\"qualities\":[{\"name\":\"1080p\",\"width\":1920,\"height\":1080,\"bitrate\":5000},"
+        "{\"name\":\"720p\",\"width\":1280,\"height\":720,\"bitrate\":2500},"
+        "{\"name\":\"360p\",\"width\":640,\"height\":360,\"bitrate\":600}],\"duration\":6.0,"
+        "\"source_width\":1920,\"source_height\":1080,\"streaming_format\":\"cmaf\","
+        "\"streaming_codec\":\"h264\",\"completion_token\":\"%s\"}",
+        job->token);
+}
+
 bool read_key(const char *path, char key[KEY_BYTES])
 {
     STREAM(file) = fopen(path, "re");

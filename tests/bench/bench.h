@@ -21,6 +21,11 @@ bool job_take(struct job *job, const char *answer);
 char *segment_path(const struct job *job, const char *name);
 char *segment_headers(const struct job *job, const void *data, size_t size);
 
+/* A completion with three renditions and the job's token; owned. */
+char *completion_path(const struct job *job);
+char *completion_headers(const struct job *job);
+char *completion_body(const struct job *job);
+
 /* The worker's key, the first line of the file. False: said on stderr. */
 bool read_key(const char *path, char key[KEY_BYTES]);
 /* An argument from 1 to max. False: it is none. */

@@ -66,15 +66,9 @@ static bool claim(struct http_client *client, struct job *job)
 
 static bool present(struct http_client *client, const struct job *job, enum phase phase)
 {
-    TEXT(path) = must_printf("/api/worker/%lld/complete", (long long)job->id);
-    TEXT(headers) = must_printf("X-Claim-Epoch: %lld\r\n", (long long)job->epoch);
-    TEXT(body) = must_printf(
-        "{\"qualities\":[{\"name\":\"1080p\",\"width\":1920,\"height\":1080,\"bitrate\":5000},"
-        "{\"name\":\"720p\",\"width\":1280,\"height\":720,\"bitrate\":2500},"
-        "{\"name\":\"360p\",\"width\":640,\"height\":360,\"bitrate\":600}],\"duration\":6.0,"
-        "\"source_width\":1920,\"source_height\":1080,\"streaming_format\":\"cmaf\","
-        "\"streaming_codec\":\"h264\",\"completion_token\":\"%s\"}",
-        job->token);
+    TEXT(path) = completion_path(job);
+    TEXT(headers) = completion_headers(job);
+    TEXT(body) = completion_body(job);
     const char *expected = phase == REPLAY ? "\"replayed\":true" : "\"replayed\":false";
     return http_call(client, 0, path, headers, body, strlen(body)) == HTTP_DONE &&
            (phase == RAW || (client->status == 200 && strstr(client->answer, expected)));

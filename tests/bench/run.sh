@@ -194,8 +194,8 @@ part_redis() { # what the gate costs
     done
 }
 
-part_growth() { # the same work beside 10^3 and 10^5 finished jobs
-    local size
+part_growth() { # the same work beside 10^3 and 10^5 finished jobs, and beside 10^5 that wait
+    local size n
     rig_start
     prepare_files
     config=$rig/verifier.cfg
@@ -204,7 +204,7 @@ part_growth() { # the same work beside 10^3 and 10^5 finished jobs
     local finish="UPDATE transcoding_jobs SET completed_at = '2026-01-01T00:00:00.000000Z' WHERE completed_at IS NULL AND id <= "
     for size in 1000 100000; do
         if [ "$size" -gt 1000 ]; then
-            local n="WITH RECURSIVE n(i) AS (SELECT 10000001 UNION ALL SELECT i + 1 FROM n WHERE i < 10000000 + $size)"
+            n="WITH RECURSIVE n(i) AS (SELECT 10000001 UNION ALL SELECT i + 1 FROM n WHERE i < 10000000 + $size)"
             rig_sql "BEGIN;
                 $n INSERT INTO videos (id, title, slug, status, created_at) SELECT i, 't', 'g' || i, 'ready', '2026-01-01T00:00:00.000000Z' FROM n;
                 $n INSERT INTO transcoding_jobs (id, video_id, worker_id, started_at, completed_at) SELECT i, i, 'floor', '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z' FROM n;
@@ -219,6 +219,15 @@ part_growth() { # the same work beside 10^3 and 10^5 finished jobs
         local started=${EPOCHREALTIME/./}
         "$build/verifier/tailslate-verifier" -c "$config" job list >/dev/null
         row growth "job list beside $size jobs" "$(awk -v us=$((${EPOCHREALTIME/./} - started)) 'BEGIN { printf "%.0f", us / 1000 }')" ms
+    done
+    # Younger than those that are claimed here.
+    n="WITH RECURSIVE n(i) AS (SELECT 20000001 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000 + $size)"
+    rig_sql "BEGIN;
+        $n INSERT INTO videos (id, title, slug, status, created_at) SELECT i, 't', 'w' || i, 'pending', '2999-01-01T00:00:00.000000Z' FROM n;
+        $n INSERT INTO transcoding_jobs (id, video_id) SELECT i, i FROM n; COMMIT;"
+    for _ in $(seq "$rounds"); do
+        add_jobs "$jobs"
+        rate growth " beside $size waiting jobs" --url "$url" --key "$rig/rig.key" --connections 8 --jobs "$jobs"
     done
 }
 
@@ -292,6 +301,7 @@ sqlite|complete, 8 connections, p99|complete, 8 connections, p50|times|<= 5
 sqlite|replay, 32 connections|floor: libmicrohttpd alone, 32 connections|share|
 growth|complete beside 100000 jobs, 8 connections, p99|complete beside 1000 jobs, 8 connections, p99|times|<= 2
 growth|claim beside 100000 jobs, 8 connections, p99|claim beside 1000 jobs, 8 connections, p99|times|<= 2
+growth|claim beside 100000 waiting jobs, 8 connections, p99|claim beside 1000 jobs, 8 connections, p99|times|<= 2
 ladder|our ffmpeg under the agent|floor: bare ffmpeg with the same arguments|times|<= 1.01
 ladder|our ffmpeg under the agent|floor: one ffmpeg for each rendition|times|<= 0.9
 ladder|ffmpeg's exit to the acknowledged completion|||<= 300 ms
