@@ -196,7 +196,7 @@ bool config_value_is_same(const struct config_key *key, const void *left, const 
 {
     const char *first = (const char *)left + key->offset;
     const char *second = (const char *)right + key->offset;
-    if (key->type == CONFIG_TEXT) /* behind its end a text may be anything */
+    if (key->type == CONFIG_TEXT) /* anything may follow the end of the text */
         return strcmp(first, second) == 0;
     return memcmp(first, second, size_of(key->type)) == 0;
 }

@@ -109,7 +109,7 @@ static void put_choice(FILE *out, const struct manifest_audio *audio, size_t i)
 
 struct manifest_group {
     size_t count;                  /* 0: there is no group */
-    int64_t peak_bps, average_bps; /* of the one with the highest rate */
+    int64_t peak_bps, average_bps; /* of the rendition with the highest bit rate */
 };
 
 static void put_group(FILE *out, const struct manifest_audio *audio, size_t count,

@@ -119,7 +119,7 @@ static int run(struct server *server, struct opened *opened, struct app *app,
 static int open_all(const struct verifier_config *config, struct opened *opened, struct error *err)
 {
     if (reload_read_secret(config, opened->secret, err) != 0 ||
-        webhook_settings_read(config, &opened->webhook, err) != 0 || post_global_init(err) != 0)
+        webhook_settings_read(config, &opened->webhook, err) != 0)
         return -1;
     if (gate_open(config->redis.url, config->redis.password_file, config->redis.prefix,
                   &opened->gate, err) != 0)

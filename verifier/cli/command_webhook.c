@@ -40,7 +40,7 @@ static int send_ping(const struct verifier_config *config, struct post_answer *a
     char delivery[TAILSLATE_UUID_BYTES];
     if (!config->webhook.url[0])
         return error_set(err, ERROR_PERMANENT, 0, "webhook.url is not set");
-    if (webhook_settings_read(config, &settings, err) != 0 || post_global_init(err) != 0)
+    if (webhook_settings_read(config, &settings, err) != 0)
         return -1;
     uuid_make_v4(delivery);
     TEXT(body) = ping(delivery);

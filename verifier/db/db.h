@@ -92,7 +92,7 @@ bool db_is_broken(const struct db *db); /* it must be closed */
 int db_begin(struct db *db, struct error *err);         /* for writing; on SQLite with the lock */
 int db_begin_reading(struct db *db, struct error *err); /* one snapshot for several reads */
 int db_commit(struct db *db, struct error *err);
-void db_rollback(struct db *db); /* no transaction open: nothing */
+void db_rollback(struct db *db); /* does nothing without an open transaction */
 
 /* The database's own clock, as an expression, and its time alone. Not now(): that is when the
  * transaction began, which may be before a long wait for a lock. */

@@ -43,7 +43,7 @@ struct gate_reply {
     char text[GATE_TEXT_BYTES]; /* truncated */
     size_t size;                /* before that */
 };
-/* words: the command, up to a NULL. A refusal by Redis is an error. */
+/* words: the command, NULL-terminated. A refusal by Redis is an error. */
 int gate_link_call(struct gate_link *link, const char *const words[], int64_t deadline_mono_ms,
                    struct gate_reply *reply, struct error *err);
 

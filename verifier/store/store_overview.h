@@ -49,7 +49,7 @@ struct store_overview {
 int store_overview(struct store *store, struct store_overview *overview, struct error *err);
 void store_overview_fini(struct store_overview *overview);
 
-/* So many more replays of this claim's completion. */
+/* Adds count replays to the completion of this claim. */
 struct store_replays {
     int64_t job_id, claim_epoch, count;
 };

@@ -22,7 +22,7 @@ static const struct {
     [DOCUMENT] = {"text", "text", {"text", "varchar", "json", "jsonb"}},
 };
 
-/* No statement adds it: without it the table is another one. */
+/* A column that no statement of ours adds: a table without it is not the stock server's. */
 static const char OF_THE_TABLE[] = "";
 
 static const struct column {

@@ -16,7 +16,7 @@ struct video_work {
     const char *slug;
     bool move;
     int64_t found;
-    /* While its entries are inspected. */
+    /* Used only while its entries are inspected. */
     tailslate_quality_set kept;
     struct orphans_move entries;
     bool is_foreign;

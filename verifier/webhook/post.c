@@ -5,6 +5,7 @@
 #include "tailslate/backoff.h"
 
 #include <curl/curl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +19,11 @@ struct attempt {
     bool is_cut; /* the answer's body was longer than it may be */
 };
 
-int post_global_init(struct error *err)
+/* With the first event: a verifier that sends none does not pay for it. libcurl does this safely
+ * beside other threads (CURL_VERSION_THREADSAFE), and nobody else in the verifier uses it. */
+static void init_once(void)
 {
-    CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
-    return code == CURLE_OK ? 0
-                            : error_set(err, ERROR_PERMANENT, 0, "cannot initialize libcurl: %s",
-                                        curl_easy_strerror(code));
+    must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 }
 
 static size_t on_data(char *data, size_t one, size_t size, void *ctx)
@@ -110,6 +110,8 @@ static void read_answer(struct attempt *attempt, CURLcode code, struct post_answ
 
 void post_send(const struct post *post, struct post_answer *answer)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    must(pthread_once(&once, init_once) == 0);
     struct attempt attempt = {.post = post, .easy = curl_easy_init()};
     must(attempt.easy);
     *answer = (struct post_answer){.retry_after_ms = -1};

@@ -16,8 +16,6 @@ enum {
     POST_REASON_BYTES = 256,
 };
 
-int post_global_init(struct error *err); /* call before any thread starts */
-
 struct post {
     const char *url, *ca_file;             /* ca_file "": the system's authorities */
     const char *headers[POST_HEADERS_MAX]; /* lines; NULL ends them */
