@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -173,6 +174,14 @@ static int serve(struct opened *opened, struct verifier_config *config, const ch
     return result;
 }
 
+/* One malloc arena for each CPU, as no more threads run at once; the C library would make eight for
+ * each, and every thread of the pool that has served a request keeps pages in one. */
+static void limit_arenas(void)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    mallopt(M_ARENA_MAX, cpus > 0 ? (int)cpus : 1);
+}
+
 int command_serve(const struct verifier_config *config, const struct command *command)
 {
     struct opened opened;
@@ -181,6 +190,7 @@ int command_serve(const struct verifier_config *config, const struct command *co
     sigemptyset(&hangup);
     sigaddset(&hangup, SIGHUP);
     must(pthread_sigmask(SIG_BLOCK, &hangup, NULL) == 0);
+    limit_arenas();
     struct findings findings = {.out = NULL};
     preflight(config, &findings);
     if (findings_print_refusal(&findings, "tailslate-verifier", stderr))
