@@ -16,7 +16,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-dev libcjson-
 run=(ffmpeg ca-certificates)
 package=(git build-essential debhelper pkgconf lintian)
 test=("${build[@]}" "${run[@]}" git libcriterion-dev libasan8 libubsan1 clang clang-format clang-tidy
-    shellcheck cppcheck curl jq sqlite3 procps postgresql redis-server nginx openssl xz-utils man-db mandoc systemd python3 spin iproute2)
+    shellcheck cppcheck curl jq sqlite3 procps postgresql pgbouncer redis-server nginx openssl xz-utils man-db mandoc systemd python3 spin iproute2)
 # Node.js from another source includes npm and conflicts with Debian's package.
 node=(nodejs npm)
 if command -v node >/dev/null && command -v npm >/dev/null; then node=(); fi
@@ -67,7 +67,7 @@ clean_up() {
 }
 trap clean_up EXIT
 # The tests start their own servers; these packages must not start theirs, unless a policy exists.
-if [[ " ${missing[*]} " =~ \ (postgresql|redis-server|nginx)\  ]] && [ ! -e "$policy" ]; then
+if [[ " ${missing[*]} " =~ \ (postgresql|pgbouncer|redis-server|nginx)\  ]] && [ ! -e "$policy" ]; then
     our_policy=yes
     printf '#!/bin/sh\n# written by packaging/dependencies.sh during an installation\nexit 101\n' |
         "${as_root[@]}" tee "$policy" >/dev/null

@@ -95,3 +95,27 @@ Test(db, a_second_step_that_fails_is_not_dropped)
     db_close(db);
     rig_free(rig);
 }
+
+/* A pooler lends a session for one transaction: whatever is not set in it is not set. */
+Test(db, every_statement_on_postgresql_has_the_limits)
+{
+    static const char sql[] = "SELECT 1 WHERE current_setting('lock_timeout') = '4500ms' AND"
+                              " current_setting('statement_timeout') = '5s' AND"
+                              " current_setting('idle_in_transaction_session_timeout') = '15s'";
+    enum { TURNS = 12 };
+    struct rig *rig = rig_new();
+    struct error err;
+    struct db *db = db_open(rig->url, NULL, &err);
+    cr_assert(db, "%s", err.message);
+    for (int turn = 0; turn < TURNS && !rig->path; turn++) {
+        int64_t one;
+        struct db_step step = {.sql = sql, .needs_row = true};
+        cr_expect_eq(db_one_int(db, &one, &err, sql, DB_NO_ARGS), 1, "alone, %d", turn);
+        cr_expect_eq(db_batch(db, DB_READ, &step, 1, &err), 0, "in a batch, %d", turn);
+        cr_assert_eq(db_begin(db, &err), 0);
+        cr_expect_eq(db_one_int(db, &one, &err, sql, DB_NO_ARGS), 1, "in a transaction, %d", turn);
+        db_rollback(db);
+    }
+    db_close(db);
+    rig_free(rig);
+}

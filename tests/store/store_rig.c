@@ -84,6 +84,10 @@ static char *new_url(struct rig *rig)
         return must_printf("sqlite:%s", rig->path);
     }
     cr_assert(place, "server.c has started no PostgreSQL");
+    if (strcmp(store, "pgbouncer") == 0) { /* which cannot pass the name of a schema on */
+        rig->direct = postgres_new_database(place);
+        return postgres_url_at(rig->direct, atoi(getenv("TAILSLATE_TEST_PGBOUNCER")));
+    }
     if (strcmp(store, "postgresql") == 0)
         return getenv("TAILSLATE_TEST_OWN_DATABASE") ? postgres_new_database(place)
                                                      : postgres_new_schema(place);
@@ -178,6 +182,7 @@ void rig_free(struct rig *rig)
         postgres_leave(rig->beside);
     nftw(rig->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(rig->path);
+    free(rig->direct);
     free(rig->url);
     free(rig);
 }
@@ -325,12 +330,18 @@ static void run_beside(sqlite3 *db, const char *sql)
                  sqlite3_errmsg(db));
 }
 
+/* The test's own sessions, which keep locks and settings. */
+static const char *url_beside(const struct rig *rig)
+{
+    return rig->direct ? rig->direct : rig->url;
+}
+
 static char *ask_beside(struct rig *rig, const char *sql)
 {
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&one_at_a_time);
     if (!rig->beside)
-        rig->beside = postgres_enter(rig->url, "SELECT 1");
+        rig->beside = postgres_enter(url_beside(rig), "SELECT 1");
     char *text = postgres_ask_again(rig->beside, sql);
     pthread_mutex_unlock(&one_at_a_time);
     return text;
@@ -381,7 +392,7 @@ void *rig_hold(struct rig *rig, const char *sql)
 {
     TEXT(statements) = must_printf("BEGIN%s; %s", rig->path ? " IMMEDIATE" : "", sql);
     if (!rig->path)
-        return postgres_enter(rig->url, statements);
+        return postgres_enter(url_beside(rig), statements);
     sqlite3 *db = open_beside(rig);
     run_beside(db, statements);
     return db;

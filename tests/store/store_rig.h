@@ -1,9 +1,9 @@
 /* store_rig: a store on a database of one test, with files that are what the test says.
  *
- * Which kind of database says TAILSLATE_TEST_STORE: sqlite (also without it), postgresql, or vlog,
- * which is PostgreSQL with a stock server's tables (support/vlog_tables.sql). Each test in this
- * directory runs against every kind, so its SQL is portable: CASE WHEN
- * for a Boolean. */
+ * Which kind of database says TAILSLATE_TEST_STORE: sqlite (also without it), postgresql, pgbouncer
+ * (PostgreSQL through a pooler in transaction mode), or vlog, which is PostgreSQL with a stock
+ * server's tables (support/vlog_tables.sql). Each test in this directory runs against every kind,
+ * so its SQL is portable: CASE WHEN for a Boolean. */
 #ifndef STORE_RIG_H
 #define STORE_RIG_H
 
@@ -15,6 +15,7 @@ enum { RIG_CLAIM_MS = 60 * 1000 };
 
 struct rig {
     char dir[64], *url, *path; /* path: SQLite's file, else NULL */
+    char *direct;              /* past the pooler; NULL: there is none */
     struct pg_conn *beside;    /* PostgreSQL: by which the test itself asks */
     enum store_schema schema;
     struct store *store;

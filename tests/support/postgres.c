@@ -27,8 +27,7 @@ static char *program(const char *name)
     return path;
 }
 
-/* The words that make a command run as somebody who is not root. */
-static size_t as_nobody(const char *argv[WORDS_MAX])
+size_t postgres_as_nobody(const char *argv[])
 {
     static const char *const words[] = {"setpriv", "--reuid=nobody", "--regid=nogroup",
                                         "--clear-groups"};
@@ -53,7 +52,7 @@ static void initialize(struct postgres *postgres)
     make_directory(data);
     make_directory(sockets);
     const char *argv[WORDS_MAX];
-    size_t count = as_nobody(argv);
+    size_t count = postgres_as_nobody(argv);
     const char *const words[] = {initdb, "-D",   data, "-U",       "tailslate", "-A", "trust",
                                  "-E",   "UTF8", "-N", "--locale", "C.UTF-8",   NULL};
     memcpy(argv + count, words, sizeof words);
@@ -98,7 +97,7 @@ void postgres_up(struct postgres *postgres)
     TEXT(sockets) = must_printf("%s/run", postgres->dir);
     TEXT(port) = must_printf("%d", postgres->port);
     const char *argv[WORDS_MAX];
-    size_t count = as_nobody(argv);
+    size_t count = postgres_as_nobody(argv);
     const char *const words[] = {server,
                                  "-D",
                                  data,

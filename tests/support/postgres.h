@@ -33,6 +33,9 @@ void postgres_down(struct postgres *postgres, int signal);
 void postgres_hang(struct postgres *postgres); /* SIGSTOP to all its processes */
 void postgres_wake(struct postgres *postgres);
 
+/* Put into argv the words that make a command run as somebody who is not root; their number. */
+size_t postgres_as_nobody(const char *argv[]);
+
 /* The URL of an empty database of this test, owned; by its socket. */
 char *postgres_new_database(const char *place);
 /* The same of an empty schema in a database that tests share: made in a fraction of the time. */

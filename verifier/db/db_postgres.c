@@ -57,25 +57,45 @@ static void ignore_notice(void *ctx, const PGresult *result)
 
 /* Limits that the server enforces, also when the client is gone: a verifier that vanished in a
  * transaction must not hold a job's row forever. */
+#define LIMITS(is_local)                                                                           \
+    "set_config('lock_timeout', '4500', " is_local "),"                                            \
+    " set_config('statement_timeout', '5000', " is_local "),"                                      \
+    " set_config('idle_in_transaction_session_timeout', '15000', " is_local "),"                   \
+    " set_config('jit', 'off', " is_local ")," /* to compile takes longer than all of these run */ \
+    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"                 \
+    " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, " is_local ")"
+
+const char postgres_set_limits[] = "SELECT " LIMITS("true");
+
+bool postgres_needs_limits(const struct postgres_db *db)
+{
+    return db->is_pooled && PQtransactionStatus(db->conn) == PQTRANS_IDLE;
+}
+
+/* A pooler tells its clients a number of its own for the session, not that of the server's process.
+ * What it then lends us is others' too, so there everything is set for this statement alone, except
+ * what PgBouncer keeps for each client. */
+#define IS_POOLED "pg_catalog.pg_backend_pid() <> $1"
+static const char set_up[] = "SELECT pg_catalog.pg_is_in_recovery(), " IS_POOLED ","
+                             " set_config('TimeZone', 'UTC', false),"
+                             " set_config('DateStyle', 'ISO, YMD', false),"
+                             " set_config('tcp_keepalives_idle', '30', " IS_POOLED "),"
+                             " set_config('tcp_keepalives_interval', '5', " IS_POOLED "),"
+                             " set_config('tcp_keepalives_count', '3', " IS_POOLED "),"
+                             " " LIMITS(IS_POOLED);
+
 static int set_up_session(struct postgres_db *db, struct error *err)
 {
-    PGresult *result = run_plain(
-        db,
-        "SELECT pg_catalog.pg_is_in_recovery(), set_config('TimeZone', 'UTC', false),"
-        " set_config('DateStyle', 'ISO, YMD', false), set_config('lock_timeout', '4500', false),"
-        " set_config('statement_timeout', '5000', false),"
-        " set_config('idle_in_transaction_session_timeout', '15000', false),"
-        " set_config('tcp_keepalives_idle', '30', false),"
-        " set_config('tcp_keepalives_interval', '5', false),"
-        " set_config('tcp_keepalives_count', '3', false),"
-        /* Compiling a statement takes longer than any of these runs. */
-        " set_config('jit', 'off', false),"
-        " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
-        " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)",
-        err);
+    char session[NUMBER_BYTES];
+    const char *values[] = {session};
+    snprintf(session, sizeof session, "%d", PQbackendPID(db->conn));
+    if (!PQsendQueryParams(db->conn, set_up, 1, NULL, values, NULL, NULL, 0))
+        return postgres_lost(db, err);
+    PGresult *result = postgres_answer(db, err);
     if (!result)
         return -1;
     bool is_standby = PQgetvalue(result, 0, 0)[0] == 't';
+    db->is_pooled = PQgetvalue(result, 0, 1)[0] == 't';
     PQclear(result);
     return is_standby ? error_set(err, ERROR_TEMPORARY, DB_BROKEN,
                                   "this PostgreSQL server is a read-only standby")
@@ -113,14 +133,21 @@ static bool postgres_is_broken(const struct db *base)
     return ((const struct postgres_db *)base)->is_broken;
 }
 
+static int begin(struct db *base, const char *sql, struct error *err)
+{
+    TEXT(text) = must_printf("%s; %s", sql,
+                             postgres_of(base)->is_pooled ? postgres_set_limits : "");
+    return postgres_script(base, text, err);
+}
+
 static int postgres_begin(struct db *base, struct error *err)
 {
-    return postgres_script(base, "BEGIN ISOLATION LEVEL READ COMMITTED", err);
+    return begin(base, "BEGIN ISOLATION LEVEL READ COMMITTED", err);
 }
 
 static int postgres_begin_reading(struct db *base, struct error *err)
 {
-    return postgres_script(base, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
+    return begin(base, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
 }
 
 static void postgres_rollback(struct db *base)
@@ -179,13 +206,18 @@ static char *text_of(const struct db_step *step)
 
 /* Texts and nulls have no type of their own, so that the server takes that of the column: text, or
  * a time. */
-static int send_prepare(struct postgres_db *db, const char *name, const struct db_step *step)
+static void oids_of(const struct db_step *step, Oid types[DB_PARAMETERS_MAX])
 {
-    Oid types[DB_PARAMETERS_MAX] = {0};
     for (size_t i = 0; i < step->count; i++) {
         enum db_type type = step->values[i].type;
         types[i] = type == DB_INT ? OID_INT8 : type == DB_REAL ? OID_FLOAT8 : 0;
     }
+}
+
+static int send_prepare(struct postgres_db *db, const char *name, const struct db_step *step)
+{
+    Oid types[DB_PARAMETERS_MAX];
+    oids_of(step, types);
     TEXT(text) = text_of(step);
     return PQsendPrepare(db->conn, name, text, (int)step->count, types);
 }
@@ -209,6 +241,8 @@ int postgres_prepare(struct postgres_db *db, const struct db_step *step, struct 
 {
     struct prepared wanted = {step->sql, types_of(step)};
     char name[NUMBER_BYTES];
+    if (db->is_pooled)
+        return 0;
     for (size_t i = 0; i < db->statement_count; i++)
         if (db->statements[i].sql == wanted.sql && db->statements[i].types == wanted.types)
             return (int)i;
@@ -225,6 +259,15 @@ int postgres_prepare(struct postgres_db *db, const struct db_step *step, struct 
     return (int)db->statement_count++;
 }
 
+static bool send_unnamed(struct postgres_db *db, const struct db_step *step,
+                         const char *const values[])
+{
+    Oid types[DB_PARAMETERS_MAX];
+    oids_of(step, types);
+    TEXT(text) = text_of(step);
+    return PQsendQueryParams(db->conn, text, (int)step->count, types, values, NULL, NULL, 0);
+}
+
 bool postgres_send(struct postgres_db *db, int number, const struct db_step *step)
 {
     char numbers[DB_PARAMETERS_MAX][NUMBER_BYTES], name[NUMBER_BYTES];
@@ -239,6 +282,8 @@ bool postgres_send(struct postgres_db *db, int number, const struct db_step *ste
         else if (value->type == DB_REAL)
             snprintf(numbers[i], NUMBER_BYTES, "%.17g", value->real);
     }
+    if (db->is_pooled)
+        return send_unnamed(db, step, texts);
     name_of((size_t)number, name);
     return PQsendQueryPrepared(db->conn, name, (int)step->count, texts, NULL, NULL, 0);
 }
@@ -254,20 +299,28 @@ struct db_rows *postgres_rows_of(struct postgres_db *db, PGresult *result)
     return &rows->rows;
 }
 
+static PGresult *run_step(struct postgres_db *db, struct db_step *step, struct error *err)
+{
+    if (postgres_needs_limits(db))
+        return postgres_alone(db, step, err);
+    int number = postgres_prepare(db, step, err);
+    if (number < 0)
+        return NULL;
+    if (postgres_send(db, number, step))
+        return postgres_answer(db, err);
+    postgres_lost(db, err);
+    return NULL;
+}
+
 static struct db_rows *postgres_query(struct db *base, const char *sql,
                                       const struct db_value *values, size_t count,
                                       struct error *err)
 {
     struct postgres_db *db = postgres_of(base);
     struct db_step step = {.sql = sql, .values = values, .count = count};
-    int number = postgres_usable(db, err) == 0 ? postgres_prepare(db, &step, err) : -1;
-    if (number < 0)
+    if (postgres_usable(db, err) != 0)
         return NULL;
-    if (!postgres_send(db, number, &step)) {
-        postgres_lost(db, err);
-        return NULL;
-    }
-    PGresult *result = postgres_answer(db, err);
+    PGresult *result = run_step(db, &step, err);
     /* Such as a plan from before a table was changed; a new connection makes a new one. */
     if (!result && err->class == ERROR_BUG)
         db->is_broken = true;

@@ -7,19 +7,24 @@
 
 /* What is sent around the steps; NULL: nothing. */
 struct frame {
-    const char *begin, *commit;
+    const char *begin, *limits, *commit;
 };
 
-static struct frame frame_of(enum db_frame frame, size_t count)
+static struct frame frame_of(const struct postgres_db *db, enum db_frame frame, size_t count)
 {
+    static const char begin[] = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    const char *limits = postgres_needs_limits(db) ? postgres_set_limits : NULL;
     switch (frame) {
     case DB_PLAIN:
+        if (limits)
+            return (struct frame){begin, limits, "COMMIT"};
         break;
     case DB_BEGIN:
-        return (struct frame){.begin = "BEGIN ISOLATION LEVEL READ COMMITTED"};
+        return (struct frame){.begin = begin, .limits = limits};
     case DB_READ:
-        if (count > 1) /* one statement is one snapshot by itself */
-            return (struct frame){"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT"};
+        if (count > 1 || limits) /* one statement is one snapshot by itself */
+            return (struct frame){"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", limits,
+                                  "COMMIT"};
         break;
     case DB_COMMIT:
         return (struct frame){.commit = "COMMIT"};
@@ -49,7 +54,8 @@ static bool send_text(struct postgres_db *db, const char *sql)
 static bool send_all(struct postgres_db *db, const struct frame *frame, const struct db_step *steps,
                      size_t count, const int numbers[])
 {
-    if (!PQenterPipelineMode(db->conn) || !send_text(db, frame->begin))
+    if (!PQenterPipelineMode(db->conn) || !send_text(db, frame->begin) ||
+        !send_text(db, frame->limits))
         return false;
     for (size_t i = 0; i < count; i++)
         if (!postgres_send(db, numbers[i], &steps[i]))
@@ -133,6 +139,12 @@ static bool read_text(struct reading *reading, const char *sql)
     return is_it;
 }
 
+static void read_limits(struct reading *reading, const struct frame *frame)
+{
+    if (frame->limits)
+        PQclear(read_statement(reading));
+}
+
 static void leave_pipeline(struct reading *reading)
 {
     struct postgres_db *db = reading->db;
@@ -148,6 +160,7 @@ static bool read_all(struct reading *reading, const struct frame *frame, struct 
                      size_t count)
 {
     bool has_begun = read_text(reading, frame->begin);
+    read_limits(reading, frame);
     for (size_t i = 0; i < count; i++)
         read_step(reading, &steps[i]);
     bool is_over = read_text(reading, frame->commit);
@@ -158,18 +171,18 @@ static bool read_all(struct reading *reading, const struct frame *frame, struct 
     return is_well;
 }
 
-static int fail(struct reading *reading, enum db_frame frame)
+static int fail(struct reading *reading, enum db_frame kind, const struct frame *frame)
 {
     struct postgres_db *db = reading->db;
     struct error *err = reading->err;
-    if (frame == DB_COMMIT && db->is_broken && !reading->is_refused) {
+    if (kind == DB_COMMIT && db->is_broken && !reading->is_refused) {
         struct error why = *err;
         return error_set(err, ERROR_TEMPORARY, DB_UNKNOWN, "commit: %s", why.message);
     }
     /* Such as a plan from before a table was changed; a new connection makes a new one. */
     if (err->class == ERROR_BUG)
         db->is_broken = true;
-    if (frame == DB_READ)
+    if (kind == DB_READ || (kind == DB_PLAIN && frame->begin))
         db_rollback(&db->db);
     return -1;
 }
@@ -178,15 +191,38 @@ int postgres_batch(struct db *base, enum db_frame kind, struct db_step *steps, s
                    struct error *err)
 {
     struct postgres_db *db = postgres_of(base);
-    struct frame frame = frame_of(kind, count);
+    struct frame frame = frame_of(db, kind, count);
     struct reading reading = {.db = db, .err = err};
     int numbers[DB_STEPS_MAX];
     if (prepare_all(db, steps, count, numbers, err) != 0)
         return -1; /* nothing was sent */
     if (!send_all(db, &frame, steps, count, numbers)) {
         postgres_lost(db, err);
-        return fail(&reading, kind);
+        return fail(&reading, kind, &frame);
     }
     reading.deadline_ms = postgres_deadline_ms();
-    return read_all(&reading, &frame, steps, count) ? 0 : fail(&reading, kind);
+    return read_all(&reading, &frame, steps, count) ? 0 : fail(&reading, kind, &frame);
+}
+
+PGresult *postgres_alone(struct postgres_db *db, struct db_step *step, struct error *err)
+{
+    struct frame frame = frame_of(db, DB_PLAIN, 1);
+    struct reading reading = {.db = db, .err = err};
+    PGresult *result = NULL;
+    bool is_over = false;
+    if (send_all(db, &frame, step, 1, (const int[]){0})) {
+        reading.deadline_ms = postgres_deadline_ms();
+        read_text(&reading, frame.begin);
+        read_limits(&reading, &frame);
+        result = read_statement(&reading);
+        is_over = read_text(&reading, frame.commit);
+        leave_pipeline(&reading);
+    } else {
+        postgres_lost(db, err);
+    }
+    if (is_over)
+        return result;
+    PQclear(result);
+    fail(&reading, DB_PLAIN, &frame);
+    return NULL;
 }

@@ -18,6 +18,9 @@ struct postgres_db {
     struct db db;
     struct pg_conn *conn;
     bool is_broken;
+    /* A pooler gives each transaction any of its sessions: nothing may be kept in one. Then no
+     * statement is prepared by name, and each transaction sets the limits for itself. */
+    bool is_pooled;
     int64_t touched;
     struct prepared statements[POSTGRES_STATEMENTS_MAX];
     size_t statement_count;
@@ -44,7 +47,11 @@ struct pg_result *postgres_answer(struct postgres_db *db, struct error *err);
 
 /* ---- db_postgres.c ---- */
 
-/* The number of the prepared statement; -1. Needs a round trip the first time. */
+/* Outside of a transaction, by a pooler. */
+extern const char postgres_set_limits[];
+bool postgres_needs_limits(const struct postgres_db *db);
+/* The number of the prepared statement; -1. By a pooler any number, and nothing is done. Needs a
+ * round trip the first time. */
 int postgres_prepare(struct postgres_db *db, const struct db_step *step, struct error *err);
 /* Place for so many new ones; without it a later one may take the place of an earlier one. */
 int postgres_reserve(struct postgres_db *db, size_t count, struct error *err);
@@ -53,6 +60,8 @@ struct db_rows *postgres_rows_of(struct postgres_db *db, struct pg_result *resul
 
 /* ---- db_postgres_batch.c ---- */
 
+/* One statement in a transaction of its own, with the limits; one round trip. NULL: it failed. */
+struct pg_result *postgres_alone(struct postgres_db *db, struct db_step *step, struct error *err);
 int postgres_batch(struct db *db, enum db_frame frame, struct db_step *steps, size_t count,
                    struct error *err);
 
