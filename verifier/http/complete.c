@@ -16,8 +16,9 @@ int complete_job(struct store *store, struct gate *gate, const struct store_call
                  int64_t job_id, const struct tailslate_completion *completion,
                  struct tailslate_result *result, struct error *err)
 {
-    /* Presented again, as after a lost answer, it needs neither gate nor lock. */
-    if (store_completed_lately(store, job_id)) {
+    /* Who has no claim never enters the gate; and what is presented again, as after a lost answer,
+     * needs no lock. */
+    if (gate || store_completed_lately(store, job_id)) {
         if (store_complete_read(store, caller, job_id, completion, result, err) != 0)
             return -1;
         if (!tailslate_verify_commits(result->verdict))

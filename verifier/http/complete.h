@@ -1,5 +1,6 @@
-/* complete: a completion, in the order that the promises need: enter the gate, transaction, leave
- * the gate, answer; and its verification. One that is probably a replay is read first.
+/* complete: a completion, in the order that the promises need: read, enter the gate, transaction,
+ * leave the gate, answer; and its verification. Without a gate only what is probably a replay is
+ * read first.
  *
  * Acknowledges only what the database has committed. The gate only keeps copies of one completion
  * from working at the same time, and is left on every path. */
