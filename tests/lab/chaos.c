@@ -17,27 +17,38 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_MS = 20, LOOK_MS = 60, CALM_MS = 150 * 1000, CHECK_MS = 60 * 1000, EXIT_USE = 64 };
-enum { NOTED_MAX = 65536, TOKEN_BYTES = 128 };
+enum {
+    TICK_MS = 20,
+    LOOK_MS = 80,
+    CALM_MS = 90 * 1000,
+    CALM_LEAST_MS = 600,
+    CHECK_MS = 60 * 1000,
+    EXIT_USE = 64
+};
+enum { NOTED_MAX = 65536, TOKEN_BYTES = 128, SWEEPER_BYTES = 128 };
 
 struct options {
     struct lab_plan plan;
+    int rounds;
     const char *transcoder, *events; /* events: NULL: all */
     bool prints;
 };
 
 static const char usage[] =
-    "usage: chaos --seed N [--minutes M] [--jobs N] [--store sqlite|postgres|fleet]\n"
+    "usage: chaos --seed N [--rounds N] [--minutes M] [--jobs N] [--store sqlite|postgres|fleet]\n"
     "             [--agents 1-4] [--verifiers 1-2] [--transcoder fake|ffmpeg]\n"
-    "             [--events 3,7,9] [--print]\n";
+    "             [--events 3,7,9] [--print]\n"
+    "--minutes, --jobs: of each round. A round is the storm of a seed, then peace until all work "
+    "has\n"
+    "come to its end; the next one is that of the next seed, in the same fleet.\n";
 
 static int parse(int argc, char **argv, struct options *options)
 {
-    static const struct option known[] = {{"seed", 1, NULL, 's'},       {"minutes", 1, NULL, 'm'},
-                                          {"jobs", 1, NULL, 'j'},       {"store", 1, NULL, 'd'},
-                                          {"agents", 1, NULL, 'a'},     {"verifiers", 1, NULL, 'v'},
-                                          {"transcoder", 1, NULL, 't'}, {"events", 1, NULL, 'e'},
-                                          {"print", 0, NULL, 'p'},      {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"seed", 1, NULL, 's'},       {"minutes", 1, NULL, 'm'}, {"jobs", 1, NULL, 'j'},
+        {"store", 1, NULL, 'd'},      {"agents", 1, NULL, 'a'},  {"verifiers", 1, NULL, 'v'},
+        {"transcoder", 1, NULL, 't'}, {"events", 1, NULL, 'e'},  {"rounds", 1, NULL, 'r'},
+        {"print", 0, NULL, 'p'},      {NULL, 0, NULL, 0}};
     struct lab_plan *plan = &options->plan;
     bool is_good = true;
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -55,6 +66,8 @@ static int parse(int argc, char **argv, struct options *options)
             plan->verifiers = (int)strtol(optarg, NULL, 10);
         else if (c == 't')
             options->transcoder = optarg;
+        else if (c == 'r')
+            options->rounds = (int)strtol(optarg, NULL, 10);
         else if (c == 'e')
             options->events = optarg;
         else
@@ -64,8 +77,8 @@ static int parse(int argc, char **argv, struct options *options)
     if (plan->verifiers == 0)
         plan->verifiers = plan->store == LAB_SQLITE ? 1 : 2;
     return is_good && optind == argc && plan->duration_ms > 0 && plan->jobs > 0 &&
-                   plan->nodes >= 1 && plan->nodes <= LAB_NODES_MAX && plan->verifiers >= 1 &&
-                   plan->verifiers <= LAB_VERIFIERS_MAX
+                   options->rounds > 0 && plan->nodes >= 1 && plan->nodes <= LAB_NODES_MAX &&
+                   plan->verifiers >= 1 && plan->verifiers <= LAB_VERIFIERS_MAX
                ? 0
                : -1;
 }
@@ -122,6 +135,8 @@ static int look_into_spools(struct fleet *fleet, const char *jobs)
 {
     int live = 0;
     for (int node = 0; node < fleet->plan.nodes; node++) {
+        if (node == fleet->lost)
+            continue;
         TEXT(spool) = rig_path(fleet->rig, "agent-%d/spool", node);
         DIRECTORY(handle) = opendir(spool);
         for (struct dirent *entry; handle && (entry = readdir(handle)) != NULL;) {
@@ -140,7 +155,6 @@ static int look_into_spools(struct fleet *fleet, const char *jobs)
 static void write_start(struct fleet *fleet, const struct options *options)
 {
     struct json *line = history_line("start");
-    json_set_int(line, "seed", (int64_t)options->plan.seed);
     json_set_text(line, "store", lab_store_name(options->plan.store));
     json_set_int(line, "nodes", options->plan.nodes);
     json_set_text(line, "transcoder", options->transcoder);
@@ -163,6 +177,7 @@ static void storm(struct fleet *fleet, const struct lab_event *events, size_t co
         while (next < count && now_ms >= events[next].at_ms)
             fleet_do(fleet, &events[next++]);
         fleet_put_right(fleet, mono_ms());
+        fleet_revive(fleet);
         if (now_ms - looked_ms >= LOOK_MS) {
             look_into_spools(fleet, NULL);
             looked_ms = now_ms;
@@ -185,12 +200,29 @@ static bool is_calm(struct fleet *fleet)
     return live == 0 && strcmp(open, "0") == 0;
 }
 
+/* Whose sweep was the last one, each time that it is somebody else's. */
+static void note_sweeper(struct fleet *fleet, char last[SWEEPER_BYTES])
+{
+    TEXT(instance) = fleet_ask(fleet, "SELECT instance FROM sweeps ORDER BY id DESC LIMIT 1");
+    if (strcmp(instance, last) == 0)
+        return;
+    snprintf(last, SWEEPER_BYTES, "%s", instance);
+    struct json *line = history_line("sweeper");
+    json_set_text(line, "instance", instance);
+    history_write(fleet->history, line);
+}
+
 static void wait_for_calm(struct fleet *fleet)
 {
     int64_t begun_ms = mono_ms();
+    char sweeper[SWEEPER_BYTES] = "";
     bool calm = false;
-    while (!(calm = is_calm(fleet)) && mono_ms() - begun_ms < CALM_MS)
+    while ((!(calm = is_calm(fleet)) && mono_ms() - begun_ms < CALM_MS) ||
+           mono_ms() - begun_ms < CALM_LEAST_MS) {
+        fleet_revive(fleet);
+        note_sweeper(fleet, sweeper);
         poll(NULL, 0, LOOK_MS);
+    }
     struct json *line = history_line("quiet");
     json_set_bool(line, "calm", calm);
     json_set_int(line, "after_ms", mono_ms() - begun_ms);
@@ -209,7 +241,30 @@ static int check(const char *directory)
     return run.status;
 }
 
-static int run(const struct options *options, const struct lab_event *events, size_t count)
+/* -1: the options name events that there cannot be. */
+static int make_events(const struct options *options, const struct lab_plan *plan,
+                       struct lab_event events[], size_t *count)
+{
+    *count = schedule_make(plan, events);
+    return options->events ? schedule_keep(events, count, options->events) : 0;
+}
+
+static void play_round(struct fleet *fleet, const struct options *options, uint64_t seed)
+{
+    static struct lab_event events[LAB_EVENTS_MAX];
+    size_t count;
+    struct json *line = history_line("round");
+    json_set_int(line, "seed", (int64_t)seed);
+    history_write(fleet->history, line);
+    fleet->plan.seed = seed;
+    must(make_events(options, &fleet->plan, events, &count) == 0);
+    fleet_begin_round(fleet);
+    storm(fleet, events, count);
+    fleet_heal(fleet);
+    wait_for_calm(fleet);
+}
+
+static int run(const struct options *options)
 {
     bool is_fake = strcmp(options->transcoder, "fake") == 0;
     struct fleet *fleet = fleet_start(&options->plan,
@@ -219,9 +274,8 @@ static int run(const struct options *options, const struct lab_event *events, si
     fflush(stdout);
     write_start(fleet, options);
     fleet_start_nodes(fleet, options->transcoder);
-    storm(fleet, events, count);
-    fleet_heal(fleet);
-    wait_for_calm(fleet);
+    for (int i = 0; i < options->rounds; i++)
+        play_round(fleet, options, options->plan.seed + (uint64_t)i);
     fleet_end(fleet);
     TEXT(dump) = must_printf("%s/database.json", directory);
     fleet_dump(fleet, dump);
@@ -237,16 +291,14 @@ static int run(const struct options *options, const struct lab_event *events, si
 int main(int argc, char **argv)
 {
     static struct lab_event events[LAB_EVENTS_MAX];
-    struct options options = {.plan = {.seed = 1, .duration_ms = 10000, .nodes = 3, .jobs = 10},
+    size_t count;
+    struct options options = {.plan = {.seed = 1, .duration_ms = 3000, .nodes = 3, .jobs = 7},
+                              .rounds = 1,
                               .transcoder = "fake"};
-    if (parse(argc, argv, &options) != 0)
-        return fputs(usage, stderr), EXIT_USE;
-    size_t count = schedule_make(&options.plan, events);
-    if (options.events && schedule_keep(events, &count, options.events) != 0)
+    if (parse(argc, argv, &options) != 0 ||
+        make_events(&options, &options.plan, events, &count) != 0)
         return fputs(usage, stderr), EXIT_USE;
     for (size_t i = 0; i < count && options.prints; i++)
         schedule_print(&events[i], stdout);
-    if (options.prints)
-        return 0;
-    return run(&options, events, count);
+    return options.prints ? 0 : run(&options);
 }

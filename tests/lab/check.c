@@ -25,13 +25,15 @@ int main(int argc, char **argv)
     if (evidence_read(&evidence, argv[1], stdout) != 0)
         return EXIT_DATA;
     check_all(&evidence);
-    printf("checked\t%d calls, %d completions presented, %d jobs, %d completions, %d failures, "
-           "%lld ms to rest: %d complaints\n",
-           count_calls(&evidence, NULL), count_calls(&evidence, "complete"),
+    int rounds = 0;
+    EACH_LINE(&evidence, line, "round", NULL)
+    rounds++;
+    printf("checked\t%d rounds, %d calls, %d completions presented, %d jobs, %d completions, %d "
+           "failures, "
+           "%d complaints\n",
+           rounds, count_calls(&evidence, NULL), count_calls(&evidence, "complete"),
            count_rows(&evidence, "transcoding_jobs"), count_rows(&evidence, "completions"),
-           count_rows(&evidence, "failures"),
-           (long long)number(first_line(&evidence, "quiet", NULL), "after_ms"),
-           evidence.complaints);
+           count_rows(&evidence, "failures"), evidence.complaints);
     int complaints = evidence.complaints;
     evidence_fini(&evidence);
     return complaints > 0;

@@ -29,6 +29,7 @@ void check_acknowledgements(struct evidence *evidence); /* P1, P2, P7 */
 void check_claims(struct evidence *evidence);           /* P4, P5, P6 */
 void check_releases(struct evidence *evidence);         /* P9 */
 void check_ends(struct evidence *evidence);             /* every job and every record: P3, P6 */
+void check_moments(struct evidence *evidence);          /* late, forged or stale: P2, P6, P7, P9 */
 void check_files(struct evidence *evidence);            /* P3, P4: what the rows say is there */
 
 /* What is absent is 0, "" or false. */
@@ -36,6 +37,9 @@ int64_t number(const struct json *object, const char *name);
 const char *text(const struct json *object, const char *name);
 bool flag(const struct json *object, const char *name);
 int64_t time_us(const struct json *object, const char *name);
+/* The same, of a time that a verifier wrote, by the clock that the history has; 0: its clock was
+ * set back, and it may have been either of two times. */
+int64_t real_us(const struct evidence *evidence, const struct json *object, const char *name);
 
 /* Of the history: the next line of this event, and for calls of this kind (NULL: any). */
 const struct json *line_after(const struct json *line, const char *event, const char *what);
@@ -56,6 +60,12 @@ int faults_done(const struct evidence *evidence, const char *fault); /* so many 
 bool is_deleted(const struct evidence *evidence, int64_t job);
 /* The claim of this epoch as it was granted; NULL: nobody heard of it. */
 const struct json *claim_of(const struct evidence *evidence, int64_t job, int64_t epoch);
+/* The completion of this claim; NULL: there is none. */
+const struct json *completion_of(const struct evidence *evidence, int64_t job, int64_t epoch);
+bool has_second_token(const struct evidence *evidence, int64_t job, int64_t epoch); /* forged */
+/* The node was lost with its disk, after that line. */
+bool is_lost(const struct json *line, int64_t node);
+const struct json *last_round(const struct evidence *evidence);   /* NULL: there is none */
 int64_t last_epoch(const struct evidence *evidence, int64_t job); /* by the database */
 
 #endif

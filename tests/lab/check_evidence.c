@@ -91,6 +91,25 @@ int64_t time_us(const struct json *object, const char *name)
     return wall_parse(text(object, name), &value) ? value : 0;
 }
 
+int64_t real_us(const struct evidence *evidence, const struct json *object, const char *name)
+{
+    int64_t said_us = time_us(object, name), from_us = 0, shift_us = 0, found_us = 0;
+    const struct json *line = first_line(evidence, "clock", NULL);
+    for (; said_us; line = line_after(line, "clock", NULL)) {
+        int64_t until_us = line ? number(line, "at_us") : INT64_MAX;
+        int64_t real_us = said_us - shift_us;
+        if (real_us >= from_us && real_us < until_us && found_us)
+            return 0;
+        if (real_us >= from_us && real_us < until_us)
+            found_us = real_us;
+        if (!line)
+            break;
+        from_us = until_us;
+        shift_us = number(line, "shift_ms") * 1000;
+    }
+    return found_us;
+}
+
 /* ---- lines and rows -------------------------------------------------------------------------- */
 
 static const struct json *from(const struct json *line, const char *event, const char *what)
@@ -152,6 +171,39 @@ const struct json *claim_of(const struct evidence *evidence, int64_t job, int64_
     return NULL;
 }
 
+const struct json *completion_of(const struct evidence *evidence, int64_t job, int64_t epoch)
+{
+    EACH_ROW(evidence, row, "completions")
+    if (number(row, "job_id") == job && number(row, "claim_epoch") == epoch)
+        return row;
+    return NULL;
+}
+
+bool has_second_token(const struct evidence *evidence, int64_t job, int64_t epoch)
+{
+    EACH_LINE(evidence, call, "call", "complete")
+    if (flag(call, "forged") && number(call, "job") == job && number(call, "epoch") == epoch)
+        return true;
+    return false;
+}
+
+bool is_lost(const struct json *line, int64_t node)
+{
+    for (; line; line = line_after(line, "fault", NULL))
+        if (strcmp(text(line, "fault"), "lose-node") == 0 && flag(line, "done") &&
+            number(line, "target") == node)
+            return true;
+    return false;
+}
+
+const struct json *last_round(const struct evidence *evidence)
+{
+    const struct json *last = NULL;
+    EACH_LINE(evidence, line, "round", NULL)
+    last = line;
+    return last;
+}
+
 int64_t last_epoch(const struct evidence *evidence, int64_t job)
 {
     return number(row_by_number(evidence, "job_epochs", "job_id", job), "claim_epoch");
@@ -163,5 +215,6 @@ void check_all(struct evidence *evidence)
     check_claims(evidence);
     check_releases(evidence);
     check_ends(evidence);
+    check_moments(evidence);
     check_files(evidence);
 }

@@ -4,11 +4,12 @@
 #include "lib/error.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SIGN_BYTES = 36, FILE_MAX_BYTES = 64 << 20 };
+enum { SIGNALLED = 128, SIGN_BYTES = 36, FILE_MAX_BYTES = 64 << 20 };
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
@@ -20,7 +21,7 @@ static bool is_failure_explained(const struct evidence *evidence, int64_t job)
         return orders(evidence, "cancel", job) > 0;
     return row_by_number(evidence, "failures", "job_id", job) &&
            faults_done(evidence, "kill-step") + faults_done(evidence, "kill-transcoder") +
-                   faults_done(evidence, "kill-node") >
+                   faults_done(evidence, "kill-node") + faults_done(evidence, "crash-agent") >
                0;
 }
 
@@ -41,12 +42,13 @@ static void check_end(struct evidence *evidence, int64_t job)
                  (long long)job, text(row, "last_error"));
 }
 
-static bool has_completion(const struct evidence *evidence, const char *token)
+static bool is_on_record(const struct evidence *evidence, const struct json *finished)
 {
+    int64_t job = number(finished, "job"), epoch = number(finished, "epoch");
     EACH_ROW(evidence, row, "completions")
-    if (strcmp(text(row, "token"), token) == 0)
+    if (strcmp(text(row, "token"), text(finished, "token")) == 0)
         return true;
-    return false;
+    return completion_of(evidence, job, epoch) && has_second_token(evidence, job, epoch);
 }
 
 /* A transcode that has ended well is on record, or somebody else's order or claim came first. */
@@ -58,8 +60,9 @@ static void check_finished(struct evidence *evidence, const struct json *line)
         if (number(later, "node") == number(line, "node") &&
             strcmp(text(later, "record"), text(line, "record")) == 0)
             return; /* reclaimed: the later token counts */
-    if (has_completion(evidence, text(line, "token")) || is_deleted(evidence, job) ||
-        last_epoch(evidence, job) > number(line, "epoch") || orders(evidence, "cancel", job) > 0)
+    if (is_on_record(evidence, line) || is_deleted(evidence, job) ||
+        is_lost(line, number(line, "node")) || last_epoch(evidence, job) > number(line, "epoch") ||
+        orders(evidence, "cancel", job) > 0)
         return;
     complain(evidence, "P3",
              "job %lld: the transcode of claim %lld on node %lld ended well and "
@@ -69,7 +72,7 @@ static void check_finished(struct evidence *evidence, const struct json *line)
 
 void check_ends(struct evidence *evidence)
 {
-    const struct json *quiet = first_line(evidence, "quiet", NULL);
+    EACH_LINE(evidence, quiet, "quiet", NULL)
     if (!flag(quiet, "calm"))
         complain(evidence, "P7", "the fleet did not come to rest in %lld ms after all was well",
                  (long long)number(quiet, "after_ms"));
@@ -81,6 +84,10 @@ void check_ends(struct evidence *evidence)
     if (number(line, "status") != 0)
         complain(evidence, "end", "%s ended with status %lld", text(line, "program"),
                  (long long)number(line, "status"));
+    EACH_LINE(evidence, line, "died", NULL)
+    if (number(line, "status") > SIGNALLED && number(line, "status") != SIGNALLED + SIGKILL)
+        complain(evidence, "end", "%s died by signal %lld", text(line, "program"),
+                 (long long)number(line, "status") - SIGNALLED);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -201,6 +208,8 @@ void check_files(struct evidence *evidence)
     check_video(evidence, video);
     check_orphans(evidence);
     for (int64_t node = 0; node < number(first_line(evidence, "start", NULL), "nodes"); node++) {
+        if (is_lost(last_round(evidence), node))
+            continue;
         check_spool(evidence, node, "spool");
         check_spool(evidence, node, "quarantine");
     }

@@ -23,6 +23,17 @@ static const struct json *completion_by_token(const struct evidence *evidence, c
     return NULL;
 }
 
+/* Where a worker presented two tokens for one claim, only one of them is on record. */
+static const struct json *completion_by_call(const struct evidence *evidence,
+                                             const struct json *call)
+{
+    int64_t job = number(call, "job"), epoch = number(call, "epoch");
+    const struct json *row = completion_by_token(evidence, text(call, "token"));
+    bool is_other = !row && flag(json_get(call, "answer"), "replayed") &&
+                    has_second_token(evidence, job, epoch);
+    return is_other ? completion_of(evidence, job, epoch) : row;
+}
+
 static bool is_acknowledgement(const struct json *call)
 {
     return number(call, "status") / 100 == 2 &&
@@ -32,7 +43,7 @@ static bool is_acknowledgement(const struct json *call)
 static void check_acknowledgement(struct evidence *evidence, const struct json *call)
 {
     const struct json *answer = json_get(call, "answer");
-    const struct json *row = completion_by_token(evidence, text(call, "token"));
+    const struct json *row = completion_by_call(evidence, call);
     int64_t job = number(call, "job");
     if (strcmp(text(answer, "token"), text(call, "token")) != 0)
         complain(evidence, "P1", "job %lld: token %s was answered with token %s", whole(job),
@@ -47,7 +58,7 @@ static void check_acknowledgement(struct evidence *evidence, const struct json *
         complain(evidence, "P1", "job %lld: token %s is on record for job %lld, claim %lld",
                  whole(job), text(call, "token"), whole(number(row, "job_id")),
                  whole(number(row, "claim_epoch")));
-    if (time_us(row, "committed_at") > number(call, "answered_us"))
+    if (real_us(evidence, row, "committed_at") > number(call, "answered_us"))
         complain(evidence, "P1", "job %lld: token %s was acknowledged before its commit",
                  whole(job), text(call, "token"));
     if (time_us(row, "committed_at") != time_us(answer, "completed_at"))
@@ -55,21 +66,36 @@ static void check_acknowledgement(struct evidence *evidence, const struct json *
                  text(answer, "completed_at"), text(row, "committed_at"));
 }
 
-/* The first answer is the effect; of one token there is one. */
+/* The first answer is the effect; of one token there is one, and of one claim. */
 static void check_one_effect(struct evidence *evidence, const struct json *call)
 {
     for (const struct json *other = line_after(call, "call", "complete"); other;
          other = line_after(other, "call", "complete"))
         if (is_acknowledgement(other) && !flag(json_get(other, "answer"), "replayed") &&
-            strcmp(text(other, "token"), text(call, "token")) == 0)
+            (strcmp(text(other, "token"), text(call, "token")) == 0 ||
+             (number(other, "job") == number(call, "job") &&
+              number(other, "epoch") == number(call, "epoch"))))
             complain(evidence, "P2", "job %lld: token %s took effect twice",
                      whole(number(call, "job")), text(call, "token"));
 }
 
+/* When all was well again, as far as it is until the next storm; 0: not yet, at that time. */
+static int64_t healed_us(const struct evidence *evidence, int64_t at_us)
+{
+    int64_t last_us = 0;
+    EACH_LINE(evidence, line, "healed", NULL)
+    if (number(line, "at_us") < at_us)
+        last_us = number(line, "at_us");
+    EACH_LINE(evidence, line, "round", NULL)
+    if (number(line, "at_us") > last_us && number(line, "at_us") < at_us)
+        return 0;
+    return last_us;
+}
+
 static void check_recovery(struct evidence *evidence, const struct json *call)
 {
-    const struct json *healed = first_line(evidence, "healed", NULL);
-    if (healed && number(call, "asked_us") > number(healed, "at_us") + RECOVERY_US &&
+    int64_t well_us = healed_us(evidence, number(call, "asked_us"));
+    if (well_us && number(call, "asked_us") > well_us + RECOVERY_US &&
         (number(call, "status") == 0 || number(call, "status") >= 500))
         complain(evidence, "P7", "job %lld: token %s is answered %lld, 30 s after all was well",
                  whole(number(call, "job")), text(call, "token"), whole(number(call, "status")));
@@ -92,25 +118,27 @@ static void check_unique(struct evidence *evidence, const char *table, const cha
 /* The video and the job say of their completions what the completions say. */
 static void check_effects(struct evidence *evidence, const struct json *job)
 {
-    int64_t id = number(job, "id"), first_us = INT64_MAX, last_us = 0;
+    int64_t id = number(job, "id");
+    const struct json *first = NULL, *last = NULL; /* by claims: a clock may be set back */
     const struct json *video = row_by_number(evidence, "videos", "id", number(job, "video_id"));
     int count = 0;
     EACH_ROW(evidence, row, "completions")
     {
-        int64_t committed_us = time_us(row, "committed_at");
         if (number(row, "job_id") != id)
             continue;
         count++;
-        first_us = committed_us < first_us ? committed_us : first_us;
-        last_us = committed_us > last_us ? committed_us : last_us;
+        if (!first || number(row, "claim_epoch") < number(first, "claim_epoch"))
+            first = row;
+        if (!last || number(row, "claim_epoch") > number(last, "claim_epoch"))
+            last = row;
     }
     if (count > 1 + orders(evidence, "retranscode", id))
         complain(evidence, "P2", "job %lld: %d completions", whole(id), count);
-    if (count > 0 && time_us(video, "published_at") != first_us)
+    if (count > 0 && time_us(video, "published_at") != time_us(first, "committed_at"))
         complain(evidence, "P2", "job %lld: published at %s, not at its first completion",
                  whole(id), text(video, "published_at"));
     if (count > 0 && strcmp(text(video, "status"), "ready") == 0 && time_us(job, "completed_at") &&
-        time_us(job, "completed_at") != last_us)
+        time_us(job, "completed_at") != time_us(last, "committed_at"))
         complain(evidence, "P2", "job %lld: completed at %s, not at its last completion", whole(id),
                  text(job, "completed_at"));
 }
@@ -183,7 +211,7 @@ static void check_tokens(struct evidence *evidence, const struct json *call)
         bool same_claim = number(call, "job") == number(other, "job") &&
                           number(call, "epoch") == number(other, "epoch");
         bool same_token = strcmp(text(call, "token"), text(other, "token")) == 0;
-        if (same_claim != same_token)
+        if (same_claim != same_token && !flag(call, "forged") && !flag(other, "forged"))
             complain(evidence, "P2", "job %lld: claim %lld came with tokens %s and %s",
                      whole(number(call, "job")), whole(number(call, "epoch")), text(call, "token"),
                      text(other, "token"));
@@ -231,7 +259,8 @@ static void check_absorbing(struct evidence *evidence, const struct json *row)
                  text(video, "status"));
     EACH_LINE(evidence, call, "call", "fail")
     if (number(call, "job") == job && number(call, "status") == 200 &&
-        number(call, "asked_us") > time_us(row, "committed_at") &&
+        real_us(evidence, row, "committed_at") != 0 &&
+        number(call, "asked_us") > real_us(evidence, row, "committed_at") &&
         flag(json_get(call, "answer"), "will_retry"))
         complain(evidence, "P6", "job %lld: a failure counted after the completion", whole(job));
 }
@@ -331,8 +360,8 @@ static int64_t long_expired_us(const struct evidence *evidence)
 static void check_release(struct evidence *evidence, int64_t job, int64_t epoch, int64_t at_us)
 {
     const struct json *claim = claim_of(evidence, job, epoch);
-    if (!claim)
-        return; /* its answer was lost: nobody holds it */
+    if (!claim || at_us == 0)
+        return; /* its answer was lost: nobody holds it; or there is no saying when it was */
     int64_t expired_us = extended_us(evidence, claim, at_us) + claim_duration_us(evidence);
     if (at_us + SLACK_US < expired_us)
         complain(evidence, "P9", "job %lld: claim %lld was released before it expired", whole(job),
@@ -401,7 +430,7 @@ void check_releases(struct evidence *evidence)
     for (const struct json *item = json_first(json_get(sweep, "released")); item;
          item = json_next(item))
         check_release(evidence, number(item, "job"), number(item, "epoch"),
-                      time_us(sweep, "swept_at"));
+                      real_us(evidence, sweep, "swept_at"));
     EACH_LINE(evidence, claim, "call", "claim")
     check_taking_over(evidence, claim);
 }

@@ -9,7 +9,7 @@ static const char *const tables[][2] = {
     {"videos", "id slug status published_at error_message"},
     {"video_qualities", "video_id quality"},
     {"workers", "worker_id worker_name"},
-    {"transcoding_jobs", "id video_id completed_at claimed_at last_error"},
+    {"transcoding_jobs", "id video_id worker_id completed_at claimed_at last_error"},
     {"job_epochs", "job_id claim_epoch"},
     {"job_queue", "job_id cancelled"},
     {"completions", "job_id claim_epoch token worker_id committed_at"},
@@ -39,6 +39,16 @@ static char *rows_of(const struct fleet *fleet, const char *table, const char *c
     return *rows ? rows : (free(rows), must_strdup("[]"));
 }
 
+/* What the gate left in Redis: the keys of tokens and their values. */
+static char *gate_of(const struct fleet *fleet)
+{
+    static const char script[] =
+        "local rows = {} for _, key in ipairs(redis.call('KEYS', 'vlog:completion_token:*')) do "
+        "rows[#rows + 1] = cjson.encode({key = key, value = redis.call('GET', key) or ''}) end "
+        "return '[' .. table.concat(rows, ', ') .. ']'";
+    return fleet->redis ? redis_ask(fleet->redis, "EVAL", script, "0", NULL) : must_strdup("[]");
+}
+
 void fleet_dump(const struct fleet *fleet, const char *path)
 {
     STREAM(file) = fopen(path, "we");
@@ -47,5 +57,6 @@ void fleet_dump(const struct fleet *fleet, const char *path)
         TEXT(rows) = rows_of(fleet, tables[i][0], tables[i][1]);
         fprintf(file, "%s\"%s\": %s", i ? ",\n" : "{", tables[i][0], rows);
     }
-    must(fprintf(file, "}\n") > 0);
+    TEXT(gate) = gate_of(fleet);
+    must(fprintf(file, ",\n\"gate\": %s}\n", gate) > 0);
 }

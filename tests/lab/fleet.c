@@ -1,6 +1,7 @@
 #include "fleet.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "fault_proxy.h"
 #include "inspect.h"
 #include "lib/cleanup.h"
@@ -15,29 +16,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { ANSWER_BYTES = 4 << 20, READY_MS = 30 * 1000 };
+enum { ANSWER_BYTES = 4 << 20, READY_MS = 120 * 1000 };
 
 #define KEEP "TAILSLATE_TEST_KEEP"
-
-/* A rendition made beforehand. Each run signs its files, so that a mixture of two shows; the
- * playlist comes last, because what it lists is uploaded at once. */
-static const char fake[] =
-    "set -e\nmkdir -p \"$1/360p\"\nsleep 0.$((1 + $2 * 7 %% 9))\n"
-    "sign=$(cat /proc/sys/kernel/random/uuid)\nfor name in init.mp4 seg_0000.m4s seg_0001.m4s; do\n"
-    "    { cat '%1$s/360p/'$name; printf '\\000\\000\\000\\054free%%s' $sign; }"
-    " >\"$1/360p/$name\"\ndone\ncp '%1$s'/*.* \"$1/\"\n"
-    "{ cat '%1$s/360p/stream.m3u8'; echo \"# $sign\"; } >\"$1/list\"\n"
-    "mv \"$1/list\" \"$1/360p/stream.m3u8\"\n";
 
 /* ---- the start ------------------------------------------------------------------------------- */
 
 static void configure_verifiers(struct fleet *fleet)
 {
     static const char *const keys[][2] = {
-        {"claims.duration_minutes", "0.06"},      {"workers.offline_minutes", "0.04"},
-        {"sweeper.grace_seconds", "2"},           {"sweeper.interval_seconds", "0.5"},
-        {"sweeper.cleanup_minutes", "0.05"},      {"claims.retry_delay_seconds", "0"},
-        {"listen.connections_per_address", "512"}};
+        {"claims.duration_minutes", "0.025"}, {"workers.offline_minutes", "0.02"},
+        {"sweeper.grace_seconds", "0.8"},     {"sweeper.interval_seconds", "0.25"},
+        {"sweeper.cleanup_minutes", "0.02"},  {"sweeper.trash_hours", "0.0005"},
+        {"claims.retry_delay_seconds", "0"},  {"listen.connections_per_address", "512"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         rig_verifier_set(fleet->rig, keys[i][0], keys[i][1]);
 }
@@ -50,6 +41,7 @@ static void start_stores(struct fleet *fleet)
     fleet->postgres = postgres_start(NULL);
     fleet->database_line = fault_proxy_start(fleet->postgres->port);
     fleet->database_url = postgres_new_database(fleet->postgres->place);
+    fleet->connection = postgres_enter(fleet->database_url, "SELECT 1");
     TEXT(url) = postgres_url_at(fleet->database_url, fault_proxy_port(fleet->database_line));
     settings_set_text(settings, "store.url", url);
     if (fleet->plan.store != LAB_FLEET)
@@ -59,23 +51,52 @@ static void start_stores(struct fleet *fleet)
     settings_set_text(settings, "redis.url", redis);
 }
 
+char *fleet_crash_flag(const struct fleet *fleet, const char *program, int number)
+{
+    return rig_path(fleet->rig, "%s-%d.crash", program, number);
+}
+
+/* Each life has another crash point armed; it dies there once its flag file is made. */
+static struct process *start(struct fleet *fleet, const char *const argv[], const char *name,
+                             int number, const int points[], size_t count)
+{
+    const char *env[RIG_ENV_MAX + 2];
+    size_t used = 0;
+    for (size_t i = 0; fleet->rig->env[i]; i++)
+        if (strncmp(fleet->rig->env[i], HARM_VARIABLE "=", sizeof HARM_VARIABLE) != 0)
+            env[used++] = fleet->rig->env[i];
+    int life = ++fleet->lives, point = points[(fleet->plan.seed + (uint64_t)life) % count];
+    TEXT(flag) = fleet_crash_flag(fleet, name, number);
+    TEXT(crash) = must_printf("TAILSLATE_CRASH=%d:%s", point, flag);
+    TEXT(log) = rig_path(fleet->rig, "%s-%d.%d.log", name, number, life);
+    TEXT(path) = harm_path(fleet, name, number);
+    TEXT(harm) = must_printf(HARM_VARIABLE "=%s", path);
+    env[used++] = crash;
+    env[used++] = harm;
+    env[used] = NULL;
+    return process_start(argv, env, log, NULL);
+}
+
 void fleet_start_verifier(struct fleet *fleet, int number)
 {
+#define CRASH_NUMBER(number, name, meaning) number,
+    static const int points[] = {CRASH_SERVER_POINTS(CRASH_NUMBER)
+                                     CRASH_GROUP_POINTS(CRASH_NUMBER)};
     struct settings settings = fleet->rig->verifier_settings;
     TEXT(port) = must_printf("%d", fleet->verifier_ports[number]);
     TEXT(config) = rig_path(fleet->rig, "verifier-%d.cfg", number);
-    TEXT(log) = rig_path(fleet->rig, "verifier-%d.%d.log", number, ++fleet->lives);
     settings_set(&settings, "listen.port", port);
     settings_write(&settings, config);
-    fleet->verifiers[number] = process_start(
-        (const char *[]){TAILSLATE_VERIFIER, "-c", config, "serve", NULL},
-        (const char *const *)fleet->rig->env, log, NULL);
+    fleet->verifiers[number] = start(
+        fleet, (const char *[]){TAILSLATE_VERIFIER, "-c", config, "serve", NULL}, "verifier",
+        number, points, sizeof points / sizeof *points);
 }
 
 struct fleet *fleet_start(const struct lab_plan *plan, const char *clip)
 {
     struct fleet *fleet = must_calloc(1, sizeof *fleet);
     fleet->plan = *plan;
+    fleet->lost = -1;
     /* The checker reads the rig's directory after its guard has gone; the stores' are not kept. */
     bool is_kept = getenv(KEEP) != NULL;
     setenv(KEEP, "1", 1);
@@ -90,16 +111,18 @@ struct fleet *fleet_start(const struct lab_plan *plan, const char *clip)
     fleet->history = history_open(path);
     configure_verifiers(fleet);
     start_stores(fleet);
+    harm_prepare(fleet);
     for (int i = 0; i < plan->verifiers; i++) {
         fleet->verifier_ports[i] = port_free();
         fleet_start_verifier(fleet, i);
         process_expect(fleet->verifiers[i], "event=verifier.ready", READY_MS, NULL);
     }
-    fleet->proxy = proxy_start(fleet->history, plan->nodes, fleet->verifier_ports, plan->verifiers);
+    TEXT(videos) = rig_path(fleet->rig, "videos");
+    fleet->proxy = proxy_start(fleet->history, plan, fleet->verifier_ports, videos);
     return fleet;
 }
 
-static void configure_node(struct fleet *fleet, int number, const char *command)
+static void configure_node(struct fleet *fleet, int number)
 {
     struct settings *settings = &fleet->agent_settings[number];
     *settings = fleet->rig->agent_settings;
@@ -112,35 +135,61 @@ static void configure_node(struct fleet *fleet, int number, const char *command)
     settings_set_text(settings, "node.state_dir", state);
     settings_set(settings, "node.slots", "2");
     settings_set(settings, "claim.wait_seconds", "1");
-    if (!command)
-        return;
-    settings_set(settings, "transcode.recipe", "\"command\"");
-    settings_set_text(settings, "transcode.command", command);
+    settings_set(settings, "heartbeat.interval_seconds", "0.3");
 }
 
 void fleet_start_agent(struct fleet *fleet, int number)
 {
+    static const int points[] = {CRASH_POINTS(CRASH_NUMBER)};
     TEXT(config) = rig_path(fleet->rig, "agent-%d.cfg", number);
-    TEXT(log) = rig_path(fleet->rig, "agent-%d.%d.log", number, ++fleet->lives);
     settings_write(&fleet->agent_settings[number], config);
-    fleet->agents[number] = process_start(
-        (const char *[]){TAILSLATE_AGENT, "-c", config, "run", NULL},
-        (const char *const *)fleet->rig->env, log, NULL);
+    fleet->agents[number] = start(fleet,
+                                  (const char *[]){TAILSLATE_AGENT, "-c", config, "run", NULL},
+                                  "agent", number, points, sizeof points / sizeof *points);
 }
 
 void fleet_start_nodes(struct fleet *fleet, const char *transcoder)
 {
     bool is_fake = strcmp(transcoder, "fake") == 0;
-    TEXT(text) = must_printf(fake, media_tree());
-    TEXT(script) = rig_script(fleet->rig, "fake.sh", text);
-    TEXT(command) = must_printf("%s {output} {job_id}", script);
+    if (is_fake)
+        fleet_write_fakes(fleet);
     for (int i = 0; i < fleet->plan.nodes; i++) {
         char key[128], name[32];
         snprintf(name, sizeof name, "node-%d", i);
         rig_add_worker(fleet->rig, name, key);
-        configure_node(fleet, i, is_fake ? command : NULL);
+        configure_node(fleet, i);
+        if (is_fake)
+            fleet_use_fakes(fleet, i);
         fleet_start_agent(fleet, i);
     }
+}
+
+/* Another machine in its place, with an empty disk. */
+static void replace_lost(struct fleet *fleet)
+{
+    TEXT(state) = rig_path(fleet->rig, "agent-%d", fleet->lost);
+    RUN(removed) = run_program((const char *[]){"rm", "-rf", state, NULL}, NULL, READY_MS);
+    must(removed.status == 0 && mkdir(state, 0700) == 0);
+    fleet_start_agent(fleet, fleet->lost);
+    fleet->lost = -1;
+}
+
+/* As if 30 s had passed: who was killed in the round before still has the lead of the sweeps. */
+static void end_lease(struct fleet *fleet)
+{
+    static const char sql[] = "UPDATE fleet SET leader = NULL, leader_until = NULL";
+    if (fleet->connection)
+        free(postgres_ask_again(fleet->connection, sql));
+    else
+        inspect_change(fleet->rig, "%s", sql);
+}
+
+void fleet_begin_round(struct fleet *fleet)
+{
+    if (fleet->lost >= 0)
+        replace_lost(fleet);
+    memset(fleet->jobs, 0, (size_t)fleet->plan.jobs * sizeof *fleet->jobs);
+    end_lease(fleet);
     operator_start(fleet);
 }
 
@@ -148,6 +197,7 @@ void fleet_start_nodes(struct fleet *fleet, const char *transcoder)
 
 void fleet_heal(struct fleet *fleet)
 {
+    harm_heal(fleet);
     fleet_put_right(fleet, INT64_MAX);
     proxy_heal(fleet->proxy);
     if (fleet->database_line)
@@ -156,21 +206,38 @@ void fleet_heal(struct fleet *fleet)
     history_write(fleet->history, history_line("healed"));
 }
 
+void fleet_note_end(struct fleet *fleet, struct process *process, const char *program)
+{
+    struct json *line = history_line("ended");
+    json_set_text(line, "program", program);
+    json_set_int(line, "status", process_wait(process, STOP_MS));
+    history_write(fleet->history, line);
+}
+
 static void end(struct fleet *fleet, struct process **process, const char *program)
 {
     process_signal(*process, SIGTERM);
-    struct json *line = history_line("ended");
-    json_set_text(line, "program", program);
-    json_set_int(line, "status", process_wait(*process, STOP_MS));
-    history_write(fleet->history, line);
+    fleet_note_end(fleet, *process, program);
     process_free(*process);
     *process = NULL;
 }
 
-void fleet_end(struct fleet *fleet)
+/* Before it is ready, SIGTERM ends it as it ends any program. */
+static void wait_for_all(struct fleet *fleet)
 {
     for (int i = 0; i < fleet->plan.nodes; i++)
-        end(fleet, &fleet->agents[i], "agent");
+        if (i != fleet->lost)
+            process_expect(fleet->agents[i], "event=agent.ready", READY_MS, NULL);
+    for (int i = 0; i < fleet->plan.verifiers; i++)
+        process_expect(fleet->verifiers[i], "event=verifier.ready", READY_MS, NULL);
+}
+
+void fleet_end(struct fleet *fleet)
+{
+    wait_for_all(fleet);
+    for (int i = 0; i < fleet->plan.nodes; i++)
+        if (i != fleet->lost)
+            end(fleet, &fleet->agents[i], "agent");
     for (int i = 0; i < fleet->plan.verifiers; i++)
         end(fleet, &fleet->verifiers[i], "verifier");
     proxy_stop(fleet->proxy);
@@ -181,17 +248,19 @@ void fleet_stop_stores(struct fleet *fleet)
 {
     if (fleet->database_line)
         fault_proxy_stop(fleet->database_line);
-    if (fleet->postgres)
+    if (fleet->postgres) {
+        postgres_leave(fleet->connection);
         postgres_stop(fleet->postgres);
+    }
     if (fleet->redis)
         redis_stop(fleet->redis);
 }
 
 char *fleet_ask(const struct fleet *fleet, const char *sql)
 {
-    if (fleet->database_url)
-        return postgres_ask(fleet->database_url, sql);
-    char *text = must_calloc(1, ANSWER_BYTES);
+    if (fleet->connection)
+        return postgres_ask_again(fleet->connection, sql);
+    char *text = must_malloc(ANSWER_BYTES);
     inspect_text(fleet->rig, text, ANSWER_BYTES, "%s", sql);
     return text;
 }

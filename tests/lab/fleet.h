@@ -8,6 +8,7 @@
 
 #include "history.h"
 #include "postgres.h"
+#include "preload/harm.h"
 #include "proxy.h"
 #include "redis.h"
 #include "rig.h"
@@ -16,12 +17,13 @@
 #include <pthread.h>
 
 enum { FLEET_DUE_MAX = 256, FLEET_ORDERS_MAX = 8192 };
-enum { FLEET_CLAIM_MS = 3600, FLEET_OFFLINE_MS = 2400, FLEET_GRACE_MS = 2000 };
+enum { FLEET_CLAIM_MS = 1500, FLEET_OFFLINE_MS = 1200, FLEET_GRACE_MS = 800 };
 
 struct fleet_due {
     int64_t at_ms; /* monotonic; 0: this place is free */
     enum lab_fault fault;
-    int target, pidfd;
+    int target, pidfd; /* pidfd: of a step; -1: none */
+    pid_t pid;         /* of the program that it was done to; 0: none */
 };
 
 enum fleet_health { FLEET_UP, FLEET_DOWN, FLEET_HUNG };
@@ -32,13 +34,18 @@ struct fleet {
     struct history *history;
     struct proxy *proxy;
     struct process *agents[LAB_NODES_MAX], *verifiers[LAB_VERIFIERS_MAX];
+    struct harm *agent_harm[LAB_NODES_MAX], *verifier_harm[LAB_VERIFIERS_MAX];
     struct settings agent_settings[LAB_NODES_MAX];
     int verifier_ports[LAB_VERIFIERS_MAX], lives;
     struct postgres *postgres;
     struct fault_proxy *database_line;
     char *database_url; /* past the line; NULL: SQLite */
+    struct pg_conn *connection;
     struct redis *redis;
     enum fleet_health database, redis_health;
+    struct pg_conn *rows;     /* holds the rows of all jobs; NULL: nobody does */
+    struct sqlite3 *all_rows; /* the same on SQLite */
+    int lost;                 /* the node that is gone in this round; -1: none */
     struct fleet_due due[FLEET_DUE_MAX];
     /* the operator's */
     pthread_t operator;
@@ -54,17 +61,33 @@ struct fleet {
 struct fleet *fleet_start(const struct lab_plan *plan, const char *clip);
 /* kind: "fake" or "ffmpeg". */
 void fleet_start_nodes(struct fleet *fleet, const char *transcoder);
+void fleet_begin_round(struct fleet *fleet); /* all is up, and the operator has nothing to do */
 void fleet_start_agent(struct fleet *fleet, int number);
 void fleet_start_verifier(struct fleet *fleet, int number);
 void fleet_heal(struct fleet *fleet); /* everything is up, nothing is armed, all orders are done */
 void fleet_end(struct fleet *fleet);  /* SIGTERM to all; their ends are in the history */
+void fleet_note_end(struct fleet *fleet, struct process *process, const char *program);
 void fleet_stop_stores(struct fleet *fleet);
 
 /* One value out of the database, "" where there is none; owned. */
 char *fleet_ask(const struct fleet *fleet, const char *sql);
 void fleet_do(struct fleet *fleet, const struct lab_event *event); /* faults.c */
 void fleet_put_right(struct fleet *fleet, int64_t now_ms);         /* what is due: mono_ms */
-void fleet_dump(const struct fleet *fleet, const char *path);      /* dump.c */
+void fleet_revive(struct fleet *fleet); /* as a service manager: who has ended by itself */
+void fleet_dump(const struct fleet *fleet, const char *path); /* dump.c */
+
+/* harm.c: what the library that is preloaded into the programs is told. */
+void harm_prepare(struct fleet *fleet);
+char *harm_path(const struct fleet *fleet, const char *program, int number); /* owned */
+void harm_clocks(struct fleet *fleet, int64_t shift_ms);                     /* of all verifiers */
+void harm_heal(struct fleet *fleet);
+
+/* The file whose removal lets the program die at its crash point; owned. */
+char *fleet_crash_flag(const struct fleet *fleet, const char *program, int number);
+
+/* fakes.c: scripts in place of ffmpeg and ffprobe; a node uses them from its next start on. */
+void fleet_write_fakes(struct fleet *fleet);
+void fleet_use_fakes(struct fleet *fleet, int node);
 
 /* operator.c */
 void operator_start(struct fleet *fleet);

@@ -43,8 +43,8 @@ static int64_t find_job(struct fleet *fleet, const char *slug)
 /* 1: it is done. */
 static bool add_job(struct fleet *fleet, int index)
 {
-    char slug[32];
-    snprintf(slug, sizeof slug, "lab-%d", index);
+    char slug[48];
+    snprintf(slug, sizeof slug, "lab-%llu-%d", (unsigned long long)fleet->plan.seed, index);
     RUN(run) = rig_verifier(fleet->rig,
                             (const char *[]){"job", "add", fleet->clip, "--slug", slug, NULL});
     const char *digits = run.out + strcspn(run.out, "0123456789");
@@ -84,13 +84,14 @@ static struct reply call_admin(struct fleet *fleet, const struct lab_event *orde
                                     .timeout_ms = VERB_MS});
 }
 
-static bool do_verb(struct fleet *fleet, const struct lab_event *order)
+/* False: it was refused, or there is no such job. */
+static bool do_to(struct fleet *fleet, const struct lab_event *order, int index)
 {
     pthread_mutex_lock(&fleet->lock);
-    int64_t job = fleet->jobs[order->target];
+    int64_t job = fleet->jobs[index];
     pthread_mutex_unlock(&fleet->lock);
     if (job == 0)
-        return true;
+        return false;
     int64_t asked_us = wall_us();
     REPLY(reply) = call_admin(fleet, order, job);
     struct json *line = history_line("verb");
@@ -100,7 +101,16 @@ static bool do_verb(struct fleet *fleet, const struct lab_event *order)
     json_set_int(line, "asked_us", asked_us);
     json_set_int(line, "status", reply.status);
     history_write(fleet->history, line);
-    return true;
+    return reply.status / 100 != 4;
+}
+
+/* A job that has to have ended for it: the first from there on that has. */
+static void do_verb(struct fleet *fleet, const struct lab_event *order)
+{
+    bool wants_end = order->fault == LAB_RETRY || order->fault == LAB_RETRANSCODE;
+    int tries = wants_end ? fleet->plan.jobs : 1;
+    for (int i = 0; i < tries && !do_to(fleet, order, (order->target + i) % fleet->plan.jobs); i++)
+        ;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
@@ -109,8 +119,10 @@ static bool attempt(struct fleet *fleet, const struct lab_event *order)
 {
     if (order->fault == LAB_FAULT_COUNT)
         return add_job(fleet, order->target);
-    return order->fault == LAB_ROTATE_KEY ? rotate_key(fleet, order->target)
-                                          : do_verb(fleet, order);
+    if (order->fault == LAB_ROTATE_KEY)
+        return rotate_key(fleet, order->target);
+    do_verb(fleet, order);
+    return true;
 }
 
 /* As a patient person: what fails is tried again. */
@@ -145,6 +157,8 @@ static void *work(void *ctx)
 
 void operator_start(struct fleet *fleet)
 {
+    fleet->ordered = fleet->done = 0;
+    fleet->ends = false;
     must(pthread_create(&fleet->operator, NULL, work, fleet) == 0);
 }
 

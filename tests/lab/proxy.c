@@ -1,6 +1,8 @@
 #include "proxy.h"
 
 #include "base/clock.h"
+#include "exchange.h"
+#include "forge.h"
 #include "lib/cleanup.h"
 #include "peer_wire.h"
 
@@ -14,15 +16,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ARMED_MAX = 256, BACKLOG = 128, HOLD_MS = 1000, DRIPS_MAX = 200, DRIP_MS = 5 };
+enum { ARMED_MAX = 256, BACKLOG = 128, HOLD_MS = 400, DRIPS_MAX = 200, DRIP_MS = 5 };
+enum { LATE_MS = 700, KNOWN_MAX = 4096, SLUG_BYTES = 64 };
 
 struct armed {
     struct lab_event event;
     int64_t left; /* calls that it still hits */
 };
 
+/* A job that was claimed. */
+struct known {
+    int64_t job;
+    char slug[SLUG_BYTES];
+    bool is_presented; /* some completion of it was */
+};
+
 struct proxy {
     struct history *history;
+    char videos[256];
     int nodes, verifiers, ports[LAB_VERIFIERS_MAX];
     int listeners[LAB_NODES_MAX], stop; /* stop: an eventfd */
     pthread_t acceptor;
@@ -32,18 +43,8 @@ struct proxy {
     unsigned turn;
     struct armed armed[ARMED_MAX];
     size_t armed_count;
-};
-
-/* One call of a node, and what was done about it. */
-struct exchange {
-    struct proxy *proxy;
-    int fd, node;
-    struct wire_bytes request, answer;
-    enum lab_call call;
-    int64_t job;
-    enum lab_fault fault; /* LAB_FAULT_COUNT: none */
-    int64_t asked_us, answered_us;
-    bool passed;
+    struct known known[KNOWN_MAX];
+    size_t known_count;
 };
 
 static void pause_for(const struct proxy *proxy, int ms)
@@ -52,107 +53,39 @@ static void pause_for(const struct proxy *proxy, int ms)
     poll(&end, 1, ms);
 }
 
-/* ---- what the call is ------------------------------------------------------------------------ */
+/* ---- what is known of the jobs --------------------------------------------------------------- */
 
-static enum lab_call kind_of(const char *path, int64_t *job)
+static struct known *find_known(struct proxy *proxy, int64_t job)
 {
-    static const struct {
-        const char *form;
-        enum lab_call call;
-    } forms[] = {{"/complete", LAB_CALL_COMPLETE},
-                 {"/fail", LAB_CALL_FAIL},
-                 {"/progress", LAB_CALL_PROGRESS}};
-    *job = 0;
-    if (strncmp(path, "/api/worker/claim", 17) == 0)
-        return LAB_CALL_CLAIM;
-    if (strncmp(path, "/api/worker/heartbeat", 21) == 0)
-        return LAB_CALL_HEARTBEAT;
-    if (strncmp(path, "/api/worker/upload/", 19) == 0) {
-        *job = strtoll(path + 19, NULL, 10);
-        return LAB_CALL_UPLOAD;
+    for (size_t i = 0; i < proxy->known_count; i++)
+        if (proxy->known[i].job == job)
+            return &proxy->known[i];
+    return NULL;
+}
+
+static void learn(struct proxy *proxy, const struct json *answer)
+{
+    int64_t job = 0;
+    const char *slug = "";
+    json_get_int(answer, "job_id", 1, INT64_MAX, &job);
+    json_get_text(answer, "video_slug", SLUG_BYTES - 1, &slug);
+    pthread_mutex_lock(&proxy->lock);
+    if (job > 0 && !find_known(proxy, job)) {
+        must(proxy->known_count < KNOWN_MAX);
+        struct known *known = &proxy->known[proxy->known_count++];
+        known->job = job;
+        snprintf(known->slug, sizeof known->slug, "%s", slug);
     }
-    if (strncmp(path, "/api/worker/", 12) != 0)
-        return LAB_CALL_OTHER;
-    *job = strtoll(path + 12, NULL, 10);
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (strncmp(path + 12 + strspn(path + 12, "0123456789"), forms[i].form,
-                    strlen(forms[i].form)) == 0)
-            return forms[i].call;
-    return LAB_CALL_OTHER;
-}
-
-static void look_at(struct exchange *exchange)
-{
-    const char *path = strchr(exchange->request.data, ' ');
-    exchange->call = kind_of(path ? path + 1 : "", &exchange->job);
-    /* Only what writes: reading segments' status is no upload. */
-    if (exchange->call == LAB_CALL_UPLOAD && strncmp(exchange->request.data, "POST", 4) != 0)
-        exchange->call = LAB_CALL_OTHER;
-}
-
-static struct json *body_of(const struct wire_bytes *bytes)
-{
-    struct error ignored;
-    const char *end = bytes->data ? strstr(bytes->data, "\r\n\r\n") : NULL;
-    size_t size = end ? bytes->size - (size_t)(end + 4 - bytes->data) : 0;
-    return size > 0 && size <= JSON_MAX_BYTES ? json_parse(end + 4, size, &ignored) : NULL;
-}
-
-static int status_of(const struct wire_bytes *answer)
-{
-    return answer->size > 12 && strncmp(answer->data, "HTTP/1.1 ", 9) == 0
-               ? (int)strtol(answer->data + 9, NULL, 10)
-               : 0;
-}
-
-static int64_t epoch_of(const struct wire_bytes *request)
-{
-    const char *header = strcasestr(request->data, "\r\nX-Claim-Epoch:");
-    return header && header < request->data + request->head_size ? strtoll(header + 16, NULL, 10)
-                                                                 : 0;
-}
-
-/* ---- what is written down -------------------------------------------------------------------- */
-
-static void add_question(const struct exchange *exchange, struct json *line)
-{
-    const char *text = NULL;
-    JSON(body) = exchange->call == LAB_CALL_UPLOAD ? NULL : body_of(&exchange->request);
-    if (json_get_text(body, "completion_token", JSON_MAX_BYTES, &text) == JSON_FOUND)
-        json_set_text(line, "token", text);
-    const struct json *metadata = json_get(body, "metadata");
-    if (metadata && json_get(metadata, "jobs"))
-        json_set(line, "jobs", json_copy(json_get(metadata, "jobs")));
-}
-
-/* A claim that waited in vain is no news. */
-static bool is_news(const struct exchange *exchange, const struct json *answer)
-{
-    return exchange->call != LAB_CALL_OTHER &&
-           (exchange->call != LAB_CALL_CLAIM || !answer || json_get(answer, "job_id"));
+    pthread_mutex_unlock(&proxy->lock);
 }
 
 static void write_down(const struct exchange *exchange)
 {
-    struct json *answer = body_of(&exchange->answer);
-    if (!is_news(exchange, answer)) {
-        json_free(answer);
-        return;
-    }
-    struct json *line = history_line("call");
-    json_set_text(line, "what", lab_call_name(exchange->call));
-    json_set_int(line, "node", exchange->node);
-    json_set_id(line, "job", exchange->job);
-    json_set_id(line, "epoch", epoch_of(&exchange->request));
-    add_question(exchange, line);
-    json_set_int(line, "status", status_of(&exchange->answer));
-    json_set_int(line, "asked_us", exchange->asked_us);
-    json_set_int(line, "answered_us", exchange->answered_us);
-    json_set_text(line, "fault",
-                  exchange->fault == LAB_FAULT_COUNT ? NULL : lab_fault_name(exchange->fault));
-    json_set_bool(line, "passed", exchange->passed);
-    json_set(line, "answer", answer);
-    history_write(exchange->proxy->history, line);
+    struct json *line = exchange_line(exchange);
+    if (line && exchange->call == LAB_CALL_CLAIM)
+        learn(exchange->proxy, json_get(line, "answer"));
+    if (line)
+        history_write(exchange->proxy->history, line);
 }
 
 /* ---- faults ---------------------------------------------------------------------------------- */
@@ -211,23 +144,75 @@ static void ask_verifier(struct exchange *exchange)
     exchange->answered_us = wall_us();
 }
 
+/* On its own: what it hears is thrown away, but written down. */
+static void ask_and_drop(struct exchange *copy)
+{
+    ask_verifier(copy);
+    write_down(copy);
+    free(copy->answer.data);
+}
+
+static struct exchange copy_of(const struct exchange *exchange)
+{
+    struct exchange copy = *exchange;
+    copy.answer = (struct wire_bytes){0};
+    copy.passed = false;
+    return copy;
+}
+
 static void *ask_again(void *ctx)
 {
-    struct exchange *copy = ctx;
-    ask_verifier(copy);
+    ask_and_drop(ctx);
     return NULL;
 }
 
-/* The two run side by side; what the second one hears is thrown away, but written down. */
-static void ask_twice(struct exchange *exchange)
+/* The two run side by side. */
+static void ask_both(struct exchange *exchange, struct exchange *copy)
 {
     pthread_t thread;
-    struct exchange copy = *exchange;
-    must(pthread_create(&thread, NULL, ask_again, &copy) == 0);
+    must(pthread_create(&thread, NULL, ask_again, copy) == 0);
     ask_verifier(exchange);
     pthread_join(thread, NULL);
-    write_down(&copy);
-    free(copy.answer.data);
+}
+
+static void ask_twice(struct exchange *exchange)
+{
+    struct exchange copy = copy_of(exchange);
+    copy.is_forged = exchange->fault == LAB_SECOND_TOKEN &&
+                     forge_second_token(&exchange->request, &copy.request);
+    ask_both(exchange, &copy);
+    if (copy.is_forged)
+        free(copy.request.data);
+}
+
+static void report_failure(const struct exchange *exchange)
+{
+    struct exchange copy = copy_of(exchange);
+    if (exchange_status(&exchange->answer) != 200)
+        return;
+    forge_failure(&exchange->request, &copy.request);
+    copy.call = LAB_CALL_FAIL;
+    copy.is_forged = true;
+    ask_and_drop(&copy);
+    free(copy.request.data);
+}
+
+/* Only what was never presented before: afterwards nobody would look for the file. */
+static void lose_file(const struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    pthread_mutex_lock(&proxy->lock);
+    struct known *known = find_known(proxy, exchange->job);
+    bool is_first = known && !known->is_presented && exchange_epoch(&exchange->request) == 1;
+    if (known)
+        known->is_presented = true;
+    pthread_mutex_unlock(&proxy->lock);
+    if (!is_first || exchange->fault != LAB_LOSE_FILE ||
+        !forge_lost_file(proxy->videos, known->slug))
+        return;
+    struct json *line = history_line("lost");
+    json_set_int(line, "job", exchange->job);
+    history_write(proxy->history, line);
 }
 
 static bool drip(const struct exchange *exchange)
@@ -286,11 +271,26 @@ static void carry_out(struct exchange *exchange)
         return;
     if (exchange->fault == LAB_DELAY)
         pause_for(exchange->proxy, HOLD_MS);
-    if (exchange->fault == LAB_DUPLICATE)
+    if (exchange->call == LAB_CALL_COMPLETE)
+        lose_file(exchange);
+    if (exchange->fault == LAB_DUPLICATE || exchange->fault == LAB_SECOND_TOKEN)
         ask_twice(exchange);
     else
         ask_verifier(exchange);
+    if (exchange->fault == LAB_FAIL_AFTER)
+        report_failure(exchange);
     exchange->passed = bring_back(exchange);
+}
+
+/* An upload does not come again: what a later one replaced would be back. */
+static void come_late(const struct exchange *exchange)
+{
+    struct exchange copy = copy_of(exchange);
+    if (exchange->fault != LAB_LATE || exchange->call == LAB_CALL_UPLOAD)
+        return;
+    copy.fd = -1;
+    pause_for(exchange->proxy, LATE_MS);
+    ask_and_drop(&copy);
 }
 
 static void end_connection(struct exchange *exchange)
@@ -302,6 +302,7 @@ static void end_connection(struct exchange *exchange)
         close(exchange->fd);
     else
         wire_reset(exchange->fd);
+    come_late(exchange);
     free(exchange->request.data);
     free(exchange->answer.data);
     free(exchange);
@@ -315,7 +316,7 @@ static void *serve(void *ctx)
 {
     struct exchange *exchange = ctx;
     if (wire_read_request(exchange->fd, &exchange->request)) {
-        look_at(exchange);
+        exchange_look(exchange);
         exchange->fault = take_fault(exchange->proxy, exchange->node, false, exchange->call);
         carry_out(exchange);
         write_down(exchange);
@@ -371,15 +372,16 @@ static int listen_somewhere(void)
     return fd;
 }
 
-struct proxy *proxy_start(struct history *history, int nodes, const int verifier_ports[],
-                          int verifiers)
+struct proxy *proxy_start(struct history *history, const struct lab_plan *plan,
+                          const int verifier_ports[], const char *videos)
 {
     struct proxy *proxy = must_calloc(1, sizeof *proxy);
     proxy->history = history;
-    proxy->nodes = nodes;
-    proxy->verifiers = verifiers;
-    memcpy(proxy->ports, verifier_ports, (size_t)verifiers * sizeof *verifier_ports);
-    for (int i = 0; i < nodes; i++)
+    proxy->nodes = plan->nodes;
+    proxy->verifiers = plan->verifiers;
+    snprintf(proxy->videos, sizeof proxy->videos, "%s", videos);
+    memcpy(proxy->ports, verifier_ports, (size_t)plan->verifiers * sizeof *verifier_ports);
+    for (int i = 0; i < plan->nodes; i++)
         proxy->listeners[i] = listen_somewhere();
     proxy->stop = eventfd(0, EFD_CLOEXEC);
     pthread_mutex_init(&proxy->lock, NULL);

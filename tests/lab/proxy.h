@@ -9,10 +9,11 @@
 #include "schedule.h"
 
 struct proxy;
-struct proxy *proxy_start(struct history *history, int nodes, const int verifier_ports[],
-                          int verifiers);
+/* videos: where the verifiers put what is uploaded. */
+struct proxy *proxy_start(struct history *history, const struct lab_plan *plan,
+                          const int verifier_ports[], const char *videos);
 int proxy_port(const struct proxy *proxy, int node);
-void proxy_arm(struct proxy *proxy, const struct lab_event *event); /* of the target LAB_CALL */
+void proxy_arm(struct proxy *proxy, const struct lab_event *event); /* of a call */
 void proxy_heal(struct proxy *proxy);                               /* what is armed is forgotten */
 void proxy_stop(struct proxy *proxy);                               /* waits for its calls to end */
 

@@ -46,29 +46,51 @@ static bool is_possible(const struct lab_plan *plan, enum lab_fault fault)
     case LAB_JOB:
         return plan->jobs > 0;
     case LAB_CALL:
+    case LAB_COMPLETION:
     case LAB_NODE:
     case LAB_VERIFIER:
+    case LAB_STORE:
         break;
     }
     return true;
 }
 
-static enum lab_fault choose(const struct lab_plan *plan, uint64_t *state)
+/* What a seed is about. */
+struct bent {
+    enum lab_target preferred;
+    bool is_steady; /* the verifiers are killed by nobody */
+};
+
+enum { PREFERENCE = 4 };
+
+static bool kills_verifier(enum lab_fault fault)
+{
+    return fault == LAB_KILL_VERIFIER || fault == LAB_CRASH_VERIFIER || fault == LAB_OUTAGE;
+}
+
+static int weight_of(const struct lab_plan *plan, const struct bent *bent, enum lab_fault fault)
+{
+    if (!is_possible(plan, fault) || (bent->is_steady && kills_verifier(fault)))
+        return 0;
+    return faults[fault].weight * (faults[fault].target == bent->preferred ? PREFERENCE : 1);
+}
+
+static enum lab_fault choose(const struct lab_plan *plan, const struct bent *bent, uint64_t *state)
 {
     int total = 0;
     enum lab_fault fault = 0;
     for (; fault < LAB_FAULT_COUNT; fault++)
-        total += is_possible(plan, fault) ? faults[fault].weight : 0;
+        total += weight_of(plan, bent, fault);
     int64_t left = between(state, 1, total);
     for (fault = 0;; fault++)
-        if (is_possible(plan, fault) && (left -= faults[fault].weight) <= 0)
+        if ((left -= weight_of(plan, bent, fault)) <= 0)
             return fault;
 }
 
 static int target_of(const struct lab_plan *plan, enum lab_target target, uint64_t drawn)
 {
     uint64_t many = 1;
-    if (target == LAB_CALL || target == LAB_NODE)
+    if (target <= LAB_NODE)
         many = (uint64_t)plan->nodes;
     else if (target == LAB_VERIFIER)
         many = (uint64_t)plan->verifiers;
@@ -77,12 +99,15 @@ static int target_of(const struct lab_plan *plan, enum lab_target target, uint64
     return (int)(drawn % many);
 }
 
-static struct lab_event make_event(const struct lab_plan *plan, uint64_t *state)
+static struct lab_event make_event(const struct lab_plan *plan, const struct bent *bent,
+                                   uint64_t *state)
 {
-    struct lab_event event = {.fault = choose(plan, state)};
+    struct lab_event event = {.fault = choose(plan, bent, state)};
     event.at_ms = between(state, 0, plan->duration_ms);
     event.target = target_of(plan, faults[event.fault].target, draw(state));
     event.call = draw(state) % 2 ? LAB_CALL_COMPLETE : draw(state) % LAB_CALL_COUNT;
+    if (faults[event.fault].target == LAB_COMPLETION)
+        event.call = LAB_CALL_COMPLETE;
     event.amount = between(state, faults[event.fault].least, faults[event.fault].most);
     return event;
 }
@@ -98,11 +123,13 @@ static int by_time(const void *left, const void *right)
 size_t schedule_make(const struct lab_plan *plan, struct lab_event events[LAB_EVENTS_MAX])
 {
     uint64_t state = plan->seed;
+    const struct bent bent = {.preferred = (enum lab_target)between(&state, LAB_CALL, LAB_JOB),
+                              .is_steady = draw(&state) % 2};
     size_t count = (size_t)(plan->duration_ms / LAB_EVENT_EVERY_MS);
     if (count > LAB_EVENTS_MAX)
         count = LAB_EVENTS_MAX;
     for (size_t i = 0; i < count; i++) {
-        events[i] = make_event(plan, &state);
+        events[i] = make_event(plan, &bent, &state);
         events[i].number = (int)i;
     }
     qsort(events, count, sizeof *events, by_time);
@@ -133,12 +160,13 @@ int schedule_keep(struct lab_event events[], size_t *count, const char *numbers)
 
 void schedule_print(const struct lab_event *event, FILE *out)
 {
-    static const char *const targets[] = {"node", "node", "verifier", "database", "redis", "job"};
+    static const char *const targets[] = {"node",  "node",     "node",  "verifier",
+                                          "store", "database", "redis", "job"};
     enum lab_target target = faults[event->fault].target;
     fprintf(out, "%4d %7lld ms  %-16s %s %d  %s%samount %lld\n", event->number,
             (long long)event->at_ms, faults[event->fault].name, targets[target], event->target + 1,
-            target == LAB_CALL ? calls[event->call] : "", target == LAB_CALL ? "  " : "",
-            (long long)event->amount);
+            target <= LAB_COMPLETION ? calls[event->call] : "",
+            target <= LAB_COMPLETION ? "  " : "", (long long)event->amount);
 }
 
 const char *lab_fault_name(enum lab_fault fault)
