@@ -164,13 +164,17 @@ static void write_start(struct fleet *fleet, const struct options *options)
     history_write(fleet->history, line);
 }
 
-/* Jobs come evenly over the first half of the time. */
+/* Half of the jobs are there when the storm begins; the others come evenly over the first half of
+ * its time. */
 static void storm(struct fleet *fleet, const struct lab_event *events, size_t count)
 {
     const struct lab_plan *plan = &fleet->plan;
+    int added = 0;
+    while (added < (plan->jobs + 1) / 2)
+        operator_add_job(fleet, added++);
+    operator_wait(fleet);
     int64_t begun_ms = mono_ms(), looked_ms = 0;
-    size_t next = 0;
-    for (int added = 0;;) {
+    for (size_t next = 0;;) {
         int64_t now_ms = mono_ms() - begun_ms;
         while (added < plan->jobs && now_ms >= plan->duration_ms * added / plan->jobs / 2)
             operator_add_job(fleet, added++);

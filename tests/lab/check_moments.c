@@ -5,6 +5,8 @@
 
 /* How long after the end of a fault its effects may show. */
 enum { AFTER_US = 1000 * 1000 };
+/* The gate's budget is not spent in a call that takes less. */
+enum { PROMPT_US = 150 * 1000 };
 
 static long long whole(int64_t value)
 {
@@ -122,14 +124,15 @@ static const struct json *last_call(const struct evidence *evidence, const char 
     return last;
 }
 
-/* Whoever was answered has given the gate back. */
+/* Whoever was answered has given the gate back; one that waits too long for Redis gives it up. */
 static void check_gate(struct evidence *evidence, const struct json *row)
 {
     static const char ours[] = "processing:", forged[] = "processing:somebody";
     const char *token = strrchr(text(row, "key"), ':'), *value = text(row, "value");
     const struct json *call = token ? last_call(evidence, token + 1) : NULL;
     if (strncmp(value, ours, sizeof ours - 1) == 0 && strcmp(value, forged) != 0 && call &&
-        number(call, "status") > 0 && !is_excused(evidence, call, of_gate))
+        number(call, "status") > 0 && !is_excused(evidence, call, of_gate) &&
+        number(call, "answered_us") < number(call, "asked_us") + PROMPT_US)
         complain(evidence, "P7", "token %s was answered %lld and is still held in Redis", token + 1,
                  whole(number(call, "status")));
 }

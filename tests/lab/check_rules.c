@@ -6,7 +6,12 @@
 
 /* The verifier's clock and the proxy's are the same; between a reading of it and the write of what
  * was read lies a little time. */
-enum { SLACK_US = 250 * 1000, RECOVERY_US = 30 * 1000 * 1000, LONG_EXPIRED_DURATIONS = 4 };
+enum {
+    SLACK_US = 250 * 1000,
+    RECOVERY_US = 30 * 1000 * 1000,
+    LONG_EXPIRED_DURATIONS = 4,
+    UNSEEN_STEP_MS = 16 * 1000
+};
 
 static long long whole(int64_t value)
 {
@@ -357,12 +362,44 @@ static int64_t long_expired_us(const struct evidence *evidence)
     return (claim_us > grace_us ? claim_us : grace_us) * LONG_EXPIRED_DURATIONS;
 }
 
+/* How far the clock was set on, from what it was at that time or since. */
+static bool is_ahead_a_little(const struct evidence *evidence, int64_t shift_ms, int64_t from_us,
+                              int64_t until_us)
+{
+    EACH_LINE(evidence, line, "clock", NULL)
+    {
+        int64_t step_ms = number(line, "shift_ms") - shift_ms, at_us = number(line, "at_us");
+        if (at_us > from_us && at_us < until_us && step_ms > 0 && step_ms < UNSEEN_STEP_MS)
+            return true;
+    }
+    return false;
+}
+
+/* A clock that is set on by less than what the verifiers take for a gap looks like time that
+ * passes; beside claims of minutes it would be nothing. */
+static bool is_set_on(const struct evidence *evidence, int64_t from_us, int64_t until_us)
+{
+    int64_t shift_ms = 0;
+    EACH_LINE(evidence, line, "clock", NULL)
+    if (number(line, "at_us") <= from_us)
+        shift_ms = number(line, "shift_ms");
+    if (is_ahead_a_little(evidence, shift_ms, from_us, until_us))
+        return true;
+    EACH_LINE(evidence, line, "clock", NULL)
+    if (number(line, "at_us") > from_us &&
+        is_ahead_a_little(evidence, number(line, "shift_ms"), number(line, "at_us"), until_us))
+        return true;
+    return false;
+}
+
 static void check_release(struct evidence *evidence, int64_t job, int64_t epoch, int64_t at_us)
 {
     const struct json *claim = claim_of(evidence, job, epoch);
     if (!claim || at_us == 0)
         return; /* its answer was lost: nobody holds it; or there is no saying when it was */
     int64_t expired_us = extended_us(evidence, claim, at_us) + claim_duration_us(evidence);
+    if (is_set_on(evidence, number(claim, "asked_us"), at_us))
+        return;
     if (at_us + SLACK_US < expired_us)
         complain(evidence, "P9", "job %lld: claim %lld was released before it expired", whole(job),
                  whole(epoch));
@@ -412,7 +449,8 @@ static void check_taking_over(struct evidence *evidence, const struct json *clai
     const struct json *former = claim_of(evidence, job, epoch);
     if (!former || number(former, "node") == number(claim, "node") ||
         orders(evidence, NULL, job) > 0 || has_failed(evidence, job) ||
-        was_swept(evidence, job, epoch))
+        was_swept(evidence, job, epoch) ||
+        is_set_on(evidence, number(former, "asked_us"), until_us))
         return;
     int64_t expired_us = extended_us(evidence, former, until_us) + claim_duration_us(evidence);
     if (until_us + SLACK_US < expired_us)

@@ -190,28 +190,13 @@ static bool signal_step(struct fleet *fleet, const struct lab_event *event, int 
 
 static bool lock_rows(struct fleet *fleet, const struct lab_event *event)
 {
-    /* Whoever is stopped may hold a lock, and would be waited for. */
-    if (fleet->rows || fleet->all_rows || is_due(fleet, LAB_STOP_VERIFIER))
+    if (fleet->rows || (fleet->database_url && fleet->database != FLEET_UP))
         return false;
-    if (fleet->database_url && fleet->database != FLEET_UP)
-        return false;
-    if (fleet->database_url)
-        fleet->rows = postgres_enter(
-            fleet->database_url, "BEGIN; SELECT id FROM transcoding_jobs FOR UPDATE SKIP LOCKED");
-    else
-        fleet->all_rows = inspect_lock_database(fleet->rig);
-    later(fleet, event, -1);
-    return true;
-}
-
-static void unlock_rows(struct fleet *fleet)
-{
+    TEXT(path) = rig_path(fleet->rig, "verifier.db");
+    fleet->rows = hold_rows(fleet->database_url, path);
     if (fleet->rows)
-        postgres_leave(fleet->rows); /* its server may be gone */
-    if (fleet->all_rows)
-        inspect_unlock_database(fleet->all_rows);
-    fleet->rows = NULL;
-    fleet->all_rows = NULL;
+        later(fleet, event, -1);
+    return fleet->rows != NULL;
 }
 
 static bool harm_store(struct fleet *fleet, const struct lab_event *event)
@@ -414,7 +399,8 @@ static void put_right(struct fleet *fleet, const struct fleet_due *due)
         atomic_store(&fleet->verifier_harm[target]->disk_left, 0);
         break;
     case LAB_LOCK_ROWS:
-        unlock_rows(fleet);
+        hold_end(fleet->rows);
+        fleet->rows = NULL;
         break;
     case LAB_KILL_VERIFIER:
         fleet_start_verifier(fleet, target);

@@ -117,8 +117,8 @@ struct fleet *fleet_start(const struct lab_plan *plan, const char *clip)
         fleet_start_verifier(fleet, i);
         process_expect(fleet->verifiers[i], "event=verifier.ready", READY_MS, NULL);
     }
-    TEXT(videos) = rig_path(fleet->rig, "videos");
-    fleet->proxy = proxy_start(fleet->history, plan, fleet->verifier_ports, videos);
+    fleet->proxy = proxy_start(fleet->history, plan, fleet->verifier_ports, fleet->rig->dir,
+                               fleet->database_url);
     return fleet;
 }
 

@@ -7,6 +7,7 @@
 #define LAB_FLEET_H
 
 #include "history.h"
+#include "hold.h"
 #include "postgres.h"
 #include "preload/harm.h"
 #include "proxy.h"
@@ -43,9 +44,8 @@ struct fleet {
     struct pg_conn *connection;
     struct redis *redis;
     enum fleet_health database, redis_health;
-    struct pg_conn *rows;     /* holds the rows of all jobs; NULL: nobody does */
-    struct sqlite3 *all_rows; /* the same on SQLite */
-    int lost;                 /* the node that is gone in this round; -1: none */
+    struct hold *rows; /* NULL: nobody holds them */
+    int lost;          /* the node that is gone in this round; -1: none */
     struct fleet_due due[FLEET_DUE_MAX];
     /* the operator's */
     pthread_t operator;
@@ -93,6 +93,7 @@ void fleet_use_fakes(struct fleet *fleet, int node);
 void operator_start(struct fleet *fleet);
 void operator_order(struct fleet *fleet, const struct lab_event *order);
 void operator_add_job(struct fleet *fleet, int index);
+void operator_wait(struct fleet *fleet);   /* until what was ordered is done */
 void operator_finish(struct fleet *fleet); /* waits until all is done */
 
 #endif

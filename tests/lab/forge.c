@@ -59,8 +59,8 @@ void forge_failure(const struct wire_bytes *completion, struct wire_bytes *forge
     forged->head_size = forged->size - (sizeof body - 1);
 }
 
-bool forge_lost_file(const char *videos, const char *slug)
+bool forge_lost_file(const char *directory, const char *slug)
 {
-    TEXT(path) = must_printf("%s/%s/360p/seg_0001.m4s", videos, slug);
+    TEXT(path) = must_printf("%s/videos/%s/360p/seg_0001.m4s", directory, slug);
     return unlink(path) == 0;
 }

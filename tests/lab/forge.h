@@ -13,6 +13,6 @@ bool forge_second_token(const struct wire_bytes *completion, struct wire_bytes *
 /* By the same worker and claim: the job has failed. Owned. */
 void forge_failure(const struct wire_bytes *completion, struct wire_bytes *forged);
 /* Removes a segment of the rendition that every transcoder of ours makes. False: none is there. */
-bool forge_lost_file(const char *videos, const char *slug);
+bool forge_lost_file(const char *directory, const char *slug);
 
 #endif

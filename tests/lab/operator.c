@@ -150,6 +150,7 @@ static void *work(void *ctx)
         carry_out(fleet, &order);
         pthread_mutex_lock(&fleet->lock);
         fleet->done++;
+        pthread_cond_broadcast(&fleet->changed);
     }
     pthread_mutex_unlock(&fleet->lock);
     return NULL;
@@ -167,7 +168,7 @@ void operator_order(struct fleet *fleet, const struct lab_event *order)
     pthread_mutex_lock(&fleet->lock);
     must(fleet->ordered < FLEET_ORDERS_MAX);
     fleet->orders[fleet->ordered++] = *order;
-    pthread_cond_signal(&fleet->changed);
+    pthread_cond_broadcast(&fleet->changed);
     pthread_mutex_unlock(&fleet->lock);
 }
 
@@ -176,11 +177,19 @@ void operator_add_job(struct fleet *fleet, int index)
     operator_order(fleet, &(struct lab_event){.fault = LAB_FAULT_COUNT, .target = index});
 }
 
+void operator_wait(struct fleet *fleet)
+{
+    pthread_mutex_lock(&fleet->lock);
+    while (fleet->done < fleet->ordered)
+        pthread_cond_wait(&fleet->changed, &fleet->lock);
+    pthread_mutex_unlock(&fleet->lock);
+}
+
 void operator_finish(struct fleet *fleet)
 {
     pthread_mutex_lock(&fleet->lock);
     fleet->ends = true;
-    pthread_cond_signal(&fleet->changed);
+    pthread_cond_broadcast(&fleet->changed);
     pthread_mutex_unlock(&fleet->lock);
     pthread_join(fleet->operator, NULL);
 }

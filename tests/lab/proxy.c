@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "exchange.h"
 #include "forge.h"
+#include "hold.h"
 #include "lib/cleanup.h"
 #include "peer_wire.h"
 
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 enum { ARMED_MAX = 256, BACKLOG = 128, HOLD_MS = 400, DRIPS_MAX = 200, DRIP_MS = 5 };
-enum { LATE_MS = 700, KNOWN_MAX = 4096, SLUG_BYTES = 64 };
+enum { LATE_MS = 700, CROWD = 4, CROWD_MS = 200, KNOWN_MAX = 4096, SLUG_BYTES = 64 };
 
 struct armed {
     struct lab_event event;
@@ -33,7 +34,7 @@ struct known {
 
 struct proxy {
     struct history *history;
-    char videos[256];
+    const char *directory, *database;
     int nodes, verifiers, ports[LAB_VERIFIERS_MAX];
     int listeners[LAB_NODES_MAX], stop; /* stop: an eventfd */
     pthread_t acceptor;
@@ -92,8 +93,9 @@ static void write_down(const struct exchange *exchange)
 
 static bool fits(const struct armed *armed, int node, bool is_refusal, enum lab_call call)
 {
-    return armed->left > 0 && armed->event.target == node &&
-           (armed->event.fault == LAB_REFUSE) == is_refusal &&
+    bool is_for_node = armed->event.target == node ||
+                       lab_fault_target(armed->event.fault) == LAB_COMPLETION;
+    return armed->left > 0 && is_for_node && (armed->event.fault == LAB_REFUSE) == is_refusal &&
            (is_refusal || armed->event.call == call);
 }
 
@@ -124,10 +126,17 @@ void proxy_arm(struct proxy *proxy, const struct lab_event *event)
     pthread_mutex_unlock(&proxy->lock);
 }
 
+static bool hinders(enum lab_fault fault)
+{
+    return lab_fault_target(fault) != LAB_COMPLETION && fault != LAB_DUPLICATE && fault != LAB_LATE;
+}
+
 void proxy_heal(struct proxy *proxy)
 {
     pthread_mutex_lock(&proxy->lock);
-    proxy->armed_count = 0;
+    for (size_t i = 0; i < proxy->armed_count; i++)
+        if (hinders(proxy->armed[i].event.fault))
+            proxy->armed[i].left = 0;
     pthread_mutex_unlock(&proxy->lock);
 }
 
@@ -185,6 +194,28 @@ static void ask_twice(struct exchange *exchange)
         free(copy.request.data);
 }
 
+/* All of them have looked before one of them can write. */
+static void ask_in_crowd(struct exchange *exchange)
+{
+    pthread_t threads[CROWD];
+    struct exchange copies[CROWD];
+    TEXT(path) = must_printf("%s/verifier.db", exchange->proxy->directory);
+    struct hold *hold = hold_rows(exchange->proxy->database, path);
+    for (int i = 0; i < CROWD; i++) {
+        copies[i] = copy_of(exchange);
+        copies[i].is_forged = i % 2 && forge_second_token(&exchange->request, &copies[i].request);
+        must(pthread_create(&threads[i], NULL, ask_again, &copies[i]) == 0);
+    }
+    pause_for(exchange->proxy, CROWD_MS);
+    hold_end(hold);
+    ask_verifier(exchange);
+    for (int i = 0; i < CROWD; i++) {
+        pthread_join(threads[i], NULL);
+        if (copies[i].is_forged)
+            free(copies[i].request.data);
+    }
+}
+
 static void report_failure(const struct exchange *exchange)
 {
     struct exchange copy = copy_of(exchange);
@@ -208,7 +239,7 @@ static void lose_file(const struct exchange *exchange)
         known->is_presented = true;
     pthread_mutex_unlock(&proxy->lock);
     if (!is_first || exchange->fault != LAB_LOSE_FILE ||
-        !forge_lost_file(proxy->videos, known->slug))
+        !forge_lost_file(proxy->directory, known->slug))
         return;
     struct json *line = history_line("lost");
     json_set_int(line, "job", exchange->job);
@@ -275,6 +306,8 @@ static void carry_out(struct exchange *exchange)
         lose_file(exchange);
     if (exchange->fault == LAB_DUPLICATE || exchange->fault == LAB_SECOND_TOKEN)
         ask_twice(exchange);
+    else if (exchange->fault == LAB_CROWD)
+        ask_in_crowd(exchange);
     else
         ask_verifier(exchange);
     if (exchange->fault == LAB_FAIL_AFTER)
@@ -373,13 +406,14 @@ static int listen_somewhere(void)
 }
 
 struct proxy *proxy_start(struct history *history, const struct lab_plan *plan,
-                          const int verifier_ports[], const char *videos)
+                          const int verifier_ports[], const char *directory, const char *database)
 {
     struct proxy *proxy = must_calloc(1, sizeof *proxy);
     proxy->history = history;
     proxy->nodes = plan->nodes;
     proxy->verifiers = plan->verifiers;
-    snprintf(proxy->videos, sizeof proxy->videos, "%s", videos);
+    proxy->directory = directory;
+    proxy->database = database;
     memcpy(proxy->ports, verifier_ports, (size_t)plan->verifiers * sizeof *verifier_ports);
     for (int i = 0; i < plan->nodes; i++)
         proxy->listeners[i] = listen_somewhere();

@@ -9,12 +9,14 @@
 #include "schedule.h"
 
 struct proxy;
-/* videos: where the verifiers put what is uploaded. */
+/* directory: with the verifiers' videos and SQLite database; database: its URL, or NULL. Borrowed.
+ */
 struct proxy *proxy_start(struct history *history, const struct lab_plan *plan,
-                          const int verifier_ports[], const char *videos);
+                          const int verifier_ports[], const char *directory, const char *database);
 int proxy_port(const struct proxy *proxy, int node);
 void proxy_arm(struct proxy *proxy, const struct lab_event *event); /* of a call */
-void proxy_heal(struct proxy *proxy);                               /* what is armed is forgotten */
-void proxy_stop(struct proxy *proxy);                               /* waits for its calls to end */
+/* What hinders calls is forgotten; what only comes more than once still comes. */
+void proxy_heal(struct proxy *proxy);
+void proxy_stop(struct proxy *proxy); /* waits for its calls to end */
 
 #endif

@@ -29,20 +29,24 @@ results=$lab/results.tsv
 mkdir -p "$lab"
 touch "$results"
 
+store_of() {
+    local stores=(sqlite postgres fleet)
+    echo "${stores[$1 / rounds % 3]}"
+}
+
 # The command of a seed, in words of the shell.
 command_of() {
-    local stores=(sqlite postgres fleet)
-    echo "$build/tests/chaos --seed $1 --rounds $rounds --store ${stores[$1 % 3]} ${options[*]-}"
+    echo "$build/tests/chaos --seed $1 --rounds $rounds --store $(store_of "$1") ${options[*]-}"
 }
 
 run_seed() {
     local seed=$1 begun=$SECONDS result=ok status=0
-    local stores=(sqlite postgres fleet) directory=$lab/$seed
+    local directory=$lab/$seed
     rm -rf "$directory" && mkdir -p "$directory"
     # shellcheck disable=SC2046 # the command is words
     TMPDIR=$directory chrt -i 0 $(command_of "$seed") >"$directory/output" 2>&1 || status=$?
     case $status in 0) ;; 1) result=failed ;; *) result=broken ;; esac
-    printf '%s\t%s\t%s\t%s\t%s\n' "$seed" "${stores[seed % 3]}" "$result" $((SECONDS - begun)) \
+    printf '%s\t%s\t%s\t%s\t%s\n' "$seed" "$(store_of "$seed")" "$result" $((SECONDS - begun)) \
         "$(grep -h '^checked' "$directory/output" | cut -f 2)" | tee -a "$results"
     if [ "$result" = ok ]; then
         rm -rf "$directory"

@@ -20,7 +20,7 @@ enum lab_store {
 }; /* fleet: PostgreSQL and Redis */
 enum lab_target {
     LAB_CALL,
-    LAB_COMPLETION, /* the same, of completions alone */
+    LAB_COMPLETION, /* the next completions, whoever presents them */
     LAB_NODE,
     LAB_VERIFIER,
     LAB_STORE, /* whichever it is */
@@ -43,7 +43,8 @@ enum lab_target {
     X(CAPTIVE, "captive", 2, LAB_CALL, 1, 4)         /* 200 and HTML, not forwarded */             \
     X(LATE, "late", 3, LAB_CALL, 1, 4)               /* a copy comes 0.7 s after it */             \
     X(SECOND_TOKEN, "second-token", 3, LAB_COMPLETION, 1,                                          \
-      3)                                                  /* beside it, the same with another */   \
+      3)                                       /* beside it, the same with another */              \
+    X(CROWD, "crowd", 4, LAB_COMPLETION, 1, 3) /* both of that at once, and its row is locked */   \
     X(FAIL_AFTER, "fail-after", 3, LAB_COMPLETION, 1, 3)  /* once it is acknowledged, a failure */ \
     X(LOSE_FILE, "lose-file", 3, LAB_COMPLETION, 1, 2)    /* before it, a segment of its goes */   \
     X(CRASH_AGENT, "crash-agent", 4, LAB_NODE, 300, 1200) /* at one of the points of crash.h */    \

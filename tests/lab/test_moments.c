@@ -19,9 +19,10 @@
     "\"transcoding_jobs\":[{\"id\":1,\"worker_id\":" worker ",\"completed_at\":" TIME("03") "}]"
 #define FAILED(epoch) "\"failures\":[{\"job_id\":1,\"claim_epoch\":" epoch "}]"
 #define HELD(value)   "\"gate\":[{\"key\":\"vlog:completion_token:1:1-a\",\"value\":\"" value "\"}]"
-#define ANSWERED(status)                                                                           \
+#define ANSWERED_AT(status, answered)                                                              \
     "{\"event\":\"call\",\"what\":\"complete\",\"token\":\"1-a\",\"status\":" status               \
-    ",\"asked_us\":" AT_US("10") ",\"answered_us\":" AT_US("11") "}"
+    ",\"asked_us\":" AT_US("10") ",\"answered_us\":" answered "}"
+#define ANSWERED(status) ANSWERED_AT(status, AT_US("10"))
 #define FAULT(name, seconds, amount)                                                               \
     "{\"event\":\"fault\",\"fault\":\"" name                                                       \
     "\",\"done\":true,\"at_us\":" AT_US(seconds) ",\"amount\":" amount "}"
@@ -45,6 +46,7 @@ static const struct moment {
     {"", "", DONE_1 "," FAILED("2")},
     {"P6", "", DONE_1 "," FAILED("1")},
     {"P7", ANSWERED("422"), HELD("processing:v1")},
+    {"", ANSWERED_AT("422", AT_US("11")), HELD("processing:v1")},
     {"", ANSWERED("422"), HELD("completed")},
     {"", ANSWERED("422"), HELD("processing:somebody")},
     {"", ANSWERED("0"), HELD("processing:v1")},
@@ -159,6 +161,27 @@ Test(moments, a_verifier_s_time_is_told_by_the_clock_of_the_history)
         json_free(row);
         json_free(evidence.history);
     }
+}
+
+#define START "{\"event\":\"start\",\"claim_ms\":5000,\"offline_ms\":1000,\"grace_ms\":1000},"
+#define CLAIMED                                                                                    \
+    "{\"event\":\"call\",\"what\":\"claim\",\"node\":0,\"status\":200,\"asked_us\":" AT_US(        \
+        "10") ",\"answered_us\":" AT_US("10") ",\"answer\":{\"job_id\":1,\"claim_epoch\":1}}"
+
+/* Two seconds after a claim of five. */
+static const struct moment releases[] = {
+    {"P9", START CLAIMED, SWEPT("12", "1")},
+    {"", START CLAIMED, SWEPT("17", "1")},
+    {"", START CLAIMED "," CLOCK("11", "4000"), SWEPT("16", "1")},
+    {"P9", START CLAIMED "," CLOCK("11", "20000"), SWEPT("32", "1")},
+    {"", START CLOCK("09", "-4000") "," CLAIMED "," CLOCK("11", "40000") "," CLOCK("11", "0"),
+     SWEPT("12", "1")},
+};
+
+Test(moments, only_a_small_step_of_the_clock_excuses_a_release)
+{
+    for (size_t i = 0; i < sizeof releases / sizeof *releases; i++)
+        judge(&releases[i], check_releases);
 }
 
 /* ---- a node that is lost --------------------------------------------------------------------- */
