@@ -98,6 +98,8 @@ minimise() {
         [ "$parts" -lt ${#events[@]} ] || break
         parts=$((parts * 2 > ${#events[@]} ? ${#events[@]} : parts * 2))
     done
+    # shellcheck disable=SC2046
+    $(command_of "$minimise") --events "$(IFS=,; echo "${events[*]}")" --print
     echo "$(command_of "$minimise") --events $(IFS=,; echo "${events[*]}")"
 }
 
