@@ -242,6 +242,8 @@ static void check_refusal(struct evidence *evidence, const struct json *call)
                        orders(evidence, "retranscode", job) > 0 || has_failed(evidence, job);
     else if (strcmp(code, "job_gone") == 0)
         is_explained = orders(evidence, "cancel", job) > 0 || has_failed(evidence, job);
+    else if (strcmp(code, "server_full") == 0)
+        is_explained = faults_done(evidence, "full-server-disk") > 0;
     else if (strcmp(code, "unauthorized") != 0 && strcmp(code, "output_missing") != 0)
         is_explained = number(call, "status") == 503;
     if (!is_explained)
@@ -335,6 +337,14 @@ static bool is_live(const struct evidence *evidence, int64_t node, int64_t job, 
     return true;
 }
 
+/* Progress does, and an upload; the question whether all of it has arrived does not. */
+static bool extends(const struct json *call)
+{
+    bool is_question = json_get(json_get(call, "answer"), "complete") != NULL;
+    return strcmp(text(call, "what"), "progress") == 0 ||
+           (strcmp(text(call, "what"), "upload") == 0 && !is_question);
+}
+
 /* When the claim was last extended for certain. */
 static int64_t extended_us(const struct evidence *evidence, const struct json *claim, int64_t at_us)
 {
@@ -343,8 +353,7 @@ static int64_t extended_us(const struct evidence *evidence, const struct json *c
     EACH_LINE(evidence, call, "call", NULL)
     if (job_of(evidence, call) == number(answer, "job_id") &&
         number(call, "epoch") == number(answer, "claim_epoch") && number(call, "status") == 200 &&
-        number(call, "asked_us") > last_us && number(call, "answered_us") < at_us &&
-        (strcmp(text(call, "what"), "progress") == 0 || strcmp(text(call, "what"), "upload") == 0))
+        number(call, "asked_us") > last_us && number(call, "answered_us") < at_us && extends(call))
         last_us = number(call, "asked_us");
     return last_us;
 }

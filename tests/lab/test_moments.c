@@ -168,6 +168,11 @@ Test(moments, a_verifier_s_time_is_told_by_the_clock_of_the_history)
     "{\"event\":\"call\",\"what\":\"claim\",\"node\":0,\"status\":200,\"asked_us\":" AT_US(        \
         "10") ",\"answered_us\":" AT_US("10") ",\"answer\":{\"job_id\":1,\"claim_epoch\":1}}"
 
+#define UPLOADED(answer)                                                                           \
+    "{\"event\":\"call\",\"what\":\"upload\",\"job\":11,\"epoch\":1,\"status\":200,\"asked_"       \
+    "us\":" AT_US("12") ",\"answered_us\":" AT_US("12") ",\"answer\":{" answer "}}"
+#define VIDEO "\"transcoding_jobs\":[{\"id\":1,\"video_id\":11}],"
+
 /* Two seconds after a claim of five. */
 static const struct moment releases[] = {
     {"P9", START CLAIMED, SWEPT("12", "1")},
@@ -176,6 +181,8 @@ static const struct moment releases[] = {
     {"P9", START CLAIMED "," CLOCK("11", "20000"), SWEPT("32", "1")},
     {"", START CLOCK("09", "-4000") "," CLAIMED "," CLOCK("11", "40000") "," CLOCK("11", "0"),
      SWEPT("12", "1")},
+    {"P9", START CLAIMED "," UPLOADED("\"written\":true"), VIDEO SWEPT("16", "1")},
+    {"", START CLAIMED "," UPLOADED("\"complete\":true"), VIDEO SWEPT("16", "1")},
 };
 
 Test(moments, only_a_small_step_of_the_clock_excuses_a_release)
