@@ -266,6 +266,7 @@ static void play_round(struct fleet *fleet, const struct options *options, uint6
     storm(fleet, events, count);
     fleet_heal(fleet);
     wait_for_calm(fleet);
+    fleet_note_gate(fleet);
 }
 
 static int run(const struct options *options)

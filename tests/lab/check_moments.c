@@ -114,22 +114,23 @@ static bool is_excused(const struct evidence *evidence, const struct json *call,
     return false;
 }
 
-static const struct json *last_call(const struct evidence *evidence, const char *token)
+static const struct json *last_call(const struct evidence *evidence, const char *token,
+                                    int64_t until_us)
 {
     const struct json *last = NULL;
     EACH_LINE(evidence, call, "call", "complete")
-    if (strcmp(text(call, "token"), token) == 0 &&
+    if (strcmp(text(call, "token"), token) == 0 && number(call, "answered_us") < until_us &&
         (!last || number(call, "answered_us") > number(last, "answered_us")))
         last = call;
     return last;
 }
 
 /* Whoever was answered has given the gate back; one that waits too long for Redis gives it up. */
-static void check_gate(struct evidence *evidence, const struct json *row)
+static void check_gate(struct evidence *evidence, const struct json *row, int64_t at_us)
 {
     static const char ours[] = "processing:", forged[] = "processing:somebody";
     const char *token = strrchr(text(row, "key"), ':'), *value = text(row, "value");
-    const struct json *call = token ? last_call(evidence, token + 1) : NULL;
+    const struct json *call = token ? last_call(evidence, token + 1, at_us) : NULL;
     if (strncmp(value, ours, sizeof ours - 1) == 0 && strcmp(value, forged) != 0 && call &&
         number(call, "status") > 0 && !is_excused(evidence, call, of_gate) &&
         number(call, "answered_us") < number(call, "asked_us") + PROMPT_US)
@@ -174,6 +175,7 @@ void check_moments(struct evidence *evidence)
     check_failure(evidence, failure);
     EACH_LINE(evidence, call, "call", "fail")
     check_late_failure(evidence, call);
-    EACH_ROW(evidence, row, "gate")
-    check_gate(evidence, row);
+    EACH_LINE(evidence, line, "gate", NULL)
+    for (const struct json *row = json_first(json_get(line, "rows")); row; row = json_next(row))
+        check_gate(evidence, row, number(line, "at_us"));
 }

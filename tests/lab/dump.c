@@ -39,14 +39,20 @@ static char *rows_of(const struct fleet *fleet, const char *table, const char *c
     return *rows ? rows : (free(rows), must_strdup("[]"));
 }
 
-/* What the gate left in Redis: the keys of tokens and their values. */
-static char *gate_of(const struct fleet *fleet)
+/* What the gate has left in Redis by now: the keys of tokens and their values. */
+void fleet_note_gate(const struct fleet *fleet)
 {
     static const char script[] =
         "local rows = {} for _, key in ipairs(redis.call('KEYS', 'vlog:completion_token:*')) do "
         "rows[#rows + 1] = cjson.encode({key = key, value = redis.call('GET', key) or ''}) end "
         "return '[' .. table.concat(rows, ', ') .. ']'";
-    return fleet->redis ? redis_ask(fleet->redis, "EVAL", script, "0", NULL) : must_strdup("[]");
+    struct error ignored;
+    if (!fleet->redis)
+        return;
+    TEXT(rows) = redis_ask(fleet->redis, "EVAL", script, "0", NULL);
+    struct json *line = history_line("gate");
+    json_set(line, "rows", json_parse(rows, strlen(rows), &ignored));
+    history_write(fleet->history, line);
 }
 
 void fleet_dump(const struct fleet *fleet, const char *path)
@@ -57,6 +63,5 @@ void fleet_dump(const struct fleet *fleet, const char *path)
         TEXT(rows) = rows_of(fleet, tables[i][0], tables[i][1]);
         fprintf(file, "%s\"%s\": %s", i ? ",\n" : "{", tables[i][0], rows);
     }
-    TEXT(gate) = gate_of(fleet);
-    must(fprintf(file, ",\n\"gate\": %s}\n", gate) > 0);
+    must(fprintf(file, "}\n") > 0);
 }

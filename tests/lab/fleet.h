@@ -75,6 +75,7 @@ void fleet_do(struct fleet *fleet, const struct lab_event *event); /* faults.c *
 void fleet_put_right(struct fleet *fleet, int64_t now_ms);         /* what is due: mono_ms */
 void fleet_revive(struct fleet *fleet); /* as a service manager: who has ended by itself */
 void fleet_dump(const struct fleet *fleet, const char *path); /* dump.c */
+void fleet_note_gate(const struct fleet *fleet);
 
 /* harm.c: what the library that is preloaded into the programs is told. */
 void harm_prepare(struct fleet *fleet);

@@ -16,6 +16,7 @@
  *     healed    from here on nothing is harmed any more
  *     sweeper   instance: whose sweep is the last one by now; written after `healed` alone
  *     quiet     calm: whether all work came to its end within the time for it
+ *     gate      rows: what is in Redis then, a key and its value each
  *     ended     program status: how it ended on SIGTERM
  *
  * Every line has `event` and `at_us`, microseconds since 1970. Safe from threads. */

@@ -18,7 +18,10 @@
 #define JOB(worker)                                                                                \
     "\"transcoding_jobs\":[{\"id\":1,\"worker_id\":" worker ",\"completed_at\":" TIME("03") "}]"
 #define FAILED(epoch) "\"failures\":[{\"job_id\":1,\"claim_epoch\":" epoch "}]"
-#define HELD(value)   "\"gate\":[{\"key\":\"vlog:completion_token:1:1-a\",\"value\":\"" value "\"}]"
+#define HELD(value)                                                                                \
+    ",{\"event\":\"gate\",\"at_us\":" AT_US(                                                       \
+        "12") ",\"rows\":[{\"key\":"                                                               \
+              "\"vlog:completion_token:1:1-a\",\"value\":\"" value "\"}]}"
 #define ANSWERED_AT(status, answered)                                                              \
     "{\"event\":\"call\",\"what\":\"complete\",\"token\":\"1-a\",\"status\":" status               \
     ",\"asked_us\":" AT_US("10") ",\"answered_us\":" answered "}"
@@ -45,14 +48,14 @@ static const struct moment {
     {"P6", "", DONE_1 "," JOB("\"w1\"")},
     {"", "", DONE_1 "," FAILED("2")},
     {"P6", "", DONE_1 "," FAILED("1")},
-    {"P7", ANSWERED("422"), HELD("processing:v1")},
-    {"", ANSWERED_AT("422", AT_US("11")), HELD("processing:v1")},
-    {"", ANSWERED("422"), HELD("completed")},
-    {"", ANSWERED("422"), HELD("processing:somebody")},
-    {"", ANSWERED("0"), HELD("processing:v1")},
-    {"", ANSWERED("422") "," FAULT("hang-redis", "08", "1500"), HELD("processing:v1")},
-    {"P7", ANSWERED("422") "," FAULT("hang-redis", "05", "1500"), HELD("processing:v1")},
-    {"P7", ANSWERED("422") "," FAULT("kill-agent", "10", "100"), HELD("processing:v1")},
+    {"P7", ANSWERED("422") HELD("processing:v1"), ""},
+    {"", ANSWERED_AT("422", AT_US("11")) HELD("processing:v1"), ""},
+    {"", ANSWERED("422") HELD("completed"), ""},
+    {"", ANSWERED("422") HELD("processing:somebody"), ""},
+    {"", ANSWERED("0") HELD("processing:v1"), ""},
+    {"", ANSWERED("422") "," FAULT("hang-redis", "08", "1500") HELD("processing:v1"), ""},
+    {"P7", ANSWERED("422") "," FAULT("hang-redis", "05", "1500") HELD("processing:v1"), ""},
+    {"P7", ANSWERED("422") "," FAULT("kill-agent", "10", "100") HELD("processing:v1"), ""},
     {"", LATE_FAILURE("200"), ""},
     {"P6", LATE_FAILURE("503"), ""},
     {"", LATE_FAILURE("503") "," FAULT("lock-rows", "09", "500"), ""},
