@@ -95,6 +95,9 @@ int64_t real_us(const struct evidence *evidence, const struct json *object, cons
 {
     int64_t said_us = time_us(object, name), from_us = 0, shift_us = 0, found_us = 0;
     const struct json *line = first_line(evidence, "clock", NULL);
+    const char *store = text(first_line(evidence, "start", NULL), "store");
+    if (*store && strcmp(store, "sqlite") != 0)
+        return said_us; /* PostgreSQL tells the time */
     for (; said_us; line = line_after(line, "clock", NULL)) {
         int64_t until_us = line ? number(line, "at_us") : INT64_MAX;
         int64_t real_us = said_us - shift_us;

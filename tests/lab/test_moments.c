@@ -150,6 +150,7 @@ static const struct {
     {CLOCK("10", "20000") "," CLOCK("20", "0"), TIME("25"), 25},
     {CLOCK("10", "-8000"), TIME("04"), -1}, /* before, or 12 */
     {CLOCK("10", "-8000"), TIME("30"), 38},
+    {"{\"event\":\"start\",\"store\":\"fleet\"}," CLOCK("10", "-8000"), TIME("30"), 30},
 };
 
 Test(moments, a_verifier_s_time_is_told_by_the_clock_of_the_history)
