@@ -12,7 +12,7 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-enum { VICTIMS_MAX = 16, FORGE_MS = 30 * 1000, DYING_MS = 5000 };
+enum { VICTIMS_MAX = 16, FORGE_MS = 30 * 1000, DYING_MS = 5000, OUTAGE_MS = 1000 };
 
 #define YEAR_US (365LL * 24 * 3600 * 1000 * 1000)
 
@@ -102,6 +102,17 @@ static bool harm_disk(struct fleet *fleet, struct harm *harm, int number,
     atomic_store(&harm->disk_left, number == ENOSPC ? -1 : (int32_t)event->amount);
     if (number == ENOSPC)
         later(fleet, event, -1);
+    return true;
+}
+
+/* The nodes see a second of it; by the verifiers' clocks it lasts as long as the event says. */
+static bool start_long_outage(struct fleet *fleet, const struct lab_event *event)
+{
+    struct lab_event outage = *event;
+    outage.amount = OUTAGE_MS;
+    if (!kill_all_verifiers(fleet, &outage))
+        return false;
+    harm_clocks(fleet, atomic_load(&fleet->verifier_harm[0]->shift_us) / 1000 + event->amount);
     return true;
 }
 
@@ -205,6 +216,8 @@ static bool harm_store(struct fleet *fleet, const struct lab_event *event)
         harm_clocks(fleet, event->amount);
         return true;
     }
+    if (event->fault == LAB_LONG_OUTAGE)
+        return start_long_outage(fleet, event);
     return event->fault == LAB_OUTAGE ? kill_all_verifiers(fleet, event) : lock_rows(fleet, event);
 }
 

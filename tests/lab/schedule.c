@@ -65,7 +65,8 @@ enum { PREFERENCE = 4 };
 
 static bool kills_verifier(enum lab_fault fault)
 {
-    return fault == LAB_KILL_VERIFIER || fault == LAB_CRASH_VERIFIER || fault == LAB_OUTAGE;
+    return fault == LAB_KILL_VERIFIER || fault == LAB_CRASH_VERIFIER || fault == LAB_OUTAGE ||
+           fault == LAB_LONG_OUTAGE;
 }
 
 static int weight_of(const struct lab_plan *plan, const struct bent *bent, enum lab_fault fault)

@@ -66,9 +66,10 @@ enum lab_target {
     X(FULL_SERVER_DISK, "full-server-disk", 2, LAB_VERIFIER, 100, 1500)                            \
     X(BAD_SERVER_DISK, "bad-server-disk", 2, LAB_VERIFIER, 1, 4)                                   \
     X(SET_CLOCK, "set-clock", 2, LAB_STORE, -20000,                                                \
-      120000)                                          /* verifiers; PostgreSQL has its own */     \
-    X(OUTAGE, "outage", 2, LAB_STORE, 500, 2500)       /* no verifier for so long */               \
-    X(LOCK_ROWS, "lock-rows", 4, LAB_STORE, 100, 1200) /* by somebody else */                      \
+      120000)                                    /* verifiers; PostgreSQL has its own */           \
+    X(OUTAGE, "outage", 2, LAB_STORE, 500, 2500) /* no verifier for so long */                     \
+    X(LONG_OUTAGE, "long-outage", 3, LAB_STORE, 61000, 600000) /* by the verifiers' clocks */      \
+    X(LOCK_ROWS, "lock-rows", 4, LAB_STORE, 100, 1200)         /* by somebody else */              \
     X(CUT_COMMIT, "cut-commit", 5, LAB_DATABASE, 0, 1) /* 0: never had, 1: had, its answer lost */ \
     X(CRASH_DATABASE, "crash-database", 2, LAB_DATABASE, 50, 800)     /* down so long */           \
     X(RESTART_DATABASE, "restart-database", 2, LAB_DATABASE, 50, 800) /* an orderly end */         \
