@@ -204,10 +204,12 @@ static bool is_calm(struct fleet *fleet)
     return live == 0 && strcmp(open, "0") == 0;
 }
 
-/* Whose sweep was the last one, each time that it is somebody else's. */
+/* Whose sweep was the last one, each time that it is somebody else's. Who was stopped or has lost
+ * the lead notes that, and has not swept. */
 static void note_sweeper(struct fleet *fleet, char last[SWEEPER_BYTES])
 {
-    TEXT(instance) = fleet_ask(fleet, "SELECT instance FROM sweeps ORDER BY id DESC LIMIT 1");
+    TEXT(instance) = fleet_ask(fleet, "SELECT instance FROM sweeps WHERE outcome IN"
+                                      " ('nothing', 'released') ORDER BY id DESC LIMIT 1");
     if (strcmp(instance, last) == 0)
         return;
     snprintf(last, SWEEPER_BYTES, "%s", instance);
