@@ -441,7 +441,8 @@ static bool was_live(const struct evidence *evidence, int64_t node, int64_t job,
         if (number(call, "node") != node || number(call, "status") != 200 ||
             number(call, "answered_us") < from_us - offline_us || asked_us > until_us)
             continue;
-        if (!is_named(call, job) || asked_us > heard_us + offline_us)
+        /* It counts when the verifier comes to it, which is between the two. */
+        if (!is_named(call, job) || number(call, "answered_us") > heard_us + offline_us)
             return false;
         heard_us = asked_us;
     }
