@@ -1,8 +1,9 @@
 /* replays: counts how often a completion was presented again.
  *
- * A replay is answered without a write. Its count is written after the answer was sent, by the same thread; replays that arrive during a write are added by the
- * thread that writes, so that a burst causes few writes and holds one connection of the store. The
- * counts are a statistic: what a crash, an error or a full table loses is lost. Thread-safe. */
+ * A replay is answered without a write. Its count is written after the answer was sent, by the same
+ * thread; replays that arrive during a write are added by the thread that writes, so that a burst
+ * causes few writes and holds one connection of the store. The counts are a statistic: what a
+ * crash, an error or a full table loses is lost. Thread-safe. */
 #ifndef VERIFIER_REPLAYS_H
 #define VERIFIER_REPLAYS_H
 
