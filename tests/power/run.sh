@@ -19,6 +19,8 @@ build=${BUILD:-$PWD/build/release}
 . tests/support/rig.sh
 # shellcheck source=tests/support/fleet.sh
 . tests/support/fleet.sh
+# shellcheck source=tests/power/disk.sh
+. tests/power/disk.sh
 
 cuts=100 first=1 jobs=40 store=sqlite
 while [ $# -gt 0 ]; do
@@ -34,8 +36,6 @@ while [ $# -gt 0 ]; do
 done
 [ "$(id -u)" = 0 ] || { echo "run.sh: mounting takes root" >&2; exit 69; }
 
-disk_mount() { mount -o loop "$rig/disk.img" "$disk"; }
-disk_cut_end() { umount "$disk" && disk_mount; } # the journal is replayed
 power_end() {
     kill_all
     umount "$disk" 2>/dev/null || true
@@ -70,12 +70,8 @@ set_up() {
     rig=$(mktemp -d "${TMPDIR:-/tmp}/tailslate-power-XXXXXX")
     trap power_end EXIT
     chmod 755 "$rig"
-    disk=$rig/disk port=$(fleet_port) url=http://127.0.0.1:$port
-    mkdir "$disk"
-    url=http://127.0.0.1:$port
-    truncate -s 512M "$rig/disk.img"
-    mkfs.ext4 -q "$rig/disk.img"
-    disk_mount || { echo "run.sh: this machine refuses to mount a loop device: nothing was tested" >&2; exit 69; }
+    port=$(fleet_port) url=http://127.0.0.1:$port
+    disk_make 512
     mkdir "$disk/uploads" "$disk/videos"
     local database_url="sqlite:$disk/verifier.db"
     if [ "$store" = postgres ]; then
@@ -147,7 +143,7 @@ one_cut() { # one_cut SEED
     "$build/tests/power_cut" --url "$url" --key "$rig/rig.key" --disk "$disk" --jobs "$jobs" --seed "$1" \
         >"$rig/cut.tsv" || complain "the work before the cut"
     kill_all
-    disk_cut_end
+    disk_again
     database
     rig_verifier
     look_for
@@ -169,8 +165,7 @@ for cut in $(seq "$first" $((first + cuts - 1))); do
     [ $(((passed + failed) % 20)) != 0 ] || echo "  $((passed + failed)) of $cuts cuts, $failed failed; $uploads segments and $acknowledged completions acknowledged before them"
 done
 kill_all
-umount "$disk"
-e2fsck -fn "$rig/disk.img" >"$rig/e2fsck.log" 2>&1 || { echo "the file system is not sound: $(tail -n 3 "$rig/e2fsck.log")" >&2; failed=$((failed + 1)); }
+disk_is_sound || { echo "the file system is not sound" >&2; failed=$((failed + 1)); }
 echo "$cuts cuts, seeds $first to $((first + cuts - 1)), $store: $uploads segments and $acknowledged completions were acknowledged before them"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
