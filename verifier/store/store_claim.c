@@ -5,6 +5,7 @@
 #include "verifier/store/store_release.h"
 #include "verifier/store/store_source.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define WANTED                                                                                     \
@@ -122,59 +123,124 @@ static int anything(struct store *store, struct claiming *claiming, struct error
     return got;
 }
 
-/* The next job for a worker: the greatest priority; then what this worker has not failed, because
- * another node may succeed at the rest; then the oldest. A backlog is long and a claim takes one of
- * it, so nothing sorts it: each kind of job is read in the order of an index, as many as other
- * claims may have locked at this moment. In the kinds that are rare, the oldest is the one with the
- * lowest id. CROSS JOIN: SQLite reads the tables in this order. NOT EXISTS: PostgreSQL knows that
- * few jobs are left out, and so that the first rows of the index will do. $1 the worker, $2 now. */
-#define NEXT_MAX " LIMIT 64"
-#define NEXT_COLUMNS(priority, failed)                                                             \
-    "SELECT j.id AS id, " priority " AS priority, " failed " AS failed, v.created_at"              \
-    " AS created_at, v.id AS video_id"
-#define NEXT_OPEN " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"
+/* ---- the next job ----
+ *
+ * The greatest priority; then what this worker has not failed, because another node may succeed at
+ * the rest; then the oldest. A backlog is long and a claim takes one of it, so nothing sorts it:
+ * each kind of job is read in the order of an index, as many as other claims may hold at this
+ * moment. In the kinds that are rare, the oldest is the one with the lowest id. CROSS JOIN: SQLite
+ * reads the tables in this order. NOT EXISTS: PostgreSQL knows that few jobs are left out, and so
+ * that the first rows of the index will do. $1 the worker, $2 now. */
+enum { NEXT_MAX = 64 };
+#define NEXT_LIMIT                     " LIMIT 64"
+#define NEXT_COLUMNS(priority, failed) "SELECT j.id, " priority ", " failed ", v.created_at, v.id"
+#define NEXT_OPEN                      " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"
 #define NEXT_UNRANKED                                                                              \
     " AND NOT EXISTS (SELECT 1 FROM job_queue q WHERE q.job_id = j.id"                             \
     " AND (q.priority <> 0 OR" NOT_RIPE "))"
 #define NEXT_NOT_FAILED                                                                            \
     " AND NOT EXISTS (SELECT 1 FROM failures f WHERE f.job_id = j.id AND f.worker_id = $1)"
-#define NEXT_USUAL                                                                                 \
-    NEXT_COLUMNS("0", "0")                                                                         \
-    " FROM videos v CROSS JOIN transcoding_jobs j WHERE v.status = 'pending'"                      \
-    " AND j.video_id = v.id AND" NEXT_OPEN NEXT_UNRANKED NEXT_NOT_FAILED                           \
-    " ORDER BY v.created_at, v.id" NEXT_MAX
-/* COALESCE: not by the index on these two columns, which leads to all that wait. */
-#define NEXT_AGAIN                                                                                 \
-    NEXT_COLUMNS("0", "0")                                                                         \
-    " FROM transcoding_jobs j CROSS JOIN videos v WHERE j.retranscode_metadata IS NOT NULL"        \
-    " AND COALESCE(j.completed_at, j.claimed_at) IS NULL AND v.id = j.video_id"                    \
-    " AND v.status = 'ready' AND v.deleted_at IS NULL" NEXT_UNRANKED NEXT_NOT_FAILED               \
-    " ORDER BY j.id" NEXT_MAX
-#define NEXT_RANKED                                                                                \
-    NEXT_COLUMNS("q.priority", "0")                                                                \
-    " FROM job_queue q CROSS JOIN transcoding_jobs j CROSS JOIN videos v"                          \
-    " WHERE q.priority <> 0 AND j.id = q.job_id AND v.id = j.video_id AND" NEXT_OPEN " AND" WANTED \
-    " AND" RIPE NEXT_NOT_FAILED " ORDER BY q.priority DESC, q.job_id" NEXT_MAX
-#define NEXT_FAILED                                                                                \
-    NEXT_COLUMNS("COALESCE(q.priority, 0)", "1")                                                   \
-    " FROM failures f CROSS JOIN transcoding_jobs j CROSS JOIN videos v"                           \
-    " LEFT JOIN job_queue q ON q.job_id = j.id"                                                    \
-    " WHERE f.worker_id = $1 AND j.id = f.job_id AND v.id = j.video_id AND" NEXT_OPEN              \
-    " AND" WANTED " AND" RIPE
-#define NEXT                                                                                       \
-    "SELECT j.id FROM (SELECT * FROM (" NEXT_USUAL ") AS usual UNION ALL SELECT * FROM"            \
-    " (" NEXT_AGAIN ") AS again UNION ALL SELECT * FROM (" NEXT_RANKED ") AS ranked UNION ALL"     \
-    " " NEXT_FAILED ") AS next JOIN transcoding_jobs j ON j.id = next.id"                          \
-    " WHERE COALESCE(j.completed_at, j.claimed_at) IS NULL"                                        \
-    " ORDER BY next.priority DESC, next.failed, next.created_at, next.video_id"                    \
-    " LIMIT 1" DB_FOR_UPDATE_OF_J_SKIP
+
+static const char *const next_of_kind[] = {
+    /* usual */
+    NEXT_COLUMNS(
+        "0", "0") " FROM videos v CROSS JOIN transcoding_jobs j"
+                  " WHERE v.status = 'pending' AND j.video_id = v.id AND" NEXT_OPEN NEXT_UNRANKED
+                      NEXT_NOT_FAILED " ORDER BY v.created_at, v.id" NEXT_LIMIT,
+    /* To be transcoded again. COALESCE: not by the index on these two columns, which leads to all
+     * that wait. */
+    NEXT_COLUMNS(
+        "0",
+        "0") " FROM transcoding_jobs j CROSS JOIN videos v"
+             " WHERE j.retranscode_metadata IS NOT NULL AND COALESCE(j.completed_at, j.claimed_at) "
+             "IS NULL"
+             " AND v.id = j.video_id AND v.status = 'ready' AND v.deleted_at IS NULL" NEXT_UNRANKED
+                 NEXT_NOT_FAILED " ORDER BY j.id" NEXT_LIMIT,
+    /* with a priority */
+    NEXT_COLUMNS("q.priority", "0") " FROM job_queue q CROSS JOIN transcoding_jobs j"
+                                    " CROSS JOIN videos v WHERE q.priority <> 0 AND j.id = "
+                                    "q.job_id AND v.id = j.video_id AND" NEXT_OPEN " AND" WANTED
+                                    " AND" RIPE NEXT_NOT_FAILED
+                                    " ORDER BY q.priority DESC, q.job_id" NEXT_LIMIT,
+    /* failed by this worker */
+    NEXT_COLUMNS(
+        "COALESCE(q.priority, 0)",
+        "1") " FROM failures f CROSS JOIN transcoding_jobs j"
+             " CROSS JOIN videos v LEFT JOIN job_queue q ON q.job_id = j.id"
+             " WHERE f.worker_id = $1 AND j.id = f.job_id AND v.id = j.video_id AND" NEXT_OPEN
+             " AND" WANTED " AND" RIPE
+             " ORDER BY COALESCE(q.priority, 0) DESC, f.job_id" NEXT_LIMIT,
+};
+enum { NEXT_KINDS = sizeof next_of_kind / sizeof *next_of_kind };
+
+struct next {
+    int64_t job_id, priority, failed, video_id;
+    char created_at[WALL_TEXT_BYTES];
+};
+struct next_list {
+    struct next all[NEXT_KINDS * NEXT_MAX];
+    size_t count;
+};
+
+static void note_next(struct db_step *step, struct db_rows *rows)
+{
+    struct next_list *list = step->ctx;
+    if (list->count == NEXT_KINDS * NEXT_MAX)
+        return;
+    struct next *next = &list->all[list->count++];
+    next->job_id = db_get_int(rows, 0);
+    next->priority = db_get_int(rows, 1);
+    next->failed = db_get_int(rows, 2);
+    db_copy_text(rows, 3, next->created_at, sizeof next->created_at);
+    next->video_id = db_get_int(rows, 4);
+}
+
+static int compare_next(const void *left, const void *right)
+{
+    const struct next *a = left, *b = right;
+    int by_age = strcmp(a->created_at, b->created_at);
+    return a->priority != b->priority ? (a->priority < b->priority ? 1 : -1)
+           : a->failed != b->failed   ? (a->failed > b->failed ? 1 : -1)
+           : by_age != 0              ? by_age
+                                      : (a->video_id > b->video_id) - (a->video_id < b->video_id);
+}
+
+/* The first of them that no other claim holds or has taken meanwhile. 1, 0 or -1. */
+static int lock_first(struct db *db, const struct next_list *list, int64_t *job_id,
+                      struct error *err)
+{
+    int got = 0;
+    for (size_t i = 0; i < list->count && got == 0; i++)
+        got = db_one_int(db, job_id, err,
+                         "SELECT id FROM transcoding_jobs WHERE id = $1 AND completed_at IS NULL"
+                         " AND claimed_at IS NULL" DB_FOR_UPDATE_SKIP,
+                         DB_ARGS(db_int(list->all[i].job_id)));
+    return got;
+}
+
+static int choose_next(struct db *db, const struct claiming *claiming, int64_t *job_id,
+                       struct error *err)
+{
+    struct next_list list = {.count = 0};
+    struct db_steps steps = {0};
+    for (int kind = 0; kind < NEXT_KINDS; kind++) {
+        struct db_step *step = db_add_step(
+            &steps, next_of_kind[kind],
+            DB_ARGS(db_text(claiming->worker->worker_id), db_text(claiming->now)));
+        step->row = note_next;
+        step->ctx = &list;
+    }
+    if (db_batch(db, DB_PLAIN, steps.all, steps.count, err) != 0)
+        return -1;
+    qsort(list.all, list.count, sizeof *list.all, compare_next);
+    return lock_first(db, &list, job_id, err);
+}
 
 static int choose(struct db *db, const struct claiming *claiming, int64_t *job_id,
                   struct error *err)
 {
     if (claiming->job_id == 0)
-        return db_one_int(db, job_id, err, NEXT,
-                          DB_ARGS(db_text(claiming->worker->worker_id), db_text(claiming->now)));
+        return choose_next(db, claiming, job_id, err);
     /* Asked for by name, a job is given again to the worker that holds it: its first answer may
      * have been lost. It has no delay: who asks for it has work for it. */
     return db_one_int(db, job_id, err,
