@@ -55,6 +55,7 @@ database() {
     (cd "$rig" && exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$fleet_postgres_bin/postgres" \
         -D "$disk/pg" -p "$fleet_pg_port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
         2>>"$rig/postgres.log") &
+    disown # it aborts by itself when its files are gone, which the shell would report
     within 60 psql -h 127.0.0.1 -p "$fleet_pg_port" -U tailslate -d postgres -qc 'SELECT 1' >/dev/null 2>&1
 }
 kill_all() { # at once: nobody says goodbye

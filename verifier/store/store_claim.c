@@ -132,45 +132,40 @@ static int anything(struct store *store, struct claiming *claiming, struct error
  * reads the tables in this order. NOT EXISTS: PostgreSQL knows that few jobs are left out, and so
  * that the first rows of the index will do. $1 the worker, $2 now. */
 enum { NEXT_MAX = 64 };
-#define NEXT_LIMIT                     " LIMIT 64"
-#define NEXT_COLUMNS(priority, failed) "SELECT j.id, " priority ", " failed ", v.created_at, v.id"
-#define NEXT_OPEN                      " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"
-#define NEXT_UNRANKED                                                                              \
+#define NEXT_LIMIT " LIMIT 64"
+#define OPEN       " j.completed_at IS NULL AND j.claimed_at IS NULL AND v.deleted_at IS NULL"
+#define UNRANKED                                                                                   \
     " AND NOT EXISTS (SELECT 1 FROM job_queue q WHERE q.job_id = j.id"                             \
     " AND (q.priority <> 0 OR" NOT_RIPE "))"
-#define NEXT_NOT_FAILED                                                                            \
+#define NOT_FAILED                                                                                 \
     " AND NOT EXISTS (SELECT 1 FROM failures f WHERE f.job_id = j.id AND f.worker_id = $1)"
 
-static const char *const next_of_kind[] = {
-    /* usual */
-    NEXT_COLUMNS(
-        "0", "0") " FROM videos v CROSS JOIN transcoding_jobs j"
-                  " WHERE v.status = 'pending' AND j.video_id = v.id AND" NEXT_OPEN NEXT_UNRANKED
-                      NEXT_NOT_FAILED " ORDER BY v.created_at, v.id" NEXT_LIMIT,
-    /* To be transcoded again. COALESCE: not by the index on these two columns, which leads to all
-     * that wait. */
-    NEXT_COLUMNS(
-        "0",
-        "0") " FROM transcoding_jobs j CROSS JOIN videos v"
-             " WHERE j.retranscode_metadata IS NOT NULL AND COALESCE(j.completed_at, j.claimed_at) "
-             "IS NULL"
-             " AND v.id = j.video_id AND v.status = 'ready' AND v.deleted_at IS NULL" NEXT_UNRANKED
-                 NEXT_NOT_FAILED " ORDER BY j.id" NEXT_LIMIT,
-    /* with a priority */
-    NEXT_COLUMNS("q.priority", "0") " FROM job_queue q CROSS JOIN transcoding_jobs j"
-                                    " CROSS JOIN videos v WHERE q.priority <> 0 AND j.id = "
-                                    "q.job_id AND v.id = j.video_id AND" NEXT_OPEN " AND" WANTED
-                                    " AND" RIPE NEXT_NOT_FAILED
-                                    " ORDER BY q.priority DESC, q.job_id" NEXT_LIMIT,
-    /* failed by this worker */
-    NEXT_COLUMNS(
-        "COALESCE(q.priority, 0)",
-        "1") " FROM failures f CROSS JOIN transcoding_jobs j"
-             " CROSS JOIN videos v LEFT JOIN job_queue q ON q.job_id = j.id"
-             " WHERE f.worker_id = $1 AND j.id = f.job_id AND v.id = j.video_id AND" NEXT_OPEN
-             " AND" WANTED " AND" RIPE
-             " ORDER BY COALESCE(q.priority, 0) DESC, f.job_id" NEXT_LIMIT,
-};
+/* Columns: the job, its priority, whether this worker has failed it, the video's age and ID. */
+static const char next_usual[] =
+    "SELECT j.id, 0, 0, v.created_at, v.id FROM videos v CROSS JOIN transcoding_jobs j"
+    " WHERE v.status = 'pending' AND j.video_id = v.id AND" OPEN UNRANKED NOT_FAILED
+    " ORDER BY v.created_at, v.id" NEXT_LIMIT;
+
+/* COALESCE: not by the index on these two columns, which leads to all that wait. */
+static const char next_again[] =
+    "SELECT j.id, 0, 0, v.created_at, v.id FROM transcoding_jobs j CROSS JOIN videos v"
+    " WHERE j.retranscode_metadata IS NOT NULL AND v.id = j.video_id AND v.status = 'ready'"
+    " AND COALESCE(j.completed_at, j.claimed_at) IS NULL"
+    " AND v.deleted_at IS NULL" UNRANKED NOT_FAILED " ORDER BY j.id" NEXT_LIMIT;
+
+static const char next_ranked[] =
+    "SELECT j.id, q.priority, 0, v.created_at, v.id FROM job_queue q"
+    " CROSS JOIN transcoding_jobs j CROSS JOIN videos v"
+    " WHERE q.priority <> 0 AND j.id = q.job_id AND v.id = j.video_id AND" OPEN " AND" WANTED
+    " AND" RIPE NOT_FAILED " ORDER BY q.priority DESC, q.job_id" NEXT_LIMIT;
+
+static const char next_failed[] =
+    "SELECT j.id, COALESCE(q.priority, 0), 1, v.created_at, v.id FROM failures f"
+    " CROSS JOIN transcoding_jobs j CROSS JOIN videos v LEFT JOIN job_queue q ON q.job_id = j.id"
+    " WHERE f.worker_id = $1 AND j.id = f.job_id AND v.id = j.video_id AND" OPEN " AND" WANTED
+    " AND" RIPE " ORDER BY COALESCE(q.priority, 0) DESC, f.job_id" NEXT_LIMIT;
+
+static const char *const next_of_kind[] = {next_usual, next_again, next_ranked, next_failed};
 enum { NEXT_KINDS = sizeof next_of_kind / sizeof *next_of_kind };
 
 struct next {
