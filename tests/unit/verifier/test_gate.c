@@ -7,9 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-static long ttl(const struct redis *redis, const char *key)
+static long ttl(const struct redis *redis)
 {
-    TEXT(text) = redis_ask(redis, "TTL", key, NULL);
+    TEXT(text) = redis_ask(redis, "TTL", BENCH_KEY, NULL);
     return strtol(text, NULL, 10);
 }
 
@@ -22,11 +22,10 @@ Test(gate, what_was_taken_is_completed_after_a_commit)
     cr_assert(strncmp(pass.held, "processing:", 11) == 0 &&
               tailslate_token_uuid_is_v4(pass.held + 11));
     redis_expect(bench.redis, pass.held, "GET", BENCH_KEY, NULL);
-    cr_expect(ttl(bench.redis, BENCH_KEY) > 0 && ttl(bench.redis, BENCH_KEY) <= GATE_HOLD_S);
+    cr_expect(ttl(bench.redis) > 0 && ttl(bench.redis) <= GATE_HOLD_S);
     gate_leave(bench.gate, &pass, true);
     redis_expect(bench.redis, "completed", "GET", BENCH_KEY, NULL);
-    cr_expect(ttl(bench.redis, BENCH_KEY) > GATE_COMPLETED_S - 60 &&
-              ttl(bench.redis, BENCH_KEY) <= GATE_COMPLETED_S);
+    cr_expect(ttl(bench.redis) > GATE_COMPLETED_S - 60 && ttl(bench.redis) <= GATE_COMPLETED_S);
     cr_expect_eq(bench_counts(bench.gate).entered, 1);
     bench_free(&bench);
 }
@@ -241,7 +240,7 @@ Test(gate, many_threads_share_one_connection)
     cr_expect_eq(counts.waited + counts.not_ours + counts.skipped_open, 0);
     /* Who finds the connection taken for too long goes on without: that is no failure. */
     cr_expect_geq(counts.entered + counts.skipped_slow, CROWD * ROUNDS);
-    cr_expect_geq(counts.entered, CROWD);
+    cr_expect_geq(counts.entered, CROWD * ROUNDS / 2);
     bench_free(&bench);
 }
 
@@ -255,7 +254,7 @@ Test(gate, the_sweeps_share_their_last_run)
     cr_expect_eq(gate_last_sweep_ms(bench.gate, GATE_SWEEP_STALE_JOBS), 0);
     gate_note_sweep(bench.gate, GATE_SWEEP_STALE_JOBS, NOW);
     redis_expect(bench.redis, NOW, "GET", LAST_RUN, NULL);
-    cr_expect(ttl(bench.redis, LAST_RUN) > 300 - 60 && ttl(bench.redis, LAST_RUN) <= 300);
+    redis_expect(bench.redis, "300", "TTL", LAST_RUN, NULL);
     cr_expect_eq(gate_last_sweep_ms(bench.gate, GATE_SWEEP_STALE_JOBS), NOW_MS);
     cr_expect_eq(gate_last_sweep_ms(bench.gate, GATE_SWEEP_ORPHANS), 0);
     gate_note_sweep(bench.gate, GATE_SWEEP_ORPHANS, NOW);
