@@ -200,15 +200,15 @@ static int compare_next(const void *left, const void *right)
                                       : (a->video_id > b->video_id) - (a->video_id < b->video_id);
 }
 
-/* The first of them that no other claim holds or has taken meanwhile. 1, 0 or -1. */
+/* The first of them that no other claim holds, and that may still be claimed. 1, 0 or -1. */
 static int lock_first(struct db *db, const struct next_list *list, int64_t *job_id,
                       struct error *err)
 {
     int got = 0;
     for (size_t i = 0; i < list->count && got == 0; i++)
         got = db_one_int(db, job_id, err,
-                         "SELECT id FROM transcoding_jobs WHERE id = $1 AND completed_at IS NULL"
-                         " AND claimed_at IS NULL" DB_FOR_UPDATE_SKIP,
+                         "SELECT j.id FROM transcoding_jobs j JOIN videos v ON v.id = j.video_id"
+                         " WHERE j.id = $1 AND" CLAIMABLE DB_FOR_UPDATE_OF_J_SKIP,
                          DB_ARGS(db_int(list->all[i].job_id)));
     return got;
 }
